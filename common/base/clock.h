@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace attnrl {
+
+// Time as a seam: nothing in a core reads the clock or sleeps but through this. Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  // Wall clock, for events.jsonl and logs. May jump.
+  virtual absl::Time Now() const = 0;
+  // Seconds since an arbitrary start, never backwards: for leases, deadlines and durations.
+  virtual absl::Duration Monotonic() const = 0;
+  virtual void Sleep(absl::Duration duration) = 0;
+
+  // The process's real clock; never destroyed.
+  static Clock& Real();
+};
+
+// Stands still until told to advance; Sleep advances it. For tests.
+class FakeClock final : public Clock {
+ public:
+  absl::Time Now() const override;
+  absl::Duration Monotonic() const override;
+  void Sleep(absl::Duration duration) override { Advance(duration); }
+  void Advance(absl::Duration duration);
+
+ private:
+  mutable absl::Mutex mutex_;
+  absl::Duration elapsed_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
+};
+
+}  // namespace attnrl

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# Third-party targets. Every package is found before LibTorch, whose wheel ships old protobuf headers
+# that must lose against the system's (hence -idirafter).
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(absl CONFIG REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(yaml-cpp CONFIG REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+if(ATTNRL_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+
+set(torch "${ATTNRL_DEPS}/torch")
+if(NOT EXISTS "${torch}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "LibTorch is not in ${ATTNRL_DEPS}; tools/build fetches it")
+endif()
+add_library(attnrl_torch INTERFACE)
+target_compile_options(attnrl_torch INTERFACE "SHELL:-idirafter ${torch}/include")
+target_link_libraries(attnrl_torch INTERFACE "${torch}/lib/libtorch_cpu.so" "${torch}/lib/libc10.so")
+# What libtorch_cpu itself needs is found through its own RPATH, at link time too.
+target_link_options(attnrl_torch INTERFACE "-Wl,--allow-shlib-undefined" "-Wl,-rpath,${torch}/lib" "-Wl,--disable-new-dtags")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# The four kinds of target. Names follow folders: common/text -> common_text,
+# services/verifier/rpc -> verifier_rpc. A LibTorch user names attnrl_torch in DEPS.
+
+# attnrl_library(name SRCS a.cc... DEPS other...)
+function(attnrl_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  if(ARG_SRCS)
+    add_library(${name} STATIC ${ARG_SRCS})
+    target_link_libraries(${name} PRIVATE attnrl_flags PUBLIC ${ARG_DEPS})
+    target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE ${ARG_DEPS})
+  endif()
+endfunction()
+
+# attnrl_binary(name SRCS main.cc... DEPS other...): lands in build/bin.
+function(attnrl_binary name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE attnrl_flags ${ARG_DEPS})
+endfunction()
+
+# attnrl_test(name SRCS a_test.cc... DEPS other...): one ctest case a TEST; lands in build/tests.
+function(attnrl_test name)
+  if(NOT ATTNRL_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SRCS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  target_link_libraries(${name} PRIVATE attnrl_flags ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE ATTNRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ATTNRL_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# attnrl_proto(name PROTOS a.proto... DEPS other...): messages in <name>, stubs in <name>_grpc.
+function(attnrl_proto name)
+  cmake_parse_arguments(ARG "" "" "PROTOS;DEPS" ${ARGN})
+  set(out "${CMAKE_BINARY_DIR}/generated")
+  file(MAKE_DIRECTORY "${out}")
+  set(message_sources)
+  set(stub_sources)
+  foreach(proto ${ARG_PROTOS})
+    string(REPLACE ".proto" "" stem "${proto}")
+    set(stem "proto/attnrl/v1/${stem}")
+    add_custom_command(
+      OUTPUT ${out}/${stem}.pb.cc ${out}/${stem}.pb.h ${out}/${stem}.grpc.pb.cc ${out}/${stem}.grpc.pb.h
+      COMMAND protobuf::protoc --proto_path=${CMAKE_SOURCE_DIR} --cpp_out=${out} --grpc_out=${out}
+              --plugin=protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin> ${CMAKE_SOURCE_DIR}/${stem}.proto
+      DEPENDS ${CMAKE_SOURCE_DIR}/${stem}.proto VERBATIM)
+    list(APPEND message_sources ${out}/${stem}.pb.cc)
+    list(APPEND stub_sources ${out}/${stem}.grpc.pb.cc)
+  endforeach()
+  add_library(${name} STATIC ${message_sources})
+  target_include_directories(${name} SYSTEM PUBLIC "${out}")
+  target_link_libraries(${name} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
+  add_library(${name}_grpc STATIC ${stub_sources})
+  target_include_directories(${name}_grpc SYSTEM PUBLIC "${out}")
+  target_link_libraries(${name}_grpc PUBLIC ${name} gRPC::grpc++)
+endfunction()

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+# Language level, warnings, sanitizers, compiler cache and linker for all of our own code.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+# Release keeps assertions: a wrong number is worse than a slow one. One-line tables, no full debug info.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+endif()
+find_program(LLD NAMES ld.lld ld.lld-16)
+if(LLD)
+  add_link_options("-fuse-ld=lld")
+endif()
+add_link_options("-Wl,--as-needed")
+
+add_library(attnrl_flags INTERFACE)
+target_compile_options(attnrl_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -fno-math-errno)
+# g++ 12 warns about std::string temporaries that it cannot see through.
+target_compile_options(attnrl_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+target_include_directories(attnrl_flags INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
+if(ATTNRL_WERROR)
+  target_compile_options(attnrl_flags INTERFACE -Werror)
+endif()
+if(ATTNRL_SANITIZE)
+  target_compile_options(attnrl_flags INTERFACE -fsanitize=${ATTNRL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(attnrl_flags INTERFACE -fsanitize=${ATTNRL_SANITIZE})
+endif()
