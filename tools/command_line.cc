@@ -91,7 +91,7 @@ absl::Status OtherError(const CLI::App& app, const CLI::ParseError& error) {
 
 std::string Nearest(std::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
-  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
+  size_t best_distance = (word.size() < 4 ? 1 : std::max<size_t>(2, word.size() / 3)) + 1;
   for (const std::string& candidate : candidates) {
     const size_t distance = Distance(word, candidate);
     if (distance < best_distance) {
@@ -120,10 +120,9 @@ absl::Status ParseCommandLine(CLI::App& app, int argc, const char* const* argv, 
   } catch (const CLI::Success& success) {  // --help and --version
     *answered = true;
     app.exit(success, std::cout, std::cerr);
-  } catch (const CLI::ExtrasError&) {
-    return UnknownArgument(app);
   } catch (const CLI::ParseError& error) {
-    return OtherError(app, error);
+    // A misspelt flag also leaves the right one missing: the misspelling is the better message.
+    return app.remaining(true).empty() ? OtherError(app, error) : UnknownArgument(app);
   }
   return absl::OkStatus();
 }

@@ -19,7 +19,8 @@ namespace attnrl::tools {
 absl::Status ParseCommandLine(CLI::App& app, int argc, const char* const* argv, bool* answered);
 
 // The candidate nearest to `word` by edit distance (a neighbour swap counts one), or "" when none
-// is near enough to be a slip of the finger: at most a third of its letters, at least one.
+// is near enough to be a slip of the finger: one letter of a short word, two or a third of a longer
+// one.
 std::string Nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace attnrl::tools
