@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace attnrl::verifier {
+
+// How the grading of one response ended. The words of StatusName are those of CLI.md (`attnrl
+// verify`) and of `verdict` in a run's trees/ files.
+enum class GradeStatus {
+  kGraded,      // "graded": compared with every accepted answer until one matched
+  kNoAnswer,    // "no_answer": no boxed answer
+  kUnparsable,  // "unparsable": an answer that the grader can't read
+  kTimeout,     // "timeout": the watchdog ended the grader; says nothing about the response
+  kLimit,       // "limit": the response exceeds a counted limit; graded incorrect
+  kCrash,       // "crash": the grader died; says nothing about the response
+};
+
+std::string_view StatusName(GradeStatus status);
+
+// True where the status is a verdict about the response, so that it may become a reward. Time-outs
+// and crashes are not: the problem is dropped and counted (ARCHITECTURE.md, promise 7).
+bool IsVerdict(GradeStatus status);
+
+struct GradeRequest {
+  // Returned with the result; means nothing to the verifier.
+  std::string id;
+  // Any bytes; meant to be UTF-8.
+  std::string response;
+  // Accepted answers, raw as in the data set; any one suffices. At least one.
+  std::vector<std::string> answers;
+};
+
+struct GradeResult {
+  std::string id;
+  GradeStatus status = GradeStatus::kCrash;
+  bool correct = false;
+  // The answer found in the response; empty where there is none.
+  std::string extracted;
+  // Index into GradeRequest::answers of the one that matched; -1 where none did.
+  int32_t matched = -1;
+  // Wall time of the grading in microseconds. Decides nothing.
+  uint64_t micros = 0;
+};
+
+}  // namespace attnrl::verifier
