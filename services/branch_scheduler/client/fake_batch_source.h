@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "services/branch_scheduler/client/batch_source.h"
+
+namespace attnrl::scheduler {
+
+// Hands out batches that the test made and remembers what was committed. OUT_OF_RANGE after the
+// last one (`last` set), otherwise waits until the batch is added. Thread-safe.
+class FakeBatchSource final : public BatchSource {
+ public:
+  void Add(TrainingBatch batch);
+  std::vector<BatchRequest> requests() const;
+  std::vector<BatchCommit> commits() const;
+  // The next call of either kind fails with this.
+  void FailNext(absl::Status status);
+
+  absl::StatusOr<TrainingBatch> NextBatch(
+      const BatchRequest& request, const std::function<void(const std::string&)>& waiting) override;
+  absl::StatusOr<CommitReply> CommitBatch(const BatchCommit& commit) override;
+  void Cancel() override;
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::map<uint32_t, TrainingBatch> batches_ ABSL_GUARDED_BY(mutex_);
+  std::vector<BatchRequest> requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<BatchCommit> commits_ ABSL_GUARDED_BY(mutex_);
+  absl::Status fail_ ABSL_GUARDED_BY(mutex_);
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace attnrl::scheduler
