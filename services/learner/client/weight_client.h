@@ -6,8 +6,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -15,32 +13,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/version.h"
+#include "services/learner/version_data.h"
 
 namespace attnrl::learner {
-
-// One tensor of a version: where its raw little-endian bytes lie in VersionData::bytes.
-struct TensorEntry {
-  std::string name;
-  std::string dtype;  // safetensors' word: "F32" or "BF16"
-  std::vector<int64_t> shape;
-  uint64_t offset = 0;
-  uint64_t size = 0;  // bytes
-};
-
-// All weights of one version, in byte order of the tensors' names, as one buffer.
-struct VersionData {
-  Version version;
-  std::vector<TensorEntry> tensors;
-  std::string bytes;
-
-  std::string_view Bytes(const TensorEntry& tensor) const {
-    return std::string_view(bytes).substr(tensor.offset, tensor.size);
-  }
-};
-
-// The digest of a version (ARCHITECTURE.md): hex SHA-256 over all tensors in byte order of their
-// names, each as name, NUL, dtype, NUL, shape joined by commas, NUL, raw bytes.
-std::string VersionDigest(const VersionData& data);
 
 // Reads weight versions from the learner. Thread-safe: Watch usually runs in a thread of its own
 // while another one fetches. Memory: one version while Fetch runs.

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace attnrl::learner {
+
+// ALGORITHM.md "Objective".
+struct ObjectiveOptions {
+  double clip_low = 0.2;
+  double clip_high = 0.28;
+  double dual_clip = 3;
+  double kl_weight = 0.001;
+  double entropy_weight = 0;
+};
+
+// Response tokens of one pass, each float32 [tokens].
+struct ObjectiveInputs {
+  at::Tensor logprobs;   // of the policy in training; carries the gradient
+  at::Tensor entropy;    // of the policy in training; may carry the gradient
+  at::Tensor behaviour;  // log-probs as measured when each token was sampled
+  at::Tensor advantages;
+  at::Tensor reference;  // log-probs of the reference model; undefined: no KL term
+};
+
+// Sums over tokens, so that passes and minibatches can be added up.
+struct ObjectiveSums {
+  double loss = 0;     // of the whole objective, not yet divided by the tokens
+  double kl = 0;       // k3 to the reference model
+  double entropy = 0;  // nats
+  // Tokens whose gradient the clip cut: negative advantage below 1 - clip_low or beyond dual_clip,
+  // positive advantage above 1 + clip_high.
+  double clipped_low = 0;
+  double clipped_high = 0;
+  double clipped_dual = 0;
+  double ratio_max = 0;  // greatest ratio, not a sum
+  int64_t tokens = 0;
+
+  void Add(const ObjectiveSums& other);
+};
+
+// The objective's sum over the tokens of a pass divided by `denominator` (the tokens of the whole
+// minibatch), a scalar to call backward() on; passes of a minibatch add up to its token mean.
+//   r = exp(logprob - behaviour)                           (correction `behaviour`)
+//   clip = max(-A r, -A clamp(r, 1 - clip_low, 1 + clip_high))
+//   loss = (A < 0 ? min(clip, -A dual_clip) : clip)        (PPO; dual clip: Ye et al. 2020)
+//        + kl_weight (exp(d) - d - 1),  d = reference - logprob    (k3: Schulman)
+//        - entropy_weight entropy
+// `sums` receives this pass's statistics.
+at::Tensor ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs& inputs,
+                         double denominator, ObjectiveSums* sums);
+
+}  // namespace attnrl::learner

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/schedule.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace attnrl::learner {
+namespace {
+
+std::string NameOf(const scheduler::TrainingBatch& batch, const scheduler::TrainingSample& sample) {
+  return absl::StrCat("batch ", batch.batch, ", problem ", sample.position, ", response ",
+                      sample.response, ", node ", sample.node);
+}
+
+absl::Status CheckWhole(const std::string& name, const scheduler::TrainingSample& sample) {
+  const size_t tokens = sample.response_ids.size();
+  if (sample.prompt_ids.empty() || tokens == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(name, ": empty prompt or response"));
+  }
+  if (sample.logprobs.size() != tokens) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(name, ": ", sample.logprobs.size(), " log-probs for ", tokens, " tokens"));
+  }
+  size_t advantages = 0, versions = 0;
+  for (const auto& run : sample.advantages) advantages += run.tokens;
+  for (const auto& run : sample.versions) versions += run.tokens;
+  if (advantages != tokens || versions != tokens) {
+    return absl::FailedPreconditionError(absl::StrCat(name, ": advantages for ", advantages,
+                                                      " and versions for ", versions, " of ",
+                                                      tokens, " tokens"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLags(const std::string& name, const scheduler::TrainingSample& sample,
+                       uint32_t batch, const Lags& due) {
+  for (const scheduler::VersionRun& run : sample.versions) {
+    const char* kind = run.continuation ? "continuation" : "initial";
+    if (run.continuation && !due.continuation.has_value()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(name, ": has continuation tokens; a run without branching has none"));
+    }
+    const uint32_t lag = run.continuation ? *due.continuation : due.initial;
+    if (run.version != batch - lag) {
+      return absl::FailedPreconditionError(absl::StrCat(name, ": ", kind, " tokens sampled by W(",
+                                                        run.version, "); the schedule asks for W(",
+                                                        batch - lag, "), a lag of ", lag));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Lags ScheduledLags(const Schedule& schedule, uint32_t base, uint32_t batch) {
+  const uint32_t age = batch - base;
+  const uint32_t one = std::min(age, 1u), two = std::min(age, 2u);
+  switch (schedule.mode) {
+    case PipelineMode::kOverlapped:
+      if (!schedule.branching) return {.initial = one, .continuation = std::nullopt};
+      return {.initial = two, .continuation = one};
+    case PipelineMode::kSequential:
+      if (!schedule.branching) return {.initial = one, .continuation = std::nullopt};
+      return {.initial = one, .continuation = 0};
+    case PipelineMode::kOnPolicy:
+      if (!schedule.branching) return {.initial = 0, .continuation = std::nullopt};
+      return {.initial = 0, .continuation = 0};
+  }
+  return {};
+}
+
+absl::Status CheckBatch(const Schedule& schedule, const scheduler::TrainingBatch& batch) {
+  if (batch.base > batch.batch) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("batch ", batch.batch, ": its segment begins later, at ", batch.base));
+  }
+  const Lags due = ScheduledLags(schedule, batch.base, batch.batch);
+  for (const scheduler::TrainingSample& sample : batch.samples) {
+    const std::string name = NameOf(batch, sample);
+    if (absl::Status whole = CheckWhole(name, sample); !whole.ok()) return whole;
+    if (absl::Status lags = CheckLags(name, sample, batch.batch, due); !lags.ok()) return lags;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace attnrl::learner
