@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace attnrl::tools {
+
+// Text for people from the lines of metrics.jsonl. Pure functions.
+
+// The few numbers of a line that the console shows; absent where the line has null.
+struct StepLine {
+  int64_t step = 0;
+  std::optional<double> reward, accuracy, loss, entropy, truncated, response_tokens;
+  int64_t generated_tokens = 0;
+  int64_t valid_samples = 0;
+  double step_seconds = 0, rollout_seconds = 0, learn_seconds = 0, wait_seconds = 0;
+};
+
+// nullopt where the line isn't one of metrics.jsonl.
+std::optional<StepLine> ParseStepLine(std::string_view json);
+
+// "step  12/40  accuracy 0.431  ...  4.1 s (rollout 3.0, learn 2.8, waited 0.4)".
+std::string FormatStep(const StepLine& line, int64_t steps);
+
+// The table at the end: first and last fifth of the run side by side. Empty without lines.
+std::string FormatSummary(const std::vector<StepLine>& lines, absl::Duration elapsed);
+
+// "312 MB", "1.4 GB".
+std::string FormatBytes(int64_t bytes);
+// "812", "24.1 k", "1.2 M".
+std::string FormatCount(int64_t count);
+
+}  // namespace attnrl::tools

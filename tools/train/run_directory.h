@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace attnrl::tools {
+
+// Where a run lives, by name and by what lies in it. Only reads, unless said otherwise.
+
+// True where `directory` holds a run: its resolved configuration or the scheduler's database.
+bool HoldsRun(const std::string& directory);
+
+// Which directory `attnrl train` uses. With `asked` empty: `runs/<stem of config>-<n>` under the
+// working directory, n the first free number; with `resume` the newest of them that holds a run.
+// InputError (with both ways on in it) when it holds a run and `resume` is false, when it doesn't
+// and `resume` is true, or when it holds something else. Creates nothing.
+absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const std::string& config,
+                                               bool resume);
+
+// A private folder (mode 0700) for a run's Unix sockets: in $TMPDIR where that is short enough for
+// a socket's name (107 bytes), otherwise in /tmp. Leaves a link to it in the run directory and
+// removes the folder of an earlier start that was killed.
+absl::StatusOr<std::string> MakeSocketFolder(const std::string& run_directory);
+void RemoveSocketFolder(const std::string& run_directory);
+
+// RUN_DIR/endpoints.json in the form of Prometheus' file_sd from RUN_DIR/logs/<name>.metrics, one
+// group a service: [{"targets":["127.0.0.1:4711"],"labels":{"service":..,"run":..}},..]. Services
+// that have no address yet are left out; rewritten only where it changed.
+absl::Status WriteEndpoints(const std::string& run_directory,
+                            const std::vector<std::string>& names);
+
+// What a dead child said last: the last line of its output, otherwise the last message of its log,
+// at most 300 bytes, on one line; "nothing" where there is neither.
+std::string LastWords(const std::string& run_directory, const std::string& name);
+
+// "/path/RUN/logs/learner.log".
+std::string LogPath(const std::string& run_directory, std::string_view name);
+// Where a child's stdout and stderr go: "/path/RUN/logs/learner.out".
+std::string OutputPath(const std::string& run_directory, std::string_view name);
+
+// The complete lines of a growing file that were not read yet. Not thread-safe.
+class LineReader {
+ public:
+  explicit LineReader(std::string path) : path_(std::move(path)) {}
+  std::vector<std::string> NewLines();
+
+ private:
+  std::string path_;
+  int64_t offset_ = 0;
+};
+
+}  // namespace attnrl::tools
