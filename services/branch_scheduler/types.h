@@ -33,7 +33,7 @@ struct SamplingParams {
   float top_p = 1;     // 1 = off
   uint32_t top_k = 0;  // 0 = off
   uint64_t seed = 0;   // run.seed
-  std::vector<int32_t> stop_ids;
+  std::vector<int32_t> stop_ids = {};
   bool operator==(const SamplingParams&) const = default;
 };
 
@@ -50,19 +50,19 @@ struct WorkItem {
   ItemKind kind = ItemKind::kInitial;
   uint32_t batch = 0;
   uint32_t position = 0;
-  Version version;  // the weights that must sample it
-  std::vector<int32_t> prompt_ids;
-  std::vector<int32_t> response_ids;  // continuations: the response they branch from
-  std::vector<SampleRequest> samples;
-  SamplingParams sampling;
+  Version version = {};  // the weights that must sample it
+  std::vector<int32_t> prompt_ids = {};
+  std::vector<int32_t> response_ids = {};  // continuations: the response they branch from
+  std::vector<SampleRequest> samples = {};
+  SamplingParams sampling = {};
   bool operator==(const WorkItem&) const = default;
 };
 
 struct SampleResult {
   uint32_t node = 0;
-  std::vector<int32_t> token_ids;  // the sampled tokens only, the stop token included
-  std::vector<float> logprobs;     // nats, one a token
-  std::vector<float> entropy;      // nats, one a token
+  std::vector<int32_t> token_ids = {};  // the sampled tokens only, the stop token included
+  std::vector<float> logprobs = {};     // nats, one a token
+  std::vector<float> entropy = {};      // nats, one a token
   FinishReason finish = FinishReason::kStop;
   bool operator==(const SampleResult&) const = default;
 };
@@ -70,9 +70,9 @@ struct SampleResult {
 struct ItemResult {
   uint64_t lease = 0;
   uint64_t item = 0;
-  Version version;
-  std::vector<SampleResult> samples;  // one a request, in its order
-  Span span;                          // from admission to a slot to the last token
+  Version version = {};
+  std::vector<SampleResult> samples = {};  // one a request, in its order
+  Span span = {};                          // from admission to a slot to the last token
   uint64_t prefill_tokens = 0;
   uint64_t reused_tokens = 0;
   bool operator==(const ItemResult&) const = default;
@@ -85,45 +85,46 @@ struct LeaseRef {
 
 // From a worker. The first message of a stream is Register.
 struct Register {
-  std::string worker;          // stable for the life of the process, unique in the run
-  uint32_t capacity = 0;       // sequences at once
-  std::string numerics_id;     // instruction set, dtype, build
-  std::vector<LeaseRef> held;  // leases of an earlier stream, still worked on or unacknowledged
-  uint32_t credits = 0;        // leases that may be outstanding
+  std::string worker = {};       // stable for the life of the process, unique in the run
+  uint32_t capacity = 0;         // sequences at once
+  std::string numerics_id = {};  // instruction set, dtype, build
+  std::vector<LeaseRef> held =
+      {};                // leases of an earlier stream, still worked on or unacknowledged
+  uint32_t credits = 0;  // leases that may be outstanding
 };
 struct Credits {
   uint32_t outstanding = 0;
 };
 struct Renew {
-  std::vector<uint64_t> leases;
+  std::vector<uint64_t> leases = {};
 };
 struct GiveBack {
-  std::vector<uint64_t> leases;
-  std::string reason;
+  std::vector<uint64_t> leases = {};
+  std::string reason = {};
 };
 using WorkerMessage = std::variant<Register, ItemResult, Renew, GiveBack, Credits>;
 
 // To a worker. The first message of a stream is Registered.
 struct Registered {
   uint64_t epoch = 0;
-  std::vector<uint64_t> adopted;  // of the held leases, those that are still the worker's
+  std::vector<uint64_t> adopted = {};  // of the held leases, those that are still the worker's
   double lease_seconds = 0;
 };
 struct Lease {
   uint64_t lease = 0;
-  WorkItem item;
+  WorkItem item = {};
 };
 enum class AckVerdict { kAccepted, kFenced, kInvalid };
 struct Ack {
   uint64_t lease = 0;
   AckVerdict verdict = AckVerdict::kAccepted;
-  std::string reason;
+  std::string reason = {};
 };
 struct Cancel {
-  std::vector<uint64_t> leases;
+  std::vector<uint64_t> leases = {};
 };
 struct Prefetch {
-  Version version;
+  Version version = {};
 };
 struct DrainWorker {};
 using SchedulerMessage = std::variant<Registered, Lease, Ack, Cancel, Prefetch, DrainWorker>;
@@ -132,7 +133,7 @@ using SchedulerMessage = std::variant<Registered, Lease, Ack, Cancel, Prefetch, 
 
 struct BatchRequest {
   uint32_t batch = 0;
-  Version version;  // the newest version that the learner has published
+  Version version = {};  // the newest version that the learner has published
   uint32_t checkpoint_step = 0;
   bool replay = false;
 };
@@ -154,11 +155,11 @@ struct TrainingSample {
   uint32_t position = 0;
   uint32_t response = 0;  // index of the initial response; minibatches are cut at its boundaries
   uint32_t node = 0;
-  std::vector<int32_t> prompt_ids;
-  std::vector<int32_t> response_ids;
-  std::vector<float> logprobs;  // behaviour log-probs, one a token of response_ids
-  std::vector<AdvantageRun> advantages;
-  std::vector<VersionRun> versions;
+  std::vector<int32_t> prompt_ids = {};
+  std::vector<int32_t> response_ids = {};
+  std::vector<float> logprobs = {};  // behaviour log-probs, one a token of response_ids
+  std::vector<AdvantageRun> advantages = {};
+  std::vector<VersionRun> versions = {};
   double reward = 0;
   bool truncated = false;
   bool operator==(const TrainingSample&) const = default;
@@ -167,10 +168,10 @@ struct TrainingSample {
 // Samples in the order (position, response, original first, then by branch point and child).
 struct TrainingBatch {
   uint32_t batch = 0;
-  uint32_t base = 0;                    // e of its segment
-  uint32_t problems = 0;                // sampled, filtered ones included
-  bool last = false;                    // last batch of the run
-  std::vector<TrainingSample> samples;  // empty: the update is skipped, W(b+1) has W(b)'s bits
+  uint32_t base = 0;                         // e of its segment
+  uint32_t problems = 0;                     // sampled, filtered ones included
+  bool last = false;                         // last batch of the run
+  std::vector<TrainingSample> samples = {};  // empty: the update is skipped, W(b+1) has W(b)'s bits
   bool operator==(const TrainingBatch&) const = default;
 };
 
@@ -190,17 +191,17 @@ struct TrainStatistics {
   uint32_t nonfinite_steps = 0;
   double wait_seconds = 0;
   // Absent where it did not happen.
-  std::optional<Span> train;
-  std::optional<Span> sync;
-  std::optional<Span> checkpoint;
+  std::optional<Span> train = {};
+  std::optional<Span> sync = {};
+  std::optional<Span> checkpoint = {};
 };
 
 struct BatchCommit {
   uint32_t batch = 0;
-  Version version;  // W(batch + 1)
+  Version version = {};  // W(batch + 1)
   uint32_t checkpoint_step = 0;
   bool replayed = false;
-  TrainStatistics statistics;
+  TrainStatistics statistics = {};
 };
 struct CommitReply {
   uint32_t oldest_version_needed = 0;  // versions below are no longer needed by any open item
@@ -213,7 +214,7 @@ enum class RunState { kStarting, kRunning, kPaused, kDraining, kFinished };
 std::string_view RunStateName(RunState state);  // "starting", "running", ...
 
 struct WorkerStatus {
-  std::string worker;
+  std::string worker = {};
   uint32_t capacity = 0;
   uint32_t leases = 0;
   uint64_t generated_tokens = 0;
@@ -227,19 +228,19 @@ struct BatchStatus {
   uint32_t initial_total = 0;
   uint32_t continuation_done = 0;
   uint32_t continuation_total = 0;
-  std::string phase;  // "sampling", "ready", "training", "trained"
+  std::string phase = {};  // "sampling", "ready", "training", "trained"
 };
 struct RunStatus {
   RunState state = RunState::kStarting;
-  std::string reason;
+  std::string reason = {};
   uint32_t steps_done = 0;
   uint32_t steps_total = 0;
-  Version newest_version;
+  Version newest_version = {};
   uint32_t open_items = 0;
   uint32_t active_leases = 0;
-  std::vector<WorkerStatus> workers;
-  std::vector<BatchStatus> batches;
-  std::string last_metrics_json;  // newest line of metrics.jsonl; empty before the first
+  std::vector<WorkerStatus> workers = {};
+  std::vector<BatchStatus> batches = {};
+  std::string last_metrics_json = {};  // newest line of metrics.jsonl; empty before the first
   uint64_t epoch = 0;
 };
 

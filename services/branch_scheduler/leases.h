@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "services/branch_scheduler/types.h"
+
+namespace attnrl::scheduler {
+
+struct LeaseOptions {
+  // A lease not renewed for this long is taken away.
+  absl::Duration lease = absl::Seconds(60);
+  // A worker whose stream broke keeps its leases for this long at most, so that it can come back.
+  absl::Duration disconnect_grace = absl::Seconds(10);
+  // Grows with every start of the scheduler; the upper half of every lease number.
+  uint32_t epoch = 1;
+  // All workers must announce the same numerics_id (rollout.deterministic).
+  bool same_numerics = false;
+  // The id that earlier workers of the run announced; empty while there was none.
+  std::string numerics_id = {};
+  // Most leases that one worker may hold, whatever credits it grants: a bound for memory.
+  uint32_t max_credits = 4096;
+};
+
+// Who works on what. Holds the runnable items that nobody has, the leases, and the connected
+// workers; all in memory, because a restarted scheduler finds the open items from its database and
+// the leases from what its workers still hold. Not thread-safe. Time is passed in (monotonic).
+//
+// An item is handed out in the order (version, item): older weights first, so that workers switch
+// forwards, and batches that the learner waits for before later ones. Of the workers with credit
+// left the one with the smallest share of its credits in use gets it, so that all of them work.
+// Nothing here influences what a run learns.
+class LeaseTable {
+ public:
+  struct Granted {
+    std::string worker;
+    uint64_t lease = 0;
+    uint64_t item = 0;
+  };
+  struct Counters {
+    uint64_t granted = 0, renewed = 0, completed = 0, expired = 0, returned = 0, fenced = 0;
+  };
+
+  explicit LeaseTable(LeaseOptions options) : options_(std::move(options)) {}
+
+  // The item is runnable under W(version). Nothing happens when it is open already.
+  void Open(uint32_t version, uint64_t item);
+  // The item's result is durable, or it isn't needed any more: it and its lease are gone.
+  void Close(uint64_t item);
+
+  // A worker's new stream `connection` (unique). Ends an earlier stream of the same name; its
+  // leases that it no longer holds are handed out again. A held lease of an earlier epoch is
+  // adopted when its item is open and nobody has it. Returns the leases that are the worker's.
+  // FAILED_PRECONDITION: another numerics_id than the run's. INVALID_ARGUMENT: no name.
+  absl::StatusOr<std::vector<uint64_t>> Connect(uint64_t connection, const Register& hello,
+                                                absl::Duration now);
+  // The stream is gone. Ignored when the worker has a newer one.
+  void Disconnect(uint64_t connection, absl::Duration now);
+  void SetCredits(const std::string& worker, uint32_t credits);
+
+  // As many leases as items and credits allow, in order.
+  std::vector<Granted> Grant(absl::Duration now);
+  // Leases among these that are not the worker's (any more): it must stop working on them.
+  std::vector<uint64_t> Renew(const std::string& worker, const std::vector<uint64_t>& leases,
+                              absl::Duration now);
+  // The items are handed out again. Returns how many of the leases were the worker's.
+  size_t GiveBack(const std::string& worker, const std::vector<uint64_t>& leases);
+  // Takes away leases whose time is up.
+  std::vector<Granted> Expire(absl::Duration now);
+  // Takes away every lease (the end of a drain).
+  std::vector<Granted> RevokeAll();
+  // True when the worker may write the item's result with this lease. Counts a refusal.
+  bool Holds(const std::string& worker, uint64_t lease, uint64_t item);
+
+  // Runnable items, handed out or not.
+  size_t open_items() const { return ready_.size() + leases_.size(); }
+  size_t ready_items() const { return ready_.size(); }
+  size_t active_leases() const { return leases_.size(); }
+  const Counters& counters() const { return counters_; }
+  const std::string& numerics_id() const { return options_.numerics_id; }
+  // Connected workers in order of their names: capacity and leases.
+  std::vector<WorkerStatus> Workers() const;
+
+ private:
+  struct Held {
+    std::string worker;
+    uint64_t item = 0;
+    uint32_t version = 0;
+    absl::Duration deadline;
+  };
+  struct Worker {
+    uint64_t connection = 0;
+    bool connected = false;
+    uint32_t capacity = 0;
+    uint32_t credits = 0;
+    std::set<uint64_t> leases;
+  };
+
+  void Take(uint64_t lease, const std::string& worker, uint32_t version, uint64_t item,
+            absl::Duration now);
+  // Ends the lease; its item becomes ready again if `reopen`.
+  void Release(uint64_t lease, bool reopen);
+  // The worker that gets the next item; end() when none has credit left.
+  std::map<std::string, Worker>::iterator PickWorker();
+
+  LeaseOptions options_;
+  uint32_t next_ = 1;                              // lower half of the next lease number
+  std::set<std::pair<uint32_t, uint64_t>> ready_;  // (version, item)
+  std::map<uint64_t, uint32_t> ready_version_;     // item -> version, of ready_
+  std::map<uint64_t, Held> leases_;
+  std::map<uint64_t, uint64_t> lease_of_item_;
+  std::map<std::string, Worker> workers_;
+  Counters counters_;
+};
+
+}  // namespace attnrl::scheduler
