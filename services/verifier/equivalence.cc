@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/verifier/equivalence.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "services/verifier/number.h"
+
+namespace attnrl::verifier {
+namespace {
+
+using Span = std::span<const Token>;
+
+bool Opens(std::string_view text) {
+  return text == "(" || text == "[" || text == "\\{" || text == "{" || text == "\\langle";
+}
+bool Closes(std::string_view text) {
+  return text == ")" || text == "]" || text == "\\}" || text == "}" || text == "\\rangle";
+}
+
+// An answer taken apart: its brackets, if one pair encloses all of it, and the members between the
+// commas of the outermost level.
+struct Parts {
+  std::string_view open;
+  std::string_view close;
+  std::vector<Span> members;
+};
+
+// Whether the first token's bracket is closed by the last token.
+bool Enclosed(Span tokens) {
+  if (tokens.size() < 2 || !Opens(tokens.front().text) || tokens.front().text == "{") return false;
+  int level = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (Opens(tokens[i].text)) ++level;
+    if (Closes(tokens[i].text)) --level;
+    if (level == 0) return i + 1 == tokens.size();
+  }
+  return false;
+}
+
+Parts Split(Span tokens) {
+  Parts parts;
+  if (Enclosed(tokens)) {
+    parts.open = tokens.front().text;
+    parts.close = tokens.back().text;
+    tokens = tokens.subspan(1, tokens.size() - 2);
+  }
+  int level = 0;
+  size_t begin = 0;
+  for (size_t i = 0; i <= tokens.size(); ++i) {
+    if (i == tokens.size() || (level == 0 && tokens[i].text == ",")) {
+      parts.members.push_back(tokens.subspan(begin, i - begin));
+      begin = i + 1;
+      continue;
+    }
+    if (Opens(tokens[i].text)) ++level;
+    if (Closes(tokens[i].text)) --level;
+  }
+  return parts;
+}
+
+// Drops what means nothing around an answer: "x =" with a single letter, plain parentheses.
+Span Bare(Span tokens, Work& work) {
+  bool letter = tokens.size() > 2 && tokens[1].text == "=" && tokens[0].text.size() == 1 &&
+                !IsNumber(tokens[0]);
+  if (letter && std::find(tokens.begin() + 2, tokens.end(), tokens[1]) == tokens.end()) {
+    tokens = tokens.subspan(2);
+  }
+  while (work.Spend(static_cast<int64_t>(tokens.size()) + 1) && Enclosed(tokens) &&
+         tokens.front().text == "(" && tokens.back().text == ")") {
+    if (Split(tokens).members.size() > 1) break;
+    tokens = tokens.subspan(1, tokens.size() - 2);
+  }
+  return tokens;
+}
+
+bool EqualSets(const Parts& a, const Parts& b, int depth, Work& work) {
+  std::vector<bool> used(b.members.size(), false);
+  for (Span member : a.members) {
+    size_t i = 0;
+    while (i < b.members.size() && (used[i] || !Equivalent(member, b.members[i], depth, work))) ++i;
+    if (i == b.members.size()) return false;
+    used[i] = true;
+  }
+  return true;
+}
+
+bool EqualParts(const Parts& a, const Parts& b, int depth, Work& work) {
+  if (a.open != b.open || a.close != b.close || a.members.size() != b.members.size()) return false;
+  if (a.members.size() < 2 && a.open.empty()) return false;
+  if (a.open == "\\{") return EqualSets(a, b, depth, work);
+  for (size_t i = 0; i < a.members.size(); ++i) {
+    if (!Equivalent(a.members[i], b.members[i], depth, work)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool Equivalent(Span a, Span b, int depth, Work& work) {
+  if (depth == 0) work.Exhaust();
+  a = Bare(a, work);
+  b = Bare(b, work);
+  if (!work.Spend(static_cast<int64_t>(a.size() + b.size()) + 1)) return false;
+  if (a.empty() || b.empty()) return false;
+  // Tokens that hide a space between two numbers ("1 2") equal only themselves.
+  if (std::equal(a.begin(), a.end(), b.begin(), b.end())) return true;
+  std::optional<Rational> left = EvaluateNumber(a, depth, work);
+  if (left) {
+    std::optional<Rational> right = EvaluateNumber(b, depth, work);
+    return right && Equal(*left, *right, work) && !work.exhausted();
+  }
+  return !work.exhausted() && EqualParts(Split(a), Split(b), depth - 1, work);
+}
+
+}  // namespace attnrl::verifier

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/verifier/latex.h"
+
+#include <cstddef>
+#include <utility>
+
+#include "services/verifier/latex_symbols.h"
+
+namespace attnrl::verifier {
+namespace {
+
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+// Bytes of the UTF-8 character that begins with `text`; 0 where none does.
+size_t CharacterBytes(std::string_view text) {
+  auto lead = static_cast<unsigned char>(text[0]);
+  size_t bytes = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  if (lead > 0xf4 || bytes == 0 || bytes > text.size()) return 0;
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
+  }
+  return bytes;
+}
+
+// Recursive descent over the raw text; each level of nesting is one Group call.
+class Reader {
+ public:
+  Reader(std::string_view text, int depth, Work& work) : text_(text), depth_(depth), work_(work) {}
+
+  // Appends everything up to the closing brace (consumed) or, at the top level, to the end.
+  bool Group(bool top, Tokens& out) {
+    while (true) {
+      SkipSpace();
+      if (at_ == text_.size()) return top;
+      if (text_[at_] == '}') {
+        ++at_;
+        return !top;
+      }
+      if (!Item(out)) return false;
+    }
+  }
+
+ private:
+  void SkipSpace() {
+    while (at_ < text_.size() && IsSpace(text_[at_])) {
+      ++at_;
+      spaced_ = true;
+    }
+  }
+
+  // The raw token at the reading position: a command or one character. Empty: not UTF-8.
+  std::string_view Next() {
+    size_t begin = at_;
+    if (text_[at_] == '\\' && at_ + 1 < text_.size()) {
+      ++at_;
+      if (IsLetter(text_[at_])) {
+        while (at_ < text_.size() && IsLetter(text_[at_])) ++at_;
+        return text_.substr(begin, at_ - begin);
+      }
+    }
+    size_t bytes = CharacterBytes(text_.substr(at_));
+    at_ += bytes;
+    return bytes == 0 ? std::string_view() : text_.substr(begin, at_ - begin);
+  }
+
+  void Emit(std::string_view text, Tokens& out) {
+    out.push_back({std::string(text), spaced_});
+    spaced_ = false;
+  }
+
+  // A braced group, kept inline where braces mean nothing.
+  bool Braced(Tokens& out) {
+    ++at_;
+    if (depth_ == 0) {
+      work_.Exhaust();
+      return false;
+    }
+    --depth_;
+    bool ok = Group(false, out);
+    ++depth_;
+    return ok;
+  }
+
+  // One argument: a group, or a single item without one. Always emitted in braces.
+  bool Argument(Tokens& out) {
+    SkipSpace();
+    if (at_ == text_.size() || text_[at_] == '}') return false;
+    Emit("{", out);
+    spaced_ = false;
+    bool ok = false;
+    if (text_[at_] == '{') {
+      ok = Braced(out);
+    } else {
+      if (depth_ == 0) {
+        work_.Exhaust();
+        return false;
+      }
+      --depth_;
+      ok = Item(out);
+      ++depth_;
+    }
+    spaced_ = false;
+    Emit("}", out);
+    return ok;
+  }
+
+  bool Root(Tokens& out) {
+    SkipSpace();
+    if (at_ < text_.size() && text_[at_] == '[') {
+      ++at_;
+      Emit("[", out);
+      SkipSpace();
+      while (at_ < text_.size() && text_[at_] != ']') {
+        if (text_[at_] == '}' || !Item(out)) return false;
+        SkipSpace();
+      }
+      if (at_ == text_.size()) return false;
+      ++at_;
+      Emit("]", out);
+    }
+    return Argument(out);
+  }
+
+  bool Script(std::string_view script, Tokens& out) {
+    Tokens argument;
+    bool spaced = std::exchange(spaced_, false);
+    if (!Argument(argument)) return false;
+    // 90^\circ and 90^{\circ}
+    if (script == "^" && argument.size() == 3 && argument[1].text == "\\circ") {
+      out.push_back({"\\degree", spaced});
+      return true;
+    }
+    out.push_back({std::string(script), spaced});
+    for (Token& token : argument) out.push_back(std::move(token));
+    return true;
+  }
+
+  // A group that isn't an argument: braces are kept, around more than one token, only behind a
+  // command that may take them as its argument.
+  bool PlainGroup(Tokens& out) {
+    if (text_.substr(at_, 3) == "{,}") {
+      at_ += 3;
+      Emit("{,}", out);
+      return true;
+    }
+    bool argument = !out.empty() && out.back().text.size() > 2 && out.back().text[0] == '\\';
+    size_t begin = out.size();
+    bool spaced = spaced_;
+    if (!Braced(out)) return false;
+    if (!argument || out.size() < begin + 2) return true;
+    out[begin].spaced = false;
+    out.insert(out.begin() + static_cast<std::ptrdiff_t>(begin), {"{", spaced});
+    out.push_back({"}", false});
+    return work_.Spend(static_cast<int64_t>(out.size() - begin));
+  }
+
+  bool Item(Tokens& out) {
+    if (!work_.Spend(1)) return false;
+    if (text_[at_] == '{') return PlainGroup(out);
+    std::string_view raw = Next();
+    if (raw.empty()) return false;
+    Symbol symbol = FindSymbol(raw);
+    switch (symbol.kind) {
+      case SymbolKind::kLayout:
+        return true;
+      case SymbolKind::kSpace:
+        spaced_ = true;
+        return true;
+      case SymbolKind::kFence:
+        SkipSpace();
+        if (at_ < text_.size() && text_[at_] == '.') ++at_;
+        return true;
+      case SymbolKind::kStyle:
+        SkipSpace();
+        return at_ < text_.size() && text_[at_] == '{' ? Braced(out) : true;
+      case SymbolKind::kFraction:
+        Emit(symbol.canonical, out);
+        return Argument(out) && Argument(out);
+      case SymbolKind::kRoot:
+        Emit(symbol.canonical, out);
+        return Root(out);
+      case SymbolKind::kScript:
+        return Script(symbol.canonical, out);
+      case SymbolKind::kPlain:
+        Emit(symbol.canonical, out);
+        return true;
+    }
+    return false;
+  }
+
+  const std::string_view text_;
+  int depth_;
+  Work& work_;
+  size_t at_ = 0;
+  bool spaced_ = false;
+};
+
+}  // namespace
+
+std::optional<Tokens> ReadLatex(std::string_view text, int depth, Work& work) {
+  Tokens tokens;
+  if (!Reader(text, depth, work).Group(true, tokens)) return std::nullopt;
+  while (!tokens.empty() && tokens.back().text == ".") tokens.pop_back();
+  return JoinNumbers(std::move(tokens), work);
+}
+
+}  // namespace attnrl::verifier

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace attnrl::verifier {
+
+struct SandboxLimits {
+  uint64_t address_space_bytes = uint64_t{2} << 30;
+  // Of the process's whole life; one that reaches it dies and is replaced like any other.
+  uint64_t cpu_seconds = 24 * 3600;
+};
+
+// Gives up, for ever, all that grading doesn't need; called once by `attnrl-grader` before it reads
+// the first byte. Afterwards the process has no descriptors but 0, 1 and 2, opens no files or
+// sockets, starts no process, gains no privilege, and dies with its parent; a call of the system
+// outside a short list kills it (Linux on x86-64 and aarch64). Builds with a sanitizer keep the
+// address space and the system calls unlimited, which it needs.
+// Empty on success, otherwise what failed.
+std::string EnterSandbox(const SandboxLimits& limits = {});
+
+}  // namespace attnrl::verifier
