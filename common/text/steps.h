@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "common/text/tokenizer.h"
+
+namespace attnrl::text {
+
+// A step: token positions [first, second) over prompt + response.
+using StepRange = std::pair<int64_t, int64_t>;
+
+// Cuts sequences into steps (ALGORITHM.md, "Steps"): range 0 is the whole prompt; the response is
+// cut after every token whose own text has two newlines in a row; if it has no such token, after
+// every token with a newline; if none either, after every token. Added tokens never separate.
+// Immutable and thread-safe; one byte a token of the vocabulary.
+class StepSegmenter {
+ public:
+  explicit StepSegmenter(const Tokenizer& tokenizer);
+
+  // `prompt_tokens` >= 0; ids outside the vocabulary separate nothing. At least two ranges for a
+  // response that is not empty; the prompt alone for an empty one.
+  std::vector<StepRange> Segment(int64_t prompt_tokens, std::span<const int32_t> response) const;
+
+  // Index (into Segment's result) of the step that holds the response's last </think>; nullopt
+  // where there is none, or where the tokenizer has no such added token.
+  std::optional<int64_t> ThinkEndStep(int64_t prompt_tokens, std::span<const int32_t> response,
+                                      std::span<const StepRange> steps) const;
+
+ private:
+  enum class Separator : uint8_t { kNone, kLine, kBlankLine };
+  Separator Classify(int32_t id) const;
+
+  std::vector<Separator> separators_;  // by token id
+  std::optional<int32_t> think_end_;
+};
+
+}  // namespace attnrl::text
