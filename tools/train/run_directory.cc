@@ -110,6 +110,11 @@ void RemoveSocketFolder(const std::string& run_directory) {
   RemoveLinked(fs::path(run_directory) / kSocketLink);
 }
 
+std::string SocketFolder(const std::string& run_directory) {
+  std::error_code none;
+  return fs::read_symlink(fs::path(run_directory) / kSocketLink, none).string();
+}
+
 absl::Status WriteEndpoints(const std::string& run_directory,
                             const std::vector<std::string>& names) {
   nlohmann::ordered_json groups = nlohmann::ordered_json::array();

@@ -29,6 +29,8 @@ absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const s
 // removes the folder of an earlier start that was killed.
 absl::StatusOr<std::string> MakeSocketFolder(const std::string& run_directory);
 void RemoveSocketFolder(const std::string& run_directory);
+// The folder of the start that goes on now; empty where there is none.
+std::string SocketFolder(const std::string& run_directory);
 
 // RUN_DIR/endpoints.json in the form of Prometheus' file_sd from RUN_DIR/logs/<name>.metrics, one
 // group a service: [{"targets":["127.0.0.1:4711"],"labels":{"service":..,"run":..}},..]. Services

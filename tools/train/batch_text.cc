@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/train/batch_text.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace attnrl::tools {
+namespace {
+
+using nlohmann::json;
+
+// A value as one word: strings without quotes, null as a dash.
+std::string Word(const json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || found->is_null()) return "-";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+// "+0.40 x 31, -1.20 x 55", or why there is none.
+std::string Advantages(const json& leaf) {
+  const auto segments = leaf.find("segments");
+  if (segments == leaf.end() || segments->is_null()) return "not trained";
+  std::string text;
+  for (const json& segment : *segments) {
+    absl::StrAppend(
+        &text, text.empty() ? "" : ", ",
+        absl::StrFormat("%+.2f x %d", segment.at(1).get<double>(), segment.at(0).get<int64_t>()));
+  }
+  return absl::StrCat("advantages ", text);
+}
+
+std::string Indented(const std::string& text, const std::string& margin) {
+  std::string out;
+  size_t start = 0;
+  while (start < text.size()) {
+    const size_t end = std::min(text.find('\n', start), text.size());
+    if (end > start) absl::StrAppend(&out, margin, text.substr(start, end - start), "\n");
+    start = end + 1;
+  }
+  return out;
+}
+
+std::string LeafHeader(const json& leaf) {
+  const json ids = leaf.at("token_ids");
+  return absl::StrCat("W(", Word(leaf, "version"), ") ", Word(leaf, "worker"), ", ", ids.size(),
+                      " tokens, ", Word(leaf, "finish_reason"), ", reward ", Word(leaf, "reward"),
+                      leaf.contains("verdict") ? " (" + Word(leaf, "verdict") : " (",
+                      leaf.contains("extracted") ? ", answer " + Word(leaf, "extracted") : "",
+                      "), ", Advantages(leaf), "\n");
+}
+
+std::string ResponseText(size_t index, const json& response, const DecodeIds& decode) {
+  const auto ids = response.at("token_ids").get<std::vector<int32_t>>();
+  std::string text = absl::StrCat("  response ", index, ": ", LeafHeader(response));
+  absl::StrAppend(&text, Indented(decode(ids), "    | "));
+  for (const json& branch : response.value("branches", json::array())) {
+    const auto split = branch.at("split").get<size_t>();
+    size_t child_index = 0;
+    for (const json& child : branch.at("children")) {
+      absl::StrAppend(&text, "    from token ", split, ", continuation ", child_index++, ": ",
+                      LeafHeader(child));
+      absl::StrAppend(
+          &text, Indented(decode(child.at("token_ids").get<std::vector<int32_t>>()), "      | "));
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ProblemText(const json& problem, const DecodeIds& decode) {
+  try {
+    const auto prompt = problem.at("prompt_ids").get<std::vector<int32_t>>();
+    std::string text =
+        absl::StrCat("problem ", Word(problem, "problem_id"), " (batch ", Word(problem, "batch"),
+                     ", position ", Word(problem, "position"), ", kept: ", Word(problem, "kept"),
+                     ")\n", Indented(decode(prompt), "  > "));
+    size_t index = 0;
+    for (const json& response : problem.at("responses")) {
+      absl::StrAppend(&text, ResponseText(index++, response, decode));
+    }
+    return text;
+  } catch (const json::exception& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+}
+
+}  // namespace attnrl::tools

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/train/interrupt.h"
+
+#include <csignal>
+#include <initializer_list>
+
+namespace attnrl::tools {
+namespace {
+
+volatile std::sig_atomic_t interrupts = 0;
+
+void Count(int) { interrupts = interrupts + 1; }
+
+}  // namespace
+
+void CountInterrupts() {
+  struct sigaction action {};
+  action.sa_handler = Count;
+  sigemptyset(&action.sa_mask);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+}
+
+int InterruptCount() { return interrupts; }
+
+}  // namespace attnrl::tools
