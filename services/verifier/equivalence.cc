@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "services/verifier/number.h"
+#include "services/verifier/quantity.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -100,18 +100,18 @@ bool EqualParts(const Parts& a, const Parts& b, int depth, Work& work) {
 
 }  // namespace
 
-bool Equivalent(Span a, Span b, int depth, Work& work) {
+bool Equivalent(Span given, Span wanted, int depth, Work& work) {
   if (depth == 0) work.Exhaust();
-  a = Bare(a, work);
-  b = Bare(b, work);
+  Span a = Bare(given, work);
+  Span b = Bare(wanted, work);
   if (!work.Spend(static_cast<int64_t>(a.size() + b.size()) + 1)) return false;
   if (a.empty() || b.empty()) return false;
   // Tokens that hide a space between two numbers ("1 2") equal only themselves.
   if (std::equal(a.begin(), a.end(), b.begin(), b.end())) return true;
-  std::optional<Rational> left = EvaluateNumber(a, depth, work);
+  std::optional<Quantity> left = ReadQuantity(a, depth, work);
   if (left) {
-    std::optional<Rational> right = EvaluateNumber(b, depth, work);
-    return right && Equal(*left, *right, work) && !work.exhausted();
+    std::optional<Quantity> right = ReadQuantity(b, depth, work);
+    return right && EqualQuantities(*left, *right, work) && !work.exhausted();
   }
   return !work.exhausted() && EqualParts(Split(a), Split(b), depth - 1, work);
 }

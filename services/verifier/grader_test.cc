@@ -69,6 +69,14 @@ INSTANTIATE_TEST_SUITE_P(Others, SameAnswer,
                                          Pair{"[0,1)", "[0, 1)"}, Pair{"90^\\circ", "90^{\\circ}"},
                                          Pair{"1_6", "1_{6}"}, Pair{"\\sqrt2", "\\sqrt{2}"}));
 
+INSTANTIATE_TEST_SUITE_P(Units, SameAnswer,
+                         testing::Values(Pair{"5\\text{ cm}", "5"}, Pair{"90", "90^\\circ"},
+                                         Pair{"90\\text{ degrees}", "90^{\\circ}"},
+                                         Pair{"20", "20\\%"}, Pair{"20\\text{ percent}", "20\\%"},
+                                         Pair{"864", "864 \\mbox{ inches}^2"},
+                                         Pair{"\\frac{10}{2}\\mathrm{m/s}", "5\\text{ m/s}"},
+                                         Pair{"90, 60^\\circ", "90^\\circ, 60^\\circ"}));
+
 class OtherAnswer : public testing::TestWithParam<Pair> {};
 TEST_P(OtherAnswer, IsRefused) {
   GradeResult result = GradeBox(GetParam().boxed, GetParam().accepted);
@@ -86,6 +94,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Pair{"1,234", "1.234"}, Pair{"\\frac{2\\cdot 1}{2}", "2\\frac12"},
                     Pair{"1 2", "12"}, Pair{"4.2.0", "42"}, Pair{"1/2(3)", "1.5"},
                     Pair{"2:1", "\\frac{1}{2}"}, Pair{"42!", "42"}, Pair{"5%", "5"}));
+INSTANTIATE_TEST_SUITE_P(Units, OtherAnswer,
+                         testing::Values(Pair{"5\\text{ m}", "5\\text{ cm}"},
+                                         Pair{"5\\text{ or }6", "5"},
+                                         Pair{"5\\text{ or more}", "5"}, Pair{"5\\mathrm{i}", "5"},
+                                         Pair{"5m", "5"}, Pair{"5\\%", "5"}, Pair{"2", "20\\%"},
+                                         Pair{"5\\text{ cm}^2", "5\\text{ cm}^3"},
+                                         Pair{"\\text{not }5", "5"}, Pair{"5\\text{ cm }6", "5"},
+                                         Pair{"90", "9^\\circ"}));
 INSTANTIATE_TEST_SUITE_P(
     Nonsense, OtherAnswer,
     testing::Values(Pair{"", "0"}, Pair{" ", ""}, Pair{"\\,\\;", "0"}, Pair{"\\frac{1}{0}", "42"},

@@ -65,7 +65,7 @@ class Reader {
   }
 
   void Emit(std::string_view text, Tokens& out) {
-    out.push_back({std::string(text), spaced_});
+    out.push_back({std::string(text), spaced_, styled_});
     spaced_ = false;
   }
 
@@ -105,6 +105,16 @@ class Reader {
     return ok;
   }
 
+  // The content of a style; of one without a group, the next item as it is.
+  bool Style(bool words, Tokens& out) {
+    SkipSpace();
+    if (at_ == text_.size() || text_[at_] != '{') return true;
+    bool outer = std::exchange(styled_, styled_ || words);
+    bool ok = Braced(out);
+    styled_ = outer;
+    return ok;
+  }
+
   bool Root(Tokens& out) {
     SkipSpace();
     if (at_ < text_.size() && text_[at_] == '[') {
@@ -128,10 +138,10 @@ class Reader {
     if (!Argument(argument)) return false;
     // 90^\circ and 90^{\circ}
     if (script == "^" && argument.size() == 3 && argument[1].text == "\\circ") {
-      out.push_back({"\\degree", spaced});
+      out.push_back({"\\degree", spaced, styled_});
       return true;
     }
-    out.push_back({std::string(script), spaced});
+    out.push_back({std::string(script), spaced, styled_});
     for (Token& token : argument) out.push_back(std::move(token));
     return true;
   }
@@ -150,8 +160,8 @@ class Reader {
     if (!Braced(out)) return false;
     if (!argument || out.size() < begin + 2) return true;
     out[begin].spaced = false;
-    out.insert(out.begin() + static_cast<std::ptrdiff_t>(begin), {"{", spaced});
-    out.push_back({"}", false});
+    out.insert(out.begin() + static_cast<std::ptrdiff_t>(begin), {"{", spaced, styled_});
+    out.push_back({"}", false, styled_});
     return work_.Spend(static_cast<int64_t>(out.size() - begin));
   }
 
@@ -172,8 +182,7 @@ class Reader {
         if (at_ < text_.size() && text_[at_] == '.') ++at_;
         return true;
       case SymbolKind::kStyle:
-        SkipSpace();
-        return at_ < text_.size() && text_[at_] == '{' ? Braced(out) : true;
+        return Style(symbol.canonical == kWords, out);
       case SymbolKind::kFraction:
         Emit(symbol.canonical, out);
         return Argument(out) && Argument(out);
@@ -194,6 +203,7 @@ class Reader {
   Work& work_;
   size_t at_ = 0;
   bool spaced_ = false;
+  bool styled_ = false;
 };
 
 }  // namespace

@@ -16,8 +16,10 @@ struct Token {
   std::string text;
   // White space stood before it. Means nothing but between two numbers.
   bool spaced = false;
+  // It stood in a text style (\text, \mathrm, ...): a word, rather than variables.
+  bool styled = false;
 
-  // Equal whatever their spacing.
+  // Equal whatever their spacing and style.
   bool operator==(const Token& other) const { return text == other.text; }
 };
 

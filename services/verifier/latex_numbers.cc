@@ -31,7 +31,7 @@ std::vector<Piece> JoinDigits(Tokens tokens) {
     if (digit && after_number) {
       pieces.back().token.text += token.text;
     } else if (token.text == "." && (after_number ? !has_point : next_digit)) {
-      if (!after_number) pieces.push_back({{"", token.spaced}, true});
+      if (!after_number) pieces.push_back({{"", token.spaced, token.styled}, true});
       pieces.back().token.text += ".";
       has_point = true;
     } else {
@@ -104,7 +104,7 @@ Tokens JoinNumbers(Tokens tokens, Work& work) {
     for (size_t k = 1; k < run; ++k) {
       if (pieces[i + k].number) digits += pieces[i + k].token.text;
     }
-    joined.push_back({Canonical(std::move(digits)), token.spaced});
+    joined.push_back({Canonical(std::move(digits)), token.spaced, token.styled});
     i += run;
   }
   return joined;

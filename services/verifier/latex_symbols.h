@@ -10,12 +10,14 @@ enum class SymbolKind {
   kPlain,     // stands for itself, or for `canonical`
   kLayout,    // dropped
   kSpace,     // white space
-  kStyle,     // dropped; its argument is kept
+  kStyle,     // dropped; its argument is kept, as words where `canonical` is kWords
   kFence,     // \left, \right: dropped, also the empty delimiter "." after it
   kFraction,  // two arguments
   kRoot,      // one argument and an optional one in brackets
   kScript,    // ^ or _: one argument
 };
+
+inline constexpr std::string_view kWords = "words";
 
 struct Symbol {
   std::string_view name;
