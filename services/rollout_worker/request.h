@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/base/philox.h"
+
+namespace attnrl::rollout {
+
+// How a token is drawn from the model's distribution.
+struct SamplingParams {
+  double temperature = 1;  // 0 = the most likely token, the lowest id among equals
+  double top_p = 1;        // 1 = off; the smallest set of most likely tokens with this probability
+  int64_t top_k = 0;       // 0 = off; applied before top_p
+};
+
+enum class FinishReason { kStop, kLength };
+
+// One sequence to sample: a prompt, and what was already said of the response.
+struct Request {
+  // Chosen by the caller, unique among the engine's unfinished requests.
+  uint64_t id = 0;
+  // The weights that must sample it, as numbered in SetWeights.
+  uint32_t version = 0;
+  // Everything before the first sampled token; not empty.
+  std::vector<int32_t> prompt_ids = {};
+  // At least 1; prompt_ids and this together fit EngineOptions::max_tokens.
+  int64_t max_new_tokens = 1;
+  SamplingParams sampling = {};
+  // Token i of the response is drawn with RandomUniform(key, i). A continuation counts from the
+  // start of the response, so its first token has index `first_index`.
+  RandomKey key = {};
+  uint32_t first_index = 0;
+  // The response ends with the first of these; it is part of the response.
+  std::vector<int32_t> stop_ids = {};
+  // Optional further end: asked after each token with all sampled ones. Runs on the engine's
+  // thread.
+  std::function<bool(const std::vector<int32_t>&)> stop_when = nullptr;
+};
+
+// The end of a request: every one that was accepted has exactly one. Log-probs and entropies (nats,
+// one a token) are those of log_softmax(logits / T), T = 1 where the temperature is 0, before top-p
+// and top-k.
+struct Completion {
+  uint64_t id = 0;
+  // CANCELLED after Abort or Stop; INTERNAL when the model's output is not finite or its run fails.
+  // The rest is then what was sampled up to there.
+  absl::Status status = absl::OkStatus();
+  std::vector<int32_t> token_ids = {};
+  std::vector<float> logprobs = {};
+  std::vector<float> entropy = {};
+  FinishReason finish = FinishReason::kLength;
+  // From admission to a slot to the last token, wall clock.
+  absl::Time start = absl::UnixEpoch();
+  absl::Time end = absl::UnixEpoch();
+  // Prompt tokens computed for it.
+  int64_t prefill_tokens = 0;
+};
+
+using CompletionCallback = std::function<void(Completion)>;
+
+}  // namespace attnrl::rollout

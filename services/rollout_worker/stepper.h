@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "services/rollout_worker/kv_pool.h"
+#include "services/rollout_worker/request.h"
+#include "services/rollout_worker/sampler.h"
+#include "services/rollout_worker/scheduler.h"
+#include "services/rollout_worker/step_plan.h"
+#include "services/rollout_worker/step_runner.h"
+
+namespace attnrl::rollout {
+
+struct StepperOptions {
+  int64_t slots = 64;                 // sequences decoded at once
+  int64_t max_tokens = 0;             // prompt and response of a sequence
+  int64_t max_prefill_tokens = 2048;  // prompt tokens computed in one step, see AdmissionView
+  int64_t max_waiting = 1 << 16;      // requests without a slot; more are refused
+};
+
+// What one step did, for metrics.
+struct StepReport {
+  uint32_t version = 0;
+  int64_t prefill_rows = 0;
+  int64_t decode_rows = 0;
+  int64_t sampled_tokens = 0;
+  int64_t used_slots = 0;  // after the step
+  absl::Duration duration = absl::ZeroDuration();
+};
+
+// The engine without its thread: sequences, their slots, and one step of continuous batching at a
+// time. Each step gives free slots to waiting sequences (ChooseAdmissions), computes their prompts
+// together with one new token of every running sequence, samples, and completes what has ended.
+// One thread. Memory: max_waiting requests, the slots' sequences, and the weights that were set.
+class Stepper {
+ public:
+  // `runner` and `clock` must outlive this.
+  Stepper(const StepperOptions& options, StepRunner& runner, const Clock& clock);
+
+  // Queues a request; `done` is called from a later Step or Abort. INVALID_ARGUMENT for a request
+  // that can never run, RESOURCE_EXHAUSTED when max_waiting are queued, ALREADY_EXISTS for an id in
+  // use: `done` is not called then.
+  absl::Status Submit(Request request, CompletionCallback done);
+  // Ends a request with CANCELLED and frees its slot. False when there is none with this id.
+  bool Abort(uint64_t id);
+  void AbortAll();
+
+  // Weights for sequences of `version`; replaces what was set before for later admissions.
+  void SetWeights(uint32_t version, std::shared_ptr<const model::Transformer> weights);
+  // Forgets them; sequences in slots go on, waiting ones wait for the next SetWeights.
+  void DropWeights(uint32_t version);
+
+  // One step. False when there is nothing to do (nothing runs and nothing can be admitted).
+  bool Step();
+  // What the last step did.
+  const StepReport& report() const { return report_; }
+
+  int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
+  int64_t running() const { return pool_.used(); }
+  const KvPool& pool() const { return pool_; }
+
+ private:
+  struct Sequence {
+    Request request;
+    CompletionCallback done;
+    Completion result;
+    int64_t cached = 0;  // tokens in the KV slot
+  };
+
+  void Admit();
+  StepPlan Plan() const;
+  void Accept(const PlannedSequence& planned, std::span<const float> logits);
+  void Finish(std::unique_ptr<Sequence> sequence, absl::Status status);
+  void FinishSlot(int64_t slot, absl::Status status);
+  absl::Status Check(const Request& request) const;
+  bool WeightsReady(uint32_t version) const;
+
+  const StepperOptions options_;
+  StepRunner& runner_;
+  const Clock& clock_;
+  Sampler sampler_;
+  KvPool pool_;
+  std::deque<std::unique_ptr<Sequence>> waiting_;  // in order of arrival
+  std::vector<std::unique_ptr<Sequence>> slots_;   // null where free
+  std::map<uint32_t, std::shared_ptr<const model::Transformer>> weights_;
+  std::optional<uint32_t> version_;                   // of the sequences in slots
+  std::shared_ptr<const model::Transformer> in_use_;  // what the runner was last given
+  std::set<uint64_t> ids_;                            // of waiting and running sequences
+  StepReport report_;
+};
+
+}  // namespace attnrl::rollout
