@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "services/branch_scheduler/problem.h"
+#include "services/verifier/client/verifier_client.h"
+
+namespace attnrl::scheduler {
+
+// All leaves of one item, to be graded.
+struct GradeTask {
+  uint64_t item = 0;
+  std::vector<std::vector<int32_t>> responses = {};   // whole responses, the prompt not included
+  const std::vector<std::string>* answers = nullptr;  // lives as long as the data set
+};
+
+struct GradedItem {
+  uint64_t item = 0;
+  std::vector<Grade> grades = {};  // one a response, in order
+  Span span = {};                  // of the calls that graded it
+};
+
+// Asks the verifier, off the run's thread. A verifier that is away or overloaded is asked again for
+// as long as it takes; a response whose grading crashed or timed out is tried `attempts` times in
+// all, then that is its grade, and no reward (promise 7). Thread-safe. Memory: the tasks waiting,
+// at most the leaves of the batches that are open.
+class GradingQueue {
+ public:
+  struct Options {
+    uint32_t threads = 2;  // 0: the test calls RunOnce
+    uint32_t attempts = 3;
+    size_t items_per_call = 32;
+    absl::Duration call_deadline = absl::Seconds(30);
+    absl::Duration retry_after = absl::Milliseconds(500);
+  };
+  using Done = std::function<void(GradedItem)>;
+
+  // `decode` and `done` are called from any of the queue's threads.
+  GradingQueue(Options options, verifier::VerifierClient* client,
+               std::function<std::string(const std::vector<int32_t>&)> decode, Clock* clock,
+               Done done);
+  ~GradingQueue();
+
+  void Add(std::vector<GradeTask> tasks);
+  // Grades the tasks that wait now, up to items_per_call. False when there were none.
+  bool RunOnce();
+  // Why nothing comes: the verifier's last error, empty when it answered.
+  std::string trouble() const;
+  size_t waiting() const;
+
+ private:
+  struct Pending {
+    GradeTask task;
+    std::vector<std::string> texts;
+    std::vector<Grade> grades;
+    std::vector<bool> settled;
+    Span span;
+  };
+
+  void Loop();
+  std::vector<GradeTask> Take(absl::Duration wait);
+  void GradeAll(std::vector<GradeTask> tasks);
+  // One call for every response not settled yet; false when the queue is shutting down.
+  bool Attempt(std::vector<Pending>& pending, bool final_attempt);
+  bool stopping() const;
+
+  const Options options_;
+  verifier::VerifierClient* const client_;
+  const std::function<std::string(const std::vector<int32_t>&)> decode_;
+  Clock* const clock_;
+  const Done done_;
+
+  mutable absl::Mutex mutex_;
+  std::deque<GradeTask> tasks_ ABSL_GUARDED_BY(mutex_);
+  std::string trouble_ ABSL_GUARDED_BY(mutex_);
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace attnrl::scheduler

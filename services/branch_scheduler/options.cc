@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/options.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "services/branch_scheduler/item_id.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+absl::Status InRange(const char* key, uint64_t value, uint64_t low, uint64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return InputError(key, absl::StrCat(value, " is out of range"),
+                    absl::StrCat(low, " to ", high, " is allowed"));
+}
+
+}  // namespace
+
+absl::Status SchedulerOptions::Validate() const {
+  constexpr uint64_t kMaxSteps = uint64_t{1} << 30;
+  ATTNRL_RETURN_IF_ERROR(InRange("run.steps", steps, 1, kMaxSteps));
+  ATTNRL_RETURN_IF_ERROR(InRange("run.max_empty_batches", max_empty_batches, 1, kMaxSteps));
+  ATTNRL_RETURN_IF_ERROR(
+      InRange("algorithm.sampling.batch_problems", batch_problems, 1, kMaxPositions));
+  // Group-normalised advantages divide by the deviation of n - 1 degrees of freedom.
+  ATTNRL_RETURN_IF_ERROR(InRange("algorithm.sampling.initial_responses", initial_responses,
+                                 tree_advantages ? 1 : 2, kMaxResponses));
+  if (branches()) {
+    ATTNRL_RETURN_IF_ERROR(InRange("algorithm.branching.points", branching.points, 1, 64));
+    ATTNRL_RETURN_IF_ERROR(InRange("algorithm.branching.children", branching.children, 1, 64));
+  }
+  if (branches() != tree_advantages) {
+    return InputError("algorithm.advantages", "the advantages don't fit the branching",
+                      "tree with a branching criterion, group with criterion none");
+  }
+  ATTNRL_RETURN_IF_ERROR(
+      InRange("rollout.max_response_tokens", max_response_tokens, 1, uint64_t{1} << 24));
+  if (!(temperature > 0)) {
+    return InputError("rollout.temperature", "responses would all be the same",
+                      "a temperature above 0 is needed for training");
+  }
+  if (top_p < 1 || top_k != 0) {
+    return InputError("rollout.top_p", "truncated sampling can't be trained on",
+                      "top_p 1 and top_k 0 are needed for training");
+  }
+  if (stop_ids.empty()) return InputError("model.path", "no end token", "at least one is needed");
+  return absl::OkStatus();
+}
+
+}  // namespace attnrl::scheduler

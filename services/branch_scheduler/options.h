@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "services/branch_scheduler/schedule.h"
+
+namespace attnrl::scheduler {
+
+enum class Criterion { kNone, kEarliest, kEntropy };
+
+// How a response is expanded (ALGORITHM.md, branch points).
+struct BranchingOptions {
+  Criterion criterion = Criterion::kNone;
+  uint32_t points = 2;    // N
+  uint32_t children = 2;  // T
+};
+
+// Everything a run of the scheduler is told. Made from the configuration by OptionsOf (assemble.h).
+struct SchedulerOptions {
+  std::string run_dir = {};   // metrics.jsonl, events.jsonl and trees/ go here
+  std::string database = {};  // SQLite file
+
+  uint64_t seed = 0;  // run.seed
+  uint32_t steps = 500;
+  uint32_t max_empty_batches = 10;
+  PipelineMode mode = PipelineMode::kOverlapped;
+
+  uint32_t batch_problems = 64;
+  uint32_t initial_responses = 6;  // n
+  BranchingOptions branching = {};
+  bool tree_advantages = false;  // otherwise group-normalised
+
+  uint32_t max_response_tokens = 8192;
+  float temperature = 1;
+  float top_p = 1;
+  uint32_t top_k = 0;
+  std::vector<int32_t> stop_ids = {};
+  bool deterministic = false;  // rollout.deterministic
+
+  absl::Duration lease = absl::Seconds(60);
+  // A grader's crash or time-out is tried so often in all before the problem is dropped.
+  uint32_t grade_attempts = 3;
+  uint32_t grader_threads = 2;
+  // After a restart nothing is handed out for so long: workers come back with what they hold.
+  absl::Duration adoption_grace = absl::Seconds(3);
+
+  // What may not differ when the run is resumed: configuration key -> value.
+  std::map<std::string, std::string> fingerprint = {};
+
+  bool branches() const { return branching.criterion != Criterion::kNone; }
+  Schedule schedule() const { return Schedule{mode, branches(), steps}; }
+  // Names the key that is out of range; InputError.
+  absl::Status Validate() const;
+};
+
+}  // namespace attnrl::scheduler

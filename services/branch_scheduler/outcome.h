@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "services/branch_scheduler/data_set.h"
+#include "services/branch_scheduler/options.h"
+#include "services/branch_scheduler/problem.h"
+#include "services/branch_scheduler/types.h"
+
+namespace attnrl::scheduler {
+
+// What became of a problem; words of CLI.md in KeptName.
+enum class Kept {
+  kAll,            // its samples are trained
+  kFiltered,       // left out before branching (adaptive sampling)
+  kZeroAdvantage,  // all samples have the same reward, or there is none
+  kUngradable,     // some leaf could not be graded (promise 7)
+};
+std::string_view KeptName(Kept kept);
+
+// The advantages of one problem. A leaf's list is empty where it is no sample or is not trained.
+struct ProblemOutcome {
+  Kept kept = Kept::kZeroAdvantage;
+  std::vector<std::vector<AdvantageRun>> responses = {};              // one an initial response
+  std::vector<std::vector<std::vector<AdvantageRun>>> children = {};  // [response][sample]
+  uint32_t samples = 0;                                               // before the drop rule
+};
+
+// Advantages and drop rule (ALGORITHM.md) of a problem that is done. Pure.
+ProblemOutcome Judge(const SchedulerOptions& options, const Problem& problem);
+
+// Judge of every problem, in order.
+std::vector<ProblemOutcome> JudgeAll(const SchedulerOptions& options, const BatchState& batch);
+
+// The learner's batch, from the durable results alone: the same results give the same bytes.
+// `initial` and `continuation` are the numbers of the versions that sampled it.
+TrainingBatch MakeTrainingBatch(const SchedulerOptions& options, const DataSet& data,
+                                const BatchState& batch,
+                                const std::vector<ProblemOutcome>& outcomes, uint32_t initial,
+                                uint32_t continuation);
+
+}  // namespace attnrl::scheduler

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/version.h"
+#include "services/branch_scheduler/types.h"
+#include "services/verifier/types.h"
+
+// What the scheduler knows of a batch that is not trained yet. Plain data; Run owns and changes it.
+namespace attnrl::scheduler {
+
+// Token range of a sequence, end exclusive.
+using StepRange = std::pair<uint32_t, uint32_t>;
+
+// The verifier's word about one leaf.
+struct Grade {
+  verifier::GradeStatus status = verifier::GradeStatus::kCrash;
+  bool correct = false;
+  std::string extracted = {};
+  int32_t matched = -1;  // index in the problem's answers; -1 = none
+
+  double reward() const { return correct ? 1.0 : 0.0; }
+  bool operator==(const Grade&) const = default;
+};
+
+// One item's durable result, and its grades once they are durable too.
+struct SampledItem {
+  std::string worker = {};
+  ItemResult result = {};
+  std::vector<Grade> grades = {};  // one a sample, in order; empty while ungraded
+  Span grading = {};
+
+  bool graded() const { return !grades.empty(); }
+};
+
+// Where a response branches.
+struct Expansion {
+  std::vector<StepRange> steps = {};  // prompt first, over prompt + response
+  // Token indices in the response, ascending; empty: not expanded. Equal ones may occur.
+  std::vector<uint32_t> points = {};
+  std::vector<std::string> origins = {};  // parallel to points, words of CLI.md
+};
+
+// An initial response and its continuations.
+struct Response {
+  std::optional<SampledItem> initial = {};
+  Expansion expansion = {};                      // known once the problem is decided
+  std::optional<SampledItem> continuation = {};  // sample p * T + c: child c at point p
+};
+
+struct Problem {
+  uint32_t position = 0;
+  uint64_t row = 0;  // in the data set
+  std::vector<Response> responses = {};
+  // All initial responses are graded; the expansions are known.
+  bool decided = false;
+  // Some leaf could not be graded: the problem is dropped (promise 7).
+  bool ungradable = false;
+  // Nothing more is sampled or graded for it.
+  bool done = false;
+};
+
+struct BatchState {
+  uint32_t number = 0;
+  uint32_t base = 0;    // e of its segment
+  uint64_t cursor = 0;  // place of its first problem in the run's sequence of problems
+  std::vector<Problem> problems = {};
+  uint32_t initial_done = 0;  // initial items with a durable result
+  uint32_t problems_done = 0;
+  bool delivered = false;  // handed to the learner since the start
+
+  bool ready() const { return problems_done == problems.size(); }
+};
+
+// How tokens are read; made from the model's tokenizer (assemble.h), simple functions in tests.
+struct TextTools {
+  // Special tokens are kept, invalid UTF-8 replaced.
+  std::function<std::string(const std::vector<int32_t>& ids)> decode;
+  // Steps over prompt + response, the prompt first (ALGORITHM.md, "Steps").
+  std::function<std::vector<StepRange>(uint32_t prompt_tokens,
+                                       const std::vector<int32_t>& response)>
+      steps;
+};
+
+}  // namespace attnrl::scheduler

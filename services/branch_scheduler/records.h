@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "services/branch_scheduler/data_set.h"
+#include "services/branch_scheduler/options.h"
+#include "services/branch_scheduler/outcome.h"
+#include "services/branch_scheduler/problem.h"
+#include "services/branch_scheduler/types.h"
+
+// The lines of a run's records, as CLI.md fixes them: one JSON object each, no line break at the
+// end.
+namespace attnrl::scheduler {
+
+inline constexpr char kEventsFile[] = "events.jsonl";
+inline constexpr char kMetricsFile[] = "metrics.jsonl";
+
+struct Event {
+  const char* kind = "";  // initial|continuation|grade|train|sync|checkpoint
+  uint32_t batch = 0;
+  std::optional<uint64_t> item = {};
+  uint32_t version = 0;
+  std::optional<std::string> worker = {};
+  Span span = {};
+};
+std::string EventLine(const Event& event);
+
+// The versions that sampled a batch.
+struct SamplingVersions {
+  Version initial = {};
+  Version continuation = {};
+};
+
+// One line of trees/batch-N.jsonl.
+std::string TreeLine(const SchedulerOptions& options, const DataSet& data, const BatchState& batch,
+                     const Problem& problem, const ProblemOutcome& outcome,
+                     const SamplingVersions& versions);
+
+// What a metrics line needs beyond the batch itself.
+struct StepTiming {
+  double step_seconds = 0;  // since the step before
+  double window_start = 0;  // end of the training before; overlap counts from here
+  // Work of rollouts of any batch that may overlap this training step.
+  std::vector<Span> rollouts = {};
+};
+
+// One line of metrics.jsonl.
+std::string MetricsLine(const SchedulerOptions& options, const BatchState& batch,
+                        const std::vector<ProblemOutcome>& outcomes,
+                        const SamplingVersions& versions, const BatchCommit& commit,
+                        const StepTiming& timing);
+
+// Ascending, disjoint spans that cover the same time.
+std::vector<Span> MergeSpans(std::vector<Span> spans);
+double TotalSeconds(const std::vector<Span>& merged);
+// Time covered by both; each merged.
+double CommonSeconds(const std::vector<Span>& a, const std::vector<Span>& b);
+
+}  // namespace attnrl::scheduler

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/observe/log.h"
+#include "common/storage/files.h"
+#include "services/branch_scheduler/records.h"
+
+namespace attnrl::scheduler {
+
+Scheduler::Scheduler(Parts parts)
+    : parts_(std::move(parts)), options_(parts_.options), clock_(*parts_.clock) {}
+
+absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Start(Parts parts) {
+  auto scheduler = std::unique_ptr<Scheduler>(new Scheduler(std::move(parts)));
+  ATTNRL_RETURN_IF_ERROR(scheduler->Open());
+  if (scheduler->parts_.threads) {
+    scheduler->loop_ = std::thread([raw = scheduler.get()] { raw->Loop(); });
+  }
+  return scheduler;
+}
+
+absl::Status Scheduler::Open() {
+  absl::MutexLock lock(&mutex_);
+  ATTNRL_RETURN_IF_ERROR(options_.Validate());
+  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(absl::StrCat(options_.run_dir, "/trees")));
+  ATTNRL_ASSIGN_OR_RETURN(store_, OpenStore(options_.database));
+  ATTNRL_ASSIGN_OR_RETURN(
+      run_, Run::Open({&options_, parts_.data, parts_.text, store_.get(), parts_.clock}));
+  journal_ = std::make_unique<Journal>(options_.run_dir, store_.get());
+  for (const char* file : {kMetricsFile, kEventsFile}) {
+    std::string warning;
+    ATTNRL_RETURN_IF_ERROR(journal_->Reconcile(file, &warning));
+    if (!warning.empty()) observe::LogWarning(warning);
+  }
+  LeaseOptions leases;
+  leases.lease = options_.lease;
+  leases.epoch = run_->epoch();
+  leases.same_numerics = options_.deterministic;
+  leases.numerics_id = run_->numerics_id();
+  leases_ = std::make_unique<LeaseTable>(leases);
+  hand_out_from_ = clock_.Monotonic();
+  if (run_->epoch() > 1) hand_out_from_ += options_.adoption_grace;
+
+  GradingQueue::Options grading;
+  grading.threads = parts_.threads ? options_.grader_threads : 0;
+  grading.attempts = options_.grade_attempts;
+  grading_ = std::make_unique<GradingQueue>(grading, parts_.verifier, parts_.text->decode,
+                                            parts_.clock, [this](GradedItem graded) {
+                                              absl::MutexLock inbox(&inbox_mutex_);
+                                              inbox_.grades.push_back(std::move(graded));
+                                            });
+  HandOut();
+  observe::LogInfo("run opened", {{"epoch", run_->epoch()},
+                                  {"steps_done", run_->committed()},
+                                  {"steps", options_.steps},
+                                  {"open_items", leases_->open_items()}});
+  return absl::OkStatus();
+}
+
+Scheduler::~Scheduler() {
+  {
+    absl::MutexLock lock(&inbox_mutex_);
+    stop_ = true;
+  }
+  if (loop_.joinable()) loop_.join();
+  grading_.reset();
+  absl::MutexLock lock(&mutex_);
+  EndSessions(absl::UnavailableError("the scheduler stops"));
+}
+
+// ---- workers
+
+absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register& hello) {
+  absl::MutexLock lock(&mutex_);
+  if (!failure_.ok()) return failure_;
+  if (draining_) return absl::UnavailableError("the scheduler is draining");
+  const uint64_t connection = next_connection_++;
+  ATTNRL_ASSIGN_OR_RETURN(std::vector<uint64_t> adopted,
+                          leases_->Connect(connection, hello, clock_.Monotonic()));
+  if (options_.deterministic && run_->numerics_id() != leases_->numerics_id()) {
+    ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return run_->SetNumericsId(leases_->numerics_id());
+    }));
+  }
+  auto session = std::make_shared<WorkerSession>(hello.worker, connection);
+  if (auto before = sessions_.find(hello.worker); before != sessions_.end()) {
+    before->second->End(absl::UnavailableError("the worker has opened a newer stream"));
+  }
+  sessions_[hello.worker] = session;
+  session->Push(Registered{run_->epoch(), adopted, absl::ToDoubleSeconds(options_.lease)});
+  if (const auto newest = run_->newest_version()) session->Push(Prefetch{*newest});
+  observe::LogInfo("worker connected", {{"worker", hello.worker},
+                                        {"capacity", hello.capacity},
+                                        {"held", hello.held.size()},
+                                        {"adopted", adopted.size()}});
+  HandOut();
+  Changed();
+  return session;
+}
+
+absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
+                                WorkerMessage message) {
+  if (auto* result = std::get_if<ItemResult>(&message)) {
+    absl::MutexLock lock(&inbox_mutex_);
+    auto room = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      return stop_ || inbox_.results.size() < kMaxInbox;
+    };
+    if (!inbox_mutex_.AwaitWithTimeout(absl::Condition(&room), absl::Seconds(30))) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(kMaxInbox, " results wait to be written; send this one again later"));
+    }
+    inbox_.results.emplace_back(session, std::move(*result));
+    return absl::OkStatus();
+  }
+  absl::MutexLock lock(&mutex_);
+  if (!failure_.ok()) return failure_;
+  const std::string& worker = session->worker();
+  if (const auto* renew = std::get_if<Renew>(&message)) {
+    std::vector<uint64_t> lost = leases_->Renew(worker, renew->leases, clock_.Monotonic());
+    if (!lost.empty()) session->Push(Cancel{std::move(lost)});
+    return absl::OkStatus();
+  }
+  if (const auto* back = std::get_if<GiveBack>(&message)) {
+    const size_t returned = leases_->GiveBack(worker, back->leases);
+    observe::LogInfo("work given back",
+                     {{"worker", worker}, {"leases", returned}, {"reason", OneLine(back->reason)}});
+  } else if (const auto* credits = std::get_if<Credits>(&message)) {
+    leases_->SetCredits(worker, credits->outstanding);
+  } else {
+    return absl::InvalidArgumentError("register: only the first message of a stream may be one");
+  }
+  HandOut();
+  Changed();
+  return absl::OkStatus();
+}
+
+void Scheduler::Disconnect(const std::shared_ptr<WorkerSession>& session) {
+  absl::MutexLock lock(&mutex_);
+  leases_->Disconnect(session->connection(), clock_.Monotonic());
+  auto current = sessions_.find(session->worker());
+  if (current != sessions_.end() && current->second == session) {
+    sessions_.erase(current);
+    observe::LogInfo("worker disconnected", {{"worker", session->worker()}});
+  }
+  session->End(absl::UnavailableError("the stream has ended"));
+  Changed();
+}
+
+// ---- the learner
+
+absl::Status Scheduler::Announce(const BatchRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  ATTNRL_RETURN_IF_ERROR(InTransaction(
+      [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return run_->Announce(request); }));
+  HandOut();
+  Changed();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(uint32_t batch,
+                                                                   absl::Duration timeout,
+                                                                   std::string* reason) {
+  const absl::Time until = absl::Now() + timeout;
+  absl::MutexLock lock(&mutex_);
+  for (;;) {
+    if (!failure_.ok()) return failure_;
+    const uint64_t seen = changes_;
+    auto made = run_->Batch(batch, reason);
+    if (!made.ok() || made->has_value()) return made;
+    auto changed = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return changes_ != seen; };
+    if (!mutex_.AwaitWithDeadline(absl::Condition(&changed), until)) {
+      absl::StrAppend(reason, Obstacle());
+      return std::optional<TrainingBatch>();
+    }
+  }
+}
+
+absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
+  absl::MutexLock lock(&mutex_);
+  CommitReply reply;
+  const uint32_t before = run_->committed();
+  ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+    ATTNRL_ASSIGN_OR_RETURN(reply, run_->Commit(commit));
+    return absl::OkStatus();
+  }));
+  if (run_->committed() > before) {
+    if (absl::Status status = journal_->Settle(); !status.ok()) {
+      Fail(status);
+      return status;
+    }
+    observe::LogInfo("batch trained", {{"batch", commit.batch},
+                                       {"version", commit.version.number},
+                                       {"replayed", commit.replayed}});
+    if (run_->empty_in_a_row() >= options_.max_empty_batches && !paused_) {
+      paused_ = true;
+      pause_reason_ = absl::StrCat(run_->empty_in_a_row(),
+                                   " batches in a row had no sample with an advantage "
+                                   "(run.max_empty_batches)");
+      observe::LogWarning("run paused", {{"reason", pause_reason_}});
+    }
+  }
+  HandOut();
+  Changed();
+  return reply;
+}
+
+// ---- people and tools
+
+RunStatus Scheduler::Status() const {
+  absl::MutexLock lock(&mutex_);
+  RunStatus status;
+  if (run_->finished()) {
+    status.state = RunState::kFinished;
+  } else if (draining_) {
+    status.state = RunState::kDraining;
+  } else if (paused_) {
+    status.state = RunState::kPaused;
+  } else {
+    status.state = run_->started() ? RunState::kRunning : RunState::kStarting;
+  }
+  status.reason = failure_.ok() ? (paused_ ? pause_reason_ : Obstacle()) : failure_.ToString();
+  status.steps_done = run_->committed();
+  status.steps_total = options_.steps;
+  status.newest_version = run_->newest_version().value_or(Version{});
+  status.open_items = static_cast<uint32_t>(leases_->open_items());
+  status.active_leases = static_cast<uint32_t>(leases_->active_leases());
+  status.workers = leases_->Workers();
+  for (WorkerStatus& worker : status.workers) {
+    auto work = work_.find(worker.worker);
+    if (work == work_.end()) continue;
+    worker.results = work->second.results;
+    worker.generated_tokens = work->second.generated_tokens;
+  }
+  status.batches = run_->Batches();
+  status.last_metrics_json = run_->last_metrics();
+  status.epoch = run_->epoch();
+  return status;
+}
+
+uint64_t Scheduler::AwaitChange(uint64_t seen, absl::Duration timeout) const {
+  absl::MutexLock lock(&mutex_);
+  auto changed = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return changes_ != seen; };
+  mutex_.AwaitWithTimeout(absl::Condition(&changed), timeout);
+  return changes_;
+}
+
+void Scheduler::Pause(const std::string& reason) {
+  absl::MutexLock lock(&mutex_);
+  paused_ = true;
+  pause_reason_ = reason.empty() ? "paused by request" : OneLine(reason);
+  observe::LogInfo("run paused", {{"reason", pause_reason_}});
+  Changed();
+}
+
+void Scheduler::Resume() {
+  absl::MutexLock lock(&mutex_);
+  paused_ = draining_ = false;
+  pause_reason_.clear();
+  observe::LogInfo("run resumed");
+  HandOut();
+  Changed();
+}
+
+absl::StatusOr<uint32_t> Scheduler::Drain(absl::Duration grace) {
+  absl::MutexLock lock(&mutex_);
+  if (!failure_.ok()) return failure_;
+  draining_ = true;
+  Changed();
+  const auto leased = static_cast<uint32_t>(leases_->active_leases());
+  observe::LogInfo("draining", {{"leases", leased}});
+  auto done = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return leases_->active_leases() == 0 || !failure_.ok() || !draining_;
+  };
+  mutex_.AwaitWithTimeout(absl::Condition(&done), grace);
+  if (!failure_.ok()) return failure_;
+  if (!draining_) return absl::AbortedError("the run was resumed while it drained");
+  for (const LeaseTable::Granted& taken : leases_->RevokeAll()) {
+    PushTo(taken.worker, Cancel{{taken.lease}});
+  }
+  EndSessions(absl::UnavailableError("the scheduler has drained"));
+  Changed();
+  return leased;
+}
+
+absl::Status Scheduler::failure() const {
+  absl::MutexLock lock(&mutex_);
+  return failure_;
+}
+
+LeaseTable::Counters Scheduler::lease_counters() const {
+  absl::MutexLock lock(&mutex_);
+  return leases_->counters();
+}
+
+Run::Counters Scheduler::run_counters() const {
+  absl::MutexLock lock(&mutex_);
+  return run_->counters();
+}
+
+uint64_t Scheduler::store_commits() const {
+  absl::MutexLock lock(&mutex_);
+  return store_->commits();
+}
+
+}  // namespace attnrl::scheduler

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "services/branch_scheduler/data_set.h"
+#include "services/branch_scheduler/grading.h"
+#include "services/branch_scheduler/journal.h"
+#include "services/branch_scheduler/leases.h"
+#include "services/branch_scheduler/options.h"
+#include "services/branch_scheduler/problem.h"
+#include "services/branch_scheduler/run.h"
+#include "services/branch_scheduler/store.h"
+#include "services/branch_scheduler/types.h"
+#include "services/branch_scheduler/worker_session.h"
+#include "services/verifier/client/verifier_client.h"
+
+namespace attnrl::scheduler {
+
+// The branch scheduler as its RPC handlers see it: joins the run, the leases, the grading and the
+// record files, and owns the threads. Thread-safe; the handlers call it from theirs. One loop
+// thread takes results and grades from a bounded inbox, writes all that came together in one
+// transaction, and only then acknowledges; it also takes away leases whose time is up and hands out
+// new ones.
+//
+// When the database or a file can't be written the scheduler has failed: streams end, every call
+// returns the reason, failure() too, and the process is to end; the next one starts from the
+// database.
+//
+// Bounds for memory: kMaxInbox results waiting, LeaseOptions::max_credits leases a worker, and what
+// Run keeps of the open batches.
+class Scheduler {
+ public:
+  struct Parts {
+    SchedulerOptions options = {};
+    const DataSet* data = nullptr;
+    const TextTools* text = nullptr;
+    verifier::VerifierClient* verifier = nullptr;
+    Clock* clock = nullptr;
+    // False: nothing happens by itself; the test calls Step and GradeOnce.
+    bool threads = true;
+  };
+  static constexpr size_t kMaxInbox = 4096;
+
+  // Opens the database, brings the record files up to date, starts the threads.
+  static absl::StatusOr<std::unique_ptr<Scheduler>> Start(Parts parts);
+  ~Scheduler();
+
+  // ---- workers
+
+  // A worker's new stream. The session's first message is Registered.
+  absl::StatusOr<std::shared_ptr<WorkerSession>> Connect(const Register& hello);
+  // What the worker sent. Blocks while the inbox is full; RESOURCE_EXHAUSTED when it stays so.
+  absl::Status Receive(const std::shared_ptr<WorkerSession>& session, WorkerMessage message);
+  void Disconnect(const std::shared_ptr<WorkerSession>& session);
+
+  // ---- the learner
+
+  absl::Status Announce(const BatchRequest& request);
+  // Waits up to `timeout` for the batch; nullopt and the `reason` when it isn't ready by then.
+  absl::StatusOr<std::optional<TrainingBatch>> AwaitBatch(uint32_t batch, absl::Duration timeout,
+                                                          std::string* reason);
+  absl::StatusOr<CommitReply> Commit(const BatchCommit& commit);
+
+  // ---- people and tools
+
+  RunStatus Status() const;
+  // Blocks until something changed since `seen` (0: returns at once); the new count of changes.
+  uint64_t AwaitChange(uint64_t seen, absl::Duration timeout) const;
+  void Pause(const std::string& reason);
+  void Resume();
+  // Hands out nothing more, waits up to `grace` for the leases, takes back the rest and ends the
+  // streams. Returns how many leases it waited for. Blocks.
+  absl::StatusOr<uint32_t> Drain(absl::Duration grace);
+
+  // OK while it works.
+  absl::Status failure() const;
+  LeaseTable::Counters lease_counters() const;
+  Run::Counters run_counters() const;
+  uint64_t store_commits() const;
+
+  // One round of the loop thread, for tests without threads.
+  void Step();
+  bool GradeOnce() { return grading_->RunOnce(); }
+
+ private:
+  struct Inbox {
+    std::vector<std::pair<std::shared_ptr<WorkerSession>, ItemResult>> results;
+    std::vector<GradedItem> grades;
+    bool empty() const { return results.empty() && grades.empty(); }
+  };
+  struct Work {
+    uint64_t results = 0, generated_tokens = 0;
+  };
+
+  explicit Scheduler(Parts parts);
+  absl::Status Open();
+  void Loop();
+
+  // scheduler_loop.cc
+  void Process(Inbox inbox) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<Ack> ApplyResult(const WorkerSession& session, const ItemResult& result)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Opens what the run made runnable, queues gradings, takes away old leases, grants new ones.
+  void HandOut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PushTo(const std::string& worker, SchedulerMessage message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { ++changes_; }
+  void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Runs `work` in a transaction. What the caller did wrong is returned and undone, everything else
+  // is a failure of the scheduler.
+  absl::Status InTransaction(const std::function<absl::Status()>& work)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string Obstacle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndSessions(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Parts parts_;
+  const SchedulerOptions& options_;
+  Clock& clock_;
+
+  // Guards the run: held for microseconds, or for one commit of the database.
+  mutable absl::Mutex mutex_;
+  std::unique_ptr<Store> store_ ABSL_PT_GUARDED_BY(mutex_);
+  std::unique_ptr<Run> run_ ABSL_PT_GUARDED_BY(mutex_);
+  std::unique_ptr<Journal> journal_ ABSL_PT_GUARDED_BY(mutex_);
+  std::unique_ptr<LeaseTable> leases_ ABSL_PT_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<WorkerSession>> sessions_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Work> work_ ABSL_GUARDED_BY(mutex_);
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  bool paused_ ABSL_GUARDED_BY(mutex_) = false;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string pause_reason_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_connection_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;
+  absl::Duration hand_out_from_ ABSL_GUARDED_BY(mutex_);  // end of the adoption grace
+  std::optional<uint32_t> prefetched_ ABSL_GUARDED_BY(mutex_);
+
+  // Results and grades on their way to the loop thread.
+  absl::Mutex inbox_mutex_;
+  Inbox inbox_ ABSL_GUARDED_BY(inbox_mutex_);
+  bool stop_ ABSL_GUARDED_BY(inbox_mutex_) = false;
+
+  std::unique_ptr<GradingQueue> grading_;
+  std::thread loop_;
+};
+
+}  // namespace attnrl::scheduler

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scheduler: what its loop thread does, and what every entry point shares.
+#include <functional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/observe/log.h"
+#include "services/branch_scheduler/scheduler.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+// Between two rounds without results: how late an expired lease may be noticed.
+constexpr absl::Duration kTick = absl::Milliseconds(200);
+
+// True where the caller, not the scheduler, is at fault: nothing was changed then.
+bool IsCallersFault(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status) ||
+         absl::IsOutOfRange(status);
+}
+
+}  // namespace
+
+void Scheduler::Loop() {
+  for (;;) {
+    {
+      absl::MutexLock lock(&inbox_mutex_);
+      auto something = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stop_ || !inbox_.empty(); };
+      inbox_mutex_.AwaitWithTimeout(absl::Condition(&something), kTick);
+      if (stop_) return;
+    }
+    Step();
+  }
+}
+
+void Scheduler::Step() {
+  Inbox inbox;
+  {
+    absl::MutexLock lock(&inbox_mutex_);
+    inbox = std::exchange(inbox_, Inbox{});
+  }
+  absl::MutexLock lock(&mutex_);
+  if (!failure_.ok()) return;
+  if (!inbox.empty()) {
+    Process(std::move(inbox));
+    Changed();
+  }
+  HandOut();
+}
+
+void Scheduler::Process(Inbox inbox) {
+  std::vector<std::pair<std::shared_ptr<WorkerSession>, Ack>> acks;
+  absl::Status status = InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+    for (auto& [session, result] : inbox.results) {
+      auto ack = ApplyResult(*session, result);
+      // A result that isn't stored isn't answered, whoever is at fault: only ApplyResult's own
+      // checks make an Ack.
+      if (!ack.ok()) return absl::InternalError(ack.status().ToString());
+      acks.emplace_back(session, *std::move(ack));
+    }
+    for (const GradedItem& graded : inbox.grades) {
+      ATTNRL_RETURN_IF_ERROR(run_->AddGrades(graded));
+    }
+    return absl::OkStatus();
+  });
+  if (!status.ok()) {
+    Fail(status);
+    return;
+  }
+  for (auto& [session, ack] : acks) session->Push(std::move(ack));
+}
+
+absl::StatusOr<Ack> Scheduler::ApplyResult(const WorkerSession& session, const ItemResult& result) {
+  const std::string& worker = session.worker();
+  Ack ack;
+  ack.lease = result.lease;
+  ATTNRL_ASSIGN_OR_RETURN(std::optional<uint64_t> stored, run_->LeaseOfResult(result.item));
+  if (stored == result.lease) return ack;  // durable by an earlier copy
+  if (!leases_->Holds(worker, result.lease, result.item)) {
+    ack.verdict = AckVerdict::kFenced;
+    ack.reason = absl::StrCat("lease ", result.lease, " of item ", result.item,
+                              " is no longer worker ", worker, "'s");
+    observe::LogWarning("late write refused", {{"worker", worker}, {"lease", result.lease}});
+    return ack;
+  }
+  if (absl::Status status = run_->CheckResult(result); !status.ok()) {
+    leases_->GiveBack(worker, {result.lease});
+    ack.verdict = AckVerdict::kInvalid;
+    ack.reason = std::string(status.message());
+    observe::LogError("a worker's result is malformed",
+                      {{"worker", worker}, {"item", result.item}, {"reason", OneLine(ack.reason)}});
+    return ack;
+  }
+  ATTNRL_RETURN_IF_ERROR(run_->AddResult(worker, result));
+  leases_->Close(result.item);
+  Work& work = work_[worker];
+  ++work.results;
+  for (const SampleResult& sample : result.samples) {
+    work.generated_tokens += sample.token_ids.size();
+  }
+  return ack;
+}
+
+void Scheduler::HandOut() {
+  for (const Run::Runnable& runnable : run_->TakeRunnable()) {
+    leases_->Open(runnable.version, runnable.item);
+  }
+  if (std::vector<GradeTask> tasks = run_->TakeGradeTasks(); !tasks.empty()) {
+    grading_->Add(std::move(tasks));
+  }
+  const absl::Duration now = clock_.Monotonic();
+  for (const LeaseTable::Granted& expired : leases_->Expire(now)) {
+    PushTo(expired.worker, Cancel{{expired.lease}});
+    observe::LogWarning("lease expired", {{"worker", expired.worker}, {"item", expired.item}});
+    Changed();
+  }
+  const std::optional<Version> newest = run_->newest_version();
+  if (newest.has_value() && prefetched_ != newest->number) {
+    prefetched_ = newest->number;
+    for (const auto& [name, session] : sessions_) session->Push(Prefetch{*newest});
+  }
+  if (paused_ || draining_ || now < hand_out_from_) return;
+  for (const LeaseTable::Granted& granted : leases_->Grant(now)) {
+    PushTo(granted.worker, Lease{granted.lease, run_->MakeItem(granted.item)});
+  }
+}
+
+void Scheduler::PushTo(const std::string& worker, SchedulerMessage message) {
+  auto session = sessions_.find(worker);
+  if (session != sessions_.end()) session->second->Push(std::move(message));
+}
+
+absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work) {
+  if (!failure_.ok()) return failure_;
+  absl::Status status = store_->Begin();
+  if (status.ok()) {
+    status = work();
+    if (IsCallersFault(status)) {
+      store_->Rollback();
+      return status;
+    }
+  }
+  if (status.ok()) status = store_->Commit();
+  if (status.ok()) status = journal_->Flush();
+  if (!status.ok()) Fail(status);
+  return status;
+}
+
+void Scheduler::Fail(const absl::Status& status) {
+  if (!failure_.ok()) return;
+  store_->Rollback();
+  failure_ = status;
+  observe::LogError("the scheduler can't go on", {{"reason", status.ToString()}});
+  EndSessions(absl::UnavailableError(absl::StrCat("the scheduler stops: ", status.ToString())));
+  Changed();
+}
+
+void Scheduler::EndSessions(const absl::Status& status) {
+  for (const auto& [name, session] : sessions_) session->End(status);
+}
+
+std::string Scheduler::Obstacle() const {
+  std::string all;
+  if (paused_) absl::StrAppend(&all, "; paused: ", pause_reason_);
+  if (draining_) absl::StrAppend(&all, "; draining");
+  if (sessions_.empty()) absl::StrAppend(&all, "; no worker is connected");
+  const std::string trouble = grading_->trouble();
+  if (!trouble.empty()) absl::StrAppend(&all, "; the verifier doesn't answer: ", OneLine(trouble));
+  return all;
+}
+
+}  // namespace attnrl::scheduler

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/branch_scheduler/types.h"
+
+namespace attnrl::scheduler {
+
+// The durable state of a run: one SQLite file (README.md has the schema), WAL, synchronous=FULL:
+// what Commit has returned OK for survives any kill and loss of power. One process at a time: Open
+// takes a lock beside the file. Not thread-safe; Run owns the order of calls. Every write must lie
+// between Begin and Commit. RESOURCE_EXHAUSTED: the disk is full; DATA_LOSS: the file is damaged.
+class Store {
+ public:
+  struct BatchRow {
+    uint32_t batch = 0;
+    uint32_t base = 0;
+    uint64_t cursor = 0;  // place of the first problem
+    uint32_t problems = 0;
+    double created = 0;  // seconds since the epoch
+  };
+  struct ResultRow {
+    uint64_t item = 0;
+    uint64_t lease = 0;
+    std::string worker = {};
+    std::string payload = {};
+    std::optional<std::string> grades = {};
+    Span grading = {};
+  };
+  struct CommitRow {
+    uint32_t batch = 0;
+    bool empty = false;  // without samples
+    double time = 0;     // seconds since the epoch
+    Span train = {};     // 0, 0 where nothing was trained
+    std::string metrics = {};
+  };
+  struct JournalRow {
+    int64_t id = 0;
+    std::string line = {};
+  };
+
+  virtual ~Store() = default;
+
+  virtual absl::Status Begin() = 0;
+  virtual absl::Status Commit() = 0;
+  // Drops what was written since Begin.
+  virtual void Rollback() = 0;
+
+  // Facts about the run, by name.
+  virtual absl::StatusOr<std::optional<std::string>> Get(const std::string& key) = 0;
+  virtual absl::Status Put(const std::string& key, const std::string& value) = 0;
+
+  // First batch of each segment -> its base.
+  virtual absl::StatusOr<std::map<uint32_t, uint32_t>> Segments() = 0;
+  virtual absl::Status PutSegment(uint32_t first_batch, uint32_t base) = 0;
+
+  virtual absl::Status PutBatch(const BatchRow& row) = 0;
+  // In order, from this number on.
+  virtual absl::StatusOr<std::vector<BatchRow>> Batches(uint32_t from) = 0;
+  // Removes the batches from this number on with everything that belongs to them.
+  virtual absl::Status DeleteBatchesFrom(uint32_t batch) = 0;
+  // Removes the results of the batches below this number.
+  virtual absl::Status ForgetResultsBefore(uint32_t batch) = 0;
+
+  virtual absl::Status PutResult(const ResultRow& row) = 0;
+  virtual absl::Status PutGrades(uint64_t item, const std::string& grades, const Span& grading) = 0;
+  // Of one batch, in order of the items.
+  virtual absl::StatusOr<std::vector<ResultRow>> Results(uint32_t batch) = 0;
+  // The lease whose result is stored; nullopt: none is.
+  virtual absl::StatusOr<std::optional<uint64_t>> LeaseOfResult(uint64_t item) = 0;
+
+  virtual absl::StatusOr<std::map<uint32_t, std::string>> Versions() = 0;
+  virtual absl::Status PutVersion(const Version& version) = 0;
+
+  // In order; `metrics` only of the last one.
+  virtual absl::StatusOr<std::vector<CommitRow>> Commits() = 0;
+  virtual absl::Status PutCommit(const CommitRow& row) = 0;
+
+  // Steps of complete checkpoints that the learner reported, ascending.
+  virtual absl::StatusOr<std::vector<uint32_t>> Checkpoints() = 0;
+  virtual absl::Status PutCheckpoint(uint32_t step) = 0;
+
+  // Lines of append-only files, in the order in which they were added (journal.h).
+  virtual absl::Status AddLine(const std::string& file, const std::string& line) = 0;
+  virtual absl::StatusOr<std::vector<JournalRow>> LinesAfter(const std::string& file,
+                                                             int64_t id) = 0;
+  // Bytes of the file that come from lines already removed.
+  virtual absl::StatusOr<int64_t> SettledBytes(const std::string& file) = 0;
+  // The file's lines up to `id` are safe in its first `bytes` bytes: they are removed here.
+  virtual absl::Status Settle(const std::string& file, int64_t id, int64_t bytes) = 0;
+
+  // Transactions committed since Open.
+  virtual uint64_t commits() const = 0;
+};
+
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& path);
+
+}  // namespace attnrl::scheduler
