@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace attnrl::model {
+
+enum class DType { kFloat32, kBFloat16 };
+
+// "float32" or "bfloat16": what config.json and our flags say.
+std::string_view DTypeName(DType dtype);
+// `where` names the key or flag in the error.
+absl::StatusOr<DType> ParseDType(std::string_view name, std::string_view where);
+
+enum class Architecture { kQwen2, kLlama, kQwen3 };
+
+// What config.json of a Hugging Face folder says, as far as the forward pass needs it.
+struct ModelConfig {
+  Architecture architecture = Architecture::kQwen2;
+  int64_t vocab_size = 0;
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;
+  int64_t layers = 0;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;  // heads * head_dim need not be hidden_size
+  int64_t max_position_embeddings = 0;
+  double rms_norm_eps = 1e-6;
+  double rope_theta = 10000;
+  double initializer_range = 0.02;
+  bool qkv_bias = false;
+  bool output_bias = false;  // of self_attn.o_proj
+  bool mlp_bias = false;
+  bool qk_norm = false;  // RMSNorm over each head of q and k (Qwen3)
+  bool tie_word_embeddings = false;
+  DType dtype = DType::kFloat32;  // of the stored weights
+};
+
+// Reads `dir`/config.json. InputError by file and key for what is missing, wrong or not supported:
+// another architecture, rope scaling, a sliding window in use, an activation other than silu.
+absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& dir);
+
+// Name and shape of every tensor of a model, as in its safetensors files (lm_head.weight only when
+// untied).
+std::map<std::string, std::vector<int64_t>> TensorShapes(const ModelConfig& config);
+// Elements of all of them.
+int64_t CountParameters(const ModelConfig& config);
+
+// The ids that end a response: all of generation_config.json's eos_token_id, else config.json's,
+// else tokenizer_config.json's eos_token. Ascending. InputError where none is named.
+absl::StatusOr<std::vector<int32_t>> LoadEndTokens(const std::string& dir);
+
+}  // namespace attnrl::model

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "common/model/config.h"
+
+namespace attnrl::model {
+
+// Names everything that decides the bits of a worker's results: mode, instruction set, dtype and
+// build. Workers announce it; runs with rollout.deterministic refuse a mixed set.
+std::string NumericsId(DType dtype, bool deterministic);
+
+}  // namespace attnrl::model

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace attnrl::model {
+
+// One or more linear maps of the same input, prepared for many calls.
+class Projection {
+ public:
+  virtual ~Projection() = default;
+  // x [rows, in] -> for each map [rows, out_i], possibly views of one tensor.
+  virtual std::vector<at::Tensor> Apply(const at::Tensor& x) const = 0;
+};
+
+// A linear map's tensors: weight [out, in]; bias [out], undefined where there is none. Pointers,
+// so that an implementation may lay several side by side and leave views of them behind.
+struct LinearTensors {
+  at::Tensor* weight = nullptr;
+  at::Tensor* bias = nullptr;
+};
+
+// Cosines and sines of the rows of one pass: float32 [rows, 1, head_dim]; the first half of `sine`
+// is negated, so that rotating is x * cosine + (x with its halves swapped) * sine.
+struct RotaryRows {
+  at::Tensor cosine;
+  at::Tensor sine;
+};
+
+// The operations of the transformer outside attention, as a seam: Standard() is ATen on any device
+// with gradients; FixedOrder() is own CPU kernels in which the bits of a row depend on that row
+// alone. Implementations are stateless and safe from any thread.
+class Operators {
+ public:
+  virtual ~Operators() = default;
+
+  // Standard keeps the named tensors where one requires a gradient.
+  virtual std::unique_ptr<const Projection> MakeProjection(
+      const std::vector<LinearTensors>& maps) const = 0;
+  // table [vocab, hidden], ids int64 [rows] -> [rows, hidden].
+  virtual at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const = 0;
+  // x [..., n], weight [n] -> weight * x / sqrt(mean(x^2) + eps), statistics in float32 at least.
+  virtual at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const = 0;
+  // gate, up [rows, n] -> silu(gate) * up.
+  virtual at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const = 0;
+  // x [rows, heads, head_dim], rotated by its row's position.
+  virtual at::Tensor Rotate(const at::Tensor& x, const RotaryRows& rotary) const = 0;
+  // float32 [rows, n] -> natural log-probabilities, float32 [rows, n].
+  virtual at::Tensor LogSoftmax(const at::Tensor& logits) const = 0;
+
+  // "standard" or "fixed-order".
+  virtual std::string_view name() const = 0;
+
+  static const Operators& Standard();
+  // float32 and bfloat16 weights; activations are float32 throughout. CPU only, no gradients.
+  static const Operators& FixedOrder();
+};
+
+}  // namespace attnrl::model

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/model/transformer.h"
+
+namespace attnrl::model {
+
+struct TokenScores {
+  at::Tensor logprobs;  // float32 [rows], nats
+  at::Tensor entropy;   // float32 [rows], nats, over the full vocabulary
+};
+
+// Scores of `targets` (int64 [rows]) under softmax(logits / temperature), logits [rows, vocab];
+// temperature 0 counts as 1. Differentiable.
+TokenScores ScoreTokens(const at::Tensor& logits, const at::Tensor& targets, double temperature);
+
+struct ScoreRequest {
+  std::vector<int32_t> prompt_ids;    // at least one
+  std::vector<int32_t> response_ids;  // at least one; together <= max_position_embeddings
+};
+
+struct SequenceScores {
+  std::vector<float> logprobs;  // one per response token
+  std::vector<float> entropy;
+};
+
+// Log-prob and entropy (temperature 1) of every response token, in the order of the requests.
+// Sequences are batched by a budget of tokens; no gradients. With FixedOrder operators each
+// sequence is computed as FixedOrderAttention would while decoding it, bit for bit.
+std::vector<SequenceScores> ScoreSequences(const Transformer& transformer,
+                                           const std::vector<ScoreRequest>& requests,
+                                           int64_t tokens_per_pass = 4096);
+
+// What a request may not be, as the text behind "file:line: "; empty when it is fine.
+std::string CheckScoreRequest(const ModelConfig& config, const ScoreRequest& request);
+
+}  // namespace attnrl::model

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/attention/attention.h"
+#include "common/model/config.h"
+#include "common/model/operators.h"
+#include "common/model/weights.h"
+
+namespace attnrl::model {
+
+// The one forward pass of the project: Qwen2, Llama and Qwen3 decoders over an attention that the
+// caller picks. Training, scoring, decoding and the deterministic mode differ in `attention` and
+// `operators` alone.
+//
+//   Transformer transformer(config, weights);
+//   attention::DenseAttention attention({length});
+//   at::Tensor hidden = transformer.Hidden(ids, positions, attention);
+//   at::Tensor logits = transformer.Logits(hidden.index_select(0, rows_of_interest));
+//
+// Computes on the device and in the dtype of the weights. Gradients flow into weights that require
+// them; callers that want none hold an at::NoGradGuard or InferenceMode. Immutable: any thread may
+// call, each with its own attention. What LibTorch throws passes through.
+class Transformer {
+ public:
+  // `weights` as of LoadTensors: complete for `config`, one dtype, one device. `operators` must
+  // outlive it. Without gradients the projections are laid side by side and weights() are views.
+  Transformer(const ModelConfig& config, Tensors weights,
+              const Operators& operators = Operators::Standard());
+  ~Transformer();
+  Transformer(Transformer&&) noexcept;
+
+  // ids, positions int64 [rows] -> the states after the final norm, [rows, hidden]. Positions are
+  // below config().max_position_embeddings.
+  at::Tensor Hidden(const at::Tensor& ids, const at::Tensor& positions,
+                    attention::Attention& attention) const;
+
+  // hidden [n, hidden] -> float32 [n, vocab].
+  at::Tensor Logits(const at::Tensor& hidden) const;
+
+  const ModelConfig& config() const { return config_; }
+  const Tensors& weights() const { return weights_; }
+  const Operators& operators() const { return operators_; }
+
+ private:
+  struct Layer;
+
+  at::Tensor AttentionBlock(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
+                            attention::Attention& attention) const;
+  at::Tensor MlpBlock(int64_t index, const at::Tensor& x) const;
+
+  ModelConfig config_;
+  Tensors weights_;
+  const Operators& operators_;
+  std::vector<Layer> layers_;
+  at::Tensor embedding_;
+  at::Tensor final_norm_;
+  std::unique_ptr<const Projection> head_;
+  std::shared_ptr<const RotaryRows> rotary_;  // of all positions
+};
+
+}  // namespace attnrl::model
