@@ -182,7 +182,7 @@ absl::Status Train(const TrainOptions& options) {
 
   // From here on the directory is ours.
   ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(paths.run_directory + "/logs"));
-  ATTNRL_ASSIGN_OR_RETURN(const storage::FileLock lock,
+  ATTNRL_ASSIGN_OR_RETURN([[maybe_unused]] const storage::FileLock lock,
                           storage::FileLock::Acquire(paths.run_directory));
   ATTNRL_RETURN_IF_ERROR(
       storage::WriteFileAtomically(paths.run_directory + "/config.yaml", config::ToYaml(config)));
