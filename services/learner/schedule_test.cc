@@ -51,7 +51,9 @@ TEST(ScheduledLags, FollowEveryModeFromTheBaseOfTheSegment) {
         const Lags lags = ScheduledLags(c.schedule, base, base + age);
         EXPECT_EQ(lags.initial, c.initial[age]);
         EXPECT_EQ(lags.continuation.has_value(), !c.continuation.empty());
-        if (lags.continuation) EXPECT_EQ(*lags.continuation, c.continuation[age]);
+        if (lags.continuation) {
+          EXPECT_EQ(*lags.continuation, c.continuation[age]);
+        }
       }
     }
   }

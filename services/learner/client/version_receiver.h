@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/learner/version_data.h"
+
+namespace attnrl::learner {
+
+// Puts a version together from the pieces of one or several WeightStore.Fetch streams, and lets
+// nothing through that is damaged: every chunk has its checksum and its place, the whole its
+// digest. A stream that broke goes on at offset(). One thread. Memory: the version.
+class VersionReceiver {
+ public:
+  // `wanted`'s digest may be empty. Larger versions than `max_bytes` are refused.
+  VersionReceiver(Version wanted, uint64_t max_bytes)
+      : wanted_(std::move(wanted)), max_bytes_(max_bytes) {}
+
+  // The first byte that is still missing.
+  uint64_t offset() const { return data_.bytes.size(); }
+
+  // The first piece of every stream: `manifest` has no bytes, its tensors no offsets. DATA_LOSS
+  // where it isn't consistent, isn't the wanted version, or differs from the stream before.
+  absl::Status Manifest(VersionData manifest, uint64_t total_bytes);
+  // Bytes from `offset` on. DATA_LOSS on a wrong checksum or place.
+  absl::Status Chunk(uint64_t offset, std::string_view bytes, uint32_t crc32c);
+  // All bytes are here.
+  bool complete() const { return has_manifest_ && data_.bytes.size() == total_; }
+  // The version, once complete. DATA_LOSS when the whole doesn't have its digest; the receiver is
+  // empty again then.
+  absl::StatusOr<VersionData> Take();
+
+ private:
+  const Version wanted_;
+  const uint64_t max_bytes_;
+  bool has_manifest_ = false;
+  uint64_t total_ = 0;
+  VersionData data_;
+};
+
+}  // namespace attnrl::learner

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/client/version_receiver.h"
+
+#include <gtest/gtest.h>
+
+#include "common/storage/digest.h"
+#include "services/learner/client/weight_client.h"
+
+namespace attnrl::learner {
+namespace {
+
+constexpr uint64_t kLimit = 1 << 20;
+
+VersionData Sample() {
+  VersionData data;
+  data.tensors = {{.name = "a", .dtype = "F32", .shape = {2}, .offset = 0, .size = 8},
+                  {.name = "b", .dtype = "BF16", .shape = {1, 3}, .offset = 8, .size = 6}};
+  data.bytes = "01234567abcdef";
+  data.version = {3, VersionDigest(data)};
+  return data;
+}
+
+VersionData ManifestOf(VersionData data) {
+  data.bytes.clear();
+  for (TensorEntry& tensor : data.tensors) tensor.offset = 0;
+  return data;
+}
+
+absl::Status Send(VersionReceiver& receiver, uint64_t offset, std::string_view bytes) {
+  return receiver.Chunk(offset, bytes, storage::Crc32c(bytes));
+}
+
+TEST(VersionReceiver, PutsTheChunksTogether) {
+  const VersionData data = Sample();
+  VersionReceiver receiver(data.version, kLimit);
+  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
+  ASSERT_TRUE(Send(receiver, 0, data.bytes.substr(0, 10)).ok());
+  EXPECT_FALSE(receiver.complete());
+  ASSERT_TRUE(Send(receiver, 10, data.bytes.substr(10)).ok());
+  ASSERT_TRUE(receiver.complete());
+  const auto taken = receiver.Take();
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->bytes, data.bytes);
+  EXPECT_EQ(taken->Bytes(taken->tensors[1]), "abcdef");
+}
+
+TEST(VersionReceiver, GoesOnWhereAStreamBroke) {
+  const VersionData data = Sample();
+  VersionReceiver receiver(data.version, kLimit);
+  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
+  ASSERT_TRUE(Send(receiver, 0, data.bytes.substr(0, 5)).ok());
+  EXPECT_EQ(receiver.offset(), 5u);
+  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
+  ASSERT_TRUE(Send(receiver, 5, data.bytes.substr(5)).ok());
+  EXPECT_TRUE(receiver.Take().ok());
+}
+
+TEST(VersionReceiver, RefusesAChunkWithAWrongChecksumAndKeepsWhatItHas) {
+  const VersionData data = Sample();
+  VersionReceiver receiver(data.version, kLimit);
+  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
+  ASSERT_TRUE(Send(receiver, 0, "01234").ok());
+  EXPECT_TRUE(absl::IsDataLoss(receiver.Chunk(5, "567", storage::Crc32c("568"))));
+  EXPECT_EQ(receiver.offset(), 5u);
+}
+
+TEST(VersionReceiver, RefusesAWholeThatHasAnotherDigest) {
+  const VersionData data = Sample();
+  VersionReceiver receiver(data.version, kLimit);
+  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
+  ASSERT_TRUE(Send(receiver, 0, "01234567abcdeF").ok());
+  EXPECT_TRUE(absl::IsDataLoss(receiver.Take().status()));
+  EXPECT_EQ(receiver.offset(), 0u);
+}
+
+TEST(VersionReceiver, RefusesBytesOutOfPlace) {
+  const VersionData data = Sample();
+  VersionReceiver receiver(data.version, kLimit);
+  EXPECT_TRUE(absl::IsDataLoss(Send(receiver, 0, "01")));  // before the manifest
+  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
+  EXPECT_TRUE(absl::IsDataLoss(Send(receiver, 1, "12")));
+  EXPECT_TRUE(absl::IsDataLoss(Send(receiver, 0, "01234567abcdefg")));
+}
+
+TEST(VersionReceiver, RefusesAnotherVersionThanTheOneWanted) {
+  const VersionData data = Sample();
+  VersionReceiver number({4, data.version.digest}, kLimit);
+  EXPECT_TRUE(absl::IsDataLoss(number.Manifest(ManifestOf(data), 14)));
+  VersionReceiver digest({3, "00"}, kLimit);
+  EXPECT_TRUE(absl::IsDataLoss(digest.Manifest(ManifestOf(data), 14)));
+  VersionReceiver any({3, ""}, kLimit);
+  EXPECT_TRUE(any.Manifest(ManifestOf(data), 14).ok());
+  VersionReceiver total({3, ""}, kLimit);
+  EXPECT_TRUE(absl::IsDataLoss(total.Manifest(ManifestOf(data), 15)));
+}
+
+TEST(VersionReceiver, RefusesAVersionOverTheLimit) {
+  const VersionData data = Sample();
+  VersionReceiver receiver(data.version, 13);
+  EXPECT_TRUE(absl::IsResourceExhausted(receiver.Manifest(ManifestOf(data), 14)));
+}
+
+TEST(FakeWeightClient, AnnouncesInOrderAndGivesTheBits) {
+  FakeWeightClient client;
+  VersionData second = Sample();
+  const Version published = client.Publish(second);
+  second.version = {1, ""};
+  client.Publish(second);
+  std::vector<uint32_t> numbers;
+  ASSERT_TRUE(client
+                  .Watch([&numbers](const Version& version) {
+                    numbers.push_back(version.number);
+                    return numbers.size() < 2;
+                  })
+                  .ok());
+  EXPECT_EQ(numbers, (std::vector<uint32_t>{1, 3}));
+  EXPECT_TRUE(client.Fetch(published, absl::Seconds(1)).ok());
+  EXPECT_TRUE(absl::IsNotFound(client.Fetch({9, ""}, absl::Seconds(1)).status()));
+  client.Cancel();
+  EXPECT_TRUE(absl::IsCancelled(client.Fetch(published, absl::Seconds(1)).status()));
+}
+
+}  // namespace
+}  // namespace attnrl::learner

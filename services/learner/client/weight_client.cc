@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/client/weight_client.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/status.h"
+#include "proto/attnrl/v1/weight_store.grpc.pb.h"
+#include "services/learner/client/version_receiver.h"
+
+namespace attnrl::learner {
+namespace {
+
+constexpr absl::Duration kFirstBackoff = absl::Milliseconds(50);
+// A damaged stream is asked for again this often: the damage may lie in the transport.
+constexpr int kDamagedTries = 2;
+
+VersionData FromProto(const v1::VersionManifest& manifest) {
+  VersionData data;
+  data.version = {manifest.version().number(), manifest.version().digest()};
+  for (const v1::TensorInfo& tensor : manifest.tensors()) {
+    data.tensors.push_back({.name = tensor.name(),
+                            .dtype = tensor.dtype(),
+                            .shape = {tensor.shape().begin(), tensor.shape().end()},
+                            .size = tensor.bytes()});
+  }
+  return data;
+}
+
+absl::Status Accept(const v1::VersionPiece& piece, VersionReceiver& receiver) {
+  switch (piece.piece_case()) {
+    case v1::VersionPiece::kManifest:
+      return receiver.Manifest(FromProto(piece.manifest()), piece.manifest().total_bytes());
+    case v1::VersionPiece::kChunk:
+      return receiver.Chunk(piece.chunk().offset(), piece.chunk().data(), piece.chunk().crc32c());
+    case v1::VersionPiece::PIECE_NOT_SET:
+      break;
+  }
+  return absl::DataLossError("a piece of a version is of no known kind");
+}
+
+// The stub-backed client. Contexts of running calls are kept, so that Cancel can end them.
+class StubWeightClient final : public WeightClient {
+ public:
+  StubWeightClient(std::shared_ptr<grpc::Channel> channel, const WeightClientOptions& options)
+      : options_(options), stub_(v1::WeightStore::NewStub(std::move(channel))) {}
+
+  absl::StatusOr<VersionData> Fetch(const Version& version, absl::Duration deadline) override;
+  absl::Status Watch(const std::function<bool(const Version&)>& announced) override;
+  void Cancel() override;
+
+ private:
+  // Registers a context for the length of one call.
+  class Call {
+   public:
+    Call(StubWeightClient& client, absl::Duration deadline);
+    ~Call();
+    grpc::ClientContext& context() { return *context_; }
+
+   private:
+    StubWeightClient& client_;
+    std::unique_ptr<grpc::ClientContext> context_;
+  };
+
+  absl::Status FetchOnce(const Version& version, absl::Duration deadline,
+                         VersionReceiver& receiver);
+  absl::Status WatchOnce(const std::function<bool(const Version&)>& announced, bool* ended);
+  // Waits before the next attempt, twice as long each time; false after Cancel.
+  bool BackOff(absl::Duration* wait);
+
+  const WeightClientOptions options_;
+  const std::unique_ptr<v1::WeightStore::Stub> stub_;
+  absl::Mutex mutex_;
+  std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+absl::Status Cancelled() { return absl::CancelledError("the weight client was cancelled"); }
+
+StubWeightClient::Call::Call(StubWeightClient& client, absl::Duration deadline)
+    : client_(client), context_(rpc::MakeContext(deadline)) {
+  absl::MutexLock lock(&client_.mutex_);
+  client_.running_.insert(context_.get());
+  if (client_.cancelled_) context_->TryCancel();
+}
+
+StubWeightClient::Call::~Call() {
+  absl::MutexLock lock(&client_.mutex_);
+  client_.running_.erase(context_.get());
+}
+
+absl::Status StubWeightClient::FetchOnce(const Version& version, absl::Duration deadline,
+                                         VersionReceiver& receiver) {
+  v1::FetchVersionRequest request;
+  request.mutable_version()->set_number(version.number);
+  request.mutable_version()->set_digest(version.digest);
+  request.set_offset(receiver.offset());
+  Call call(*this, deadline);
+  const auto reader = stub_->Fetch(&call.context(), request);
+  absl::Status accepted;
+  v1::VersionPiece piece;
+  while (accepted.ok() && reader->Read(&piece)) accepted = Accept(piece, receiver);
+  if (!accepted.ok()) call.context().TryCancel();
+  const grpc::Status finished = reader->Finish();
+  if (!accepted.ok()) return accepted;
+  ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(finished, absl::StrCat("fetch of W(", version.number, ")")));
+  if (!receiver.complete()) {
+    return absl::UnavailableError(absl::StrCat("W(", version.number, ") was sent in part"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version,
+                                                    absl::Duration deadline) {
+  Clock& clock = Clock::Real();
+  const absl::Duration end = clock.Monotonic() + deadline;
+  VersionReceiver receiver(version, options_.max_version_bytes);
+  absl::Duration wait = kFirstBackoff;
+  int damaged = 0;
+  while (true) {
+    const absl::Duration left = end - clock.Monotonic();
+    if (left <= absl::ZeroDuration()) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "W(", version.number, ") did not come within ", absl::FormatDuration(deadline)));
+    }
+    const uint64_t before = receiver.offset();
+    absl::Status fetched = FetchOnce(version, left, receiver);
+    if (fetched.ok()) {
+      auto data = receiver.Take();
+      if (data.ok()) return data;
+      fetched = data.status();
+    }
+    if (receiver.offset() > before) wait = kFirstBackoff;
+    if (absl::IsDataLoss(fetched) && ++damaged >= kDamagedTries) return fetched;
+    if (absl::IsDeadlineExceeded(fetched)) continue;
+    if (!absl::IsDataLoss(fetched) && !absl::IsUnavailable(fetched)) return fetched;
+    wait = std::min(wait, std::max(absl::ZeroDuration(), end - clock.Monotonic()));
+    if (!BackOff(&wait)) return Cancelled();
+  }
+}
+
+absl::Status StubWeightClient::WatchOnce(const std::function<bool(const Version&)>& announced,
+                                         bool* ended) {
+  Call call(*this, absl::InfiniteDuration());
+  const auto reader = stub_->Watch(&call.context(), v1::WatchVersionsRequest());
+  v1::VersionAnnouncement announcement;
+  while (!*ended && reader->Read(&announcement)) {
+    *ended = !announced({announcement.version().number(), announcement.version().digest()});
+  }
+  if (*ended) call.context().TryCancel();
+  const grpc::Status finished = reader->Finish();
+  return *ended ? absl::OkStatus() : rpc::FromGrpc(finished, "watch of the learner's versions");
+}
+
+absl::Status StubWeightClient::Watch(const std::function<bool(const Version&)>& announced) {
+  absl::Duration wait = kFirstBackoff;
+  bool ended = false;
+  while (true) {
+    const absl::Status status = WatchOnce(
+        [&](const Version& version) {
+          wait = kFirstBackoff;
+          return announced(version);
+        },
+        &ended);
+    if (ended) return absl::OkStatus();
+    if (!status.ok() && !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) {
+      absl::MutexLock lock(&mutex_);
+      return cancelled_ ? Cancelled() : status;
+    }
+    if (!BackOff(&wait)) return Cancelled();
+  }
+}
+
+bool StubWeightClient::BackOff(absl::Duration* wait) {
+  absl::MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout(absl::Condition(&cancelled_), *wait);
+  *wait = std::min(*wait * 2, options_.max_backoff);
+  return !cancelled_;
+}
+
+void StubWeightClient::Cancel() {
+  absl::MutexLock lock(&mutex_);
+  cancelled_ = true;
+  for (grpc::ClientContext* context : running_) context->TryCancel();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<WeightClient>> ConnectWeightStore(
+    const std::string& address, const WeightClientOptions& options) {
+  ATTNRL_ASSIGN_OR_RETURN(auto channel,
+                          rpc::Connect(address, {.allow_plaintext = options.allow_plaintext}));
+  return std::make_unique<StubWeightClient>(std::move(channel), options);
+}
+
+}  // namespace attnrl::learner

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/loop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/observe/log.h"
+#include "services/learner/version_file.h"
+
+namespace attnrl::learner {
+namespace {
+
+// Versions kept whatever the scheduler needs: those of the last two steps.
+constexpr uint32_t kLastSteps = 2;
+
+double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
+
+double MeanReward(const scheduler::TrainingBatch& batch) {
+  if (batch.samples.empty()) return NAN;
+  double sum = 0;
+  for (const auto& sample : batch.samples) sum += sample.reward;
+  return sum / static_cast<double>(batch.samples.size());
+}
+
+}  // namespace
+
+LearnerLoop::LearnerLoop(LoopOptions options, Trainer& trainer, CheckpointStore& checkpoints,
+                         VersionStore& versions, scheduler::BatchSource& batches,
+                         const Clock& clock, LoopObserver& observer)
+    : options_(std::move(options)),
+      trainer_(trainer),
+      checkpoints_(checkpoints),
+      versions_(versions),
+      batches_(batches),
+      clock_(clock),
+      observer_(observer) {}
+
+absl::Status LearnerLoop::Prepare() {
+  const auto found = checkpoints_.FindIntact();
+  if (absl::IsNotFound(found.status()) && !versions_.Newest().has_value()) {
+    const model::Tensors published = trainer_.parameters().Published();
+    return WriteCheckpoint({0, ToVersionData(0, published).version.digest}, published);
+  }
+  ATTNRL_RETURN_IF_ERROR(found.status());
+  for (uint32_t step : checkpoints_.steps()) {
+    ATTNRL_ASSIGN_OR_RETURN(const CheckpointInfo info, checkpoints_.Info(step));
+    ATTNRL_RETURN_IF_ERROR(versions_.Adopt({step, info.digest}, checkpoints_.ModelFile(step)));
+  }
+  ATTNRL_RETURN_IF_ERROR(checkpoints_.Restore(*found, trainer_));
+  next_ = checkpoint_ = found->step;
+  statistics_ = found->statistics;
+  observe::LogInfo("resumed from a checkpoint",
+                   {{"step", next_}, {"newest_version", versions_.Newest()->number}});
+  return absl::OkStatus();
+}
+
+absl::Status LearnerLoop::Run() {
+  absl::Status status = next_ > 0 ? Recommit() : absl::OkStatus();
+  bool more = true;
+  while (status.ok() && more && !Stopped()) {
+    const auto step = Step();
+    status = step.status();
+    more = step.ok() && *step;
+  }
+  if (absl::IsCancelled(status) && Stopped()) status = absl::OkStatus();
+  ATTNRL_RETURN_IF_ERROR(status);
+  return torn_ ? absl::OkStatus() : CheckpointHere();
+}
+
+absl::Status LearnerLoop::Recommit() {
+  // The process may have died between making the checkpoint and committing its batch.
+  const StepReport report{.batch = next_ - 1,
+                          .version = {next_, versions_.DigestOf(next_).value_or("")},
+                          .statistics = statistics_};
+  return Commit(report).status();
+}
+
+absl::StatusOr<bool> LearnerLoop::Step() {
+  StepReport report{.batch = next_, .replayed = versions_.DigestOf(next_ + 1).has_value()};
+  double wait_seconds = 0;
+  const auto batch = Ask(&wait_seconds);
+  if (absl::IsOutOfRange(batch.status())) return false;
+  ATTNRL_RETURN_IF_ERROR(batch.status());
+  report.samples = static_cast<uint32_t>(batch->samples.size());
+  report.reward_mean = MeanReward(*batch);
+  ATTNRL_RETURN_IF_ERROR(Train(*batch, &report));
+  report.statistics.wait_seconds = wait_seconds;
+  ATTNRL_RETURN_IF_ERROR(MakeDurable(*batch, &report));
+  statistics_ = report.statistics;
+  ATTNRL_ASSIGN_OR_RETURN(const bool finished, Commit(report));
+  observer_.Done(report);
+  return !finished;
+}
+
+absl::StatusOr<scheduler::TrainingBatch> LearnerLoop::Ask(double* wait_seconds) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stopped_) return absl::CancelledError("the learner was stopped");
+    asking_ = true;
+  }
+  const absl::Duration start = clock_.Monotonic();
+  const Version newest = *versions_.Newest();
+  auto batch =
+      batches_.NextBatch({.batch = next_,
+                          .version = newest,
+                          .checkpoint_step = checkpoint_,
+                          .replay = newest.number > next_},
+                         [this](const std::string& reason) { observer_.Waiting(next_, reason); });
+  *wait_seconds = absl::ToDoubleSeconds(clock_.Monotonic() - start);
+  absl::MutexLock lock(&mutex_);
+  asking_ = false;
+  if (stopped_) return absl::CancelledError("the learner was stopped");
+  if (batch.ok() && batch->batch != next_) {
+    return absl::InternalError(
+        absl::StrCat("asked for batch ", next_, ", was given batch ", batch->batch));
+  }
+  return batch;
+}
+
+absl::Status LearnerLoop::Train(const scheduler::TrainingBatch& batch, StepReport* report) {
+  ATTNRL_RETURN_IF_ERROR(CheckBatch(options_.schedule, batch));
+  const absl::Time start = clock_.Now();
+  const auto statistics = trainer_.Train(batch, [this] { return Abandon(); });
+  torn_ = !statistics.ok();
+  ATTNRL_RETURN_IF_ERROR(statistics.status());
+  report->statistics = *statistics;
+  if (!batch.samples.empty()) report->statistics.train = SpanSince(start);
+  ++next_;
+  return absl::OkStatus();
+}
+
+absl::Status LearnerLoop::MakeDurable(const scheduler::TrainingBatch& batch, StepReport* report) {
+  const absl::Time start = clock_.Now();
+  ATTNRL_ASSIGN_OR_RETURN(const auto bits,
+                          report->replayed ? ReplayedBits(batch, report) : NewBits(batch, report));
+  if (!bits.has_value()) return absl::OkStatus();
+  if (batch.last || next_ % options_.checkpoint_every == 0) {
+    statistics_ = report->statistics;
+    ATTNRL_RETURN_IF_ERROR(WriteCheckpoint(report->version, *bits));
+    report->statistics.checkpoint = SpanSince(start);
+    report->checkpoint = next_;
+  } else {
+    ATTNRL_RETURN_IF_ERROR(versions_.Publish(next_, *bits).status());
+  }
+  report->statistics.sync = SpanSince(start);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<model::Tensors>> LearnerLoop::NewBits(
+    const scheduler::TrainingBatch& batch, StepReport* report) {
+  std::optional<model::Tensors> bits;
+  if (batch.samples.empty()) {
+    // A skipped batch publishes the bits of the version before, not the masters behind them.
+    ATTNRL_ASSIGN_OR_RETURN(const auto data, versions_.Read({next_ - 1, ""}));
+    bits = ToTensors(*data);
+  } else {
+    bits = trainer_.parameters().Published();
+  }
+  report->version = {next_, ToVersionData(next_, *bits).version.digest};
+  return bits;
+}
+
+absl::StatusOr<std::optional<model::Tensors>> LearnerLoop::ReplayedBits(
+    const scheduler::TrainingBatch& batch, StepReport* report) {
+  report->version = {next_, *versions_.DigestOf(next_)};
+  std::optional<model::Tensors> bits = trainer_.parameters().Published();
+  if (ToVersionData(next_, *bits).version == report->version) return bits;
+  if (!batch.samples.empty()) {
+    report->mismatch = true;
+    ++trainer_.counters().replay_mismatches;
+    observe::LogWarning("a replayed batch ended with other bits than were published; these stay",
+                        {{"batch", batch.batch}, {"digest", report->version.digest}});
+  }
+  const auto data = versions_.Read(report->version);
+  if (absl::IsNotFound(data.status())) return std::nullopt;  // pruned: nobody needs it
+  ATTNRL_RETURN_IF_ERROR(data.status());
+  bits = ToTensors(**data);
+  return bits;
+}
+
+absl::StatusOr<bool> LearnerLoop::Commit(const StepReport& report) {
+  ATTNRL_ASSIGN_OR_RETURN(const scheduler::CommitReply reply,
+                          batches_.CommitBatch({.batch = report.batch,
+                                                .version = report.version,
+                                                .checkpoint_step = checkpoint_,
+                                                .replayed = report.replayed,
+                                                .statistics = report.statistics}));
+  ATTNRL_RETURN_IF_ERROR(Prune(reply.oldest_version_needed));
+  return reply.finished;
+}
+
+absl::Status LearnerLoop::WriteCheckpoint(const Version& version, const model::Tensors& published) {
+  // Once there is a checkpoint, the run no longer depends on the folder that it started from.
+  const std::string source =
+      checkpoints_.steps().empty() ? options_.model_folder : checkpoints_.Folder(checkpoint_);
+  ATTNRL_RETURN_IF_ERROR(checkpoints_.Write(
+      {.step = version.number, .digest = version.digest, .statistics = statistics_}, source,
+      published, trainer_));
+  ATTNRL_RETURN_IF_ERROR(versions_.Adopt(version, checkpoints_.ModelFile(version.number)));
+  checkpoint_ = version.number;
+  return absl::OkStatus();
+}
+
+absl::Status LearnerLoop::CheckpointHere() {
+  // In the middle of a replay the checkpoint before it is as good.
+  if (next_ == checkpoint_ || next_ != versions_.Newest()->number) return absl::OkStatus();
+  ATTNRL_ASSIGN_OR_RETURN(const auto data, versions_.Read({next_, ""}));
+  return WriteCheckpoint(data->version, ToTensors(*data));
+}
+
+absl::Status LearnerLoop::Prune(uint32_t oldest_needed) {
+  const uint32_t newest = versions_.Newest()->number;
+  const uint32_t keep_from = std::min(oldest_needed, newest - std::min(newest, kLastSteps));
+  for (uint32_t step : checkpoints_.Removable(options_.checkpoints_kept, keep_from)) {
+    versions_.Forget(step);
+    ATTNRL_RETURN_IF_ERROR(checkpoints_.Remove(step));
+  }
+  return versions_.Prune(keep_from);
+}
+
+void LearnerLoop::Stop() {
+  bool asking = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!stopped_) stop_deadline_ = clock_.Monotonic() + options_.stop_grace;
+    stopped_ = true;
+    asking = asking_;
+  }
+  if (asking) batches_.Cancel();
+}
+
+bool LearnerLoop::Stopped() {
+  absl::MutexLock lock(&mutex_);
+  return stopped_;
+}
+
+bool LearnerLoop::Abandon() {
+  absl::MutexLock lock(&mutex_);
+  return stopped_ && clock_.Monotonic() >= stop_deadline_;
+}
+
+scheduler::Span LearnerLoop::SpanSince(absl::Time start) const {
+  return {Seconds(start), Seconds(clock_.Now())};
+}
+
+}  // namespace attnrl::learner

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/base/version.h"
+#include "services/branch_scheduler/client/batch_source.h"
+#include "services/learner/checkpoint.h"
+#include "services/learner/schedule.h"
+#include "services/learner/trainer.h"
+#include "services/learner/version_store.h"
+
+namespace attnrl::learner {
+
+struct LoopOptions {
+  Schedule schedule;
+  int64_t checkpoint_every = 10;
+  int64_t checkpoints_kept = 3;
+  // Configuration and tokenizer of the model, copied into every checkpoint.
+  std::string model_folder;
+  // After Stop, training and commit of the current batch may take this long before it is abandoned.
+  absl::Duration stop_grace = absl::Seconds(8);
+};
+
+// One batch done, for logs and /metrics.
+struct StepReport {
+  uint32_t batch = 0;
+  Version version = {};
+  bool replayed = false;
+  bool mismatch = false;  // the replay ended with other bits than were published
+  std::optional<uint32_t> checkpoint = {};
+  uint32_t samples = 0;
+  double reward_mean = 0;  // over the samples trained; NaN where there are none
+  scheduler::TrainStatistics statistics = {};
+};
+
+// What the learner tells about itself while it runs. Called from the loop's thread.
+class LoopObserver {
+ public:
+  virtual ~LoopObserver() = default;
+  virtual void Waiting(uint32_t batch, const std::string& reason) = 0;
+  virtual void Done(const StepReport& report) = 0;
+};
+
+// The learner's life: asks for batch b, trains W(b) to W(b+1), makes it durable, announces and
+// commits it, b = b + 1. It starts at the newest intact checkpoint: batches whose version is
+// published already are trained again only to regain the optimizer's state (their published bits
+// stay what they are); batches without samples publish the bits of the version before. Checkpoints:
+// step 0 at the start, every `checkpoint_every` steps, where the run ends, and after Stop.
+//
+// Prepare, then Run, once each, from one thread. Run returns when the run has ended (OK), after
+// Stop (OK) or with the first error; whatever was committed by then is durable.
+class LearnerLoop {
+ public:
+  // All references outlive the loop.
+  LearnerLoop(LoopOptions options, Trainer& trainer, CheckpointStore& checkpoints,
+              VersionStore& versions, scheduler::BatchSource& batches, const Clock& clock,
+              LoopObserver& observer);
+
+  // Loads the newest intact checkpoint into the trainer, or makes step 0 of the trainer as it is
+  // when there is none yet; announces every version that is durable.
+  absl::Status Prepare();
+  absl::Status Run();
+  // Ends Run soon, from any thread, also before Run: waiting ends at once, a batch in training gets
+  // `stop_grace`.
+  void Stop();
+
+ private:
+  absl::StatusOr<bool> Step();  // false: the run has ended
+  absl::Status Recommit();
+  absl::StatusOr<scheduler::TrainingBatch> Ask(double* wait_seconds);
+  absl::Status Train(const scheduler::TrainingBatch& batch, StepReport* report);
+  // The bits of W(next_) and, in `report`, their version. Of a replay nullopt where they were
+  // published, can't be made again and are pruned.
+  absl::StatusOr<std::optional<model::Tensors>> NewBits(const scheduler::TrainingBatch& batch,
+                                                        StepReport* report);
+  absl::StatusOr<std::optional<model::Tensors>> ReplayedBits(const scheduler::TrainingBatch& batch,
+                                                             StepReport* report);
+  absl::Status MakeDurable(const scheduler::TrainingBatch& batch, StepReport* report);
+  absl::StatusOr<bool> Commit(const StepReport& report);
+  absl::Status WriteCheckpoint(const Version& version, const model::Tensors& published);
+  absl::Status CheckpointHere();
+  absl::Status Prune(uint32_t oldest_needed);
+  bool Stopped();
+  bool Abandon();
+  scheduler::Span SpanSince(absl::Time start) const;
+
+  const LoopOptions options_;
+  Trainer& trainer_;
+  CheckpointStore& checkpoints_;
+  VersionStore& versions_;
+  scheduler::BatchSource& batches_;
+  const Clock& clock_;
+  LoopObserver& observer_;
+
+  uint32_t next_ = 0;                      // the trainer holds the state of W(next_)
+  uint32_t checkpoint_ = 0;                // newest complete checkpoint
+  bool torn_ = false;                      // no longer: training was abandoned in mid-batch
+  scheduler::TrainStatistics statistics_;  // of batch next_ - 1
+
+  absl::Mutex mutex_;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  bool asking_ ABSL_GUARDED_BY(mutex_) = false;  // the loop waits for a batch
+  absl::Duration stop_deadline_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace attnrl::learner

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/trainer.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "services/learner/testing.h"
+#include "services/learner/version_file.h"
+
+namespace attnrl::learner {
+namespace {
+
+class TrainerTest : public ::testing::Test {
+ protected:
+  TrainerTest() { WriteTinyModel(folder_.path()); }
+
+  std::unique_ptr<Trainer> Make(const TrainerOptions& options,
+                                model::DType dtype = model::DType::kFloat32) {
+    return TinyTrainer(folder_.path(), options, dtype);
+  }
+  static std::string Digest(Trainer& trainer) {
+    return ToVersionData(0, trainer.parameters().Published()).version.digest;
+  }
+  static std::vector<size_t> All(const scheduler::TrainingBatch& batch) {
+    std::vector<size_t> all(batch.samples.size());
+    std::iota(all.begin(), all.end(), size_t{0});
+    return all;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(TrainerTest, GradientIsTheSlopeOfTheObjective) {
+  TrainerOptions options = TinyOptions();
+  options.objective.kl_weight = 0.05;
+  auto trainer = Make(options);
+  // Away from the reference, where the KL term has a slope.
+  ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
+  const auto batch = TinyBatch(1);
+  Parameters& parameters = trainer->parameters();
+  const auto loss = [&](ObjectiveSums* sums) {
+    *sums = trainer->Gradient(batch, All(batch), nullptr).value();
+    return sums->loss / static_cast<double>(sums->tokens);
+  };
+  ObjectiveSums sums;
+  loss(&sums);
+  const at::Tensor gradient = parameters.gradient().clone();
+  const double length = gradient.norm().item<double>();
+  const at::Tensor direction = gradient / length;
+  const at::Tensor start = parameters.values().clone();
+  constexpr double kStep = 2e-3;
+  parameters.values().copy_(start + direction * kStep);
+  const double above = loss(&sums);
+  parameters.values().copy_(start - direction * kStep);
+  const double below = loss(&sums);
+  EXPECT_NEAR((above - below) / (2 * kStep), length, 5e-3 * length);
+}
+
+TEST_F(TrainerTest, PassesOfAnyBudgetGiveTheSameGradient) {
+  const auto batch = TinyBatch(0, 5);
+  TrainerOptions options = TinyOptions();
+  auto whole = Make(options);
+  const ObjectiveSums whole_sums = whole->Gradient(batch, All(batch), nullptr).value();
+  for (int64_t budget : {1, 30, 64}) {
+    options.max_tokens_per_pass = budget;
+    auto parts = Make(options);
+    const ObjectiveSums sums = parts->Gradient(batch, All(batch), nullptr).value();
+    EXPECT_EQ(sums.tokens, whole_sums.tokens);
+    EXPECT_NEAR(sums.loss, whole_sums.loss, 1e-4);
+    EXPECT_TRUE(
+        parts->parameters().gradient().allclose(whole->parameters().gradient(), 1e-4, 1e-6));
+  }
+}
+
+TEST_F(TrainerTest, TheSameBatchesGiveTheSameBits) {
+  for (model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
+    auto first = Make(TinyOptions(), dtype), second = Make(TinyOptions(), dtype);
+    const std::string start = Digest(*first);
+    for (uint32_t b = 0; b < 3; ++b) {
+      ASSERT_TRUE(first->Train(TinyBatch(b), nullptr).ok());
+      ASSERT_TRUE(second->Train(TinyBatch(b), nullptr).ok());
+    }
+    EXPECT_EQ(Digest(*first), Digest(*second));
+    EXPECT_NE(Digest(*first), start);
+  }
+}
+
+TEST_F(TrainerTest, LearningRateZeroChangesNoBit) {
+  TrainerOptions options = TinyOptions();
+  options.adamw.learning_rate = 0;
+  for (model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
+    auto trainer = Make(options, dtype);
+    const std::string before = Digest(*trainer);
+    for (uint32_t b = 0; b < 3; ++b) ASSERT_TRUE(trainer->Train(TinyBatch(b), nullptr).ok());
+    EXPECT_EQ(Digest(*trainer), before);
+    EXPECT_GT(trainer->counters().updates, 0);
+  }
+}
+
+TEST_F(TrainerTest, ABatchWithoutSamplesChangesNothing) {
+  auto trainer = Make(TinyOptions());
+  ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
+  const std::string before = Digest(*trainer);
+  const TrainerCounters counters = trainer->counters();
+  const auto statistics = trainer->Train({.batch = 1}, nullptr);
+  ASSERT_TRUE(statistics.ok());
+  EXPECT_EQ(statistics->optimizer_steps, 0u);
+  EXPECT_TRUE(std::isnan(statistics->loss));
+  EXPECT_EQ(Digest(*trainer), before);
+  EXPECT_EQ(trainer->counters(), counters);
+}
+
+TEST_F(TrainerTest, AMinibatchThatIsNotFiniteIsSkippedAndCounted) {
+  TrainerOptions options = TinyOptions();
+  options.minibatch_problems = 1;  // one minibatch a problem
+  auto trainer = Make(options);
+  auto batch = TinyBatch(0);
+  batch.samples[0].advantages[0].advantage = std::numeric_limits<double>::quiet_NaN();
+  const auto statistics = trainer->Train(batch, nullptr);
+  ASSERT_TRUE(statistics.ok());
+  EXPECT_EQ(statistics->nonfinite_steps, 1u);
+  EXPECT_EQ(statistics->optimizer_steps, 2u);
+  EXPECT_TRUE(std::isfinite(statistics->loss));
+  EXPECT_EQ(trainer->counters().nonfinite, 1);
+  for (const auto& [name, tensor] : trainer->parameters().Published()) {
+    EXPECT_TRUE(at::isfinite(tensor).all().item<bool>()) << name;
+  }
+}
+
+TEST_F(TrainerTest, MaskTruncatedLeavesTruncatedResponsesOut) {
+  TrainerOptions options = TinyOptions();
+  options.mask_truncated = true;
+  auto batch = TinyBatch(0, 2);
+  auto without = batch;
+  batch.samples[5].truncated = true;
+  without.samples.erase(without.samples.begin() + 5);
+  auto masked = Make(options), removed = Make(options);
+  const auto masked_sums = masked->Gradient(batch, All(batch), nullptr).value();
+  const auto removed_sums = removed->Gradient(without, All(without), nullptr).value();
+  EXPECT_EQ(masked_sums.tokens, removed_sums.tokens);
+  EXPECT_TRUE(masked->parameters().gradient().equal(removed->parameters().gradient()));
+}
+
+TEST_F(TrainerTest, StatisticsCountTheBatch) {
+  auto trainer = Make(TinyOptions());
+  const auto batch = TinyBatch(0, 4);
+  uint64_t tokens = 0;
+  for (const auto& sample : batch.samples) tokens += sample.response_ids.size();
+  const auto statistics = trainer->Train(batch, nullptr);
+  ASSERT_TRUE(statistics.ok());
+  EXPECT_EQ(statistics->trained_tokens, tokens);
+  EXPECT_EQ(statistics->trained_tokens_unpacked, tokens);
+  EXPECT_EQ(statistics->optimizer_steps, 2u);  // 16 samples, 2 x 4 a minibatch
+  EXPECT_NEAR(statistics->entropy, std::log(32.0), 0.2);
+  EXPECT_GE(statistics->kl, 0);
+  EXPECT_EQ(statistics->learning_rate, 1e-2);
+}
+
+TEST_F(TrainerTest, AbandonEndsABatchInItsMiddle) {
+  TrainerOptions options = TinyOptions();
+  options.max_tokens_per_pass = 20;
+  auto trainer = Make(options);
+  int asked = 0;
+  const auto status = trainer->Train(TinyBatch(0), [&asked] { return ++asked > 3; }).status();
+  EXPECT_TRUE(absl::IsCancelled(status));
+  EXPECT_EQ(asked, 4);
+}
+
+}  // namespace
+}  // namespace attnrl::learner

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "services/branch_scheduler/types.h"
+
+namespace attnrl::learner {
+
+// Rebuilds the training batch of a record file of a run, RUN_DIR/trees/batch-N.jsonl (CLI.md):
+// every leaf that trained, in the order of BatchSource, with its behaviour log-probs, advantages
+// and versions. The base of the segment isn't in the file: it is 0. InputError names file and line.
+absl::StatusOr<scheduler::TrainingBatch> ReadTreeSamples(const std::string& path);
+
+}  // namespace attnrl::learner
