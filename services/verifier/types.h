@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace attnrl::verifier {
+
+// Most responses in one call of Verify, and most bytes of responses and answers together.
+inline constexpr size_t kMaxResponsesPerCall = 256;
+inline constexpr size_t kMaxBytesPerCall = size_t{60} << 20;
+// Longest message of the service: the above and what surrounds it.
+inline constexpr size_t kMaxMessageBytes = size_t{64} << 20;
 
 // How the grading of one response ended. The words of StatusName are those of CLI.md (`attnrl
 // verify`) and of `verdict` in a run's trees/ files.

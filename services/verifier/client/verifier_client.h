@@ -16,10 +16,6 @@
 
 namespace attnrl::verifier {
 
-// Most responses in one call of Verify, and most bytes of responses and answers together.
-inline constexpr size_t kMaxResponsesPerCall = 256;
-inline constexpr size_t kMaxBytesPerCall = size_t{60} << 20;
-
 // Grades responses. Called by the scheduler and by nobody else. Thread-safe.
 //
 //   auto client = ConnectVerifier("unix:/tmp/x/verifier.sock");

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/verifier/client/convert.h"
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+
+namespace attnrl::verifier {
+namespace {
+
+std::optional<GradeStatus> FromProto(v1::GradeResult::Status status) {
+  switch (status) {
+    case v1::GradeResult::STATUS_GRADED:
+      return GradeStatus::kGraded;
+    case v1::GradeResult::STATUS_NO_ANSWER:
+      return GradeStatus::kNoAnswer;
+    case v1::GradeResult::STATUS_UNPARSABLE:
+      return GradeStatus::kUnparsable;
+    case v1::GradeResult::STATUS_TIMEOUT:
+      return GradeStatus::kTimeout;
+    case v1::GradeResult::STATUS_LIMIT:
+      return GradeStatus::kLimit;
+    case v1::GradeResult::STATUS_CRASH:
+      return GradeStatus::kCrash;
+    default:  // unspecified, or a newer verifier's
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+v1::GradeRequest ToProto(const GradeRequest& request) {
+  v1::GradeRequest message;
+  message.set_id(request.id);
+  message.set_response(request.response);
+  for (const std::string& answer : request.answers) message.add_answers(answer);
+  return message;
+}
+
+absl::StatusOr<std::vector<GradeResult>> FromProto(const v1::VerifyReply& message,
+                                                   std::span<const GradeRequest> requests) {
+  if (static_cast<size_t>(message.results_size()) != requests.size()) {
+    return absl::DataLossError(absl::StrCat("the verifier sent ", message.results_size(),
+                                            " results for ", requests.size(), " responses"));
+  }
+  std::vector<GradeResult> results;
+  for (const v1::GradeResult& reply : message.results()) {
+    const GradeRequest& request = requests[results.size()];
+    std::optional<GradeStatus> status = FromProto(reply.status());
+    bool fits = status && reply.id() == request.id && reply.correct() == (reply.matched() >= 0) &&
+                reply.matched() < static_cast<int64_t>(request.answers.size()) &&
+                (!reply.correct() || *status == GradeStatus::kGraded);
+    if (!fits) {
+      return absl::DataLossError(
+          absl::StrCat("result ", results.size(), " of the verifier is not one for its request"));
+    }
+    results.push_back(
+        {reply.id(), *status, reply.correct(), reply.extracted(), reply.matched(), reply.micros()});
+  }
+  return results;
+}
+
+}  // namespace attnrl::verifier

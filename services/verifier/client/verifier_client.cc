@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/verifier/client/verifier_client.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/status.h"
+#include "proto/attnrl/v1/verifier.grpc.pb.h"
+#include "services/verifier/client/convert.h"
+
+namespace attnrl::verifier {
+namespace {
+
+constexpr absl::Duration kFirstBackoff = absl::Milliseconds(20);
+
+size_t Bytes(const GradeRequest& request) {
+  size_t bytes = request.response.size() + request.id.size();
+  for (const std::string& answer : request.answers) bytes += answer.size();
+  return bytes;
+}
+
+absl::Status Check(const GradeRequest& request) {
+  std::string where = absl::StrCat("response \"", OneLine(request.id, 60), "\"");
+  if (request.answers.empty()) {
+    return InputError(where, "no accepted answer", "at least one is needed");
+  }
+  if (Bytes(request) > kMaxBytesPerCall) {
+    return InputError(where, absl::StrCat(Bytes(request), " bytes"),
+                      absl::StrCat(kMaxBytesPerCall, " with its answers at most"));
+  }
+  return absl::OkStatus();
+}
+
+// How many of `requests` fit into one call.
+size_t CallSize(std::span<const GradeRequest> requests) {
+  size_t count = 0;
+  size_t bytes = 0;
+  while (count < std::min(requests.size(), kMaxResponsesPerCall)) {
+    bytes += Bytes(requests[count]);
+    if (count > 0 && bytes > kMaxBytesPerCall) break;
+    ++count;
+  }
+  return count;
+}
+
+class StubVerifierClient final : public VerifierClient {
+ public:
+  StubVerifierClient(std::shared_ptr<grpc::Channel> channel, const VerifierClientOptions& options)
+      : options_(options), stub_(v1::Verifier::NewStub(std::move(channel))) {}
+
+  absl::StatusOr<std::vector<GradeResult>> Verify(const std::vector<GradeRequest>& requests,
+                                                  absl::Duration deadline) override {
+    const absl::Duration end = Clock::Real().Monotonic() + deadline;
+    for (const GradeRequest& request : requests) ATTNRL_RETURN_IF_ERROR(Check(request));
+    std::vector<GradeResult> results;
+    std::span<const GradeRequest> left(requests);
+    while (!left.empty()) {
+      const size_t count = CallSize(left);
+      ATTNRL_ASSIGN_OR_RETURN(std::vector<GradeResult> some, VerifySome(left.first(count), end));
+      std::move(some.begin(), some.end(), std::back_inserter(results));
+      left = left.subspan(count);
+    }
+    return results;
+  }
+
+ private:
+  // One call, again and again while the verifier is away or overloaded, until `end`.
+  absl::StatusOr<std::vector<GradeResult>> VerifySome(std::span<const GradeRequest> requests,
+                                                      absl::Duration end) {
+    v1::VerifyRequest message;
+    for (const GradeRequest& request : requests) *message.add_responses() = ToProto(request);
+    for (absl::Duration wait = kFirstBackoff;; wait = std::min(2 * wait, options_.max_backoff)) {
+      const absl::Duration left = end - Clock::Real().Monotonic();
+      const auto context = rpc::MakeContext(left);
+      v1::VerifyReply reply;
+      const absl::Status status =
+          rpc::FromGrpc(stub_->Verify(context.get(), message, &reply),
+                        absl::StrCat("verification of ", requests.size(), " responses"));
+      if (status.ok()) return FromProto(reply, requests);
+      const bool again = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+      if (!again || Clock::Real().Monotonic() + wait >= end) return status;
+      Clock::Real().Sleep(wait);
+    }
+  }
+
+  const VerifierClientOptions options_;
+  const std::unique_ptr<v1::Verifier::Stub> stub_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<VerifierClient>> ConnectVerifier(
+    const std::string& address, const VerifierClientOptions& options) {
+  rpc::ChannelOptions channel_options;
+  channel_options.max_message_bytes = static_cast<int>(kMaxMessageBytes);
+  channel_options.allow_plaintext = options.allow_plaintext;
+  ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
+                          rpc::Connect(address, channel_options));
+  return std::make_unique<StubVerifierClient>(std::move(channel), options);
+}
+
+}  // namespace attnrl::verifier

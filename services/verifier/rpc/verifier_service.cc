@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/verifier/rpc/verifier_service.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/rpc/handler.h"
+#include "services/verifier/rpc/convert.h"
+
+namespace attnrl::verifier {
+namespace {
+
+constexpr char kMathTask[] = "math";
+
+absl::Status Check(const v1::VerifyRequest& request) {
+  if (!request.task().empty() && request.task() != kMathTask) {
+    return InputError("task", absl::StrCat("\"", OneLine(request.task(), 60), "\""),
+                      "math, or nothing, is known here");
+  }
+  if (static_cast<size_t>(request.responses_size()) > kMaxResponsesPerCall) {
+    return InputError("responses", absl::StrCat(request.responses_size(), " of them"),
+                      absl::StrCat(kMaxResponsesPerCall, " a call at most"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+grpc::Status VerifierService::Verify(grpc::ServerContext* context, const v1::VerifyRequest* request,
+                                     v1::VerifyReply* reply) {
+  return rpc::Handle(context, "Verifier/Verify", [&] { return VerifyBatch(*request, *reply); });
+}
+
+absl::Status VerifierService::VerifyBatch(const v1::VerifyRequest& request,
+                                          v1::VerifyReply& reply) const {
+  ATTNRL_RETURN_IF_ERROR(Check(request));
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<GradeResult> results, grade_(FromProto(request)));
+  for (const GradeResult& result : results) *reply.add_results() = ToProto(result);
+  return absl::OkStatus();
+}
+
+}  // namespace attnrl::verifier
