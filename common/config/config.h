@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace attnrl::config {
+
+// The configuration of a run, one file for all services. Members are named as the keys of the YAML
+// file; schema.cc has every key's range, default and comment, and deploy/local/reference.yaml shows
+// them. Plain values: copy them freely.
+
+enum class AlgorithmName { kAttnrl, kTreerl, kGrpo };
+enum class Criterion { kFci, kEntropy, kRandom, kFixedLength, kEarliest, kNone };
+enum class Choice { kPositional, kTop };
+enum class ExpandRounding { kCeil, kNearest };
+enum class Advantages { kTree, kGroup };
+enum class PipelineMode { kOverlapped, kSequential, kOnPolicy };
+enum class FciMethod { kOnline, kRecompute };
+enum class Correction { kBehaviour };
+
+struct Run {
+  int64_t steps = 500;
+  uint64_t seed = 0;
+  int64_t max_empty_batches = 10;
+};
+
+struct Model {
+  std::string path = {};           // folder in Hugging Face layout, absolute
+  std::string dtype = "auto";      // "auto" (config.json's) | "float32" | "bfloat16"
+  std::string chat_template = {};  // name; empty: recognised from the folder
+};
+
+struct Data {
+  std::string train = {};              // JSON Lines, absolute
+  std::vector<std::string> eval = {};  // JSON Lines, absolute
+  std::string prompt_suffix = {};      // appended to every prompt
+};
+
+struct Branching {
+  Criterion criterion = Criterion::kNone;
+  Choice choice = Choice::kPositional;
+  int64_t points = 2;          // N
+  int64_t children = 2;        // T
+  double quantile = 0.8;       // the threshold of FCI scores
+  int64_t min_distance = 512;  // tokens between branch points
+  int64_t delta = 4;           // D of FCI, in steps
+};
+
+struct Sampling {
+  int64_t initial_responses = 6;  // n
+  int64_t batch_problems = 64;    // B0
+  int64_t batch_min = 1;
+  int64_t batch_max = 1024;
+  bool adaptive_batch = false;
+  bool filter_solved = false;
+  bool drop_all_solved = false;
+  bool difficulty_expansion = false;
+  ExpandRounding expand_rounding = ExpandRounding::kCeil;
+};
+
+struct Algorithm {
+  AlgorithmName name = AlgorithmName::kGrpo;
+  Branching branching = {};
+  Sampling sampling = {};
+  Advantages advantages = Advantages::kGroup;
+};
+
+struct Pipeline {
+  PipelineMode mode = PipelineMode::kOverlapped;
+};
+
+struct Rollout {
+  int64_t workers = 1;  // that `attnrl train` starts
+  int64_t threads = 1;  // each
+  std::string device = "cpu";
+  int64_t max_prompt_tokens = 1024;
+  int64_t max_response_tokens = 8192;
+  double temperature = 1;
+  double top_p = 1;
+  int64_t top_k = 0;
+  bool deterministic = false;
+  int64_t slots = 64;  // sequences decoded at once
+  FciMethod fci_method = FciMethod::kOnline;
+};
+
+struct Scheduler {
+  std::string address = {};   // "unix:/path" | "host:port"; `attnrl train` sets it
+  std::string database = {};  // empty: RUN_DIR/scheduler.db
+  double lease_seconds = 60;
+  double drain_seconds = 30;
+};
+
+struct Verifier {
+  std::string address = {};
+  int64_t children = 1;       // grader processes
+  int64_t timeout_ms = 1000;  // watchdog of one response
+};
+
+struct Learner {
+  std::string address = {};
+  int64_t threads = 1;
+  std::string device = "cpu";
+  double learning_rate = 1e-6;
+  int64_t minibatch_problems = 32;
+  double clip_low = 0.2;
+  double clip_high = 0.28;
+  double dual_clip = 3;
+  double kl_weight = 0.001;
+  double entropy_weight = 0;
+  double max_grad_norm = 1;
+  double weight_decay = 0.01;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double adam_epsilon = 1e-8;
+  Correction correction = Correction::kBehaviour;
+  bool mask_truncated = false;
+  int64_t max_tokens_per_pass = 16384;  // of one forward and backward pass
+  int64_t checkpoint_every = 10;        // steps
+  int64_t checkpoints_kept = 3;
+};
+
+struct Security {
+  bool allow_plaintext = false;  // TCP off loopback without TLS
+};
+
+struct Observe {
+  std::string metrics_address = "127.0.0.1:0";
+  std::string log_level = "info";  // "debug" | "info" | "warning" | "error"
+};
+
+struct Config {
+  Run run = {};
+  Model model = {};
+  Data data = {};
+  Algorithm algorithm = {};
+  Pipeline pipeline = {};
+  Rollout rollout = {};
+  Scheduler scheduler = {};
+  Verifier verifier = {};
+  Learner learner = {};
+  Security security = {};
+  Observe observe = {};
+
+  // ATTNRL_ variables that name no key; whoever starts a process logs them in one line.
+  std::vector<std::string> ignored_variables = {};
+};
+
+// name -> value. Environment() is the process's own.
+using Variables = std::map<std::string, std::string>;
+Variables Environment();
+
+// Default < file < environment (`a.b.c` is ATTNRL_A_B_C) < `sets` ("a.b.c=value", later ones win).
+// A preset (algorithm.name) ranks with the source that names it: keys of the same or a stronger
+// source win over it, keys of weaker ones lose. Relative paths become absolute: those in the file
+// against its folder, others against the working directory. The result is valid.
+// Errors are InputErrors at file:line, at the variable, or at `--set a.b=c`.
+absl::StatusOr<Config> Load(const std::string& file, const std::vector<std::string>& sets,
+                            const Variables& environment);
+
+// The rules between keys and the ranges of each; InputError naming the key. Load has done it.
+absl::Status Validate(const Config& config);
+
+// What a training run needs beyond a valid file: model.path and data.train are set. InputError.
+absl::Status CheckComplete(const Config& config);
+
+// Every key with its value, absolute paths: what RUN_DIR/config.yaml holds. Load reads the same
+// values back.
+std::string ToYaml(const Config& config);
+
+// deploy/local/reference.yaml: every key with its comment, range and default.
+std::string ReferenceYaml();
+
+// Help on one key or on a section ("learner"): lines of "key (default; range): comment".
+// InputError for a name that is neither, with the nearest one.
+absl::StatusOr<std::string> KeyHelp(const std::string& key);
+
+// Whether a run of configuration `before` may go on as `now`. run.seed, model, data, algorithm,
+// pipeline.mode, sampling, objective and numerics may not differ; steps, workers, addresses,
+// observation, checkpoints, verifier and security may. InputError naming each key that differs.
+absl::Status CheckResume(const Config& before, const Config& now);
+
+// Every value that CheckResume holds fast: key -> text.
+std::map<std::string, std::string> Fingerprint(const Config& config);
+
+// The words of the choices as YAML has them.
+std::string Name(AlgorithmName value);
+std::string Name(Criterion value);
+std::string Name(PipelineMode value);
+
+}  // namespace attnrl::config

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+namespace attnrl::observe {
+
+// Every metric that there is: the one list that code, rules and dashboards agree on. Names follow
+// Prometheus: prefix attnrl_, base units, counters end in _total. A label has a closed list of
+// values; "other" is always added to it. A new metric is a constant and a line in kAllMetrics.
+enum class MetricType { kCounter, kGauge, kHistogram };
+
+struct MetricLabel {
+  std::string_view name;
+  std::span<const std::string_view> values;
+};
+
+struct MetricName {
+  std::string_view name;
+  MetricType type;
+  std::string_view help;
+  std::span<const MetricLabel> labels = {};
+  std::span<const double> buckets = {};  // histograms only
+};
+
+namespace label_values {
+using std::string_view;
+inline constexpr string_view kVersion[] = {"0.1.0"};
+inline constexpr string_view kCuda[] = {"none"};
+inline constexpr string_view kServices[] = {"BranchScheduler", "WeightStore", "Verifier"};
+inline constexpr string_view kMethods[] = {"Work",        "NextBatch", "CommitBatch", "Status",
+                                           "WatchStatus", "Pause",     "Resume",      "Drain",
+                                           "Watch",       "Fetch",     "Verify"};
+inline constexpr string_view kCodes[] = {
+    "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+    "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+    "DATA_LOSS", "UNAUTHENTICATED"};
+inline constexpr string_view kRejections[] = {"authz", "size", "deadline", "overload", "draining"};
+inline constexpr string_view kLeaseStates[] = {"active", "expired"};
+inline constexpr string_view kLeaseEvents[] = {"granted",  "renewed",   "completed", "expired",
+                                               "returned", "duplicate", "adopted"};
+inline constexpr string_view kFenceReasons[] = {"epoch", "attempt"};
+inline constexpr string_view kDatabaseErrors[] = {"busy", "full", "ioerr", "corrupt"};
+inline constexpr string_view kVolumes[] = {"db", "ckpt", "cache"};
+inline constexpr string_view kTokenKinds[] = {"prompt", "generated", "reused"};
+inline constexpr string_view kSlotStates[] = {"used", "free"};
+inline constexpr string_view kBlockStates[] = {"used", "free", "shared"};
+inline constexpr string_view kResults[] = {"ok", "error"};
+inline constexpr string_view kFinishReasons[] = {"stop", "length", "aborted"};
+inline constexpr string_view kVerdicts[] = {"graded",  "no_answer", "unparsable",
+                                            "timeout", "limit",     "crash"};
+inline constexpr string_view kPhases[] = {"wait",  "load",    "forward",   "backward",
+                                          "optim", "publish", "checkpoint"};
+inline constexpr string_view kLossParts[] = {"loss", "grad", "logits"};
+inline constexpr string_view kSides[] = {"low", "high"};
+}  // namespace label_values
+
+namespace labels {
+namespace v = label_values;
+inline constexpr MetricLabel kBuild[] = {{"version", v::kVersion}, {"cuda", v::kCuda}};
+inline constexpr MetricLabel kMethod[] = {{"service", v::kServices}, {"method", v::kMethods}};
+inline constexpr MetricLabel kMethodCode[] = {
+    {"service", v::kServices}, {"method", v::kMethods}, {"code", v::kCodes}};
+inline constexpr MetricLabel kRejection[] = {{"service", v::kServices}, {"reason", v::kRejections}};
+inline constexpr MetricLabel kLeaseState[] = {{"state", v::kLeaseStates}};
+inline constexpr MetricLabel kLeaseEvent[] = {{"event", v::kLeaseEvents}};
+inline constexpr MetricLabel kFenceReason[] = {{"reason", v::kFenceReasons}};
+inline constexpr MetricLabel kDatabaseError[] = {{"kind", v::kDatabaseErrors}};
+inline constexpr MetricLabel kVolume[] = {{"volume", v::kVolumes}};
+inline constexpr MetricLabel kTokenKind[] = {{"kind", v::kTokenKinds}};
+inline constexpr MetricLabel kSlotState[] = {{"state", v::kSlotStates}};
+inline constexpr MetricLabel kBlockState[] = {{"state", v::kBlockStates}};
+inline constexpr MetricLabel kResult[] = {{"result", v::kResults}};
+inline constexpr MetricLabel kFinish[] = {{"finish_reason", v::kFinishReasons}};
+inline constexpr MetricLabel kVerdict[] = {{"status", v::kVerdicts}};
+inline constexpr MetricLabel kPhase[] = {{"phase", v::kPhases}};
+inline constexpr MetricLabel kWhere[] = {{"where", v::kLossParts}};
+inline constexpr MetricLabel kSide[] = {{"side", v::kSides}};
+}  // namespace labels
+
+inline constexpr double kSecondsBuckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                             0.5,   1,      2.5,   5,    10,    25,   60};
+inline constexpr double kTokenBuckets[] = {16,   32,   64,   128,  256,   512,
+                                           1024, 2048, 4096, 8192, 16384, 32768};
+inline constexpr double kStalenessBuckets[] = {0, 1, 2, 4, 8, 16};
+
+// ---- Every process ----
+inline constexpr MetricName kBuildInfo = {"attnrl_build_info", MetricType::kGauge,
+                                          "Always 1; what runs here", labels::kBuild};
+inline constexpr MetricName kRpcRequestsTotal = {"attnrl_rpc_requests_total", MetricType::kCounter,
+                                                 "Calls answered by this server, by their code",
+                                                 labels::kMethodCode};
+inline constexpr MetricName kRpcDurationSeconds = {
+    "attnrl_rpc_duration_seconds", MetricType::kHistogram,
+    "Time from the start of a handler to its answer, streams to their end", labels::kMethod,
+    kSecondsBuckets};
+inline constexpr MetricName kRpcRejectedTotal = {"attnrl_rpc_rejected_total", MetricType::kCounter,
+                                                 "Calls refused before their work began",
+                                                 labels::kRejection};
+inline constexpr MetricName kStorageFreeBytes = {"attnrl_storage_free_bytes", MetricType::kGauge,
+                                                 "Free space where this volume lies",
+                                                 labels::kVolume};
+
+// ---- Branch scheduler ----
+inline constexpr MetricName kSchedulerOpenItems = {
+    "attnrl_scheduler_open_items", MetricType::kGauge,
+    "Work items that are runnable or leased; scale workers on it"};
+inline constexpr MetricName kSchedulerOldestPendingSeconds = {
+    "attnrl_scheduler_oldest_pending_seconds", MetricType::kGauge,
+    "How long the oldest runnable item has waited for a worker"};
+inline constexpr MetricName kSchedulerWorkers = {"attnrl_scheduler_workers", MetricType::kGauge,
+                                                 "Connected rollout workers"};
+inline constexpr MetricName kSchedulerLeases = {"attnrl_scheduler_leases", MetricType::kGauge,
+                                                "Leases in being", labels::kLeaseState};
+inline constexpr MetricName kSchedulerLeaseEventsTotal = {
+    "attnrl_scheduler_lease_events_total", MetricType::kCounter, "What became of leases",
+    labels::kLeaseEvent};
+inline constexpr MetricName kSchedulerFencedWritesTotal = {
+    "attnrl_scheduler_fenced_writes_total", MetricType::kCounter,
+    "Late results of leases that were lost, refused", labels::kFenceReason};
+inline constexpr MetricName kSchedulerUngradableTotal = {
+    "attnrl_scheduler_ungradable_problems_total", MetricType::kCounter,
+    "Problems dropped because their grading crashed or ran out of time"};
+inline constexpr MetricName kSchedulerBatchesTotal = {"attnrl_scheduler_batches_total",
+                                                      MetricType::kCounter, "Batches committed"};
+inline constexpr MetricName kSchedulerDbCommitSeconds = {"attnrl_scheduler_db_commit_seconds",
+                                                         MetricType::kHistogram,
+                                                         "Time of a database transaction's commit",
+                                                         {},
+                                                         kSecondsBuckets};
+inline constexpr MetricName kSchedulerDbErrorsTotal = {"attnrl_scheduler_db_errors_total",
+                                                       MetricType::kCounter, "Database faults",
+                                                       labels::kDatabaseError};
+
+// ---- Rollout worker ----
+inline constexpr MetricName kRolloutTokensTotal = {
+    "attnrl_rollout_tokens_total", MetricType::kCounter, "Tokens processed", labels::kTokenKind};
+inline constexpr MetricName kRolloutDecodeStepSeconds = {"attnrl_rollout_decode_step_seconds",
+                                                         MetricType::kHistogram,
+                                                         "Time of one step of the running batch",
+                                                         {},
+                                                         kSecondsBuckets};
+inline constexpr MetricName kRolloutBatchSlots = {"attnrl_rollout_batch_slots", MetricType::kGauge,
+                                                  "Sequence slots of the running batch",
+                                                  labels::kSlotState};
+inline constexpr MetricName kRolloutKvBlocks = {"attnrl_rollout_kv_blocks", MetricType::kGauge,
+                                                "Blocks of the KV cache", labels::kBlockState};
+inline constexpr MetricName kRolloutPolicyVersion = {"attnrl_rollout_policy_version",
+                                                     MetricType::kGauge, "Weights in use"};
+inline constexpr MetricName kRolloutWeightSyncSeconds = {
+    "attnrl_rollout_weight_sync_seconds", MetricType::kHistogram,
+    "Time to fetch a weight version and put it in place", labels::kResult, kSecondsBuckets};
+inline constexpr MetricName kRolloutResponseTokens = {
+    "attnrl_rollout_response_tokens", MetricType::kHistogram, "Length of finished responses",
+    labels::kFinish, kTokenBuckets};
+
+// ---- Verifier ----
+inline constexpr MetricName kVerifierResultsTotal = {
+    "attnrl_verifier_results_total", MetricType::kCounter, "Graded responses", labels::kVerdict};
+inline constexpr MetricName kVerifierDurationSeconds = {"attnrl_verifier_duration_seconds",
+                                                        MetricType::kHistogram,
+                                                        "Time to grade one response",
+                                                        {},
+                                                        kSecondsBuckets};
+inline constexpr MetricName kVerifierInflight = {"attnrl_verifier_inflight", MetricType::kGauge,
+                                                 "Responses being graded or queued"};
+
+// ---- Learner ----
+inline constexpr MetricName kLearnerStepsTotal = {
+    "attnrl_learner_steps_total", MetricType::kCounter, "Training steps of this process"};
+inline constexpr MetricName kLearnerLastStepTimestampSeconds = {
+    "attnrl_learner_last_step_timestamp_seconds", MetricType::kGauge,
+    "When the last step ended, since the epoch"};
+inline constexpr MetricName kLearnerLastCheckpointTimestampSeconds = {
+    "attnrl_learner_last_checkpoint_timestamp_seconds", MetricType::kGauge,
+    "When the last checkpoint was complete, since the epoch"};
+inline constexpr MetricName kLearnerStepPhaseSeconds = {
+    "attnrl_learner_step_phase_seconds", MetricType::kHistogram, "Time of a step by phase",
+    labels::kPhase, kSecondsBuckets};
+inline constexpr MetricName kLearnerSampleStalenessSteps = {
+    "attnrl_learner_sample_staleness_steps",
+    MetricType::kHistogram,
+    "Trained version less the version that sampled, by sample",
+    {},
+    kStalenessBuckets};
+inline constexpr MetricName kLearnerScheduleViolationsTotal = {
+    "attnrl_learner_schedule_violations_total", MetricType::kCounter,
+    "Batches refused because their lags differ from the schedule"};
+inline constexpr MetricName kLearnerWeightVersion = {
+    "attnrl_learner_weight_version", MetricType::kGauge, "Newest published weight version"};
+inline constexpr MetricName kLearnerRewardMean = {"attnrl_learner_reward_mean", MetricType::kGauge,
+                                                  "Mean reward of the last step's leaves"};
+inline constexpr MetricName kLearnerPolicyEntropyNats = {
+    "attnrl_learner_policy_entropy_nats", MetricType::kGauge, "Entropy a token in the last step"};
+inline constexpr MetricName kLearnerPolicyKlNats = {
+    "attnrl_learner_policy_kl_nats", MetricType::kGauge,
+    "KL to the reference model a token in the last step"};
+inline constexpr MetricName kLearnerClipRatio = {
+    "attnrl_learner_clip_ratio", MetricType::kGauge,
+    "Share of the last step's tokens that were clipped", labels::kSide};
+inline constexpr MetricName kLearnerImportanceRatioMax = {
+    "attnrl_learner_importance_ratio_max", MetricType::kGauge,
+    "Largest policy to behaviour ratio of the last step"};
+inline constexpr MetricName kLearnerGradNorm = {"attnrl_learner_grad_norm", MetricType::kGauge,
+                                                "Gradient norm before clipping, last step"};
+inline constexpr MetricName kLearnerLearningRate = {"attnrl_learner_learning_rate",
+                                                    MetricType::kGauge, "Learning rate, last step"};
+inline constexpr MetricName kLearnerLoss = {"attnrl_learner_loss", MetricType::kGauge,
+                                            "Loss of the last step"};
+inline constexpr MetricName kLearnerNonfiniteStepsTotal = {
+    "attnrl_learner_nonfinite_steps_total", MetricType::kCounter,
+    "Optimizer steps skipped because a number was not finite", labels::kWhere};
+
+// In the order above.
+inline constexpr auto kAllMetrics =
+    std::to_array<const MetricName*>({&kBuildInfo,
+                                      &kRpcRequestsTotal,
+                                      &kRpcDurationSeconds,
+                                      &kRpcRejectedTotal,
+                                      &kStorageFreeBytes,
+                                      &kSchedulerOpenItems,
+                                      &kSchedulerOldestPendingSeconds,
+                                      &kSchedulerWorkers,
+                                      &kSchedulerLeases,
+                                      &kSchedulerLeaseEventsTotal,
+                                      &kSchedulerFencedWritesTotal,
+                                      &kSchedulerUngradableTotal,
+                                      &kSchedulerBatchesTotal,
+                                      &kSchedulerDbCommitSeconds,
+                                      &kSchedulerDbErrorsTotal,
+                                      &kRolloutTokensTotal,
+                                      &kRolloutDecodeStepSeconds,
+                                      &kRolloutBatchSlots,
+                                      &kRolloutKvBlocks,
+                                      &kRolloutPolicyVersion,
+                                      &kRolloutWeightSyncSeconds,
+                                      &kRolloutResponseTokens,
+                                      &kVerifierResultsTotal,
+                                      &kVerifierDurationSeconds,
+                                      &kVerifierInflight,
+                                      &kLearnerStepsTotal,
+                                      &kLearnerLastStepTimestampSeconds,
+                                      &kLearnerLastCheckpointTimestampSeconds,
+                                      &kLearnerStepPhaseSeconds,
+                                      &kLearnerSampleStalenessSteps,
+                                      &kLearnerScheduleViolationsTotal,
+                                      &kLearnerWeightVersion,
+                                      &kLearnerRewardMean,
+                                      &kLearnerPolicyEntropyNats,
+                                      &kLearnerPolicyKlNats,
+                                      &kLearnerClipRatio,
+                                      &kLearnerImportanceRatioMax,
+                                      &kLearnerGradNorm,
+                                      &kLearnerLearningRate,
+                                      &kLearnerLoss,
+                                      &kLearnerNonfiniteStepsTotal});
+
+}  // namespace attnrl::observe

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace attnrl::rpc {
+
+// An address as configuration has it: "unix:/absolute/path", "host:port", "[::1]:port" or
+// "dns:///host:port".
+struct Address {
+  std::string path;  // of the Unix socket; empty for TCP
+  std::string host;
+  int port = 0;
+
+  bool is_unix() const { return !path.empty(); }
+};
+
+// The longest path of a Unix socket (sun_path less its NUL), in bytes.
+inline constexpr size_t kMaxSocketPath = 107;
+
+// InputError saying what an address looks like.
+absl::StatusOr<Address> ParseAddress(const std::string& address);
+
+// OK for Unix sockets and loopback; otherwise an InputError unless `allow_plaintext`.
+absl::Status CheckPlaintext(const std::string& address, const Address& parsed,
+                            bool allow_plaintext);
+
+// Makes the path of a Unix socket free to bind: a socket file that nobody listens on is removed. A
+// live one, and a file that is no socket, is an InputError ("in use").
+absl::Status ClaimSocketPath(const std::string& path);
+
+}  // namespace attnrl::rpc

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/rpc/server.h"
+
+namespace attnrl::rpc {
+
+struct ChannelOptions {
+  // Without it TCP off loopback is refused (security.allow_plaintext).
+  bool allow_plaintext = false;
+  int max_message_bytes = kMaxMessageBytes;
+};
+
+// A channel to "unix:/path", "host:port" or "dns:///host:port". Connects in the background and
+// again after every loss, first after 100 ms, at the latest after 2 s. InputError for an address
+// that can't be one. Thread-safe, as the channel is.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address,
+                                                       const ChannelOptions& options = {});
+
+// A fresh context for one attempt of one call, with its deadline from now. InfiniteDuration is for
+// streams that live as long as their peer.
+std::unique_ptr<grpc::ClientContext> MakeContext(absl::Duration deadline);
+
+// Waits until the channel is connected. `what` names the peer: kDeadlineExceeded
+// "branch-scheduler at unix:/tmp/a/scheduler.sock: not reachable within 10s".
+absl::Status WaitReady(grpc::Channel& channel, absl::Duration timeout, const std::string& what);
+
+// Asks grpc.health.v1.Health whether `service` ("" is the whole server) is serving. kUnavailable
+// when it is not, or nobody answers within `deadline`.
+absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, const std::string& service,
+                         absl::Duration deadline);
+
+}  // namespace attnrl::rpc

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace grpc {
+class Server;
+class Service;
+}  // namespace grpc
+
+namespace attnrl::rpc {
+
+// The largest message that either side takes or sends. Bigger payloads are streamed in chunks.
+inline constexpr int kMaxMessageBytes = 32 << 20;
+
+struct ServerOptions {
+  // "unix:/path" (absolute, at most 107 bytes) or "host:port"; port 0 takes a free one.
+  std::string address = {};
+  // Without it TCP is served on loopback only (security.allow_plaintext).
+  bool allow_plaintext = false;
+  // Under which grpc.health.v1.Health answers beside "", e.g. "rollout".
+  std::string service_name = {};
+  int max_message_bytes = kMaxMessageBytes;
+  // Handlers that may run at once, streams included; further calls get RESOURCE_EXHAUSTED.
+  int max_threads = 256;
+};
+
+// A gRPC server with health, message limits and keepalive of one kind for all services. Handlers
+// run on gRPC's threads. The health answer is NOT_SERVING until SetServing(true).
+//   ATTNRL_ASSIGN_OR_RETURN(auto server, Server::Start({.address = address}, {&service}));
+//   server->SetServing(true);
+//   ... wait for the shutdown signal ...
+//   server->Shutdown(absl::Seconds(10));
+// Thread-safe.
+class Server {
+ public:
+  // The services must outlive the server. A Unix socket gets mode 0600; the file of a dead process
+  // is replaced. InputError naming the address when it is in use, can't be bound, or needs TLS.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
+                                                       std::vector<grpc::Service*> services);
+  ~Server();
+
+  // As bound: "unix:/path" or "host:port" with the real port.
+  const std::string& address() const { return address_; }
+  void SetServing(bool serving);
+  // NOT_SERVING at once; new calls are refused; running ones get `grace` and are then cancelled.
+  // Blocks until they are gone. Later calls do nothing.
+  void Shutdown(absl::Duration grace);
+  // Blocks until Shutdown.
+  void Wait();
+
+ private:
+  Server(ServerOptions options, std::unique_ptr<grpc::Server> server, std::string address);
+
+  const ServerOptions options_;
+  const std::unique_ptr<grpc::Server> server_;
+  const std::string address_;
+};
+
+}  // namespace attnrl::rpc
