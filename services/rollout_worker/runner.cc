@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/rollout_worker/runner.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/attention/cached_attention.h"
+#include "common/attention/fixed_order_attention.h"
+#include "common/attention/kv_cache.h"
+#include "common/base/status.h"
+#include "common/model/transformer.h"
+#include "services/rollout_worker/batch_builder.h"
+
+namespace attnrl::rollout {
+namespace {
+
+attention::KvCacheShape CacheShape(const RunnerOptions& options, const model::ModelConfig& config) {
+  return {config.layers, options.slots, options.max_tokens, config.kv_heads, config.head_dim};
+}
+
+at::ScalarType CacheType(const RunnerOptions& options) {
+  return options.deterministic ? at::kFloat : model::ToScalarType(options.dtype);
+}
+
+class TorchRunner final : public StepRunner {
+ public:
+  TorchRunner(const RunnerOptions& options, const model::ModelConfig& config)
+      : options_(options),
+        config_(config),
+        cache_(CacheShape(options, config), CacheType(options), options.device) {}
+
+  // The number of threads belongs to the calling thread.
+  void Begin() override { at::set_num_threads(options_.threads); }
+
+  void UseModel(std::shared_ptr<const model::Transformer> weights) override {
+    model_ = std::move(weights);
+  }
+
+  absl::StatusOr<LogitRows> Run(const StepPlan& plan) override {
+    try {
+      const c10::InferenceMode inference;
+      logits_ = Forward(BuildBatch(plan, options_.device)).to(at::kCPU).contiguous();
+    } catch (const std::exception& error) {
+      return absl::InternalError(absl::StrCat("the model can't be run: ", OneLine(error.what())));
+    }
+    return LogitRows{{logits_.const_data_ptr<float>(), static_cast<size_t>(logits_.numel())},
+                     logits_.size(1)};
+  }
+
+  int64_t vocabulary() const override { return config_.vocab_size; }
+
+ private:
+  at::Tensor Forward(const StepTensors& batch) {
+    if (options_.deterministic) {
+      attention::FixedOrderAttention attention(cache_, batch.sequences);
+      return Forward(batch, attention);
+    }
+    attention::CachedAttention attention(cache_, batch.sequences);
+    return Forward(batch, attention);
+  }
+
+  at::Tensor Forward(const StepTensors& batch, attention::Attention& attention) {
+    at::Tensor hidden = model_->Hidden(batch.ids, batch.positions, attention);
+    if (hidden.size(0) != batch.last_rows.size(0)) hidden = hidden.index_select(0, batch.last_rows);
+    return model_->Logits(hidden);
+  }
+
+  const RunnerOptions options_;
+  const model::ModelConfig config_;
+  attention::KvCache cache_;
+  std::shared_ptr<const model::Transformer> model_;
+  at::Tensor logits_;  // float32 [sequences, vocabulary] of the last step, on the host
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const RunnerOptions& options,
+                                                       const model::ModelConfig& config) {
+  if (options.deterministic && !options.device.is_cpu()) {
+    return InputError("deterministic", absl::StrCat("device ", options.device.str()),
+                      "the fixed-order kernels run on the cpu only");
+  }
+  try {
+    return std::make_unique<TorchRunner>(options, config);
+  } catch (const std::exception& error) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "no memory for a KV cache of ", KvCacheBytes(options, config) >> 20, " MiB (",
+        options.slots, " slots of ", options.max_tokens, " tokens): ", OneLine(error.what())));
+  }
+}
+
+int64_t KvCacheBytes(const RunnerOptions& options, const model::ModelConfig& config) {
+  return attention::KvCache::Bytes(CacheShape(options, config), CacheType(options));
+}
+
+absl::StatusOr<std::shared_ptr<const model::Transformer>> MakeModel(
+    const model::ModelConfig& config, model::Tensors weights, bool deterministic) {
+  const model::Operators& operators =
+      deterministic ? model::Operators::FixedOrder() : model::Operators::Standard();
+  try {
+    return std::make_shared<const model::Transformer>(config, std::move(weights), operators);
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat("the model can't be made: ", OneLine(error.what())));
+  }
+}
+
+void LimitThreads(int threads) {
+  at::set_num_threads(threads);
+  at::set_num_interop_threads(1);
+}
+
+}  // namespace attnrl::rollout
