@@ -46,6 +46,23 @@ std::string ReplaceAll(std::string text, std::string_view from, std::string_view
   return text;
 }
 
+// The variable of the first loop over the messages called "message", its parts written in brackets.
+std::string WithCommonVariable(std::string canonical) {
+  constexpr std::string_view kFor = "{%for";
+  constexpr std::string_view kIn = "inmessages%}";
+  const size_t begin = canonical.find(kFor);
+  const size_t end = canonical.find(kIn);
+  if (begin == std::string::npos || end == std::string::npos || end < begin) return canonical;
+  const std::string name = canonical.substr(begin + kFor.size(), end - begin - kFor.size());
+  for (const std::string part : {"role", "content"}) {
+    const std::string common = "+message['" + part + "']";
+    canonical = ReplaceAll(std::move(canonical), "+" + name + "." + part, common);
+    canonical = ReplaceAll(std::move(canonical), "+" + name + "['" + part + "']", common);
+  }
+  return ReplaceAll(std::move(canonical), std::string(kFor) + name + std::string(kIn),
+                    "{%formessageinmessages%}");
+}
+
 // The template without what does not change its output: white space outside of strings, the
 // trimming marks of {%- and -%}, how a newline in a string and the loop's variable are written.
 std::string Canonical(const std::string& text) {
@@ -65,19 +82,9 @@ std::string Canonical(const std::string& text) {
     }
     out.push_back(is_quote ? '\'' : c);
   }
-  for (const auto& [from, to] : std::array<std::pair<std::string_view, std::string_view>, 8>{
-           {{"{%-", "{%"},
-            {"-%}", "%}"},
-            {"{{-", "{{"},
-            {"-}}", "}}"},
-            {"message.role", "message['role']"},
-            {"message.content", "message['content']"},
-            {"{%forminmessages%}", "{%formessageinmessages%}"},
-            {"'<|im_start|>'+m['role']+'\\n'+m['content']+",
-             "'<|im_start|>'+message['role']+'\\n'+message['content']+"}}}) {
-    out = ReplaceAll(std::move(out), from, to);
-  }
-  return out;
+  for (const char* mark : {"{%-", "{{-"}) out = ReplaceAll(std::move(out), mark, {mark, 2});
+  for (const char* mark : {"-%}", "-}}"}) out = ReplaceAll(std::move(out), mark, {mark + 1, 2});
+  return WithCommonVariable(std::move(out));
 }
 
 // The system turn that a ChatML template writes by itself: the first string in it that is a whole
@@ -115,6 +122,13 @@ std::string ConfigTemplate(const Json& config) {
     }
   }
   return value.is_string() ? value.get<std::string>() : "";
+}
+
+// tokenizer_config.json, an empty object where there is none.
+absl::StatusOr<Json> ReadConfig(const std::string& model_dir) {
+  const std::string path = model_dir + "/tokenizer_config.json";
+  if (!std::filesystem::exists(path)) return Json::object();
+  return ReadJsonFile(path);
 }
 
 absl::StatusOr<TemplateText> ReadTemplate(const std::string& model_dir, const Json& config) {
@@ -165,11 +179,7 @@ absl::StatusOr<ChatTemplate::Kind> ChatTemplate::KindByText(const std::string& t
 
 absl::StatusOr<ChatTemplate> ChatTemplate::Load(const std::string& model_dir,
                                                 std::string_view name) {
-  Json config = Json::object();
-  const std::string config_path = model_dir + "/tokenizer_config.json";
-  if (std::filesystem::exists(config_path)) {
-    ATTNRL_ASSIGN_OR_RETURN(config, ReadJsonFile(config_path));
-  }
+  ATTNRL_ASSIGN_OR_RETURN(const Json config, ReadConfig(model_dir));
   ATTNRL_ASSIGN_OR_RETURN(const TemplateText source, ReadTemplate(model_dir, config));
   ChatTemplate out;
   ATTNRL_ASSIGN_OR_RETURN(out.kind_,
@@ -180,6 +190,13 @@ absl::StatusOr<ChatTemplate> ChatTemplate::Load(const std::string& model_dir,
   if (bos.is_object()) bos = bos.value("content", Json());
   out.bos_token_ = bos.is_string() ? bos.get<std::string>() : "";
   return out;
+}
+
+bool ChatTemplate::PresentIn(const std::string& model_dir) {
+  const absl::StatusOr<Json> config = ReadConfig(model_dir);
+  if (!config.ok()) return false;
+  const absl::StatusOr<TemplateText> source = ReadTemplate(model_dir, *config);
+  return source.ok() && !source->text.empty();
 }
 
 std::string_view ChatTemplate::name() const { return kNames[static_cast<size_t>(kind_)]; }

@@ -21,6 +21,7 @@ constexpr int64_t kMaxTokenId = (int64_t{1} << 24) - 1;
 class FileReader final : public nlohmann::json_sax<Json> {
  public:
   explicit FileReader(TokenizerFile* file) : file_(file) {}
+  bool has_merges() const { return has_merges_; }
   const std::string& problem() const { return problem_; }  // "key: what; allowed" without the file
 
   bool null() override { return Value(Json()); }
@@ -78,6 +79,7 @@ class FileReader final : public nlohmann::json_sax<Json> {
     if (part_ == Part::kVocabulary) return Problem(PartKey(), "a list inside");
     if (AtModel() && key_ == "merges") {
       part_ = Part::kMerges;
+      has_merges_ = true;
       return true;
     }
     return Open(Json::array());
@@ -162,6 +164,7 @@ class FileReader final : public nlohmann::json_sax<Json> {
   std::vector<Json*> open_;  // stays valid: only the innermost grows
   bool model_open_ = false;
   Part part_ = Part::kRest;
+  bool has_merges_ = false;
   bool in_pair_ = false;
   std::vector<std::string> pair_;
 };
@@ -220,6 +223,9 @@ absl::StatusOr<TokenizerFile> ReadTokenizerFile(const std::string& path) {
   }
   if (!file.rest.is_object() || !file.rest.contains("model") || file.vocabulary.empty()) {
     return InputError(path + ": model.vocab", "is missing or empty", "a tokenizer.json is needed");
+  }
+  if (!reader.has_merges()) {
+    return InputError(path + ": model.merges", "is missing or no list", "a list of merges");
   }
   const Json added = file.rest.value("added_tokens", Json::array());
   for (size_t i = 0; i < added.size(); ++i) {
