@@ -23,7 +23,7 @@ namespace attnrl::attention {
 // The cache must outlive it. Works on the device of the cache. One pass, one thread.
 class CachedAttention final : public Attention {
  public:
-  CachedAttention(KvCache& cache, std::vector<SequenceRows> sequences);
+  CachedAttention(KvCache& cache, const std::vector<SequenceRows>& sequences);
 
   at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v) override;
@@ -41,7 +41,7 @@ class CachedAttention final : public Attention {
                            const at::Tensor& values) const;
 
   KvCache& cache_;
-  at::Tensor append_;  // int64 [rows]: slot * max_tokens + position of each row
+  at::Tensor append_;  // of KvCache::AppendIndex
   std::vector<Prefill> prefills_;
   // The decode rows, computed over the slots [first_slot_, first_slot_ + slot_count_).
   int64_t decode_count_ = 0;

@@ -18,7 +18,7 @@ namespace attnrl::attention {
 class FixedOrderAttention final : public Attention {
  public:
   // The cache must outlive it.
-  FixedOrderAttention(KvCache& cache, std::vector<SequenceRows> sequences);
+  FixedOrderAttention(KvCache& cache, const std::vector<SequenceRows>& sequences);
 
   at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v) override;
@@ -30,7 +30,9 @@ class FixedOrderAttention final : public Attention {
   };
 
   KvCache& cache_;
+  at::Tensor append_;  // of KvCache::AppendIndex
   std::vector<Row> rows_;
+  int64_t longest_ = 0;  // tokens that the last row of the longest sequence sees
 };
 
 }  // namespace attnrl::attention

@@ -6,6 +6,9 @@
 #include <c10/core/ScalarType.h>
 
 #include <cstdint>
+#include <vector>
+
+#include "common/attention/attention.h"
 
 namespace attnrl::attention {
 
@@ -29,6 +32,11 @@ class KvCache {
   // [slots, max_tokens, kv_heads, head_dim], a view.
   at::Tensor keys(int64_t layer) const { return keys_.select(0, layer); }
   at::Tensor values(int64_t layer) const { return values_.select(0, layer); }
+
+  // Where the rows of a pass go: int64 [rows], slot * max_tokens + position, on the cache's device.
+  at::Tensor AppendIndex(const std::vector<SequenceRows>& sequences) const;
+  // Stores k, v [rows, kv_heads, head_dim], converted to the cache's dtype, at `index`.
+  void Append(int64_t layer, const at::Tensor& index, const at::Tensor& k, const at::Tensor& v);
 
   // Copies the first `tokens` tokens of one slot to another, all layers: sequences that start with
   // the same prompt share one prefill.

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The kernels of fixed_order_kernels.h over the sixteen lanes of fixed_order_lanes.h. Included once
+// by each fixed_order_kernels_<isa>.cc, compiled with its flags and without floating-point
+// contraction: where a multiply-add is fused, the source says so.
+#include "common/attention/fixed_order_kernels.h"
+#include "common/attention/fixed_order_lanes.h"
+
+namespace attnrl::attention {
+namespace {
+
+// The order in which lanes are added; see fixed_order_kernels.h.
+inline float Sum(Lanes lanes) {
+  float v[kLanes];
+  lanes.Store(v);
+  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (int64_t i = 0; i < half; ++i) v[i] += v[i + half];
+  }
+  return v[0];
+}
+
+// The last, partial lanes of a row, filled up with `fill`.
+template <typename T>
+inline Lanes LoadPart(const T* p, int64_t count, T fill) {
+  T part[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) part[i] = i < count ? p[i] : fill;
+  return Lanes::Load(part);
+}
+
+inline void StorePart(Lanes lanes, float* p, int64_t count) {
+  float part[kLanes];
+  lanes.Store(part);
+  for (int64_t i = 0; i < count; ++i) p[i] = part[i];
+}
+
+// exp(x) to about one unit in the last place, x clamped to where the result is a normal number:
+// x = n ln 2 + r with |r| <= ln 2 / 2, and Cephes' polynomial for exp(r).
+inline Lanes Exp(Lanes x) {
+  x = Min(Max(x, Lanes::Broadcast(-87.3F)), Lanes::Broadcast(88.0F));
+  const Lanes n = Round(Mul(x, Lanes::Broadcast(1.44269504088896341F)));
+  Lanes r = Fma(n, Lanes::Broadcast(-0.693359375F), x);
+  r = Fma(n, Lanes::Broadcast(2.12194440e-4F), r);
+  Lanes p = Lanes::Broadcast(1.9875691500e-4F);
+  p = Fma(p, r, Lanes::Broadcast(1.3981999507e-3F));
+  p = Fma(p, r, Lanes::Broadcast(8.3334519073e-3F));
+  p = Fma(p, r, Lanes::Broadcast(4.1665795894e-2F));
+  p = Fma(p, r, Lanes::Broadcast(1.6666665459e-1F));
+  p = Fma(p, r, Lanes::Broadcast(5.0000001201e-1F));
+  p = Add(Fma(p, Mul(r, r), r), Lanes::Broadcast(1.0F));
+  return Mul(p, PowerOfTwo(n));
+}
+
+// Rows x PanelCount outputs at once; each output is its own chain over the inputs, so the size of
+// the tile decides the speed alone.
+template <int Rows, int PanelCount, typename T>
+void LinearTile(const float* x, int64_t in, const T* panels, const float* bias, int64_t columns,
+                int64_t out, float* y) {
+  Lanes sums[Rows][PanelCount];
+  for (int p = 0; p < PanelCount; ++p) {
+    Lanes start = Lanes::Broadcast(0);
+    if (bias != nullptr) {
+      const int64_t left = columns - p * kLanes;
+      start =
+          left >= kLanes ? Lanes::Load(bias + p * kLanes) : LoadPart(bias + p * kLanes, left, 0.0F);
+    }
+    for (int r = 0; r < Rows; ++r) sums[r][p] = start;
+  }
+  for (int64_t i = 0; i < in; ++i) {
+    Lanes weights[PanelCount];
+    for (int p = 0; p < PanelCount; ++p) weights[p] = Lanes::Load(panels + (p * in + i) * kLanes);
+    for (int r = 0; r < Rows; ++r) {
+      const Lanes input = Lanes::Broadcast(x[r * in + i]);
+      for (int p = 0; p < PanelCount; ++p) sums[r][p] = Fma(input, weights[p], sums[r][p]);
+    }
+  }
+  for (int r = 0; r < Rows; ++r) {
+    for (int p = 0; p < PanelCount; ++p) {
+      float* target = y + r * out + p * kLanes;
+      const int64_t left = columns - p * kLanes;
+      if (left >= kLanes) {
+        sums[r][p].Store(target);
+      } else {
+        StorePart(sums[r][p], target, left);
+      }
+    }
+  }
+}
+
+// All rows against PanelCount panels, `columns` of whose outputs exist.
+template <int PanelCount, typename T>
+void LinearColumns(const float* x, int64_t rows, int64_t in, const T* panels, const float* bias,
+                   int64_t columns, int64_t out, float* y) {
+  int64_t r = 0;
+  for (; r + kTileRows <= rows; r += kTileRows) {
+    LinearTile<kTileRows, PanelCount>(x + r * in, in, panels, bias, columns, out, y + r * out);
+  }
+  for (; r < rows; ++r) {
+    LinearTile<1, PanelCount>(x + r * in, in, panels, bias, columns, out, y + r * out);
+  }
+}
+
+template <typename T>
+void LinearOf(const float* x, int64_t rows, int64_t in, const T* panels, const float* bias,
+              int64_t out, float* y) {
+  constexpr int64_t kWide = kTilePanels * kLanes;
+  int64_t column = 0;
+  const auto bias_at = [&] { return bias == nullptr ? nullptr : bias + column; };
+  for (; column + kWide <= out; column += kWide) {
+    LinearColumns<kTilePanels>(x, rows, in, panels + column * in, bias_at(), kWide, out,
+                               y + column);
+  }
+  for (; column < out; column += kLanes) {
+    const int64_t columns = out - column < kLanes ? out - column : kLanes;
+    LinearColumns<1>(x, rows, in, panels + column * in, bias_at(), columns, out, y + column);
+  }
+}
+
+void Linear(const float* x, int64_t rows, int64_t in, const Panels& panels, const float* bias,
+            int64_t out, float* y) {
+  if (panels.float32 != nullptr) {
+    LinearOf(x, rows, in, panels.float32, bias, out, y);
+  } else {
+    LinearOf(x, rows, in, panels.bfloat16, bias, out, y);
+  }
+}
+
+template <typename A, typename B>
+float Dot(const A* a, const B* b, int64_t n) {
+  Lanes sum = Lanes::Broadcast(0);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) sum = Fma(Lanes::Load(a + i), Lanes::Load(b + i), sum);
+  if (i < n) sum = Fma(LoadPart(a + i, n - i, A{0}), LoadPart(b + i, n - i, B{0}), sum);
+  return Sum(sum);
+}
+
+void RmsNorm(const float* x, const float* weight, int64_t rows, int64_t n, float eps, float* y) {
+  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
+    const float mean = Dot(x, x, n) / static_cast<float>(n);
+    const float inverse = 1.0F / __builtin_sqrtf(mean + eps);
+    for (int64_t i = 0; i < n; ++i) y[i] = weight[i] * (x[i] * inverse);
+  }
+}
+
+inline Lanes GatedSilu(Lanes gate, Lanes up) {
+  const Lanes one = Lanes::Broadcast(1);
+  return Mul(Div(gate, Add(one, Exp(Mul(gate, Lanes::Broadcast(-1))))), up);
+}
+
+void GatedSiluOf(const float* gate, const float* up, int64_t n, float* y) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    GatedSilu(Lanes::Load(gate + i), Lanes::Load(up + i)).Store(y + i);
+  }
+  if (i == n) return;
+  StorePart(GatedSilu(LoadPart(gate + i, n - i, 0.0F), LoadPart(up + i, n - i, 0.0F)), y + i,
+            n - i);
+}
+
+void Rotate(const float* x, const float* cosine, const float* sine, int64_t heads, int64_t n,
+            float* y) {
+  const int64_t half = n / 2;
+  for (int64_t h = 0; h < heads; ++h, x += n, y += n) {
+    for (int64_t i = 0; i < half; ++i) {
+      y[i] = x[i] * cosine[i] + x[i + half] * sine[i];
+      y[i + half] = x[i + half] * cosine[i + half] + x[i] * sine[i + half];
+    }
+  }
+}
+
+float MaxOf(const float* x, int64_t n) {
+  float max = x[0];
+  for (int64_t i = 1; i < n; ++i) max = x[i] > max ? x[i] : max;
+  return max;
+}
+
+// y = exp(x - max), and its sum; y may be x.
+float ExpSum(const float* x, int64_t n, float max, float* y) {
+  const Lanes shift = Lanes::Broadcast(-max);
+  Lanes sum = Lanes::Broadcast(0);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const Lanes e = Exp(Add(Lanes::Load(x + i), shift));
+    e.Store(y + i);
+    sum = Add(sum, e);
+  }
+  if (i < n) {
+    StorePart(Exp(Add(LoadPart(x + i, n - i, max), shift)), y + i, n - i);
+    sum = Add(sum, LoadPart(y + i, n - i, 0.0F));
+  }
+  return Sum(sum);
+}
+
+void LogSoftmax(const float* x, int64_t rows, int64_t n, float* y) {
+  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
+    const float max = MaxOf(x, n);
+    const float log = static_cast<float>(__builtin_log(static_cast<double>(ExpSum(x, n, max, y))));
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - max) - log;
+  }
+}
+
+// Blocks * 16 elements from `offset` of the weighted sum of the values.
+template <int Blocks, typename T>
+void WeightedSum(const float* weights, const T* values, int64_t tokens, int64_t stride,
+                 float* out) {
+  Lanes sums[Blocks];
+  for (Lanes& sum : sums) sum = Lanes::Broadcast(0);
+  for (int64_t t = 0; t < tokens; ++t, values += stride) {
+    const Lanes weight = Lanes::Broadcast(weights[t]);
+    for (int b = 0; b < Blocks; ++b) {
+      sums[b] = Fma(weight, Lanes::Load(values + b * kLanes), sums[b]);
+    }
+  }
+  for (int b = 0; b < Blocks; ++b) sums[b].Store(out + b * kLanes);
+}
+
+template <typename T>
+void WeightedSumPart(const float* weights, const T* values, int64_t tokens, int64_t stride,
+                     int64_t count, float* out) {
+  Lanes sum = Lanes::Broadcast(0);
+  for (int64_t t = 0; t < tokens; ++t, values += stride) {
+    sum = Fma(Lanes::Broadcast(weights[t]), LoadPart(values, count, T{0}), sum);
+  }
+  StorePart(sum, out, count);
+}
+
+template <typename T>
+void AttendOf(const AttendArguments& a, const T* keys, const T* values) {
+  const int64_t repeats = a.heads / a.kv_heads;
+  const int64_t stride = a.kv_heads * a.head_dim;
+  float* scores = a.scratch;
+  for (int64_t head = 0; head < a.heads; ++head) {
+    const float* q = a.q + head * a.head_dim;
+    float* out = a.out + head * a.head_dim;
+    const T* key = keys + head / repeats * a.head_dim;
+    const T* value = values + head / repeats * a.head_dim;
+    for (int64_t t = 0; t < a.tokens; ++t) {
+      scores[t] = Dot(q, key + t * stride, a.head_dim) * a.scale;
+    }
+    const float sum = ExpSum(scores, a.tokens, MaxOf(scores, a.tokens), scores);
+    for (int64_t t = 0; t < a.tokens; ++t) scores[t] /= sum;
+    int64_t i = 0;
+    for (; i + 4 * kLanes <= a.head_dim; i += 4 * kLanes) {
+      WeightedSum<4>(scores, value + i, a.tokens, stride, out + i);
+    }
+    for (; i + 2 * kLanes <= a.head_dim; i += 2 * kLanes) {
+      WeightedSum<2>(scores, value + i, a.tokens, stride, out + i);
+    }
+    for (; i + kLanes <= a.head_dim; i += kLanes) {
+      WeightedSum<1>(scores, value + i, a.tokens, stride, out + i);
+    }
+    if (i < a.head_dim) {
+      WeightedSumPart(scores, value + i, a.tokens, stride, a.head_dim - i, out + i);
+    }
+  }
+}
+
+void Attend(const AttendArguments& a) {
+  if (a.keys != nullptr) {
+    AttendOf(a, a.keys, a.values);
+  } else {
+    AttendOf(a, a.keys_bfloat16, a.values_bfloat16);
+  }
+}
+
+constexpr FixedOrderKernels kKernels = {kIsa,   Linear,     RmsNorm, GatedSiluOf,
+                                        Rotate, LogSoftmax, Attend};
+
+}  // namespace
+}  // namespace attnrl::attention

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Sixteen float lanes for fixed_order_kernels_body.h, one struct an instruction set; the flags of
+// the file that includes this choose. Every operation rounds as IEEE 754 says, lane by lane, so all
+// of them compute the same bits. Nothing here may come from the standard library: a function that
+// is compiled with wider instructions here must not be the one that the linker keeps for everybody.
+#include <cstdint>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace attnrl::attention {
+namespace {
+
+#if defined(__AVX512F__)
+
+constexpr char kIsa[] = "avx512";
+constexpr int kTileRows = 8;
+constexpr int kTilePanels = 2;
+
+struct Lanes {
+  __m512 v;
+  static Lanes Broadcast(float x) { return {_mm512_set1_ps(x)}; }
+  static Lanes Load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Lanes Load(const uint16_t* p) {
+    const __m512i wide =
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+  }
+  void Store(float* p) const { _mm512_storeu_ps(p, v); }
+};
+
+inline Lanes Fma(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Lanes Add(Lanes a, Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Lanes Mul(Lanes a, Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Lanes Div(Lanes a, Lanes b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Lanes Max(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Lanes Min(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Lanes Round(Lanes a) { return {_mm512_roundscale_ps(a.v, 0x08)}; }
+// 2^n for whole n in [-126, 127].
+inline Lanes PowerOfTwo(Lanes n) {
+  const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(biased, 23))};
+}
+
+#elif defined(__AVX2__)
+
+constexpr char kIsa[] = "avx2";
+constexpr int kTileRows = 4;
+constexpr int kTilePanels = 1;
+
+struct Lanes {
+  __m256 low, high;
+  static Lanes Broadcast(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+  static Lanes Load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  static Lanes Load(const uint16_t* p) { return {Widen(p), Widen(p + 8)}; }
+  void Store(float* p) const {
+    _mm256_storeu_ps(p, low);
+    _mm256_storeu_ps(p + 8, high);
+  }
+  static __m256 Widen(const uint16_t* p) {
+    const __m256i wide =
+        _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+  }
+};
+
+inline Lanes Fma(Lanes a, Lanes b, Lanes c) {
+  return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+inline Lanes Add(Lanes a, Lanes b) {
+  return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+inline Lanes Mul(Lanes a, Lanes b) {
+  return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+inline Lanes Div(Lanes a, Lanes b) {
+  return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+inline Lanes Max(Lanes a, Lanes b) {
+  return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+inline Lanes Min(Lanes a, Lanes b) {
+  return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+}
+inline Lanes Round(Lanes a) {
+  return {_mm256_round_ps(a.low, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+          _mm256_round_ps(a.high, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+inline __m256 PowerOfTwo(__m256 n) {
+  const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+inline Lanes PowerOfTwo(Lanes n) { return {PowerOfTwo(n.low), PowerOfTwo(n.high)}; }
+
+#else
+
+constexpr char kIsa[] = "portable";
+constexpr int kTileRows = 2;
+constexpr int kTilePanels = 1;
+
+struct Lanes {
+  float v[16];
+  static Lanes Broadcast(float x) {
+    Lanes r;
+    for (float& lane : r.v) lane = x;
+    return r;
+  }
+  static Lanes Load(const float* p) {
+    Lanes r;
+    for (int i = 0; i < 16; ++i) r.v[i] = p[i];
+    return r;
+  }
+  static Lanes Load(const uint16_t* p) {
+    Lanes r;
+    for (int i = 0; i < 16; ++i) {
+      const uint32_t bits = static_cast<uint32_t>(p[i]) << 16;
+      __builtin_memcpy(&r.v[i], &bits, sizeof(bits));
+    }
+    return r;
+  }
+  void Store(float* p) const {
+    for (int i = 0; i < 16; ++i) p[i] = v[i];
+  }
+};
+
+template <typename Operation>
+inline Lanes Each(const Lanes& a, const Lanes& b, Operation operation) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) r.v[i] = operation(a.v[i], b.v[i]);
+  return r;
+}
+
+inline Lanes Fma(const Lanes& a, const Lanes& b, const Lanes& c) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) r.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+  return r;
+}
+inline Lanes Add(const Lanes& a, const Lanes& b) {
+  return Each(a, b, [](float x, float y) { return x + y; });
+}
+inline Lanes Mul(const Lanes& a, const Lanes& b) {
+  return Each(a, b, [](float x, float y) { return x * y; });
+}
+inline Lanes Div(const Lanes& a, const Lanes& b) {
+  return Each(a, b, [](float x, float y) { return x / y; });
+}
+inline Lanes Max(const Lanes& a, const Lanes& b) {
+  return Each(a, b, [](float x, float y) { return x > y ? x : y; });
+}
+inline Lanes Min(const Lanes& a, const Lanes& b) {
+  return Each(a, b, [](float x, float y) { return x < y ? x : y; });
+}
+inline Lanes Round(const Lanes& a) {
+  return Each(a, a, [](float x, float) { return __builtin_nearbyintf(x); });
+}
+inline Lanes PowerOfTwo(const Lanes& n) {
+  Lanes r;
+  for (int i = 0; i < 16; ++i) {
+    const uint32_t bits = static_cast<uint32_t>(static_cast<int32_t>(n.v[i]) + 127) << 23;
+    __builtin_memcpy(&r.v[i], &bits, sizeof(bits));
+  }
+  return r;
+}
+
+#endif
+
+}  // namespace
+}  // namespace attnrl::attention
