@@ -97,7 +97,7 @@ absl::Status WeightKeeper::FetchOne(const Version& version) {
   if (options_.observe) options_.observe(version, took, weights.status());
   if (!weights.ok()) {
     observe::LogWarning("weights not loaded, trying again",
-                        {{"version", version.number}, {"reason", weights.status().message()}});
+                        {{"version", version.number}, {"reason", weights.status()}});
     return weights.status();
   }
   backoff_.Reset();

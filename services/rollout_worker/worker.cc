@@ -96,7 +96,7 @@ void Worker::Disconnect(const absl::Status& status) {
   next_connect_ = clock_.Monotonic() + wait;
   next_renew_ = absl::InfiniteDuration();
   observe::LogWarning("no stream with the scheduler, trying again",
-                      {{"reason", status.message()},
+                      {{"reason", status},
                        {"seconds", absl::ToDoubleSeconds(wait)},
                        {"leases", book_.Leases().size()}});
 }
@@ -168,7 +168,7 @@ void Worker::OnLease(const scheduler::Lease& lease) {
   if (draining_) return Send(scheduler::GiveBack{{lease.lease}, "the worker is leaving"});
   absl::StatusOr<std::vector<Request>> requests = book_.Add(lease);
   if (!requests.ok()) {
-    observe::LogError("a lease can't be worked on", {{"reason", requests.status().message()}});
+    observe::LogError("a lease can't be worked on", {{"reason", requests.status()}});
     return Send(scheduler::GiveBack{{lease.lease}, std::string(requests.status().message())});
   }
   samples_per_lease_ = static_cast<int64_t>(lease.item.samples.size());
