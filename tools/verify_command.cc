@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
@@ -26,6 +27,8 @@ namespace {
 // What is graded at once. With the window below this bounds the memory, whatever the input's size.
 constexpr size_t kBatchRecords = 128;
 constexpr size_t kBatchBytes = size_t{4} << 20;
+// The longest response and answers of one record: twice what the grader reads of a response.
+constexpr size_t kLongestRecord = size_t{32} << 20;
 
 struct Options {
   std::string input = "-";
@@ -45,19 +48,20 @@ class Verification {
 
   absl::Status Add(const storage::JsonLine& line) {
     verifier::GradeRequest request;
-    if (!line.value.contains("id")) {
-      return InputError(line.where, "field \"id\" is missing", "a name or number is needed");
-    }
+    ATTNRL_ASSIGN_OR_RETURN(nlohmann::json id, storage::AnyField(line, "id"));
     ATTNRL_ASSIGN_OR_RETURN(request.response, storage::StringField(line, "response"));
     ATTNRL_ASSIGN_OR_RETURN(request.answers, storage::StringListField(line, "answers"));
     if (request.answers.empty()) {
-      return InputError(line.where, "field \"answers\" is empty", "at least one is needed");
+      return storage::BadRecord(line, "field \"answers\" is empty", "at least one is needed");
     }
-    if (request.response.size() > kLongestResponse) {
-      return InputError(line.where, "the response is over 24 MiB", "shorter ones");
+    size_t bytes = request.response.size();
+    for (const std::string& answer : request.answers) bytes += answer.size();
+    if (bytes > kLongestRecord) {
+      return storage::BadRecord(line, absl::StrCat(bytes, " bytes of response and answers"),
+                                absl::StrCat(kLongestRecord, " at most"));
     }
-    bytes_ += request.response.size();
-    ids_.push_back(line.value["id"]);
+    bytes_ += bytes;
+    ids_.push_back(std::move(id));
     requests_.push_back(std::move(request));
     return requests_.size() < kBatchRecords && bytes_ < kBatchBytes ? absl::OkStatus() : Flush();
   }
@@ -74,7 +78,6 @@ class Verification {
   const std::map<std::string, int64_t>& statuses() const { return statuses_; }
 
  private:
-  static constexpr size_t kLongestResponse = size_t{24} << 20;
   using Results = absl::StatusOr<std::vector<verifier::GradeResult>>;
 
   struct Batch {

@@ -13,31 +13,21 @@ constexpr int64_t kPlainProcess = 30 * kMegabyte;
 constexpr int64_t kFloatBytes = 4;
 
 // Bytes that a training pass keeps for the backward pass, for each token.
-int64_t ActivationBytes(const model::ModelConfig& model) {
+int64_t ActivationBytes(const model::ModelConfig& shape) {
   const int64_t attention =
-      2 * model.hidden_size + (model.heads + 2 * model.kv_heads) * model.head_dim * 2;
-  const int64_t layer = attention + 3 * model.hidden_size + 4 * model.intermediate_size;
+      2 * shape.hidden_size + (shape.heads + 2 * shape.kv_heads) * shape.head_dim * 2;
+  const int64_t layer = attention + 3 * shape.hidden_size + 4 * shape.intermediate_size;
   // Logits, their log-softmax and its gradient.
-  return kFloatBytes * (model.layers * layer + 3 * model.vocab_size);
+  return kFloatBytes * (shape.layers * layer + 3 * shape.vocab_size);
 }
 
 }  // namespace
 
-int64_t CountParameters(const model::ModelConfig& model) {
-  const int64_t query = model.heads * model.head_dim;
-  const int64_t keys = model.kv_heads * model.head_dim;
-  const int64_t layer = 2 * model.hidden_size * (query + keys) +
-                        3 * model.hidden_size * model.intermediate_size + 2 * model.hidden_size;
-  const int64_t embeddings =
-      model.vocab_size * model.hidden_size * (model.tie_word_embeddings ? 1 : 2);
-  return model.layers * layer + embeddings + model.hidden_size;
-}
-
-MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelConfig& model,
+MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelConfig& shape,
                               int64_t dtype_bytes) {
-  const int64_t weights = CountParameters(model);
+  const int64_t weights = model::CountParameters(shape);
   const int64_t longest = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
-  const int64_t cached_token = 2 * model.layers * model.kv_heads * model.head_dim * dtype_bytes;
+  const int64_t cached_token = 2 * shape.layers * shape.kv_heads * shape.head_dim * dtype_bytes;
   MemoryEstimate memory;
   // Two versions of the weights: the one in use and the next one while it arrives.
   memory.worker_bytes =
@@ -46,7 +36,7 @@ MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelCo
   const int64_t copies = config.learner.kl_weight > 0 ? 2 : 1;
   memory.learner_bytes =
       kTorchProcess + weights * (4 * kFloatBytes + copies * dtype_bytes) +
-      std::max(config.learner.max_tokens_per_pass, longest) * ActivationBytes(model);
+      std::max(config.learner.max_tokens_per_pass, longest) * ActivationBytes(shape);
   memory.scheduler_bytes = 2 * kPlainProcess;
   memory.verifier_bytes = kPlainProcess;
   memory.total_bytes = memory.worker_bytes * config.rollout.workers + memory.learner_bytes +

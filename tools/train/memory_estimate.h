@@ -18,11 +18,8 @@ struct MemoryEstimate {
   int64_t total_bytes = 0;
 };
 
-// Number of weights of a model.
-int64_t CountParameters(const model::ModelConfig& model);
-
 // `dtype_bytes`: of one weight as the workers hold it.
-MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelConfig& model,
+MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelConfig& shape,
                               int64_t dtype_bytes);
 
 }  // namespace attnrl::tools

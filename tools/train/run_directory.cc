@@ -26,6 +26,16 @@ std::string NumberedDirectory(const std::string& config, int number) {
   return absl::StrCat("runs/", fs::path(config).stem().string(), "-", number);
 }
 
+// True for anything but what a start leaves that ended before it wrote its configuration.
+bool HoldsOtherFiles(const std::string& directory) {
+  if (!fs::exists(directory)) return false;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (name != ".lock" && name != "logs" && name != kSocketLink) return true;
+  }
+  return false;
+}
+
 std::string ReadText(const std::string& path) {
   std::stringstream text;
   text << std::ifstream(path, std::ios::binary).rdbuf();
@@ -87,7 +97,7 @@ absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const s
   if (!holds && resume) {
     return InputError(directory, "holds no run to resume", "leave --resume out to start one here");
   }
-  if (!holds && fs::exists(directory) && !fs::is_empty(directory)) {
+  if (!holds && HoldsOtherFiles(directory)) {
     return InputError(directory, "holds other files", "name an empty or a new --run-dir");
   }
   return directory;

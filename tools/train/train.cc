@@ -164,6 +164,13 @@ absl::Status WithWayOn(const absl::Status& status, const std::string& resume) {
                                                   "; when that is mended, go on with: ", resume));
 }
 
+// What a service refused before anything began leaves nothing behind.
+absl::Status RemoveRun(const std::string& run_directory, const absl::Status& status) {
+  const absl::Status removed = storage::RemoveTree(run_directory);
+  return removed.ok() ? status
+                      : Annotate(status, absl::StrCat("(", std::string(removed.message()), ")"));
+}
+
 }  // namespace
 
 absl::Status Train(const TrainOptions& options) {
@@ -191,6 +198,10 @@ absl::Status Train(const TrainOptions& options) {
   Run run(options, config, std::move(report), paths);
   const absl::Status status = run.Execute();
   RemoveSocketFolder(paths.run_directory);
+  if (IsInputError(status) && !options.resume &&
+      !fs::exists(paths.run_directory + "/checkpoints")) {
+    return RemoveRun(paths.run_directory, status);
+  }
   return WithWayOn(status, resume);
 }
 
