@@ -8,6 +8,7 @@
 #include "services/verifier/equivalence.h"
 #include "services/verifier/extract.h"
 #include "services/verifier/latex.h"
+#include "services/verifier/utf8.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -67,7 +68,7 @@ GradeResult Grade(const GradeRequest& request, const Limits& limits) {
     result.status = GradeStatus::kLimit;
   } else if (std::optional<std::string_view> box = ExtractAnswer(request.response)) {
     std::string_view answer = Trimmed(*box);
-    result.extracted = std::string(answer.substr(0, limits.extracted_bytes));
+    result.extracted = ValidPrefix(answer, limits.extracted_bytes);
     Compare(request, answer, limits, result);
   }
   auto taken = std::chrono::steady_clock::now() - start;

@@ -5,23 +5,13 @@
 #include <utility>
 
 #include "services/verifier/latex_symbols.h"
+#include "services/verifier/utf8.h"
 
 namespace attnrl::verifier {
 namespace {
 
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
-// Bytes of the UTF-8 character that begins with `text`; 0 where none does.
-size_t CharacterBytes(std::string_view text) {
-  auto lead = static_cast<unsigned char>(text[0]);
-  size_t bytes = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (lead > 0xf4 || bytes == 0 || bytes > text.size()) return 0;
-  for (size_t i = 1; i < bytes; ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
-  }
-  return bytes;
-}
 
 // Recursive descent over the raw text; each level of nesting is one Group call.
 class Reader {

@@ -45,7 +45,7 @@ struct GradeResult {
   std::string id;
   GradeStatus status = GradeStatus::kCrash;
   bool correct = false;
-  // The answer found in the response; empty where there is none.
+  // The answer found in the response, UTF-8, 64 KiB of it at most; empty where there is none.
   std::string extracted;
   // Index into GradeRequest::answers of the one that matched; -1 where none did.
   int32_t matched = -1;

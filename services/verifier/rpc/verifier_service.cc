@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/observe/metrics.h"
 #include "common/rpc/handler.h"
 #include "services/verifier/rpc/convert.h"
 
@@ -10,6 +11,7 @@ namespace attnrl::verifier {
 namespace {
 
 constexpr char kMathTask[] = "math";
+constexpr double kMicrosPerSecond = 1e6;
 
 absl::Status Check(const v1::VerifyRequest& request) {
   if (!request.task().empty() && request.task() != kMathTask) {
@@ -23,6 +25,14 @@ absl::Status Check(const v1::VerifyRequest& request) {
   return absl::OkStatus();
 }
 
+void CountResults(const std::vector<GradeResult>& results) {
+  for (const GradeResult& result : results) {
+    observe::Count(observe::kVerifierResultsTotal, {StatusName(result.status)});
+    observe::Observe(observe::kVerifierDurationSeconds, {},
+                     static_cast<double>(result.micros) / kMicrosPerSecond);
+  }
+}
+
 }  // namespace
 
 grpc::Status VerifierService::Verify(grpc::ServerContext* context, const v1::VerifyRequest* request,
@@ -33,8 +43,13 @@ grpc::Status VerifierService::Verify(grpc::ServerContext* context, const v1::Ver
 absl::Status VerifierService::VerifyBatch(const v1::VerifyRequest& request,
                                           v1::VerifyReply& reply) const {
   ATTNRL_RETURN_IF_ERROR(Check(request));
-  ATTNRL_ASSIGN_OR_RETURN(const std::vector<GradeResult> results, grade_(FromProto(request)));
-  for (const GradeResult& result : results) *reply.add_results() = ToProto(result);
+  const observe::Gauge in_flight = observe::GetGauge(observe::kVerifierInflight);
+  in_flight.Add(request.responses_size());
+  const absl::StatusOr<std::vector<GradeResult>> results = grade_(FromProto(request));
+  in_flight.Add(-request.responses_size());
+  ATTNRL_RETURN_IF_ERROR(results.status());
+  CountResults(*results);
+  for (const GradeResult& result : *results) *reply.add_results() = ToProto(result);
   return absl::OkStatus();
 }
 

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/verifier/rpc/serve.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/config/config.h"
+#include "common/observe/log.h"
+#include "common/observe/metrics.h"
+#include "common/rpc/server.h"
+#include "common/storage/files.h"
+#include "services/verifier/grader_pool.h"
+#include "services/verifier/rpc/verifier_service.h"
+
+namespace attnrl::verifier {
+namespace {
+
+constexpr absl::Duration kGrace = absl::Seconds(10);
+
+absl::Status StartLog(const ServeOptions& options, const config::Config& config) {
+  observe::LogOptions log;
+  log.service = options.name;
+  if (!options.run_dir.empty()) {
+    ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(options.run_dir + "/logs"));
+    log.file = absl::StrCat(options.run_dir, "/logs/", options.name, ".log");
+  }
+  ATTNRL_ASSIGN_OR_RETURN(log.level, observe::ParseLevel(config.observe.log_level));
+  return observe::StartLog(log);
+}
+
+absl::Status ServeUntil(const ServeOptions& options, const config::Config& config,
+                        const rpc::ShutdownSignal& shutdown) {
+  if (config.verifier.address.empty()) {
+    return InputError("verifier.address", "not set", "unix:/path or host:port");
+  }
+  GraderPoolOptions pool_options;
+  pool_options.children = static_cast<int>(config.verifier.children);
+  pool_options.timeout = absl::Milliseconds(config.verifier.timeout_ms);
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<GraderPool> pool, GraderPool::Start(pool_options));
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<observe::MetricsServer> metrics,
+                          observe::MetricsServer::Start(config.observe.metrics_address));
+  VerifierService service(
+      [&pool](const std::vector<GradeRequest>& requests) { return pool->Grade(requests); });
+  rpc::ServerOptions server_options;
+  server_options.address = config.verifier.address;
+  server_options.allow_plaintext = config.security.allow_plaintext;
+  server_options.service_name = "verifier";
+  server_options.max_message_bytes = static_cast<int>(kMaxMessageBytes);
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
+                          rpc::Server::Start(server_options, {&service}));
+  if (!options.run_dir.empty()) {
+    ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
+        absl::StrCat(options.run_dir, "/logs/", options.name, ".metrics"),
+        metrics->address() + "\n"));
+  }
+  server->SetServing(true);
+  observe::LogInfo("serving", {{"address", server->address()},
+                               {"metrics", metrics->address()},
+                               {"children", pool_options.children}});
+  shutdown.Wait();
+  server->Shutdown(kGrace);
+  observe::LogInfo("ended", {{"graders_replaced", pool->counters().restarts}});
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Serve(const ServeOptions& options, const rpc::ShutdownSignal& shutdown) {
+  ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
+                          config::Load(options.config_file, options.sets, config::Environment()));
+  ATTNRL_RETURN_IF_ERROR(StartLog(options, config));
+  for (const std::string& variable : config.ignored_variables) {
+    observe::LogWarning("an environment variable names no key", {{"variable", variable}});
+  }
+  const absl::Status status = ServeUntil(options, config, shutdown);
+  if (!status.ok()) observe::LogError("the verifier ends", {{"status", status}});
+  observe::StopLog();
+  return status;
+}
+
+}  // namespace attnrl::verifier

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Service and stub-backed client together, over a Unix socket.
+#include "services/verifier/rpc/verifier_service.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/observe/metrics.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/server.h"
+#include "services/verifier/client/verifier_client.h"
+#include "services/verifier/grader.h"
+
+namespace attnrl::verifier {
+namespace {
+
+class VerifierServiceTest : public testing::Test {
+ protected:
+  VerifierServiceTest()
+      : address_(absl::StrCat("unix:/tmp/attnrl-verifier-test-", getpid(), ".sock")) {}
+
+  void Serve(VerifierService::Grade grade) {
+    service_ = std::make_unique<VerifierService>(std::move(grade));
+    rpc::ServerOptions options;
+    options.address = address_;
+    options.max_message_bytes = static_cast<int>(kMaxMessageBytes);
+    auto server = rpc::Server::Start(options, {service_.get()});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    server_->SetServing(true);
+    auto client = ConnectVerifier(address_);
+    ASSERT_TRUE(client.ok()) << client.status();
+    client_ = *std::move(client);
+  }
+
+  // Grades in this process, and keeps the size of every call.
+  VerifierService::Grade InProcess() {
+    return [this](const std::vector<GradeRequest>& requests) {
+      call_sizes_.push_back(requests.size());
+      std::vector<GradeResult> results;
+      for (const GradeRequest& request : requests) results.push_back(Grade(request));
+      return absl::StatusOr<std::vector<GradeResult>>(std::move(results));
+    };
+  }
+
+  const std::string address_;
+  std::unique_ptr<VerifierService> service_;
+  std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<VerifierClient> client_;
+  std::vector<size_t> call_sizes_;
+};
+
+TEST_F(VerifierServiceTest, GradesManyResponsesInOrderInSeveralCalls) {
+  Serve(InProcess());
+  std::vector<GradeRequest> requests;
+  for (int i = 0; i < 600; ++i) {
+    requests.push_back(
+        {absl::StrCat(i), absl::StrCat("\\boxed{", i, "}"), {absl::StrCat(i - i % 2)}});
+  }
+  auto results = client_->Verify(requests, absl::Seconds(30));
+  ASSERT_TRUE(results.ok()) << results.status();
+  ASSERT_EQ(results->size(), 600u);
+  for (size_t i = 0; i < 600; ++i) {
+    EXPECT_EQ((*results)[i].id, absl::StrCat(i));
+    EXPECT_EQ((*results)[i].correct, i % 2 == 0);
+  }
+  EXPECT_EQ(call_sizes_, (std::vector<size_t>{256, 256, 88}));
+  EXPECT_NE(observe::MetricsText().find("attnrl_verifier_results_total{status=\"graded\"} 600"),
+            std::string::npos);
+}
+
+TEST_F(VerifierServiceTest, LargeResponsesAreSplitByBytes) {
+  Serve(InProcess());
+  std::string large(15 << 20, 'x');
+  std::vector<GradeRequest> requests(5, GradeRequest{"", large + "\\boxed{1}", {"1"}});
+  auto results = client_->Verify(requests, absl::Seconds(60));
+  ASSERT_TRUE(results.ok()) << results.status();
+  for (const GradeResult& result : *results) EXPECT_TRUE(result.correct);
+  EXPECT_EQ(call_sizes_, (std::vector<size_t>{3, 2}));
+}
+
+TEST_F(VerifierServiceTest, OverloadIsRetriedUntilThereIsRoom) {
+  std::atomic<int> calls = 0;
+  Serve([&](const std::vector<GradeRequest>& requests) -> absl::StatusOr<std::vector<GradeResult>> {
+    if (++calls < 3) return absl::ResourceExhaustedError("the queue is full");
+    return std::vector<GradeResult>{Grade(requests[0])};
+  });
+  auto results = client_->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Seconds(30));
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_TRUE((*results)[0].correct);
+  EXPECT_EQ(calls, 3);
+}
+
+TEST_F(VerifierServiceTest, OverloadThatLastsIsAnErrorByItsName) {
+  Serve([](const std::vector<GradeRequest>&) -> absl::StatusOr<std::vector<GradeResult>> {
+    return absl::ResourceExhaustedError("the queue is full");
+  });
+  auto results = client_->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Milliseconds(200));
+  EXPECT_TRUE(absl::IsResourceExhausted(results.status()) ||
+              absl::IsDeadlineExceeded(results.status()))
+      << results.status();
+  EXPECT_NE(results.status().message().find("verification of 1 responses"), std::string::npos);
+}
+
+TEST_F(VerifierServiceTest, RefusesBadRequestsOnBothSides) {
+  Serve(InProcess());
+  auto results = client_->Verify({{"p3", "\\boxed{1}", {}}}, absl::Seconds(5));
+  EXPECT_TRUE(IsInputError(results.status()));
+  EXPECT_NE(results.status().message().find("p3"), std::string::npos);
+
+  auto channel = rpc::Connect(address_);
+  ASSERT_TRUE(channel.ok());
+  auto stub = v1::Verifier::NewStub(*channel);
+  auto code = [&](const v1::VerifyRequest& request) {
+    v1::VerifyReply reply;
+    auto context = rpc::MakeContext(absl::Seconds(10));
+    return stub->Verify(context.get(), request, &reply).error_code();
+  };
+  v1::VerifyRequest many;
+  for (int i = 0; i < 257; ++i) many.add_responses()->add_answers("1");
+  EXPECT_EQ(code(many), grpc::StatusCode::INVALID_ARGUMENT);
+  v1::VerifyRequest task;
+  task.set_task("chess");
+  EXPECT_EQ(code(task), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(code(v1::VerifyRequest()), grpc::StatusCode::OK);
+  v1::VerifyReply reply;
+  grpc::ClientContext without_deadline;
+  EXPECT_FALSE(stub->Verify(&without_deadline, v1::VerifyRequest(), &reply).ok());
+}
+
+TEST_F(VerifierServiceTest, AVerifierThatIsAwayIsWaitedForUntilTheDeadline) {
+  auto client = ConnectVerifier(address_ + ".away");
+  ASSERT_TRUE(client.ok());
+  auto results = (*client)->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Milliseconds(300));
+  EXPECT_TRUE(absl::IsUnavailable(results.status()) || absl::IsDeadlineExceeded(results.status()))
+      << results.status();
+}
+
+}  // namespace
+}  // namespace attnrl::verifier
