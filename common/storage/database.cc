@@ -1,87 +1,180 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/storage/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/storage/file_error.h"
 
 namespace attnrl::storage {
 namespace {
 
-constexpr int kBusyMillis = 5000;
+constexpr int kBusyMilliseconds = 5000;
 
-absl::StatusCode CodeOf(int sqlite_code) {
-  switch (sqlite_code & 0xff) {
+absl::Status SqliteError(int code, const std::string& message) {
+  switch (code & 0xff) {
     case SQLITE_FULL:
-      return absl::StatusCode::kResourceExhausted;
+      return absl::ResourceExhaustedError(message + ": the disk is full");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return absl::StatusCode::kDataLoss;
+      return absl::DataLossError(message);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return absl::StatusCode::kUnavailable;
+      return absl::UnavailableError(message);
     case SQLITE_CONSTRAINT:
-      return absl::StatusCode::kAlreadyExists;
+      return absl::AlreadyExistsError(message);
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+      return absl::PermissionDeniedError(message);
     default:
-      return absl::StatusCode::kInternal;
+      return absl::InternalError(message);
   }
+}
+
+// SQLite reports a full disk under a WAL as an I/O error; the errno below it tells.
+int RealCode(sqlite3* handle, int code) {
+  const int error = handle == nullptr ? 0 : sqlite3_system_errno(handle);
+  const bool full = (code & 0xff) == SQLITE_IOERR && (error == ENOSPC || error == EDQUOT);
+  return full ? SQLITE_FULL : code;
 }
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path) {
+  // Made here first, so that nobody else can read it: SQLite would use the umask.
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) return FileError(path, "opening the database", errno);
+  ::close(descriptor);
+  sqlite3* handle = nullptr;
+  const int code =
+      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  std::unique_ptr<Database> database(new Database(path, handle));
+  if (code != SQLITE_OK) return database->Error(code, "opening the database");
+  ATTNRL_RETURN_IF_ERROR(database->Configure());
+  return database;
+}
+
+absl::Status Database::Configure() {
+  sqlite3_extended_result_codes(handle_, 1);
+  sqlite3_busy_timeout(handle_, kBusyMilliseconds);
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  ATTNRL_RETURN_IF_ERROR(Execute("PRAGMA cell_size_check=ON"));
+  ATTNRL_ASSIGN_OR_RETURN(Statement check, Prepare("PRAGMA quick_check(1)"));
+  ATTNRL_ASSIGN_OR_RETURN(const bool answered, check.Step());
+  if (!answered || check.Text(0) != "ok") {
+    return absl::DataLossError(absl::StrCat(
+        path_, ": the database is damaged: ", OneLine(answered ? check.Text(0) : "no answer")));
+  }
+  check.Reset();
+  ATTNRL_RETURN_IF_ERROR(Execute("PRAGMA journal_mode=WAL"));
+  ATTNRL_RETURN_IF_ERROR(Execute("PRAGMA synchronous=FULL"));
+  return Execute("PRAGMA foreign_keys=ON");
+}
+
+Database::~Database() { sqlite3_close_v2(handle_); }
+
+absl::Status Database::Error(int code, std::string_view doing) const {
+  const char* text = handle_ == nullptr ? "out of memory" : sqlite3_errmsg(handle_);
+  return SqliteError(RealCode(handle_, code),
+                     absl::StrCat(path_, ": ", std::string(doing), " failed: ", text));
+}
+
+absl::Status Database::Execute(const std::string& sql) {
+  const int code = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? absl::OkStatus() : Error(code, OneLine(sql, 80));
+}
+
+absl::StatusOr<Statement> Database::Prepare(std::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  if (code != SQLITE_OK) return Error(code, absl::StrCat("preparing ", OneLine(sql, 80)));
+  return Statement(this, statement);
+}
+
+void Database::Rollback() {
+  // Some errors (a full disk among them) have already rolled back.
+  if (sqlite3_get_autocommit(handle_) == 0) {
+    sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+}
+
+absl::Status Database::Checkpoint() {
+  const int code =
+      sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  return code == SQLITE_OK ? absl::OkStatus() : Error(code, "checkpoint of the WAL");
+}
+
+int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(handle_); }
+int64_t Database::changes() const { return sqlite3_changes64(handle_); }
+
 Statement::Statement(Statement&& other) noexcept
-    : database_(other.database_), statement_(std::exchange(other.statement_, nullptr)) {}
+    : database_(other.database_),
+      statement_(std::exchange(other.statement_, nullptr)),
+      bind_error_(other.bind_error_) {}
 
 Statement& Statement::operator=(Statement&& other) noexcept {
   std::swap(database_, other.database_);
   std::swap(statement_, other.statement_);
+  std::swap(bind_error_, other.bind_error_);
   return *this;
 }
 
 Statement::~Statement() { sqlite3_finalize(statement_); }
 
-Statement& Statement::Bind(int index, int64_t value) {
-  sqlite3_bind_int64(statement_, index, value);
+Statement& Statement::Keep(int code) {
+  if (bind_error_ == SQLITE_OK) bind_error_ = code;
   return *this;
+}
+
+Statement& Statement::BindInt(int index, int64_t value) {
+  return Keep(sqlite3_bind_int64(statement_, index, value));
 }
 
 Statement& Statement::Bind(int index, double value) {
-  sqlite3_bind_double(statement_, index, value);
-  return *this;
+  return Keep(sqlite3_bind_double(statement_, index, value));
 }
 
 Statement& Statement::Bind(int index, std::string_view text) {
-  sqlite3_bind_text64(statement_, index, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
-  return *this;
+  // A null pointer would bind NULL instead of no text.
+  const char* data = text.empty() ? "" : text.data();
+  return Keep(
+      sqlite3_bind_text64(statement_, index, data, text.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
 Statement& Statement::BindBlob(int index, std::string_view bytes) {
-  // A null pointer would bind NULL instead of an empty blob.
-  const char* data = bytes.data() == nullptr ? "" : bytes.data();
-  sqlite3_bind_blob64(statement_, index, data, bytes.size(), SQLITE_TRANSIENT);
-  return *this;
+  const char* data = bytes.empty() ? "" : bytes.data();
+  return Keep(sqlite3_bind_blob64(statement_, index, data, bytes.size(), SQLITE_TRANSIENT));
 }
 
-Statement& Statement::BindNull(int index) {
-  sqlite3_bind_null(statement_, index);
-  return *this;
-}
+Statement& Statement::BindNull(int index) { return Keep(sqlite3_bind_null(statement_, index)); }
 
 absl::StatusOr<bool> Statement::Step() {
+  if (bind_error_ != SQLITE_OK) {
+    return absl::InternalError(absl::StrCat(
+        database_->path(), ": binding a parameter failed: ", sqlite3_errstr(bind_error_)));
+  }
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
-  const absl::Status status =
-      code == SQLITE_DONE ? absl::OkStatus() : database_->Error(code, sqlite3_sql(statement_));
+  const absl::Status status = code == SQLITE_DONE
+                                  ? absl::OkStatus()
+                                  : database_->Error(code, OneLine(sqlite3_sql(statement_), 80));
   sqlite3_reset(statement_);
   if (!status.ok()) return status;
   return false;
 }
 
 absl::Status Statement::Run() {
-  const absl::StatusOr<bool> row = Step();
+  absl::StatusOr<bool> row = Step();
+  while (row.ok() && *row) row = Step();
   Reset();
   return row.status();
 }
@@ -89,86 +182,39 @@ absl::Status Statement::Run() {
 void Statement::Reset() {
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
-}
-
-int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
-
-double Statement::Double(int column) const { return sqlite3_column_double(statement_, column); }
-
-std::string Statement::Text(int column) const {
-  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-  if (text == nullptr) return {};
-  return {text, static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
-}
-
-std::string Statement::Blob(int column) const {
-  const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_, column));
-  if (data == nullptr) return {};
-  return {data, static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
+  bind_error_ = SQLITE_OK;
 }
 
 bool Statement::IsNull(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
-absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path) {
-  sqlite3* handle = nullptr;
-  const int code =
-      sqlite3_open_v2(path.c_str(), &handle,
-                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
-  std::unique_ptr<Database> database(new Database(path, handle));
-  if (code != SQLITE_OK) return database->Error(code, "open");
-  sqlite3_extended_result_codes(handle, 1);
-  sqlite3_busy_timeout(handle, kBusyMillis);
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-  ATTNRL_RETURN_IF_ERROR(
-      database->Execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
-                        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                        "PRAGMA foreign_keys = ON;"));
-  ATTNRL_ASSIGN_OR_RETURN(Statement check, database->Prepare("PRAGMA quick_check(1)"));
-  ATTNRL_ASSIGN_OR_RETURN(const bool row, check.Step());
-  if (!row || check.Text(0) != "ok") {
-    return absl::DataLossError(absl::StrCat(path, ": is damaged: ", row ? check.Text(0) : ""));
-  }
-  return database;
+int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
+double Statement::Double(int column) const { return sqlite3_column_double(statement_, column); }
+
+std::string Statement::Text(int column) const { return Blob(column); }
+
+std::string Statement::Blob(int column) const {
+  const void* data = sqlite3_column_blob(statement_, column);
+  const int size = sqlite3_column_bytes(statement_, column);
+  return data == nullptr ? std::string()
+                         : std::string(static_cast<const char*>(data), static_cast<size_t>(size));
 }
-
-Database::~Database() { sqlite3_close_v2(handle_); }
-
-absl::Status Database::Error(int code, std::string_view action) const {
-  const char* message = handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_);
-  return absl::Status(CodeOf(code),
-                      absl::StrCat(path_, ": ", message, " (", OneLine(action, 80), ")"));
-}
-
-absl::Status Database::Execute(const std::string& sql) {
-  const int code = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
-  return code == SQLITE_OK ? absl::OkStatus() : Error(code, sql);
-}
-
-absl::StatusOr<Statement> Database::Prepare(const std::string& sql) {
-  sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v2(handle_, sql.c_str(), -1, &statement, nullptr);
-  if (code != SQLITE_OK) return Error(code, sql);
-  return Statement(this, statement);
-}
-
-absl::Status Database::Checkpoint() { return Execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
 
 absl::StatusOr<Transaction> Transaction::Begin(Database* database) {
   ATTNRL_RETURN_IF_ERROR(database->Execute("BEGIN IMMEDIATE"));
   return Transaction(database);
 }
 
-absl::Status Transaction::Commit() {
-  ATTNRL_RETURN_IF_ERROR(database_->Execute("COMMIT"));
-  database_ = nullptr;
-  return absl::OkStatus();
+Transaction::~Transaction() {
+  if (database_ != nullptr) database_->Rollback();
 }
 
-Transaction::~Transaction() {
-  // A failed statement (a full disk) may have rolled back by itself already; then this one fails.
-  if (database_ != nullptr) database_->Execute("ROLLBACK").IgnoreError();
+absl::Status Transaction::Commit() {
+  absl::Status status = database_->Execute("COMMIT");
+  if (!status.ok()) database_->Rollback();
+  database_ = nullptr;
+  return status;
 }
 
 }  // namespace attnrl::storage

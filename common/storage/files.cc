@@ -2,175 +2,204 @@
 #include "common/storage/files.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
+#include <cstdio>
 #include <filesystem>
-#include <system_error>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/storage/file_error.h"
 
 namespace attnrl::storage {
+namespace fs = std::filesystem;
 namespace {
 
-namespace fs = std::filesystem;
+constexpr char kUnfinished[] = ".unfinished-";
 
-// Closes on every way out.
+// A descriptor that is closed at the end of its scope.
 class Descriptor {
  public:
-  explicit Descriptor(int fd) : fd_(fd) {}
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
   ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
+    if (descriptor_ >= 0) ::close(descriptor_);
   }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  // Unlike the destructor reports the error: a full disk may show only here.
-  int Close() {
-    const int fd = fd_;
-    fd_ = -1;
-    return ::close(fd);
-  }
+
+  int get() const { return descriptor_; }
+  bool open() const { return descriptor_ >= 0; }
+  // The close's own error counts: a network file system reports lost bytes here.
+  int Close() { return ::close(std::exchange(descriptor_, -1)); }
 
  private:
-  int fd_;
+  int descriptor_;
 };
-
-absl::Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return ErrnoStatus("cannot be written", path);
-    }
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
-}
 
 std::string Parent(const std::string& path) {
   const std::string parent = fs::path(path).parent_path().string();
   return parent.empty() ? "." : parent;
 }
 
-// A name that no other thread or process writes at the same time.
-std::string Unfinished(const std::string& path) {
-  static std::atomic<uint64_t> counter{0};
-  return absl::StrCat(path, ".unfinished-", ::getpid(), "-", counter.fetch_add(1));
-}
-
-absl::Status WriteAndSync(const std::string& path, int flags, std::string_view bytes) {
-  Descriptor file(::open(path.c_str(), flags | O_WRONLY | O_CLOEXEC, 0644));
-  if (file.get() < 0) return ErrnoStatus("cannot be opened for writing", path);
-  ATTNRL_RETURN_IF_ERROR(WriteAll(file.get(), bytes, path));
-  if (::fsync(file.get()) != 0) return ErrnoStatus("cannot be synced", path);
-  if (file.Close() != 0) return ErrnoStatus("cannot be closed", path);
+absl::Status WriteAll(int descriptor, const std::string& path, std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (const int fault = InjectedFault("write", path); fault != 0) {
+      return FileError(path, "writing", fault);
+    }
+    // Linux writes at most 2 GiB a call.
+    const ssize_t count =
+        ::write(descriptor, bytes.data(), std::min(bytes.size(), size_t{1} << 30));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return FileError(path, "writing", errno);
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
   return absl::OkStatus();
 }
 
-absl::Status FromErrorCode(const std::error_code& error, std::string_view action,
-                           const std::string& path) {
-  errno = error.value();
-  return ErrnoStatus(action, path);
+absl::Status Sync(int descriptor, const std::string& path) {
+  if (const int fault = InjectedFault("sync", path); fault != 0) {
+    return FileError(path, "syncing", fault);
+  }
+  // Never tried again: after a failed sync the kernel may have dropped the pages.
+  return ::fsync(descriptor) == 0 ? absl::OkStatus() : FileError(path, "syncing", errno);
+}
+
+absl::Status SyncPath(const std::string& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.open()) return FileError(path, "opening", errno);
+  return Sync(file.get(), path);
+}
+
+absl::Status WriteDurably(const std::string& path, std::string_view bytes) {
+  if (const int fault = InjectedFault("open", path); fault != 0) {
+    return FileError(path, "creating", fault);
+  }
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file.open()) return FileError(path, "creating", errno);
+  ATTNRL_RETURN_IF_ERROR(WriteAll(file.get(), path, bytes));
+  ATTNRL_RETURN_IF_ERROR(Sync(file.get(), path));
+  return file.Close() == 0 ? absl::OkStatus() : FileError(path, "closing", errno);
+}
+
+// Names differ between processes and threads, so two writers never share an unfinished file.
+std::string UnfinishedName(const std::string& path) {
+  static std::atomic<uint64_t> counter = 0;
+  return absl::StrCat(Parent(path), "/", kUnfinished, ::getpid(), "-", counter++, "-",
+                      fs::path(path).filename().string());
 }
 
 }  // namespace
 
-absl::Status ErrnoStatus(std::string_view action, const std::string& path) {
-  const int error = errno;
-  const std::string message =
-      absl::StrCat(path, ": ", std::string(action), ": ", std::strerror(error));
-  if (error == ENOSPC || error == EDQUOT) return absl::ResourceExhaustedError(message);
-  if (error == ENOENT || error == ENOTDIR) return absl::NotFoundError(message);
-  return absl::InternalError(message);
-}
-
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return ErrnoStatus("cannot be opened", path);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.open()) return FileError(path, "opening", errno);
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0) return ErrnoStatus("cannot be read", path);
-  if (S_ISDIR(info.st_mode)) return absl::NotFoundError(path + ": is a folder, not a file");
-  std::string out;
-  out.resize(static_cast<size_t>(info.st_size));
+  if (::fstat(file.get(), &info) != 0) return FileError(path, "reading its size", errno);
+  if (S_ISDIR(info.st_mode)) return FileError(path, "reading", EISDIR);
+  std::string bytes(static_cast<size_t>(std::max<off_t>(info.st_size, 0)), '\0');
   size_t filled = 0;
   while (true) {
-    if (filled == out.size()) out.resize(out.size() + 65536);  // pipes and growing files
-    const ssize_t count = ::read(file.get(), out.data() + filled, out.size() - filled);
+    // Files of /proc and pipes have no size: read until the end, whatever the size was.
+    if (filled == bytes.size()) bytes.resize(bytes.size() + 4096);
+    const ssize_t count = ::read(file.get(), bytes.data() + filled, bytes.size() - filled);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return ErrnoStatus("cannot be read", path);
+    if (count < 0) return FileError(path, "reading", errno);
     if (count == 0) break;
     filled += static_cast<size_t>(count);
   }
-  out.resize(filled);
-  return out;
+  bytes.resize(filled);
+  return bytes;
 }
 
 absl::Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
-  const std::string unfinished = Unfinished(path);
-  absl::Status status = WriteAndSync(unfinished, O_CREAT | O_TRUNC, bytes);
+  const std::string unfinished = UnfinishedName(path);
+  absl::Status status = WriteDurably(unfinished, bytes);
   if (status.ok()) status = RenameDurably(unfinished, path);
-  if (!status.ok()) ::unlink(unfinished.c_str());
+  if (!status.ok()) {
+    ::unlink(unfinished.c_str());
+    return Annotate(status, absl::StrCat("writing ", path));
+  }
   return status;
 }
 
-absl::Status AppendToFile(const std::string& path, std::string_view bytes) {
-  return WriteAndSync(path, O_CREAT | O_APPEND, bytes);
-}
-
 absl::Status EnsureDirectory(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) return FromErrorCode(error, "cannot be made", path);
-  return absl::OkStatus();
-}
-
-absl::Status Sync(const std::string& path) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return ErrnoStatus("cannot be opened", path);
-  if (::fsync(file.get()) != 0) return ErrnoStatus("cannot be synced", path);
+  std::vector<std::string> missing;
+  std::string at = fs::path(path).lexically_normal().string();
+  while (at.size() > 1 && at.back() == '/') at.pop_back();
+  struct stat info {};
+  while (::stat(at.c_str(), &info) != 0) {
+    if (errno != ENOENT) return FileError(at, "looking for the directory", errno);
+    missing.push_back(at);
+    at = Parent(at);
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat(at, ": is not a directory"));
+  }
+  for (auto directory = missing.rbegin(); directory != missing.rend(); ++directory) {
+    const int fault = InjectedFault("mkdir", *directory);
+    if (fault != 0) return FileError(*directory, "creating the directory", fault);
+    if (::mkdir(directory->c_str(), 0755) != 0 && errno != EEXIST) {
+      return FileError(*directory, "creating the directory", errno);
+    }
+    ATTNRL_RETURN_IF_ERROR(SyncPath(Parent(*directory)));
+  }
   return absl::OkStatus();
 }
 
 absl::Status RenameDurably(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) return ErrnoStatus("cannot be renamed", from);
-  return Sync(Parent(to));
+  if (const int fault = InjectedFault("rename", to); fault != 0) {
+    return FileError(to, "renaming", fault);
+  }
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    return FileError(to, absl::StrCat("renaming ", from, " to it"), errno);
+  }
+  return SyncPath(Parent(to));
+}
+
+absl::Status SyncTree(const std::string& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    for (fs::recursive_directory_iterator at(path, error), end; !error && at != end;
+         at.increment(error)) {
+      if (at->is_symlink()) continue;
+      ATTNRL_RETURN_IF_ERROR(SyncPath(at->path().string()));
+    }
+    if (error) return FileError(path, "listing", error.value());
+  }
+  return SyncPath(path);
 }
 
 absl::Status RemoveTree(const std::string& path) {
   std::error_code error;
   fs::remove_all(path, error);
-  if (error) return FromErrorCode(error, "cannot be removed", path);
+  return error ? FileError(path, "removing", error.value()) : absl::OkStatus();
+}
+
+absl::Status RemoveUnfinished(const std::string& directory) {
+  std::error_code error;
+  std::vector<std::string> names;
+  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    if (absl::StartsWith(at->path().filename().string(), kUnfinished)) {
+      names.push_back(at->path().string());
+    }
+  }
+  if (error) return FileError(directory, "listing", error.value());
+  for (const std::string& name : names) ATTNRL_RETURN_IF_ERROR(RemoveTree(name));
   return absl::OkStatus();
 }
 
-absl::Status CopyFile(const std::string& from, const std::string& to) {
-  ATTNRL_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(from));
-  return WriteFileAtomically(to, bytes);
+absl::StatusOr<int64_t> FreeBytes(const std::string& path) {
+  struct statvfs info {};
+  if (::statvfs(path.c_str(), &info) != 0) return FileError(path, "asking for free space", errno);
+  return static_cast<int64_t>(info.f_bavail * info.f_frsize);
 }
-
-absl::StatusOr<std::unique_ptr<FileLock>> FileLock::Acquire(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return ErrnoStatus("cannot be opened", path);
-  std::unique_ptr<FileLock> lock(new FileLock(fd));
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    char holder[32] = {};
-    const ssize_t length = ::pread(fd, holder, sizeof(holder) - 1, 0);
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, ": is in use by ", length > 0 ? "process " : "another process", holder));
-  }
-  const std::string pid = absl::StrCat(::getpid());
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) {
-    return ErrnoStatus("cannot be written", path);
-  }
-  return lock;
-}
-
-FileLock::~FileLock() { ::close(descriptor_); }
 
 }  // namespace attnrl::storage

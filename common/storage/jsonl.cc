@@ -1,215 +1,235 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/storage/jsonl.h"
 
-#include <unistd.h>
-
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "common/storage/files.h"
+#include "common/storage/file_error.h"
 
 namespace attnrl::storage {
 namespace {
 
 using nlohmann::json;
 
-absl::StatusOr<JsonLine> Parse(const std::string& text, const std::string& name, int64_t number) {
-  JsonLine line{.value = {}, .line = number, .where = absl::StrCat(name, ":", number)};
+constexpr char kText[] = "text is needed";
+constexpr char kNumber[] = "a number is needed";
+constexpr char kWhole[] = "a whole number is needed";
+constexpr char kTruth[] = "true or false is needed";
+constexpr char kTexts[] = "a list of texts is needed";
+constexpr char kNumbers[] = "a list of numbers is needed";
+constexpr char kWholes[] = "a list of whole numbers is needed";
+
+bool IsBlank(const std::string& text) {
+  return text.find_first_not_of(" \t\r") == std::string::npos;
+}
+
+// Parses one line; the error says where in the line.
+absl::Status Parse(const std::string& text, JsonLine* record) {
+  // A file may begin with a byte order mark.
+  const size_t begin = record->line == 1 && text.rfind("\xef\xbb\xbf", 0) == 0 ? 3 : 0;
   try {
-    line.value = json::parse(text);
+    record->value = json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin), text.end());
   } catch (const json::parse_error& error) {
-    return InputError(line.where, absl::StrCat("not JSON (at column ", error.byte, ")"),
-                      "one JSON object a line is allowed");
+    return InputError(record->where, absl::StrCat("not JSON at byte ", error.byte + begin),
+                      "one JSON object a line is needed");
+  } catch (const json::exception&) {
+    return InputError(record->where, "a number is out of range", "numbers must fit a double");
   }
-  if (!line.value.is_object()) {
-    return InputError(line.where, absl::StrCat("a JSON ", line.value.type_name()),
-                      "one JSON object a line is allowed");
-  }
-  return line;
+  if (record->value.is_object()) return absl::OkStatus();
+  return BadRecord(*record, absl::StrCat("found ", record->value.type_name()),
+                   "one JSON object a line is needed");
 }
 
-absl::Status Missing(const JsonLine& line, const char* name, const char* needed) {
-  return InputError(line.where, absl::StrCat("field \"", name, "\" is missing"),
-                    absl::StrCat(needed, " is needed"));
+// `name: found number` with a short excerpt of the value.
+std::string Found(const char* name, const json& value) {
+  std::string excerpt = value.dump(-1, ' ', false, json::error_handler_t::replace);
+  return absl::StrCat("field \"", name, "\" is ", OneLine(excerpt, 40));
 }
 
-absl::Status Mistyped(const JsonLine& line, const char* name, const json& found,
-                      const char* needed) {
-  return InputError(line.where, absl::StrCat("field \"", name, "\" is a ", found.type_name()),
-                    absl::StrCat(needed, " is needed"));
-}
-
-const json* Find(const JsonLine& line, const char* name) {
+// The field, or the error that it is missing.
+absl::StatusOr<const json*> Field(const JsonLine& line, const char* name, const char* needed) {
   const auto found = line.value.find(name);
-  return found == line.value.end() || found->is_null() ? nullptr : &*found;
-}
-
-bool IsInt(const json& value) { return value.is_number_integer(); }
-
-// One field of one type: `needed` in words, `fits` tells the type, `take` the value.
-template <typename T, typename Fits, typename Take>
-absl::StatusOr<std::optional<T>> Field(const JsonLine& line, const char* name, const char* needed,
-                                       Fits fits, Take take) {
-  const json* value = Find(line, name);
-  if (value == nullptr) return std::optional<T>();
-  if (!fits(*value)) return Mistyped(line, name, *value, needed);
-  return std::optional<T>(take(*value));
-}
-
-template <typename T>
-absl::StatusOr<T> Required(absl::StatusOr<std::optional<T>> field, const JsonLine& line,
-                           const char* name, const char* needed) {
-  if (!field.ok()) return field.status();
-  if (!field->has_value()) return Missing(line, name, needed);
-  return **std::move(field);
-}
-
-constexpr char kString[] = "a string";
-constexpr char kNumber[] = "a number";
-constexpr char kInt[] = "an integer";
-constexpr char kIds[] = "a list of token ids";
-constexpr char kStrings[] = "a list of strings";
-
-bool AreIds(const json& value) {
-  if (!value.is_array()) return false;
-  for (const json& id : value) {
-    if (!IsInt(id) || id < 0 || id > std::numeric_limits<int32_t>::max()) return false;
+  if (found == line.value.end()) {
+    return BadRecord(line, absl::StrCat("field \"", name, "\" is missing"), needed);
   }
-  return true;
+  return &*found;
 }
 
-bool AreStrings(const json& value) {
-  if (!value.is_array()) return false;
-  for (const json& text : value) {
-    if (!text.is_string()) return false;
+std::optional<int64_t> Whole(const json& value) {
+  if (value.is_number_unsigned()) {
+    const auto number = value.get<uint64_t>();
+    if (number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return std::nullopt;
+    return static_cast<int64_t>(number);
   }
-  return true;
+  if (value.is_number_integer()) return value.get<int64_t>();
+  return std::nullopt;
 }
 
 }  // namespace
 
+absl::Status BadRecord(const JsonLine& line, std::string_view what, std::string_view allowed) {
+  return InputError(line.where, what, allowed);
+}
+
 absl::Status ReadJsonLines(const std::string& path, bool skip_bad, int64_t* skipped,
                            const std::function<absl::Status(const JsonLine&)>& use) {
   std::ifstream file;
-  const bool standard = path == "-";
-  if (!standard) {
-    // Opening a folder succeeds and then reads nothing.
-    if (!std::filesystem::is_directory(path)) file.open(path, std::ios::binary);
-    if (!file.is_open()) {
-      return InputError(path, "cannot be read", "a JSON Lines file or - is allowed");
+  if (path != "-") {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) {
+      return InputError(path, "is a directory", "a JSON Lines file is needed");
+    }
+    file.open(path, std::ios::binary);
+    if (!file) {
+      return InputError(path, absl::StrCat("can't be read: ", std::strerror(errno)),
+                        "a JSON Lines file is needed");
     }
   }
-  std::istream& in = standard ? std::cin : file;
-  const std::string name = standard ? "stdin" : path;
+  std::istream& stream = path == "-" ? std::cin : file;
+  JsonLine record;
   std::string text;
-  for (int64_t number = 1; std::getline(in, text); ++number) {
-    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const absl::StatusOr<JsonLine> line = Parse(text, name, number);
-    const absl::Status status = line.ok() ? use(*line) : line.status();
+  while (std::getline(stream, text)) {
+    ++record.line;
+    if (IsBlank(text)) continue;
+    record.where = absl::StrCat(path, ":", record.line);
+    absl::Status status = Parse(text, &record);
+    if (status.ok()) status = use(record);
     if (status.ok()) continue;
     if (!skip_bad || !IsInputError(status)) return status;
     if (skipped != nullptr) ++*skipped;
   }
-  if (in.bad()) return absl::InternalError(name + ": reading failed");
+  if (stream.bad()) return absl::InternalError(absl::StrCat(path, ": reading failed"));
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> StringField(const JsonLine& line, const char* name) {
+  ATTNRL_ASSIGN_OR_RETURN(const json* value, Field(line, name, kText));
+  if (!value->is_string()) return BadRecord(line, Found(name, *value), kText);
+  return value->get<std::string>();
+}
+
+absl::StatusOr<double> NumberField(const JsonLine& line, const char* name) {
+  ATTNRL_ASSIGN_OR_RETURN(const json* value, Field(line, name, kNumber));
+  if (!value->is_number()) return BadRecord(line, Found(name, *value), kNumber);
+  return value->get<double>();
+}
+
+absl::StatusOr<int64_t> IntField(const JsonLine& line, const char* name) {
+  ATTNRL_ASSIGN_OR_RETURN(const json* value, Field(line, name, kWhole));
+  const std::optional<int64_t> number = Whole(*value);
+  if (!number.has_value()) return BadRecord(line, Found(name, *value), kWhole);
+  return *number;
+}
+
+absl::StatusOr<bool> BoolField(const JsonLine& line, const char* name) {
+  ATTNRL_ASSIGN_OR_RETURN(const json* value, Field(line, name, kTruth));
+  if (!value->is_boolean()) return BadRecord(line, Found(name, *value), kTruth);
+  return value->get<bool>();
+}
+
+absl::StatusOr<std::vector<std::string>> StringListField(const JsonLine& line, const char* name) {
+  ATTNRL_ASSIGN_OR_RETURN(const json* value, Field(line, name, kTexts));
+  if (!value->is_array()) return BadRecord(line, Found(name, *value), kTexts);
+  std::vector<std::string> out;
+  for (const json& item : *value) {
+    if (!item.is_string()) return BadRecord(line, Found(name, *value), kTexts);
+    out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<double>> NumberListField(const JsonLine& line, const char* name) {
+  ATTNRL_ASSIGN_OR_RETURN(const json* value, Field(line, name, kNumbers));
+  if (!value->is_array()) return BadRecord(line, Found(name, *value), kNumbers);
+  std::vector<double> out;
+  out.reserve(value->size());
+  for (const json& item : *value) {
+    if (!item.is_number()) return BadRecord(line, Found(name, *value), kNumbers);
+    out.push_back(item.get<double>());
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<int32_t>> IntListField(const JsonLine& line, const char* name) {
+  ATTNRL_ASSIGN_OR_RETURN(const json* value, Field(line, name, kWholes));
+  if (!value->is_array()) return BadRecord(line, Found(name, *value), kWholes);
+  std::vector<int32_t> out;
+  out.reserve(value->size());
+  for (const json& item : *value) {
+    const std::optional<int64_t> number = Whole(item);
+    if (!number.has_value() || *number < std::numeric_limits<int32_t>::min() ||
+        *number > std::numeric_limits<int32_t>::max()) {
+      return BadRecord(line, absl::StrCat("field \"", name, "\" holds ", OneLine(item.dump(), 40)),
+                       kWholes);
+    }
+    out.push_back(static_cast<int32_t>(*number));
+  }
+  return out;
+}
+
+absl::StatusOr<json> AnyField(const JsonLine& line, const char* name) {
+  ATTNRL_ASSIGN_OR_RETURN(const json* value, Field(line, name, "any value is allowed"));
+  return *value;
+}
+
+bool HasField(const JsonLine& line, const char* name) {
+  const auto found = line.value.find(name);
+  return found != line.value.end() && !found->is_null();
 }
 
 absl::StatusOr<std::optional<std::string>> OptionalStringField(const JsonLine& line,
                                                                const char* name) {
-  return Field<std::string>(
-      line, name, kString, [](const json& v) { return v.is_string(); },
-      [](const json& v) { return v.get<std::string>(); });
+  if (!HasField(line, name)) return std::optional<std::string>();
+  return StringField(line, name);
 }
 
 absl::StatusOr<std::optional<double>> OptionalNumberField(const JsonLine& line, const char* name) {
-  return Field<double>(
-      line, name, kNumber, [](const json& v) { return v.is_number(); },
-      [](const json& v) { return v.get<double>(); });
+  if (!HasField(line, name)) return std::optional<double>();
+  return NumberField(line, name);
 }
 
 absl::StatusOr<std::optional<int64_t>> OptionalIntField(const JsonLine& line, const char* name) {
-  return Field<int64_t>(line, name, kInt, IsInt, [](const json& v) { return v.get<int64_t>(); });
-}
-
-absl::StatusOr<std::string> StringField(const JsonLine& line, const char* name) {
-  return Required(OptionalStringField(line, name), line, name, kString);
-}
-
-absl::StatusOr<double> NumberField(const JsonLine& line, const char* name) {
-  return Required(OptionalNumberField(line, name), line, name, kNumber);
-}
-
-absl::StatusOr<int64_t> IntField(const JsonLine& line, const char* name) {
-  return Required(OptionalIntField(line, name), line, name, kInt);
-}
-
-absl::StatusOr<std::vector<int32_t>> IntListField(const JsonLine& line, const char* name) {
-  return Required(
-      Field<std::vector<int32_t>>(line, name, kIds, AreIds,
-                                  [](const json& v) { return v.get<std::vector<int32_t>>(); }),
-      line, name, kIds);
-}
-
-absl::StatusOr<std::vector<std::string>> StringListField(const JsonLine& line, const char* name) {
-  return Required(Field<std::vector<std::string>>(
-                      line, name, kStrings, AreStrings,
-                      [](const json& v) { return v.get<std::vector<std::string>>(); }),
-                  line, name, kStrings);
-}
-
-bool HasField(const JsonLine& line, const char* name) { return Find(line, name) != nullptr; }
-
-struct JsonLinesWriter::State {
-  std::string path;
-  std::string unfinished;  // empty for stdout
-  std::ofstream file;
-  std::ostream* out = nullptr;
-};
-
-JsonLinesWriter::JsonLinesWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
-JsonLinesWriter::JsonLinesWriter(JsonLinesWriter&&) noexcept = default;
-JsonLinesWriter& JsonLinesWriter::operator=(JsonLinesWriter&&) noexcept = default;
-
-JsonLinesWriter::~JsonLinesWriter() {
-  if (state_ != nullptr && !state_->unfinished.empty()) ::unlink(state_->unfinished.c_str());
+  if (!HasField(line, name)) return std::optional<int64_t>();
+  return IntField(line, name);
 }
 
 absl::StatusOr<JsonLinesWriter> JsonLinesWriter::Open(const std::string& path) {
-  auto state = std::make_unique<State>();
-  state->path = path;
-  if (path == "-") {
-    state->out = &std::cout;
-    return JsonLinesWriter(std::move(state));
+  if (path == "-") return JsonLinesWriter(path, nullptr);
+  auto file = std::make_unique<std::ofstream>(path, std::ios::binary | std::ios::trunc);
+  if (!*file) {
+    return InputError(path, absl::StrCat("can't be written: ", std::strerror(errno)),
+                      "a path in an existing folder, or - for standard output");
   }
-  const std::string unfinished = absl::StrCat(path, ".unfinished-", ::getpid());
-  state->file.open(unfinished, std::ios::binary | std::ios::trunc);
-  if (!state->file.good()) {
-    return InputError(path, "cannot be written", "a file in a folder that exists is allowed");
-  }
-  state->unfinished = unfinished;
-  state->out = &state->file;
-  return JsonLinesWriter(std::move(state));
+  return JsonLinesWriter(path, std::move(file));
+}
+
+std::ostream& JsonLinesWriter::stream() const { return file_ == nullptr ? std::cout : *file_; }
+
+absl::Status JsonLinesWriter::Check() const {
+  return stream() ? absl::OkStatus() : FileError(path_, "writing", errno);
 }
 
 absl::Status JsonLinesWriter::Write(const nlohmann::ordered_json& record) {
-  *state_->out << record.dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
-  if (state_->out->good()) return absl::OkStatus();
-  return ErrnoStatus("cannot be written", state_->path);
+  errno = 0;
+  stream() << record.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
+  return Check();
 }
 
 absl::Status JsonLinesWriter::Close() {
-  state_->out->flush();
-  if (!state_->out->good()) return ErrnoStatus("cannot be written", state_->path);
-  if (state_->unfinished.empty()) return absl::OkStatus();
-  state_->file.close();
-  ATTNRL_RETURN_IF_ERROR(RenameDurably(state_->unfinished, state_->path));
-  state_->unfinished.clear();
-  return absl::OkStatus();
+  errno = 0;
+  stream().flush();
+  absl::Status status = Check();
+  if (file_ != nullptr) {
+    file_->close();
+    if (status.ok()) status = Check();
+  }
+  return status;
 }
 
 }  // namespace attnrl::storage

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/storage/file_error.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "common/storage/files.h"
+
+namespace attnrl::storage {
+namespace {
+
+std::atomic<const ScopedFault::Fault*> current_fault = nullptr;
+
+}  // namespace
+
+absl::Status FileError(const std::string& path, std::string_view doing, int error) {
+  const std::string message = path + ": " + std::string(doing) + " failed: " + std::strerror(error);
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return absl::NotFoundError(message);
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return absl::ResourceExhaustedError(message);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return absl::PermissionDeniedError(message);
+    default:
+      return absl::InternalError(message);
+  }
+}
+
+int InjectedFault(std::string_view operation, const std::string& path) {
+  const ScopedFault::Fault* fault = current_fault.load();
+  return fault == nullptr ? 0 : (*fault)(operation, path);
+}
+
+ScopedFault::ScopedFault(Fault fault) { current_fault = new Fault(std::move(fault)); }
+ScopedFault::~ScopedFault() { delete current_fault.exchange(nullptr); }
+
+}  // namespace attnrl::storage

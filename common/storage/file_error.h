@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace attnrl::storage {
+
+// The status for errno `error` of `doing` ("writing") at `path`, by the codes of files.h.
+absl::Status FileError(const std::string& path, std::string_view doing, int error);
+
+// The errno that a test wants this operation to fail with (ScopedFault), 0 for none.
+int InjectedFault(std::string_view operation, const std::string& path);
+
+}  // namespace attnrl::storage

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/storage/files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/storage/test_directory.h"
+
+namespace attnrl::storage {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(WriteFileAtomically, WritesWhatReadFileReads) {
+  const TestDirectory directory;
+  const std::string bytes("a\0b\n\xff", 5);
+  ASSERT_TRUE(WriteFileAtomically(directory / "file", bytes).ok());
+  EXPECT_EQ(*ReadFile(directory / "file"), bytes);
+  ASSERT_TRUE(WriteFileAtomically(directory / "file", "").ok());
+  EXPECT_EQ(*ReadFile(directory / "file"), "");
+  EXPECT_EQ(directory.Count(), 1u);
+}
+
+TEST(WriteFileAtomically, KeepsTheOldFileWhateverFails) {
+  const TestDirectory directory;
+  directory.Put("file", "old");
+  for (const std::string failing : {"open", "write", "sync", "rename"}) {
+    const ScopedFault fault([&](std::string_view operation, const std::string&) {
+      return operation == failing ? ENOSPC : 0;
+    });
+    const absl::Status status = WriteFileAtomically(directory / "file", "new");
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << failing << ": " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(directory / "file"));
+    EXPECT_EQ(directory.Get("file"), "old") << failing;
+    EXPECT_EQ(directory.Count(), 1u) << failing;
+  }
+}
+
+TEST(WriteFileAtomically, SyncsTheFileBeforeTheRenameAndTheDirectoryAfterIt) {
+  const TestDirectory directory;
+  std::string order;
+  {
+    const ScopedFault fault([&](std::string_view operation, const std::string& path) {
+      order += std::string(operation) + (path == directory.path() ? ":directory " : " ");
+      return 0;
+    });
+    ASSERT_TRUE(WriteFileAtomically(directory / "file", "x").ok());
+  }
+  EXPECT_EQ(order, "open write sync rename sync:directory ");
+}
+
+TEST(WriteFileAtomically, NamesAFolderThatIsMissing) {
+  const absl::Status status = WriteFileAtomically("/nowhere/at/all", "x");
+  EXPECT_TRUE(absl::IsNotFound(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("/nowhere/at/all"));
+}
+
+TEST(ReadFile, SaysWhatIsWrong) {
+  const TestDirectory directory;
+  EXPECT_TRUE(absl::IsNotFound(ReadFile(directory / "nothing").status()));
+  EXPECT_THAT(std::string(ReadFile(directory.path()).status().message()), HasSubstr("directory"));
+}
+
+TEST(ReadFile, ReadsFilesWithoutASize) { EXPECT_FALSE(ReadFile("/proc/self/status")->empty()); }
+
+TEST(EnsureDirectory, MakesParentsAndIsIdempotent) {
+  const TestDirectory directory;
+  ASSERT_TRUE(EnsureDirectory(directory / "a/b/c/").ok());
+  ASSERT_TRUE(EnsureDirectory(directory / "a/b/c").ok());
+  EXPECT_TRUE(std::filesystem::is_directory(directory / "a/b/c"));
+}
+
+TEST(EnsureDirectory, RefusesAFileInTheWay) {
+  const TestDirectory directory;
+  directory.Put("a", "");
+  EXPECT_FALSE(EnsureDirectory(directory / "a").ok());
+  EXPECT_FALSE(EnsureDirectory(directory / "a/b").ok());
+}
+
+TEST(EnsureDirectory, TellsAFullDisk) {
+  const TestDirectory directory;
+  const ScopedFault fault([](std::string_view, const std::string&) { return ENOSPC; });
+  EXPECT_TRUE(absl::IsResourceExhausted(EnsureDirectory(directory / "a")));
+}
+
+TEST(RemoveTree, RemovesAllAndFollowsNoLinks) {
+  const TestDirectory directory;
+  ASSERT_TRUE(EnsureDirectory(directory / "a/b").ok());
+  directory.Put("kept", "x");
+  std::filesystem::create_symlink(directory / "kept", directory / "a/link");
+  ASSERT_TRUE(RemoveTree(directory / "a").ok());
+  ASSERT_TRUE(RemoveTree(directory / "a").ok());
+  EXPECT_EQ(directory.Get("kept"), "x");
+  EXPECT_EQ(directory.Count(), 1u);
+}
+
+TEST(RemoveUnfinished, LeavesFinishedFiles) {
+  const TestDirectory directory;
+  directory.Put(".unfinished-1-0-file", "half");
+  directory.Put("file", "whole");
+  ASSERT_TRUE(RemoveUnfinished(directory.path()).ok());
+  EXPECT_EQ(directory.Get("file"), "whole");
+  EXPECT_EQ(directory.Count(), 1u);
+}
+
+TEST(SyncTree, SyncsEveryFileAndDirectory) {
+  const TestDirectory directory;
+  ASSERT_TRUE(EnsureDirectory(directory / "a/b").ok());
+  directory.Put("a/b/file", "x");
+  int synced = 0;
+  {
+    const ScopedFault fault([&](std::string_view operation, const std::string&) {
+      synced += operation == "sync";
+      return 0;
+    });
+    ASSERT_TRUE(SyncTree(directory.path()).ok());
+  }
+  EXPECT_EQ(synced, 4);
+  EXPECT_FALSE(SyncTree(directory / "nothing").ok());
+}
+
+TEST(FreeBytes, IsPositiveHereAndAnErrorNowhere) {
+  EXPECT_GT(*FreeBytes("/"), 0);
+  EXPECT_FALSE(FreeBytes("/nowhere/at/all").ok());
+}
+
+TEST(FileLock, IsHeldByOneProcess) {
+  const TestDirectory directory;
+  absl::StatusOr<FileLock> lock = FileLock::Acquire(directory.path());
+  ASSERT_TRUE(lock.ok()) << lock.status();
+  const absl::Status second = FileLock::Acquire(directory.path()).status();
+  EXPECT_TRUE(IsInputError(second));
+  EXPECT_EQ(second.message(), directory.path() + ": in use by process " +
+                                  std::to_string(::getpid()) + "; one process at a time");
+}
+
+TEST(FileLock, EndsWithItsScope) {
+  const TestDirectory directory;
+  {
+    FileLock first = *FileLock::Acquire(directory.path());
+    const FileLock moved = std::move(first);
+    EXPECT_FALSE(FileLock::Acquire(directory.path()).ok());
+  }
+  EXPECT_TRUE(FileLock::Acquire(directory.path()).ok());
+}
+
+TEST(FileLock, EndsWithAKilledProcess) {
+  const TestDirectory directory;
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const absl::StatusOr<FileLock> lock = FileLock::Acquire(directory.path());
+    if (::write(ready[1], lock.ok() ? "y" : "n", 1) != 1) ::_exit(1);
+    ::pause();
+  }
+  char answer = 0;
+  ASSERT_EQ(::read(ready[0], &answer, 1), 1);
+  EXPECT_EQ(answer, 'y');
+  EXPECT_THAT(std::string(FileLock::Acquire(directory.path()).status().message()),
+              HasSubstr("process " + std::to_string(child)));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_TRUE(FileLock::Acquire(directory.path()).ok());
+  ::close(ready[0]);
+  ::close(ready[1]);
+}
+
+}  // namespace
+}  // namespace attnrl::storage
