@@ -2,7 +2,6 @@
 #include "tools/task/task_generator.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -185,13 +184,12 @@ TaskProblem GenerateTask(TaskSplit split, uint64_t seed, uint32_t index) {
   }
 }
 
-std::string TaskRecord(const TaskProblem& problem) {
-  const nlohmann::ordered_json record = {{"id", problem.id},
-                                         {"prompt", problem.prompt},
-                                         {"answers", {problem.answer}},
-                                         {"source", "keys-mod11"},
-                                         {"response", problem.response}};
-  return record.dump();
+nlohmann::ordered_json TaskRecord(const TaskProblem& problem) {
+  return {{"id", problem.id},
+          {"prompt", problem.prompt},
+          {"answers", nlohmann::ordered_json::array({problem.answer})},
+          {"source", "keys-mod11"},
+          {"response", problem.response}};
 }
 
 absl::StatusOr<TaskSplit> ParseTaskSplit(std::string_view name) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -39,9 +40,9 @@ struct TaskProblem {
 // every machine.
 TaskProblem GenerateTask(TaskSplit split, uint64_t seed, uint32_t index);
 
-// The problem as one line of a data set (CLI.md, "Data sets"), with "response" for supervised
-// training; no newline.
-std::string TaskRecord(const TaskProblem& problem);
+// The problem as a record of a data set (CLI.md, "Data sets"), with "response" for supervised
+// training.
+nlohmann::ordered_json TaskRecord(const TaskProblem& problem);
 
 absl::StatusOr<TaskSplit> ParseTaskSplit(std::string_view name);  // InputError
 

@@ -144,7 +144,7 @@ TEST(TaskGenerator, KeepsTheSplitsApartForAnySeeds) {
 
 TEST(TaskGenerator, GivesTheSameBytesForTheSameSeed) {
   const TaskProblem first = GenerateTask(TaskSplit::kEval, 5, 3);
-  EXPECT_EQ(TaskRecord(first), TaskRecord(GenerateTask(TaskSplit::kEval, 5, 3)));
+  EXPECT_EQ(TaskRecord(first).dump(), TaskRecord(GenerateTask(TaskSplit::kEval, 5, 3)).dump());
   EXPECT_NE(first.prompt, GenerateTask(TaskSplit::kEval, 6, 3).prompt);
   EXPECT_NE(first.prompt, GenerateTask(TaskSplit::kEval, 5, 4).prompt);
   EXPECT_EQ(first.id, "keys-eval-5-3");
@@ -152,10 +152,10 @@ TEST(TaskGenerator, GivesTheSameBytesForTheSameSeed) {
 
 TEST(TaskGenerator, WritesDataSetRecords) {
   const TaskProblem problem = GenerateTask(TaskSplit::kTrain, 0, 0);
-  const nlohmann::json record = nlohmann::json::parse(TaskRecord(problem));
+  const nlohmann::ordered_json record = TaskRecord(problem);
   EXPECT_EQ(record["id"], "keys-train-0-0");
   EXPECT_EQ(record["prompt"], problem.prompt);
-  EXPECT_EQ(record["answers"], nlohmann::json::array({problem.answer}));
+  EXPECT_EQ(record["answers"], nlohmann::ordered_json::array({problem.answer}));
   EXPECT_EQ(record["source"], "keys-mod11");
   EXPECT_EQ(record["response"], problem.response);
 }

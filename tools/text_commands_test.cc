@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands that need no model: tokenize, advantages, make-task.
+#include <gmock/gmock.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "common/base/status.h"
+#include "tools/advantages_command.h"
+#include "tools/command_line.h"
+#include "tools/make_task_command.h"
+#include "tools/tokenize_command.h"
+
+namespace attnrl::tools {
+namespace {
+
+using testing::HasSubstr;
+
+class TextCommands : public testing::Test {
+ protected:
+  TextCommands() : folder_(testing::TempDir() + "attnrl_text_commands") {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  ~TextCommands() override { std::filesystem::remove_all(folder_); }
+
+  std::string Path(const std::string& name) const { return folder_ + "/" + name; }
+  void Write(const std::string& name, const std::string& content) const {
+    std::ofstream(Path(name), std::ios::binary) << content;
+  }
+  std::string Read(const std::string& name) const {
+    std::ifstream in(Path(name), std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+
+  // Runs one command line as main.cc does, --input in and --output out for those that read.
+  absl::Status Run(std::vector<std::string> words) {
+    if (words[0] != "make-task") words.insert(words.end(), {"--input", Path("in")});
+    words.insert(words.end(), {"--output", Path("out")});
+    CLI::App app("test", "attnrl");
+    Work run;
+    AddAdvantagesCommand(app, &run);
+    AddMakeTaskCommand(app, &run);
+    AddTokenizeCommand(app, &run);
+    std::vector<const char*> arguments = {"attnrl"};
+    for (const std::string& word : words) arguments.push_back(word.c_str());
+    bool answered = false;
+    const absl::Status parsed =
+        ParseCommandLine(app, static_cast<int>(arguments.size()), arguments.data(), &answered);
+    return parsed.ok() && run ? run() : parsed;
+  }
+
+  // The message of an InputError; the folder's path is cut out of it.
+  std::string Refusal(const std::vector<std::string>& words) {
+    const absl::Status status = Run(words);
+    EXPECT_TRUE(IsInputError(status)) << status;
+    std::string message(status.message());
+    for (size_t at = 0; (at = message.find(folder_ + "/")) != std::string::npos;) {
+      message.erase(at, folder_.size() + 1);
+    }
+    return message;
+  }
+
+  const std::string folder_;
+};
+
+TEST_F(TextCommands, TokenizeEncodesAndDecodes) {
+  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_}).ok());
+  Write("in",
+        "{\"id\":\"a\",\"text\":\"d=10\\n\\n<|endoftext|>\",\"more\":1}\n\n{\"id\":2,\"text\":\"\"}"
+        "\n");
+  ASSERT_TRUE(Run({"tokenize", "--model", folder_}).ok());
+  EXPECT_EQ(Read("out"), "{\"id\":\"a\",\"ids\":[100,61,257,256,262]}\n{\"id\":2,\"ids\":[]}\n");
+  std::filesystem::rename(Path("out"), Path("in"));
+  ASSERT_TRUE(Run({"tokenize", "--model", folder_, "--decode"}).ok());
+  EXPECT_EQ(Read("out"),
+            "{\"id\":\"a\",\"text\":\"d=10\\n\\n<|endoftext|>\"}\n{\"id\":2,\"text\":\"\"}\n");
+}
+
+TEST_F(TextCommands, TokenizeRendersConversations) {
+  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_}).ok());
+  Write("in",
+        "{\"id\":1,\"messages\":[{\"role\":\"u\",\"content\":\"x\"}],\"add_generation_prompt\":"
+        "false}");
+  EXPECT_THAT(Refusal({"tokenize", "--model", folder_, "--skip-bad"}),
+              HasSubstr("tokenizer_config.json: chat_template: the model has no chat template"));
+  ASSERT_TRUE(Run({"tokenize", "--model", folder_, "--chat-template", "chatml"}).ok());
+  const std::string encoded = Read("out");
+  Write("in", encoded);
+  ASSERT_TRUE(Run({"tokenize", "--model", folder_, "--decode"}).ok());
+  EXPECT_EQ(Read("out"), "{\"id\":1,\"text\":\"<|im_start|>u\\nx<|im_end|>\\n\"}\n");
+}
+
+TEST_F(TextCommands, TokenizeNamesFileLineAndFieldOfABadRecord) {
+  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_}).ok());
+  const std::vector<std::string> encode = {"tokenize", "--model", folder_};
+  const std::vector<std::string> decode = {"tokenize", "--model", folder_, "--decode"};
+  Write("in", "{\"id\":1,\"text\":\"\"}\n{\"id\":2}\n");
+  EXPECT_THAT(Refusal(encode), HasSubstr("in:2: field \"text\" is missing"));
+  Write("in", "{\"id\":1,\"messages\":[{\"role\":\"user\"}]}\n");
+  EXPECT_THAT(Refusal(encode), HasSubstr("in:1: field \"messages\", item 0 is no message"));
+  Write("in", "{\"id\":1,\"ids\":[264]}\n");
+  EXPECT_EQ(Refusal(decode), "in:1: token id 264 is outside the vocabulary; 0 to 263");
+  EXPECT_THAT(Refusal({"tokenize", "--model", Path("nowhere")}),
+              HasSubstr("nowhere/tokenizer.json"));
+  EXPECT_THAT(Refusal({"tokenize"}), HasSubstr("--model"));
+}
+
+TEST_F(TextCommands, TokenizeLeavesBadRecordsOutWhenAsked) {
+  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_}).ok());
+  Write("in", "{\"id\":1}\nnot json\n{\"id\":3,\"text\":\"a\"}\n");
+  ASSERT_TRUE(Run({"tokenize", "--model", folder_, "--skip-bad"}).ok());
+  EXPECT_EQ(Read("out"), "{\"id\":3,\"ids\":[97]}\n");
+}
+
+TEST_F(TextCommands, AdvantagesListsTheSamplesOfATree) {
+  Write(
+      "in",
+      "{\"id\":\"t\",\"responses\":[{\"tokens\":10,\"reward\":1,\"branches\":[{\"split\":4,"
+      "\"children\":[{\"tokens\":5,\"reward\":0}]}]}]}\n"
+      "{\"id\":\"u\",\"responses\":[{\"tokens\":10,\"reward\":1}],\"max_response_length\":null}\n");
+  ASSERT_TRUE(Run({"advantages"}).ok());
+  EXPECT_EQ(Read("out"),
+            "{\"id\":\"t\",\"dropped\":false,\"leaves\":[{\"response\":0,\"branch\":null,\"child\":"
+            "null,\"reward\":1.0,\"segments\":[[4,0.0],[6,1.0]]},{\"response\":0,\"branch\":0,"
+            "\"child\":0,\"reward\":0.0,\"segments\":[[4,0.0],[5,-1.0]]}]}\n"
+            "{\"id\":\"u\",\"dropped\":true,\"leaves\":[]}\n");
+}
+
+TEST_F(TextCommands, AdvantagesNamesWhatIsWrong) {
+  const auto refusal = [this](const std::string& responses) {
+    Write("in", "{\"id\":1,\"responses\":" + responses + "}");
+    return Refusal({"advantages"});
+  };
+  EXPECT_EQ(refusal("3"), "in:1: responses: is missing or no list; a list is needed");
+  EXPECT_THAT(refusal("[{\"tokens\":1.5}]"), HasSubstr("in:1: responses[0].tokens: is missing or"));
+  EXPECT_THAT(refusal("[{\"tokens\":3}]"), HasSubstr("in:1: responses[0].reward: is missing or"));
+  EXPECT_THAT(refusal("[{\"tokens\":3,\"reward\":1,\"branches\":[{\"split\":3,\"children\":"
+                      "[{\"tokens\":1,\"reward\":1}]}]}]"),
+              HasSubstr("in:1: responses[0].branches[0].split: 3 is outside the response; 0 to 2"));
+  EXPECT_THAT(refusal("[{\"tokens\":3,\"reward\":1,\"branches\":[{\"split\":1}]}]"),
+              HasSubstr("branches[0].children: is missing or no list"));
+}
+
+TEST_F(TextCommands, MakeTaskGivesTheSameBytesForTheSameSeed) {
+  ASSERT_TRUE(Run({"make-task", "--count", "5", "--seed", "3"}).ok());
+  const std::string first = Read("out");
+  EXPECT_EQ(std::count(first.begin(), first.end(), '\n'), 5);
+  ASSERT_TRUE(Run({"make-task", "--count", "5", "--seed", "3", "--split", "eval"}).ok());
+  EXPECT_EQ(Read("out"), first);
+  ASSERT_TRUE(Run({"make-task", "--count", "5", "--seed", "3", "--split", "train"}).ok());
+  EXPECT_NE(Read("out"), first);
+}
+
+TEST_F(TextCommands, MakeTaskNamesBadFlags) {
+  EXPECT_THAT(Refusal({"make-task"}), HasSubstr("--count: is missing"));
+  EXPECT_THAT(Refusal({"make-task", "--count", "0"}), HasSubstr("--count"));
+  EXPECT_THAT(Refusal({"make-task", "--count", "1", "--split", "test"}), HasSubstr("--split"));
+}
+
+}  // namespace
+}  // namespace attnrl::tools
