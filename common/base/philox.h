@@ -27,6 +27,7 @@ enum RandomPurpose : uint32_t {
   kBranch = 5,
   kInitWeights = 6,
   kMakeTask = 7,
+  kRetryJitter = 8,
 };
 
 // 64 random bits of stream `key` at `index` (the token, the element). Pure.
