@@ -50,7 +50,7 @@ bool IsByteLevel(const Json& decoder) {
   const Json type = decoder.value("type", Json());
   if (type == Json("ByteLevel")) return true;
   const Json parts = decoder.value("decoders", Json::array());
-  return type == Json("Sequence") && parts.size() == 1 && IsByteLevel(parts[0]);
+  return type == Json("Sequence") && parts.is_array() && parts.size() == 1 && IsByteLevel(parts[0]);
 }
 
 // "eos_token" is a string or an object that holds it as "content".

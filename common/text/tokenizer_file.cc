@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/text/tokenizer_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <string_view>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
@@ -195,13 +198,17 @@ absl::StatusOr<AddedToken> ParseAddedToken(const Json& value, const std::string&
 }  // namespace
 
 absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
+  constexpr std::string_view kNeeded = "a readable file is needed";
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return InputError(path, "is a folder", kNeeded);
   errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in.good() && !in.eof()) {
-    return InputError(path, errno != 0 ? std::strerror(errno) : "can't be read",
-                      "a readable file is needed");
-  }
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  if (!in) return InputError(path, errno != 0 ? std::strerror(errno) : "can't be read", kNeeded);
+  const std::streamoff size = in.tellg();
+  std::string text(static_cast<size_t>(std::max<std::streamoff>(size, 0)), '\0');
+  in.seekg(0);
+  in.read(text.data(), size);
+  if (size < 0 || in.gcount() != size) return InputError(path, "can't be read", kNeeded);
   return text;
 }
 
@@ -228,6 +235,9 @@ absl::StatusOr<TokenizerFile> ReadTokenizerFile(const std::string& path) {
     return InputError(path + ": model.merges", "is missing or no list", "a list of merges");
   }
   const Json added = file.rest.value("added_tokens", Json::array());
+  if (!added.is_array()) {
+    return InputError(path + ": added_tokens", "is no list", "a list of added tokens");
+  }
   for (size_t i = 0; i < added.size(); ++i) {
     ATTNRL_ASSIGN_OR_RETURN(
         AddedToken token, ParseAddedToken(added[i], absl::StrCat(path, ": added_tokens[", i, "]")));

@@ -3,8 +3,10 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/base/status.h"
@@ -142,6 +144,22 @@ TEST_F(TokenizerTest, LeavesOutBytesThatTheVocabularyLacks) {
   EXPECT_THAT(tokenizer.Encode("the"), ElementsAre('t', 'e'));
 }
 
+TEST_F(TokenizerTest, GivesTheSameIdsFromManyThreads) {
+  const Tokenizer tokenizer = Changed([](Json& file) { file["normalizer"] = {{"type", "NFC"}}; });
+  const std::string text = "the other then <end> the e\xCC\x81 thethe\n\n the 123";
+  const std::vector<int32_t> expected = tokenizer.Encode(text);
+  std::vector<std::thread> threads;
+  std::array<bool, 4> equal{};
+  for (bool& same : equal) {
+    threads.emplace_back([&tokenizer, &text, &expected, &same] {
+      same = true;
+      for (int i = 0; i < 50; ++i) same = same && tokenizer.Encode(text) == expected;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(equal, testing::Each(true));
+}
+
 TEST_F(TokenizerTest, ReadsTheNamesOfSpecialTokens) {
   folder_.Write("tokenizer_config.json",
                 R"({"eos_token": {"content": "<end>"}, "bos_token": null})");
@@ -185,6 +203,12 @@ TEST_F(TokenizerTest, RefusesWhatItCannotDoByKey) {
        [](Json& f) {
          f["decoder"] = {{"type", "WordPiece"}};
        }},
+      {"decoder: is not",
+       [](Json& f) {
+         f["decoder"] = {{"type", "Sequence"}, {"decoders", 1}};
+       }},
+      {"added_tokens: is no list", [](Json& f) { f["added_tokens"] = 3; }},
+      {"model.vocab: is missing", [](Json& f) { f["model"] = 3; }},
       {"added_tokens[0].lstrip: true", [](Json& f) { f["added_tokens"][0]["lstrip"] = true; }},
       {"added_tokens[0]: is no added", [](Json& f) { f["added_tokens"][0].erase("content"); }},
       {"added_tokens: id 257 has another", [](Json& f) { f["added_tokens"][0]["id"] = 257; }},
@@ -210,6 +234,11 @@ TEST_F(TokenizerTest, SaysWhatIsWrongWithTheFile) {
     folder_.Write("tokenizer.json", text);
     EXPECT_TRUE(IsInputError(Tokenizer::Load(folder_.path()).status())) << text;
   }
+  std::filesystem::remove(folder_.path() + "/tokenizer.json");
+  std::filesystem::create_directory(folder_.path() + "/tokenizer.json");
+  EXPECT_THAT(std::string(Tokenizer::Load(folder_.path()).status().message()),
+              HasSubstr("tokenizer.json: is a folder"));
+  std::filesystem::remove(folder_.path() + "/tokenizer.json");
   folder_.Write("tokenizer.json", std::string(100000, '['));
   EXPECT_THAT(std::string(Tokenizer::Load(folder_.path()).status().message()),
               HasSubstr("nested deeper"));
