@@ -42,6 +42,9 @@ class Operators {
   // Standard keeps the named tensors where one requires a gradient.
   virtual std::unique_ptr<const Projection> MakeProjection(
       const std::vector<LinearTensors>& maps) const = 0;
+  // The map to the logits, computed and returned in float32 (float64 for float64 weights): rounded
+  // to bfloat16, a log-prob would be off by several per cent, differently in rollout and training.
+  virtual std::unique_ptr<const Projection> MakeHead(const at::Tensor& weight) const = 0;
   // table [vocab, hidden], ids int64 [rows] -> [rows, hidden].
   virtual at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const = 0;
   // x [..., n], weight [n] -> weight * x / sqrt(mean(x^2) + eps), statistics in float32 at least.

@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
+#include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "common/model/transformer.h"
 
 namespace attnrl::model {
-
-struct TokenScores {
-  at::Tensor logprobs;  // float32 [rows], nats
-  at::Tensor entropy;   // float32 [rows], nats, over the full vocabulary
-};
-
-// Scores of `targets` (int64 [rows]) under softmax(logits / temperature), logits [rows, vocab];
-// temperature 0 counts as 1. Differentiable.
-TokenScores ScoreTokens(const at::Tensor& logits, const at::Tensor& targets, double temperature);
 
 struct ScoreRequest {
   std::vector<int32_t> prompt_ids;    // at least one

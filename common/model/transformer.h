@@ -40,7 +40,7 @@ class Transformer {
   at::Tensor Hidden(const at::Tensor& ids, const at::Tensor& positions,
                     attention::Attention& attention) const;
 
-  // hidden [n, hidden] -> float32 [n, vocab].
+  // hidden [n, hidden] -> float32 [n, vocab], never rounded to bfloat16.
   at::Tensor Logits(const at::Tensor& hidden) const;
 
   const ModelConfig& config() const { return config_; }
@@ -61,7 +61,16 @@ class Transformer {
   at::Tensor embedding_;
   at::Tensor final_norm_;
   std::unique_ptr<const Projection> head_;
-  std::shared_ptr<const RotaryRows> rotary_;  // of all positions
+  std::shared_ptr<const RotaryRows> rotary_;  // row p is position p
 };
+
+struct TokenScores {
+  at::Tensor logprobs;  // float32 [rows], nats
+  at::Tensor entropy;   // float32 [rows], nats, over the full vocabulary
+};
+
+// Scores of `targets` (int64 [rows]) under softmax(logits / temperature), logits [rows, vocab];
+// temperature 0 counts as 1. Differentiable.
+TokenScores ScoreTokens(const at::Tensor& logits, const at::Tensor& targets, double temperature);
 
 }  // namespace attnrl::model

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/model/numerics.h"
+
+#include <ATen/Version.h>
+#include <torch/headeronly/version.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/attention/fixed_order_kernels.h"
+
+namespace attnrl::model {
+
+std::string NumericsId(DType dtype, bool deterministic) {
+  const std::string type(DTypeName(dtype));
+  if (deterministic) {
+    return absl::StrCat("fixed-order/", attention::GetFixedOrderKernels().isa, "/", type,
+                        "/attnrl-" ATTNRL_VERSION);
+  }
+  return absl::StrCat("standard/", at::get_cpu_capability(), "/", type,
+                      "/torch-" TORCH_VERSION "/attnrl-" ATTNRL_VERSION);
+}
+
+}  // namespace attnrl::model

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+
+#include "common/model/operators.h"
+
+namespace attnrl::model {
+namespace {
+
+// bfloat16 and float16 in float32; float32 and float64 as they are.
+at::Tensor AtLeastFloat32(const at::Tensor& x) {
+  return at::isReducedFloatingType(x.scalar_type()) ? x.to(at::kFloat) : x;
+}
+
+std::optional<at::Tensor> Optional(const at::Tensor* tensor) {
+  if (tensor == nullptr || !tensor->defined()) return std::nullopt;
+  return *tensor;
+}
+
+// The named tensors themselves: gradients flow into them, and what an optimizer writes into them
+// counts at the next call.
+class NamedProjection final : public Projection {
+ public:
+  explicit NamedProjection(const std::vector<LinearTensors>& maps) {
+    for (const LinearTensors& map : maps) maps_.emplace_back(*map.weight, Optional(map.bias));
+  }
+
+  std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
+    std::vector<at::Tensor> results;
+    for (const auto& [weight, bias] : maps_) results.push_back(at::linear(x, weight, bias));
+    return results;
+  }
+
+ private:
+  std::vector<std::pair<at::Tensor, std::optional<at::Tensor>>> maps_;
+};
+
+// One product for all maps: weights side by side, of which the named tensors become views.
+class FusedProjection final : public Projection {
+ public:
+  explicit FusedProjection(const std::vector<LinearTensors>& maps) {
+    std::vector<at::Tensor> weights;
+    std::vector<at::Tensor> biases;
+    for (const LinearTensors& map : maps) {
+      sizes_.push_back(map.weight->size(0));
+      weights.push_back(*map.weight);
+      if (map.bias != nullptr && map.bias->defined()) biases.push_back(*map.bias);
+    }
+    weight_ = at::cat(weights);
+    if (!biases.empty()) bias_ = at::cat(biases);
+    int64_t first = 0;
+    for (size_t i = 0; i < maps.size(); ++i) {
+      *maps[i].weight = weight_.narrow(0, first, sizes_[i]);
+      if (bias_.has_value()) *maps[i].bias = bias_->narrow(0, first, sizes_[i]);
+      first += sizes_[i];
+    }
+  }
+
+  std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
+    return at::linear(x, weight_, bias_).split_with_sizes(sizes_, -1);
+  }
+
+ private:
+  at::Tensor weight_;
+  std::optional<at::Tensor> bias_;
+  std::vector<int64_t> sizes_;
+};
+
+class Head final : public Projection {
+ public:
+  explicit Head(const at::Tensor& weight)
+      : weight_(weight.requires_grad() ? weight : AtLeastFloat32(weight)) {}
+
+  std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
+    return {at::linear(AtLeastFloat32(x), AtLeastFloat32(weight_))};
+  }
+
+ private:
+  at::Tensor weight_;
+};
+
+// All maps have a bias or none has, so that a fused one needs no made-up zeros.
+bool CanFuse(const std::vector<LinearTensors>& maps) {
+  const auto with_bias = std::count_if(maps.begin(), maps.end(), [](const LinearTensors& map) {
+    return map.bias != nullptr && map.bias->defined();
+  });
+  const bool gradients = std::any_of(maps.begin(), maps.end(), [](const LinearTensors& map) {
+    return map.weight->requires_grad();
+  });
+  return maps.size() > 1 && !gradients &&
+         (with_bias == 0 || with_bias == static_cast<ptrdiff_t>(maps.size()));
+}
+
+class StandardOperators final : public Operators {
+ public:
+  std::unique_ptr<const Projection> MakeProjection(
+      const std::vector<LinearTensors>& maps) const override {
+    if (CanFuse(maps)) return std::make_unique<FusedProjection>(maps);
+    return std::make_unique<NamedProjection>(maps);
+  }
+
+  std::unique_ptr<const Projection> MakeHead(const at::Tensor& weight) const override {
+    return std::make_unique<Head>(weight);
+  }
+
+  at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const override {
+    return at::embedding(table, ids);
+  }
+
+  at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const override {
+    const at::Tensor wide = AtLeastFloat32(x);
+    const at::Tensor inverse = wide.square().mean(-1, /*keepdim=*/true).add_(eps).rsqrt_();
+    return (wide * inverse).to(x.scalar_type()) * weight;
+  }
+
+  at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const override {
+    return at::silu(gate) * up;
+  }
+
+  at::Tensor Rotate(const at::Tensor& x, const RotaryRows& rotary) const override {
+    const at::Tensor wide = AtLeastFloat32(x);
+    const at::Tensor swapped = wide.roll(x.size(-1) / 2, -1);
+    return at::addcmul(wide * rotary.cosine, swapped, rotary.sine).to(x.scalar_type());
+  }
+
+  at::Tensor LogSoftmax(const at::Tensor& logits) const override {
+    return at::log_softmax(logits, -1);
+  }
+
+  std::string_view name() const override { return "standard"; }
+};
+
+}  // namespace
+
+const Operators& Operators::Standard() {
+  static const StandardOperators operators;
+  return operators;
+}
+
+}  // namespace attnrl::model
