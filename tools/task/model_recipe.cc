@@ -103,7 +103,7 @@ Json ConfigJson() {
           {"rope_theta", 10000.0},
           {"tie_word_embeddings", true},
           {"attention_dropout", 0.0},
-          {"initializer_range", 0.02},
+          {"initializer_range", 0.08},
           {"use_sliding_window", false},
           {"use_cache", true},
           {"bos_token_id", nullptr},
