@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/config/key.h"
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "common/base/status.h"
+
+namespace attnrl::config {
+namespace {
+
+// Least number of letters to insert, drop or replace (Levenshtein).
+size_t Distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string Leaf(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
+std::vector<std::string> AllNames() {
+  std::vector<std::string> names;
+  for (const auto& key : Schema()) names.push_back(key->name());
+  for (const auto& [section, comment] : Sections()) names.push_back(section);
+  return names;
+}
+
+// What stands directly in a section; "" is the whole file.
+std::vector<std::string> Members(const std::string& section) {
+  std::vector<std::string> members;
+  const std::string prefix = section.empty() ? "" : section + ".";
+  for (const std::string& name : AllNames()) {
+    if (name.rfind(prefix, 0) == 0 && name.find('.', prefix.size()) == std::string::npos) {
+      members.push_back(name.substr(prefix.size()));
+    }
+  }
+  return members;
+}
+
+}  // namespace
+
+std::string Key::variable() const {
+  return absl::StrCat("ATTNRL_", absl::AsciiStrToUpper(absl::StrReplaceAll(name_, {{".", "_"}})));
+}
+
+const Key* FindKey(const std::string& name) {
+  for (const auto& key : Schema()) {
+    if (key->name() == name) return key.get();
+  }
+  return nullptr;
+}
+
+bool IsSection(const std::string& name) {
+  return std::any_of(Sections().begin(), Sections().end(),
+                     [&](const auto& section) { return section.first == name; });
+}
+
+std::string Nearest(const std::string& unknown) {
+  std::string nearest;
+  size_t least = std::max<size_t>(2, unknown.size() / 4) + 1;
+  for (const std::string& name : AllNames()) {
+    // The right name in the wrong section counts as one mistake.
+    const size_t misplaced = Distance(Leaf(unknown), Leaf(name)) + 1;
+    const size_t distance =
+        std::min(Distance(unknown, name), Leaf(unknown).size() > 4 ? misplaced : least);
+    if (distance >= least) continue;
+    least = distance;
+    nearest = name;
+  }
+  return nearest;
+}
+
+absl::Status UnknownKey(const std::string& where, const std::string& unknown) {
+  const std::string nearest = Nearest(unknown);
+  std::string section;
+  for (size_t dot = unknown.find('.'); dot != std::string::npos; dot = unknown.find('.', dot + 1)) {
+    if (IsSection(unknown.substr(0, dot))) section = unknown.substr(0, dot);
+  }
+  const std::string known =
+      absl::StrCat(section.empty() ? "there is " : absl::StrCat("in ", section, " there is "),
+                   absl::StrJoin(Members(section), ", "));
+  return InputError(
+      where, absl::StrCat("unknown key \"", OneLine(unknown, 80), "\""),
+      nearest.empty() ? known : absl::StrCat("did you mean \"", nearest, "\"? ", known));
+}
+
+std::string Quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += {'\\', c};
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += absl::StrFormat("\\x%02x", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+std::vector<std::string> ApplyPreset(AlgorithmName name, Config* config) {
+  Algorithm& algorithm = config->algorithm;
+  const bool attnrl = name == AlgorithmName::kAttnrl;
+  const bool grpo = name == AlgorithmName::kGrpo;
+  algorithm.name = name;
+  algorithm.branching.criterion =
+      grpo ? Criterion::kNone : (attnrl ? Criterion::kFci : Criterion::kEntropy);
+  algorithm.advantages = grpo ? Advantages::kGroup : Advantages::kTree;
+  algorithm.sampling.adaptive_batch = attnrl;
+  algorithm.sampling.filter_solved = attnrl;
+  algorithm.sampling.difficulty_expansion = attnrl;
+  return {"algorithm.name",
+          "algorithm.branching.criterion",
+          "algorithm.advantages",
+          "algorithm.sampling.adaptive_batch",
+          "algorithm.sampling.filter_solved",
+          "algorithm.sampling.difficulty_expansion"};
+}
+
+}  // namespace attnrl::config

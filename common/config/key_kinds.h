@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <charconv>
+#include <concepts>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/key.h"
+
+// The kinds of keys. `Get` is a function from a Config& to the member's reference and from a const
+// Config& to a const one.
+namespace attnrl::config {
+
+// A number with as few digits as read back to the same bits. With a point before an exponent:
+// otherwise some YAML readers take it for text.
+inline std::string PrintReal(double value) {
+  char buffer[32];
+  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value).ptr;
+  std::string text(buffer, end);
+  const size_t exponent = text.find('e');
+  if (exponent != std::string::npos && text.find('.') == std::string::npos) {
+    text.insert(exponent, ".0");
+  }
+  return text;
+}
+
+// Whole numbers and reals within [low, high].
+template <typename T, typename Get>
+class NumberKey final : public Key {
+ public:
+  NumberKey(std::string name, Get get, T low, T high, std::string comment)
+      : Key(std::move(name), std::move(comment)), get_(get), low_(low), high_(high) {}
+
+  std::string Allowed() const override {
+    constexpr const char* kWhat = std::integral<T> ? "a whole number" : "a number";
+    return absl::StrCat(kWhat, " from ", Text(low_), " to ", Text(high_));
+  }
+  bool Set(const Written& written, const std::string&, Config* config) const override {
+    if (written.is_list || written.quoted) return false;
+    T value{};
+    const std::string& text = written.items[0];
+    bool parsed = false;
+    if constexpr (std::integral<T>) {
+      parsed = absl::SimpleAtoi(text, &value);
+    } else {
+      parsed = absl::SimpleAtod(text, &value);
+    }
+    if (!parsed || !InRange(value)) return false;
+    get_(*config) = value;
+    return true;
+  }
+  std::string Print(const Config& config) const override { return Text(get_(config)); }
+  bool Valid(const Config& config) const override { return InRange(get_(config)); }
+
+ private:
+  // False for NaN.
+  bool InRange(T value) const { return value >= low_ && value <= high_; }
+  static std::string Text(T value) {
+    if constexpr (std::integral<T>) {
+      return absl::StrCat(value);
+    } else {
+      return PrintReal(value);
+    }
+  }
+
+  const Get get_;
+  const T low_;
+  const T high_;
+};
+
+template <typename Get>
+class BoolKey final : public Key {
+ public:
+  BoolKey(std::string name, Get get, std::string comment)
+      : Key(std::move(name), std::move(comment)), get_(get) {}
+
+  std::string Allowed() const override { return "true or false"; }
+  bool Set(const Written& written, const std::string&, Config* config) const override {
+    if (written.is_list || written.quoted) return false;
+    const std::string& text = written.items[0];
+    if (text != "true" && text != "false") return false;
+    get_(*config) = text == "true";
+    return true;
+  }
+  std::string Print(const Config& config) const override { return get_(config) ? "true" : "false"; }
+  bool Valid(const Config&) const override { return true; }
+
+ private:
+  const Get get_;
+};
+
+// One of a list of words, held as an enum whose values count from 0 in the order of the words.
+template <typename Get>
+class ChoiceKey final : public Key {
+ public:
+  ChoiceKey(std::string name, Get get, std::vector<std::string> words, std::string comment)
+      : Key(std::move(name), std::move(comment)), get_(get), words_(std::move(words)) {}
+
+  std::string Allowed() const override { return absl::StrJoin(words_, " | "); }
+  bool Set(const Written& written, const std::string&, Config* config) const override {
+    if (written.is_list) return false;
+    for (size_t i = 0; i < words_.size(); ++i) {
+      if (words_[i] != written.items[0]) continue;
+      Assign(i, &get_(*config));
+      return true;
+    }
+    return false;
+  }
+  std::string Print(const Config& config) const override { return words_.at(Index(get_(config))); }
+  bool Valid(const Config& config) const override { return Index(get_(config)) < words_.size(); }
+
+ private:
+  template <typename T>
+  void Assign(size_t index, T* value) const {
+    if constexpr (std::same_as<T, std::string>) {
+      *value = words_[index];
+    } else {
+      *value = static_cast<T>(index);
+    }
+  }
+  template <typename T>
+  size_t Index(const T& value) const {
+    if constexpr (std::same_as<T, std::string>) {
+      size_t index = 0;
+      while (index < words_.size() && words_[index] != value) ++index;
+      return index;
+    } else {
+      return static_cast<size_t>(value);
+    }
+  }
+
+  const Get get_;
+  const std::vector<std::string> words_;
+};
+
+enum class TextKind { kFree, kPath, kAddress, kHostPort };
+
+inline std::string Absolute(const std::string& path, const std::string& base) {
+  if (path.empty()) return path;
+  std::string out = (std::filesystem::path(base) / path).lexically_normal().string();
+  while (out.size() > 1 && out.back() == '/') out.pop_back();
+  return out;
+}
+
+template <typename Get>
+class TextKey final : public Key {
+ public:
+  TextKey(std::string name, Get get, TextKind kind, std::string comment)
+      : Key(std::move(name), std::move(comment)), get_(get), kind_(kind) {}
+
+  std::string Allowed() const override {
+    switch (kind_) {
+      case TextKind::kFree:
+        return "text";
+      case TextKind::kPath:
+        return "a path";
+      case TextKind::kAddress:
+        return "unix:/path or host:port";
+      case TextKind::kHostPort:
+        return "host:port, port 0 takes a free one";
+    }
+    return "text";
+  }
+  bool Set(const Written& written, const std::string& base, Config* config) const override {
+    if (written.is_list) return false;
+    std::string text = written.items[0];
+    if (kind_ == TextKind::kPath) text = Absolute(text, base);
+    if (kind_ == TextKind::kAddress && text.rfind("unix:", 0) == 0) {
+      text = "unix:" + Absolute(text.substr(5), base);
+    }
+    if (!Fits(text)) return false;
+    get_(*config) = text;
+    return true;
+  }
+  std::string Print(const Config& config) const override { return Quoted(get_(config)); }
+  bool Valid(const Config& config) const override { return Fits(get_(config)); }
+
+ private:
+  bool Fits(const std::string& text) const {
+    if (text.find('\0') != std::string::npos) return false;
+    const bool colon = text.find(':') != std::string::npos;
+    if (kind_ == TextKind::kAddress) return text.empty() || colon;
+    if (kind_ == TextKind::kHostPort) return colon;
+    return true;
+  }
+
+  const Get get_;
+  const TextKind kind_;
+};
+
+// A list of paths; one alone needs no brackets.
+template <typename Get>
+class PathListKey final : public Key {
+ public:
+  PathListKey(std::string name, Get get, std::string comment)
+      : Key(std::move(name), std::move(comment)), get_(get) {}
+
+  std::string Allowed() const override { return "a list of paths"; }
+  bool Set(const Written& written, const std::string& base, Config* config) const override {
+    std::vector<std::string> paths;
+    for (const std::string& item : written.items) {
+      if (item.empty()) return false;
+      paths.push_back(Absolute(item, base));
+    }
+    get_(*config) = std::move(paths);
+    return true;
+  }
+  std::string Print(const Config& config) const override {
+    std::vector<std::string> quoted;
+    for (const std::string& path : get_(config)) quoted.push_back(Quoted(path));
+    return absl::StrCat("[", absl::StrJoin(quoted, ", "), "]");
+  }
+  bool Valid(const Config&) const override { return true; }
+
+ private:
+  const Get get_;
+};
+
+}  // namespace attnrl::config

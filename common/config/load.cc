@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status.h"
+#include "common/config/config.h"
+#include "common/config/key.h"
+
+extern char** environ;
+
+namespace attnrl::config {
+namespace {
+
+constexpr std::string_view kPrefix = "ATTNRL_";
+
+// Sources from weak to strong.
+struct Sourced {
+  std::vector<Assignment> file;
+  std::vector<Assignment> environment;
+  std::vector<Assignment> sets;
+};
+
+std::vector<Assignment> FromEnvironment(const Variables& environment, const std::string& base,
+                                        std::vector<std::string>* ignored) {
+  std::vector<Assignment> assignments;
+  for (const auto& [name, value] : environment) {
+    if (name.rfind(kPrefix, 0) != 0) continue;
+    const auto key = std::find_if(Schema().begin(), Schema().end(),
+                                  [&](const auto& each) { return each->variable() == name; });
+    if (key == Schema().end()) {
+      ignored->push_back(name);
+      continue;
+    }
+    assignments.push_back({key->get(), ParsePlain(**key, value), name, base});
+  }
+  return assignments;
+}
+
+absl::StatusOr<std::vector<Assignment>> FromSets(const std::vector<std::string>& sets,
+                                                 const std::string& base) {
+  std::vector<Assignment> assignments;
+  for (const std::string& set : sets) {
+    const std::string where = absl::StrCat("--set ", OneLine(set, 120));
+    const size_t equals = set.find('=');
+    if (equals == std::string::npos) return InputError(where, "has no \"=\"", "a.b=value");
+    const std::string name = set.substr(0, equals);
+    const Key* key = FindKey(name);
+    if (key == nullptr && IsSection(name)) {
+      return InputError(where, absl::StrCat("\"", name, "\" is a section"), "name one of its keys");
+    }
+    if (key == nullptr) return UnknownKey(where, name);
+    assignments.push_back({key, ParsePlain(*key, set.substr(equals + 1)), where, base});
+  }
+  return assignments;
+}
+
+absl::Status Apply(const std::vector<Assignment>& assignments, Config* config, Sources* sources) {
+  for (const Assignment& assignment : assignments) {
+    const Key& key = *assignment.key;
+    if (!key.Set(assignment.written, assignment.base, config)) {
+      const std::string found = absl::StrJoin(assignment.written.items, ", ");
+      return InputError(assignment.where,
+                        absl::StrCat(key.name(), " is ", assignment.written.is_list ? "[" : "\"",
+                                     OneLine(found, 80), assignment.written.is_list ? "]" : "\""),
+                        key.Allowed());
+    }
+    (*sources)[key.name()] = assignment.where;
+  }
+  return absl::OkStatus();
+}
+
+bool NamesPreset(const std::vector<Assignment>& assignments) {
+  return std::any_of(assignments.begin(), assignments.end(), [](const Assignment& assignment) {
+    return assignment.key->name() == "algorithm.name";
+  });
+}
+
+// The preset lies just below the strongest source that names it: first everything weaker, then the
+// preset, then that source and what is stronger.
+absl::Status ApplyAll(const Sourced& sourced, Config* config, Sources* sources) {
+  const std::vector<const std::vector<Assignment>*> ranks = {&sourced.file, &sourced.environment,
+                                                             &sourced.sets};
+  size_t preset = ranks.size();
+  for (size_t rank = 0; rank < ranks.size(); ++rank) {
+    if (NamesPreset(*ranks[rank])) preset = rank;
+  }
+  for (size_t rank = 0; rank < ranks.size(); ++rank) {
+    if (rank == preset) {
+      // Its name and place first, by the source's own words.
+      Config named;
+      Sources where;
+      ATTNRL_RETURN_IF_ERROR(Apply(*ranks[rank], &named, &where));
+      for (const std::string& key : ApplyPreset(named.algorithm.name, config)) {
+        (*sources)[key] = where["algorithm.name"];
+      }
+    }
+    ATTNRL_RETURN_IF_ERROR(Apply(*ranks[rank], config, sources));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Variables Environment() {
+  Variables variables;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const size_t equals = text.find('=');
+    if (equals != std::string::npos) variables[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return variables;
+}
+
+absl::StatusOr<Config> Load(const std::string& file, const std::vector<std::string>& sets,
+                            const Variables& environment) {
+  std::error_code error;
+  const std::string here = std::filesystem::current_path(error).string();
+  if (error) return absl::InternalError("the working directory is gone");
+  Config config;
+  Sourced sourced;
+  ATTNRL_ASSIGN_OR_RETURN(sourced.file, ReadAssignments(file));
+  sourced.environment = FromEnvironment(environment, here, &config.ignored_variables);
+  ATTNRL_ASSIGN_OR_RETURN(sourced.sets, FromSets(sets, here));
+  Sources sources;
+  ATTNRL_RETURN_IF_ERROR(ApplyAll(sourced, &config, &sources));
+  ATTNRL_RETURN_IF_ERROR(ValidateFrom(config, sources));
+  return config;
+}
+
+}  // namespace attnrl::config

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/config/config.h"
+#include "common/config/key.h"
+
+namespace attnrl::config {
+namespace {
+
+// Collects nothing: the first rule that is broken is the answer.
+class Rules {
+ public:
+  Rules(const Config& config, const Sources& sources) : config_(config), sources_(sources) {}
+
+  absl::Status Check() const {
+    for (const auto& key : Schema()) {
+      if (!key->Valid(config_)) return Wrong(key->name(), key->Allowed());
+    }
+    ATTNRL_RETURN_IF_ERROR(CheckAlgorithm());
+    ATTNRL_RETURN_IF_ERROR(CheckSampling());
+    return CheckRollout();
+  }
+
+ private:
+  // "<where>: <key> is <value>; <allowed>"
+  absl::Status Wrong(const std::string& name, const std::string& allowed) const {
+    const auto source = sources_.find(name);
+    const std::string value = FindKey(name)->Print(config_);
+    if (source == sources_.end()) return InputError(name, absl::StrCat("is ", value), allowed);
+    return InputError(source->second, absl::StrCat(name, " is ", value), allowed);
+  }
+
+  absl::Status CheckAlgorithm() const {
+    const Algorithm& algorithm = config_.algorithm;
+    const bool branches = algorithm.branching.criterion != Criterion::kNone;
+    if (algorithm.branching.criterion == Criterion::kFci) {
+      if (algorithm.name == AlgorithmName::kAttnrl) {
+        return Wrong("algorithm.name", "treerl or grpo (attention scores are not computed)");
+      }
+      return Wrong("algorithm.branching.criterion",
+                   "entropy, random, fixed_length, earliest or none (attention scores are not "
+                   "computed)");
+    }
+    if (algorithm.name == AlgorithmName::kGrpo && branches) {
+      return Wrong("algorithm.branching.criterion",
+                   "none, as grpo does not branch; algorithm.name: treerl does");
+    }
+    if (branches != (algorithm.advantages == Advantages::kTree)) {
+      return Wrong("algorithm.advantages",
+                   branches ? "tree, as responses branch" : "group, as no response branches");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckSampling() const {
+    const Sampling& sampling = config_.algorithm.sampling;
+    const std::string prefix = "algorithm.sampling.";
+    const std::string off = "false (adaptive sampling needs attention scores)";
+    if (sampling.adaptive_batch) return Wrong(prefix + "adaptive_batch", off);
+    if (sampling.filter_solved) return Wrong(prefix + "filter_solved", off);
+    if (sampling.drop_all_solved) return Wrong(prefix + "drop_all_solved", off);
+    if (sampling.difficulty_expansion) return Wrong(prefix + "difficulty_expansion", off);
+    if (sampling.batch_min > sampling.batch_max) {
+      return Wrong(prefix + "batch_min",
+                   absl::StrCat("at most batch_max, which is ", sampling.batch_max));
+    }
+    if (config_.algorithm.advantages == Advantages::kGroup && sampling.initial_responses < 2) {
+      return Wrong(prefix + "initial_responses", "at least 2, as a group is compared with itself");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckRollout() const {
+    if (config_.rollout.top_p != 1) return Wrong("rollout.top_p", "1 in training");
+    if (config_.rollout.top_k != 0) return Wrong("rollout.top_k", "0 (all tokens) in training");
+    return absl::OkStatus();
+  }
+
+  const Config& config_;
+  const Sources& sources_;
+};
+
+}  // namespace
+
+absl::Status ValidateFrom(const Config& config, const Sources& sources) {
+  return Rules(config, sources).Check();
+}
+
+absl::Status Validate(const Config& config) { return ValidateFrom(config, {}); }
+
+absl::Status CheckComplete(const Config& config) {
+  if (config.model.path.empty()) {
+    return InputError("model.path", "is not set", "a folder in Hugging Face layout is needed");
+  }
+  if (config.data.train.empty()) {
+    return InputError("data.train", "is not set", "a file of problems (JSON Lines) is needed");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace attnrl::config

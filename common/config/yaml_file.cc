@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// From YAML to assignments; the only file that knows yaml-cpp.
+#include <yaml-cpp/yaml.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/config/key.h"
+
+namespace attnrl::config {
+namespace {
+
+constexpr size_t kMaxFileBytes = 1 << 20;
+
+// Walks one file.
+class Reader {
+ public:
+  explicit Reader(const std::string& file)
+      : file_(file),
+        base_(std::filesystem::absolute(file).parent_path().lexically_normal().string()) {}
+
+  absl::Status ReadSection(const YAML::Node& node, const std::string& section) {
+    if (node.IsNull()) return absl::OkStatus();  // a section without keys
+    if (!node.IsMap()) {
+      return InputError(Where(node.Mark()),
+                        section.empty() ? "the file is no list of sections"
+                                        : absl::StrCat(section, " is a section, not a value"),
+                        "keys with values are needed");
+    }
+    std::set<std::string> seen;
+    for (const auto& entry : node) {
+      const std::string where = Where(entry.first.Mark());
+      if (!entry.first.IsScalar()) return InputError(where, "a key is no word", "key: value");
+      const std::string leaf = entry.first.Scalar();
+      const std::string name = section.empty() ? leaf : absl::StrCat(section, ".", leaf);
+      if (!seen.insert(leaf).second) {
+        return InputError(where, absl::StrCat("key \"", OneLine(name, 80), "\" is there twice"),
+                          "each key once");
+      }
+      ATTNRL_RETURN_IF_ERROR(ReadEntry(name, where, entry.second));
+    }
+    return absl::OkStatus();
+  }
+
+  std::vector<Assignment> Take() { return std::move(assignments_); }
+  std::string Where(const YAML::Mark& mark) const {
+    return mark.is_null() ? file_ : absl::StrCat(file_, ":", mark.line + 1);
+  }
+
+ private:
+  absl::Status ReadEntry(const std::string& name, const std::string& where,
+                         const YAML::Node& value) {
+    if (IsSection(name)) return ReadSection(value, name);
+    const Key* key = FindKey(name);
+    if (key == nullptr) return UnknownKey(where, name);
+    Assignment assignment{.key = key, .where = where, .base = base_};
+    if (!ReadValue(value, &assignment.written)) {
+      return InputError(where,
+                        absl::StrCat(name, value.IsNull() ? " has no value" : " is no plain value"),
+                        key->Allowed());
+    }
+    assignments_.push_back(std::move(assignment));
+    return absl::OkStatus();
+  }
+
+  static bool ReadValue(const YAML::Node& node, Written* written) {
+    if (node.IsScalar()) {
+      written->items = {node.Scalar()};
+      written->quoted = node.Tag() == "!";
+      return true;
+    }
+    if (!node.IsSequence()) return false;
+    written->is_list = true;
+    for (const YAML::Node& item : node) {
+      if (!item.IsScalar()) return false;
+      written->items.push_back(item.Scalar());
+    }
+    return true;
+  }
+
+  const std::string file_;
+  const std::string base_;
+  std::vector<Assignment> assignments_;
+};
+
+absl::StatusOr<std::string> ReadText(const std::string& file) {
+  std::error_code error;
+  const bool directory = std::filesystem::is_directory(file, error);
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream || directory) {
+    return InputError(file, directory ? "is a directory" : std::strerror(errno),
+                      "a configuration file is needed");
+  }
+  std::string text(std::istreambuf_iterator<char>(stream), {});
+  if (text.size() > kMaxFileBytes) {
+    return InputError(file, absl::StrCat("has ", text.size(), " bytes"),
+                      absl::StrCat("a configuration has at most ", kMaxFileBytes));
+  }
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Assignment>> ReadAssignments(const std::string& file) {
+  ATTNRL_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
+  Reader reader(file);
+  try {
+    ATTNRL_RETURN_IF_ERROR(reader.ReadSection(YAML::Load(text), ""));
+  } catch (const YAML::Exception& error) {
+    return InputError(reader.Where(error.mark), absl::StrCat("not YAML: ", OneLine(error.msg)),
+                      "a YAML file is needed");
+  }
+  return reader.Take();
+}
+
+Written ParsePlain(const Key& key, const std::string& text) {
+  const bool wants_list = key.Allowed().rfind("a list", 0) == 0;
+  if (!wants_list) return {.items = {text}};
+  if (text.empty()) return {.is_list = true};
+  if (text[0] != '[') return {.items = {text}};
+  Written written{.is_list = true};
+  try {
+    for (const YAML::Node& item : YAML::Load(text)) written.items.push_back(item.as<std::string>());
+  } catch (const YAML::Exception&) {
+    return {.items = {""}};  // not allowed anywhere in a list
+  }
+  return written;
+}
+
+}  // namespace attnrl::config
