@@ -96,7 +96,10 @@ void GradingQueue::GradeAll(std::vector<GradeTask> tasks) {
     pending.push_back(std::move(item));
   }
   for (uint32_t attempt = 1; attempt <= options_.attempts; ++attempt) {
-    if (!Attempt(pending, attempt == options_.attempts)) return;
+    if (Attempt(pending, attempt == options_.attempts)) continue;
+    std::vector<GradeTask> again;
+    for (Pending& item : pending) again.push_back(std::move(item.task));
+    return Add(std::move(again));
   }
   for (Pending& item : pending) {
     done_(GradedItem{item.task.item, std::move(item.grades), item.span});
@@ -129,7 +132,7 @@ bool GradingQueue::Attempt(std::vector<Pending>& pending, bool final_attempt) {
     }
     if (!results.ok()) {
       clock_->Sleep(options_.retry_after);
-      if (threads_.empty() || stopping()) return false;
+      if (threads_.empty()) return false;
       continue;
     }
     for (size_t r = 0; r < places.size(); ++r) {

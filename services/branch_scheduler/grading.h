@@ -71,7 +71,8 @@ class GradingQueue {
   void Loop();
   std::vector<GradeTask> Take(absl::Duration wait);
   void GradeAll(std::vector<GradeTask> tasks);
-  // One call for every response not settled yet; false when the queue is shutting down.
+  // One call for every response not settled yet, for as long as it takes. False: the queue is
+  // shutting down, or a test has the next word.
   bool Attempt(std::vector<Pending>& pending, bool final_attempt);
   bool stopping() const;
 

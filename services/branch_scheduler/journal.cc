@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -32,6 +33,20 @@ absl::Status WriteAll(int fd, const std::string& path, const std::string& bytes)
   return absl::OkStatus();
 }
 
+// Bytes of the file up to the end of its last whole line.
+int64_t WholeLines(int fd, int64_t size) {
+  char chunk[4096];
+  while (size > 0) {
+    const int64_t from = std::max<int64_t>(0, size - static_cast<int64_t>(sizeof(chunk)));
+    const ssize_t count = ::pread(fd, chunk, static_cast<size_t>(size - from), from);
+    for (ssize_t i = count; i > 0; --i) {
+      if (chunk[i - 1] == '\n') return from + i;
+    }
+    size = from;
+  }
+  return 0;
+}
+
 }  // namespace
 
 Journal::~Journal() {
@@ -42,7 +57,7 @@ absl::Status Journal::Reconcile(const std::string& name, std::string* warning) {
   const std::string path = absl::StrCat(folder_, "/", name);
   File file;
   ATTNRL_ASSIGN_OR_RETURN(file.bytes, store_->SettledBytes(name));
-  file.fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+  file.fd = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
   if (file.fd < 0) return FileError(path, "opening");
   File& kept = files_[name] = file;
   struct stat info {};
@@ -50,7 +65,7 @@ absl::Status Journal::Reconcile(const std::string& name, std::string* warning) {
   if (info.st_size < kept.bytes) {
     *warning = absl::StrCat(path, " has ", info.st_size, " bytes where ", kept.bytes,
                             " were written: something else cut it; what is missing stays missing");
-    kept.bytes = info.st_size;
+    kept.bytes = WholeLines(kept.fd, info.st_size);
   }
   if (::ftruncate(kept.fd, kept.bytes) != 0) return FileError(path, "cutting");
   if (::lseek(kept.fd, kept.bytes, SEEK_SET) < 0) return FileError(path, "seeking");

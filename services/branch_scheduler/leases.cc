@@ -64,6 +64,7 @@ absl::StatusOr<std::vector<uint64_t>> LeaseTable::Connect(uint64_t connection,
   Worker& worker = workers_[hello.worker];
   worker.connection = connection;
   worker.connected = true;
+  worker.silent = false;
   worker.capacity = hello.capacity;
   worker.credits = std::min(hello.credits, options_.max_credits);
 
@@ -106,13 +107,19 @@ void LeaseTable::SetCredits(const std::string& worker, uint32_t credits) {
   auto found = workers_.find(worker);
   if (found == workers_.end() || !found->second.connected) return;
   found->second.credits = std::min(credits, options_.max_credits);
+  found->second.silent = false;
+}
+
+void LeaseTable::Heard(const std::string& worker) {
+  auto found = workers_.find(worker);
+  if (found != workers_.end()) found->second.silent = false;
 }
 
 std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker() {
   auto best = workers_.end();
   for (auto it = workers_.begin(); it != workers_.end(); ++it) {
     const Worker& worker = it->second;
-    if (!worker.connected || worker.leases.size() >= worker.credits) continue;
+    if (!worker.connected || worker.silent || worker.leases.size() >= worker.credits) continue;
     // leases / credits, compared without division.
     if (best == workers_.end() ||
         worker.leases.size() * best->second.credits < best->second.leases.size() * worker.credits) {
@@ -138,6 +145,7 @@ std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
 
 std::vector<uint64_t> LeaseTable::Renew(const std::string& worker,
                                         const std::vector<uint64_t>& leases, absl::Duration now) {
+  Heard(worker);
   std::vector<uint64_t> lost;
   for (uint64_t lease : leases) {
     auto held = leases_.find(lease);
@@ -152,6 +160,7 @@ std::vector<uint64_t> LeaseTable::Renew(const std::string& worker,
 }
 
 size_t LeaseTable::GiveBack(const std::string& worker, const std::vector<uint64_t>& leases) {
+  Heard(worker);
   size_t returned = 0;
   for (uint64_t lease : leases) {
     auto held = leases_.find(lease);
@@ -168,7 +177,10 @@ std::vector<LeaseTable::Granted> LeaseTable::Expire(absl::Duration now) {
   for (const auto& [lease, held] : leases_) {
     if (held.deadline <= now) expired.push_back(Granted{held.worker, lease, held.item});
   }
-  for (const Granted& gone : expired) Release(gone.lease, /*reopen=*/true);
+  for (const Granted& gone : expired) {
+    workers_[gone.worker].silent = true;
+    Release(gone.lease, /*reopen=*/true);
+  }
   counters_.expired += expired.size();
   return expired;
 }
@@ -184,6 +196,7 @@ std::vector<LeaseTable::Granted> LeaseTable::RevokeAll() {
 }
 
 bool LeaseTable::Holds(const std::string& worker, uint64_t lease, uint64_t item) {
+  Heard(worker);
   auto held = leases_.find(lease);
   if (held != leases_.end() && held->second.worker == worker && held->second.item == item) {
     return true;

@@ -100,6 +100,8 @@ class LeaseTable {
   struct Worker {
     uint64_t connection = 0;
     bool connected = false;
+    // A lease of it expired, and nothing was heard of it since: it gets nothing until it speaks.
+    bool silent = false;
     uint32_t capacity = 0;
     uint32_t credits = 0;
     std::set<uint64_t> leases;
@@ -109,6 +111,7 @@ class LeaseTable {
             absl::Duration now);
   // Ends the lease; its item becomes ready again if `reopen`.
   void Release(uint64_t lease, bool reopen);
+  void Heard(const std::string& worker);
   // The worker that gets the next item; end() when none has credit left.
   std::map<std::string, Worker>::iterator PickWorker();
 

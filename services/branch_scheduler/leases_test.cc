@@ -74,7 +74,6 @@ TEST(LeaseTable, AnExpiredLeaseIsHandedOutAgainAndItsOldHolderFenced) {
   EXPECT_THAT(table.Expire(absl::Seconds(59)), IsEmpty());
   EXPECT_EQ(table.Expire(absl::Seconds(60)).size(), 1u);
   ASSERT_TRUE(table.Connect(2, Hello("b", 1), absl::Seconds(60)).ok());
-  table.SetCredits("zombie", 0);
   const auto again = table.Grant(absl::Seconds(60));
   ASSERT_EQ(again.size(), 1u);
   EXPECT_EQ(again[0].worker, "b");
@@ -82,6 +81,17 @@ TEST(LeaseTable, AnExpiredLeaseIsHandedOutAgainAndItsOldHolderFenced) {
   EXPECT_EQ(table.counters().fenced, 1u);
   EXPECT_TRUE(table.Holds("b", again[0].lease, 7));
   EXPECT_FALSE(table.Holds("b", again[0].lease, 8)) << "another item under the same lease";
+}
+
+TEST(LeaseTable, AWorkerThatLetALeaseExpireGetsNothingUntilItSpeaks) {
+  LeaseTable table({.lease = absl::Seconds(60)});
+  table.Open(0, 7);
+  ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
+  table.Grant(kStart);
+  table.Expire(absl::Seconds(60));
+  EXPECT_THAT(table.Grant(absl::Seconds(60)), IsEmpty());
+  table.SetCredits("a", 1);
+  EXPECT_EQ(table.Grant(absl::Seconds(61)).size(), 1u);
 }
 
 TEST(LeaseTable, RenewingKeepsALeaseAndNamesThoseThatAreLost) {

@@ -14,6 +14,7 @@
 #include "services/branch_scheduler/cursor.h"
 #include "services/branch_scheduler/data_set.h"
 #include "services/branch_scheduler/grading.h"
+#include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/options.h"
 #include "services/branch_scheduler/problem.h"
 #include "services/branch_scheduler/store.h"

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/data_set.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "absl/strings/match.h"
+#include "common/base/status.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// One token a byte; a conversation's turns are joined by '|'.
+absl::StatusOr<std::vector<int32_t>> Bytes(const PromptMessages& messages) {
+  std::vector<int32_t> ids;
+  for (const auto& [role, content] : messages) {
+    for (const std::string& part : {role, content}) ids.insert(ids.end(), part.begin(), part.end());
+    if (messages.size() > 1) ids.push_back('|');
+  }
+  return ids;
+}
+
+absl::StatusOr<DataSet> Load(const std::string& text, uint32_t limit = 100) {
+  const std::string path = testing::TempDir() + "/data_set.jsonl";
+  std::ofstream(path) << text;
+  return LoadDataSet(path, limit, Bytes);
+}
+
+void ExpectRefused(const std::string& text, const std::string& part) {
+  const auto set = Load(text);
+  ASSERT_FALSE(set.ok()) << text;
+  EXPECT_TRUE(IsInputError(set.status())) << set.status();
+  EXPECT_THAT(std::string(set.status().message()), HasSubstr(part));
+}
+
+constexpr char kGood[] = R"({"id":"a","prompt":"1+1=","answers":["2"],"source":"x"})";
+
+TEST(DataSet, ReadsTextsAndConversations) {
+  const auto set = Load(std::string(kGood) + "\n\n" +
+                        R"({"id":7,"messages":[{"role":"u","content":"hi"}],"answers":["x","y"]})");
+  ASSERT_TRUE(set.ok()) << set.status();
+  ASSERT_EQ(set->problems.size(), 2u);
+  EXPECT_THAT(set->problems[0].prompt_ids, ElementsAre('1', '+', '1', '='));
+  EXPECT_EQ(set->problems[1].id, "7");
+  EXPECT_THAT(set->problems[1].prompt_ids, ElementsAre('u', 'h', 'i'));
+  EXPECT_THAT(set->problems[1].answers, ElementsAre("x", "y"));
+  EXPECT_EQ(set->digest.size(), 64u);
+}
+
+TEST(DataSet, ABadRecordIsNamedByFileAndLine) {
+  const std::string good = std::string(kGood) + "\n";
+  ExpectRefused(good + "{", "data_set.jsonl:2");
+  ExpectRefused(good + R"({"prompt":"x","answers":["1"]})", "data_set.jsonl:2");
+  ExpectRefused(good + R"({"id":"b","prompt":"x","answers":[]})", "data_set.jsonl:2");
+  ExpectRefused(good + R"({"id":"b","prompt":"x"})", "answers");
+  ExpectRefused(good + R"({"id":"b","answers":["1"]})", "prompt");
+  ExpectRefused(good + R"({"id":"b","prompt":3,"answers":["1"]})", "prompt");
+  ExpectRefused(good + R"({"id":"b","messages":[{"role":"u"}],"answers":["1"]})", "messages");
+  ExpectRefused(good + R"({"id":"b","prompt":"","answers":["1"]})", "no tokens");
+}
+
+TEST(DataSet, TheSameIdTwiceIsRefusedNamingBothLines) {
+  ExpectRefused(std::string(kGood) + "\n" + kGood, "data_set.jsonl:1");
+}
+
+TEST(DataSet, APromptOverTheLimitIsRefused) {
+  const auto set = Load(kGood, 3);
+  EXPECT_THAT(std::string(set.status().message()),
+              HasSubstr("data_set.jsonl:1: the prompt has 4 tokens; rollout.max_prompt_tokens"));
+}
+
+TEST(DataSet, AnEmptyOrMissingFileIsRefused) {
+  ExpectRefused("\n", "no problem");
+  const auto missing = LoadDataSet("/no/such/file.jsonl", 10, Bytes);
+  EXPECT_TRUE(IsInputError(missing.status()));
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("/no/such/file.jsonl"));
+}
+
+}  // namespace
+}  // namespace attnrl::scheduler

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "services/branch_scheduler/scheduler.h"
+#include "services/verifier/client/verifier_client.h"
+
+// Whole runs in one thread and no time, for tests: a real scheduler on a real database, with
+// workers, a learner and a verifier that do nothing but what their contracts say. What a worker
+// samples is a pure function of (batch, position, node, version), as with rollout.deterministic.
+namespace attnrl::scheduler::testing {
+
+struct SimulationOptions {
+  PipelineMode mode = PipelineMode::kOverlapped;
+  Criterion criterion = Criterion::kNone;
+  uint32_t steps = 5;
+  uint32_t problems = 3;
+  uint32_t responses = 4;
+  uint32_t workers = 2;
+  uint32_t credits = 5;
+  bool deterministic = false;
+  uint32_t checkpoint_every = 2;
+  uint32_t max_empty_batches = 10;
+  // 0: every answer is right, so that no problem has an advantage.
+  bool all_correct = false;
+};
+
+// A worker that answers every lease at once, or keeps its results back while `silent`.
+struct SimulatedWorker {
+  std::string name = {};
+  std::shared_ptr<WorkerSession> session = nullptr;
+  std::map<uint64_t, WorkItem> leases = {};  // not answered yet
+  std::map<uint64_t, ItemResult> unacknowledged = {};
+  bool silent = false;
+  bool absent = false;                           // doesn't connect
+  std::map<uint64_t, AckVerdict> verdicts = {};  // by lease
+};
+
+class Simulation {
+ public:
+  Simulation(std::string folder, const SimulationOptions& options);
+  ~Simulation();
+
+  // Starts the scheduler, or a new one after Kill.
+  absl::Status Start();
+  // The scheduler's process is gone; what it had not committed too.
+  void Kill();
+  // One round of everybody. False when the run has ended.
+  bool Tick();
+  // Ticks until the end; false when that takes more than `rounds`.
+  bool RunToEnd(int rounds = 3000);
+  // Kills the scheduler as soon as it has committed so many transactions in all, and starts another
+  // one; 0: never.
+  void KillAfter(uint64_t transactions) { kill_after_ = transactions; }
+  bool killed() const { return killed_; }
+
+  void RunWorker(SimulatedWorker& worker);
+  void RunLearner();
+  static ItemResult Sample(const WorkItem& item, uint64_t lease, bool all_correct);
+
+  Scheduler& scheduler() { return *scheduler_; }
+  SchedulerOptions& options() { return options_; }
+  std::vector<SimulatedWorker>& workers() { return workers_; }
+  FakeClock& clock() { return clock_; }
+  verifier::FakeVerifierClient& verifier() { return *verifier_; }
+  // What the learner was given, by batch.
+  const std::map<uint32_t, TrainingBatch>& batches() const { return batches_; }
+  std::vector<std::string> Lines(const std::string& file) const;
+  uint64_t transactions() const;
+  const std::string& folder() const { return folder_; }
+
+  // The learner's state.
+  uint32_t version = 0;
+  uint32_t checkpoint = 0;
+  bool learner_absent = false;
+  std::string last_reason;
+  absl::Status learner_error;
+  // Replaces the verifier's function.
+  std::function<verifier::GradeResult(const verifier::GradeRequest&)> grade;
+
+ private:
+  bool KilledHere();
+
+  const std::string folder_;
+  SimulationOptions sizes_;
+  SchedulerOptions options_;
+  DataSet data_;
+  TextTools text_;
+  FakeClock clock_;
+  std::unique_ptr<verifier::FakeVerifierClient> verifier_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::vector<SimulatedWorker> workers_;
+  std::map<uint32_t, TrainingBatch> batches_;
+  uint64_t transactions_before_ = 0;
+  uint64_t kill_after_ = 0;
+  bool killed_ = false;
+};
+
+std::string Digest(uint32_t version);
+
+// An empty folder of this process for a run; in memory where the system has that, because a run
+// syncs its disk at every step.
+std::string FreshFolder(const std::string& name);
+
+}  // namespace attnrl::scheduler::testing
