@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -114,7 +114,17 @@ class ChoiceKey final : public Key {
     }
     return false;
   }
-  std::string Print(const Config& config) const override { return words_.at(Index(get_(config))); }
+  std::string Print(const Config& config) const override {
+    const auto& value = get_(config);
+    const size_t index = Index(value);
+    if (index < words_.size()) return words_[index];
+    // Assigned by a program: shown in the error.
+    if constexpr (std::same_as<std::decay_t<decltype(value)>, std::string>) {
+      return value;
+    } else {
+      return absl::StrCat(index);
+    }
+  }
   bool Valid(const Config& config) const override { return Index(get_(config)) < words_.size(); }
 
  private:
