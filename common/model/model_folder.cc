@@ -52,8 +52,9 @@ absl::Status Fill(const std::string& dir, const std::string& source_dir, const T
 
 }  // namespace
 
-absl::Status WriteModelFolder(const std::string& dir, const std::string& source_dir,
+absl::Status WriteModelFolder(const std::string& name, const std::string& source_dir,
                               const Tensors& tensors) {
+  const std::string dir = name.substr(0, name.find_last_not_of('/') + 1);
   if (std::filesystem::exists(dir)) {
     return absl::AlreadyExistsError(absl::StrCat(dir, ": exists already"));
   }

@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/attention/dense_attention.h"
 #include "common/attention/fixed_order_attention.h"
+#include "common/base/status.h"
 
 namespace attnrl::model {
 namespace {
@@ -118,21 +120,27 @@ std::vector<SequenceScores> ScoreSequences(const Transformer& transformer,
   return scores;
 }
 
-std::string CheckScoreRequest(const ModelConfig& config, const ScoreRequest& request) {
-  if (request.prompt_ids.empty()) return "prompt_ids is empty; at least one token is needed";
-  if (request.response_ids.empty()) return "response_ids is empty; at least one token is needed";
-  for (const auto* ids : {&request.prompt_ids, &request.response_ids}) {
-    for (const int32_t id : *ids) {
+absl::Status CheckScoreRequest(const std::string& where, const ModelConfig& config,
+                               const ScoreRequest& request) {
+  const std::pair<const char*, const std::vector<int32_t>&> fields[] = {
+      {"prompt_ids", request.prompt_ids}, {"response_ids", request.response_ids}};
+  for (const auto& [name, ids] : fields) {
+    if (ids.empty()) {
+      return InputError(where, absl::StrCat("field \"", name, "\" is empty"),
+                        "at least one token id is needed");
+    }
+    for (const int32_t id : ids) {
       if (id >= 0 && id < config.vocab_size) continue;
-      return absl::StrCat(ids == &request.prompt_ids ? "prompt_ids" : "response_ids",
-                          " holds token ", id, "; 0 to ", config.vocab_size - 1, " are allowed");
+      return InputError(where, absl::StrCat("field \"", name, "\" holds token ", id),
+                        absl::StrCat("ids from 0 to ", config.vocab_size - 1, " are allowed"));
     }
   }
   if (Tokens(request) > config.max_position_embeddings) {
-    return absl::StrCat("has ", Tokens(request), " tokens; at most ",
-                        config.max_position_embeddings, " (max_position_embeddings) are allowed");
+    return InputError(where, absl::StrCat("the sequence has ", Tokens(request), " tokens"),
+                      absl::StrCat("at most ", config.max_position_embeddings,
+                                   " (max_position_embeddings) are allowed"));
   }
-  return "";
+  return absl::OkStatus();
 }
 
 }  // namespace attnrl::model

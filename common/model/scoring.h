@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/model/transformer.h"
 
 namespace attnrl::model {
@@ -21,12 +22,14 @@ struct SequenceScores {
 
 // Log-prob and entropy (temperature 1) of every response token, in the order of the requests.
 // Sequences are batched by a budget of tokens; no gradients. With FixedOrder operators each
-// sequence is computed as FixedOrderAttention would while decoding it, bit for bit.
+// log-prob has the bits that decoding the sequence with FixedOrderAttention gives.
 std::vector<SequenceScores> ScoreSequences(const Transformer& transformer,
                                            const std::vector<ScoreRequest>& requests,
                                            int64_t tokens_per_pass = 4096);
 
-// What a request may not be, as the text behind "file:line: "; empty when it is fine.
-std::string CheckScoreRequest(const ModelConfig& config, const ScoreRequest& request);
+// InputError on `where` ("file:line") for an empty prompt or response, an id outside the
+// vocabulary, or more tokens than the model has positions.
+absl::Status CheckScoreRequest(const std::string& where, const ModelConfig& config,
+                               const ScoreRequest& request);
 
 }  // namespace attnrl::model
