@@ -29,21 +29,25 @@ struct Parts {
   std::vector<Span> members;
 };
 
-// Whether the first token's bracket is closed by the last token.
-bool Enclosed(Span tokens) {
-  if (tokens.size() < 2 || !Opens(tokens.front().text) || tokens.front().text == "{") return false;
-  int level = 0;
+// For each opening bracket the position of the one that closes it, by nesting alone; npos for what
+// is never closed and for all else. Linear.
+constexpr size_t kNoClose = static_cast<size_t>(-1);
+std::vector<size_t> Closings(Span tokens) {
+  std::vector<size_t> closings(tokens.size(), kNoClose);
+  std::vector<size_t> open;
   for (size_t i = 0; i < tokens.size(); ++i) {
-    if (Opens(tokens[i].text)) ++level;
-    if (Closes(tokens[i].text)) --level;
-    if (level == 0) return i + 1 == tokens.size();
+    if (Opens(tokens[i].text)) open.push_back(i);
+    if (Closes(tokens[i].text) && !open.empty()) {
+      closings[open.back()] = i;
+      open.pop_back();
+    }
   }
-  return false;
+  return closings;
 }
 
 Parts Split(Span tokens) {
   Parts parts;
-  if (Enclosed(tokens)) {
+  if (tokens.size() > 1 && tokens[0].text != "{" && Closings(tokens)[0] == tokens.size() - 1) {
     parts.open = tokens.front().text;
     parts.close = tokens.back().text;
     tokens = tokens.subspan(1, tokens.size() - 2);
@@ -62,6 +66,18 @@ Parts Split(Span tokens) {
   return parts;
 }
 
+// The number of brackets around the outermost comma; 0 where there is none.
+size_t LevelOfOutermostComma(Span tokens) {
+  size_t outermost = 0;
+  size_t level = 0;
+  for (const Token& token : tokens) {
+    if (Opens(token.text)) ++level;
+    if (Closes(token.text) && level > 0) --level;
+    if (token.text == "," && level > 0 && (outermost == 0 || level < outermost)) outermost = level;
+  }
+  return outermost;
+}
+
 // Drops what means nothing around an answer: "x =" with a single letter, plain parentheses.
 Span Bare(Span tokens, Work& work) {
   bool letter = tokens.size() > 2 && tokens[1].text == "=" && tokens[0].text.size() == 1 &&
@@ -69,12 +85,19 @@ Span Bare(Span tokens, Work& work) {
   if (letter && std::find(tokens.begin() + 2, tokens.end(), tokens[1]) == tokens.end()) {
     tokens = tokens.subspan(2);
   }
-  while (work.Spend(static_cast<int64_t>(tokens.size()) + 1) && Enclosed(tokens) &&
-         tokens.front().text == "(" && tokens.back().text == ")") {
-    if (Split(tokens).members.size() > 1) break;
-    tokens = tokens.subspan(1, tokens.size() - 2);
+  if (tokens.empty() || tokens[0].text != "(") return tokens;
+  if (!work.Spend(static_cast<int64_t>(tokens.size()))) return tokens;
+  const std::vector<size_t> closings = Closings(tokens);
+  size_t first = 0;
+  size_t end = tokens.size();
+  // Up to the pair whose members are separated by commas: that one means something.
+  const size_t innermost = LevelOfOutermostComma(tokens);
+  while (first < end && tokens[first].text == "(" && closings[first] == end - 1 &&
+         tokens[end - 1].text == ")" && first + 1 != innermost) {
+    ++first;
+    --end;
   }
-  return tokens;
+  return tokens.subspan(first, end - first);
 }
 
 bool EqualSets(const Parts& a, const Parts& b, int depth, Work& work) {

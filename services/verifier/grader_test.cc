@@ -138,7 +138,7 @@ TEST(Grade, ANulByteIsNotNothing) {
 TEST(Grade, CountedLimitsRefuseWhatIsTooDeepLongOrLarge) {
   EXPECT_EQ(GradeBox(Repeated("\\frac{", 5000) + "1" + Repeated("}{2}", 5000), "42").status,
             GradeStatus::kLimit);
-  EXPECT_EQ(GradeBox(Repeated("(", 10000) + "41" + Repeated(")", 10000), "42").status,
+  EXPECT_EQ(GradeBox(Repeated("(1+", 10000) + "41" + Repeated(")", 10000), "42").status,
             GradeStatus::kLimit);
   EXPECT_EQ(GradeBox(Repeated("x", 1 << 20), "42").status, GradeStatus::kLimit);
   EXPECT_EQ(GradeBox("7^{999999}", "42").status, GradeStatus::kLimit);
@@ -157,6 +157,14 @@ TEST(Grade, LongNumbersAreExact) {
   EXPECT_TRUE(GradeBox("+" + nines, nines).correct);
   EXPECT_FALSE(GradeBox("+" + nines.substr(1) + "8", nines).correct);
   EXPECT_FALSE(GradeBox("0." + Repeated("3", 50000), "\\frac13").correct);
+}
+
+TEST(Grade, ParenthesesThatMeanNothingCostLittle) {
+  EXPECT_TRUE(GradeBox(Repeated("(", 20000) + "42" + Repeated(")", 20000), "42").correct);
+  EXPECT_TRUE(
+      GradeBox(Repeated("\\left(", 20000) + "1,2" + Repeated("\\right)", 20000), "(1,2)").correct);
+  EXPECT_FALSE(GradeBox(Repeated("(", 20000) + "41" + Repeated(")", 20000), "42").correct);
+  EXPECT_FALSE(GradeBox("((1,2))", "1,2").correct);
 }
 
 TEST(Grade, HugeExpressionsEndAndAreNotAccepted) {

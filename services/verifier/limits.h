@@ -16,9 +16,9 @@ struct Limits {
   size_t extracted_bytes = size_t{64} << 10;
   // Nested groups, brackets and fractions in an answer.
   int depth = 200;
-  // Steps of work: one for each token looked at and for each product of two 9-digit limbs. About
-  // 50 ms at most.
-  int64_t work = 20'000'000;
+  // Steps of work: one for each token looked at and for each product of two 9-digit limbs.
+  // A fifth of a second at most.
+  int64_t work = 5'000'000;
 };
 
 // Counts work down. Once it is used up it stays so, and whoever sees it stops.
