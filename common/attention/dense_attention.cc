@@ -20,7 +20,7 @@ using torch::autograd::variable_list;
 class Rearrange : public torch::autograd::Function<Rearrange> {
  public:
   // `forward`: for each row of the result a row of x. `backward`: for each row of x a row of the
-  // result. `unused`: rows of the gradient that are zero, undefined for none.
+  // result. `unused`: rows of the gradient that are zero, may be empty.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& forward, const at::Tensor& backward,
                             const at::Tensor& unused) {
@@ -32,7 +32,7 @@ class Rearrange : public torch::autograd::Function<Rearrange> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     at::Tensor gradient = gradients[0].index_select(0, context->saved_data["backward"].toTensor());
     const at::Tensor unused = context->saved_data["unused"].toTensor();
-    if (unused.defined() && unused.numel() > 0) gradient.index_fill_(0, unused, 0);
+    if (unused.numel() > 0) gradient.index_fill_(0, unused, 0);
     return {gradient, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
@@ -97,8 +97,9 @@ at::Tensor DenseAttention::Forward(int64_t /*layer*/, const at::Tensor& q, const
   const int64_t repeats = q.size(1) / k.size(1);
   std::vector<int64_t> sizes;
   for (const Group& group : groups_) sizes.push_back(group.sequences * group.length);
+  const at::Tensor none = at::empty({0}, padding_.options());
   const auto pad = [&](const at::Tensor& x) {
-    return Rearrange::apply(x, gather_, scatter_, at::Tensor()).split_with_sizes(sizes);
+    return Rearrange::apply(x, gather_, scatter_, none).split_with_sizes(sizes);
   };
   const std::vector<at::Tensor> queries = pad(q);
   const std::vector<at::Tensor> keys = pad(k);
