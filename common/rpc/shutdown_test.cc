@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/rpc/shutdown.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+
+namespace attnrl::rpc {
+namespace {
+
+// Runs `body` in a process of its own; its exit status.
+int InChild(const std::function<int()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(body());
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+TEST(ShutdownSignal, TellsOfASignal) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    EXPECT_EQ(InChild([signal] {
+                ShutdownSignal& shutdown = ShutdownSignal::Install();
+                if (shutdown.requested()) return 1;
+                if (shutdown.WaitWithTimeout(absl::Milliseconds(5))) return 2;
+                ::raise(signal);
+                if (!shutdown.requested() || !shutdown.requested()) return 3;
+                return shutdown.WaitWithTimeout(absl::InfiniteDuration()) ? 0 : 4;
+              }),
+              0);
+  }
+}
+
+TEST(ShutdownSignal, EndsAtTheSecondSignal) {
+  EXPECT_EQ(InChild([] {
+              ShutdownSignal::Install();
+              ::raise(SIGINT);
+              ::raise(SIGINT);
+              return 0;
+            }),
+            130);
+}
+
+TEST(ShutdownSignal, TellsOfARequest) {
+  EXPECT_EQ(InChild([] {
+              ShutdownSignal& shutdown = ShutdownSignal::Install();
+              shutdown.Request();
+              shutdown.Wait();
+              // A request is no signal: the first Ctrl-C after it is still an orderly one.
+              ::raise(SIGINT);
+              return 0;
+            }),
+            0);
+}
+
+TEST(ShutdownSignal, LeavesBrokenPipesToTheirWriter) {
+  EXPECT_EQ(InChild([] {
+              ShutdownSignal::Install();
+              int ends[2];
+              if (::pipe(ends) != 0) return 1;
+              ::close(ends[0]);
+              return ::write(ends[1], "x", 1) == -1 ? 0 : 2;
+            }),
+            0);
+}
+
+TEST(DieWithParent, EndsWithItsParent) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  EXPECT_EQ(InChild([&ends] {
+              const pid_t me = ::getpid();
+              int ready[2];
+              if (::pipe(ready) != 0) return 1;
+              if (::fork() == 0) {
+                ::close(ends[0]);
+                DieWithParent(me);
+                if (::write(ready[1], "x", 1) != 1) ::_exit(1);
+                while (true) ::pause();
+              }
+              char byte = 0;
+              return ::read(ready[0], &byte, 1) == 1 ? 0 : 2;
+            }),
+            0);
+  // The last writer is gone when the grandchild is.
+  ::close(ends[1]);
+  char byte = 0;
+  EXPECT_EQ(::read(ends[0], &byte, 1), 0);
+  ::close(ends[0]);
+}
+
+TEST(DieWithParent, EndsAtOnceWhenTheParentIsGone) {
+  EXPECT_EQ(InChild([] {
+              DieWithParent(::getppid() + 1);
+              return 0;
+            }),
+            130);
+}
+
+}  // namespace
+}  // namespace attnrl::rpc

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/handler.h"
+#include "common/rpc/server.h"
+#include "common/rpc/status.h"
+#include "proto/attnrl/v1/verifier.grpc.pb.h"
+#include "proto/attnrl/v1/weight_store.grpc.pb.h"
+
+namespace attnrl::rpc {
+
+// Tests only: answers with what `work` says.
+class TestVerifier final : public v1::Verifier::Service {
+ public:
+  using Work = std::function<absl::Status(const v1::VerifyRequest&, v1::VerifyReply*)>;
+  explicit TestVerifier(Work work) : work_(std::move(work)) {}
+
+  grpc::Status Verify(grpc::ServerContext* context, const v1::VerifyRequest* request,
+                      v1::VerifyReply* reply) override {
+    return Handle(context, "Verifier/Verify", [&] { return work_(*request, reply); });
+  }
+
+ private:
+  const Work work_;
+};
+
+// Tests only: streams announcements until its caller leaves.
+class TestWeightStore final : public v1::WeightStore::Service {
+ public:
+  explicit TestWeightStore(uint32_t announcements) : announcements_(announcements) {}
+
+  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchVersionsRequest*,
+                     grpc::ServerWriter<v1::VersionAnnouncement>* writer) override {
+    return HandleStream(context, "WeightStore/Watch", [&]() -> absl::Status {
+      for (uint32_t number = 0; number < announcements_; ++number) {
+        v1::VersionAnnouncement announcement;
+        announcement.mutable_version()->set_number(number);
+        if (!writer->Write(announcement)) return absl::CancelledError("the caller left");
+      }
+      return absl::OkStatus();
+    });
+  }
+
+ private:
+  const uint32_t announcements_;
+};
+
+// Tests only: a folder for sockets, short enough for their names.
+class SocketFolder {
+ public:
+  SocketFolder() {
+    char name[] = "/tmp/attnrl-XXXXXX";
+    path_ = ::mkdtemp(name);
+  }
+  ~SocketFolder() { std::filesystem::remove_all(path_); }
+  SocketFolder(const SocketFolder&) = delete;
+  SocketFolder& operator=(const SocketFolder&) = delete;
+
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  std::string Address(const std::string& name) const { return "unix:" + path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+inline absl::Status CallVerify(const std::shared_ptr<grpc::Channel>& channel,
+                               const v1::VerifyRequest& request, v1::VerifyReply* reply,
+                               absl::Duration deadline = absl::Seconds(20)) {
+  const auto context = MakeContext(deadline);
+  return FromGrpc(v1::Verifier::NewStub(channel)->Verify(context.get(), request, reply), "Verify");
+}
+
+}  // namespace attnrl::rpc
