@@ -96,7 +96,7 @@ class BadInput(Scenario):
         self.refused("verify", "--threads", "0", "--input", self.data_with("in"), says=("--threads",))
         self.refused("verify", "--input", self.folder / "nowhere.jsonl", says=("nowhere.jsonl",))
         for role in ("rollout-worker", "branch-scheduler", "verifier", "learner"):
-            self.refused("--confg", CONFIG, binary=f"attnrl-{role}", says=("--confg",))
+            self.refused("--config", CONFIG, "--run-dri", self.folder, binary=f"attnrl-{role}", says=("--run-dri",))
 
     def test_a_bad_record_is_named_or_skipped(self):
         records = [{"id": i, "response": f"\\boxed{{{i}}}", "answers": [str(i)]} for i in range(3)]

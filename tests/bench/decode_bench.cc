@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decode throughput of the engine: a random model, prompts and responses of fixed length, all slots
+// busy. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 vocab=300 slots=64
+// prompt=99 response=170 sequences=256 threads=1 deterministic=0 bfloat16=0.
+#include <atomic>
+#include <cstdint>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "absl/synchronization/notification.h"
+#include "common/model/weights.h"
+#include "services/rollout_worker/engine.h"
+#include "services/rollout_worker/runner.h"
+
+namespace attnrl {
+namespace {
+
+using Settings = std::map<std::string, int64_t>;
+
+absl::Status Parse(int argc, char** argv, Settings* settings) {
+  for (int i = 1; i < argc; ++i) {
+    const std::pair<std::string, std::string> flag =
+        absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
+    int64_t value = 0;
+    if (!settings->contains(flag.first) || !absl::SimpleAtoi(flag.second, &value)) {
+      return absl::InvalidArgumentError(argv[i]);
+    }
+    (*settings)[flag.first] = value;
+  }
+  return absl::OkStatus();
+}
+
+model::ModelConfig MakeConfig(const Settings& settings) {
+  model::ModelConfig config;
+  config.vocab_size = settings.at("vocab");
+  config.hidden_size = settings.at("hidden");
+  config.intermediate_size = 3 * config.hidden_size;
+  config.layers = settings.at("layers");
+  config.heads = 4;
+  config.kv_heads = 2;
+  config.head_dim = config.hidden_size / config.heads;
+  config.max_position_embeddings = settings.at("prompt") + settings.at("response");
+  config.qkv_bias = true;
+  config.tie_word_embeddings = true;
+  return config;
+}
+
+absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const Settings& settings) {
+  const model::ModelConfig config = MakeConfig(settings);
+  rollout::RunnerOptions options;
+  options.slots = settings.at("slots");
+  options.max_tokens = config.max_position_embeddings;
+  options.deterministic = settings.at("deterministic") != 0;
+  options.threads = static_cast<int>(settings.at("threads"));
+  if (settings.at("bfloat16") != 0) options.dtype = model::DType::kBFloat16;
+  auto runner = rollout::MakeRunner(options, config);
+  if (!runner.ok()) return runner.status();
+  auto model = rollout::MakeModel(config, model::RandomTensors(config, 1, options.dtype),
+                                  options.deterministic);
+  if (!model.ok()) return model.status();
+  rollout::EngineOptions engine_options;
+  engine_options.stepper = {.slots = options.slots, .max_tokens = options.max_tokens};
+  auto engine = rollout::Engine::Start(std::move(engine_options), *std::move(runner));
+  engine->SetWeights(0, *std::move(model));
+  return engine;
+}
+
+// Samples `count` sequences and waits for them.
+void Sample(rollout::Engine& engine, const Settings& settings, int64_t count) {
+  std::atomic<int64_t> left = count;
+  absl::Notification done;
+  for (int64_t i = 0; i < count; ++i) {
+    rollout::Request request;
+    request.id = static_cast<uint64_t>(i);
+    for (int64_t token = 0; token < settings.at("prompt"); ++token) {
+      request.prompt_ids.push_back(static_cast<int32_t>((i + token) % settings.at("vocab")));
+    }
+    request.max_new_tokens = settings.at("response");
+    request.key = {.purpose = kSampleToken, .position = static_cast<uint32_t>(i)};
+    engine.Submit(std::move(request), [&](rollout::Completion) {
+      if (--left == 0) done.Notify();
+    });
+  }
+  done.WaitForNotification();
+}
+
+int Run(int argc, char** argv) {
+  Settings settings = {{"hidden", 128},      {"layers", 4},     {"vocab", 300}, {"slots", 64},
+                       {"prompt", 99},       {"response", 170}, {"threads", 1}, {"sequences", 256},
+                       {"deterministic", 0}, {"bfloat16", 0}};
+  if (const absl::Status status = Parse(argc, argv, &settings); !status.ok()) {
+    std::cerr << "error: " << status.message() << ": unknown; hidden=128, layers=4, ..."
+              << std::endl;
+    return 2;
+  }
+  rollout::LimitThreads(static_cast<int>(settings["threads"]));
+  auto engine = StartEngine(settings);
+  if (!engine.ok()) {
+    std::cerr << "error: " << engine.status().message() << std::endl;
+    return 1;
+  }
+  Settings warm = settings;
+  warm["response"] = 8;
+  Sample(**engine, warm, settings["slots"]);
+  const rollout::EngineStats before = (*engine)->stats();
+  const absl::Duration start = Clock::Real().Monotonic();
+  Sample(**engine, settings, settings["sequences"]);
+  const double seconds = absl::ToDoubleSeconds(Clock::Real().Monotonic() - start);
+  (*engine)->Stop();
+  const rollout::EngineStats after = (*engine)->stats();
+  const auto generated = static_cast<double>(after.generated_tokens - before.generated_tokens);
+  nlohmann::ordered_json json = {{"benchmark", "decode"}};
+  for (const auto& [name, value] : settings) json[name] = value;
+  json["seconds"] = seconds;
+  json["prefill_seconds"] = after.prefill_seconds - before.prefill_seconds;
+  json["steps"] = after.steps - before.steps;
+  json["generated_tokens_per_second"] = generated / seconds;
+  std::cout << json.dump() << std::endl;
+  return 0;
+}
+
+}  // namespace
+}  // namespace attnrl
+
+int main(int argc, char** argv) { return attnrl::Run(argc, argv); }

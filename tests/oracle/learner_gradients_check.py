@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compares `attnrl learn-bench --dump-grads` with the same objective written in PyTorch.
+
+usage: learner_gradients_check.py MODEL TREES [--attnrl build/bin/attnrl] [--kl-weight 0.001] [--set a.b=c]...
+
+MODEL is a Hugging Face folder, TREES a trees/batch-N.jsonl of a run. All samples of the file must fit
+one minibatch (give a file of few problems, or raise learner.minibatch_problems). The policy is MODEL
+moved away from the behaviour policy only by what sampling and scoring differ in, so a run with a
+learning rate gives ratios away from 1. Needs torch, transformers and safetensors; without them it says
+so and exits 77, which ctest counts as skipped.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+try:
+    import torch
+    import transformers
+    from safetensors.torch import load_file
+except ImportError as error:
+    print(f"skipped: {error.name} is not installed")
+    sys.exit(77)
+
+CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0
+TOLERANCE = 2e-3  # of the largest gradient of a tensor, float32 against float64
+
+
+def samples(path):
+    """Every leaf that trains: (prompt, response, behaviour log-probs, advantage per token)."""
+    for line in open(path):
+        row = json.loads(line)
+        if row["kept"] != "all":
+            continue
+        for response in row["responses"]:
+            leaves = [(response["token_ids"], response["logprobs"], response["segments"])]
+            for branch in response.get("branches") or []:
+                split = branch["split"]
+                for child in branch["children"]:
+                    leaves.append((response["token_ids"][:split] + child["token_ids"],
+                                   response["logprobs"][:split] + child["logprobs"],
+                                   child["segments"]))
+            for tokens, logprobs, segments in leaves:
+                if segments:
+                    advantage = [a for length, a in segments for _ in range(length)]
+                    yield row["prompt_ids"], tokens, logprobs, advantage
+
+
+def token_losses(model, prompt, response, behaviour, advantage, kl_weight):
+    """The clipped objective per token (ALGORITHM.md, Objective), with the reference policy = model."""
+    ids = torch.tensor([prompt + response])
+    logits = model(ids).logits[0, len(prompt) - 1:-1].double()
+    logp = torch.log_softmax(logits, -1).gather(1, torch.tensor(response)[:, None])[:, 0]
+    mu, adv = torch.tensor(behaviour).double(), torch.tensor(advantage).double()
+    ratio = torch.exp(logp - mu)
+    loss = torch.maximum(-adv * ratio, -adv * ratio.clamp(1 - CLIP_LOW, 1 + CLIP_HIGH))
+    loss = torch.where(adv < 0, torch.minimum(loss, -adv * DUAL_CLIP), loss)
+    log_ref = logp.detach()
+    kl = torch.exp(log_ref - logp) - (log_ref - logp) - 1
+    return loss + kl_weight * kl
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model")
+    parser.add_argument("trees")
+    parser.add_argument("--attnrl", default="build/bin/attnrl")
+    parser.add_argument("--config")
+    parser.add_argument("--kl-weight", type=float, default=0.001)
+    args = parser.parse_args()
+    model = transformers.AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float64,
+                                                              attn_implementation="eager")
+    rows = list(samples(args.trees))
+    total = sum(len(response) for _, response, _, _ in rows)
+    for prompt, response, behaviour, advantage in rows:
+        (token_losses(model, prompt, response, behaviour, advantage, args.kl_weight).sum() / total).backward()
+    with tempfile.TemporaryDirectory() as folder:
+        dump = pathlib.Path(folder) / "grads.safetensors"
+        command = [args.attnrl, "learn-bench", "--model", args.model, "--input", args.trees, "--unpacked",
+                   "--dtype", "float32", "--steps", "1", "--dump-grads", str(dump)]
+        if args.config:
+            command += ["--config", args.config]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        ours = load_file(dump)
+    worst, name = 0.0, ""
+    for key, parameter in model.named_parameters():
+        scale = parameter.grad.abs().max().clamp_min(1e-12)
+        gap = ((ours[key].double() - parameter.grad).abs().max() / scale).item()
+        if not gap <= worst:
+            worst, name = gap, key
+    print(f"{len(rows)} samples, {total} tokens: worst relative gradient difference {worst:.1e} "
+          f"({name}; limit {TOLERANCE:.0e})")
+    return 0 if worst <= TOLERANCE else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
