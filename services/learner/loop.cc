@@ -25,6 +25,16 @@ double MeanReward(const scheduler::TrainingBatch& batch) {
   return sum / static_cast<double>(batch.samples.size());
 }
 
+std::map<uint32_t, uint64_t> OldestLags(const scheduler::TrainingBatch& batch) {
+  std::map<uint32_t, uint64_t> lags;
+  for (const auto& sample : batch.samples) {
+    uint32_t oldest = batch.batch;
+    for (const auto& run : sample.versions) oldest = std::min(oldest, run.version);
+    ++lags[batch.batch - oldest];
+  }
+  return lags;
+}
+
 }  // namespace
 
 LearnerLoop::LearnerLoop(LoopOptions options, Trainer& trainer, CheckpointStore& checkpoints,
@@ -86,6 +96,7 @@ absl::StatusOr<bool> LearnerLoop::Step() {
   ATTNRL_RETURN_IF_ERROR(batch.status());
   report.samples = static_cast<uint32_t>(batch->samples.size());
   report.reward_mean = MeanReward(*batch);
+  report.lags = OldestLags(*batch);
   ATTNRL_RETURN_IF_ERROR(Train(*batch, &report));
   report.statistics.wait_seconds = wait_seconds;
   ATTNRL_RETURN_IF_ERROR(MakeDurable(*batch, &report));
@@ -121,7 +132,10 @@ absl::StatusOr<scheduler::TrainingBatch> LearnerLoop::Ask(double* wait_seconds) 
 }
 
 absl::Status LearnerLoop::Train(const scheduler::TrainingBatch& batch, StepReport* report) {
-  ATTNRL_RETURN_IF_ERROR(CheckBatch(options_.schedule, batch));
+  if (absl::Status fits = CheckBatch(options_.schedule, batch); !fits.ok()) {
+    observer_.Refused(batch.batch, fits);
+    return fits;
+  }
   const absl::Time start = clock_.Now();
   const auto statistics = trainer_.Train(batch, [this] { return Abandon(); });
   torn_ = !statistics.ok();

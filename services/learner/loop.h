@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -38,7 +39,8 @@ struct StepReport {
   bool mismatch = false;  // the replay ended with other bits than were published
   std::optional<uint32_t> checkpoint = {};
   uint32_t samples = 0;
-  double reward_mean = 0;  // over the samples trained; NaN where there are none
+  double reward_mean = 0;                  // over the samples trained; NaN where there are none
+  std::map<uint32_t, uint64_t> lags = {};  // lag -> samples whose oldest token has it
   scheduler::TrainStatistics statistics = {};
 };
 
@@ -46,7 +48,10 @@ struct StepReport {
 class LoopObserver {
  public:
   virtual ~LoopObserver() = default;
+  // Told every few seconds while the batch isn't ready.
   virtual void Waiting(uint32_t batch, const std::string& reason) = 0;
+  // The batch doesn't follow the schedule; the loop ends with `status`.
+  virtual void Refused(uint32_t batch, const absl::Status& status) = 0;
   virtual void Done(const StepReport& report) = 0;
 };
 

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "common/model/transformer.h"
+#include "common/model/scoring.h"
 
 namespace attnrl::learner {
 

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "common/base/philox.h"
+#include "services/learner/library_error.h"
 #include "services/learner/pass.h"
 
 namespace attnrl::learner {
@@ -53,7 +54,7 @@ absl::StatusOr<SupervisedStep> SupervisedTrainer::Step() {
   try {
     return TrainOn(NextBatch());
   } catch (const std::exception& error) {
-    return absl::InternalError(std::string("training step failed: ") + error.what());
+    return LibraryError("training step", error);
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "common/base/status.h"
+#include "services/learner/library_error.h"
 #include "services/learner/minibatch.h"
 #include "services/learner/pass.h"
 
@@ -108,7 +109,7 @@ absl::StatusOr<ObjectiveSums> Trainer::Gradient(const TrainingBatch& batch,
       sums.Add(RunPass(pass, tokens));
     }
   } catch (const std::exception& error) {
-    return absl::InternalError(std::string("training pass failed: ") + error.what());
+    return LibraryError("training pass", error);
   }
   return sums;
 }
@@ -128,7 +129,7 @@ absl::Status Trainer::Update(const TrainingBatch& batch, const std::vector<size_
     parameters_.Refresh();
     totals->grad_norm += norm;
   } catch (const std::exception& error) {
-    return absl::InternalError(std::string("optimizer step failed: ") + error.what());
+    return LibraryError("optimizer step", error);
   }
   ++totals->steps;
   totals->sums.Add(sums);

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/metrics.h"
+
+#include <optional>
+
+#include "common/observe/log.h"
+#include "common/observe/metrics.h"
+
+namespace attnrl::learner {
+namespace {
+
+void ObservePhase(const char* phase, const std::optional<scheduler::Span>& span) {
+  if (span) observe::Observe(observe::kLearnerStepPhaseSeconds, {phase}, span->end - span->start);
+}
+
+}  // namespace
+
+void MetricsObserver::Waiting(uint32_t batch, const std::string& reason) {
+  if (reason == last_reason_) return;
+  last_reason_ = reason;
+  observe::LogDebug("waiting", {{"batch", batch}, {"reason", reason}});
+}
+
+void MetricsObserver::Refused(uint32_t batch, const absl::Status& status) {
+  observe::Count(observe::kLearnerScheduleViolationsTotal);
+  observe::LogError("batch refused", {{"batch", batch}, {"status", status}});
+}
+
+void MetricsObserver::Done(const StepReport& report) {
+  const scheduler::TrainStatistics& statistics = report.statistics;
+  const double now = absl::ToDoubleSeconds(clock_.Now() - absl::UnixEpoch());
+  observe::Count(observe::kLearnerStepsTotal);
+  observe::Set(observe::kLearnerLastStepTimestampSeconds, {}, now);
+  if (report.checkpoint) observe::Set(observe::kLearnerLastCheckpointTimestampSeconds, {}, now);
+  observe::Set(observe::kLearnerWeightVersion, {}, report.version.number);
+  observe::Observe(observe::kLearnerStepPhaseSeconds, {"wait"}, statistics.wait_seconds);
+  ObservePhase("optim", statistics.train);
+  ObservePhase("publish", statistics.sync);
+  ObservePhase("checkpoint", statistics.checkpoint);
+  for (const auto& [lag, samples] : report.lags) {
+    for (uint64_t i = 0; i < samples; ++i) {
+      observe::Observe(observe::kLearnerSampleStalenessSteps, {}, lag);
+    }
+  }
+  observe::Set(observe::kLearnerRewardMean, {}, report.reward_mean);
+  observe::Set(observe::kLearnerPolicyEntropyNats, {}, statistics.entropy);
+  observe::Set(observe::kLearnerPolicyKlNats, {}, statistics.kl);
+  observe::Set(observe::kLearnerClipRatio, {"low"}, statistics.clip_low);
+  observe::Set(observe::kLearnerClipRatio, {"high"}, statistics.clip_high);
+  observe::Set(observe::kLearnerImportanceRatioMax, {}, statistics.ratio_max);
+  observe::Set(observe::kLearnerGradNorm, {}, statistics.grad_norm);
+  observe::Set(observe::kLearnerLearningRate, {}, statistics.learning_rate);
+  observe::Set(observe::kLearnerLoss, {}, statistics.loss);
+  if (statistics.nonfinite_steps > 0) {
+    observe::Count(observe::kLearnerNonfiniteStepsTotal, {"grad"}, statistics.nonfinite_steps);
+  }
+  observe::LogInfo(report.replayed ? "replayed" : "trained",
+                   {{"batch", report.batch},
+                    {"version", report.version.number},
+                    {"digest", report.version.digest},
+                    {"samples", report.samples},
+                    {"tokens", statistics.trained_tokens},
+                    {"loss", statistics.loss},
+                    {"optimizer_steps", statistics.optimizer_steps},
+                    {"nonfinite_steps", statistics.nonfinite_steps}});
+}
+
+}  // namespace attnrl::learner

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "common/config/config.h"
+#include "common/model/config.h"
+#include "services/learner/loop.h"
+#include "services/learner/schedule.h"
+#include "services/learner/trainer.h"
+
+namespace attnrl::learner {
+
+// The parts of a run's configuration that the learner's own types want.
+TrainerOptions TrainerOptionsOf(const config::Config& config);
+Schedule ScheduleOf(const config::Config& config);
+LoopOptions LoopOptionsOf(const config::Config& config);
+// model.dtype; `stored` is that of config.json ("auto").
+absl::StatusOr<model::DType> ComputeDTypeOf(const config::Config& config, model::DType stored);
+
+}  // namespace attnrl::learner

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weight store's service and client over a real socket.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+#include "common/rpc/server.h"
+#include "common/storage/digest.h"
+#include "services/learner/client/weight_client.h"
+#include "services/learner/rpc/weight_store_service.h"
+#include "services/learner/testing.h"
+#include "services/learner/version_store.h"
+
+namespace attnrl::learner {
+namespace {
+
+constexpr absl::Duration kDeadline = absl::Seconds(20);
+
+// Three megabytes, so that a version takes several chunks.
+model::Tensors Weights(float value) {
+  return {{"a", at::full({256, 1024}, value)},
+          {"b", at::full({1024, 1024}, value).to(at::kBFloat16)}};
+}
+
+std::unique_ptr<rpc::Server> Start(const std::string& folder, grpc::Service* service) {
+  auto server = rpc::Server::Start(
+      {.address = "unix:" + folder + "/w.sock", .service_name = "learner"}, {service});
+  EXPECT_TRUE(server.ok()) << server.status();
+  return *std::move(server);
+}
+
+std::unique_ptr<WeightClient> Connect(const rpc::Server& server) {
+  return ConnectWeightStore(server.address()).value();
+}
+
+class WeightTransfer : public ::testing::Test {
+ protected:
+  WeightTransfer()
+      : store_(VersionStore::Open(folder_.path()).value()),
+        service_(*store_),
+        server_(Start(folder_.path(), &service_)),
+        client_(Connect(*server_)) {}
+  ~WeightTransfer() override {
+    store_->Close();
+    server_->Shutdown(absl::Seconds(1));
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<VersionStore> store_;
+  WeightStoreService service_;
+  std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<WeightClient> client_;
+};
+
+TEST_F(WeightTransfer, GivesThePublishedBits) {
+  const Version version = store_->Publish(0, Weights(1.5)).value();
+  EXPECT_EQ(version.digest, model::Digest(Weights(1.5)));
+  const auto data = client_->Fetch(version, kDeadline);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->version, version);
+  ASSERT_EQ(data->tensors.size(), 2u);
+  EXPECT_EQ(data->tensors[1].dtype, "BF16");
+  EXPECT_EQ(data->tensors[1].shape, (std::vector<int64_t>{1024, 1024}));
+  EXPECT_EQ(VersionDigest(*data), version.digest);
+}
+
+TEST_F(WeightTransfer, NamesAVersionThatIsNotThere) {
+  ASSERT_TRUE(store_->Publish(0, Weights(1)).ok());
+  EXPECT_TRUE(absl::IsNotFound(client_->Fetch({1, ""}, kDeadline).status()));
+  EXPECT_TRUE(absl::IsNotFound(client_->Fetch({0, "another"}, kDeadline).status()));
+}
+
+TEST_F(WeightTransfer, NeverSendsBitsThatWereDamagedOnDisk) {
+  const Version first = store_->Publish(0, Weights(0)).value();
+  for (uint32_t number : {1u, 2u}) ASSERT_TRUE(store_->Publish(number, Weights(1)).ok());
+  std::fstream file(folder_.path() + "/weights/0/model.safetensors",
+                    std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-5, std::ios::end);
+  file.put('\x7f');
+  file.close();
+  EXPECT_TRUE(absl::IsDataLoss(client_->Fetch(first, kDeadline).status()));
+}
+
+TEST_F(WeightTransfer, AnnouncesWhatIsThereAndThenWhatComes) {
+  for (uint32_t number : {0u, 1u}) ASSERT_TRUE(store_->Publish(number, Weights(1)).ok());
+  std::vector<uint32_t> numbers;
+  const absl::Status watched = client_->Watch([&](const Version& version) {
+    numbers.push_back(version.number);
+    if (version.number == 1) EXPECT_TRUE(store_->Publish(2, Weights(2)).ok());
+    return version.number < 2;
+  });
+  EXPECT_TRUE(watched.ok()) << watched;
+  EXPECT_EQ(numbers, (std::vector<uint32_t>{0, 1, 2}));
+}
+
+TEST_F(WeightTransfer, CancelEndsAWatch) {
+  std::thread canceller([this] {
+    absl::SleepFor(absl::Milliseconds(20));
+    client_->Cancel();
+  });
+  EXPECT_TRUE(absl::IsCancelled(client_->Watch([](const Version&) { return true; })));
+  canceller.join();
+  EXPECT_TRUE(absl::IsCancelled(client_->Fetch({0, ""}, kDeadline).status()));
+}
+
+// Sends one version whose stream breaks, or is damaged, in the first attempts.
+class FaultyService final : public v1::WeightStore::Service {
+ public:
+  enum class Fault { kBreaks, kDamages };
+  FaultyService(VersionData data, Fault fault, int faulty_attempts)
+      : data_(std::move(data)), fault_(fault), faulty_attempts_(faulty_attempts) {}
+
+  grpc::Status Fetch(grpc::ServerContext*, const v1::FetchVersionRequest* request,
+                     grpc::ServerWriter<v1::VersionPiece>* writer) override {
+    offsets.push_back(request->offset());
+    const bool faulty = static_cast<int>(offsets.size()) <= faulty_attempts_;
+    v1::VersionPiece piece;
+    piece.mutable_manifest()->mutable_version()->set_number(data_.version.number);
+    piece.mutable_manifest()->mutable_version()->set_digest(data_.version.digest);
+    piece.mutable_manifest()->set_total_bytes(data_.bytes.size());
+    for (const TensorEntry& tensor : data_.tensors) {
+      v1::TensorInfo& info = *piece.mutable_manifest()->add_tensors();
+      info.set_name(tensor.name);
+      info.set_dtype(tensor.dtype);
+      for (int64_t size : tensor.shape) info.add_shape(size);
+      info.set_bytes(tensor.size);
+    }
+    writer->Write(piece);
+    for (size_t at = request->offset(); at < data_.bytes.size(); at += 4) {
+      std::string bytes = data_.bytes.substr(at, 4);
+      piece.mutable_chunk()->set_offset(at);
+      piece.mutable_chunk()->set_crc32c(storage::Crc32c(bytes));
+      if (faulty && fault_ == Fault::kDamages) bytes[0] = static_cast<char>(bytes[0] ^ 1);
+      piece.mutable_chunk()->set_data(bytes);
+      writer->Write(piece);
+      if (faulty) return {grpc::StatusCode::UNAVAILABLE, "broken"};
+    }
+    return grpc::Status::OK;
+  }
+
+  std::vector<uint64_t> offsets;
+
+ private:
+  const VersionData data_;
+  const Fault fault_;
+  const int faulty_attempts_;
+};
+
+VersionData SmallVersion() {
+  VersionData data;
+  data.tensors = {{.name = "a", .dtype = "F32", .shape = {3}, .offset = 0, .size = 12}};
+  data.bytes = "abcdefghijkl";
+  data.version = {4, VersionDigest(data)};
+  return data;
+}
+
+TEST(WeightTransferFaults, ABrokenStreamGoesOnWhereItBroke) {
+  const TemporaryFolder folder;
+  FaultyService service(SmallVersion(), FaultyService::Fault::kBreaks, 2);
+  const auto server = Start(folder.path(), &service);
+  const auto data = Connect(*server)->Fetch(SmallVersion().version, kDeadline);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->bytes, "abcdefghijkl");
+  EXPECT_EQ(service.offsets, (std::vector<uint64_t>{0, 4, 8}));
+  server->Shutdown(absl::ZeroDuration());
+}
+
+TEST(WeightTransferFaults, DamageOnTheWayIsAskedForAgainAndThenRefused) {
+  const TemporaryFolder folder;
+  FaultyService once(SmallVersion(), FaultyService::Fault::kDamages, 1);
+  auto server = Start(folder.path(), &once);
+  EXPECT_TRUE(Connect(*server)->Fetch({4, ""}, kDeadline).ok());
+  server->Shutdown(absl::ZeroDuration());
+  FaultyService always(SmallVersion(), FaultyService::Fault::kDamages, 100);
+  server = Start(folder.path(), &always);
+  EXPECT_TRUE(absl::IsDataLoss(Connect(*server)->Fetch({4, ""}, kDeadline).status()));
+  server->Shutdown(absl::ZeroDuration());
+}
+
+TEST(WeightTransferFaults, AnAbsentLearnerIsWaitedForUntilTheDeadline) {
+  const TemporaryFolder folder;
+  const auto client = ConnectWeightStore("unix:" + folder.path() + "/nobody.sock").value();
+  const absl::Status status = client->Fetch({7, ""}, absl::Milliseconds(300)).status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  EXPECT_NE(std::string(status.message()).find("W(7)"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace attnrl::learner
