@@ -34,5 +34,7 @@ std::string Sha256Hex(std::string_view bytes);
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4) of `bytes`; `crc` is that of what came before them,
 // so that Crc32c(b, Crc32c(a)) is the checksum of a and b joined. Pure.
 uint32_t Crc32c(std::string_view bytes, uint32_t crc = 0);
+// The same without the CPU's own instruction: the reference that tests compare with.
+uint32_t Crc32cByTable(std::string_view bytes, uint32_t crc = 0);
 
 }  // namespace attnrl::storage

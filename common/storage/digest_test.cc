@@ -45,6 +45,15 @@ TEST(Crc32c, EqualsTheExamplesOfRfc3720) {
   EXPECT_EQ(Crc32c(""), 0u);
 }
 
+TEST(Crc32c, IsTheSameWithAndWithoutTheInstruction) {
+  std::string bytes;
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(Crc32c(bytes, 7), Crc32cByTable(bytes, 7)) << bytes.size();
+    bytes += static_cast<char>(i * 37);
+  }
+  EXPECT_EQ(Crc32cByTable("123456789"), 0xe3069283u);
+}
+
 TEST(Crc32c, JoinsPieces) {
   const std::string text = "The quick brown fox jumps over the lazy dog";
   for (size_t cut = 0; cut <= text.size(); ++cut) {
