@@ -216,7 +216,7 @@ void Worker::StartDrain(const std::string& reason) {
   observe::LogInfo("draining", {{"reason", reason}, {"given_back", unfinished.size()}});
   if (registered_) {
     Send(scheduler::Credits{0});
-    Send(scheduler::GiveBack{unfinished, reason});
+    if (!unfinished.empty()) Send(scheduler::GiveBack{unfinished, reason});
   }
   Forget(unfinished);
 }

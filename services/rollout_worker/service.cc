@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/rollout_worker/service.h"
+
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/model/config.h"
+#include "common/model/numerics.h"
+#include "common/observe/log.h"
+#include "common/observe/metrics.h"
+#include "common/rpc/server.h"
+#include "common/storage/files.h"
+#include "services/branch_scheduler/client/work_stream.h"
+#include "services/learner/client/weight_client.h"
+#include "services/rollout_worker/engine.h"
+#include "services/rollout_worker/runner.h"
+#include "services/rollout_worker/version_loader.h"
+#include "services/rollout_worker/worker.h"
+#include "services/rollout_worker/worker_metrics.h"
+
+namespace attnrl::rollout {
+namespace {
+
+struct Model {
+  model::ModelConfig config;
+  RunnerOptions runner;
+};
+
+// The policy's architecture and how it will be run, from the configuration.
+absl::StatusOr<Model> ReadModel(const config::Config& config) {
+  Model model;
+  ATTNRL_ASSIGN_OR_RETURN(model.config, model::LoadModelConfig(config.model.path));
+  RunnerOptions& runner = model.runner;
+  runner.slots = config.rollout.slots;
+  runner.max_tokens = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
+  runner.deterministic = config.rollout.deterministic;
+  runner.threads = static_cast<int>(config.rollout.threads);
+  runner.dtype = model.config.dtype;
+  if (config.model.dtype != "auto") {
+    ATTNRL_ASSIGN_OR_RETURN(runner.dtype, model::ParseDType(config.model.dtype, "model.dtype"));
+  }
+  ATTNRL_ASSIGN_OR_RETURN(runner.device,
+                          model::ParseDevice(config.rollout.device, "rollout.device"));
+  if (runner.max_tokens > model.config.max_position_embeddings) {
+    return InputError(
+        "rollout.max_prompt_tokens",
+        absl::StrCat("with rollout.max_response_tokens ", runner.max_tokens, " tokens a sequence"),
+        absl::StrCat("the model's context is ", model.config.max_position_embeddings));
+  }
+  return model;
+}
+
+std::string HealthAddress(const config::Config& config, const ServiceFlags& flags) {
+  const std::string& scheduler = config.scheduler.address;
+  if (!flags.address.empty()) return flags.address;
+  if (scheduler.rfind("unix:", 0) != 0) return "127.0.0.1:0";
+  return absl::StrCat(scheduler.substr(0, scheduler.rfind('/') + 1), flags.name, ".sock");
+}
+
+WeightKeeperOptions KeeperOptions(const ServiceFlags& flags, Engine& engine) {
+  WeightKeeperOptions options;
+  options.name = flags.name;
+  options.set = [&engine](uint32_t version, Weights weights) {
+    engine.SetWeights(version, std::move(weights));
+  };
+  options.drop = [&engine](uint32_t version) { engine.DropWeights(version); };
+  options.observe = ObserveWeights;
+  return options;
+}
+
+WorkerOptions MakeWorkerOptions(const config::Config& config, const ServiceFlags& flags,
+                                const RunnerOptions& runner) {
+  WorkerOptions options;
+  options.name = flags.name;
+  options.numerics_id = model::NumericsId(runner.dtype, runner.deterministic);
+  options.slots = runner.slots;
+  options.max_tokens = runner.max_tokens;
+  options.drain_limit = absl::Seconds(config.scheduler.drain_seconds);
+  options.lease_time = absl::Seconds(config.scheduler.lease_seconds);
+  options.observe = ObserveCompletion;
+  return options;
+}
+
+// The worker's loop, with somebody who passes the shutdown on to it.
+absl::Status Serve(Worker& worker, rpc::Server& server, rpc::ShutdownSignal& shutdown) {
+  server.SetServing(true);
+  std::thread waiter([&] {
+    shutdown.Wait();
+    worker.Drain();
+  });
+  const absl::Status status = worker.Run();
+  shutdown.Request();
+  waiter.join();
+  return status;
+}
+
+}  // namespace
+
+absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
+                        rpc::ShutdownSignal& shutdown) {
+  LimitThreads(static_cast<int>(config.rollout.threads));
+  ATTNRL_ASSIGN_OR_RETURN(const Model model, ReadModel(config));
+  ATTNRL_ASSIGN_OR_RETURN(auto metrics,
+                          observe::MetricsServer::Start(config.observe.metrics_address));
+  if (!flags.run_dir.empty()) {
+    ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
+        absl::StrCat(flags.run_dir, "/logs/", flags.name, ".metrics"), metrics->address() + "\n"));
+  }
+  ATTNRL_ASSIGN_OR_RETURN(auto server,
+                          rpc::Server::Start({.address = HealthAddress(config, flags),
+                                              .allow_plaintext = config.security.allow_plaintext,
+                                              .service_name = "rollout"},
+                                             {}));
+  ATTNRL_ASSIGN_OR_RETURN(auto connector, scheduler::ConnectWork(config.scheduler.address,
+                                                                 config.security.allow_plaintext));
+  learner::WeightClientOptions client_options;
+  client_options.allow_plaintext = config.security.allow_plaintext;
+  ATTNRL_ASSIGN_OR_RETURN(auto weights,
+                          learner::ConnectWeightStore(config.learner.address, client_options));
+  ATTNRL_ASSIGN_OR_RETURN(auto runner, MakeRunner(model.runner, model.config));
+  EngineOptions options;
+  options.stepper = {.slots = model.runner.slots, .max_tokens = model.runner.max_tokens};
+  options.observe = StepObserver(model.runner.slots);
+  const std::unique_ptr<Engine> engine = Engine::Start(std::move(options), std::move(runner));
+  WeightKeeper keeper(KeeperOptions(flags, *engine), *weights,
+                      MakeVersionLoader(model.config, model.runner));
+  Worker worker(MakeWorkerOptions(config, flags, model.runner), *connector, *engine, keeper);
+  observe::LogInfo(
+      "rollout worker started",
+      {{"address", server->address()},
+       {"metrics", metrics->address()},
+       {"slots", model.runner.slots},
+       {"kv_cache_bytes", KvCacheBytes(model.runner, model.config)},
+       {"numerics", model::NumericsId(model.runner.dtype, model.runner.deterministic)}});
+  const absl::Status status = Serve(worker, *server, shutdown);
+  server->Shutdown(absl::Seconds(1));
+  observe::LogInfo("rollout worker ends", {{"status", status}});
+  return Annotate(status, absl::StrCat(flags.name, " can't go on"));
+}
+
+}  // namespace attnrl::rollout

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/rollout_worker/worker_metrics.h"
+
+#include "common/observe/metrics.h"
+
+namespace attnrl::rollout {
+
+// Handles are looked up once: a step is short.
+std::function<void(const StepReport&)> StepObserver(int64_t slots) {
+  const auto prompt = observe::GetCounter(observe::kRolloutTokensTotal, {"prompt"});
+  const auto generated = observe::GetCounter(observe::kRolloutTokensTotal, {"generated"});
+  const auto seconds = observe::GetHistogram(observe::kRolloutDecodeStepSeconds);
+  const auto used = observe::GetGauge(observe::kRolloutBatchSlots, {"used"});
+  const auto free = observe::GetGauge(observe::kRolloutBatchSlots, {"free"});
+  const auto version = observe::GetGauge(observe::kRolloutPolicyVersion);
+  return [=](const StepReport& report) {
+    prompt.Add(static_cast<double>(report.prefill_rows));
+    generated.Add(static_cast<double>(report.sampled_tokens));
+    seconds.Observe(absl::ToDoubleSeconds(report.duration));
+    used.Set(static_cast<double>(report.used_slots));
+    free.Set(static_cast<double>(slots - report.used_slots));
+    version.Set(report.version);
+  };
+}
+
+void ObserveCompletion(const Completion& completion) {
+  const char* finish = !completion.status.ok()                    ? "aborted"
+                       : completion.finish == FinishReason::kStop ? "stop"
+                                                                  : "length";
+  observe::Observe(observe::kRolloutResponseTokens, {finish},
+                   static_cast<double>(completion.token_ids.size()));
+}
+
+void ObserveWeights(const Version&, absl::Duration took, const absl::Status& status) {
+  observe::Observe(observe::kRolloutWeightSyncSeconds, {status.ok() ? "ok" : "error"},
+                   absl::ToDoubleSeconds(took));
+}
+
+}  // namespace attnrl::rollout

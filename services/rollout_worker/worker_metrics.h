@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/base/version.h"
+#include "services/rollout_worker/request.h"
+#include "services/rollout_worker/stepper.h"
+
+namespace attnrl::rollout {
+
+// The attnrl_rollout_* metrics of metric_names.h. Any thread.
+std::function<void(const StepReport&)> StepObserver(int64_t slots);
+void ObserveCompletion(const Completion& completion);
+void ObserveWeights(const Version& version, absl::Duration took, const absl::Status& status);
+
+}  // namespace attnrl::rollout

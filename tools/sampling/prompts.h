@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/storage/jsonl.h"
+#include "common/text/chat_template.h"
+#include "common/text/tokenizer.h"
+
+namespace attnrl::tools {
+
+// Makes token ids of the prompts of records: `"prompt": text` as it is, `"messages"` through the
+// model's chat template with the assistant's turn opened, `"prompt_ids"` as they are. The template
+// is looked up at the first conversation, so a model without one is fine for texts. One thread.
+class PromptReader {
+ public:
+  struct Options {
+    std::string model_dir = {};
+    std::string chat_template = {};  // empty: recognised from the folder
+    std::string suffix = {};         // appended to the text, or to the last message
+    int64_t context = 0;             // the prompt and one token must fit
+    int64_t vocabulary = 0;          // ids must be below
+  };
+  PromptReader(Options options, text::Tokenizer tokenizer)
+      : options_(std::move(options)), tokenizer_(std::move(tokenizer)) {}
+
+  // InputError at file:line for a record without a prompt, with an empty one, one longer than the
+  // context, or an id outside the vocabulary.
+  absl::StatusOr<std::vector<int32_t>> Read(const storage::JsonLine& line);
+
+ private:
+  absl::StatusOr<std::vector<int32_t>> Encode(const storage::JsonLine& line);
+  absl::StatusOr<std::vector<int32_t>> EncodeMessages(const storage::JsonLine& line);
+
+  const Options options_;
+  const text::Tokenizer tokenizer_;
+  std::optional<text::ChatTemplate> template_;
+};
+
+}  // namespace attnrl::tools
