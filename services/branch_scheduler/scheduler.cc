@@ -77,7 +77,7 @@ Scheduler::~Scheduler() {
 
 absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register& hello) {
   absl::MutexLock lock(&mutex_);
-  if (!failure_.ok()) return failure_;
+  ATTNRL_RETURN_IF_ERROR(Alive());
   if (draining_) return absl::UnavailableError("the scheduler is draining");
   const uint64_t connection = next_connection_++;
   ATTNRL_ASSIGN_OR_RETURN(std::vector<uint64_t> adopted,
@@ -118,7 +118,7 @@ absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
     return absl::OkStatus();
   }
   absl::MutexLock lock(&mutex_);
-  if (!failure_.ok()) return failure_;
+  ATTNRL_RETURN_IF_ERROR(Alive());
   const std::string& worker = session->worker();
   if (const auto* renew = std::get_if<Renew>(&message)) {
     std::vector<uint64_t> lost = leases_->Renew(worker, renew->leases, clock_.Monotonic());
@@ -168,13 +168,14 @@ absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(uint32_t batc
   const absl::Time until = absl::Now() + timeout;
   absl::MutexLock lock(&mutex_);
   for (;;) {
-    if (!failure_.ok()) return failure_;
+    ATTNRL_RETURN_IF_ERROR(Alive());
     const uint64_t seen = changes_;
     auto made = run_->Batch(batch, reason);
     if (!made.ok() || made->has_value()) return made;
     auto changed = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return changes_ != seen; };
     if (!mutex_.AwaitWithDeadline(absl::Condition(&changed), until)) {
-      absl::StrAppend(reason, Obstacle());
+      const std::string obstacle = Obstacle();
+      if (!obstacle.empty()) absl::StrAppend(reason, "; ", obstacle);
       return std::optional<TrainingBatch>();
     }
   }
@@ -191,7 +192,7 @@ absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
   if (run_->committed() > before) {
     if (absl::Status status = journal_->Settle(); !status.ok()) {
       Fail(status);
-      return status;
+      return Alive();
     }
     observe::LogInfo("batch trained", {{"batch", commit.batch},
                                        {"version", commit.version.number},
@@ -223,7 +224,7 @@ RunStatus Scheduler::Status() const {
   } else {
     status.state = run_->started() ? RunState::kRunning : RunState::kStarting;
   }
-  status.reason = failure_.ok() ? (paused_ ? pause_reason_ : Obstacle()) : failure_.ToString();
+  status.reason = failure_.ok() ? Obstacle() : failure_.ToString();
   status.steps_done = run_->committed();
   status.steps_total = options_.steps;
   status.newest_version = run_->newest_version().value_or(Version{});
@@ -268,7 +269,7 @@ void Scheduler::Resume() {
 
 absl::StatusOr<uint32_t> Scheduler::Drain(absl::Duration grace) {
   absl::MutexLock lock(&mutex_);
-  if (!failure_.ok()) return failure_;
+  ATTNRL_RETURN_IF_ERROR(Alive());
   draining_ = true;
   Changed();
   const auto leased = static_cast<uint32_t>(leases_->active_leases());
@@ -277,7 +278,7 @@ absl::StatusOr<uint32_t> Scheduler::Drain(absl::Duration grace) {
     return leases_->active_leases() == 0 || !failure_.ok() || !draining_;
   };
   mutex_.AwaitWithTimeout(absl::Condition(&done), grace);
-  if (!failure_.ok()) return failure_;
+  ATTNRL_RETURN_IF_ERROR(Alive());
   if (!draining_) return absl::AbortedError("the run was resumed while it drained");
   for (const LeaseTable::Granted& taken : leases_->RevokeAll()) {
     PushTo(taken.worker, Cancel{{taken.lease}});
@@ -290,6 +291,14 @@ absl::StatusOr<uint32_t> Scheduler::Drain(absl::Duration grace) {
 absl::Status Scheduler::failure() const {
   absl::MutexLock lock(&mutex_);
   return failure_;
+}
+
+void Scheduler::Stop() {
+  absl::MutexLock lock(&mutex_);
+  if (!failure_.ok()) return;
+  failure_ = absl::UnavailableError("the scheduler was asked to stop");
+  EndSessions(failure_);
+  Changed();
 }
 
 LeaseTable::Counters Scheduler::lease_counters() const {

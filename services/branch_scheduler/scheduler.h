@@ -37,9 +37,8 @@ namespace attnrl::scheduler {
 // transaction, and only then acknowledges; it also takes away leases whose time is up and hands out
 // new ones.
 //
-// When the database or a file can't be written the scheduler has failed: streams end, every call
-// returns the reason, failure() too, and the process is to end; the next one starts from the
-// database.
+// When the database or a file can't be written the scheduler has failed: streams end, every call is
+// UNAVAILABLE with the reason, and the process is to end; the next one starts from the database.
 //
 // Bounds for memory: kMaxInbox results waiting, LeaseOptions::max_credits leases a worker, and what
 // Run keeps of the open batches.
@@ -87,8 +86,10 @@ class Scheduler {
   // streams. Returns how many leases it waited for. Blocks.
   absl::StatusOr<uint32_t> Drain(absl::Duration grace);
 
-  // OK while it works.
+  // OK while it works; after that every call above is UNAVAILABLE: the next process answers it.
   absl::Status failure() const;
+  // Ends every wait and every stream. For shutdown.
+  void Stop();
   LeaseTable::Counters lease_counters() const;
   Run::Counters run_counters() const;
   uint64_t store_commits() const;
@@ -121,6 +122,8 @@ class Scheduler {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { ++changes_; }
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // UNAVAILABLE once the scheduler has failed or stops.
+  absl::Status Alive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Runs `work` in a transaction. What the caller did wrong is returned and undone, everything else
   // is a failure of the scheduler.
   absl::Status InTransaction(const std::function<absl::Status()>& work)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scheduler: what its loop thread does, and what every entry point shares.
 #include <functional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
 #include "services/branch_scheduler/scheduler.h"
@@ -64,10 +67,7 @@ void Scheduler::Process(Inbox inbox) {
     }
     return absl::OkStatus();
   });
-  if (!status.ok()) {
-    Fail(status);
-    return;
-  }
+  if (!status.ok()) return;
   for (auto& [session, ack] : acks) session->Push(std::move(ack));
 }
 
@@ -132,7 +132,7 @@ void Scheduler::PushTo(const std::string& worker, SchedulerMessage message) {
 }
 
 absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work) {
-  if (!failure_.ok()) return failure_;
+  ATTNRL_RETURN_IF_ERROR(Alive());
   absl::Status status = store_->Begin();
   if (status.ok()) {
     status = work();
@@ -144,7 +144,12 @@ absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work)
   if (status.ok()) status = store_->Commit();
   if (status.ok()) status = journal_->Flush();
   if (!status.ok()) Fail(status);
-  return status;
+  return Alive();
+}
+
+absl::Status Scheduler::Alive() const {
+  if (failure_.ok()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("the scheduler stops: ", failure_.ToString()));
 }
 
 void Scheduler::Fail(const absl::Status& status) {
@@ -152,7 +157,7 @@ void Scheduler::Fail(const absl::Status& status) {
   store_->Rollback();
   failure_ = status;
   observe::LogError("the scheduler can't go on", {{"reason", status.ToString()}});
-  EndSessions(absl::UnavailableError(absl::StrCat("the scheduler stops: ", status.ToString())));
+  EndSessions(Alive());
   Changed();
 }
 
@@ -161,13 +166,14 @@ void Scheduler::EndSessions(const absl::Status& status) {
 }
 
 std::string Scheduler::Obstacle() const {
-  std::string all;
-  if (paused_) absl::StrAppend(&all, "; paused: ", pause_reason_);
-  if (draining_) absl::StrAppend(&all, "; draining");
-  if (sessions_.empty()) absl::StrAppend(&all, "; no worker is connected");
+  std::vector<std::string> all;
+  if (run_->finished()) return "";
+  if (paused_) all.push_back("paused: " + pause_reason_);
+  if (draining_) all.push_back("draining");
+  if (sessions_.empty()) all.push_back("no worker is connected");
   const std::string trouble = grading_->trouble();
-  if (!trouble.empty()) absl::StrAppend(&all, "; the verifier doesn't answer: ", OneLine(trouble));
-  return all;
+  if (!trouble.empty()) all.push_back("the verifier doesn't answer: " + OneLine(trouble));
+  return absl::StrJoin(all, "; ");
 }
 
 }  // namespace attnrl::scheduler

@@ -101,8 +101,9 @@ absl::Status Simulation::Start() {
   parts.data = &data_;
   parts.text = &text_;
   parts.verifier = verifier_.get();
-  parts.clock = &clock_;
-  parts.threads = false;
+  parts.clock = threads_ ? &Clock::Real() : static_cast<Clock*>(&clock_);
+  parts.threads = threads_;
+  if (threads_) parts.options.adoption_grace = absl::Milliseconds(200);
   auto scheduler = Scheduler::Start(parts);
   if (!scheduler.ok()) return scheduler.status();
   scheduler_ = *std::move(scheduler);

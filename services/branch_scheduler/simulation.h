@@ -51,6 +51,8 @@ class Simulation {
   absl::Status Start();
   // The scheduler's process is gone; what it had not committed too.
   void Kill();
+  // Before Start: the scheduler's own threads do its part, by the real clock; no Tick.
+  void UseThreads() { threads_ = true; }
   // One round of everybody. False when the run has ended.
   bool Tick();
   // Ticks until the end; false when that takes more than `rounds`.
@@ -100,6 +102,7 @@ class Simulation {
   uint64_t transactions_before_ = 0;
   uint64_t kill_after_ = 0;
   bool killed_ = false;
+  bool threads_ = false;
 };
 
 std::string Digest(uint32_t version);

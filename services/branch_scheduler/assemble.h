@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/config/config.h"
+#include "common/text/chat_template.h"
+#include "common/text/steps.h"
+#include "common/text/tokenizer.h"
+#include "services/branch_scheduler/data_set.h"
+#include "services/branch_scheduler/options.h"
+#include "services/branch_scheduler/problem.h"
+
+namespace attnrl::scheduler {
+
+// What the configuration says to the scheduler. `stop_ids` are the model's end tokens,
+// `data_digest` the data set's. InputError naming the key for what this build can't do.
+absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const std::string& run_dir,
+                                           std::vector<int32_t> stop_ids,
+                                           const std::string& data_digest);
+
+// The model's texts: how prompts become tokens, and responses text and steps. Immutable once the
+// prompts are read; Tools may be used from any thread and must not outlive it.
+class ModelText {
+ public:
+  // InputError by file for a folder without a tokenizer that we know.
+  static absl::StatusOr<std::unique_ptr<ModelText>> Load(const config::Config& config);
+
+  // A text as it is, a conversation through the chat template; the suffix is appended to the text,
+  // or to the last message.
+  absl::StatusOr<std::vector<int32_t>> EncodePrompt(const PromptMessages& messages);
+  TextTools Tools() const;
+
+ private:
+  ModelText(config::Model model, std::string suffix, text::Tokenizer tokenizer);
+
+  const config::Model model_;
+  const std::string suffix_;
+  const text::Tokenizer tokenizer_;
+  const text::StepSegmenter segmenter_;
+  std::optional<text::ChatTemplate> template_;  // loaded where the first conversation is met
+};
+
+}  // namespace attnrl::scheduler

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/client/admin.h"
+
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/status.h"
+#include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
+#include "services/branch_scheduler/client/call_cancel.h"
+#include "services/branch_scheduler/rpc/convert.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+// Beyond the grace that the scheduler itself waits.
+constexpr absl::Duration kDrainMargin = absl::Seconds(10);
+
+class StubAdmin final : public Admin {
+ public:
+  explicit StubAdmin(std::shared_ptr<grpc::Channel> channel)
+      : stub_(v1::BranchScheduler::NewStub(std::move(channel))) {}
+
+  absl::StatusOr<RunStatus> Status(absl::Duration deadline) override {
+    const auto context = rpc::MakeContext(deadline);
+    const CallCancel::Scope scope(&cancel_, context.get());
+    v1::StatusReply reply;
+    ATTNRL_RETURN_IF_ERROR(
+        rpc::FromGrpc(stub_->Status(context.get(), {}, &reply), "status of the scheduler"));
+    return FromProto(reply);
+  }
+
+  absl::Status WatchStatus(const std::function<bool(const RunStatus&)>& use) override {
+    const auto context = rpc::MakeContext(absl::InfiniteDuration());
+    const CallCancel::Scope scope(&cancel_, context.get());
+    const auto stream = stub_->WatchStatus(context.get(), {});
+    bool wanted = true;
+    v1::StatusReply reply;
+    while (wanted && stream->Read(&reply)) wanted = use(FromProto(reply));
+    if (!wanted) context->TryCancel();
+    const absl::Status status = rpc::FromGrpc(stream->Finish(), "status of the scheduler");
+    if (!wanted) return absl::OkStatus();
+    if (cancel_.cancelled()) return absl::CancelledError("watching the scheduler was cancelled");
+    return status.ok() || absl::IsCancelled(status)
+               ? absl::UnavailableError("the scheduler ended the stream of its status")
+               : status;
+  }
+
+  absl::Status Pause(const std::string& reason, absl::Duration deadline) override {
+    const auto context = rpc::MakeContext(deadline);
+    const CallCancel::Scope scope(&cancel_, context.get());
+    v1::PauseRequest request;
+    request.set_reason(reason);
+    v1::PauseReply reply;
+    return rpc::FromGrpc(stub_->Pause(context.get(), request, &reply), "pausing the run");
+  }
+
+  absl::Status Resume(absl::Duration deadline) override {
+    const auto context = rpc::MakeContext(deadline);
+    const CallCancel::Scope scope(&cancel_, context.get());
+    v1::ResumeReply reply;
+    return rpc::FromGrpc(stub_->Resume(context.get(), {}, &reply), "resuming the run");
+  }
+
+  absl::StatusOr<uint32_t> Drain(absl::Duration grace) override {
+    const auto context = rpc::MakeContext(grace + kDrainMargin);
+    const CallCancel::Scope scope(&cancel_, context.get());
+    v1::DrainRequest request;
+    request.set_grace_seconds(absl::ToDoubleSeconds(grace));
+    v1::DrainReply reply;
+    ATTNRL_RETURN_IF_ERROR(
+        rpc::FromGrpc(stub_->Drain(context.get(), request, &reply), "draining the run"));
+    return reply.returned_leases();
+  }
+
+  void Cancel() override { cancel_.Cancel(); }
+
+ private:
+  const std::unique_ptr<v1::BranchScheduler::Stub> stub_;
+  CallCancel cancel_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Admin>> ConnectAdmin(const std::string& address,
+                                                    bool allow_plaintext) {
+  ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
+                          rpc::Connect(address, {.allow_plaintext = allow_plaintext}));
+  return std::make_unique<StubAdmin>(std::move(channel));
+}
+
+}  // namespace attnrl::scheduler

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/client/batch_source.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/observe/log.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/retry.h"
+#include "common/rpc/status.h"
+#include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
+#include "services/branch_scheduler/client/call_cancel.h"
+#include "services/branch_scheduler/rpc/convert.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+// A commit writes the batch's records and syncs a disk.
+constexpr absl::Duration kCommitDeadline = absl::Seconds(120);
+constexpr absl::Duration kMaxBackoff = absl::Seconds(2);
+
+class StubBatchSource final : public BatchSource {
+ public:
+  explicit StubBatchSource(std::shared_ptr<grpc::Channel> channel)
+      : stub_(v1::BranchScheduler::NewStub(std::move(channel))) {}
+
+  absl::StatusOr<TrainingBatch> NextBatch(
+      const BatchRequest& request,
+      const std::function<void(const std::string&)>& waiting) override {
+    TrainingBatch batch;
+    ATTNRL_RETURN_IF_ERROR(
+        UntilAnswered(absl::StrCat("batch ", request.batch), waiting, [&]() -> absl::Status {
+          ATTNRL_ASSIGN_OR_RETURN(batch, Receive(request, waiting));
+          return absl::OkStatus();
+        }));
+    return batch;
+  }
+
+  absl::StatusOr<CommitReply> CommitBatch(const BatchCommit& commit) override {
+    v1::CommitBatchRequest message;
+    ToProto(commit, &message);
+    v1::CommitBatchReply reply;
+    const std::string what = absl::StrCat("commit of batch ", commit.batch);
+    ATTNRL_RETURN_IF_ERROR(UntilAnswered(what, nullptr, [&] {
+      const auto context = rpc::MakeContext(kCommitDeadline);
+      const CallCancel::Scope scope(&cancel_, context.get());
+      return rpc::FromGrpc(stub_->CommitBatch(context.get(), message, &reply), what);
+    }));
+    return FromProto(reply);
+  }
+
+  void Cancel() override { cancel_.Cancel(); }
+
+ private:
+  // The scheduler is away, was killed in the middle of an answer, or is too slow today.
+  static bool IsWorthAnotherTry(const absl::Status& status) {
+    return absl::IsUnavailable(status) || absl::IsCancelled(status) ||
+           absl::IsDeadlineExceeded(status) || absl::IsDataLoss(status);
+  }
+
+  absl::Status UntilAnswered(const std::string& what,
+                             const std::function<void(const std::string&)>& waiting,
+                             const std::function<absl::Status()>& attempt) {
+    rpc::RetryPolicy policy;
+    policy.max_backoff = kMaxBackoff;
+    policy.seed = static_cast<uint64_t>(::getpid());
+    rpc::Backoff backoff(policy);
+    while (!cancel_.cancelled()) {
+      const absl::Status status = attempt();
+      if (status.ok() || !IsWorthAnotherTry(status)) return status;
+      if (cancel_.cancelled()) break;
+      observe::LogWarning("the scheduler doesn't answer, trying again",
+                          {{"what", what}, {"status", status}});
+      if (waiting) waiting(absl::StrCat(what, ": the scheduler doesn't answer"));
+      cancel_.Sleep(backoff.Next());
+    }
+    return absl::CancelledError(absl::StrCat(what, ": the learner stops"));
+  }
+
+  absl::StatusOr<TrainingBatch> Receive(const BatchRequest& request,
+                                        const std::function<void(const std::string&)>& waiting) {
+    const std::string what = absl::StrCat("batch ", request.batch);
+    // No deadline: a batch takes as long as it takes. The scheduler speaks every few seconds, and
+    // keepalive notices when it is gone.
+    const auto context = rpc::MakeContext(absl::InfiniteDuration());
+    const CallCancel::Scope scope(&cancel_, context.get());
+    v1::NextBatchRequest message;
+    ToProto(request, &message);
+    const auto stream = stub_->NextBatch(context.get(), message);
+    TrainingBatch batch;
+    uint32_t announced = 0;
+    std::optional<uint32_t> ended;
+    v1::NextBatchReply reply;
+    while (stream->Read(&reply)) {
+      if (reply.has_waiting() && waiting) waiting(reply.waiting().reason());
+      if (reply.has_header()) {
+        batch = FromProto(reply.header());
+        announced = reply.header().samples();
+      }
+      for (const v1::TrainingSample& sample : reply.samples().samples()) {
+        batch.samples.push_back(FromProto(sample));
+      }
+      if (reply.has_end()) ended = reply.end().samples();
+    }
+    ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(stream->Finish(), what));
+    if (ended != announced || batch.samples.size() != announced || batch.batch != request.batch) {
+      return absl::DataLossError(absl::StrCat(
+          what, ": ", batch.samples.size(), " samples came where ", announced, " were announced"));
+    }
+    return batch;
+  }
+
+  const std::unique_ptr<v1::BranchScheduler::Stub> stub_;
+  CallCancel cancel_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<BatchSource>> ConnectBatchSource(const std::string& address,
+                                                                bool allow_plaintext) {
+  ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
+                          rpc::Connect(address, {.allow_plaintext = allow_plaintext}));
+  return std::make_unique<StubBatchSource>(std::move(channel));
+}
+
+}  // namespace attnrl::scheduler

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/client/work_stream.h"
+
+#include <thread>
+#include <utility>
+
+#include "common/base/queue.h"
+#include "common/base/status.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/status.h"
+#include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
+#include "services/branch_scheduler/rpc/convert.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+// The bound that work_stream.h names.
+constexpr size_t kMaxReceived = 1024;
+
+class StubWorkStream final : public WorkStream {
+ public:
+  explicit StubWorkStream(v1::BranchScheduler::Stub* stub)
+      : context_(rpc::MakeContext(absl::InfiniteDuration())),
+        stream_(stub->Work(context_.get())),
+        received_(kMaxReceived),
+        reader_([this] { Read(); }) {}
+
+  ~StubWorkStream() override {
+    Cancel();
+    received_.Close();
+    reader_.join();
+  }
+
+  absl::Status Send(const WorkerMessage& message) override {
+    v1::WorkerMessage wire;
+    ToProto(message, &wire);
+    absl::MutexLock lock(&mutex_);
+    if (!ended_.has_value() && stream_->Write(wire)) return absl::OkStatus();
+    return ended_.value_or(absl::UnavailableError("the work stream is ending"));
+  }
+
+  absl::StatusOr<std::optional<SchedulerMessage>> Receive(absl::Duration timeout) override {
+    std::optional<SchedulerMessage> message = received_.Pop(timeout);
+    if (message.has_value() || !received_.closed()) return message;
+    absl::MutexLock lock(&mutex_);
+    return ended_.value_or(absl::CancelledError("the work stream was cancelled"));
+  }
+
+  void Cancel() override {
+    {
+      absl::MutexLock lock(&cancel_mutex_);
+      cancelled_ = true;
+    }
+    context_->TryCancel();
+  }
+
+ private:
+  void Read() {
+    v1::SchedulerMessage wire;
+    absl::Status broken;
+    while (broken.ok() && stream_->Read(&wire)) {
+      auto message = FromProto(wire);
+      broken = message.status();
+      if (broken.ok() && !received_.Push(*std::move(message))) break;
+    }
+    if (!broken.ok()) context_->TryCancel();
+    absl::MutexLock lock(&mutex_);
+    const absl::Status status = rpc::FromGrpc(stream_->Finish(), "the work stream");
+    ended_ = broken.ok() ? Meaning(status) : broken;
+    received_.Close();
+  }
+
+  // A stream is meant to last: OK and a cancellation by the other side are ends like any other.
+  absl::Status Meaning(const absl::Status& status) {
+    absl::MutexLock lock(&cancel_mutex_);
+    if (cancelled_) return absl::CancelledError("the work stream was cancelled");
+    if (status.ok()) return absl::UnavailableError("the scheduler ended the work stream");
+    return absl::IsCancelled(status) ? absl::UnavailableError(status.message()) : status;
+  }
+
+  const std::unique_ptr<grpc::ClientContext> context_;
+  const std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::SchedulerMessage>> stream_;
+  BoundedQueue<SchedulerMessage> received_;
+  absl::Mutex mutex_;  // one writer at a time, and none after the end
+  std::optional<absl::Status> ended_ ABSL_GUARDED_BY(mutex_);
+  absl::Mutex cancel_mutex_;
+  bool cancelled_ ABSL_GUARDED_BY(cancel_mutex_) = false;
+  std::thread reader_;
+};
+
+class StubWorkConnector final : public WorkConnector {
+ public:
+  explicit StubWorkConnector(std::shared_ptr<grpc::Channel> channel)
+      : stub_(v1::BranchScheduler::NewStub(std::move(channel))) {}
+
+  absl::StatusOr<std::unique_ptr<WorkStream>> Open() override {
+    return std::make_unique<StubWorkStream>(stub_.get());
+  }
+
+ private:
+  const std::unique_ptr<v1::BranchScheduler::Stub> stub_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<WorkConnector>> ConnectWork(const std::string& address,
+                                                           bool allow_plaintext) {
+  ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
+                          rpc::Connect(address, {.allow_plaintext = allow_plaintext}));
+  return std::make_unique<StubWorkConnector>(std::move(channel));
+}
+
+}  // namespace attnrl::scheduler

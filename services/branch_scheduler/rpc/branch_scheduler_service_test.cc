@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// The service over a real socket: clients, handlers, conversions and the scheduler together.
+#include "services/branch_scheduler/rpc/branch_scheduler_service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "common/rpc/server.h"
+#include "services/branch_scheduler/client/admin.h"
+#include "services/branch_scheduler/client/batch_source.h"
+#include "services/branch_scheduler/client/work_stream.h"
+#include "services/branch_scheduler/simulation.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+using testing::Digest;
+using testing::FreshFolder;
+using ::testing::HasSubstr;
+using testing::Simulation;
+using testing::SimulationOptions;
+
+constexpr absl::Duration kLong = absl::Seconds(30);
+
+// A scheduler behind a socket; the test is the worker and the learner.
+class ServiceTest : public ::testing::Test {
+ protected:
+  ServiceTest() : run_(FreshFolder("rpc"), Options()) {
+    run_.UseThreads();
+    EXPECT_TRUE(run_.Start().ok());
+    Serve();
+    work_ = *ConnectWork(address_);
+    batches_ = *ConnectBatchSource(address_);
+    admin_ = *ConnectAdmin(address_);
+  }
+  ~ServiceTest() override { run_.scheduler().Stop(); }
+
+  static SimulationOptions Options() {
+    SimulationOptions options;
+    options.steps = 2;
+    options.criterion = Criterion::kEarliest;
+    return options;
+  }
+
+  void Serve() {
+    address_ = absl::StrCat("unix:", run_.folder(), "/s.sock");
+    service_ = std::make_unique<BranchSchedulerService>(&run_.scheduler());
+    auto server = rpc::Server::Start({.address = address_}, {service_.get()});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+
+  // Kills the scheduler and starts another one on its database and address.
+  void Restart() {
+    run_.scheduler().Stop();
+    server_->Shutdown(absl::ZeroDuration());
+    server_.reset();
+    run_.Kill();
+    ASSERT_TRUE(run_.Start().ok());
+    Serve();
+  }
+
+  // Works until told to stop, over as many streams as it takes.
+  void Work(const std::string& name) {
+    std::vector<ItemResult> unacknowledged;
+    while (!stop_) {
+      auto stream = *work_->Open();
+      Register hello{name, 4, "numerics", {}, 4};
+      for (const ItemResult& result : unacknowledged) {
+        hello.held.push_back({result.lease, result.item});
+      }
+      (void)stream->Send(hello);
+      for (;;) {
+        auto message = stream->Receive(absl::Milliseconds(50));
+        if (!message.ok() || stop_) break;
+        if (!message->has_value()) continue;
+        if (const auto* registered = std::get_if<Registered>(&**message)) {
+          std::erase_if(unacknowledged, [&](const ItemResult& result) {
+            return std::find(registered->adopted.begin(), registered->adopted.end(),
+                             result.lease) == registered->adopted.end();
+          });
+          for (const ItemResult& result : unacknowledged) (void)stream->Send(result);
+        } else if (const auto* lease = std::get_if<Lease>(&**message)) {
+          unacknowledged.push_back(Simulation::Sample(lease->item, lease->lease, false));
+          (void)stream->Send(unacknowledged.back());
+        } else if (const auto* ack = std::get_if<Ack>(&**message)) {
+          std::erase_if(unacknowledged,
+                        [&](const ItemResult& result) { return result.lease == ack->lease; });
+        }
+      }
+      Clock::Real().Sleep(absl::Milliseconds(20));
+    }
+  }
+
+  absl::StatusOr<TrainingBatch> Next(uint32_t batch, std::string* reason = nullptr) {
+    return batches_->NextBatch({.batch = batch, .version = {batch, Digest(batch)}},
+                               [reason](const std::string& why) {
+                                 if (reason != nullptr) *reason = why;
+                               });
+  }
+
+  Simulation run_;
+  std::string address_;
+  std::unique_ptr<BranchSchedulerService> service_;
+  std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<WorkConnector> work_;
+  std::unique_ptr<BatchSource> batches_;
+  std::unique_ptr<Admin> admin_;
+  std::atomic<bool> stop_ = false;
+};
+
+TEST_F(ServiceTest, ARunGoesThroughTheSocketsAndEnds) {
+  std::thread worker([this] { Work("w"); });
+  for (uint32_t b = 0; b < 2; ++b) {
+    auto batch = Next(b);
+    ASSERT_TRUE(batch.ok()) << batch.status();
+    EXPECT_EQ(batch->batch, b);
+    EXPECT_EQ(batch->last, b == 1);
+    EXPECT_EQ(*batch, *Next(b)) << "asking again gives the same bytes";
+    BatchCommit commit{.batch = b, .version = {b + 1, Digest(b + 1)}};
+    auto reply = batches_->CommitBatch(commit);
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_EQ(reply->finished, b == 1);
+  }
+  EXPECT_TRUE(absl::IsOutOfRange(Next(2).status()));
+  auto status = admin_->Status(kLong);
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(status->state, RunState::kFinished);
+  EXPECT_EQ(status->steps_done, 2u);
+  EXPECT_FALSE(status->last_metrics_json.empty());
+  EXPECT_GT(status->workers[0].results, 0u);
+  stop_ = true;
+  worker.join();
+}
+
+TEST_F(ServiceTest, ClientsWaitThroughARestartOfTheScheduler) {
+  std::thread worker([this] { Work("w"); });
+  ASSERT_TRUE(Next(0).ok());
+  absl::StatusOr<TrainingBatch> batch = absl::UnknownError("not asked");
+  ASSERT_TRUE(batches_->CommitBatch({.batch = 0, .version = {1, Digest(1)}}).ok());
+  std::thread learner([&] { batch = Next(1); });
+  Restart();
+  learner.join();
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  EXPECT_EQ(batch->batch, 1u);
+  stop_ = true;
+  worker.join();
+}
+
+TEST_F(ServiceTest, AWaitingLearnerHearsWhatIsMissingAndCanBeCancelled) {
+  std::string reason;
+  absl::Status status;
+  absl::Notification heard;
+  std::thread learner([&] {
+    status = batches_
+                 ->NextBatch({.batch = 0, .version = {0, Digest(0)}},
+                             [&](const std::string& why) {
+                               reason = why;
+                               if (!heard.HasBeenNotified()) heard.Notify();
+                             })
+                 .status();
+  });
+  ASSERT_TRUE(heard.WaitForNotificationWithTimeout(kLong));
+  batches_->Cancel();
+  learner.join();
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_THAT(reason, HasSubstr("batch 0: 0 of 3 problems graded"));
+  EXPECT_THAT(reason, HasSubstr("no worker is connected"));
+}
+
+TEST_F(ServiceTest, RefusalsReachTheWorkerAsTheyAre) {
+  auto stream = *work_->Open();
+  ASSERT_TRUE(stream->Send(Renew{}).ok());
+  auto message = stream->Receive(kLong);
+  EXPECT_EQ(message.status().code(), absl::StatusCode::kInvalidArgument) << message.status();
+  EXPECT_FALSE(stream->Send(Renew{}).ok());
+}
+
+TEST_F(ServiceTest, ADrainEndsTheStreamsSoThatWorkersComeBack) {
+  auto stream = *work_->Open();
+  ASSERT_TRUE(stream->Send(Register{"w", 1, "numerics", {}, 1}).ok());
+  auto registered = stream->Receive(kLong);
+  ASSERT_TRUE(registered.ok() && registered->has_value());
+  ASSERT_TRUE(std::holds_alternative<Registered>(**registered));
+  ASSERT_TRUE(admin_->Drain(absl::ZeroDuration()).ok());
+  auto message = stream->Receive(kLong);
+  while (message.ok() && message->has_value()) message = stream->Receive(kLong);
+  EXPECT_TRUE(absl::IsUnavailable(message.status())) << message.status();
+  EXPECT_EQ(admin_->Status(kLong)->state, RunState::kDraining);
+  ASSERT_TRUE(admin_->Resume(kLong).ok());
+  EXPECT_EQ(admin_->Status(kLong)->state, RunState::kStarting);
+}
+
+TEST_F(ServiceTest, WatchingTellsEveryChange) {
+  std::vector<RunState> states;
+  std::thread watcher([&] {
+    EXPECT_TRUE(admin_
+                    ->WatchStatus([&](const RunStatus& status) {
+                      states.push_back(status.state);
+                      if (states.size() == 1) (void)admin_->Pause("test", kLong);
+                      return status.state != RunState::kPaused;
+                    })
+                    .ok());
+  });
+  watcher.join();
+  EXPECT_EQ(states.front(), RunState::kStarting);
+  EXPECT_EQ(states.back(), RunState::kPaused);
+}
+
+}  // namespace
+}  // namespace attnrl::scheduler

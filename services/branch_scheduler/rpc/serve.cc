@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/rpc/serve.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/config/config.h"
+#include "common/model/config.h"
+#include "common/observe/log.h"
+#include "common/observe/metrics.h"
+#include "common/rpc/server.h"
+#include "common/storage/files.h"
+#include "services/branch_scheduler/assemble.h"
+#include "services/branch_scheduler/rpc/branch_scheduler_service.h"
+#include "services/branch_scheduler/scheduler.h"
+#include "services/verifier/client/verifier_client.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+// After a signal: leases are taken back at once (workers keep their results), streams end by
+// themselves within a look-up.
+constexpr absl::Duration kGrace = absl::Seconds(4);
+
+absl::Status StartLog(const ServeOptions& options, const config::Config& config) {
+  observe::LogOptions log;
+  log.service = options.name;
+  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(options.run_dir + "/logs"));
+  log.file = absl::StrCat(options.run_dir, "/logs/", options.name, ".log");
+  ATTNRL_ASSIGN_OR_RETURN(log.level, observe::ParseLevel(config.observe.log_level));
+  return observe::StartLog(log);
+}
+
+absl::Status CheckConfig(const config::Config& config) {
+  ATTNRL_RETURN_IF_ERROR(config::CheckComplete(config));
+  if (config.scheduler.address.empty()) {
+    return InputError("scheduler.address", "not set", "unix:/path or host:port");
+  }
+  if (config.verifier.address.empty()) {
+    return InputError("verifier.address", "not set", "unix:/path or host:port");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServeUntil(const ServeOptions& serve, const config::Config& config,
+                        const rpc::ShutdownSignal& shutdown) {
+  ATTNRL_RETURN_IF_ERROR(CheckConfig(config));
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<ModelText> text, ModelText::Load(config));
+  ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> stop_ids, model::LoadEndTokens(config.model.path));
+  ATTNRL_ASSIGN_OR_RETURN(
+      const DataSet data,
+      LoadDataSet(config.data.train, static_cast<uint32_t>(config.rollout.max_prompt_tokens),
+                  [&](const PromptMessages& messages) { return text->EncodePrompt(messages); }));
+  const TextTools tools = text->Tools();
+  verifier::VerifierClientOptions verifier_options;
+  verifier_options.allow_plaintext = config.security.allow_plaintext;
+  ATTNRL_ASSIGN_OR_RETURN(const auto verifier,
+                          verifier::ConnectVerifier(config.verifier.address, verifier_options));
+  ATTNRL_ASSIGN_OR_RETURN(const auto metrics,
+                          observe::MetricsServer::Start(config.observe.metrics_address));
+  Scheduler::Parts parts;
+  ATTNRL_ASSIGN_OR_RETURN(parts.options,
+                          OptionsOf(config, serve.run_dir, std::move(stop_ids), data.digest));
+  parts.data = &data;
+  parts.text = &tools;
+  parts.verifier = verifier.get();
+  parts.clock = &Clock::Real();
+  ATTNRL_ASSIGN_OR_RETURN(const auto scheduler, Scheduler::Start(std::move(parts)));
+  BranchSchedulerService service(scheduler.get());
+  ATTNRL_ASSIGN_OR_RETURN(const auto server,
+                          rpc::Server::Start({.address = config.scheduler.address,
+                                              .allow_plaintext = config.security.allow_plaintext,
+                                              .service_name = "branch-scheduler"},
+                                             {&service}));
+  ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
+      absl::StrCat(serve.run_dir, "/logs/", serve.name, ".metrics"), metrics->address() + "\n"));
+  server->SetServing(true);
+  observe::LogInfo("serving", {{"address", server->address()},
+                               {"metrics", metrics->address()},
+                               {"problems", data.problems.size()}});
+  while (!shutdown.WaitWithTimeout(absl::Milliseconds(200)) && scheduler->failure().ok()) {
+  }
+  const absl::Status failure = scheduler->failure();
+  scheduler->Stop();
+  server->Shutdown(kGrace);
+  return failure;
+}
+
+}  // namespace
+
+absl::Status Serve(const ServeOptions& options, const rpc::ShutdownSignal& shutdown) {
+  ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
+                          config::Load(options.config_file, options.sets, config::Environment()));
+  ATTNRL_RETURN_IF_ERROR(StartLog(options, config));
+  for (const std::string& variable : config.ignored_variables) {
+    observe::LogWarning("an environment variable names no key", {{"variable", variable}});
+  }
+  const absl::Status status = ServeUntil(options, config, shutdown);
+  if (!status.ok()) observe::LogError("the branch scheduler ends", {{"status", status}});
+  observe::StopLog();
+  return status;
+}
+
+}  // namespace attnrl::scheduler
