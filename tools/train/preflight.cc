@@ -4,8 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
+#include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -63,8 +62,11 @@ absl::Status CheckWeights(const config::Config& config, const model::ModelConfig
 // The data sets as the scheduler will read them; the report's line about the training set.
 absl::StatusOr<std::string> CheckData(const config::Config& config,
                                       const model::ModelConfig& shape) {
-  ATTNRL_ASSIGN_OR_RETURN(const scheduler::PromptEncoder encode,
-                          scheduler::MakePromptEncoder(config));
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::ModelText> text,
+                          scheduler::ModelText::Load(config));
+  const scheduler::PromptEncoder encode = [&text](const scheduler::PromptMessages& messages) {
+    return text->EncodePrompt(messages);
+  };
   const auto limit = static_cast<uint32_t>(config.rollout.max_prompt_tokens);
   ATTNRL_ASSIGN_OR_RETURN(const scheduler::DataSet train,
                           scheduler::LoadDataSet(config.data.train, limit, encode));
@@ -117,7 +119,8 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   PreflightReport report;
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig shape,
                           model::LoadModelConfig(config.model.path));
-  ATTNRL_RETURN_IF_ERROR(model::LoadEndTokens(config.model.path).status());
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<int32_t> ends, model::LoadEndTokens(config.model.path));
+  ATTNRL_RETURN_IF_ERROR(scheduler::OptionsOf(config, "", ends, "").status());
   ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, RunDType(config, shape));
   ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config, shape));
   report.memory = EstimateMemory(config, shape, dtype == model::DType::kBFloat16 ? 2 : 4);
