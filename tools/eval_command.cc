@@ -65,8 +65,7 @@ class Grading {
     const size_t problem = index / static_cast<size_t>(tally_.samples);
     tally_.response_tokens += static_cast<int64_t>(completion.token_ids.size());
     if (completion.finish == rollout::FinishReason::kLength) ++tally_.truncated;
-    requests_.push_back({absl::StrCat(problem),
-                         folder_.tokenizer.Decode(completion.token_ids, false),
+    requests_.push_back({absl::StrCat(problem), folder_.tokenizer.Decode(completion.token_ids),
                          set_.answers[problem]});
     problems_.push_back(problem);
     return requests_.size() < kGradeAtOnce ? absl::OkStatus() : Flush();

@@ -111,7 +111,12 @@ absl::StatusOr<std::shared_ptr<const model::Transformer>> MakeModel(
 
 void LimitThreads(int threads) {
   at::set_num_threads(threads);
-  at::set_num_interop_threads(1);
+  // LibTorch allows this once a process, before any work.
+  static const bool once = [] {
+    at::set_num_interop_threads(1);
+    return true;
+  }();
+  static_cast<void>(once);
 }
 
 }  // namespace attnrl::rollout

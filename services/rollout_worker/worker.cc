@@ -13,6 +13,8 @@ namespace {
 // Every wait has a deadline: the longest that the worker or its reader waits without looking up.
 constexpr absl::Duration kLookUp = absl::Seconds(30);
 constexpr absl::Duration kReadWait = absl::Seconds(1);
+// A stream that is ended at once may lose what was just sent; this is time enough to arrive.
+constexpr absl::Duration kLinger = absl::Milliseconds(250);
 
 // The scheduler will not have this worker; coming back is useless.
 bool IsRefusal(const absl::Status& status) {
@@ -43,6 +45,7 @@ Worker::Worker(WorkerOptions options, scheduler::WorkConnector& connector, Engin
       lease_time_(options_.lease_time),
       next_connect_(clock.Monotonic()),
       next_renew_(absl::InfiniteDuration()),
+      linger_end_(clock.Monotonic()),
       drain_end_(absl::InfiniteDuration()) {}
 
 Worker::~Worker() {
@@ -65,7 +68,9 @@ absl::Status Worker::Run() {
 
 bool Worker::Done() const {
   if (failure_) return true;
-  return draining_ && (book_.empty() || clock_.Monotonic() >= drain_end_);
+  if (!draining_) return false;
+  const absl::Duration now = clock_.Monotonic();
+  return now >= drain_end_ || (book_.empty() && now >= linger_end_);
 }
 
 // ---- Stream ----
@@ -165,11 +170,11 @@ void Worker::OnRegistered(const scheduler::Registered& registered) {
 }
 
 void Worker::OnLease(const scheduler::Lease& lease) {
-  if (draining_) return Send(scheduler::GiveBack{{lease.lease}, "the worker is leaving"});
+  if (draining_) return GiveBack({lease.lease}, "the worker is leaving");
   absl::StatusOr<std::vector<Request>> requests = book_.Add(lease);
   if (!requests.ok()) {
     observe::LogError("a lease can't be worked on", {{"reason", requests.status()}});
-    return Send(scheduler::GiveBack{{lease.lease}, std::string(requests.status().message())});
+    return GiveBack({lease.lease}, std::string(requests.status().message()));
   }
   samples_per_lease_ = static_cast<int64_t>(lease.item.samples.size());
   UpdateWants();
@@ -216,9 +221,14 @@ void Worker::StartDrain(const std::string& reason) {
   observe::LogInfo("draining", {{"reason", reason}, {"given_back", unfinished.size()}});
   if (registered_) {
     Send(scheduler::Credits{0});
-    if (!unfinished.empty()) Send(scheduler::GiveBack{unfinished, reason});
+    if (!unfinished.empty()) GiveBack(unfinished, reason);
   }
   Forget(unfinished);
+}
+
+void Worker::GiveBack(const std::vector<uint64_t>& leases, const std::string& reason) {
+  Send(scheduler::GiveBack{leases, reason});
+  linger_end_ = clock_.Monotonic() + kLinger;
 }
 
 // ---- Bookkeeping ----
@@ -271,7 +281,7 @@ absl::Duration Worker::UntilNextTimer() const {
   absl::Duration wait = kLookUp;
   if (!stream_) wait = std::min(wait, next_connect_ - now);
   if (registered_) wait = std::min(wait, next_renew_ - now);
-  if (draining_) wait = std::min(wait, drain_end_ - now);
+  if (draining_) wait = std::min(wait, (book_.empty() ? linger_end_ : drain_end_) - now);
   return std::max(wait, absl::ZeroDuration());
 }
 

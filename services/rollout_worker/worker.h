@@ -78,6 +78,7 @@ class Worker {
   void OnPrefetch(const Version& version);
   void OnCompletion(const Completion& completion);
   void StartDrain(const std::string& reason);
+  void GiveBack(const std::vector<uint64_t>& leases, const std::string& reason);
   // Bookkeeping.
   void Forget(const std::vector<uint64_t>& leases);
   void UpdateWants();
@@ -112,6 +113,7 @@ class Worker {
   absl::Duration next_renew_;
 
   bool draining_ = false;
+  absl::Duration linger_end_;
   absl::Duration drain_end_;
 };
 

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Speed of the learner's update: a random model, a batch of responses of fixed length, trained as
+// in a run. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 vocab=300
+// prompt=99 response=170 samples=144 steps=2 threads=1 bfloat16=0 kl=0 (per mille) pass=16384.
+#include <sys/resource.h>
+
+#include <cstdint>
+#include <ctime>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "common/base/clock.h"
+#include "common/base/philox.h"
+#include "common/model/weights.h"
+#include "services/learner/numerics.h"
+#include "services/learner/trainer.h"
+
+namespace attnrl {
+namespace {
+
+using Settings = std::map<std::string, int64_t>;
+
+bool Parse(int argc, char** argv, Settings* settings) {
+  for (int i = 1; i < argc; ++i) {
+    const std::pair<std::string, std::string> flag =
+        absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
+    int64_t value = 0;
+    if (!settings->contains(flag.first) || !absl::SimpleAtoi(flag.second, &value)) {
+      std::cerr << "error: " << argv[i] << ": unknown; hidden=128, layers=4, ..." << std::endl;
+      return false;
+    }
+    (*settings)[flag.first] = value;
+  }
+  return true;
+}
+
+model::ModelConfig MakeConfig(const Settings& settings) {
+  model::ModelConfig config;
+  config.vocab_size = settings.at("vocab");
+  config.hidden_size = settings.at("hidden");
+  config.intermediate_size = 3 * config.hidden_size;
+  config.layers = settings.at("layers");
+  config.heads = 4;
+  config.kv_heads = 2;
+  config.head_dim = config.hidden_size / config.heads;
+  config.max_position_embeddings = settings.at("prompt") + settings.at("response");
+  config.qkv_bias = true;
+  config.tie_word_embeddings = true;
+  return config;
+}
+
+scheduler::TrainingBatch MakeBatch(const Settings& settings) {
+  scheduler::TrainingBatch batch;
+  RandomStream random({.seed = 1});
+  const auto draw = [&] {
+    return static_cast<int32_t>(random.Below(static_cast<uint64_t>(settings.at("vocab"))));
+  };
+  for (int64_t i = 0; i < settings.at("samples"); ++i) {
+    scheduler::TrainingSample sample;
+    sample.position = static_cast<uint32_t>(i / 6);
+    sample.response = static_cast<uint32_t>(i % 6);
+    for (int64_t t = 0; t < settings.at("prompt"); ++t) sample.prompt_ids.push_back(draw());
+    for (int64_t t = 0; t < settings.at("response"); ++t) sample.response_ids.push_back(draw());
+    const auto tokens = static_cast<uint32_t>(sample.response_ids.size());
+    sample.logprobs.assign(tokens, -5.7f);
+    sample.advantages = {{tokens, i % 2 == 0 ? 1.0 : -1.0}};
+    sample.versions = {{tokens, 0, false}};
+    batch.samples.push_back(std::move(sample));
+  }
+  return batch;
+}
+
+// Processor time of this process: tells more than wall time on a busy machine.
+double CpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+int Run(int argc, char** argv) {
+  Settings settings = {{"hidden", 128}, {"layers", 4},   {"vocab", 300},  {"prompt", 99},
+                       {"kl", 0},       {"bfloat16", 0}, {"steps", 2},    {"response", 170},
+                       {"threads", 1},  {"pass", 16384}, {"samples", 144}};
+  if (!Parse(argc, argv, &settings)) return 2;
+  learner::FixNumerics(static_cast<int>(settings["threads"]));
+  const model::ModelConfig config = MakeConfig(settings);
+  const model::DType dtype =
+      settings["bfloat16"] != 0 ? model::DType::kBFloat16 : model::DType::kFloat32;
+  learner::TrainerOptions options;
+  options.objective.kl_weight = static_cast<double>(settings["kl"]) / 1000;
+  options.max_tokens_per_pass = settings["pass"];
+  options.adamw.learning_rate = 3e-4;
+  const model::Tensors weights = model::RandomTensors(config, 1, dtype);
+  learner::Trainer trainer(config, weights, dtype, weights, options);
+  const scheduler::TrainingBatch batch = MakeBatch(settings);
+
+  const absl::Duration start = Clock::Real().Monotonic();
+  const double cpu = CpuSeconds();
+  for (int64_t step = 0; step < settings["steps"]; ++step) {
+    if (const auto trained = trainer.Train(batch, nullptr); !trained.ok()) {
+      std::cerr << "error: " << trained.status().message() << std::endl;
+      return 1;
+    }
+  }
+  const double cpu_seconds = CpuSeconds() - cpu;
+  const double seconds = absl::ToDoubleSeconds(Clock::Real().Monotonic() - start);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto tokens = static_cast<double>(settings["steps"] * settings["samples"] *
+                                          (settings["prompt"] + settings["response"]));
+  nlohmann::ordered_json json = {{"benchmark", "learner"}};
+  for (const auto& [name, value] : settings) json[name] = value;
+  json["parameters"] = trainer.parameters().count();
+  json["seconds"] = seconds;
+  json["cpu_seconds"] = cpu_seconds;
+  json["tokens_per_second"] = tokens / seconds;
+  json["tokens_per_cpu_second"] = tokens / cpu_seconds;
+  json["peak_rss_bytes"] = int64_t{1024} * usage.ru_maxrss;
+  std::cout << json.dump() << std::endl;
+  return 0;
+}
+
+}  // namespace
+}  // namespace attnrl
+
+int main(int argc, char** argv) { return attnrl::Run(argc, argv); }
