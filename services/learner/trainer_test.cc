@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
+#include <filesystem>
 #include <limits>
 #include <numeric>
 #include <vector>
 
+#include "services/learner/numerics.h"
 #include "services/learner/testing.h"
 #include "services/learner/version_file.h"
 
@@ -88,6 +91,33 @@ TEST_F(TrainerTest, TheSameBatchesGiveTheSameBits) {
     EXPECT_EQ(Digest(*first), Digest(*second));
     EXPECT_NE(Digest(*first), start);
   }
+}
+
+// Not a test: what TheSameBatchesGiveTheSameBitsInEveryProcess runs.
+TEST_F(TrainerTest, DISABLED_PrintDigest) {
+  FixNumerics(2);
+  auto trainer = Make(TinyOptions(), model::DType::kBFloat16);
+  for (uint32_t b = 0; b < 3; ++b) ASSERT_TRUE(trainer->Train(TinyBatch(b, 12), nullptr).ok());
+  std::printf("digest %s\n", Digest(*trainer).c_str());
+}
+
+std::string DigestOfAnotherProcess() {
+  const std::string command = std::filesystem::read_symlink("/proc/self/exe").string() +
+                              " --gtest_filter='*PrintDigest' --gtest_also_run_disabled_tests";
+  FILE* output = popen(command.c_str(), "r");
+  std::string digest;
+  char line[512];
+  while (std::fgets(line, sizeof(line), output) != nullptr) {
+    if (std::string(line).starts_with("digest ")) digest = line;
+  }
+  EXPECT_EQ(pclose(output), 0);
+  return digest;
+}
+
+TEST_F(TrainerTest, TheSameBatchesGiveTheSameBitsInEveryProcess) {
+  const std::string digest = DigestOfAnotherProcess();
+  EXPECT_EQ(digest.size(), 7u + 64 + 1);
+  EXPECT_EQ(DigestOfAnotherProcess(), digest);
 }
 
 TEST_F(TrainerTest, LearningRateZeroChangesNoBit) {
