@@ -26,17 +26,19 @@ bool IsIota(const std::vector<int64_t>& values) {
 
 }  // namespace
 
-CachedAttention::CachedAttention(KvCache& cache, const std::vector<SequenceRows>& sequences)
-    : cache_(cache), append_(cache.AppendIndex(sequences)) {
+CachedAttention::CachedAttention(KvCache& cache, const std::vector<SequenceRows>& sequences,
+                                 Kernels kernels)
+    : cache_(cache),
+      append_(cache.AppendIndex(sequences)),
+      attend_rows_(kernels == Kernels::kBest && CanAttendRows(cache)) {
   const at::Device device = append_.device();
-  std::vector<SequenceRows> decode;
   std::vector<int64_t> decode_rows;
   int64_t next_row = 0;
   for (const SequenceRows& sequence : sequences) {
     const int64_t first_row = next_row;
     next_row += sequence.rows;
     if (sequence.rows == 1) {
-      decode.push_back(sequence);
+      decode_.push_back({.slot = sequence.slot, .tokens = sequence.past + 1});
       decode_rows.push_back(first_row);
       continue;
     }
@@ -48,35 +50,34 @@ CachedAttention::CachedAttention(KvCache& cache, const std::vector<SequenceRows>
     }
     prefills_.push_back(std::move(prefill));
   }
-  if (!decode.empty()) PlanDecode(decode, decode_rows);
+  if (!prefills_.empty() && !decode_.empty()) decode_rows_ = ToTensor(decode_rows, device);
+  if (!decode_.empty() && !attend_rows_) PlanAtenDecode();
 }
 
-void CachedAttention::PlanDecode(const std::vector<SequenceRows>& decode,
-                                 const std::vector<int64_t>& rows) {
+void CachedAttention::PlanAtenDecode() {
   const at::Device device = append_.device();
-  decode_count_ = static_cast<int64_t>(decode.size());
-  if (!prefills_.empty()) decode_rows_ = ToTensor(rows, device);
+  const auto count = static_cast<int64_t>(decode_.size());
   const auto [low, high] = std::minmax_element(
       decode.begin(), decode.end(), [](const auto& a, const auto& b) { return a.slot < b.slot; });
   first_slot_ = low->slot;
   slot_count_ = high->slot - low->slot + 1;
   std::vector<int64_t> slots;
-  for (const SequenceRows& sequence : decode) slots.push_back(sequence.slot);
-  if (slot_count_ > 2 * decode_count_) {
+  for (const CachedRow& row : decode_) slots.push_back(row.slot);
+  if (slot_count_ > 2 * count) {
     // Far apart: copying the keys together costs less than attending over the gaps.
     gather_slots_ = ToTensor(slots, device);
-    slot_count_ = decode_count_;
+    slot_count_ = count;
     for (size_t i = 0; i < slots.size(); ++i) slots[i] = static_cast<int64_t>(i);
   } else {
     for (int64_t& slot : slots) slot -= first_slot_;
   }
-  if (slot_count_ != decode_count_ || !IsIota(slots)) decode_slots_ = ToTensor(slots, device);
+  if (slot_count_ != count || !IsIota(slots)) decode_slots_ = ToTensor(slots, device);
 
   // A slot in a gap sees one token, so that no row of the softmax is empty.
   std::vector<int64_t> visible(static_cast<size_t>(slot_count_), 1);
   for (size_t i = 0; i < slots.size(); ++i) {
-    visible[static_cast<size_t>(slots[i])] = decode[i].past + 1;
-    longest_ = std::max(longest_, decode[i].past + 1);
+    visible[static_cast<size_t>(slots[i])] = decode_[i].tokens;
+    longest_ = std::max(longest_, decode_[i].tokens);
   }
   if (*std::min_element(visible.begin(), visible.end()) == longest_) return;
   const at::Tensor hidden = at::arange(longest_, at::TensorOptions(at::kLong).device(device))
@@ -89,25 +90,23 @@ void CachedAttention::PlanDecode(const std::vector<SequenceRows>& decode,
 at::Tensor CachedAttention::Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                                     const at::Tensor& v) {
   at::NoGradGuard no_grad;
-  const at::Tensor keys = cache_.keys(layer);
-  const at::Tensor values = cache_.values(layer);
   cache_.Append(layer, append_, k, v);
-  if (prefills_.empty()) return Decode(q, keys, values);
+  if (prefills_.empty()) return Decode(layer, q);
 
   at::Tensor result = at::empty(q.sizes(), q.options());
   for (const Prefill& prefill : prefills_) {
     result.narrow(0, prefill.first_row, prefill.sequence.rows)
-        .copy_(AttendPrefill(prefill, q, keys, values));
+        .copy_(AttendPrefill(prefill, layer, q));
   }
-  if (decode_count_ > 0) {
-    result.index_copy_(0, decode_rows_, Decode(q.index_select(0, decode_rows_), keys, values));
+  if (!decode_.empty()) {
+    result.index_copy_(0, decode_rows_, Decode(layer, q.index_select(0, decode_rows_)));
   }
   return result;
 }
 
-// The query heads of one key head take the place of query rows: nothing is repeated.
-at::Tensor CachedAttention::Decode(const at::Tensor& q, const at::Tensor& keys,
-                                   const at::Tensor& values) const {
+// By ATen, the query heads of one key head take the place of query rows: nothing is repeated.
+at::Tensor CachedAttention::Decode(int64_t layer, const at::Tensor& q) const {
+  if (attend_rows_) return AttendRows(cache_, layer, q, decode_);
   const KvCacheShape& shape = cache_.shape();
   const int64_t repeats = q.size(1) / shape.kv_heads;
   at::Tensor queries = q;
@@ -125,14 +124,14 @@ at::Tensor CachedAttention::Decode(const at::Tensor& q, const at::Tensor& keys,
   std::optional<at::Tensor> mask;
   if (mask_.defined()) mask = mask_.to(q.scalar_type());
   const at::Tensor result = at::scaled_dot_product_attention(
-      queries.reshape({slot_count_, shape.kv_heads, repeats, shape.head_dim}), select(keys),
-      select(values), mask);
+      queries.reshape({slot_count_, shape.kv_heads, repeats, shape.head_dim}),
+      select(cache_.keys(layer)), select(cache_.values(layer)), mask);
   const at::Tensor rows = result.reshape({slot_count_, q.size(1), q.size(2)});
   return decode_slots_.defined() ? rows.index_select(0, decode_slots_) : rows;
 }
 
-at::Tensor CachedAttention::AttendPrefill(const Prefill& prefill, const at::Tensor& q,
-                                          const at::Tensor& keys, const at::Tensor& values) const {
+at::Tensor CachedAttention::AttendPrefill(const Prefill& prefill, int64_t layer,
+                                          const at::Tensor& q) const {
   const auto& [slot, past, rows] = prefill.sequence;
   const int64_t repeats = q.size(1) / cache_.shape().kv_heads;
   // [1, heads, tokens, head_dim]
@@ -144,7 +143,8 @@ at::Tensor CachedAttention::AttendPrefill(const Prefill& prefill, const at::Tens
   std::optional<at::Tensor> mask;
   if (prefill.mask.defined()) mask = prefill.mask;
   const at::Tensor result = at::scaled_dot_product_attention(
-      heads_first(q.narrow(0, prefill.first_row, rows)), select(keys), select(values), mask, 0.0,
+      heads_first(q.narrow(0, prefill.first_row, rows)), select(cache_.keys(layer)),
+      select(cache_.values(layer)), mask, 0.0,
       /*is_causal=*/past == 0);
   return result.squeeze(0).transpose(0, 1);
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/attention/attend_rows.h"
 #include "common/attention/attention.h"
 #include "common/attention/kv_cache.h"
 
@@ -24,15 +25,9 @@ class FixedOrderAttention final : public Attention {
                      const at::Tensor& v) override;
 
  private:
-  struct Row {
-    int64_t slot = 0;
-    int64_t position = 0;
-  };
-
   KvCache& cache_;
   at::Tensor append_;  // of KvCache::AppendIndex
-  std::vector<Row> rows_;
-  int64_t longest_ = 0;  // tokens that the last row of the longest sequence sees
+  std::vector<CachedRow> rows_;
 };
 
 }  // namespace attnrl::attention

@@ -10,16 +10,6 @@
 namespace attnrl::attention {
 namespace {
 
-// The order in which lanes are added; see fixed_order_kernels.h.
-inline float Sum(Lanes lanes) {
-  float v[kLanes];
-  lanes.Store(v);
-  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
-    for (int64_t i = 0; i < half; ++i) v[i] += v[i + half];
-  }
-  return v[0];
-}
-
 // The last, partial lanes of a row, filled up with `fill`.
 template <typename T>
 inline Lanes LoadPart(const T* p, int64_t count, T fill) {

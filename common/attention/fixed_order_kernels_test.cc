@@ -229,7 +229,7 @@ TEST_P(Kernels, RotatePairsOfHalves) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Isa, Kernels, testing::ValuesIn(AllFixedOrderKernels()),
-                         [](const auto& info) { return std::string(info.param->isa); });
+                         [](const auto& test) { return std::string(test.param->isa); });
 
 }  // namespace
 }  // namespace attnrl::attention

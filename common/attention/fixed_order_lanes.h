@@ -43,6 +43,10 @@ inline Lanes PowerOfTwo(Lanes n) {
   const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(biased, 23))};
 }
+inline __m256 LowPlusHigh(Lanes a) {
+  const __m256 high = _mm256_castsi256_ps(_mm512_extracti64x4_epi64(_mm512_castps_si512(a.v), 1));
+  return _mm256_add_ps(_mm512_castps512_ps256(a.v), high);
+}
 
 #elif defined(__AVX2__)
 
@@ -93,6 +97,7 @@ inline __m256 PowerOfTwo(__m256 n) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
 inline Lanes PowerOfTwo(Lanes n) { return {PowerOfTwo(n.low), PowerOfTwo(n.high)}; }
+inline __m256 LowPlusHigh(Lanes a) { return _mm256_add_ps(a.low, a.high); }
 
 #else
 
@@ -163,7 +168,24 @@ inline Lanes PowerOfTwo(const Lanes& n) {
   }
   return r;
 }
+inline float Sum(const Lanes& a) {
+  Lanes r = a;
+  for (int half = 8; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) r.v[i] += r.v[i + half];
+  }
+  return r.v[0];
+}
 
+#endif
+
+#if defined(__AVX2__)
+// The order in which lanes are added: (l, l + 8), (l, l + 4), (l, l + 2), (0, 1).
+inline float Sum(Lanes a) {
+  const __m256 eight = LowPlusHigh(a);
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
 #endif
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "common/model/config.h"
 
 #include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "common/base/status.h"
 #include "common/model/model_testing.h"
@@ -124,7 +125,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"Activation", With("hidden_act", "gelu"), "hidden_act is \"gelu\""},
         Refusal{"DType", With("torch_dtype", "float16"), "torch_dtype: is \"float16\""},
         Refusal{"Epsilon", With("rms_norm_eps", -1), "rms_norm_eps is -1"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test) { return test.param.name; });
 
 TEST(ModelConfig, NamesAMissingOrBrokenFile) {
   const ScratchFolder folder;

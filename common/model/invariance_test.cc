@@ -118,12 +118,20 @@ void ExpectClose(const at::Tensor& a, const at::Tensor& b, double tolerance) {
   EXPECT_LT((a - b).abs().max().item<double>(), tolerance);
 }
 
+// As on a device that has no kernel of its own.
+struct AtenCachedAttention : CachedAttention {
+  AtenCachedAttention(KvCache& cache, const std::vector<SequenceRows>& sequences)
+      : CachedAttention(cache, sequences, Kernels::kAten) {}
+};
+
 TEST(CachedAttention, AgreesWithDenseAttentionInAnyCompany) {
   const Transformer transformer = Make(Operators::Standard());
   const std::vector<Sequence> sequences = MixedSequences();
   const at::Tensor dense = DenseHidden(transformer, sequences);
   const auto mixed = RunPasses<CachedAttention>(transformer, at::kFloat, sequences, kMixed);
   ExpectClose(dense, at::cat(mixed), 1e-4);
+  const auto aten = RunPasses<AtenCachedAttention>(transformer, at::kFloat, sequences, kMixed);
+  ExpectClose(dense, at::cat(aten), 1e-4);
 }
 
 TEST(CachedAttention, DecodesSlotsThatLieFarApart) {
@@ -132,8 +140,10 @@ TEST(CachedAttention, DecodesSlotsThatLieFarApart) {
   std::vector<std::vector<Piece>> passes = {{{10, 0, 3}, {0, 0, 2}}};
   for (int64_t i = 0; i < 2; ++i) passes.push_back({{10, 3 + i, 1}, {0, 2 + i, 1}});
   const auto far = RunPasses<CachedAttention>(transformer, at::kFloat, sequences, passes, 3);
+  const auto aten = RunPasses<AtenCachedAttention>(transformer, at::kFloat, sequences, passes, 3);
   const at::Tensor dense = DenseHidden(transformer, {sequences[0]});
   ExpectClose(far[0], dense, 1e-4);
+  ExpectClose(aten[0], dense, 1e-4);
 }
 
 TEST(CachedAttention, SharesAPromptByCopyingIt) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -13,7 +13,6 @@
 
 #include "common/base/shared_data.h"
 #include "common/model/config.h"
-#include "common/model/weights.h"
 
 namespace attnrl::model {
 
@@ -22,7 +21,9 @@ class ScratchFolder {
  public:
   ScratchFolder() {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = testing::TempDir() + "attnrl-model-" + info->name() + "-" + std::to_string(::getpid());
+    std::string name = info->name();
+    std::replace(name.begin(), name.end(), '/', '-');
+    path_ = testing::TempDir() + "attnrl-model-" + name + "-" + std::to_string(::getpid());
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

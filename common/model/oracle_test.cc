@@ -134,8 +134,8 @@ TEST_P(Oracle, EndTokensComeFromTheFolder) {
   EXPECT_EQ(*ids, std::vector<int32_t>{2});
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Oracle, testing::ValuesIn(OracleModels()), [](const auto& info) {
-  return info.param.substr(0, info.param.find('-'));
+INSTANTIATE_TEST_SUITE_P(Models, Oracle, testing::ValuesIn(OracleModels()), [](const auto& test) {
+  return test.param.substr(0, test.param.find('-'));
 });
 
 }  // namespace

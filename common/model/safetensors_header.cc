@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -45,45 +47,64 @@ absl::Status DamagedTensor(const std::string& path, const std::string& name,
   return Damaged(path, absl::StrCat("tensor ", OneLine(name, 120), " ", std::string(what)));
 }
 
-// nlohmann keeps the last of two equal keys; another reader might keep the first.
-class KeyCheck {
+// A first walk over the header, which stops at what no header has: nesting, too many tensors, a key
+// twice (nlohmann would keep the last, another reader the first). Linear in the header's size.
+class HeaderWalk final : public nlohmann::json_sax<json> {
  public:
-  bool operator()(int depth, json::parse_event_t event, json& parsed) {
-    if (depth > kMaxDepth) too_deep_ = true;
-    if (event == json::parse_event_t::object_start) open_.emplace_back();
-    if (event == json::parse_event_t::object_end) open_.pop_back();
-    if (event == json::parse_event_t::key &&
-        !open_.back().insert(parsed.get<std::string>()).second) {
-      duplicate_ = parsed.get<std::string>();
-    }
-    return !too_deep_;
-  }
+  std::string complaint;  // empty where nothing was found, be it because the header is no JSON
 
-  absl::Status Result(const std::string& path) const {
-    if (too_deep_) return Damaged(path, "its header is nested too deeply");
-    if (duplicate_.has_value()) {
-      return Damaged(path,
-                     absl::StrCat("its header has two keys \"", OneLine(*duplicate_, 120), "\""));
+  bool key(std::string& name) override {
+    if (!open_.back().insert(name).second) {
+      return Stop(absl::StrCat("its header has two keys \"", OneLine(name, 120), "\""));
     }
-    return absl::OkStatus();
+    if (open_.size() > 1 || open_.back().size() <= kMaxTensors + 1) return true;
+    return Stop(absl::StrCat("its header names more than ", kMaxTensors, " tensors"));
+  }
+  bool start_object(size_t /*size*/) override {
+    open_.emplace_back();
+    return Deeper();
+  }
+  bool end_object() override {
+    open_.pop_back();
+    return Shallower();
+  }
+  bool start_array(size_t /*size*/) override { return Deeper(); }
+  bool end_array() override { return Shallower(); }
+
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(int64_t /*value*/) override { return true; }
+  bool number_unsigned(uint64_t /*value*/) override { return true; }
+  bool number_float(double /*value*/, const std::string& /*text*/) override { return true; }
+  bool string(std::string& /*value*/) override { return true; }
+  bool binary(json::binary_t& /*value*/) override { return true; }
+  bool parse_error(size_t /*position*/, const std::string& /*token*/,
+                   const json::exception& /*error*/) override {
+    return false;
   }
 
  private:
-  std::vector<std::set<std::string>> open_;
-  std::optional<std::string> duplicate_;
-  bool too_deep_ = false;
+  bool Deeper() { return ++depth_ <= kMaxDepth || Stop("its header is nested too deeply"); }
+  bool Shallower() {
+    --depth_;
+    return true;
+  }
+  bool Stop(std::string what) {
+    complaint = std::move(what);
+    return false;
+  }
+
+  int depth_ = 0;
+  std::vector<std::set<std::string>> open_;  // keys of the objects around the current place
 };
 
 absl::StatusOr<json> ParseJson(const std::string& path, std::string_view header) {
   if (header.empty() || header.front() != '{') return Damaged(path, "its header is no JSON object");
-  KeyCheck check;
-  const auto callback = [&check](int depth, json::parse_event_t event, json& parsed) {
-    return check(depth, event, parsed);
-  };
-  const json value = json::parse(header, callback, /*allow_exceptions=*/false);
-  ATTNRL_RETURN_IF_ERROR(check.Result(path));
-  if (!value.is_object()) return Damaged(path, "its header is no JSON object in UTF-8");
-  return value;
+  HeaderWalk walk;
+  const bool sound = json::sax_parse(header, &walk);
+  if (!walk.complaint.empty()) return Damaged(path, walk.complaint);
+  if (!sound) return Damaged(path, "its header is no JSON object in UTF-8");
+  return json::parse(header, nullptr, /*allow_exceptions=*/false);
 }
 
 // A whole number that fits int64, without trusting its type.
@@ -196,9 +217,6 @@ absl::StatusOr<std::vector<TensorInfo>> ParseSafetensorsHeader(const std::string
                                                                std::string_view header,
                                                                uint64_t data_bytes) {
   ATTNRL_ASSIGN_OR_RETURN(const json entries, ParseJson(path, header));
-  if (entries.size() > kMaxTensors) {
-    return Damaged(path, absl::StrCat("its header names more than ", kMaxTensors, " tensors"));
-  }
   std::vector<TensorInfo> infos;
   for (const auto& [name, entry] : entries.items()) {
     if (name == kMetadata) continue;

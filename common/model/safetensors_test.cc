@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/model/safetensors.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
 #include "common/base/status.h"
 #include "common/model/model_testing.h"
+#include "common/model/weights.h"
 #include "common/storage/files.h"
 
 namespace attnrl::model {
@@ -90,7 +92,7 @@ TEST_P(DamagedFile, IsRefusedByWhatIsWrong) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Attacks, DamagedFile, testing::ValuesIn(Attacks()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& test) { return test.param.name; });
 
 TEST(Safetensors, RoundTripsValuesShapesAndDTypes) {
   const ScratchFolder folder;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/model/weights.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
 #include "common/base/status.h"
