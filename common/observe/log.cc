@@ -55,7 +55,7 @@ LogOptions BeforeStart() {
 class Log {
  public:
   static Log& Get() {
-    static Log* log = new Log;
+    static auto* log = new Log;
     return *log;
   }
 

@@ -41,7 +41,7 @@ prometheus::Labels ToLabels(const MetricName& metric, LabelValues values) {
 class Families {
  public:
   static Families& Get() {
-    static Families* families = new Families;
+    static auto* families = new Families;
     return *families;
   }
 

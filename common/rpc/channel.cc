@@ -12,6 +12,7 @@
 #include "common/base/status.h"
 #include "common/rpc/address.h"
 #include "common/rpc/connection.h"
+#include "common/rpc/library_log.h"
 #include "common/rpc/status.h"
 
 namespace attnrl::rpc {
@@ -63,6 +64,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
     return InputError(absl::StrCat("address ", address), "port 0 can't be called",
                       "the port that the server reports");
   }
+  RedirectLibraryLog();
   grpc::ChannelArguments arguments;
   SetClientArguments([&arguments](const char* name, int value) { arguments.SetInt(name, value); });
   arguments.SetMaxReceiveMessageSize(options.max_message_bytes);

@@ -24,7 +24,8 @@ inline void SetClientArguments(const SetArgument& set) {
   set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   set(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   set(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  set(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  // Despite its name: how long one attempt may take. A busy machine needs its time to shake hands.
+  set(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10'000);
   set(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   set(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, kCompressions);
   // A proxy of the environment is for the web, not for the services of a run.

@@ -15,6 +15,7 @@
 #include "common/base/status.h"
 #include "common/rpc/address.h"
 #include "common/rpc/connection.h"
+#include "common/rpc/library_log.h"
 
 namespace attnrl::rpc {
 namespace {
@@ -51,6 +52,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   ATTNRL_ASSIGN_OR_RETURN(const Address parsed, ParseAddress(options.address));
   ATTNRL_RETURN_IF_ERROR(CheckPlaintext(options.address, parsed, options.allow_plaintext));
   if (parsed.is_unix()) ATTNRL_RETURN_IF_ERROR(ClaimSocketPath(parsed.path));
+  RedirectLibraryLog();
   EnableHealth();
   grpc::ServerBuilder builder;
   Configure(options, &builder);

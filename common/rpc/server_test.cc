@@ -82,6 +82,14 @@ TEST_F(ServerTest, RefusesAPortInUseByName) {
   EXPECT_THAT(Message(status), StartsWith("address " + server->address() + ": in use"));
 }
 
+TEST_F(ServerTest, LeavesTheConsoleToTheError) {
+  const auto server = Start("127.0.0.1:0");
+  ASSERT_NE(server, nullptr);
+  ::testing::internal::CaptureStderr();
+  EXPECT_FALSE(StartError(server->address()).ok());
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
 TEST_F(ServerTest, RefusesALiveSocketAndLeavesItAlone) {
   const auto server = Start(folder_.Address("s.sock"));
   ASSERT_NE(server, nullptr);

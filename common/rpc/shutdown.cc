@@ -50,7 +50,7 @@ ShutdownSignal::ShutdownSignal() {
 }
 
 ShutdownSignal& ShutdownSignal::Install() {
-  static ShutdownSignal* signal = new ShutdownSignal;
+  static auto* signal = new ShutdownSignal;
   return *signal;
 }
 

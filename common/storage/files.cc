@@ -143,13 +143,14 @@ absl::Status EnsureDirectory(const std::string& path) {
   if (!S_ISDIR(info.st_mode)) {
     return absl::FailedPreconditionError(absl::StrCat(at, ": is not a directory"));
   }
-  for (auto directory = missing.rbegin(); directory != missing.rend(); ++directory) {
-    const int fault = InjectedFault("mkdir", *directory);
-    if (fault != 0) return FileError(*directory, "creating the directory", fault);
-    if (::mkdir(directory->c_str(), 0755) != 0 && errno != EEXIST) {
-      return FileError(*directory, "creating the directory", errno);
+  std::reverse(missing.begin(), missing.end());  // parents first
+  for (const std::string& directory : missing) {
+    const int fault = InjectedFault("mkdir", directory);
+    if (fault != 0) return FileError(directory, "creating the directory", fault);
+    if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
+      return FileError(directory, "creating the directory", errno);
     }
-    ATTNRL_RETURN_IF_ERROR(SyncPath(Parent(*directory)));
+    ATTNRL_RETURN_IF_ERROR(SyncPath(Parent(directory)));
   }
   return absl::OkStatus();
 }

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/rpc/library_log.h"
+
+#include <grpc/support/log.h>
+
+#include "common/observe/log.h"
+
+namespace attnrl::rpc {
+namespace {
+
+void Log(gpr_log_func_args* line) {
+  observe::LogInfo("grpc", {{"severity", gpr_log_severity_string(line->severity)},
+                            {"text", line->message},
+                            {"file", line->file},
+                            {"line", line->line}});
+}
+
+}  // namespace
+
+void RedirectLibraryLog() {
+  static const bool redirected = [] {
+    gpr_set_log_function(Log);
+    return true;
+  }();
+  static_cast<void>(redirected);
+}
+
+}  // namespace attnrl::rpc
