@@ -58,7 +58,7 @@ void CachedAttention::PlanAtenDecode() {
   const at::Device device = append_.device();
   const auto count = static_cast<int64_t>(decode_.size());
   const auto [low, high] = std::minmax_element(
-      decode.begin(), decode.end(), [](const auto& a, const auto& b) { return a.slot < b.slot; });
+      decode_.begin(), decode_.end(), [](const auto& a, const auto& b) { return a.slot < b.slot; });
   first_slot_ = low->slot;
   slot_count_ = high->slot - low->slot + 1;
   std::vector<int64_t> slots;
