@@ -74,7 +74,10 @@ absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& confi
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
                           model::ParseDevice(config.learner.device, "learner.device"));
   ATTNRL_ASSIGN_OR_RETURN(model::Tensors start, model::LoadTensors(folder, shape, dtype, device));
-  return std::make_unique<Trainer>(shape, start, dtype, std::move(start), TrainerOptionsOf(config));
+  // Two maps of the same tensors: the trainer takes the reference's away while it reads the start.
+  model::Tensors reference = start;
+  return std::make_unique<Trainer>(shape, start, dtype, std::move(reference),
+                                   TrainerOptionsOf(config));
 }
 
 // Runs the loop in a thread of its own until it ends or `shutdown` comes.
