@@ -103,10 +103,10 @@ class Run {
   void Introduce() const {
     std::cerr << "run     " << paths_.run_directory << "\nmodel   " << report_.model << "\ndata    "
               << report_.data << "\n"
-              << absl::StrFormat("%-18s%-52s%8s%12s\n", "service", "what it does", "threads",
+              << absl::StrFormat("%-18s%-52s%8s%14s\n", "service", "what it does", "threads",
                                  "memory about");
     for (const ServicePlan& plan : plans_) {
-      std::cerr << absl::StrFormat("%-18s%-52s%8d%12s\n", plan.process.name, plan.does,
+      std::cerr << absl::StrFormat("%-18s%-52s%8d%14s\n", plan.process.name, plan.does,
                                    plan.threads, FormatBytes(plan.memory_bytes));
     }
     std::cerr << std::flush;
