@@ -16,8 +16,8 @@ namespace attnrl::learner {
 
 // What a checkpoint says about itself.
 struct CheckpointInfo {
-  uint32_t step = 0;   // its tensors are W(step)
-  std::string digest;  // of W(step)
+  uint32_t step = 0;        // its tensors are W(step)
+  std::string digest = {};  // of W(step)
   TrainerCounters counters = {};
   // Of batch step - 1, so that a commit which was lost can be made again.
   scheduler::TrainStatistics statistics = {};
