@@ -96,7 +96,9 @@ absl::Status RunWatch::AskScheduler(bool* finished) {
   note_ = Note(*status);
   *finished = status->state == scheduler::RunState::kFinished;
   if (status->state == scheduler::RunState::kPaused && !status->reason.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat("the run is paused: ", status->reason));
+    const bool said = absl::StartsWith(status->reason, "paused");
+    return absl::FailedPreconditionError(
+        absl::StrCat(said ? "the run is " : "the run is paused: ", status->reason));
   }
   return absl::OkStatus();
 }
