@@ -80,6 +80,7 @@ absl::StatusOr<std::vector<uint64_t>> LeaseTable::Connect(uint64_t connection,
     auto ready = ready_version_.find(ref.item);
     if (ready == ready_version_.end() || (ref.lease >> 32) >= options_.epoch) continue;
     Take(ref.lease, hello.worker, ready->second, ref.item, now);
+    ++counters_.adopted;
     kept.insert(ref.lease);
   }
   const std::set<uint64_t> before = worker.leases;

@@ -47,7 +47,8 @@ class LeaseTable {
     uint64_t item = 0;
   };
   struct Counters {
-    uint64_t granted = 0, renewed = 0, completed = 0, expired = 0, returned = 0, fenced = 0;
+    uint64_t granted = 0, renewed = 0, completed = 0, expired = 0, returned = 0, fenced = 0,
+             adopted = 0;
   };
 
   explicit LeaseTable(LeaseOptions options) : options_(std::move(options)) {}

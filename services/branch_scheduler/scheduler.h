@@ -19,6 +19,7 @@
 #include "common/base/clock.h"
 #include "services/branch_scheduler/data_set.h"
 #include "services/branch_scheduler/grading.h"
+#include "services/branch_scheduler/instruments.h"
 #include "services/branch_scheduler/journal.h"
 #include "services/branch_scheduler/leases.h"
 #include "services/branch_scheduler/options.h"
@@ -151,6 +152,7 @@ class Scheduler {
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;
   absl::Duration hand_out_from_ ABSL_GUARDED_BY(mutex_);  // end of the adoption grace
   std::optional<uint32_t> prefetched_ ABSL_GUARDED_BY(mutex_);
+  Instruments instruments_ ABSL_GUARDED_BY(mutex_);
 
   // Results and grades on their way to the loop thread.
   absl::Mutex inbox_mutex_;

@@ -120,10 +120,12 @@ void Scheduler::HandOut() {
     prefetched_ = newest->number;
     for (const auto& [name, session] : sessions_) session->Push(Prefetch{*newest});
   }
-  if (paused_ || draining_ || now < hand_out_from_) return;
-  for (const LeaseTable::Granted& granted : leases_->Grant(now)) {
-    PushTo(granted.worker, Lease{granted.lease, run_->MakeItem(granted.item)});
+  if (!paused_ && !draining_ && now >= hand_out_from_) {
+    for (const LeaseTable::Granted& granted : leases_->Grant(now)) {
+      PushTo(granted.worker, Lease{granted.lease, run_->MakeItem(granted.item)});
+    }
   }
+  instruments_.Update(*leases_, *run_, now);
 }
 
 void Scheduler::PushTo(const std::string& worker, SchedulerMessage message) {
@@ -141,7 +143,11 @@ absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work)
       return status;
     }
   }
-  if (status.ok()) status = store_->Commit();
+  if (status.ok()) {
+    const absl::Duration start = clock_.Monotonic();
+    status = store_->Commit();
+    Instruments::Commit(status, clock_.Monotonic() - start);
+  }
   if (status.ok()) status = journal_->Flush();
   if (!status.ok()) Fail(status);
   return Alive();

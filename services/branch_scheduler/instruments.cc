@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/instruments.h"
+
+#include <string_view>
+
+#include "common/observe/metrics.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+void CountEvents(std::string_view event, uint64_t before, uint64_t now) {
+  if (now == before) return;
+  observe::Count(observe::kSchedulerLeaseEventsTotal, {event}, static_cast<double>(now - before));
+}
+
+}  // namespace
+
+void Instruments::Update(const LeaseTable& leases, const Run& run, absl::Duration now) {
+  if (leases.ready_items() == 0) pending_since_ = now;
+  observe::Set(observe::kSchedulerOpenItems, {}, static_cast<double>(leases.open_items()));
+  observe::Set(observe::kSchedulerOldestPendingSeconds, {},
+               absl::ToDoubleSeconds(now - pending_since_));
+  observe::Set(observe::kSchedulerWorkers, {}, static_cast<double>(leases.Workers().size()));
+  observe::Set(observe::kSchedulerLeases, {"active"}, static_cast<double>(leases.active_leases()));
+
+  const LeaseTable::Counters& counters = leases.counters();
+  CountEvents("granted", leases_.granted, counters.granted);
+  CountEvents("renewed", leases_.renewed, counters.renewed);
+  CountEvents("completed", leases_.completed, counters.completed);
+  CountEvents("expired", leases_.expired, counters.expired);
+  CountEvents("returned", leases_.returned, counters.returned);
+  CountEvents("adopted", leases_.adopted, counters.adopted);
+  if (counters.fenced != leases_.fenced) {
+    observe::Count(observe::kSchedulerFencedWritesTotal, {"attempt"},
+                   static_cast<double>(counters.fenced - leases_.fenced));
+  }
+  leases_ = counters;
+
+  if (!counting_) committed_ = run.committed();
+  counting_ = true;
+  if (run.committed() != committed_) {
+    observe::Count(observe::kSchedulerBatchesTotal, {}, run.committed() - committed_);
+    committed_ = run.committed();
+  }
+  const uint64_t ungradable = run.counters().ungradable_problems;
+  if (ungradable != ungradable_) {
+    observe::Count(observe::kSchedulerUngradableTotal, {},
+                   static_cast<double>(ungradable - ungradable_));
+    ungradable_ = ungradable;
+  }
+}
+
+void Instruments::Commit(const absl::Status& status, absl::Duration took) {
+  observe::Observe(observe::kSchedulerDbCommitSeconds, {}, absl::ToDoubleSeconds(took));
+  if (status.ok()) return;
+  const std::string_view kind = absl::IsResourceExhausted(status) ? "full"
+                                : absl::IsDataLoss(status)        ? "corrupt"
+                                : absl::IsUnavailable(status)     ? "busy"
+                                                                  : "ioerr";
+  observe::Count(observe::kSchedulerDbErrorsTotal, {kind});
+}
+
+}  // namespace attnrl::scheduler
