@@ -24,7 +24,7 @@ class DiskFull(Scenario):
         self.mount(disk, "size=6m")
         run = Run(disk, "full", SMALL, {"learner.checkpoint_every": 1, "learner.checkpoints_kept": 100, "run.steps": 12})
         self.runs.append(run)
-        said = run.wait(120, code=1)
+        said = run.wait(300, code=1)
         self.assertRegex(said.lower(), r"no space|disk.{0,20}full|full.{0,20}disk")
         self.assertIn("--resume", said)
         done = len(run.lines())
@@ -33,7 +33,7 @@ class DiskFull(Scenario):
         self.mount(disk, "remount,size=400m")
         resumed = Run(disk, "full", SMALL, {"learner.checkpoint_every": 1, "learner.checkpoints_kept": 100, "run.steps": 12}, resume=True)
         self.runs.append(resumed)
-        resumed.wait(120)
+        resumed.wait(300)
         self.check_records(resumed, 12)
 
     def mount(self, disk, options):
@@ -44,7 +44,7 @@ class DiskFull(Scenario):
         if prefix is None: raise unittest.SkipTest("no mount namespace can be made here (unshare -m): the full disk is not tried")
         disk = self.folder / "disk"
         disk.mkdir()
-        again = subprocess.run([*prefix, sys.executable, __file__], env={**os.environ, INSIDE: str(disk)}, capture_output=True, text=True, timeout=300)
+        again = subprocess.run([*prefix, sys.executable, __file__], env={**os.environ, INSIDE: str(disk)}, capture_output=True, text=True, timeout=700)
         self.assertEqual(again.returncode, 0, again.stderr[-3000:])
 
 

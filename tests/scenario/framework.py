@@ -90,14 +90,14 @@ class Run:
         try: return [json.loads(line) for line in (self.dir / "metrics.jsonl").read_text().splitlines(True) if line.endswith("\n")]
         except OSError: return []
 
-    def wait_for_step(self, step, seconds=60):
+    def wait_for_step(self, step, seconds=180):
         """Until metrics.jsonl has the line of `step` (from 0), or the run has ended."""
         def reached():
             if self.process.poll() is not None: raise AssertionError(f"the run ended before step {step}. {self.about()}")
             return len(self.lines()) > step
         wait_until(f"step {step} in metrics.jsonl", reached, seconds, self.about)
 
-    def service(self, role, seconds=20):
+    def service(self, role, seconds=60):
         """The process id of one service, as soon as there is one."""
         named = lambda: [pid for pid, name in children(self.pid) if name.endswith(f"attnrl-{role}")]
         return wait_until(f"a child attnrl-{role}", named, seconds, self.about)[0]
@@ -142,7 +142,7 @@ class Scenario(unittest.TestCase):
         self.runs.append(Run(self.folder, name, *maps, **kwargs))
         return self.runs[-1]
 
-    def finish(self, name, *maps, seconds=120, **kwargs):
+    def finish(self, name, *maps, seconds=300, **kwargs):
         run = self.start(name, *maps, **kwargs)
         run.wait(seconds)
         return run

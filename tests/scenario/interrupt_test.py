@@ -12,7 +12,7 @@ class Interrupt(Scenario):
         pids = [pid for pid, _ in children(run.pid)]
         self.assertEqual(len(pids), 4)
         os.kill(run.pid, signal_number)
-        said = run.wait(40, code=130)
+        said = run.wait(90, code=130)
         self.assertIn("--resume", said + run.out.read_text())
         self.assertEqual(still_running(pids), [], "services outlived attnrl train")
         self.assertLess(len(run.lines()), 4, "it had ended before the signal")
@@ -30,7 +30,7 @@ class Interrupt(Scenario):
         pids = [pid for pid, _ in children(run.pid)]
         os.kill(run.pid, signal.SIGINT)
         os.kill(run.pid, signal.SIGINT)
-        run.wait(10, code=130)
+        run.wait(20, code=130)
         wait_until("the services to be gone", lambda: not still_running(pids), 5)
 
     def test_sigterm_is_as_good(self):

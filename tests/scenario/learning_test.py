@@ -24,14 +24,14 @@ class Learning(Scenario):
         few = self.folder / "eval.jsonl"
         few.write_text("".join(EVAL.read_text().splitlines(True)[:120]))
         run = self.finish("permuted", SMALL, {"data.train": permuted, "run.steps": 6, "algorithm.sampling.batch_problems": 12,
-                                              "learner.minibatch_problems": 12, "rollout.slots": 48}, seconds=180)
+                                              "learner.minibatch_problems": 12, "rollout.slots": 48}, seconds=400)
         before, after = (self.accuracy(run.dir / f"checkpoints/step-{step}", few) for step in (0, 6))
         self.assertNotEqual(run.digest(0), run.digest(6), "nothing was trained")
         self.assertLessEqual(after, before + 0.05)
 
     def accuracy(self, model, data):
         file = self.folder / "eval.json"
-        self.tool("eval", "--model", model, "--data", data, "--samples", 2, "--temperature", 1, "--max-new-tokens", 260, "--output", file, seconds=120)
+        self.tool("eval", "--model", model, "--data", data, "--samples", 2, "--temperature", 1, "--max-new-tokens", 260, "--output", file, seconds=300)
         return json.loads(file.read_text())["sets"]["eval"]["pass@1"]
 
 

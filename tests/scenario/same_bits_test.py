@@ -13,7 +13,7 @@ class SameBits(Scenario):
         for step, role in enumerate(ROLES):  # the learner between two checkpoints
             run.wait_for_step(step)
             os.kill(run.service(role), signal.SIGKILL)
-        run.wait(180)
+        run.wait(300)
 
     def test_one_worker_two_workers_and_every_kill(self):
         base = (SMALL, EXACT, LONG)
