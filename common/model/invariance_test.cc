@@ -119,9 +119,18 @@ void ExpectClose(const at::Tensor& a, const at::Tensor& b, double tolerance) {
 }
 
 // As on a device that has no kernel of its own.
-struct AtenCachedAttention : CachedAttention {
+class AtenCachedAttention final : public attention::Attention {
+ public:
   AtenCachedAttention(KvCache& cache, const std::vector<SequenceRows>& sequences)
-      : CachedAttention(cache, sequences, Kernels::kAten) {}
+      : attention_(cache, sequences, CachedAttention::Kernels::kAten) {}
+
+  at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                     const at::Tensor& v) override {
+    return attention_.Forward(layer, q, k, v);
+  }
+
+ private:
+  CachedAttention attention_;
 };
 
 TEST(CachedAttention, AgreesWithDenseAttentionInAnyCompany) {
