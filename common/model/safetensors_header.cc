@@ -57,7 +57,7 @@ class HeaderWalk final : public nlohmann::json_sax<json> {
     if (!open_.back().insert(name).second) {
       return Stop(absl::StrCat("its header has two keys \"", OneLine(name, 120), "\""));
     }
-    if (open_.size() > 1 || open_.back().size() <= kMaxTensors + 1) return true;
+    if (open_.size() > 1 || open_.back().size() <= kMaxTensors) return true;
     return Stop(absl::StrCat("its header names more than ", kMaxTensors, " tensors"));
   }
   bool start_object(size_t /*size*/) override {
