@@ -37,7 +37,12 @@ TEST(Validate, RefusesAttentionScoresByTheNameOfWhatAskedForThem) {
             "run.yaml:2: algorithm.name is attnrl; treerl or grpo (attention scores are not "
             "computed)");
   EXPECT_THAT(ErrorOf("algorithm: {name: treerl, branching: {criterion: fci}}"),
-              StartsWith("run.yaml:1: algorithm.branching.criterion is fci; entropy, random, "));
+              StartsWith("run.yaml:1: algorithm.branching.criterion is fci; entropy, earliest "));
+  for (const char* criterion : {"random", "fixed_length"}) {
+    EXPECT_THAT(ErrorOf("", {"algorithm.name=treerl",
+                             std::string("algorithm.branching.criterion=") + criterion}),
+                HasSubstr("entropy, earliest or none"));
+  }
   for (const char* key :
        {"adaptive_batch", "filter_solved", "drop_all_solved", "difficulty_expansion"}) {
     EXPECT_THAT(ErrorOf("", {std::string("algorithm.sampling.") + key + "=true"}),

@@ -35,13 +35,13 @@ class Rules {
   absl::Status CheckAlgorithm() const {
     const Algorithm& algorithm = config_.algorithm;
     const bool branches = algorithm.branching.criterion != Criterion::kNone;
-    if (algorithm.branching.criterion == Criterion::kFci) {
-      if (algorithm.name == AlgorithmName::kAttnrl) {
-        return Wrong("algorithm.name", "treerl or grpo (attention scores are not computed)");
-      }
-      return Wrong("algorithm.branching.criterion",
-                   "entropy, random, fixed_length, earliest or none (attention scores are not "
-                   "computed)");
+    const Criterion criterion = algorithm.branching.criterion;
+    if (criterion == Criterion::kFci && algorithm.name == AlgorithmName::kAttnrl) {
+      return Wrong("algorithm.name", "treerl or grpo (attention scores are not computed)");
+    }
+    if (criterion == Criterion::kFci || criterion == Criterion::kRandom ||
+        criterion == Criterion::kFixedLength) {
+      return Wrong("algorithm.branching.criterion", "entropy, earliest or none");
     }
     if (algorithm.name == AlgorithmName::kGrpo && branches) {
       return Wrong("algorithm.branching.criterion",
