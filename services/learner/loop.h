@@ -22,11 +22,11 @@
 namespace attnrl::learner {
 
 struct LoopOptions {
-  Schedule schedule;
+  Schedule schedule = {};
   int64_t checkpoint_every = 10;
   int64_t checkpoints_kept = 3;
   // Configuration and tokenizer of the model, copied into every checkpoint.
-  std::string model_folder;
+  std::string model_folder = {};
   // After Stop, training and commit of the current batch may take this long before it is abandoned.
   absl::Duration stop_grace = absl::Seconds(8);
 };

@@ -90,7 +90,9 @@ TEST_F(WeightTransfer, AnnouncesWhatIsThereAndThenWhatComes) {
   std::vector<uint32_t> numbers;
   const absl::Status watched = client_->Watch([&](const Version& version) {
     numbers.push_back(version.number);
-    if (version.number == 1) EXPECT_TRUE(store_->Publish(2, Weights(2)).ok());
+    if (version.number == 1) {
+      EXPECT_TRUE(store_->Publish(2, Weights(2)).ok());
+    }
     return version.number < 2;
   });
   EXPECT_TRUE(watched.ok()) << watched;
