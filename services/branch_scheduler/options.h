@@ -47,8 +47,9 @@ struct SchedulerOptions {
   // A grader's crash or time-out is tried so often in all before the problem is dropped.
   uint32_t grade_attempts = 3;
   uint32_t grader_threads = 2;
-  // After a restart nothing is handed out for so long: workers come back with what they hold.
-  absl::Duration adoption_grace = absl::Seconds(3);
+  // After a restart nothing is handed out until the workers that it knows of are back with what
+  // they hold, but not for longer than this.
+  absl::Duration adoption_grace = absl::Seconds(8);
 
   // What may not differ when the run is resumed: configuration key -> value.
   std::map<std::string, std::string> fingerprint = {};

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -99,6 +100,8 @@ class Run {
   const std::string& last_metrics() const { return last_metrics_; }
   const Counters& counters() const { return counters_; }
   std::vector<BatchStatus> Batches() const;
+  // Who sampled something of the open batches.
+  std::set<std::string> Workers() const;
   // The numerics id of a deterministic run's workers; empty while none has come.
   const std::string& numerics_id() const { return numerics_id_; }
   absl::Status SetNumericsId(const std::string& id);

@@ -253,6 +253,19 @@ void Run::AdvanceAll() {
   }
 }
 
+std::set<std::string> Run::Workers() const {
+  std::set<std::string> names;
+  for (const auto& [number, batch] : batches_) {
+    for (const Problem& problem : batch.problems) {
+      for (const Response& response : problem.responses) {
+        if (response.initial.has_value()) names.insert(response.initial->worker);
+        if (response.continuation.has_value()) names.insert(response.continuation->worker);
+      }
+    }
+  }
+  return names;
+}
+
 std::vector<Run::Runnable> Run::TakeRunnable() { return std::exchange(runnable_, {}); }
 std::vector<GradeTask> Run::TakeGradeTasks() { return std::exchange(grade_tasks_, {}); }
 

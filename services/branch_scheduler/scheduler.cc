@@ -44,7 +44,10 @@ absl::Status Scheduler::Open() {
   leases.numerics_id = run_->numerics_id();
   leases_ = std::make_unique<LeaseTable>(leases);
   hand_out_from_ = clock_.Monotonic();
-  if (run_->epoch() > 1) hand_out_from_ += options_.adoption_grace;
+  if (run_->epoch() > 1) {
+    hand_out_from_ += options_.adoption_grace;
+    expected_ = run_->Workers();
+  }
 
   GradingQueue::Options grading;
   grading.threads = parts_.threads ? options_.grader_threads : 0;
@@ -87,6 +90,7 @@ absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register
       return run_->SetNumericsId(leases_->numerics_id());
     }));
   }
+  if (expected_.erase(hello.worker) > 0 && expected_.empty()) hand_out_from_ = clock_.Monotonic();
   auto session = std::make_shared<WorkerSession>(hello.worker, connection);
   if (auto before = sessions_.find(hello.worker); before != sessions_.end()) {
     before->second->End(absl::UnavailableError("the worker has opened a newer stream"));

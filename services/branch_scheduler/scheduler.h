@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -150,7 +151,8 @@ class Scheduler {
   std::string pause_reason_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_connection_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;
-  absl::Duration hand_out_from_ ABSL_GUARDED_BY(mutex_);  // end of the adoption grace
+  absl::Duration hand_out_from_ ABSL_GUARDED_BY(mutex_);    // end of the adoption grace
+  std::set<std::string> expected_ ABSL_GUARDED_BY(mutex_);  // workers that it waits for
   std::optional<uint32_t> prefetched_ ABSL_GUARDED_BY(mutex_);
   Instruments instruments_ ABSL_GUARDED_BY(mutex_);
 

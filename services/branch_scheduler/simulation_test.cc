@@ -301,6 +301,33 @@ TEST(Simulation, WorkersMayComeAndGoAndZeroIsLegal) {
   EXPECT_EQ(run.batches(), expected);
 }
 
+TEST(Simulation, ARestartedSchedulerWaitsForTheWorkersThatItKnowsAndKeepsTheirWork) {
+  SimulationOptions options;
+  options.credits = 3;
+  Simulation run(FreshFolder("adoption"), options);
+  ASSERT_TRUE(run.Start().ok());
+  for (int i = 0; i < 3; ++i) run.Tick();  // both have done something
+  SimulatedWorker& slow = run.workers()[1];
+  for (auto& worker : run.workers()) worker.silent = true;
+  run.Tick();
+  run.Tick();
+  const auto held = slow.leases;
+  ASSERT_FALSE(held.empty());
+  run.Kill();
+  ASSERT_TRUE(run.Start().ok());
+  SimulatedWorker& fast = run.workers()[0];
+  run.RunWorker(fast);
+  run.RunWorker(fast);
+  run.scheduler().Step();
+  EXPECT_EQ(run.scheduler().Status().active_leases, fast.leases.size()) << "only its own";
+  run.RunWorker(slow);
+  run.RunWorker(slow);
+  for (const auto& [lease, item] : held) EXPECT_TRUE(slow.leases.contains(lease));
+  EXPECT_EQ(run.scheduler().Status().active_leases, 2u * options.credits) << "the wait is over";
+  for (auto& worker : run.workers()) worker.silent = false;
+  ASSERT_TRUE(run.RunToEnd());
+}
+
 TEST(Simulation, GivenBackWorkIsDoneBySomebodyElse) {
   SimulationOptions options;
   Simulation run(FreshFolder("give_back"), options);
