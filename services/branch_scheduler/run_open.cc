@@ -120,10 +120,10 @@ absl::Status Run::Recover() {
                           store_.Batches(committed_ == 0 ? 0 : committed_ - 1));
   for (const Store::BatchRow& row : rows) {
     if (row.batch >= options_.steps && row.batch >= committed_) break;
+    // Only there if the run once had more steps; see DecideExtension.
+    if (row.batch >= committed_ && extension_pending_) break;
     next_place_ = row.cursor + row.problems;
     if (row.batch < committed_) continue;
-    if (extension_pending_)
-      break;  // only there if the run once had more steps; see DecideExtension
     ATTNRL_ASSIGN_OR_RETURN(BatchState batch, LoadBatch(row));
     batches_[row.batch] = std::move(batch);
     next_batch_ = row.batch + 1;

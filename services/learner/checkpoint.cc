@@ -202,9 +202,11 @@ absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& train
 }
 
 std::vector<uint32_t> CheckpointStore::Removable(int64_t kept, uint32_t keep_from) const {
+  // One is no fallback: the scheduler keeps the batches since the second newest for it.
+  constexpr int64_t kFewest = 2;
   std::vector<uint32_t> removable;
   const size_t last =
-      steps_.size() - std::min(steps_.size(), static_cast<size_t>(std::max<int64_t>(1, kept)));
+      steps_.size() - std::min(steps_.size(), static_cast<size_t>(std::max(kFewest, kept)));
   for (size_t i = 0; i < last; ++i) {
     if (steps_[i] != 0 && steps_[i] < keep_from) removable.push_back(steps_[i]);
   }

@@ -56,8 +56,13 @@ absl::Status LearnerLoop::Prepare() {
   }
   ATTNRL_RETURN_IF_ERROR(found.status());
   for (uint32_t step : checkpoints_.steps()) {
-    ATTNRL_ASSIGN_OR_RETURN(const CheckpointInfo info, checkpoints_.Info(step));
-    ATTNRL_RETURN_IF_ERROR(versions_.Adopt({step, info.digest}, checkpoints_.ModelFile(step)));
+    const auto info = checkpoints_.Info(step);
+    if (!info.ok()) {  // an older one may be damaged: only its version can't be served
+      observe::LogWarning("a damaged checkpoint is left aside",
+                          {{"step", step}, {"reason", std::string(info.status().message())}});
+      continue;
+    }
+    ATTNRL_RETURN_IF_ERROR(versions_.Adopt({step, info->digest}, checkpoints_.ModelFile(step)));
   }
   ATTNRL_RETURN_IF_ERROR(checkpoints_.Restore(*found, trainer_));
   next_ = checkpoint_ = found->step;

@@ -272,8 +272,8 @@ void Worker::Timers() {
   if (!stream_ && now >= next_connect_) Connect();
   if (!registered_ || now < next_renew_) return;
   next_renew_ = now + lease_time_ / 3;
-  const std::vector<uint64_t> leases = book_.Leases();
-  if (!leases.empty()) Send(scheduler::Renew{leases});
+  // Without leases too: a scheduler that took them away gives no more until it hears from us.
+  Send(scheduler::Renew{book_.Leases()});
 }
 
 absl::Duration Worker::UntilNextTimer() const {

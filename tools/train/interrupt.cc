@@ -17,7 +17,13 @@ void CountInterrupts() {
   struct sigaction action {};
   action.sa_handler = Count;
   sigemptyset(&action.sa_mask);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    // What whoever started us wants ignored (nohup) stays so.
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+  }
+  std::signal(SIGCHLD, SIG_DFL);  // an inherited "ignore" would hide that a child died
 }
 
 int InterruptCount() { return interrupts; }

@@ -127,8 +127,7 @@ class Run {
 
   // Workers first: they give their work back to a scheduler that is still there.
   void StopServices() {
-    const int asked = InterruptCount();
-    const auto hurry = [asked] { return InterruptCount() > std::max(asked, 1); };
+    const auto hurry = [] { return InterruptCount() > 1; };
     std::vector<std::string> workers;
     for (const ServicePlan& plan : plans_) {
       if (plan.process.name.rfind("worker-", 0) == 0) workers.push_back(plan.process.name);

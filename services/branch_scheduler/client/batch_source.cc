@@ -55,10 +55,11 @@ class StubBatchSource final : public BatchSource {
   void Cancel() override { cancel_.Cancel(); }
 
  private:
-  // The scheduler is away, was killed in the middle of an answer, or is too slow today.
+  // The scheduler is away, was killed in the middle of an answer, or is too slow or too busy today.
   static bool IsWorthAnotherTry(const absl::Status& status) {
     return absl::IsUnavailable(status) || absl::IsCancelled(status) ||
-           absl::IsDeadlineExceeded(status) || absl::IsDataLoss(status);
+           absl::IsDeadlineExceeded(status) || absl::IsDataLoss(status) ||
+           absl::IsResourceExhausted(status);
   }
 
   absl::Status UntilAnswered(const std::string& what,
