@@ -44,8 +44,8 @@ struct TrainerCounters {
 // term, and the activations of max_tokens_per_pass tokens.
 class Trainer {
  public:
-  // `weights` become the masters. `reference` is the model that the run started from, in the compute
-  // dtype; kept as it is, and only where there is a KL term.
+  // `weights` become the masters. `reference` is the model that the run started from, in the
+  // compute dtype; kept as it is, and only where there is a KL term.
   Trainer(const model::ModelConfig& config, const model::Tensors& weights, model::DType compute,
           model::Tensors reference, const TrainerOptions& options);
 

@@ -30,8 +30,7 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::string& folder, int64_
   if (!server.ok()) return server.status();
   model::Tensors weights;
   for (int64_t i = 0; i < 16; ++i) {
-    weights["layer." + std::to_string(i)] =
-        at::rand({(megabytes << 20) / 128, 2});
+    weights["layer." + std::to_string(i)] = at::rand({(megabytes << 20) / 128, 2});
   }
   const auto version = (*store)->Publish(0, weights);
   if (!version.ok()) return version.status();
