@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands that need no model: tokenize, advantages, make-task.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -22,7 +23,8 @@ using testing::HasSubstr;
 
 class TextCommands : public testing::Test {
  protected:
-  TextCommands() : folder_(testing::TempDir() + "attnrl_text_commands") {
+  TextCommands()
+      : folder_(testing::TempDir() + "attnrl_text_commands-" + std::to_string(::getpid())) {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -37,7 +38,8 @@ class LogTest : public ::testing::Test {
     return records;
   }
 
-  const std::string file_ = ::testing::TempDir() + "attnrl-log-test.log";
+  const std::string file_ =
+      ::testing::TempDir() + "attnrl-log-test-" + std::to_string(::getpid()) + ".log";
 };
 
 TEST_F(LogTest, WritesOneObjectALine) {

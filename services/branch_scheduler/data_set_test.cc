@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -26,7 +27,8 @@ absl::StatusOr<std::vector<int32_t>> Bytes(const PromptMessages& messages) {
 }
 
 absl::StatusOr<DataSet> Load(const std::string& text, uint32_t limit = 100) {
-  const std::string path = testing::TempDir() + "/data_set.jsonl";
+  const std::string path =
+      testing::TempDir() + "/data_set-" + std::to_string(::getpid()) + ".jsonl";
   std::ofstream(path) << text;
   return LoadDataSet(path, limit, Bytes);
 }

@@ -50,6 +50,8 @@ struct SchedulerOptions {
   // After a restart nothing is handed out until the workers that it knows of are back with what
   // they hold, but not for longer than this.
   absl::Duration adoption_grace = absl::Seconds(8);
+  // The same where it knows of none: those of a run that had just begun.
+  absl::Duration unknown_grace = absl::Seconds(2);
 
   // What may not differ when the run is resumed: configuration key -> value.
   std::map<std::string, std::string> fingerprint = {};

@@ -45,8 +45,8 @@ absl::Status Scheduler::Open() {
   leases_ = std::make_unique<LeaseTable>(leases);
   hand_out_from_ = clock_.Monotonic();
   if (run_->epoch() > 1) {
-    hand_out_from_ += options_.adoption_grace;
     expected_ = run_->Workers();
+    hand_out_from_ += expected_.empty() ? options_.unknown_grace : options_.adoption_grace;
   }
 
   GradingQueue::Options grading;

@@ -2,6 +2,7 @@
 #include "tools/task/model_recipe.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -19,7 +20,7 @@ namespace {
 class EmbeddedTokenizer : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "attnrl_model_recipe";
+    folder_ = testing::TempDir() + "attnrl_model_recipe-" + std::to_string(::getpid());
     ASSERT_TRUE(WriteModelRecipe(folder_).ok());
     const auto tokenizer = text::Tokenizer::Load(folder_);
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();

@@ -49,18 +49,28 @@ absl::StatusOr<config::Config> LoadConfig(const TrainOptions& options) {
   return config::Load(options.config, sets, config::Environment());
 }
 
+// Steps whose weights are durable, by metrics.jsonl.
+int64_t StepsDone(const std::string& run_directory) {
+  int64_t done = 0;
+  for (const std::string& text : LineReader(run_directory + "/metrics.jsonl").NewLines()) {
+    if (const auto line = ParseStepLine(text)) done = std::max(done, line->step + 1);
+  }
+  return done;
+}
+
 absl::Status CheckResumed(const config::Config& now, const std::string& run_directory) {
+  if (const int64_t done = StepsDone(run_directory); now.run.steps < done) {
+    return InputError("--resume", absl::StrCat("run.steps is ", now.run.steps),
+                      absl::StrCat("at least ", done, ", which are done already"));
+  }
   ATTNRL_ASSIGN_OR_RETURN(const config::Config before,
                           config::Load(run_directory + "/config.yaml", {}, {}));
   return config::CheckResume(before, now);
 }
 
 bool AlreadyFinished(const std::string& run_directory, int64_t steps) {
-  int64_t done = 0;
-  for (const std::string& text : LineReader(run_directory + "/metrics.jsonl").NewLines()) {
-    if (const auto line = ParseStepLine(text)) done = std::max(done, line->step + 1);
-  }
-  return done >= steps && fs::exists(absl::StrCat(run_directory, "/checkpoints/step-", steps));
+  return StepsDone(run_directory) >= steps &&
+         fs::exists(absl::StrCat(run_directory, "/checkpoints/step-", steps));
 }
 
 // A run that is prepared and owns its directory: starts, watches and ends its children.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/train/watch.h"
 
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -94,7 +95,10 @@ absl::Status RunWatch::AskScheduler(bool* finished) {
     return absl::OkStatus();
   }
   note_ = Note(*status);
-  *finished = status->state == scheduler::RunState::kFinished;
+  // A learner that was killed at the very end still owes the last checkpoint.
+  *finished = status->state == scheduler::RunState::kFinished &&
+              std::filesystem::exists(
+                  absl::StrCat(options_.run_directory, "/checkpoints/step-", options_.steps));
   if (status->state == scheduler::RunState::kPaused && !status->reason.empty()) {
     const bool said = absl::StartsWith(status->reason, "paused");
     return absl::FailedPreconditionError(

@@ -33,6 +33,7 @@ class RunWatchTest : public ::testing::Test {
     std::string pattern = ::testing::TempDir() + "watch_XXXXXX";
     run_ = mkdtemp(pattern.data());
     fs::create_directory(run_ / "logs");
+    fs::create_directories(run_ / "checkpoints" / "step-2");  // of a run that is over
     EXPECT_TRUE(supervisor_.Start({.name = "learner"}).ok());
   }
   void TearDown() override { fs::remove_all(run_); }
