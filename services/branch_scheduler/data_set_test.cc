@@ -56,9 +56,9 @@ TEST(DataSet, ReadsTextsAndConversations) {
 
 TEST(DataSet, ABadRecordIsNamedByFileAndLine) {
   const std::string good = std::string(kGood) + "\n";
-  ExpectRefused(good + "{", "data_set.jsonl:2");
-  ExpectRefused(good + R"({"prompt":"x","answers":["1"]})", "data_set.jsonl:2");
-  ExpectRefused(good + R"({"id":"b","prompt":"x","answers":[]})", "data_set.jsonl:2");
+  ExpectRefused(good + "{", ".jsonl:2");
+  ExpectRefused(good + R"({"prompt":"x","answers":["1"]})", ".jsonl:2");
+  ExpectRefused(good + R"({"id":"b","prompt":"x","answers":[]})", ".jsonl:2");
   ExpectRefused(good + R"({"id":"b","prompt":"x"})", "answers");
   ExpectRefused(good + R"({"id":"b","answers":["1"]})", "prompt");
   ExpectRefused(good + R"({"id":"b","prompt":3,"answers":["1"]})", "prompt");
@@ -67,13 +67,13 @@ TEST(DataSet, ABadRecordIsNamedByFileAndLine) {
 }
 
 TEST(DataSet, TheSameIdTwiceIsRefusedNamingBothLines) {
-  ExpectRefused(std::string(kGood) + "\n" + kGood, "data_set.jsonl:1");
+  ExpectRefused(std::string(kGood) + "\n" + kGood, ".jsonl:1");
 }
 
 TEST(DataSet, APromptOverTheLimitIsRefused) {
   const auto set = Load(kGood, 3);
   EXPECT_THAT(std::string(set.status().message()),
-              HasSubstr("data_set.jsonl:1: the prompt has 4 tokens; rollout.max_prompt_tokens"));
+              HasSubstr(".jsonl:1: the prompt has 4 tokens; rollout.max_prompt_tokens"));
 }
 
 TEST(DataSet, AnEmptyOrMissingFileIsRefused) {
