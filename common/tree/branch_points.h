@@ -7,10 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/philox.h"
+
 namespace attnrl::tree {
 
 // Where an expanded response is regenerated from. One function a criterion; each is pure and
 // returns the points in ascending order of `split`. A response without a point is not expanded.
+// Source: ALGORITHM.md, "Branch points of a response". All of them may be called from any thread.
 
 // How a point came about, as trees/ records it: the first three belong to the walk over scored
 // steps, every other choice writes kChosen.
@@ -26,6 +29,47 @@ struct BranchPoint {
 
 // Token positions [first, second) over prompt + response; range 0 is the prompt.
 using StepRange = std::pair<int64_t, int64_t>;
+
+struct SelectionOptions {
+  int64_t count = 2;           // points of a response; nothing is chosen below 1
+  double quantile = 0.8;       // in [0, 1]: the share of steps whose scores lie below the threshold
+  int64_t min_distance = 512;  // tokens
+};
+
+// `positional` choice among scored steps: the `count` earliest of those whose score reaches the
+// threshold, with `min_distance` tokens between the start of the sequence (prompt included) and the
+// first, and between the end of one taken and the start of the next (origin kThreshold). Where that
+// gives too few, the earliest steps not yet taken fill up (kFill), then once more those that are
+// taken (kDuplicate), so that there are `count` points. The first response step is never chosen;
+// none for a response of one step.
+// The threshold is the quantile over all response steps with linear interpolation, in double; where
+// it is 0, the smallest positive score; where no score is positive, every step qualifies.
+// `steps` has the prompt first and covers prompt + response; `fci` has one score a step, the
+// prompt's (which is not read) included.
+std::vector<BranchPoint> PositionalPoints(std::span<const StepRange> steps,
+                                          std::span<const float> fci,
+                                          const SelectionOptions& options);
+
+// `top` choice: the `count` highest positive scores from the second response step on, ties to the
+// earlier step (origin kChosen); with `spaced` each keeps `min_distance` as above, in the order of
+// falling scores. Fewer points where there are not enough; `quantile` is not read. Arguments as in
+// PositionalPoints.
+std::vector<BranchPoint> TopPoints(std::span<const StepRange> steps, std::span<const float> fci,
+                                   const SelectionOptions& options, bool spaced);
+
+// `random`: `count` starts of response steps from the second on, drawn without replacement from the
+// stream of `key` (purpose kBranch; node = the response). Only where there are fewer steps, each is
+// taken once before any is taken again. None for a response of one step.
+std::vector<BranchPoint> RandomPoints(std::span<const StepRange> steps, int64_t count,
+                                      const RandomKey& key);
+
+// `fixed_length`: cuts the response into 4 x `count` blocks of equal length (to one token; a
+// response with fewer tokens than that into its tokens) and draws among the blocks' starts, the
+// first excluded, as RandomPoints does among steps. Four times as many blocks as points leave the
+// seed a choice about as wide as the threshold leaves it: one in four steps, against one in five.
+// None for a response of fewer than two tokens.
+std::vector<BranchPoint> FixedLengthPoints(int64_t response_tokens, int64_t count,
+                                           const RandomKey& key);
 
 // `earliest`: the starts of the second, third, ... response step; from the front again where there
 // are fewer than `count`, so that there are `count` points. None for a response of one step.
