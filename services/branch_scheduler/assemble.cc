@@ -67,6 +67,7 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
   options.top_k = static_cast<uint32_t>(config.rollout.top_k);
   options.stop_ids = std::move(stop_ids);
   options.deterministic = config.rollout.deterministic;
+  options.grader_timeout = absl::Milliseconds(config.verifier.timeout_ms);
   options.lease = absl::Seconds(config.scheduler.lease_seconds);
   options.fingerprint = config::Fingerprint(config);
   options.fingerprint["data.train (content)"] = data_digest;

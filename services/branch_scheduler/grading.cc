@@ -5,9 +5,20 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/observe/log.h"
 
 namespace attnrl::scheduler {
 namespace {
+
+// A call may take this long whatever is in it, and for each response as long as the verifier takes
+// to give up on it: its time-out on three graders one after another, each ten times as long where
+// the machine is too busy, which happens to all responses together
+// (services/verifier/grader_pool.h, grader_process.cc).
+constexpr absl::Duration kCallBase = absl::Seconds(30);
+constexpr size_t kGraderTries = 3;
+constexpr int kStarved = 30;
+// Servers refuse a deadline beyond ten minutes.
+constexpr absl::Duration kLongestCall = absl::Minutes(9);
 
 double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 
@@ -21,6 +32,22 @@ Grade ToGrade(const verifier::GradeResult& result) {
   return grade;
 }
 
+// A smaller call may get an answer where this one got none.
+bool IsTooMuch(const absl::Status& status) {
+  return absl::IsDeadlineExceeded(status) || absl::IsInvalidArgument(status);
+}
+
+// The grade of a response that the verifier won't even look at: it exceeds what a call may carry.
+std::vector<Grade> Refused(const verifier::GradeRequest& request, const absl::Status& status) {
+  observe::LogWarning("the verifier refuses a response, it is graded `limit`",
+                      {{"response", request.id},
+                       {"bytes", request.response.size()},
+                       {"reason", status.ToString()}});
+  Grade grade;
+  grade.status = verifier::GradeStatus::kLimit;
+  return {grade};
+}
+
 }  // namespace
 
 GradingQueue::GradingQueue(Options options, verifier::VerifierClient* client,
@@ -32,6 +59,14 @@ GradingQueue::GradingQueue(Options options, verifier::VerifierClient* client,
       clock_(clock),
       done_(std::move(done)) {
   for (uint32_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Loop(); });
+}
+
+void GradingQueue::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stop_ = true;
+  }
+  client_->Cancel();
 }
 
 GradingQueue::~GradingQueue() {
@@ -106,45 +141,70 @@ void GradingQueue::GradeAll(std::vector<GradeTask> tasks) {
   }
 }
 
+absl::Duration GradingQueue::Deadline(size_t requests) const {
+  const absl::Duration deadline =
+      kCallBase + kStarved * options_.grader_timeout +
+      static_cast<double>(kGraderTries * requests) * options_.grader_timeout;
+  return std::min(deadline, kLongestCall);
+}
+
+absl::StatusOr<std::vector<Grade>> GradingQueue::Call(
+    const std::vector<verifier::GradeRequest>& requests) {
+  auto results = client_->Verify(requests, Deadline(requests.size()));
+  if (results.ok() && results->size() != requests.size()) {
+    results = absl::InternalError("the verifier answered with another number of results");
+  }
+  absl::MutexLock lock(&mutex_);
+  trouble_ = results.ok() ? "" : results.status().ToString();
+  if (!results.ok()) return results.status();
+  std::vector<Grade> grades;
+  for (const verifier::GradeResult& result : *results) grades.push_back(ToGrade(result));
+  return grades;
+}
+
 bool GradingQueue::Attempt(std::vector<Pending>& pending, bool final_attempt) {
-  std::vector<verifier::GradeRequest> requests;
-  std::vector<std::pair<size_t, size_t>> places;
+  std::vector<Place> all;
   for (size_t i = 0; i < pending.size(); ++i) {
     for (size_t s = 0; s < pending[i].texts.size(); ++s) {
-      if (pending[i].settled[s]) continue;
-      requests.push_back(verifier::GradeRequest{absl::StrCat(pending[i].task.item, "/", s),
-                                                pending[i].texts[s], *pending[i].task.answers});
-      places.emplace_back(i, s);
+      if (!pending[i].settled[s]) all.push_back({i, s});
     }
   }
-  if (requests.empty()) return true;
-  for (;;) {
+  std::vector<std::vector<Place>> calls;  // still to be made; the last one is the next
+  if (!all.empty()) calls.push_back(std::move(all));
+  while (!calls.empty()) {
+    const std::vector<Place>& places = calls.back();
+    std::vector<verifier::GradeRequest> requests;
+    for (const auto& [task, s] : places) {
+      requests.push_back({absl::StrCat(pending[task].task.item, "/", s), pending[task].texts[s],
+                          *pending[task].task.answers});
+    }
     const double start = Seconds(clock_->Now());
-    auto results = client_->Verify(requests, options_.call_deadline);
+    absl::StatusOr<std::vector<Grade>> grades = Call(requests);
     const double end = Seconds(clock_->Now());
-    if (results.ok() && results->size() != requests.size()) {
-      results = absl::InternalError("the verifier answered with another number of results");
+    if (stopping()) return false;
+    if (IsTooMuch(grades.status()) && places.size() > 1) {
+      const std::vector<Place> whole = std::move(calls.back());
+      const auto middle = whole.begin() + static_cast<std::ptrdiff_t>(whole.size() / 2);
+      calls.back().assign(middle, whole.end());
+      calls.emplace_back(whole.begin(), middle);
+      continue;
     }
-    {
-      absl::MutexLock lock(&mutex_);
-      trouble_ = results.ok() ? "" : results.status().ToString();
-      if (stop_) return false;
-    }
-    if (!results.ok()) {
+    if (absl::IsInvalidArgument(grades.status())) grades = {Refused(requests[0], grades.status())};
+    if (!grades.ok()) {
       clock_->Sleep(options_.retry_after);
       if (threads_.empty()) return false;
       continue;
     }
     for (size_t r = 0; r < places.size(); ++r) {
-      Pending& item = pending[places[r].first];
+      Pending& item = pending[places[r].task];
       item.span.start = item.span.end == 0 ? start : item.span.start;
       item.span.end = end;
-      const Grade grade = ToGrade((*results)[r]);
-      item.grades[places[r].second] = grade;
-      item.settled[places[r].second] = final_attempt || verifier::IsVerdict(grade.status);
+      item.grades[places[r].response] = (*grades)[r];
+      item.settled[places[r].response] = final_attempt || verifier::IsVerdict((*grades)[r].status);
     }
-    return true;
+    calls.pop_back();
   }
+  return true;
 }
 
 }  // namespace attnrl::scheduler

@@ -32,16 +32,19 @@ struct GradedItem {
 };
 
 // Asks the verifier, off the run's thread. A verifier that is away or overloaded is asked again for
-// as long as it takes; a response whose grading crashed or timed out is tried `attempts` times in
-// all, then that is its grade, and no reward (promise 7). Thread-safe. Memory: the tasks waiting,
-// at most the leaves of the batches that are open.
+// as long as it takes; a call that can't be answered in time is made again in halves. A response
+// that the verifier refuses even alone (it is too large) is graded `limit`; one whose grading
+// crashed or timed out is tried `attempts` times in all, then that is its grade, and no reward
+// (promise 7). Thread-safe. Memory: the tasks waiting, at most the leaves of the batches that are
+// open.
 class GradingQueue {
  public:
   struct Options {
     uint32_t threads = 2;  // 0: the test calls RunOnce
     uint32_t attempts = 3;
     size_t items_per_call = 32;
-    absl::Duration call_deadline = absl::Seconds(30);
+    // Of the verifier's watchdog (verifier.timeout_ms): what one response may take.
+    absl::Duration grader_timeout = absl::Seconds(1);
     absl::Duration retry_after = absl::Milliseconds(500);
   };
   using Done = std::function<void(GradedItem)>;
@@ -52,6 +55,8 @@ class GradingQueue {
                Done done);
   ~GradingQueue();
 
+  // Ends the calls under way; nothing is graded any more. Uses up the client. Doesn't block.
+  void Stop();
   void Add(std::vector<GradeTask> tasks);
   // Grades the tasks that wait now, up to items_per_call. False when there were none.
   bool RunOnce();
@@ -68,12 +73,21 @@ class GradingQueue {
     Span span;
   };
 
+  // A response of one of the tasks in work.
+  struct Place {
+    size_t task, response;
+  };
+
   void Loop();
   std::vector<GradeTask> Take(absl::Duration wait);
   void GradeAll(std::vector<GradeTask> tasks);
-  // One call for every response not settled yet, for as long as it takes. False: the queue is
+  // Has every response not settled yet graded once, for as long as it takes. False: the queue is
   // shutting down, or a test has the next word.
   bool Attempt(std::vector<Pending>& pending, bool final_attempt);
+  // One call; the results, one a request, or why there are none.
+  absl::StatusOr<std::vector<Grade>> Call(const std::vector<verifier::GradeRequest>& requests);
+  // How long a call may take: the graders' own watchdog has the first word.
+  absl::Duration Deadline(size_t requests) const;
   bool stopping() const;
 
   const Options options_;

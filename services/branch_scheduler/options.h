@@ -47,6 +47,7 @@ struct SchedulerOptions {
   // A grader's crash or time-out is tried so often in all before the problem is dropped.
   uint32_t grade_attempts = 3;
   uint32_t grader_threads = 2;
+  absl::Duration grader_timeout = absl::Seconds(1);  // verifier.timeout_ms
   // After a restart nothing is handed out until the workers that it knows of are back with what
   // they hold, but not for longer than this.
   absl::Duration adoption_grace = absl::Seconds(8);

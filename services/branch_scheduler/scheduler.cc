@@ -52,6 +52,7 @@ absl::Status Scheduler::Open() {
   GradingQueue::Options grading;
   grading.threads = parts_.threads ? options_.grader_threads : 0;
   grading.attempts = options_.grade_attempts;
+  grading.grader_timeout = options_.grader_timeout;
   grading_ = std::make_unique<GradingQueue>(grading, parts_.verifier, parts_.text->decode,
                                             parts_.clock, [this](GradedItem graded) {
                                               absl::MutexLock inbox(&inbox_mutex_);
@@ -298,6 +299,7 @@ absl::Status Scheduler::failure() const {
 }
 
 void Scheduler::Stop() {
+  grading_->Stop();  // a verifier that is away is waited for no longer
   absl::MutexLock lock(&mutex_);
   if (!failure_.ok()) return;
   failure_ = absl::UnavailableError("the scheduler was asked to stop");

@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "common/rpc/call_cancel.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
-#include "services/branch_scheduler/client/call_cancel.h"
 #include "services/branch_scheduler/rpc/convert.h"
 
 namespace attnrl::scheduler {
@@ -23,7 +23,7 @@ class StubAdmin final : public Admin {
 
   absl::StatusOr<RunStatus> Status(absl::Duration deadline) override {
     const auto context = rpc::MakeContext(deadline);
-    const CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::CallCancel::Scope scope(&cancel_, context.get());
     v1::StatusReply reply;
     ATTNRL_RETURN_IF_ERROR(
         rpc::FromGrpc(stub_->Status(context.get(), {}, &reply), "status of the scheduler"));
@@ -32,7 +32,7 @@ class StubAdmin final : public Admin {
 
   absl::Status WatchStatus(const std::function<bool(const RunStatus&)>& use) override {
     const auto context = rpc::MakeContext(absl::InfiniteDuration());
-    const CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::CallCancel::Scope scope(&cancel_, context.get());
     const auto stream = stub_->WatchStatus(context.get(), {});
     bool wanted = true;
     v1::StatusReply reply;
@@ -48,7 +48,7 @@ class StubAdmin final : public Admin {
 
   absl::Status Pause(const std::string& reason, absl::Duration deadline) override {
     const auto context = rpc::MakeContext(deadline);
-    const CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::CallCancel::Scope scope(&cancel_, context.get());
     v1::PauseRequest request;
     request.set_reason(reason);
     v1::PauseReply reply;
@@ -57,14 +57,14 @@ class StubAdmin final : public Admin {
 
   absl::Status Resume(absl::Duration deadline) override {
     const auto context = rpc::MakeContext(deadline);
-    const CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::CallCancel::Scope scope(&cancel_, context.get());
     v1::ResumeReply reply;
     return rpc::FromGrpc(stub_->Resume(context.get(), {}, &reply), "resuming the run");
   }
 
   absl::StatusOr<uint32_t> Drain(absl::Duration grace) override {
     const auto context = rpc::MakeContext(grace + kDrainMargin);
-    const CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::CallCancel::Scope scope(&cancel_, context.get());
     v1::DrainRequest request;
     request.set_grace_seconds(absl::ToDoubleSeconds(grace));
     v1::DrainReply reply;
@@ -77,7 +77,7 @@ class StubAdmin final : public Admin {
 
  private:
   const std::unique_ptr<v1::BranchScheduler::Stub> stub_;
-  CallCancel cancel_;
+  rpc::CallCancel cancel_;
 };
 
 }  // namespace

@@ -8,11 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
+#include "common/rpc/call_cancel.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/retry.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
-#include "services/branch_scheduler/client/call_cancel.h"
 #include "services/branch_scheduler/rpc/convert.h"
 
 namespace attnrl::scheduler {
@@ -46,7 +46,7 @@ class StubBatchSource final : public BatchSource {
     const std::string what = absl::StrCat("commit of batch ", commit.batch);
     ATTNRL_RETURN_IF_ERROR(UntilAnswered(what, nullptr, [&] {
       const auto context = rpc::MakeContext(kCommitDeadline);
-      const CallCancel::Scope scope(&cancel_, context.get());
+      const rpc::CallCancel::Scope scope(&cancel_, context.get());
       return rpc::FromGrpc(stub_->CommitBatch(context.get(), message, &reply), what);
     }));
     return FromProto(reply);
@@ -87,7 +87,7 @@ class StubBatchSource final : public BatchSource {
     // No deadline: a batch takes as long as it takes. The scheduler speaks every few seconds, and
     // keepalive notices when it is gone.
     const auto context = rpc::MakeContext(absl::InfiniteDuration());
-    const CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::CallCancel::Scope scope(&cancel_, context.get());
     v1::NextBatchRequest message;
     ToProto(request, &message);
     const auto stream = stub_->NextBatch(context.get(), message);
@@ -115,7 +115,7 @@ class StubBatchSource final : public BatchSource {
   }
 
   const std::unique_ptr<v1::BranchScheduler::Stub> stub_;
-  CallCancel cancel_;
+  rpc::CallCancel cancel_;
 };
 
 }  // namespace

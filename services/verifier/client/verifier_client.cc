@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/rpc/call_cancel.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/verifier.grpc.pb.h"
@@ -68,6 +69,8 @@ class StubVerifierClient final : public VerifierClient {
     return results;
   }
 
+  void Cancel() override { cancel_.Cancel(); }
+
  private:
   // One call, again and again while the verifier is away or overloaded, until `end`.
   absl::StatusOr<std::vector<GradeResult>> VerifySome(std::span<const GradeRequest> requests,
@@ -77,19 +80,22 @@ class StubVerifierClient final : public VerifierClient {
     for (absl::Duration wait = kFirstBackoff;; wait = std::min(2 * wait, options_.max_backoff)) {
       const absl::Duration left = end - Clock::Real().Monotonic();
       const auto context = rpc::MakeContext(left);
+      const rpc::CallCancel::Scope scope(&cancel_, context.get());
       v1::VerifyReply reply;
       const absl::Status status =
           rpc::FromGrpc(stub_->Verify(context.get(), message, &reply),
                         absl::StrCat("verification of ", requests.size(), " responses"));
       if (status.ok()) return FromProto(reply, requests);
       const bool again = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+      if (cancel_.cancelled()) return absl::CancelledError("the verification was cancelled");
       if (!again || Clock::Real().Monotonic() + wait >= end) return status;
-      Clock::Real().Sleep(wait);
+      cancel_.Sleep(wait);
     }
   }
 
   const VerifierClientOptions options_;
   const std::unique_ptr<v1::Verifier::Stub> stub_;
+  rpc::CallCancel cancel_;
 };
 
 }  // namespace

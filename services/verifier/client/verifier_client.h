@@ -32,6 +32,8 @@ class VerifierClient {
   // INVALID_ARGUMENT: a request without answers, or one larger than kMaxBytesPerCall.
   virtual absl::StatusOr<std::vector<GradeResult>> Verify(const std::vector<GradeRequest>& requests,
                                                           absl::Duration deadline) = 0;
+  // Ends the calls that others are in, and all later ones, with CANCELLED. For shutdown.
+  virtual void Cancel() = 0;
 };
 
 struct VerifierClientOptions {
@@ -58,6 +60,7 @@ class FakeVerifierClient final : public VerifierClient {
 
   absl::StatusOr<std::vector<GradeResult>> Verify(const std::vector<GradeRequest>& requests,
                                                   absl::Duration deadline) override;
+  void Cancel() override {}  // no call lasts
 
   // Every request so far, in order.
   std::vector<GradeRequest> requests() const;

@@ -8,8 +8,10 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "common/base/status.h"
 #include "common/observe/metrics.h"
 #include "common/rpc/channel.h"
@@ -140,6 +142,33 @@ TEST_F(VerifierServiceTest, AVerifierThatIsAwayIsWaitedForUntilTheDeadline) {
   auto results = (*client)->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Milliseconds(300));
   EXPECT_TRUE(absl::IsUnavailable(results.status()) || absl::IsDeadlineExceeded(results.status()))
       << results.status();
+}
+
+TEST_F(VerifierServiceTest, CancelEndsTheWaitForAVerifierThatIsAway) {
+  auto client = ConnectVerifier(address_ + ".away");
+  ASSERT_TRUE(client.ok());
+  std::thread canceller([&] { (*client)->Cancel(); });
+  // Without Cancel this lasts longer than the test may.
+  auto results = (*client)->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Hours(1));
+  canceller.join();
+  EXPECT_TRUE(absl::IsCancelled(results.status())) << results.status();
+}
+
+TEST_F(VerifierServiceTest, CancelEndsACallUnderWay) {
+  absl::Notification called, over;
+  Serve([&](const std::vector<GradeRequest>&) -> absl::StatusOr<std::vector<GradeResult>> {
+    called.Notify();
+    over.WaitForNotification();
+    return absl::InternalError("nobody reads this");
+  });
+  std::thread canceller([&] {
+    called.WaitForNotification();
+    client_->Cancel();
+  });
+  auto results = client_->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Minutes(9));
+  over.Notify();
+  canceller.join();
+  EXPECT_TRUE(absl::IsCancelled(results.status())) << results.status();
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
-namespace attnrl::scheduler {
+namespace attnrl::rpc {
 
 // Lets one thread end the calls that others are in, now and later. Thread-safe.
 class CallCancel {
@@ -55,4 +55,4 @@ class CallCancel {
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-}  // namespace attnrl::scheduler
+}  // namespace attnrl::rpc
