@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands that need no model: tokenize, advantages, make-task.
+// The commands that need no model: tokenize, branch, advantages, make-task.
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -12,6 +12,7 @@
 
 #include "common/base/status.h"
 #include "tools/advantages_command.h"
+#include "tools/branch_command.h"
 #include "tools/command_line.h"
 #include "tools/make_task_command.h"
 #include "tools/tokenize_command.h"
@@ -46,6 +47,7 @@ class TextCommands : public testing::Test {
     CLI::App app("test", "attnrl");
     Work run;
     AddAdvantagesCommand(app, &run);
+    AddBranchCommand(app, &run);
     AddMakeTaskCommand(app, &run);
     AddTokenizeCommand(app, &run);
     std::vector<const char*> arguments = {"attnrl"};
@@ -146,6 +148,57 @@ TEST_F(TextCommands, AdvantagesNamesWhatIsWrong) {
               HasSubstr("in:1: responses[0].branches[0].split: 3 is outside the response; 0 to 2"));
   EXPECT_THAT(refusal("[{\"tokens\":3,\"reward\":1,\"branches\":[{\"split\":1}]}]"),
               HasSubstr("branches[0].children: is missing or no list"));
+}
+
+// Steps of ten tokens, the prompt's included; the scores 0.5, 0.7, 0.5, 0.7, 0.5 in the middle.
+constexpr char kScored[] =
+    "\"steps\":[[0,10],[10,20],[20,30],[30,40],[40,50],[50,60],[60,70],[70,80],[80,90]],"
+    "\"fci\":[0,0,0.5,0.7,0.5,0.7,0.5,0,0]";
+
+TEST_F(TextCommands, BranchChoosesByTheFlags) {
+  Write("in", std::string("{\"id\":\"t\",") + kScored + "}\n");
+  const auto points = [this](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), "branch");
+    EXPECT_TRUE(Run(flags).ok());
+    return Read("out");
+  };
+  EXPECT_EQ(points({"--min-distance", "0"}), "{\"id\":\"t\",\"points\":[20,40]}\n");
+  EXPECT_EQ(points({"--min-distance", "25"}), "{\"id\":\"t\",\"points\":[10,20]}\n");
+  EXPECT_EQ(points({"--min-distance", "0", "--quantile", "0.5", "--points", "1"}),
+            "{\"id\":\"t\",\"points\":[10]}\n");
+  EXPECT_EQ(points({"--choice", "top", "--points", "3"}), "{\"id\":\"t\",\"points\":[10,20,40]}\n");
+  EXPECT_EQ(points({"--choice", "top", "--points", "3", "--spaced", "--min-distance", "20"}),
+            "{\"id\":\"t\",\"points\":[20,50]}\n");
+}
+
+TEST_F(TextCommands, BranchLetsARecordsOwnValuesWin) {
+  Write("in", std::string("{\"id\":7,\"points\":3,\"quantile\":0,\"min_distance\":0,") + kScored +
+                  "}\n{\"id\":8,\"steps\":[[0,3],[3,5]],\"fci\":[0,0]}\n");
+  ASSERT_TRUE(Run({"branch", "--points", "1"}).ok());
+  EXPECT_EQ(Read("out"), "{\"id\":7,\"points\":[10,20,30]}\n{\"id\":8,\"points\":[]}\n");
+}
+
+TEST_F(TextCommands, BranchNamesWhatIsWrong) {
+  const auto refusal = [this](const std::string& fields) {
+    Write("in", "{\"id\":1," + fields + "}");
+    return Refusal({"branch"});
+  };
+  EXPECT_THAT(refusal("\"fci\":[]"), HasSubstr("in:1: field \"steps\" is missing"));
+  EXPECT_THAT(refusal("\"steps\":[[0,3],[4,5]],\"fci\":[0,0]"),
+              HasSubstr("in:1: \"steps\"[1] is [4,5]; [start,end] pairs from 0 on without gaps"));
+  EXPECT_THAT(refusal("\"steps\":[[0,3],[3,3]],\"fci\":[0,0]"), HasSubstr("\"steps\"[1] is [3,3]"));
+  EXPECT_THAT(refusal("\"steps\":[[0,3],[3]],\"fci\":[0,0]"), HasSubstr("\"steps\"[1] is no pair"));
+  EXPECT_THAT(refusal("\"steps\":[[0,3],[3,5]],\"fci\":[0]"),
+              HasSubstr("in:1: \"fci\" has 1 scores for 2 steps; one a step is needed"));
+  EXPECT_THAT(refusal("\"steps\":[[0,3],[3,5]],\"fci\":[0,1e99]"),
+              HasSubstr("\"fci\" holds 1e+99"));
+  const std::string good = "\"steps\":[[0,3],[3,5]],\"fci\":[0,0]";
+  EXPECT_THAT(refusal(good + ",\"points\":0"), HasSubstr("\"points\" is 0; 1 to 64"));
+  EXPECT_THAT(refusal(good + ",\"quantile\":1.5"), HasSubstr("\"quantile\" is 1.5; 0 to 1"));
+  EXPECT_THAT(refusal(good + ",\"min_distance\":-1"), HasSubstr("\"min_distance\" is -1; 0 or"));
+  EXPECT_THAT(Refusal({"branch", "--choice", "best"}), HasSubstr("--choice"));
+  EXPECT_THAT(Refusal({"branch", "--quantile", "2"}), HasSubstr("--quantile"));
+  EXPECT_THAT(Refusal({"branch", "--spaced"}), HasSubstr("--spaced"));
 }
 
 TEST_F(TextCommands, MakeTaskGivesTheSameBytesForTheSameSeed) {
