@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""podman and buildah with settings and storage of their own, so that a check leaves nothing of itself on the machine
+and sees nothing that is there."""
+import json, os, pathlib, shutil, subprocess, time
+
+PACKAGES = ["podman", "buildah", "runc", "catatonit", "netavark", "aardvark-dns", "iptables"]
+COMMANDS = ["podman", "buildah", "runc", "curl"]
+
+
+def unavailable():
+    """Why containers can't be played here; empty where it can be tried."""
+    if os.geteuid() != 0: return "playing containers needs root"
+    missing = [command for command in COMMANDS if not shutil.which(command)]
+    return f"not installed: {' '.join(missing)}; tools/install k8s installs them" if missing else ""
+
+
+class Failed(AssertionError): pass
+
+
+class Podman:
+    """One private world: images, volumes, networks and pods under `folder`."""
+    def __init__(self, folder):
+        self.folder, self.network = pathlib.Path(folder), "attnrl-check"
+        for name in ("graph", "run", "tmp", "networks"): (self.folder / name).mkdir(parents=True, exist_ok=True)
+        # crun refuses hybrid cgroups, and without systemd neither its cgroups nor its journal are there. Limits above
+        # 1024 can't be set without the privilege to raise them.
+        (self.folder / "containers.conf").write_text(f"""[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+tmp_dir = "{self.folder}/tmp"
+[network]
+network_backend = "netavark"
+network_config_dir = "{self.folder}/networks"
+""")
+        (self.folder / "storage.conf").write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{self.folder}/graph"\nrunroot = "{self.folder}/run"\n')
+        (self.folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}\n')
+        self.env = {**os.environ, "CONTAINERS_CONF": f"{self.folder}/containers.conf", "CONTAINERS_STORAGE_CONF": f"{self.folder}/storage.conf"}
+
+    def call(self, *words, seconds=120, check=True, input=None):
+        words = list(map(str, words))
+        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, env=self.env, input=input)
+        if check and done.returncode: raise Failed(f"{' '.join(words[:6])}: exit {done.returncode}: {done.stderr.strip()[-600:]}")
+        return done
+
+    def build(self, containerfile, target, context, tag):
+        """Without a daemon and without user namespaces: every RUN is a chroot."""
+        self.call("buildah", "bud", "--signature-policy", self.folder / "policy.json", "--isolation", "chroot", "--format", "oci", "--timestamp", 0,
+                  "--target", target, "--file", containerfile, "--tag", tag, context, seconds=600)
+
+    def create_network(self): self.call("podman", "network", "create", self.network)
+
+    def play(self, text, alias):
+        """Plays Kubernetes documents; other pods find them by the name `alias`."""
+        self.call("podman", "kube", "play", "--network", f"{self.network}:alias={alias}", "-", input=text, seconds=180)
+
+    def inspect(self, container): return json.loads(self.call("podman", "container", "inspect", container).stdout)[0]
+
+    def address(self, pod):
+        """The pod's address on the network: that of its infra container."""
+        infra = json.loads(self.call("podman", "pod", "inspect", pod).stdout)["InfraContainerID"]
+        return self.inspect(infra)["NetworkSettings"]["Networks"][self.network]["IPAddress"]
+
+    def volume(self, name): return pathlib.Path(self.call("podman", "volume", "inspect", "--format", "{{.Mountpoint}}", name).stdout.strip())
+
+    def logs(self, container): return (lambda done: done.stdout + done.stderr)(self.call("podman", "logs", container, check=False))
+
+    def stop(self, pod, container, grace):
+        """SIGTERM, and SIGKILL after `grace` seconds, as a kubelet does. (exit code, seconds that it took)."""
+        start = time.monotonic()
+        self.call("podman", "pod", "stop", "--time", grace, pod, seconds=grace + 60)
+        return self.inspect(container)["State"]["ExitCode"], time.monotonic() - start
+
+    def remove_everything(self):
+        for words in (["pod", "rm", "--all", "--force", "--time", "0"], ["rm", "--all", "--force", "--time", "0"], ["volume", "rm", "--all", "--force"],
+                      ["network", "rm", "--force", self.network], ["rmi", "--all", "--force"]):
+            self.call("podman", *words, check=False, seconds=180)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def health(address, port, service, seconds=5):
+    """What a kubelet's probe asks. grpc.health.v1 by hand: one message with one text field each way, over HTTP/2 without TLS."""
+    name = service.encode()
+    message = (b"\x0a" + bytes([len(name)]) + name) if name else b""
+    done = subprocess.run(["curl", "--silent", "--http2-prior-knowledge", "--max-time", str(seconds), "--header", "content-type: application/grpc", "--header", "te: trailers",
+                           "--data-binary", "@-", f"http://{address}:{port}/grpc.health.v1.Health/Check"],
+                          input=b"\0" + len(message).to_bytes(4, "big") + message, capture_output=True)
+    return done.stdout[5:] == b"\x08\x01"  # HealthCheckResponse {status: SERVING}
+
+
+def metrics(address, port, seconds=5):
+    """What /metrics serves; empty while nobody answers."""
+    return subprocess.run(["curl", "--silent", "--max-time", str(seconds), f"http://{address}:{port}/metrics"], capture_output=True, text=True).stdout
