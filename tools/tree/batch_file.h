@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace attnrl::tools {
+
+// The path of trees/batch-N.jsonl. InputError where the directory holds no run, or the run no such
+// batch: it says which batches there are.
+absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t batch);
+
+// The record of that problem, the first where the batch has it more than once. InputError where
+// there is none (it names the nearest ids), or where a line before it is no record.
+absl::StatusOr<nlohmann::json> FindProblem(const std::string& path, const std::string& problem_id);
+
+// The error for an id that isn't among `ids`: names the three that are most like it, by the letters
+// that differ.
+absl::Status NoSuchProblem(const std::string& path, const std::string& problem_id,
+                           std::vector<std::string> ids);
+
+}  // namespace attnrl::tools
