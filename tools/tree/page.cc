@@ -23,12 +23,18 @@ std::string Policy() {
       absl::Base64Escape(digest), "'");
 }
 
+// Empty lines at the end of a prompt are of no use to a reader.
+std::string WithoutLastLines(const std::string& text) {
+  return text.substr(0, text.find_last_not_of('\n') + 1);
+}
+
 std::string Prompt(const TreeProblem& problem) {
-  return absl::StrCat(
-      "<details class=\"prompt\"", problem.prompt.size() > kLongPrompt ? "" : " open",
-      "><summary><h2>Prompt</h2><span class=\"facts\"><span>",
-      Counted(problem.prompt_tokens, "token", "tokens"),
-      "</span></span></summary>\n<p class=\"flow\">", Escaped(problem.prompt), "</p></details>\n");
+  return absl::StrCat("<details class=\"prompt\"",
+                      problem.prompt.size() > kLongPrompt ? "" : " open",
+                      "><summary><h2>Prompt</h2><span class=\"facts\"><span>",
+                      Counted(problem.prompt_tokens, "token", "tokens"),
+                      "</span></span></summary>\n<p class=\"flow\">",
+                      Escaped(WithoutLastLines(problem.prompt)), "</p></details>\n");
 }
 
 }  // namespace

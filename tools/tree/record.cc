@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
@@ -68,9 +69,10 @@ absl::StatusOr<Ranges> Steps(const json& leaf, int64_t prompt_tokens,
 }
 
 // Cuts the leaf's steps where branches start, and fills in what is known of each piece.
-// `steps` as in the record: the prompt of `prompt_tokens` first.
+// `steps` as in the record, the prompt first; the leaf's own first step has number `first_step`.
 void AddPieces(const json& leaf, const std::vector<int32_t>& ids, const Ranges& steps,
-               const std::vector<TreeBranch>& branches, const TreeText& text, TreeLeaf* out) {
+               int64_t first_step, const std::vector<TreeBranch>& branches, const TreeText& text,
+               TreeLeaf* out) {
   const json& fci = Member(leaf, "fci");
   const int64_t prompt_tokens = steps.empty() ? 0 : steps.front().second;
   for (size_t step = 1; step < steps.size(); ++step) {
@@ -82,7 +84,7 @@ void AddPieces(const json& leaf, const std::vector<int32_t>& ids, const Ranges& 
         if (branch.split > begin && branch.split < stop) stop = branch.split;
       }
       TreePiece piece;
-      piece.step = static_cast<int64_t>(step);
+      piece.step = first_step + static_cast<int64_t>(step) - 1;
       piece.begin = out->begin + begin;
       piece.end = out->begin + stop;
       piece.text = text.decode({ids.begin() + begin, ids.begin() + stop});
@@ -111,35 +113,43 @@ TreeLeaf Leaf(const json& record, int64_t begin, int64_t tokens) {
   return leaf;
 }
 
-TreeLeaf Continuation(const json& record, int64_t split, const TreeText& text) {
+TreeLeaf Continuation(const json& record, int64_t split, int64_t first_step, const TreeText& text) {
   const auto ids = record.at("token_ids").get<std::vector<int32_t>>();
   TreeLeaf leaf = Leaf(record, split, static_cast<int64_t>(ids.size()));
-  AddPieces(record, ids, text.steps(0, ids), {}, text, &leaf);
+  AddPieces(record, ids, text.steps(0, ids), first_step, {}, text, &leaf);
   return leaf;
 }
 
-// The points and what was sampled from them; a point may have no branch (yet), and a branch no
-// recorded origin.
-std::vector<TreeBranch> Branches(const json& response, const TreeText& text) {
-  std::vector<TreeBranch> branches;
+// The children of a recorded branch; their steps are counted on from the one that they replace.
+void AddContinuations(const json& record, const TreeLeaf& response, const TreeText& text,
+                      TreeBranch* branch) {
+  int64_t first_step = 1;
+  for (const TreePiece& piece : response.pieces) {
+    if (piece.begin <= branch->split) first_step = piece.step;
+  }
+  for (const json& child : record.at("children")) {
+    branch->continuations.push_back(Continuation(child, branch->split, first_step, text));
+  }
+}
+
+// The points, by ascending split; a point may have no branch (yet), and a branch no recorded
+// origin. `order` says which of the record's branches each one is.
+std::vector<TreeBranch> Points(const json& response, std::vector<size_t>* order) {
   const json& records = Member(response, "branches");
   const json& points = Member(response, "points");
   const json& origins = Member(response, "point_origin");
-  for (size_t i = 0; i < std::max(records.size(), points.size()); ++i) {
-    TreeBranch branch;
-    if (i < points.size()) branch.split = points[i].get<int64_t>();
-    if (i < origins.size()) branch.origin = origins[i].get<std::string>();
-    if (i < records.size()) {
-      branch.split = records[i].at("split").get<int64_t>();
-      for (const json& child : records[i].at("children")) {
-        branch.continuations.push_back(Continuation(child, branch.split, text));
-      }
-    }
-    branches.push_back(std::move(branch));
+  std::vector<TreeBranch> branches(std::max(records.size(), points.size()));
+  for (size_t i = 0; i < branches.size(); ++i) {
+    branches[i].split = (i < records.size() ? records[i].at("split") : points[i]).get<int64_t>();
+    if (i < origins.size()) branches[i].origin = origins[i].get<std::string>();
   }
-  std::stable_sort(branches.begin(), branches.end(),
-                   [](const TreeBranch& a, const TreeBranch& b) { return a.split < b.split; });
-  return branches;
+  order->resize(branches.size());
+  std::iota(order->begin(), order->end(), size_t{0});
+  std::stable_sort(order->begin(), order->end(),
+                   [&](size_t a, size_t b) { return branches[a].split < branches[b].split; });
+  std::vector<TreeBranch> sorted;
+  for (const size_t i : *order) sorted.push_back(std::move(branches[i]));
+  return sorted;
 }
 
 absl::StatusOr<TreeResponse> Response(const json& record, int64_t prompt_tokens,
@@ -147,7 +157,8 @@ absl::StatusOr<TreeResponse> Response(const json& record, int64_t prompt_tokens,
   const auto ids = record.at("token_ids").get<std::vector<int32_t>>();
   TreeResponse response;
   response.leaf = Leaf(record, 0, static_cast<int64_t>(ids.size()));
-  response.branches = Branches(record, text);
+  std::vector<size_t> order;
+  response.branches = Points(record, &order);
   for (const TreeBranch& branch : response.branches) {
     if (branch.split < 0 || branch.split >= response.leaf.tokens) {
       return InputError("points", absl::StrCat(branch.split, " is outside the response"),
@@ -156,7 +167,12 @@ absl::StatusOr<TreeResponse> Response(const json& record, int64_t prompt_tokens,
   }
   response.expanded = Optional<bool>(record, "expanded").value_or(!response.branches.empty());
   ATTNRL_ASSIGN_OR_RETURN(const Ranges steps, Steps(record, prompt_tokens, ids, text));
-  AddPieces(record, ids, steps, response.branches, text, &response.leaf);
+  AddPieces(record, ids, steps, 1, response.branches, text, &response.leaf);
+  const json& records = Member(record, "branches");
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (order[i] >= records.size()) continue;
+    AddContinuations(records[order[i]], response.leaf, text, &response.branches[i]);
+  }
   return response;
 }
 

@@ -47,6 +47,8 @@ TEST(TreeRecord, CountsTheTokensOfAContinuationFromItsSplit) {
   ASSERT_THAT(child.pieces, SizeIs(2));
   EXPECT_EQ(child.pieces[1].text, "y");
   EXPECT_EQ(child.pieces[1].begin, 6);
+  EXPECT_EQ(child.pieces[0].step, 2);  // it replaces the second step
+  EXPECT_EQ(child.pieces[1].step, 3);
   EXPECT_FALSE(child.correct());
   EXPECT_TRUE(response.branches[0].continuations[1].correct());
 }

@@ -62,7 +62,7 @@ std::string AdvantageChip(std::optional<double> advantage, double largest) {
 }
 
 int64_t StepCount(const TreeLeaf& leaf) {
-  return leaf.pieces.empty() ? 0 : leaf.pieces.back().step;
+  return leaf.pieces.empty() ? 0 : leaf.pieces.back().step - leaf.pieces.front().step + 1;
 }
 
 // Scores over tokens as bars of true height, the branch points above, the advantages below.
@@ -72,11 +72,12 @@ std::string Strip(const TreeProblem& problem, const TreeResponse& response, size
     return Percent(token / static_cast<double>(std::max<int64_t>(leaf.tokens, 1)));
   };
   std::string out = "<div class=\"strip\">";
-  if (problem.score != TreeScore::kNone) {
+  const std::vector<ScoreCell> cells = ScoreCells(leaf, problem.score, kMostBars);
+  if (!cells.empty()) {
     absl::StrAppend(&out, "<svg viewBox=\"0 0 ", leaf.tokens,
                     " 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"",
                     ScoreName(problem.score), " of the steps\">");
-    for (const ScoreCell& cell : ScoreCells(leaf, problem.score, kMostBars)) {
+    for (const ScoreCell& cell : cells) {
       const double height =
           problem.max_score > 0 ? std::clamp(100 * cell.score / problem.max_score, 0.0, 100.0) : 0;
       absl::StrAppend(&out,

@@ -55,14 +55,16 @@ class List {
                      " title=\"", PieceTitle(problem_, leaf_, piece), "\">");
     if (flows_) return absl::StrCat(out, Escaped(piece.text), "</span>");
     const std::optional<double> advantage = AdvantageAt(leaf_, piece.begin);
-    absl::StrAppend(&out, "<i ",
-                    advantage ? AdvantageAttributes("rail", *advantage, problem_.max_advantage)
-                              : std::string("class=\"rail\""),
-                    "></i><span class=\"no\">",
-                    index > 0 && leaf_.pieces[index - 1].step == piece.step
-                        ? std::string("\u22ef")
-                        : absl::StrCat(piece.step),
-                    "</span><span class=\"text\">", StepText(piece.text), "</span></li>\n");
+    absl::StrAppend(
+        &out, "<i ",
+        advantage ? AdvantageAttributes("rail", *advantage, problem_.max_advantage)
+                  : std::string("class=\"rail\""),
+        "></i><span class=\"no\">",
+        index > 0 && leaf_.pieces[index - 1].step == piece.step ? std::string("\u22ef")
+                                                                : absl::StrCat(piece.step),
+        "</span><span class=\"text\">", StepText(piece.text), "</span>",
+        shade > 0.02 ? "<span class=\"score\">" + Short(*score) + "</span>" : std::string(),
+        "</li>\n");
     return out;
   }
 

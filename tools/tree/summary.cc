@@ -85,7 +85,10 @@ std::string Figures(const TreeProblem& problem, const Totals& totals) {
   absl::StrAppend(
       &out, Figure("expanded", absl::StrCat(totals.expanded, " of ", responses), "responses"));
   std::string origins;
-  for (const auto& [origin, count] : totals.origins) {
+  for (const char* origin : {"threshold", "fill", "duplicate", "chosen"}) {
+    const auto found = totals.origins.find(origin);
+    if (found == totals.origins.end()) continue;
+    const int64_t count = found->second;
     absl::StrAppend(&origins, origins.empty() ? "" : ", ", count, " ", OriginText(origin));
   }
   absl::StrAppend(&out, Figure("branch points", Count(totals.points), origins));
@@ -113,7 +116,7 @@ std::string Legend(const TreeProblem& problem) {
                     "</b><span class=\"scale\">");
     for (const double shade : {0.0, 0.25, 0.5, 0.75, 1.0}) {
       absl::StrAppend(&out, "<i class=\"shade\" style=\"--s:", Percent(shade), "\">",
-                      Short(shade * shade * problem.max_score), "</i>");
+                      absl::StrFormat("%.2g", shade * shade * problem.max_score), "</i>");
     }
     absl::StrAppend(&out, "</span></li>\n");
   }
