@@ -93,7 +93,7 @@ class Drawing {
     const TreeResponse& response = problem_.responses[index];
     const double center = y_ + kBar / 2;
     absl::StrAppend(&body_, "<a href=\"#r", index, "\" class=\"row",
-                    response.expanded ? "" : " calm", "\">",
+                    response.expanded || !problem_.any_expanded ? "" : " calm", "\">",
                     Title(absl::StrCat("response ", index), response.leaf));
     absl::StrAppend(&body_, "<text class=\"name\" x=\"", Number(kLeft - 7), "\" y=\"",
                     Number(center + 3.4), "\">", index, "</text>");

@@ -185,6 +185,7 @@ void FindExtremes(TreeProblem* problem) {
   };
   for (const TreeResponse& response : problem->responses) {
     see(response.leaf);
+    problem->any_expanded = problem->any_expanded || response.expanded;
     for (const TreeBranch& branch : response.branches) {
       for (const TreeLeaf& leaf : branch.continuations) see(leaf);
     }

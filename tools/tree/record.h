@@ -79,6 +79,7 @@ struct TreeProblem {
   TreeScore score = TreeScore::kNone;
   double max_score = 0;      // over all pieces, of `score`
   double max_advantage = 0;  // of the absolute values
+  bool any_expanded = false;
 };
 
 // Reads a record (CLI.md, trees/batch-N.jsonl). Every field but the token ids may be null or

@@ -71,7 +71,8 @@ std::string Strip(const TreeProblem& problem, const TreeResponse& response, size
   const auto share = [&leaf](double token) {
     return Percent(token / static_cast<double>(std::max<int64_t>(leaf.tokens, 1)));
   };
-  std::string out = "<div class=\"strip\">";
+  std::string out =
+      absl::StrCat("<div class=\"strip", response.branches.empty() ? " plain" : "", "\">");
   const std::vector<ScoreCell> cells = ScoreCells(leaf, problem.score, kMostBars);
   if (!cells.empty()) {
     absl::StrAppend(&out, "<svg viewBox=\"0 0 ", leaf.tokens,
@@ -178,14 +179,13 @@ std::string PointMark(int64_t number, const std::string& origin) {
 std::string ResponseSection(const TreeProblem& problem, size_t index) {
   const TreeResponse& response = problem.responses[index];
   const TreeLeaf& leaf = response.leaf;
-  const bool any_expanded = std::any_of(problem.responses.begin(), problem.responses.end(),
-                                        [](const TreeResponse& other) { return other.expanded; });
-  std::string out = absl::StrCat(
-      "<details class=\"response", response.expanded || !any_expanded ? "\" open" : " calm\"",
-      " id=\"r", index, "\"><summary>", Outcome(leaf), "<h2>Response ", index, "</h2>",
-      Answer(leaf),
-      response.expanded || !any_expanded ? "" : "<span class=\"chip\">not expanded</span>",
-      OwnAdvantages(problem, leaf), Facts(leaf, StepCount(leaf)), "</summary>\n");
+  // Where nothing is expanded (outcome training), no response is less than another.
+  const bool shown = response.expanded || !problem.any_expanded;
+  std::string out =
+      absl::StrCat("<details class=\"response", shown ? "\" open" : " calm\"", " id=\"r", index,
+                   "\"><summary>", Outcome(leaf), "<h2>Response ", index, "</h2>", Answer(leaf),
+                   shown ? "" : "<span class=\"chip\">not expanded</span>",
+                   OwnAdvantages(problem, leaf), Facts(leaf, StepCount(leaf)), "</summary>\n");
   absl::StrAppend(&out, Strip(problem, response, index));
   std::vector<int64_t> points;
   for (const TreeBranch& branch : response.branches) points.push_back(branch.split);

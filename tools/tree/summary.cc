@@ -71,39 +71,44 @@ std::string Figure(const std::string& name, const std::string& value, const std:
                       "</small></dd></div>\n");
 }
 
+// What only a tree with branches has.
+std::string BranchFigures(const TreeProblem& problem, const Totals& totals) {
+  std::string origins;
+  for (const char* origin : {"threshold", "fill", "duplicate", "chosen"}) {
+    const auto found = totals.origins.find(origin);
+    if (found == totals.origins.end()) continue;
+    absl::StrAppend(&origins, origins.empty() ? "" : ", ", found->second, " ", OriginText(origin));
+  }
+  return absl::StrCat(
+      Figure("expanded", absl::StrCat(totals.expanded, " of ", problem.responses.size()),
+             "responses"),
+      Figure("branch points", Count(totals.points), origins),
+      Figure("branch gain", absl::StrCat(totals.disagree, " of ", totals.points),
+             "points whose continuations disagree"));
+}
+
 std::string Figures(const TreeProblem& problem, const Totals& totals) {
-  const auto responses = static_cast<int64_t>(problem.responses.size());
-  std::string out = "<dl class=\"figures\">\n";
-  absl::StrAppend(
-      &out, Figure("solved", absl::StrCat(totals.solved, " of ", responses), "initial responses"));
+  std::string out =
+      absl::StrCat("<dl class=\"figures\">\n",
+                   Figure("solved", absl::StrCat(totals.solved, " of ", problem.responses.size()),
+                          "initial responses"));
   if (totals.leaves > 0) {
     absl::StrAppend(
         &out, Figure("value of the root",
                      absl::StrFormat("%.2f", totals.reward / static_cast<double>(totals.leaves)),
                      "mean reward of " + Counted(totals.leaves, "leaf", "leaves")));
   }
-  absl::StrAppend(
-      &out, Figure("expanded", absl::StrCat(totals.expanded, " of ", responses), "responses"));
-  std::string origins;
-  for (const char* origin : {"threshold", "fill", "duplicate", "chosen"}) {
-    const auto found = totals.origins.find(origin);
-    if (found == totals.origins.end()) continue;
-    const int64_t count = found->second;
-    absl::StrAppend(&origins, origins.empty() ? "" : ", ", count, " ", OriginText(origin));
+  std::string tokens = "sampled";
+  std::string weights = "of the responses";
+  if (totals.points > 0) {
+    absl::StrAppend(&out, BranchFigures(problem, totals));
+    tokens = absl::StrCat(Count(totals.initial_tokens), " initial, ",
+                          Count(totals.continuation_tokens), " continued");
+    weights = absl::StrCat("initial; ", Versions(totals.continuation_versions), " continued");
   }
-  absl::StrAppend(&out, Figure("branch points", Count(totals.points), origins));
-  absl::StrAppend(&out,
-                  Figure("branch gain",
-                         totals.points == 0 ? std::string("\u2013")
-                                            : absl::StrCat(totals.disagree, " of ", totals.points),
-                         "points whose continuations disagree"));
-  absl::StrAppend(&out, Figure("tokens", Count(totals.initial_tokens + totals.continuation_tokens),
-                               absl::StrCat(Count(totals.initial_tokens), " initial, ",
-                                            Count(totals.continuation_tokens), " continued")));
   absl::StrAppend(
-      &out, Figure("weights", Versions(totals.initial_versions),
-                   totals.continuations > 0 ? Versions(totals.continuation_versions) + " continued"
-                                            : std::string("sampled")));
+      &out, Figure("tokens", Count(totals.initial_tokens + totals.continuation_tokens), tokens),
+      Figure("weights", Versions(totals.initial_versions), weights));
   return absl::StrCat(out, "</dl>\n");
 }
 
