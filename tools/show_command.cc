@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/show_command.h"
 
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/text/tokenizer.h"
 #include "tools/train/batch_text.h"
+#include "tools/tree/batch_file.h"
 
 namespace attnrl::tools {
 namespace {
@@ -22,12 +24,9 @@ struct Options {
 };
 
 absl::Status Show(const Options& options) {
-  const std::string path =
-      absl::StrCat(options.run_directory, "/trees/batch-", options.batch, ".jsonl");
+  ATTNRL_ASSIGN_OR_RETURN(const std::string path, BatchFile(options.run_directory, options.batch));
   std::ifstream file(path);
-  if (!file.is_open()) {
-    return InputError(path, "there is no such batch", "the run's batches are the files in trees/");
-  }
+  if (!file.is_open()) return InputError(path, "can't be read", "a file of the run");
   // step-0 is never pruned and carries the tokenizer's files.
   ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
                           text::Tokenizer::Load(options.run_directory + "/checkpoints/step-0"));
@@ -36,25 +35,23 @@ absl::Status Show(const Options& options) {
   };
   int64_t number = 0;
   bool shown = false;
+  std::vector<std::string> ids;
   for (std::string line; std::getline(file, line);) {
     ++number;
     const std::string where = absl::StrCat(path, ":", number);
     const nlohmann::json problem = nlohmann::json::parse(line, nullptr, false);
     if (!problem.is_object())
       return InputError(where, "is not a JSON object", "a problem's record");
-    if (!options.problem.empty() &&
-        problem.value("problem_id", nlohmann::json()) != options.problem) {
-      continue;
-    }
+    const nlohmann::json id = problem.value("problem_id", nlohmann::json());
+    ids.push_back(id.is_string() ? id.get<std::string>() : id.dump());
+    if (!options.problem.empty() && ids.back() != options.problem) continue;
     const absl::StatusOr<std::string> text = ProblemText(problem, decode);
     if (!text.ok()) return Annotate(text.status(), where);
     std::cout << (shown ? "\n" : "") << *text;
     shown = true;
   }
   std::cout << std::flush;
-  if (!shown)
-    return InputError("--problem", absl::StrCat("no problem ", options.problem, " in ", path),
-                      "an id of that batch");
+  if (!shown && !options.problem.empty()) return NoSuchProblem(path, options.problem, ids);
   return absl::OkStatus();
 }
 

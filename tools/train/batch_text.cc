@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/train/batch_text.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -51,19 +52,69 @@ std::string LeafHeader(const json& leaf) {
                       "), ", Advantages(leaf), "\n");
 }
 
+// The score of the step that holds token `split` of the response; nothing where there is none.
+std::string FciAt(const json& response, int64_t split) {
+  const json steps = response.value("steps", json());
+  const json fci = response.value("fci", json());
+  if (!steps.is_array() || !fci.is_array() || steps.empty()) return "";
+  const auto prompt_tokens = steps[0].at(1).get<int64_t>();
+  for (size_t step = 1; step < std::min(steps.size(), fci.size()); ++step) {
+    const json& range = steps[step];
+    if (split + prompt_tokens >= range.at(0).get<int64_t>() &&
+        split + prompt_tokens < range.at(1).get<int64_t>() && fci[step].is_number()) {
+      return absl::StrFormat("FCI %.3g", fci[step].get<double>());
+    }
+  }
+  return "";
+}
+
+// How point `index` came about, in parentheses: " (threshold, FCI 0.0123)".
+std::string Origin(const json& response, size_t index, int64_t split) {
+  const json origins = response.value("point_origin", json());
+  std::string text = index < origins.size() ? origins[index].get<std::string>() : "";
+  const std::string fci = FciAt(response, split);
+  absl::StrAppend(&text, text.empty() || fci.empty() ? "" : ", ", fci);
+  return text.empty() ? "" : absl::StrCat(" (", text, ")");
+}
+
+// "    branches at token 48 (threshold, FCI 0.0123), 96 (fill, FCI 0)", or that it isn't expanded;
+// nothing in a run without branches.
+std::string PointsText(const json& response) {
+  const json points = response.value("points", json::array());
+  if (points.empty()) {
+    const bool branches = response.contains("steps") && response["steps"].is_array();
+    return branches && response.contains("expanded") ? "    not expanded\n" : "";
+  }
+  std::string text;
+  for (size_t i = 0; i < points.size(); ++i) {
+    const auto split = points[i].get<int64_t>();
+    absl::StrAppend(&text, text.empty() ? "    branches at token " : ", ", split,
+                    Origin(response, i, split));
+  }
+  return text + "\n";
+}
+
+std::string BranchText(const json& response, size_t index, const DecodeIds& decode) {
+  const json& branch = response.at("branches")[index];
+  const auto split = branch.at("split").get<int64_t>();
+  std::string text;
+  size_t child_index = 0;
+  for (const json& child : branch.at("children")) {
+    absl::StrAppend(&text, "    from token ", split, Origin(response, index, split),
+                    ", continuation ", child_index++, ": ", LeafHeader(child));
+    absl::StrAppend(
+        &text, Indented(decode(child.at("token_ids").get<std::vector<int32_t>>()), "      | "));
+  }
+  return text;
+}
+
 std::string ResponseText(size_t index, const json& response, const DecodeIds& decode) {
   const auto ids = response.at("token_ids").get<std::vector<int32_t>>();
   std::string text = absl::StrCat("  response ", index, ": ", LeafHeader(response));
-  absl::StrAppend(&text, Indented(decode(ids), "    | "));
-  for (const json& branch : response.value("branches", json::array())) {
-    const auto split = branch.at("split").get<size_t>();
-    size_t child_index = 0;
-    for (const json& child : branch.at("children")) {
-      absl::StrAppend(&text, "    from token ", split, ", continuation ", child_index++, ": ",
-                      LeafHeader(child));
-      absl::StrAppend(
-          &text, Indented(decode(child.at("token_ids").get<std::vector<int32_t>>()), "      | "));
-    }
+  absl::StrAppend(&text, PointsText(response), Indented(decode(ids), "    | "));
+  const size_t branches = response.value("branches", json::array()).size();
+  for (size_t b = 0; b < branches; ++b) {
+    absl::StrAppend(&text, BranchText(response, b, decode));
   }
   return text;
 }

@@ -12,6 +12,7 @@ namespace attnrl::tools {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Ids are characters.
 std::string Characters(const std::vector<int32_t>& ids) {
@@ -42,6 +43,31 @@ TEST(BatchText, ShowsPromptResponseAndContinuation) {
       "    from token 3, continuation 0: W(2) worker-1, 1 tokens, length, reward 0.0 (no_answer), "
       "not trained\n"
       "      | d\n");
+}
+
+TEST(BatchText, SaysHowBranchPointsCameAbout) {
+  nlohmann::json problem = Problem();
+  nlohmann::json& response = problem["responses"][0];
+  response["steps"] = {{0, 3}, {3, 5}, {5, 7}};
+  response["fci"] = {0, 0, 0.0125};
+  response["points"] = {3};
+  response["point_origin"] = {"threshold"};
+  const auto text = ProblemText(problem, Characters);
+  ASSERT_TRUE(text.ok());
+  EXPECT_THAT(*text, HasSubstr("\n    branches at token 3 (threshold, FCI 0.0125)\n    | b\n"));
+  EXPECT_THAT(*text, HasSubstr("from token 3 (threshold, FCI 0.0125), continuation 0: W(2)"));
+}
+
+TEST(BatchText, SaysWhichResponsesAreNotExpanded) {
+  nlohmann::json problem = Problem();
+  nlohmann::json& response = problem["responses"][0];
+  response["branches"] = response["points"] = response["point_origin"] = nlohmann::json::array();
+  response["expanded"] = false;
+  response["fci"] = nullptr;
+  response["steps"] = nullptr;
+  EXPECT_THAT(*ProblemText(problem, Characters), Not(HasSubstr("expanded")));  // none would be
+  response["steps"] = {{0, 3}, {3, 7}};
+  EXPECT_THAT(*ProblemText(problem, Characters), HasSubstr("\n    not expanded\n"));
 }
 
 TEST(BatchText, SaysWhichFieldIsMissing) {
