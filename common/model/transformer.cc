@@ -77,8 +77,12 @@ Transformer::Transformer(const ModelConfig& config, Tensors weights, const Opera
 Transformer::~Transformer() = default;
 Transformer::Transformer(Transformer&&) noexcept = default;
 
-at::Tensor Transformer::AttentionBlock(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
-                                       attention::Attention& attention) const {
+RotaryRows Transformer::RotaryOf(const at::Tensor& positions) const {
+  return {rotary_->cosine.index_select(0, positions), rotary_->sine.index_select(0, positions)};
+}
+
+at::Tensor Transformer::Attend(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
+                               attention::Attention& attention) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
   const double eps = config_.rms_norm_eps;
   const std::vector<at::Tensor> projected =
@@ -92,7 +96,11 @@ at::Tensor Transformer::AttentionBlock(int64_t index, const at::Tensor& x, const
   }
   q = operators_.Rotate(q, rotary);
   k = operators_.Rotate(k, rotary);
-  return layer.output->Apply(attention.Forward(index, q, k, v).flatten(1)).front();
+  return attention.Forward(index, q, k, v);
+}
+
+at::Tensor Transformer::OutputBlock(int64_t index, const at::Tensor& attended) const {
+  return layers_[static_cast<size_t>(index)].output->Apply(attended.flatten(1)).front();
 }
 
 at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& x) const {
@@ -104,14 +112,25 @@ at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& x) const {
 
 at::Tensor Transformer::Hidden(const at::Tensor& ids, const at::Tensor& positions,
                                attention::Attention& attention) const {
-  const RotaryRows rotary = {rotary_->cosine.index_select(0, positions),
-                             rotary_->sine.index_select(0, positions)};
+  const RotaryRows rotary = RotaryOf(positions);
   at::Tensor x = operators_.Embed(embedding_, ids);
   for (int64_t i = 0; i < config_.layers; ++i) {
-    x = x + AttentionBlock(i, x, rotary, attention);
+    x = x + OutputBlock(i, Attend(i, x, rotary, attention));
     x = x + MlpBlock(i, x);
   }
   return operators_.RmsNorm(x, final_norm_, config_.rms_norm_eps);
+}
+
+void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& positions,
+                               attention::Attention& attention) const {
+  const RotaryRows rotary = RotaryOf(positions);
+  at::Tensor x = operators_.Embed(embedding_, ids);
+  for (int64_t i = 0; i < config_.layers; ++i) {
+    const at::Tensor attended = Attend(i, x, rotary, attention);
+    if (i + 1 == config_.layers) return;
+    x = x + OutputBlock(i, attended);
+    x = x + MlpBlock(i, x);
+  }
 }
 
 at::Tensor Transformer::Logits(const at::Tensor& hidden) const {

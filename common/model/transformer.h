@@ -40,6 +40,12 @@ class Transformer {
   at::Tensor Hidden(const at::Tensor& ids, const at::Tensor& positions,
                     attention::Attention& attention) const;
 
+  // Runs the layers only as far as `attention` sees something: up to the last layer's queries, keys
+  // and values, whose attention may return an undefined tensor. Arguments as of Hidden; for callers
+  // that hold no gradients.
+  void RunAttention(const at::Tensor& ids, const at::Tensor& positions,
+                    attention::Attention& attention) const;
+
   // hidden [n, hidden] -> float32 [n, vocab], never rounded to bfloat16.
   at::Tensor Logits(const at::Tensor& hidden) const;
 
@@ -50,8 +56,11 @@ class Transformer {
  private:
   struct Layer;
 
-  at::Tensor AttentionBlock(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
-                            attention::Attention& attention) const;
+  RotaryRows RotaryOf(const at::Tensor& positions) const;
+  // The attention of a layer, before its output projection.
+  at::Tensor Attend(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
+                    attention::Attention& attention) const;
+  at::Tensor OutputBlock(int64_t index, const at::Tensor& attended) const;
   at::Tensor MlpBlock(int64_t index, const at::Tensor& x) const;
 
   ModelConfig config_;
