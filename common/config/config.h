@@ -131,7 +131,8 @@ struct Security {
 
 struct Observe {
   std::string metrics_address = "127.0.0.1:0";
-  std::string log_level = "info";  // "debug" | "info" | "warning" | "error"
+  std::string log_level = "info";       // "debug" | "info" | "warning" | "error"
+  std::string console_level = "error";  // the same
 };
 
 struct Config {

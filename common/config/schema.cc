@@ -192,6 +192,8 @@ void AddRest(Table& table) {
              "Where each service serves /metrics.");
   table.Choice(ATTNRL_KEY(observe.log_level), {"debug", "info", "warning", "error"},
                "Least level of the services' logs.");
+  table.Choice(ATTNRL_KEY(observe.console_level), {"debug", "info", "warning", "error"},
+               "Least level that services with a log file also write to stderr.");
 }
 
 #undef ATTNRL_KEY

@@ -84,9 +84,13 @@ absl::StatusOr<Address> ParseAddress(const std::string& address) {
   return parsed;
 }
 
+bool StaysOnMachine(const Address& address) {
+  return address.is_unix() || IsLoopback(address.host);
+}
+
 absl::Status CheckPlaintext(const std::string& address, const Address& parsed,
                             bool allow_plaintext) {
-  if (parsed.is_unix() || IsLoopback(parsed.host) || allow_plaintext) return absl::OkStatus();
+  if (StaysOnMachine(parsed) || allow_plaintext) return absl::OkStatus();
   return InputError(Where(address), "is not on this machine and would be served without TLS",
                     "a Unix socket or loopback, or security.allow_plaintext: true to try it out");
 }

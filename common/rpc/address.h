@@ -24,7 +24,10 @@ inline constexpr size_t kMaxSocketPath = 107;
 // InputError saying what an address looks like.
 absl::StatusOr<Address> ParseAddress(const std::string& address);
 
-// OK for Unix sockets and loopback; otherwise an InputError unless `allow_plaintext`.
+// True for Unix sockets and loopback: what is said there can't be heard elsewhere.
+bool StaysOnMachine(const Address& address);
+
+// OK for addresses that stay on the machine; otherwise an InputError unless `allow_plaintext`.
 absl::Status CheckPlaintext(const std::string& address, const Address& parsed,
                             bool allow_plaintext);
 

@@ -10,9 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
+#include "common/observe/log.h"
 #include "common/rpc/address.h"
 #include "common/rpc/connection.h"
 #include "common/rpc/library_log.h"
+#include "common/rpc/measurement.h"
 #include "common/rpc/status.h"
 
 namespace attnrl::rpc {
@@ -64,6 +66,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
     return InputError(absl::StrCat("address ", address), "port 0 can't be called",
                       "the port that the server reports");
   }
+  if (!StaysOnMachine(parsed)) {
+    observe::LogInfo("calls without TLS, as security.allow_plaintext is set",
+                     {{"address", address}});
+  }
   RedirectLibraryLog();
   grpc::ChannelArguments arguments;
   SetClientArguments([&arguments](const char* name, int value) { arguments.SetInt(name, value); });
@@ -71,7 +77,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
   arguments.SetMaxSendMessageSize(options.max_message_bytes);
   // A name stands for several pods: spread the calls.
   if (address.rfind("dns:", 0) == 0) arguments.SetLoadBalancingPolicyName("round_robin");
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::experimental::CreateCustomChannelWithInterceptors(
+      address, grpc::InsecureChannelCredentials(), arguments, ClientMeasurement());
 }
 
 std::unique_ptr<grpc::ClientContext> MakeContext(absl::Duration deadline) {

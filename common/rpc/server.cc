@@ -14,9 +14,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/observe/log.h"
 #include "common/rpc/address.h"
 #include "common/rpc/connection.h"
 #include "common/rpc/library_log.h"
+#include "common/rpc/measurement.h"
 
 namespace attnrl::rpc {
 namespace {
@@ -38,6 +40,7 @@ void Configure(const ServerOptions& options, grpc::ServerBuilder* builder) {
   grpc::ResourceQuota quota;
   quota.SetMaxThreads(options.max_threads);
   builder->SetResourceQuota(quota);
+  builder->experimental().SetInterceptorCreators(ServerMeasurement());
 }
 
 std::string BoundAddress(const std::string& address, const Address& parsed, int port) {
@@ -76,6 +79,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   std::string address = BoundAddress(options.address, parsed, port);
   std::unique_ptr<Server> out(new Server(options, std::move(server), std::move(address)));
   out->SetServing(false);
+  if (!StaysOnMachine(parsed)) {
+    observe::LogWarning(
+        "serves without TLS, as security.allow_plaintext is set: anybody on the "
+        "network can read and write",
+        {{"address", out->address()}});
+  }
   return out;
 }
 
