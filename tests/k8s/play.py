@@ -144,7 +144,6 @@ def play(world, folder):
     shutil.rmtree(folder / "image")
     say(f"{image} is built from {BIN}")
 
-    world.create_network()
     cluster = Cluster(world, docs)
     try:
         # A cluster starts them in any order: first those that wait for others.
@@ -181,6 +180,8 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="attnrl-k8s-", dir="/var/tmp"))
     world = Podman(folder / "podman")
     try:
+        why_not = world.trial()
+        if why_not: print(f"skipped: {why_not}"); return 77
         play(world, folder)
     except (Failed, subprocess.SubprocessError) as error:
         print(f"failed: {error}\nlogs of the services: {LOGS}"); return 1

@@ -3,7 +3,6 @@
 and sees nothing that is there."""
 import json, os, pathlib, shutil, subprocess, time
 
-PACKAGES = ["podman", "buildah", "runc", "catatonit", "netavark", "aardvark-dns", "iptables"]
 COMMANDS = ["podman", "buildah", "runc", "curl"]
 
 
@@ -11,7 +10,7 @@ def unavailable():
     """Why containers can't be played here; empty where it can be tried."""
     if os.geteuid() != 0: return "playing containers needs root"
     missing = [command for command in COMMANDS if not shutil.which(command)]
-    return f"not installed: {' '.join(missing)}; tools/install k8s installs them" if missing else ""
+    return f"{', '.join(missing)} not installed; run as root: tools/install k8s" if missing else ""
 
 
 class Failed(AssertionError): pass
@@ -45,12 +44,20 @@ network_config_dir = "{self.folder}/networks"
         if check and done.returncode: raise Failed(f"{' '.join(words[:6])}: exit {done.returncode}: {done.stderr.strip()[-600:]}")
         return done
 
+    def trial(self):
+        """Why pods can't run on this machine; empty where one could: its pause process, with cgroups, network and all."""
+        try:
+            self.call("podman", "network", "create", self.network)
+            self.call("podman", "pod", "create", "--name", "trial", "--network", self.network)
+            self.call("podman", "pod", "start", "trial")
+            self.call("podman", "pod", "rm", "--force", "--time", 0, "trial")
+        except (Failed, subprocess.TimeoutExpired) as error: return f"podman can't run a pod here: {' '.join(str(error).split())[:400]}"
+        return ""
+
     def build(self, containerfile, target, context, tag):
         """Without a daemon and without user namespaces: every RUN is a chroot."""
         self.call("buildah", "bud", "--signature-policy", self.folder / "policy.json", "--isolation", "chroot", "--format", "oci", "--timestamp", 0,
                   "--target", target, "--file", containerfile, "--tag", tag, context, seconds=600)
-
-    def create_network(self): self.call("podman", "network", "create", self.network)
 
     def play(self, text, alias):
         """Plays Kubernetes documents; other pods find them by the name `alias`."""
