@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -12,6 +13,10 @@
 
 namespace attnrl::model {
 namespace {
+
+// Rows of a slice of RunAttention: enough for full speed of the products, few enough that what lies
+// between them stays in the cache.
+constexpr int64_t kSliceRows = 512;
 
 // The tensor of a name; callers check completeness when they load, so a missing one is a bug.
 at::Tensor& Named(Tensors& weights, const std::string& name) {
@@ -81,8 +86,8 @@ RotaryRows Transformer::RotaryOf(const at::Tensor& positions) const {
   return {rotary_->cosine.index_select(0, positions), rotary_->sine.index_select(0, positions)};
 }
 
-at::Tensor Transformer::Attend(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
-                               attention::Attention& attention) const {
+Transformer::AttentionInput Transformer::Project(int64_t index, const at::Tensor& x,
+                                                 const RotaryRows& rotary) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
   const double eps = config_.rms_norm_eps;
   const std::vector<at::Tensor> projected =
@@ -94,9 +99,27 @@ at::Tensor Transformer::Attend(int64_t index, const at::Tensor& x, const RotaryR
     q = operators_.RmsNorm(q, layer.query_norm, eps);
     k = operators_.RmsNorm(k, layer.key_norm, eps);
   }
-  q = operators_.Rotate(q, rotary);
-  k = operators_.Rotate(k, rotary);
-  return attention.Forward(index, q, k, v);
+  return {operators_.Rotate(q, rotary), operators_.Rotate(k, rotary), v};
+}
+
+Transformer::AttentionInput Transformer::ProjectInSlices(int64_t index, const at::Tensor& x,
+                                                         const RotaryRows& rotary) const {
+  AttentionInput all;
+  for (int64_t row = 0; row < x.size(0); row += kSliceRows) {
+    const int64_t rows = std::min(kSliceRows, x.size(0) - row);
+    const RotaryRows slice_rotary = {rotary.cosine.narrow(0, row, rows),
+                                     rotary.sine.narrow(0, row, rows)};
+    const AttentionInput slice = Project(index, x.narrow(0, row, rows), slice_rotary);
+    if (rows == x.size(0)) return slice;
+    const auto put = [&](const at::Tensor& part, at::Tensor& whole) {
+      if (row == 0) whole = at::empty({x.size(0), part.size(1), part.size(2)}, part.options());
+      whole.narrow(0, row, rows).copy_(part);
+    };
+    put(slice.q, all.q);
+    put(slice.k, all.k);
+    put(slice.v, all.v);
+  }
+  return all;
 }
 
 at::Tensor Transformer::OutputBlock(int64_t index, const at::Tensor& attended) const {
@@ -115,7 +138,8 @@ at::Tensor Transformer::Hidden(const at::Tensor& ids, const at::Tensor& position
   const RotaryRows rotary = RotaryOf(positions);
   at::Tensor x = operators_.Embed(embedding_, ids);
   for (int64_t i = 0; i < config_.layers; ++i) {
-    x = x + OutputBlock(i, Attend(i, x, rotary, attention));
+    const AttentionInput input = Project(i, x, rotary);
+    x = x + OutputBlock(i, attention.Forward(i, input.q, input.k, input.v));
     x = x + MlpBlock(i, x);
   }
   return operators_.RmsNorm(x, final_norm_, config_.rms_norm_eps);
@@ -124,12 +148,20 @@ at::Tensor Transformer::Hidden(const at::Tensor& ids, const at::Tensor& position
 void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& positions,
                                attention::Attention& attention) const {
   const RotaryRows rotary = RotaryOf(positions);
-  at::Tensor x = operators_.Embed(embedding_, ids);
+  const at::Tensor x = operators_.Embed(embedding_, ids);
   for (int64_t i = 0; i < config_.layers; ++i) {
-    const at::Tensor attended = Attend(i, x, rotary, attention);
+    at::Tensor attended;
+    {
+      const AttentionInput input = ProjectInSlices(i, x, rotary);
+      attended = attention.Forward(i, input.q, input.k, input.v);
+    }
     if (i + 1 == config_.layers) return;
-    x = x + OutputBlock(i, attended);
-    x = x + MlpBlock(i, x);
+    for (int64_t row = 0; row < x.size(0); row += kSliceRows) {
+      const int64_t rows = std::min(kSliceRows, x.size(0) - row);
+      at::Tensor slice = x.narrow(0, row, rows);
+      slice.add_(OutputBlock(i, attended.narrow(0, row, rows)));
+      slice.add_(MlpBlock(i, slice));
+    }
   }
 }
 

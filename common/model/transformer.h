@@ -41,8 +41,9 @@ class Transformer {
                     attention::Attention& attention) const;
 
   // Runs the layers only as far as `attention` sees something: up to the last layer's queries, keys
-  // and values, whose attention may return an undefined tensor. Arguments as of Hidden; for callers
-  // that hold no gradients.
+  // and values, whose attention may return an undefined tensor. Arguments as of Hidden. For long
+  // sequences in little memory: everything but attention goes in slices of some hundred rows. For
+  // callers that hold no gradients.
   void RunAttention(const at::Tensor& ids, const at::Tensor& positions,
                     attention::Attention& attention) const;
 
@@ -56,10 +57,16 @@ class Transformer {
  private:
   struct Layer;
 
+  // What a layer's attention is called with.
+  struct AttentionInput {
+    at::Tensor q;  // [rows, heads, head_dim]
+    at::Tensor k;  // [rows, kv_heads, head_dim]
+    at::Tensor v;
+  };
   RotaryRows RotaryOf(const at::Tensor& positions) const;
-  // The attention of a layer, before its output projection.
-  at::Tensor Attend(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
-                    attention::Attention& attention) const;
+  AttentionInput Project(int64_t index, const at::Tensor& x, const RotaryRows& rotary) const;
+  AttentionInput ProjectInSlices(int64_t index, const at::Tensor& x,
+                                 const RotaryRows& rotary) const;
   at::Tensor OutputBlock(int64_t index, const at::Tensor& attended) const;
   at::Tensor MlpBlock(int64_t index, const at::Tensor& x) const;
 
