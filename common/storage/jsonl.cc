@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/storage/jsonl.h"
 
+#include <unistd.h>
+
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
@@ -200,13 +203,29 @@ absl::StatusOr<std::optional<int64_t>> OptionalIntField(const JsonLine& line, co
 }
 
 absl::StatusOr<JsonLinesWriter> JsonLinesWriter::Open(const std::string& path) {
-  if (path == "-") return JsonLinesWriter(path, nullptr);
-  auto file = std::make_unique<std::ofstream>(path, std::ios::binary | std::ios::trunc);
+  if (path == "-") return JsonLinesWriter(path, path, nullptr);
+  std::error_code error;
+  const auto kind = std::filesystem::status(path, error).type();
+  const bool plain =
+      kind == std::filesystem::file_type::regular || kind == std::filesystem::file_type::not_found;
+  // A link stays one: what it points to is replaced.
+  const std::string place = kind == std::filesystem::file_type::regular
+                                ? std::filesystem::canonical(path, error).string()
+                                : path;
+  const std::string written = plain ? absl::StrCat(place, ".tmp-", ::getpid()) : path;
+  auto file = std::make_unique<std::ofstream>(written, std::ios::binary | std::ios::trunc);
   if (!*file) {
     return InputError(path, absl::StrCat("can't be written: ", std::strerror(errno)),
                       "a path in an existing folder, or - for standard output");
   }
-  return JsonLinesWriter(path, std::move(file));
+  return JsonLinesWriter(place, written, std::move(file));
+}
+
+JsonLinesWriter::~JsonLinesWriter() {
+  if (file_ == nullptr || written_ == path_) return;
+  file_->close();
+  std::error_code error;  // nothing else can be done about it here
+  std::filesystem::remove(written_, error);
 }
 
 std::ostream& JsonLinesWriter::stream() const { return file_ == nullptr ? std::cout : *file_; }
@@ -224,12 +243,15 @@ absl::Status JsonLinesWriter::Write(const nlohmann::ordered_json& record) {
 absl::Status JsonLinesWriter::Close() {
   errno = 0;
   stream().flush();
-  absl::Status status = Check();
-  if (file_ != nullptr) {
-    file_->close();
-    if (status.ok()) status = Check();
+  ATTNRL_RETURN_IF_ERROR(Check());
+  if (file_ == nullptr) return absl::OkStatus();
+  file_->close();
+  ATTNRL_RETURN_IF_ERROR(Check());
+  if (written_ != path_ && std::rename(written_.c_str(), path_.c_str()) != 0) {
+    return FileError(path_, "renaming", errno);
   }
-  return status;
+  file_.reset();
+  return absl::OkStatus();
 }
 
 }  // namespace attnrl::storage

@@ -56,25 +56,32 @@ absl::StatusOr<std::optional<int64_t>> OptionalIntField(const JsonLine& line, co
 absl::Status BadRecord(const JsonLine& line, std::string_view what, std::string_view allowed);
 
 // Writes records to "-" (standard output) or a file, one a line, in the order of their keys. A file
-// is made new at Open and is complete after Close. Text that is no UTF-8 is written with U+FFFD in
+// appears whole at Close: until then records go to PATH.tmp-<process id>, which is removed with a
+// writer that was never closed, and what PATH held before stays. What is no plain file (a pipe,
+// /dev/null) is written directly. Text that is no UTF-8 is written with U+FFFD in
 // place of what isn't. Doubles have as many digits as it takes to read the same bits back.
 class JsonLinesWriter {
  public:
   // InputError when the file can't be made.
   static absl::StatusOr<JsonLinesWriter> Open(const std::string& path);
+  ~JsonLinesWriter();
+  JsonLinesWriter(JsonLinesWriter&& other) noexcept = default;
+  JsonLinesWriter& operator=(JsonLinesWriter&&) = delete;
   // kResourceExhausted when the disk is full.
   absl::Status Write(const nlohmann::ordered_json& record);
-  // Flushes and reports what could not be written. Nothing may be written afterwards.
+  // Puts the file in its place, or reports what could not be written. Nothing may be written
+  // afterwards.
   absl::Status Close();
 
  private:
-  JsonLinesWriter(std::string path, std::unique_ptr<std::ofstream> file)
-      : path_(std::move(path)), file_(std::move(file)) {}
+  JsonLinesWriter(std::string path, std::string written, std::unique_ptr<std::ofstream> file)
+      : path_(std::move(path)), written_(std::move(written)), file_(std::move(file)) {}
   std::ostream& stream() const;
   absl::Status Check() const;
 
   std::string path_;
-  std::unique_ptr<std::ofstream> file_;  // null: standard output
+  std::string written_;                  // where the records are until Close; maybe path_ itself
+  std::unique_ptr<std::ofstream> file_;  // null: standard output, or closed
 };
 
 }  // namespace attnrl::storage

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <iostream>
 #include <sstream>
 #include <string>
@@ -162,6 +163,25 @@ TEST(JsonLinesWriter, WritesWhatTheReaderReads) {
   ASSERT_TRUE(writer.Close().ok());
   EXPECT_EQ(directory.Get("out"),
             "{\"id\":\"a\",\"x\":0.1,\"a\":[1,2]}\n{\"id\":\"not utf-8: \xef\xbf\xbd\"}\n");
+}
+
+TEST(JsonLinesWriter, AFileAppearsWholeAtCloseOrNotAtAll) {
+  const TestDirectory directory;
+  directory.Put("out", "before");
+  {
+    JsonLinesWriter writer = *JsonLinesWriter::Open(directory / "out");
+    ASSERT_TRUE(writer.Write({{"a", 1}}).ok());
+    EXPECT_EQ(directory.Get("out"), "before");
+  }  // the command failed
+  EXPECT_EQ(directory.Get("out"), "before");
+  EXPECT_EQ(directory.Count(), 1u);
+  std::filesystem::create_symlink(directory / "out", directory / "link");
+  JsonLinesWriter writer = *JsonLinesWriter::Open(directory / "link");
+  ASSERT_TRUE(writer.Write({{"a", 1}}).ok());
+  ASSERT_TRUE(writer.Close().ok());
+  EXPECT_EQ(directory.Get("out"), "{\"a\":1}\n");
+  EXPECT_TRUE(std::filesystem::is_symlink(directory / "link"));
+  EXPECT_EQ(directory.Count(), 2u);
 }
 
 TEST(JsonLinesWriter, WritesToStandardOutput) {
