@@ -114,8 +114,8 @@ absl::Status CheckFciSequence(const FciSequence& sequence, const FciOptions& opt
 }
 
 FciAttention::FciAttention(std::vector<FciSequence> sequences, int64_t layers,
-                           const FciOptions& options)
-    : sequences_(std::move(sequences)), layers_(layers), options_(options) {
+                           const FciOptions& options, Kernels kernels)
+    : sequences_(std::move(sequences)), layers_(layers), options_(options), kernels_(kernels) {
   for (const FciSequence& sequence : sequences_) {
     plans_.emplace_back(sequence.steps, options.delta);
     scores_.emplace_back(sequence.steps.size(), 0.0F);
@@ -126,8 +126,8 @@ at::Tensor FciAttention::Forward(int64_t layer, const at::Tensor& q, const at::T
                                  const at::Tensor& v) {
   at::NoGradGuard no_grad;
   const bool with_output = layer + 1 < layers_;
-  return q.device().is_cpu() ? ForwardOnCpu(q, k, v, with_output)
-                             : ForwardByAten(q, k, v, with_output);
+  const bool own = kernels_ == Kernels::kBest && q.device().is_cpu();
+  return own ? ForwardOnCpu(q, k, v, with_output) : ForwardByAten(q, k, v, with_output);
 }
 
 at::Tensor FciAttention::ForwardOnCpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -194,7 +194,8 @@ at::Tensor FciAttention::ForwardByAten(const at::Tensor& q, const at::Tensor& k,
           of(q, head).matmul(of(k, head / repeats).t()) / std::sqrt(static_cast<double>(q.size(2)));
       const at::Tensor p = at::softmax(scores.masked_fill(later, -HUGE_VAL), -1);
       const at::Tensor means = share.matmul(p).matmul(share.t());
-      const at::Tensor influence = means.tril(-options_.delta).sum(0).to(at::kCPU);
+      const at::Tensor influence =
+          means.tril(-std::min(options_.delta, plans_[s].steps())).sum(0).to(at::kCPU);
       for (int64_t step = 0; step < plans_[s].steps(); ++step) {
         Raise(s, step, influence[step].item<double>());
       }

@@ -54,9 +54,12 @@ absl::Status CheckFciSequence(const FciSequence& sequence, const FciOptions& opt
 // One pass, one thread; without gradients. The layers come in order, each once.
 class FciAttention final : public Attention {
  public:
+  // kAten: as on a device without kernels of its own, for tests.
+  enum class Kernels { kBest, kAten };
   // `sequences` as checked by CheckFciSequence; the rows of the pass are theirs, one after the
   // other. The last of `layers` layers is scored only: its Forward returns an undefined tensor.
-  FciAttention(std::vector<FciSequence> sequences, int64_t layers, const FciOptions& options);
+  FciAttention(std::vector<FciSequence> sequences, int64_t layers, const FciOptions& options,
+               Kernels kernels = Kernels::kBest);
 
   at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v) override;
@@ -76,6 +79,7 @@ class FciAttention final : public Attention {
   std::vector<FciPlan> plans_;  // of the sequences
   int64_t layers_;
   FciOptions options_;
+  Kernels kernels_;
   std::vector<std::vector<float>> scores_;
 };
 
