@@ -70,10 +70,5 @@ TEST_F(CommandLine, RefusesArgumentsThatAreNotFlags) {
   EXPECT_THAT(Parse({"score", "--model", "m", "stray"}), HasSubstr("stray: unexpected argument"));
 }
 
-TEST(Nearest, FindsASlipOfTheFingerAndNothingFarther) {
-  EXPECT_EQ(Nearest("tarin", {"train", "drain", "show"}), "train");
-  EXPECT_EQ(Nearest("elephant", {"train", "drain", "show"}), "");
-}
-
 }  // namespace
 }  // namespace attnrl::tools

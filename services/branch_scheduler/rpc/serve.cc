@@ -25,15 +25,6 @@ namespace {
 // themselves within a look-up.
 constexpr absl::Duration kGrace = absl::Seconds(4);
 
-absl::Status StartLog(const ServeOptions& options, const config::Config& config) {
-  observe::LogOptions log;
-  log.service = options.name;
-  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(options.run_dir + "/logs"));
-  log.file = absl::StrCat(options.run_dir, "/logs/", options.name, ".log");
-  ATTNRL_ASSIGN_OR_RETURN(log.level, observe::ParseLevel(config.observe.log_level));
-  return observe::StartLog(log);
-}
-
 absl::Status CheckConfig(const config::Config& config) {
   ATTNRL_RETURN_IF_ERROR(config::CheckComplete(config));
   if (config.scheduler.address.empty()) {
@@ -45,8 +36,10 @@ absl::Status CheckConfig(const config::Config& config) {
   return absl::OkStatus();
 }
 
-absl::Status ServeUntil(const ServeOptions& serve, const config::Config& config,
-                        const rpc::ShutdownSignal& shutdown) {
+}  // namespace
+
+absl::Status Serve(const config::Config& config, const service::Flags& flags,
+                   const rpc::ShutdownSignal& shutdown) {
   ATTNRL_RETURN_IF_ERROR(CheckConfig(config));
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<ModelText> text, ModelText::Load(config));
   ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> stop_ids, model::LoadEndTokens(config.model.path));
@@ -63,7 +56,7 @@ absl::Status ServeUntil(const ServeOptions& serve, const config::Config& config,
                           observe::MetricsServer::Start(config.observe.metrics_address));
   Scheduler::Parts parts;
   ATTNRL_ASSIGN_OR_RETURN(parts.options,
-                          OptionsOf(config, serve.run_dir, std::move(stop_ids), data.digest));
+                          OptionsOf(config, flags.run_dir, std::move(stop_ids), data.digest));
   parts.data = &data;
   parts.text = &tools;
   parts.verifier = verifier.get();
@@ -76,7 +69,7 @@ absl::Status ServeUntil(const ServeOptions& serve, const config::Config& config,
                                               .service_name = "branch-scheduler"},
                                              {&service}));
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
-      absl::StrCat(serve.run_dir, "/logs/", serve.name, ".metrics"), metrics->address() + "\n"));
+      absl::StrCat(flags.run_dir, "/logs/", flags.name, ".metrics"), metrics->address() + "\n"));
   server->SetServing(true);
   observe::LogInfo("serving", {{"address", server->address()},
                                {"metrics", metrics->address()},
@@ -87,21 +80,6 @@ absl::Status ServeUntil(const ServeOptions& serve, const config::Config& config,
   scheduler->Stop();
   server->Shutdown(kGrace);
   return failure;
-}
-
-}  // namespace
-
-absl::Status Serve(const ServeOptions& options, const rpc::ShutdownSignal& shutdown) {
-  ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
-                          config::Load(options.config_file, options.sets, config::Environment()));
-  ATTNRL_RETURN_IF_ERROR(StartLog(options, config));
-  for (const std::string& variable : config.ignored_variables) {
-    observe::LogWarning("an environment variable names no key", {{"variable", variable}});
-  }
-  const absl::Status status = ServeUntil(options, config, shutdown);
-  if (!status.ok()) observe::LogError("the branch scheduler ends", {{"status", status}});
-  observe::StopLog();
-  return status;
 }
 
 }  // namespace attnrl::scheduler

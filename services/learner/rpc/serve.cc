@@ -9,8 +9,6 @@
 #include "absl/synchronization/notification.h"
 #include "common/base/status.h"
 #include "common/config/config.h"
-#include "common/model/config.h"
-#include "common/model/weights.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "common/rpc/server.h"
@@ -22,7 +20,7 @@
 #include "services/learner/numerics.h"
 #include "services/learner/options.h"
 #include "services/learner/rpc/weight_store_service.h"
-#include "services/learner/version_file.h"
+#include "services/learner/start_model.h"
 #include "services/learner/version_store.h"
 
 namespace attnrl::learner {
@@ -31,15 +29,6 @@ namespace {
 constexpr absl::Duration kGrace = absl::Seconds(2);
 // What commit and checkpoint may take beyond the grace of training.
 constexpr absl::Duration kCommitGrace = absl::Seconds(2);
-
-absl::Status StartLog(const ServeOptions& options, const config::Config& config) {
-  observe::LogOptions log;
-  log.service = options.name;
-  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(options.run_dir + "/logs"));
-  log.file = absl::StrCat(options.run_dir, "/logs/", options.name, ".log");
-  ATTNRL_ASSIGN_OR_RETURN(log.level, observe::ParseLevel(config.observe.log_level));
-  return observe::StartLog(log);
-}
 
 absl::Status CheckConfig(const config::Config& config) {
   if (config.learner.address.empty()) {
@@ -52,31 +41,14 @@ absl::Status CheckConfig(const config::Config& config) {
   return absl::OkStatus();
 }
 
-// The folder of the model that the run started from: its first checkpoint, or model.path before
-// there is one.
-absl::StatusOr<std::string> StartFolder(const config::Config& config,
-                                        const CheckpointStore& checkpoints) {
-  const std::vector<uint32_t>& steps = checkpoints.steps();
-  if (steps.empty() || steps.front() != 0) return config.model.path;
-  ATTNRL_ASSIGN_OR_RETURN(const CheckpointInfo info, checkpoints.Info(0));
-  ATTNRL_ASSIGN_OR_RETURN(const VersionData data, ReadVersionFile(checkpoints.ModelFile(0)));
-  if (data.version.digest != info.digest) {
-    return absl::DataLossError(absl::StrCat(checkpoints.ModelFile(0), ": is damaged"));
-  }
-  return checkpoints.Folder(0);
-}
-
 absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& config,
-                                                     const CheckpointStore& checkpoints) {
-  ATTNRL_ASSIGN_OR_RETURN(const std::string folder, StartFolder(config, checkpoints));
-  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig shape, model::LoadModelConfig(folder));
-  ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, ComputeDTypeOf(config, shape.dtype));
-  ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
-                          model::ParseDevice(config.learner.device, "learner.device"));
-  ATTNRL_ASSIGN_OR_RETURN(model::Tensors start, model::LoadTensors(folder, shape, dtype, device));
+                                                     const CheckpointStore& checkpoints,
+                                                     const VersionStore& versions) {
+  ATTNRL_ASSIGN_OR_RETURN(StartModel start,
+                          LoadStartModel(config, checkpoints, versions.DigestOf(0)));
   // Two maps of the same tensors: the trainer takes the reference's away while it reads the start.
-  model::Tensors reference = start;
-  return std::make_unique<Trainer>(shape, start, dtype, std::move(reference),
+  model::Tensors reference = start.tensors;
+  return std::make_unique<Trainer>(start.shape, start.tensors, start.dtype, std::move(reference),
                                    TrainerOptionsOf(config));
 }
 
@@ -105,18 +77,19 @@ absl::Status RunUntil(LearnerLoop& loop, scheduler::BatchSource& batches,
   return status;
 }
 
-absl::Status ServeUntil(const ServeOptions& options, const config::Config& config,
-                        const rpc::ShutdownSignal& shutdown) {
+}  // namespace
+
+absl::Status Serve(const config::Config& config, const service::Flags& flags,
+                   const rpc::ShutdownSignal& shutdown) {
   ATTNRL_RETURN_IF_ERROR(CheckConfig(config));
   FixNumerics(static_cast<int>(config.learner.threads));
   ATTNRL_ASSIGN_OR_RETURN(const auto metrics,
                           observe::MetricsServer::Start(config.observe.metrics_address));
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
-      absl::StrCat(options.run_dir, "/logs/", options.name, ".metrics"),
-      metrics->address() + "\n"));
-  ATTNRL_ASSIGN_OR_RETURN(const auto checkpoints, CheckpointStore::Open(options.run_dir));
-  ATTNRL_ASSIGN_OR_RETURN(const auto versions, VersionStore::Open(options.run_dir));
-  ATTNRL_ASSIGN_OR_RETURN(const auto trainer, MakeTrainer(config, *checkpoints));
+      absl::StrCat(flags.run_dir, "/logs/", flags.name, ".metrics"), metrics->address() + "\n"));
+  ATTNRL_ASSIGN_OR_RETURN(const auto checkpoints, CheckpointStore::Open(flags.run_dir));
+  ATTNRL_ASSIGN_OR_RETURN(const auto versions, VersionStore::Open(flags.run_dir));
+  ATTNRL_ASSIGN_OR_RETURN(const auto trainer, MakeTrainer(config, *checkpoints, *versions));
   ATTNRL_ASSIGN_OR_RETURN(
       const auto batches,
       scheduler::ConnectBatchSource(config.scheduler.address, config.security.allow_plaintext));
@@ -137,21 +110,6 @@ absl::Status ServeUntil(const ServeOptions& options, const config::Config& confi
   const absl::Status status = RunUntil(loop, *batches, shutdown);
   versions->Close();
   server->Shutdown(kGrace);
-  return status;
-}
-
-}  // namespace
-
-absl::Status Serve(const ServeOptions& options, const rpc::ShutdownSignal& shutdown) {
-  ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
-                          config::Load(options.config_file, options.sets, config::Environment()));
-  ATTNRL_RETURN_IF_ERROR(StartLog(options, config));
-  for (const std::string& variable : config.ignored_variables) {
-    observe::LogWarning("an environment variable names no key", {{"variable", variable}});
-  }
-  const absl::Status status = ServeUntil(options, config, shutdown);
-  if (!status.ok()) observe::LogError("the learner ends", {{"status", status}});
-  observe::StopLog();
   return status;
 }
 

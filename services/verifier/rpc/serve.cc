@@ -19,19 +19,10 @@ namespace {
 
 constexpr absl::Duration kGrace = absl::Seconds(10);
 
-absl::Status StartLog(const ServeOptions& options, const config::Config& config) {
-  observe::LogOptions log;
-  log.service = options.name;
-  if (!options.run_dir.empty()) {
-    ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(options.run_dir + "/logs"));
-    log.file = absl::StrCat(options.run_dir, "/logs/", options.name, ".log");
-  }
-  ATTNRL_ASSIGN_OR_RETURN(log.level, observe::ParseLevel(config.observe.log_level));
-  return observe::StartLog(log);
-}
+}  // namespace
 
-absl::Status ServeUntil(const ServeOptions& options, const config::Config& config,
-                        const rpc::ShutdownSignal& shutdown) {
+absl::Status Serve(const config::Config& config, const service::Flags& flags,
+                   const rpc::ShutdownSignal& shutdown) {
   if (config.verifier.address.empty()) {
     return InputError("verifier.address", "not set", "unix:/path or host:port");
   }
@@ -50,10 +41,9 @@ absl::Status ServeUntil(const ServeOptions& options, const config::Config& confi
   server_options.max_message_bytes = static_cast<int>(kMaxMessageBytes);
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
                           rpc::Server::Start(server_options, {&service}));
-  if (!options.run_dir.empty()) {
+  if (!flags.run_dir.empty()) {
     ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
-        absl::StrCat(options.run_dir, "/logs/", options.name, ".metrics"),
-        metrics->address() + "\n"));
+        absl::StrCat(flags.run_dir, "/logs/", flags.name, ".metrics"), metrics->address() + "\n"));
   }
   server->SetServing(true);
   observe::LogInfo("serving", {{"address", server->address()},
@@ -63,24 +53,6 @@ absl::Status ServeUntil(const ServeOptions& options, const config::Config& confi
   server->Shutdown(kGrace);
   observe::LogInfo("ended", {{"graders_replaced", pool->counters().restarts}});
   return absl::OkStatus();
-}
-
-}  // namespace
-
-absl::Status Serve(const ServeOptions& options, const rpc::ShutdownSignal& shutdown) {
-  ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
-                          config::Load(options.config_file, options.sets, config::Environment()));
-  ATTNRL_RETURN_IF_ERROR(StartLog(options, config));
-  for (const std::string& variable : config.ignored_variables) {
-    observe::LogWarning("an environment variable names no key", {{"variable", variable}});
-  }
-  const absl::Status status = ServeUntil(options, config, shutdown);
-  // Without a log of its own, main's line is all there should be.
-  if (!status.ok() && !options.run_dir.empty()) {
-    observe::LogError("the verifier ends", {{"status", status}});
-  }
-  observe::StopLog();
-  return status;
 }
 
 }  // namespace attnrl::verifier

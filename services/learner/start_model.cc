@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/start_model.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/observe/log.h"
+#include "services/learner/options.h"
+
+namespace attnrl::learner {
+namespace {
+
+absl::StatusOr<StartModel> Load(const config::Config& config, const std::string& folder) {
+  StartModel start{.folder = folder};
+  ATTNRL_ASSIGN_OR_RETURN(start.shape, model::LoadModelConfig(folder));
+  ATTNRL_ASSIGN_OR_RETURN(start.dtype, ComputeDTypeOf(config, start.shape.dtype));
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
+                          model::ParseDevice(config.learner.device, "learner.device"));
+  ATTNRL_ASSIGN_OR_RETURN(start.tensors,
+                          model::LoadTensors(folder, start.shape, start.dtype, device));
+  return start;
+}
+
+}  // namespace
+
+absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
+                                          const CheckpointStore& checkpoints,
+                                          const std::optional<std::string>& published) {
+  const std::vector<uint32_t>& steps = checkpoints.steps();
+  if (steps.empty() || steps.front() != 0) return Load(config, config.model.path);
+  const absl::StatusOr<CheckpointInfo> info = checkpoints.Info(0);
+  absl::StatusOr<StartModel> stored = Load(config, checkpoints.Folder(0));
+  absl::Status damage = info.ok() ? stored.status() : info.status();
+  if (damage.ok() && model::Digest(stored->tensors) == info->digest) return stored;
+  if (damage.ok()) damage = absl::DataLossError(checkpoints.ModelFile(0) + ": is damaged");
+
+  const std::string wanted = info.ok() ? info->digest : published.value_or("");
+  absl::StatusOr<StartModel> other = Load(config, config.model.path);
+  const bool same = other.ok() && model::Digest(other->tensors) == wanted;
+  const bool only_shape = other.ok() && config.learner.kl_weight == 0 && steps.back() > 0;
+  if (same || only_shape) {
+    observe::LogWarning("the run's first checkpoint is damaged, model.path is read instead",
+                        {{"reason", std::string(damage.message())}, {"same_weights", same}});
+    return other;
+  }
+  return absl::DataLossError(absl::StrCat(
+      std::string(damage.message()), "; the run began with these weights and ",
+      config.learner.kl_weight == 0 ? "has no later checkpoint" : "its KL term needs them",
+      ", and model.path (", config.model.path, ") ",
+      other.ok() ? "has other ones"
+                 : absl::StrCat("can't be read: ", std::string(other.status().message())),
+      ": put the model that the run began with there"));
+}
+
+}  // namespace attnrl::learner

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/config/config.h"
+#include "common/model/config.h"
+#include "common/model/weights.h"
+#include "services/learner/checkpoint.h"
+
+namespace attnrl::learner {
+
+// The model that a run started from, W(0).
+struct StartModel {
+  std::string folder = {};
+  model::ModelConfig shape = {};
+  model::DType dtype = model::DType::kFloat32;  // what the run computes in; that of the tensors
+  model::Tensors tensors = {};
+};
+
+// Reads it from the run's first checkpoint, or from model.path before there is one. Where that
+// checkpoint is damaged model.path serves if its tensors have the digest of W(0), which is the
+// checkpoint's own, or else `published`, under which W(0) was announced. Without a KL term the
+// tensors decide nothing once a later checkpoint is restored: then model.path serves in any case.
+// DATA_LOSS says which file is damaged and what would mend it.
+absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
+                                          const CheckpointStore& checkpoints,
+                                          const std::optional<std::string>& published);
+
+}  // namespace attnrl::learner

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/start_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "services/learner/testing.h"
+#include "services/learner/version_file.h"
+
+namespace attnrl::learner {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A run with checkpoints of steps 0 and 1 whose model.path holds W(0).
+class StartModelTest : public ::testing::Test {
+ protected:
+  StartModelTest() {
+    WriteTinyModel(source_.path());
+    auto trainer = TinyTrainer(source_.path(), TinyOptions());
+    store_ = CheckpointStore::Open(run_.path()).value();
+    start_digest_ = Write(0, *trainer);
+    EXPECT_TRUE(
+        model::WriteModelFolder(model_path(), source_.path(), trainer->parameters().Published())
+            .ok());
+    EXPECT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
+    Write(1, *trainer);
+    trained_ = trainer->parameters().Published();
+    config_.model.path = model_path();
+    config_.learner.kl_weight = 0.1;
+  }
+
+  std::string model_path() const { return model_.path() + "/start"; }
+  std::string Write(uint32_t step, Trainer& trainer) {
+    const model::Tensors published = trainer.parameters().Published();
+    const std::string digest = ToVersionData(step, published).version.digest;
+    EXPECT_TRUE(
+        store_->Write({.step = step, .digest = digest}, source_.path(), published, trainer).ok());
+    return digest;
+  }
+  void Damage(const std::string& file) const {
+    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekg(-2, std::ios::end);
+    const char byte = static_cast<char>(bytes.peek() ^ 4);
+    bytes.seekp(-2, std::ios::end);
+    bytes.put(byte);
+  }
+  // Another model of the same shape where the run's start was.
+  void ReplaceModelPath() const {
+    std::filesystem::remove_all(model_path());
+    EXPECT_TRUE(model::WriteModelFolder(model_path(), source_.path(), trained_).ok());
+  }
+  absl::StatusOr<StartModel> Start(std::optional<std::string> published = std::nullopt) const {
+    return LoadStartModel(config_, *store_, published);
+  }
+
+  TemporaryFolder source_, model_, run_;
+  std::unique_ptr<CheckpointStore> store_;
+  std::string start_digest_;
+  model::Tensors trained_;
+  config::Config config_;
+};
+
+TEST_F(StartModelTest, IsTheFirstCheckpointAsLongAsThatIsIntact) {
+  ReplaceModelPath();
+  const auto start = Start();
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_EQ(start->folder, store_->Folder(0));
+  EXPECT_EQ(model::Digest(start->tensors), start_digest_);
+}
+
+TEST_F(StartModelTest, ComesFromModelPathWhereTheCheckpointIsDamagedAndTheBitsAreTheSame) {
+  Damage(store_->ModelFile(0));
+  auto start = Start();
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_EQ(start->folder, model_path());
+  EXPECT_EQ(model::Digest(start->tensors), start_digest_);
+
+  Damage(store_->Folder(0) + "/trainer/state.json");  // its digest is gone too
+  std::ofstream(store_->Folder(0) + "/trainer/state.json") << "{";
+  EXPECT_TRUE(absl::IsDataLoss(Start().status()));
+  start = Start(start_digest_);
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_EQ(model::Digest(start->tensors), start_digest_);
+}
+
+TEST_F(StartModelTest, WithAKlTermOtherWeightsNeverServeAndTheErrorSaysWhatIsDamaged) {
+  Damage(store_->ModelFile(0));
+  ReplaceModelPath();
+  const auto start = Start();
+  EXPECT_TRUE(absl::IsDataLoss(start.status()));
+  EXPECT_THAT(std::string(start.status().message()), HasSubstr("step-0/model.safetensors"));
+  EXPECT_THAT(std::string(start.status().message()), HasSubstr(model_path()));
+}
+
+TEST_F(StartModelTest, WithoutAKlTermALaterCheckpointIsEnough) {
+  config_.learner.kl_weight = 0;
+  Damage(store_->ModelFile(0));
+  ReplaceModelPath();
+  EXPECT_TRUE(Start().ok()) << Start().status();
+  ASSERT_TRUE(store_->Remove(1).ok());
+  EXPECT_TRUE(absl::IsDataLoss(Start().status()));
+}
+
+}  // namespace
+}  // namespace attnrl::learner
