@@ -98,7 +98,7 @@ absl::StatusOr<EvalResult> Measure(const EvalSet& set, SamplingJob job, const Mo
   EvalTally tally(set, job.samples);
   Grading grading(set, folder, graders, &tally);
   Progress progress(
-      {.what = absl::StrCat("eval ", set.name), .total = static_cast<int64_t>(job.size())});
+      {.what = absl::StrCat("set ", set.name), .total = static_cast<int64_t>(job.size())});
   ATTNRL_RETURN_IF_ERROR(RunSampling(
       engine, job, folder.config.max_position_embeddings, progress,
       [&](size_t index, rollout::Completion result) { return grading.Add(index, result); }));

@@ -59,9 +59,18 @@ absl::Status CheckWeights(const config::Config& config, const model::ModelConfig
   return model::LoadTensors(config.model.path, shape, dtype, cpu).status();
 }
 
+// A worker's slots hold the longest sequence that the configuration allows.
+absl::Status CheckContext(const config::Rollout& rollout, const model::ModelConfig& shape) {
+  const int64_t longest = rollout.max_prompt_tokens + rollout.max_response_tokens;
+  if (longest <= shape.max_position_embeddings) return absl::OkStatus();
+  return InputError("rollout.max_prompt_tokens, rollout.max_response_tokens",
+                    absl::StrCat(rollout.max_prompt_tokens, " and ", rollout.max_response_tokens,
+                                 " are ", longest, " tokens a sequence"),
+                    absl::StrCat("the model's context is ", shape.max_position_embeddings));
+}
+
 // The data sets as the scheduler will read them; the report's line about the training set.
-absl::StatusOr<std::string> CheckData(const config::Config& config,
-                                      const model::ModelConfig& shape) {
+absl::StatusOr<std::string> CheckData(const config::Config& config) {
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::ModelText> text,
                           scheduler::ModelText::Load(config));
   const scheduler::PromptEncoder encode = [&text](const scheduler::PromptMessages& messages) {
@@ -78,14 +87,6 @@ absl::StatusOr<std::string> CheckData(const config::Config& config,
   for (const scheduler::DataProblem& problem : train.problems) {
     longest = std::max(longest, problem.prompt_ids.size());
     total += problem.prompt_ids.size();
-  }
-  const int64_t needed = static_cast<int64_t>(longest) + config.rollout.max_response_tokens;
-  if (shape.max_position_embeddings > 0 && needed > shape.max_position_embeddings) {
-    return InputError(
-        "rollout.max_response_tokens",
-        absl::StrCat(config.rollout.max_response_tokens, " after a prompt of ", longest,
-                     " tokens is more than the model's context"),
-        absl::StrCat("at most ", shape.max_position_embeddings - static_cast<int64_t>(longest)));
   }
   return absl::StrFormat("%d problems, prompts of %d tokens on average, %d at most",
                          train.problems.size(), total / train.problems.size(), longest);
@@ -122,7 +123,8 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<int32_t> ends, model::LoadEndTokens(config.model.path));
   ATTNRL_RETURN_IF_ERROR(scheduler::OptionsOf(config, "", ends, "").status());
   ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, RunDType(config, shape));
-  ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config, shape));
+  ATTNRL_RETURN_IF_ERROR(CheckContext(config.rollout, shape));
+  ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config));
   report.memory = EstimateMemory(config, shape, dtype == model::DType::kBFloat16 ? 2 : 4);
   ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
   ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape, dtype));

@@ -95,9 +95,12 @@ TEST_F(Preflight, NamesThePromptThatIsTooLong) {
   EXPECT_THAT(Refusal(), HasSubstr("train.jsonl:1"));
 }
 
-TEST_F(Preflight, RefusesResponsesBeyondTheContext) {
+TEST_F(Preflight, RefusesSequencesBeyondTheContextHoweverShortThePromptsAre) {
   config_.rollout.max_response_tokens = 4096;
-  EXPECT_THAT(Refusal(), StartsWith("rollout.max_response_tokens: "));
+  EXPECT_THAT(Refusal(), StartsWith("rollout.max_prompt_tokens, rollout.max_response_tokens: "));
+  config_.rollout.max_response_tokens = 1;
+  config_.rollout.max_prompt_tokens = 4096;
+  EXPECT_THAT(Refusal(), StartsWith("rollout.max_prompt_tokens, rollout.max_response_tokens: "));
 }
 
 TEST_F(Preflight, RefusesDamagedWeights) {

@@ -101,13 +101,16 @@ class Run {
       progress.Line("stopping: work is given back; Ctrl-C again stops at once");
     const std::string memory = status.ok() ? watch.MemoryInUse() : "";
     StopServices();
-    if (status.ok()) {
+    drained_ = status.ok() && watch.drained();
+    if (status.ok() && !drained_) {
       progress.Finish();
       Conclude({watch.steps().begin() + static_cast<int64_t>(old_steps), watch.steps().end()},
                Clock::Real().Monotonic() - start, memory);
     }
     return status;
   }
+  // Execute ended because the run was drained, not because it has finished.
+  bool drained() const { return drained_; }
 
  private:
   void Introduce() const {
@@ -161,6 +164,7 @@ class Run {
   const std::vector<ServicePlan> plans_;
   PosixProcesses processes_;
   Supervisor supervisor_{processes_, Clock::Real()};
+  bool drained_ = false;
 };
 
 // What the user can do after a run that stopped: appended to its message.
@@ -211,6 +215,7 @@ absl::Status Train(const TrainOptions& options) {
       !fs::exists(paths.run_directory + "/checkpoints")) {
     return RemoveRun(paths.run_directory, status);
   }
+  if (run.drained()) std::cerr << "the run was drained; go on with: " << resume << std::endl;
   return WithWayOn(status, resume);
 }
 

@@ -54,9 +54,9 @@ absl::Status RunWatch::Watch() {
     if (interrupts_() > 0) return absl::CancelledError("interrupted");
     ATTNRL_RETURN_IF_ERROR(Look());
     if (clock_.Monotonic() >= ask_at) {
-      bool finished = false;
-      ATTNRL_RETURN_IF_ERROR(AskScheduler(&finished));
-      if (finished) {
+      bool over = false;
+      ATTNRL_RETURN_IF_ERROR(AskScheduler(&over));
+      if (over) {
         ShowNewSteps();
         return absl::OkStatus();
       }
@@ -87,7 +87,7 @@ void RunWatch::ShowNewSteps() {
   }
 }
 
-absl::Status RunWatch::AskScheduler(bool* finished) {
+absl::Status RunWatch::AskScheduler(bool* over) {
   ATTNRL_RETURN_IF_ERROR(WriteEndpoints(options_.run_directory, options_.names));
   const absl::StatusOr<scheduler::RunStatus> status = admin_.Status(kStatusDeadline);
   if (!status.ok()) {
@@ -96,9 +96,13 @@ absl::Status RunWatch::AskScheduler(bool* finished) {
   }
   note_ = Note(*status);
   // A learner that was killed at the very end still owes the last checkpoint.
-  *finished = status->state == scheduler::RunState::kFinished &&
-              std::filesystem::exists(
-                  absl::StrCat(options_.run_directory, "/checkpoints/step-", options_.steps));
+  *over = status->state == scheduler::RunState::kFinished &&
+          std::filesystem::exists(
+              absl::StrCat(options_.run_directory, "/checkpoints/step-", options_.steps));
+  // The scheduler takes no worker back while it drains: nothing more will come.
+  drained_ = status->state == scheduler::RunState::kDraining && status->workers.empty() &&
+             status->active_leases == 0;
+  *over |= drained_;
   if (status->state == scheduler::RunState::kPaused && !status->reason.empty()) {
     const bool said = absl::StartsWith(status->reason, "paused");
     return absl::FailedPreconditionError(

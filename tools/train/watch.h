@@ -33,18 +33,20 @@ class RunWatch {
   // Steps that earlier starts of the run finished: not printed again, part of the summary.
   void SkipOldSteps();
 
-  // Blocks until the run has finished (OK), was interrupted (Cancelled), or can't go on: what a
-  // child ended with (see Supervisor::Poll), with its last words and log, or FailedPrecondition
-  // with the reason where the scheduler paused the run.
+  // Blocks until the run has finished or was drained (OK), was interrupted (Cancelled), or can't go
+  // on: what a child ended with (see Supervisor::Poll), with its last words and log, or
+  // FailedPrecondition with the reason where the scheduler paused the run.
   absl::Status Watch();
 
+  // Watch ended because somebody drained the run: no work is out and no worker is connected.
+  bool drained() const { return drained_; }
   const std::vector<StepLine>& steps() const { return steps_; }
   // "worker-0 210 MB, learner 480 MB", of the children that run now.
   std::string MemoryInUse();
 
  private:
   absl::Status Look();
-  absl::Status AskScheduler(bool* finished);
+  absl::Status AskScheduler(bool* over);
   void ShowNewSteps();
   void Say(const ChildEvent& event);
   absl::Status Explain(const absl::Status& status) const;
@@ -59,6 +61,7 @@ class RunWatch {
   std::vector<StepLine> steps_;
   std::string note_ = "starting";
   bool memory_shown_ = false;
+  bool drained_ = false;
 };
 
 }  // namespace attnrl::tools

@@ -51,6 +51,7 @@ class RunWatchTest : public ::testing::Test {
     if (skip_old_) watch.SkipOldSteps();
     const absl::Status status = watch.Watch();
     steps_ = watch.steps().size();
+    drained_ = watch.drained();
     return status;
   }
 
@@ -62,6 +63,7 @@ class RunWatchTest : public ::testing::Test {
   int interrupts_ = 0;
   bool skip_old_ = false;
   size_t steps_ = 0;
+  bool drained_ = false;
 };
 
 TEST_F(RunWatchTest, EndsWhenTheSchedulerSaysThatTheRunHasFinished) {
@@ -69,6 +71,7 @@ TEST_F(RunWatchTest, EndsWhenTheSchedulerSaysThatTheRunHasFinished) {
   EXPECT_TRUE(
       Watch({InState(scheduler::RunState::kRunning), InState(scheduler::RunState::kFinished)})
           .ok());
+  EXPECT_FALSE(drained_);
   EXPECT_THAT(out_.str(), HasSubstr("step   1/2  accuracy 0.250"));
   EXPECT_THAT(out_.str(), HasSubstr("memory in use: learner"));
 }
@@ -119,6 +122,20 @@ TEST_F(RunWatchTest, EndsARunThatTheSchedulerPaused) {
   const absl::Status status =
       Watch({InState(scheduler::RunState::kPaused, "10 batches in a row without a sample")});
   EXPECT_EQ(status.message(), "the run is paused: 10 batches in a row without a sample");
+}
+
+TEST_F(RunWatchTest, EndsADrainedRunOnceNoWorkIsOut) {
+  scheduler::RunStatus draining = InState(scheduler::RunState::kDraining);
+  draining.active_leases = 1;
+  draining.workers.push_back({.worker = "worker-0"});
+  scheduler::RunStatus returned = draining;
+  returned.active_leases = 0;
+  Append("metrics.jsonl", R"({"step":0})");
+  EXPECT_TRUE(Watch({draining, returned, InState(scheduler::RunState::kDraining),
+                     InState(scheduler::RunState::kPaused, "asked once more")})
+                  .ok());
+  EXPECT_TRUE(drained_);
+  EXPECT_EQ(steps_, 1u);
 }
 
 }  // namespace

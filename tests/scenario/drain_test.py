@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`attnrl drain` ends a local run in order: exit 0, nothing left running, and the resumed run is whole."""
+import json
+
+from framework import SMALL, Scenario, children, main, still_running
+
+
+class Drain(Scenario):
+    def test_drain_ends_the_run_which_goes_on_with_resume(self):
+        run = self.start("drained", SMALL)
+        run.wait_for_step(0)
+        pids = [pid for pid, _ in children(run.pid)]
+        said = self.tool("drain", "--scheduler", run.dir, "--watch", "--json").stdout.splitlines()
+        self.assertIn("returned_leases", json.loads(said[-1]))
+        self.assertIn("draining", [json.loads(line)["state"] for line in said[:-1]])
+        self.assertIn("drained; go on with: attnrl train", run.wait(60))
+        self.assertEqual(still_running(pids), [], "services outlived attnrl train")
+        self.assertLess(len(run.lines()), 4, "it had ended before the drain")
+        resumed = self.finish("drained", SMALL, resume=True)
+        self.check_records(resumed, 4)
+
+
+if __name__ == "__main__": main()
