@@ -5,17 +5,14 @@
 #include <span>
 #include <string_view>
 
+#include "common/observe/metric_labels.h"
+
 namespace attnrl::observe {
 
 // Every metric that there is: the one list that code, rules and dashboards agree on. Names follow
 // Prometheus: prefix attnrl_, base units, counters end in _total. A label has a closed list of
 // values; "other" is always added to it. A new metric is a constant and a line in kAllMetrics.
 enum class MetricType { kCounter, kGauge, kHistogram };
-
-struct MetricLabel {
-  std::string_view name;
-  std::span<const std::string_view> values;
-};
 
 struct MetricName {
   std::string_view name;
@@ -24,68 +21,6 @@ struct MetricName {
   std::span<const MetricLabel> labels = {};
   std::span<const double> buckets = {};  // histograms only
 };
-
-namespace label_values {
-using std::string_view;
-inline constexpr string_view kVersion[] = {"0.1.0"};
-inline constexpr string_view kCuda[] = {"none"};
-inline constexpr string_view kServices[] = {"BranchScheduler", "WeightStore", "Verifier"};
-inline constexpr string_view kMethods[] = {"Work",        "NextBatch", "CommitBatch", "Status",
-                                           "WatchStatus", "Pause",     "Resume",      "Drain",
-                                           "Watch",       "Fetch",     "Verify"};
-inline constexpr string_view kCodes[] = {
-    "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
-    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
-    "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
-    "DATA_LOSS", "UNAUTHENTICATED"};
-inline constexpr string_view kRejections[] = {"authz", "size", "deadline", "overload", "draining"};
-inline constexpr string_view kLeaseStates[] = {"active", "expired"};
-inline constexpr string_view kLeaseEvents[] = {"granted",  "renewed",   "completed", "expired",
-                                               "returned", "duplicate", "adopted"};
-inline constexpr string_view kFenceReasons[] = {"epoch", "attempt"};
-inline constexpr string_view kDatabaseErrors[] = {"busy", "full", "ioerr", "corrupt"};
-inline constexpr string_view kVolumes[] = {"db", "ckpt", "cache"};
-inline constexpr string_view kTokenKinds[] = {"prompt", "generated", "reused"};
-inline constexpr string_view kSlotStates[] = {"used", "free"};
-inline constexpr string_view kBlockStates[] = {"used", "free", "shared"};
-inline constexpr string_view kResults[] = {"ok", "error"};
-inline constexpr string_view kFinishReasons[] = {"stop", "length", "aborted"};
-inline constexpr string_view kVerdicts[] = {"graded",  "no_answer", "unparsable",
-                                            "timeout", "limit",     "crash"};
-inline constexpr string_view kPhases[] = {"wait",  "load",    "forward",   "backward",
-                                          "optim", "publish", "checkpoint"};
-inline constexpr string_view kLossParts[] = {"loss", "grad", "logits"};
-inline constexpr string_view kSides[] = {"low", "high"};
-}  // namespace label_values
-
-namespace labels {
-namespace v = label_values;
-inline constexpr MetricLabel kBuild[] = {{"version", v::kVersion}, {"cuda", v::kCuda}};
-inline constexpr MetricLabel kMethod[] = {{"service", v::kServices}, {"method", v::kMethods}};
-inline constexpr MetricLabel kMethodCode[] = {
-    {"service", v::kServices}, {"method", v::kMethods}, {"code", v::kCodes}};
-inline constexpr MetricLabel kRejection[] = {{"service", v::kServices}, {"reason", v::kRejections}};
-inline constexpr MetricLabel kLeaseState[] = {{"state", v::kLeaseStates}};
-inline constexpr MetricLabel kLeaseEvent[] = {{"event", v::kLeaseEvents}};
-inline constexpr MetricLabel kFenceReason[] = {{"reason", v::kFenceReasons}};
-inline constexpr MetricLabel kDatabaseError[] = {{"kind", v::kDatabaseErrors}};
-inline constexpr MetricLabel kVolume[] = {{"volume", v::kVolumes}};
-inline constexpr MetricLabel kTokenKind[] = {{"kind", v::kTokenKinds}};
-inline constexpr MetricLabel kSlotState[] = {{"state", v::kSlotStates}};
-inline constexpr MetricLabel kBlockState[] = {{"state", v::kBlockStates}};
-inline constexpr MetricLabel kResult[] = {{"result", v::kResults}};
-inline constexpr MetricLabel kFinish[] = {{"finish_reason", v::kFinishReasons}};
-inline constexpr MetricLabel kVerdict[] = {{"status", v::kVerdicts}};
-inline constexpr MetricLabel kPhase[] = {{"phase", v::kPhases}};
-inline constexpr MetricLabel kWhere[] = {{"where", v::kLossParts}};
-inline constexpr MetricLabel kSide[] = {{"side", v::kSides}};
-}  // namespace labels
-
-inline constexpr double kSecondsBuckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
-                                             0.5,   1,      2.5,   5,    10,    25,   60};
-inline constexpr double kTokenBuckets[] = {16,   32,   64,   128,  256,   512,
-                                           1024, 2048, 4096, 8192, 16384, 32768};
-inline constexpr double kStalenessBuckets[] = {0, 1, 2, 4, 8, 16};
 
 // ---- Every process ----
 inline constexpr MetricName kBuildInfo = {"attnrl_build_info", MetricType::kGauge,
@@ -100,6 +35,16 @@ inline constexpr MetricName kRpcDurationSeconds = {
 inline constexpr MetricName kRpcRejectedTotal = {"attnrl_rpc_rejected_total", MetricType::kCounter,
                                                  "Calls refused before their work began",
                                                  labels::kRejection};
+inline constexpr MetricName kRpcClientRequestsTotal = {
+    "attnrl_rpc_client_requests_total", MetricType::kCounter,
+    "Calls made by this process that ended, by their code as the caller saw it",
+    labels::kTargetCode};
+inline constexpr MetricName kRpcClientRetriesTotal = {
+    "attnrl_rpc_client_retries_total", MetricType::kCounter, "Calls made again after a failure",
+    labels::kTarget};
+inline constexpr MetricName kRpcMessageBytes = {
+    "attnrl_rpc_message_bytes", MetricType::kHistogram,
+    "Size of a message, measured by the process that sends it", labels::kMessage, kBytesBuckets};
 inline constexpr MetricName kStorageFreeBytes = {"attnrl_storage_free_bytes", MetricType::kGauge,
                                                  "Free space where this volume lies",
                                                  labels::kVolume};
@@ -220,6 +165,9 @@ inline constexpr auto kAllMetrics =
                                       &kRpcRequestsTotal,
                                       &kRpcDurationSeconds,
                                       &kRpcRejectedTotal,
+                                      &kRpcClientRequestsTotal,
+                                      &kRpcClientRetriesTotal,
+                                      &kRpcMessageBytes,
                                       &kStorageFreeBytes,
                                       &kSchedulerOpenItems,
                                       &kSchedulerOldestPendingSeconds,

@@ -10,6 +10,7 @@
 #include "common/observe/log.h"
 #include "common/rpc/call_cancel.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/measurement.h"
 #include "common/rpc/retry.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
@@ -31,8 +32,8 @@ class StubBatchSource final : public BatchSource {
       const BatchRequest& request,
       const std::function<void(const std::string&)>& waiting) override {
     TrainingBatch batch;
-    ATTNRL_RETURN_IF_ERROR(
-        UntilAnswered(absl::StrCat("batch ", request.batch), waiting, [&]() -> absl::Status {
+    ATTNRL_RETURN_IF_ERROR(UntilAnswered(
+        "NextBatch", absl::StrCat("batch ", request.batch), waiting, [&]() -> absl::Status {
           ATTNRL_ASSIGN_OR_RETURN(batch, Receive(request, waiting));
           return absl::OkStatus();
         }));
@@ -44,7 +45,7 @@ class StubBatchSource final : public BatchSource {
     ToProto(commit, &message);
     v1::CommitBatchReply reply;
     const std::string what = absl::StrCat("commit of batch ", commit.batch);
-    ATTNRL_RETURN_IF_ERROR(UntilAnswered(what, nullptr, [&] {
+    ATTNRL_RETURN_IF_ERROR(UntilAnswered("CommitBatch", what, nullptr, [&] {
       const auto context = rpc::MakeContext(kCommitDeadline);
       const rpc::CallCancel::Scope scope(&cancel_, context.get());
       return rpc::FromGrpc(stub_->CommitBatch(context.get(), message, &reply), what);
@@ -62,7 +63,7 @@ class StubBatchSource final : public BatchSource {
            absl::IsResourceExhausted(status);
   }
 
-  absl::Status UntilAnswered(const std::string& what,
+  absl::Status UntilAnswered(const char* method, const std::string& what,
                              const std::function<void(const std::string&)>& waiting,
                              const std::function<absl::Status()>& attempt) {
     rpc::RetryPolicy policy;
@@ -77,6 +78,7 @@ class StubBatchSource final : public BatchSource {
                           {{"what", what}, {"status", status}});
       if (waiting) waiting(absl::StrCat(what, ": the scheduler doesn't answer"));
       cancel_.Sleep(backoff.Next());
+      rpc::CountRetry(absl::StrCat("BranchScheduler/", method));
     }
     return absl::CancelledError(absl::StrCat(what, ": the learner stops"));
   }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/client/work_stream.h"
 
+#include <atomic>
 #include <thread>
 #include <utility>
 
 #include "common/base/queue.h"
 #include "common/base/status.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/measurement.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
 #include "services/branch_scheduler/rpc/convert.h"
@@ -94,11 +96,13 @@ class StubWorkConnector final : public WorkConnector {
       : stub_(v1::BranchScheduler::NewStub(std::move(channel))) {}
 
   absl::StatusOr<std::unique_ptr<WorkStream>> Open() override {
+    if (opened_.exchange(true)) rpc::CountRetry("BranchScheduler/Work");
     return std::make_unique<StubWorkStream>(stub_.get());
   }
 
  private:
   const std::unique_ptr<v1::BranchScheduler::Stub> stub_;
+  std::atomic<bool> opened_ = false;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/measurement.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/weight_store.grpc.pb.h"
 #include "services/learner/client/version_receiver.h"
@@ -72,7 +73,7 @@ class StubWeightClient final : public WeightClient {
                          VersionReceiver& receiver);
   absl::Status WatchOnce(const std::function<bool(const Version&)>& announced, bool* ended);
   // Waits before the next attempt, twice as long each time; false after Cancel.
-  bool BackOff(absl::Duration* wait);
+  bool BackOff(const char* method, absl::Duration* wait);
 
   const WeightClientOptions options_;
   const std::unique_ptr<v1::WeightStore::Stub> stub_;
@@ -141,7 +142,7 @@ absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version,
     if (absl::IsDeadlineExceeded(fetched)) continue;
     if (!absl::IsDataLoss(fetched) && !absl::IsUnavailable(fetched)) return fetched;
     wait = std::min(wait, std::max(absl::ZeroDuration(), end - clock.Monotonic()));
-    if (!BackOff(&wait)) return Cancelled();
+    if (!BackOff("WeightStore/Fetch", &wait)) return Cancelled();
   }
 }
 
@@ -173,14 +174,15 @@ absl::Status StubWeightClient::Watch(const std::function<bool(const Version&)>& 
       absl::MutexLock lock(&mutex_);
       return cancelled_ ? Cancelled() : status;
     }
-    if (!BackOff(&wait)) return Cancelled();
+    if (!BackOff("WeightStore/Watch", &wait)) return Cancelled();
   }
 }
 
-bool StubWeightClient::BackOff(absl::Duration* wait) {
+bool StubWeightClient::BackOff(const char* method, absl::Duration* wait) {
   absl::MutexLock lock(&mutex_);
   mutex_.AwaitWithTimeout(absl::Condition(&cancelled_), *wait);
   *wait = std::min(*wait * 2, options_.max_backoff);
+  if (!cancelled_) rpc::CountRetry(method);
   return !cancelled_;
 }
 

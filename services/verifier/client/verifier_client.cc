@@ -10,6 +10,7 @@
 #include "common/base/status.h"
 #include "common/rpc/call_cancel.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/measurement.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/verifier.grpc.pb.h"
 #include "services/verifier/client/convert.h"
@@ -90,6 +91,7 @@ class StubVerifierClient final : public VerifierClient {
       if (cancel_.cancelled()) return absl::CancelledError("the verification was cancelled");
       if (!again || Clock::Real().Monotonic() + wait >= end) return status;
       cancel_.Sleep(wait);
+      rpc::CountRetry("Verifier/Verify");
     }
   }
 
