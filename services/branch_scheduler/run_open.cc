@@ -99,6 +99,7 @@ absl::Status Run::Recover() {
           absl::StrCat("the database lacks the commit of batch ", committed_));
     }
     ++committed_;
+    empty_in_a_row_ = row.empty ? empty_in_a_row_ + 1 : 0;
     last_train_end_ = std::max(last_train_end_, row.train.end);
     last_metrics_ = row.metrics;
   }

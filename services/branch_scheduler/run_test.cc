@@ -210,6 +210,10 @@ TEST(Run, EmptyBatchesAreSkippedAndTooManyInARowPauseIt) {
   EXPECT_TRUE(line["loss"].is_null());
   EXPECT_TRUE(line["overlap"].is_null());
   EXPECT_EQ(line["initial_accuracy"], 1.0);
+  run.Kill();  // a restart changes nothing about it
+  ASSERT_TRUE(run.Start().ok());
+  EXPECT_EQ(run.scheduler().Status().state, RunState::kPaused);
+  EXPECT_THAT(run.scheduler().Status().reason, HasSubstr("3 batches in a row"));
   run.scheduler().Resume();
   EXPECT_EQ(run.scheduler().Status().state, RunState::kRunning);
 }

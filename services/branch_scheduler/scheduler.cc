@@ -58,6 +58,7 @@ absl::Status Scheduler::Open() {
                                               absl::MutexLock inbox(&inbox_mutex_);
                                               inbox_.grades.push_back(std::move(graded));
                                             });
+  PauseIfEmpty();
   HandOut();
   observe::LogInfo("run opened", {{"epoch", run_->epoch()},
                                   {"steps_done", run_->committed()},
@@ -202,13 +203,7 @@ absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
     observe::LogInfo("batch trained", {{"batch", commit.batch},
                                        {"version", commit.version.number},
                                        {"replayed", commit.replayed}});
-    if (run_->empty_in_a_row() >= options_.max_empty_batches && !paused_) {
-      paused_ = true;
-      pause_reason_ = absl::StrCat(run_->empty_in_a_row(),
-                                   " batches in a row had no sample with an advantage "
-                                   "(run.max_empty_batches)");
-      observe::LogWarning("run paused", {{"reason", pause_reason_}});
-    }
+    PauseIfEmpty();
   }
   HandOut();
   Changed();
@@ -216,6 +211,15 @@ absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
 }
 
 // ---- people and tools
+
+void Scheduler::PauseIfEmpty() {
+  if (run_->empty_in_a_row() < options_.max_empty_batches || paused_ || run_->finished()) return;
+  paused_ = true;
+  pause_reason_ = absl::StrCat(run_->empty_in_a_row(),
+                               " batches in a row had no sample with an advantage "
+                               "(run.max_empty_batches)");
+  observe::LogWarning("run paused", {{"reason", pause_reason_}});
+}
 
 RunStatus Scheduler::Status() const {
   absl::MutexLock lock(&mutex_);

@@ -130,6 +130,8 @@ class Scheduler {
   // is a failure of the scheduler.
   absl::Status InTransaction(const std::function<absl::Status()>& work)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Too many batches in a row without a sample: nothing more is handed out until Resume.
+  void PauseIfEmpty() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string Obstacle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndSessions(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
