@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares `attnrl learn-bench --dump-grads` with the same objective written in PyTorch.
 
-usage: learner_gradients_check.py MODEL TREES [--attnrl build/bin/attnrl] [--kl-weight 0.001] [--set a.b=c]...
+usage: learner_gradients_check.py [MODEL TREES [--config FILE]] [--attnrl build/bin/attnrl] [--kl-weight 0.001]
 
 MODEL is a Hugging Face folder, TREES a trees/batch-N.jsonl of a run. All samples of the file must fit
-one minibatch (give a file of few problems, or raise learner.minibatch_problems). The policy is MODEL
-moved away from the behaviour policy only by what sampling and scoring differ in, so a run with a
-learning rate gives ratios away from 1. Needs torch, transformers and safetensors; without them it says
+one minibatch (give a file of few problems, or raise learner.minibatch_problems). Without them a small
+run is made: its last batch, as the weights after it see it, so that ratios are away from 1. Needs torch, transformers and safetensors; without them it says
 so and exits 77, which ctest counts as skipped.
 """
 import argparse
@@ -24,6 +23,7 @@ except ImportError as error:
     print(f"skipped: {error.name} is not installed")
     sys.exit(77)
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0
 TOLERANCE = 2e-3  # of the largest gradient of a tensor, float32 against float64
 
@@ -62,14 +62,34 @@ def token_losses(model, prompt, response, behaviour, advantage, kl_weight):
     return loss + kl_weight * kl
 
 
+def small_run(attnrl, folder, kl_weight):
+    """(model, trees, config) of a run with branches, all problems of a batch in one minibatch."""
+    sets = {"run.steps": 3, "algorithm.name": "treerl", "algorithm.branching.criterion": "earliest",
+            "algorithm.branching.min_distance": 0, "algorithm.sampling.batch_problems": 4,
+            "algorithm.sampling.initial_responses": 2, "learner.minibatch_problems": 4,
+            "learner.kl_weight": kl_weight, "rollout.slots": 16}
+    command = [attnrl, "train", "--config", ROOT / "deploy/local/quickstart.yaml", "--run-dir", folder]
+    for key, value in sets.items():
+        command += ["--set", f"{key}={value}"]
+    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return f"{folder}/checkpoints/step-3", f"{folder}/trees/batch-2.jsonl", f"{folder}/config.yaml"
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    parser.add_argument("trees")
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("trees", nargs="?")
     parser.add_argument("--attnrl", default="build/bin/attnrl")
     parser.add_argument("--config")
     parser.add_argument("--kl-weight", type=float, default=0.001)
     args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if args.trees is None:
+            args.model, args.trees, args.config = small_run(args.attnrl, f"{folder}/run", args.kl_weight)
+        return check(args)
+
+
+def check(args):
     model = transformers.AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float64,
                                                               attn_implementation="eager")
     rows = list(samples(args.trees))
