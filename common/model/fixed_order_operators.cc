@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
 
 #include "common/attention/fixed_order_kernels.h"
 #include "common/model/operators.h"
@@ -14,6 +17,26 @@ using attention::Panels;
 const float* Data(const at::Tensor& x) { return x.const_data_ptr<float>(); }
 
 at::Tensor Float(const at::Tensor& x) { return x.detach().to(at::kFloat).contiguous(); }
+
+// Calls run(begin, end) for ranges of rows on the threads of at::get_num_threads(); what is too
+// little work for two stays on this one. `row_work`: multiply-adds of a row, or as many elements
+// times 16. Rows are computed alike wherever they are.
+template <typename Run>
+void ForRows(int64_t rows, int64_t row_work, const Run& run) {
+  constexpr int64_t kWorthAThread = int64_t{1} << 20;
+  at::parallel_for(0, rows, std::max(int64_t{1}, kWorthAThread / std::max(int64_t{1}, row_work)),
+                   run);
+}
+
+// x where the elements of each row (dimension 0) are dense, else a copy that is.
+at::Tensor DenseRows(const at::Tensor& x) {
+  int64_t size = 1;
+  for (int64_t dimension = x.dim() - 1; dimension > 0; --dimension) {
+    if (x.stride(dimension) != size) return x.contiguous();
+    size *= x.size(dimension);
+  }
+  return x;
+}
 
 // A weight cut into panels, float32 or bfloat16 as it is stored.
 class FixedOrderMap {
@@ -41,9 +64,12 @@ class FixedOrderMap {
     } else {
       panels.bfloat16 = reinterpret_cast<const uint16_t*>(panels_.const_data_ptr<at::BFloat16>());
     }
-    GetFixedOrderKernels().linear(Data(x), x.size(0), in_, panels,
-                                  bias_.defined() ? Data(bias_) : nullptr, out_,
-                                  y.mutable_data_ptr<float>());
+    float* const target = y.mutable_data_ptr<float>();
+    ForRows(x.size(0), in_ * out_, [&](int64_t begin, int64_t end) {
+      GetFixedOrderKernels().linear(Data(x) + begin * in_, end - begin, in_, panels,
+                                    bias_.defined() ? Data(bias_) : nullptr, out_,
+                                    target + begin * out_);
+    });
     return y;
   }
 
@@ -91,33 +117,45 @@ class FixedOrderOperators final : public Operators {
 
   at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const override {
     const at::Tensor dense = x.contiguous();
+    const at::Tensor weights = Float(weight);
     at::Tensor y = at::empty_like(dense);
+    float* const target = y.mutable_data_ptr<float>();
     const int64_t n = x.size(-1);
-    GetFixedOrderKernels().rms_norm(Data(dense), Data(Float(weight)), x.numel() / n, n,
-                                    static_cast<float>(eps), y.mutable_data_ptr<float>());
+    ForRows(x.numel() / n, 16 * n, [&](int64_t begin, int64_t end) {
+      GetFixedOrderKernels().rms_norm(Data(dense) + begin * n, Data(weights), end - begin, n,
+                                      static_cast<float>(eps), target + begin * n);
+    });
     return y;
   }
 
   at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const override {
-    const at::Tensor gates = gate.contiguous();
-    const at::Tensor ups = up.contiguous();
-    at::Tensor y = at::empty_like(gates);
-    GetFixedOrderKernels().gated_silu(Data(gates), Data(ups), gates.numel(),
-                                      y.mutable_data_ptr<float>());
+    const at::Tensor gates = DenseRows(gate);
+    const at::Tensor ups = DenseRows(up);
+    const int64_t n = gate.size(1);
+    at::Tensor y = at::empty({gate.size(0), n}, gate.options());
+    float* const target = y.mutable_data_ptr<float>();
+    ForRows(gate.size(0), 16 * n, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        GetFixedOrderKernels().gated_silu(Data(gates) + row * gates.stride(0),
+                                          Data(ups) + row * ups.stride(0), n, target + row * n);
+      }
+    });
     return y;
   }
 
   at::Tensor Rotate(const at::Tensor& x, const RotaryRows& rotary) const override {
-    const at::Tensor dense = x.contiguous();
-    at::Tensor y = at::empty_like(dense);
-    const FixedOrderKernels& kernels = GetFixedOrderKernels();
+    const at::Tensor dense = DenseRows(x);
+    const int64_t heads = x.size(1);
     const int64_t n = x.size(2);
-    for (int64_t row = 0; row < x.size(0); ++row) {
-      const int64_t first = row * x.size(1) * n;
-      kernels.rotate(Data(dense) + first, Data(rotary.cosine) + row * n,
-                     Data(rotary.sine) + row * n, x.size(1), n,
-                     y.mutable_data_ptr<float>() + first);
-    }
+    at::Tensor y = at::empty({x.size(0), heads, n}, x.options());
+    float* const target = y.mutable_data_ptr<float>();
+    ForRows(x.size(0), 16 * heads * n, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        GetFixedOrderKernels().rotate(Data(dense) + row * dense.stride(0),
+                                      Data(rotary.cosine) + row * n, Data(rotary.sine) + row * n,
+                                      heads, n, target + row * heads * n);
+      }
+    });
     return y;
   }
 

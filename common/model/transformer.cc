@@ -87,29 +87,31 @@ RotaryRows Transformer::RotaryOf(const at::Tensor& positions) const {
 }
 
 Transformer::AttentionInput Transformer::Project(int64_t index, const at::Tensor& x,
-                                                 const RotaryRows& rotary) const {
+                                                 const RotaryRows& rotary,
+                                                 const Operators& operators) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
   const double eps = config_.rms_norm_eps;
   const std::vector<at::Tensor> projected =
-      layer.query_key_value->Apply(operators_.RmsNorm(x, layer.input_norm, eps));
+      layer.query_key_value->Apply(operators.RmsNorm(x, layer.input_norm, eps));
   at::Tensor q = projected[0].unflatten(-1, {config_.heads, config_.head_dim});
   at::Tensor k = projected[1].unflatten(-1, {config_.kv_heads, config_.head_dim});
   const at::Tensor v = projected[2].unflatten(-1, {config_.kv_heads, config_.head_dim});
   if (config_.qk_norm) {
-    q = operators_.RmsNorm(q, layer.query_norm, eps);
-    k = operators_.RmsNorm(k, layer.key_norm, eps);
+    q = operators.RmsNorm(q, layer.query_norm, eps);
+    k = operators.RmsNorm(k, layer.key_norm, eps);
   }
-  return {operators_.Rotate(q, rotary), operators_.Rotate(k, rotary), v};
+  return {operators.Rotate(q, rotary), operators.Rotate(k, rotary), v};
 }
 
 Transformer::AttentionInput Transformer::ProjectInSlices(int64_t index, const at::Tensor& x,
-                                                         const RotaryRows& rotary) const {
+                                                         const RotaryRows& rotary,
+                                                         const Operators& operators) const {
   AttentionInput all;
   for (int64_t row = 0; row < x.size(0); row += kSliceRows) {
     const int64_t rows = std::min(kSliceRows, x.size(0) - row);
     const RotaryRows slice_rotary = {rotary.cosine.narrow(0, row, rows),
                                      rotary.sine.narrow(0, row, rows)};
-    const AttentionInput slice = Project(index, x.narrow(0, row, rows), slice_rotary);
+    const AttentionInput slice = Project(index, x.narrow(0, row, rows), slice_rotary, operators);
     if (rows == x.size(0)) return slice;
     const auto put = [&](const at::Tensor& part, at::Tensor& whole) {
       if (row == 0) whole = at::empty({x.size(0), part.size(1), part.size(2)}, part.options());
@@ -126,11 +128,12 @@ at::Tensor Transformer::OutputBlock(int64_t index, const at::Tensor& attended) c
   return layers_[static_cast<size_t>(index)].output->Apply(attended.flatten(1)).front();
 }
 
-at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& x) const {
+at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& x,
+                                 const Operators& operators) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
   const std::vector<at::Tensor> projected =
-      layer.gate_up->Apply(operators_.RmsNorm(x, layer.post_attention_norm, config_.rms_norm_eps));
-  return layer.down->Apply(operators_.GatedSilu(projected[0], projected[1])).front();
+      layer.gate_up->Apply(operators.RmsNorm(x, layer.post_attention_norm, config_.rms_norm_eps));
+  return layer.down->Apply(operators.GatedSilu(projected[0], projected[1])).front();
 }
 
 at::Tensor Transformer::Hidden(const at::Tensor& ids, const at::Tensor& positions,
@@ -138,9 +141,9 @@ at::Tensor Transformer::Hidden(const at::Tensor& ids, const at::Tensor& position
   const RotaryRows rotary = RotaryOf(positions);
   at::Tensor x = operators_.Embed(embedding_, ids);
   for (int64_t i = 0; i < config_.layers; ++i) {
-    const AttentionInput input = Project(i, x, rotary);
+    const AttentionInput input = Project(i, x, rotary, operators_);
     x = x + OutputBlock(i, attention.Forward(i, input.q, input.k, input.v));
-    x = x + MlpBlock(i, x);
+    x = x + MlpBlock(i, x, operators_);
   }
   return operators_.RmsNorm(x, final_norm_, config_.rms_norm_eps);
 }
@@ -149,10 +152,13 @@ void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& position
                                attention::Attention& attention) const {
   const RotaryRows rotary = RotaryOf(positions);
   const at::Tensor x = operators_.Embed(embedding_, ids);
+  // In one pass over the rows each, where ATen takes several and memory between them.
+  const bool own = x.device().is_cpu() && x.scalar_type() == at::kFloat;
+  const Operators& operators = own ? Operators::FixedOrder() : operators_;
   for (int64_t i = 0; i < config_.layers; ++i) {
     at::Tensor attended;
     {
-      const AttentionInput input = ProjectInSlices(i, x, rotary);
+      const AttentionInput input = ProjectInSlices(i, x, rotary, operators);
       attended = attention.Forward(i, input.q, input.k, input.v);
     }
     if (i + 1 == config_.layers) return;
@@ -160,7 +166,7 @@ void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& position
       const int64_t rows = std::min(kSliceRows, x.size(0) - row);
       at::Tensor slice = x.narrow(0, row, rows);
       slice.add_(OutputBlock(i, attended.narrow(0, row, rows)));
-      slice.add_(MlpBlock(i, slice));
+      slice.add_(MlpBlock(i, slice, operators));
     }
   }
 }

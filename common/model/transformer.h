@@ -64,11 +64,13 @@ class Transformer {
     at::Tensor v;
   };
   RotaryRows RotaryOf(const at::Tensor& positions) const;
-  AttentionInput Project(int64_t index, const at::Tensor& x, const RotaryRows& rotary) const;
-  AttentionInput ProjectInSlices(int64_t index, const at::Tensor& x,
-                                 const RotaryRows& rotary) const;
+  // `operators` does what needs no prepared matrix.
+  AttentionInput Project(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
+                         const Operators& operators) const;
+  AttentionInput ProjectInSlices(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
+                                 const Operators& operators) const;
   at::Tensor OutputBlock(int64_t index, const at::Tensor& attended) const;
-  at::Tensor MlpBlock(int64_t index, const at::Tensor& x) const;
+  at::Tensor MlpBlock(int64_t index, const at::Tensor& x, const Operators& operators) const;
 
   ModelConfig config_;
   Tensors weights_;
