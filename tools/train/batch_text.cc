@@ -44,7 +44,7 @@ std::string Indented(const std::string& text, const std::string& margin) {
 }
 
 std::string LeafHeader(const json& leaf) {
-  const json ids = leaf.at("token_ids");
+  const json& ids = leaf.at("token_ids");
   return absl::StrCat("W(", Word(leaf, "version"), ") ", Word(leaf, "worker"), ", ", ids.size(),
                       " tokens, ", Word(leaf, "finish_reason"), ", reward ", Word(leaf, "reward"),
                       leaf.contains("verdict") ? " (" + Word(leaf, "verdict") : " (",

@@ -25,7 +25,7 @@ class BatchFiles : public testing::Test {
   ~BatchFiles() override { std::filesystem::remove_all(run_); }
 
   std::string Write(int64_t batch, const std::string& lines) const {
-    const std::string path = run_ + "/trees/batch-" + std::to_string(batch) + ".jsonl";
+    std::string path = run_ + "/trees/batch-" + std::to_string(batch) + ".jsonl";
     std::ofstream(path) << lines;
     return path;
   }

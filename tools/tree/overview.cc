@@ -50,10 +50,9 @@ class Drawing {
     std::string under;
     Axis(bottom, &under);
     Prompt(rows, bottom, &under);
-    return absl::StrCat("<svg class=\"overview\" viewBox=\"0 0 ", Number(kWidth), " ",
-                        Number(bottom + 22),
-                        "\" role=\"img\" aria-label=\"The tree at the scale of tokens\">", under,
-                        body_, "</svg>\n");
+    return absl::StrCat(
+        R"(<svg class="overview" viewBox="0 0 )", Number(kWidth), " ", Number(bottom + 22),
+        R"(" role="img" aria-label="The tree at the scale of tokens">)", under, body_, "</svg>\n");
   }
 
  private:
@@ -72,13 +71,13 @@ class Drawing {
   void Outcome(const TreeLeaf& leaf, double y) {
     const double x = X(static_cast<double>(leaf.begin + leaf.tokens)) + 9;
     absl::StrAppend(&body_, "<use href=\"#", leaf.correct() ? "right" : "wrong", "\" x=\"",
-                    Number(x - 5), "\" y=\"", Number(y - 5), "\" width=\"10\" height=\"10\"/>");
+                    Number(x - 5), "\" y=\"", Number(y - 5), R"(" width="10" height="10"/>)");
     std::string answer = leaf.extracted.value_or(leaf.finish_reason == "length" ? "cut off" : "");
     if (answer.size() > kAnswerCharacters) {
       answer = text::LossyUtf8(answer.substr(0, kAnswerCharacters - 1));
       answer = answer.substr(0, answer.find("\ufffd")) + "\u2026";
     }
-    absl::StrAppend(&body_, "<text class=\"answer\" x=\"", Number(x + 8), "\" y=\"",
+    absl::StrAppend(&body_, R"(<text class="answer" x=")", Number(x + 8), "\" y=\"",
                     Number(y + 3.2), "\">", Escaped(answer), "</text>");
   }
 
@@ -95,15 +94,15 @@ class Drawing {
     absl::StrAppend(&body_, "<a href=\"#r", index, "\" class=\"row",
                     response.expanded || !problem_.any_expanded ? "" : " calm", "\">",
                     Title(absl::StrCat("response ", index), response.leaf));
-    absl::StrAppend(&body_, "<text class=\"name\" x=\"", Number(kLeft - 7), "\" y=\"",
+    absl::StrAppend(&body_, R"(<text class="name" x=")", Number(kLeft - 7), "\" y=\"",
                     Number(center + 3.4), "\">", index, "</text>");
-    Rect(0, static_cast<double>(response.leaf.tokens), y_, kBar, "rx=\"1.5\" class=\"track\"",
+    Rect(0, static_cast<double>(response.leaf.tokens), y_, kBar, R"(rx="1.5" class="track")",
          &body_);
     for (const ScoreCell& cell : ScoreCells(response.leaf, problem_.score, kMostCells)) {
       const double shade = Shade(cell.score, problem_.max_score);
       if (shade < 0.02) continue;
       Rect(cell.begin, cell.end, y_, kBar,
-           absl::StrCat("class=\"cell\" style=\"--s:", Percent(shade), "\""), &body_);
+           absl::StrCat(R"(class="cell" style="--s:)", Percent(shade), "\""), &body_);
     }
     double begin = 0;
     for (const auto& [length, advantage] : response.leaf.segments) {
@@ -134,7 +133,7 @@ class Drawing {
             advantage ? AdvantageAttributes("twig", *advantage, problem_.max_advantage)
                       : std::string("class=\"twig\"");
         absl::StrAppend(
-            &body_, "<a href=\"#r", index, "b", b, "c", c, "\" class=\"row\">",
+            &body_, "<a href=\"#r", index, "b", b, "c", c, R"(" class="row">)",
             Title(absl::StrCat("response ", index, ", point ", b + 1, ", continuation ", c), leaf),
             "<path ", attributes, " d=\"M", Number(x), " ", Number(bar + kBar + 4), "V",
             Number(y - kRadius), "q0 ", Number(kRadius), " ", Number(kRadius), " ", Number(kRadius),
@@ -157,14 +156,14 @@ class Drawing {
   void Prompt(const std::vector<double>& rows, double bottom, std::string* out) const {
     const double middle = rows.empty() ? bottom / 2 : (rows.front() + rows.back()) / 2;
     for (const double row : rows) {
-      absl::StrAppend(out, "<path class=\"root\" d=\"M64 ", Number(middle), "C80 ", Number(middle),
+      absl::StrAppend(out, R"(<path class="root" d="M64 )", Number(middle), "C80 ", Number(middle),
                       " 72 ", Number(row), " ", Number(kLeft - 18), " ", Number(row), "\"/>");
     }
-    absl::StrAppend(
-        out, "<rect class=\"prompt\" x=\"2\" y=\"", Number(middle - 15),
-        "\" width=\"62\" height=\"30\" rx=\"6\"/><text class=\"prompt\" x=\"33\" y=\"",
-        Number(middle - 1.5), "\">prompt</text><text class=\"prompt small\" x=\"33\" y=\"",
-        Number(middle + 9.5), "\">", Counted(problem_.prompt_tokens, "token", "tokens"), "</text>");
+    absl::StrAppend(out, R"(<rect class="prompt" x="2" y=")", Number(middle - 15),
+                    R"(" width="62" height="30" rx="6"/><text class="prompt" x="33" y=")",
+                    Number(middle - 1.5), R"(">prompt</text><text class="prompt small" x="33" y=")",
+                    Number(middle + 9.5), "\">", Counted(problem_.prompt_tokens, "token", "tokens"),
+                    "</text>");
   }
 
   // Ticks at 1, 2 or 5 times a power of ten, five to ten of them.
@@ -175,12 +174,12 @@ class Drawing {
     }
     step = std::max(1.0, std::round(step));
     for (double token = 0; token <= static_cast<double>(longest_); token += step) {
-      absl::StrAppend(out, "<path class=\"grid\" d=\"M", Number(X(token)), " ", Number(kTop - 6),
-                      "V", Number(bottom), "\"/><text class=\"tick\" x=\"", Number(X(token)),
+      absl::StrAppend(out, R"(<path class="grid" d="M)", Number(X(token)), " ", Number(kTop - 6),
+                      "V", Number(bottom), R"("/><text class="tick" x=")", Number(X(token)),
                       "\" y=\"", Number(bottom + 13), "\">", Count(static_cast<int64_t>(token)),
                       "</text>");
     }
-    absl::StrAppend(out, "<text class=\"tick\" x=\"33\" y=\"", Number(bottom + 13),
+    absl::StrAppend(out, R"(<text class="tick" x="33" y=")", Number(bottom + 13),
                     "\">token</text>");
   }
 

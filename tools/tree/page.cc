@@ -42,12 +42,12 @@ std::string Prompt(const TreeProblem& problem) {
 std::string TreePage(const TreeProblem& problem, const std::string& source) {
   std::string out = absl::StrCat(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"", Policy(), "\">\n",
+      R"(<meta http-equiv="Content-Security-Policy" content=")", Policy(), "\">\n",
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>", Escaped(problem.id),
       " \u00b7 batch ", problem.batch, "</title>\n<style>\n", std::string(PageStyle()),
       "</style>\n</head>\n<body>\n", OutcomeSymbols(), "<main>\n", SummarySection(problem, source));
-  absl::StrAppend(&out, "<figure class=\"overview\" tabindex=\"0\" aria-label=\"Overview\">",
+  absl::StrAppend(&out, R"(<figure class="overview" tabindex="0" aria-label="Overview">)",
                   OverviewSvg(problem), "</figure>\n", Prompt(problem),
                   "<nav class=\"tools\" hidden><button type=\"button\" data-all=\"open\">Unfold all"
                   "</button><button type=\"button\" data-all=\"close\">Fold responses</button>"

@@ -17,14 +17,14 @@ constexpr size_t kDigestCharacters = 8;
 
 std::string Outcome(const TreeLeaf& leaf) {
   const std::string name = leaf.correct() ? "right" : "wrong";
-  return absl::StrCat("<svg class=\"mark\" role=\"img\" aria-label=\"",
+  return absl::StrCat(R"(<svg class="mark" role="img" aria-label=")",
                       leaf.correct() ? "correct" : "not correct", "\"><use href=\"#", name,
                       "\"/></svg>");
 }
 
 std::string Answer(const TreeLeaf& leaf) {
   if (leaf.extracted) {
-    return absl::StrCat("<span class=\"answer\" title=\"extracted answer\">",
+    return absl::StrCat(R"(<span class="answer" title="extracted answer">)",
                         Escaped(*leaf.extracted), "</span>");
   }
   return leaf.verdict == "no_answer" ? "<span class=\"answer none\">no answer</span>" : "";
@@ -76,7 +76,7 @@ std::string Strip(const TreeProblem& problem, const TreeResponse& response, size
   const std::vector<ScoreCell> cells = ScoreCells(leaf, problem.score, kMostBars);
   if (!cells.empty()) {
     absl::StrAppend(&out, "<svg viewBox=\"0 0 ", leaf.tokens,
-                    " 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"",
+                    R"( 100" preserveAspectRatio="none" role="img" aria-label=")",
                     ScoreName(problem.score), " of the steps\">");
     for (const ScoreCell& cell : cells) {
       const double height =
@@ -101,7 +101,7 @@ std::string Strip(const TreeProblem& problem, const TreeResponse& response, size
   }
   absl::StrAppend(&out, "</div>");
   for (size_t b = 0; b < response.branches.size(); ++b) {
-    absl::StrAppend(&out, "<a class=\"pin\" href=\"#r", index, "b", b,
+    absl::StrAppend(&out, R"(<a class="pin" href="#r)", index, "b", b,
                     "\" style=\"left:", share(static_cast<double>(response.branches[b].split)),
                     "\">", PointMark(static_cast<int64_t>(b) + 1, response.branches[b].origin),
                     "</a>");
@@ -137,7 +137,7 @@ std::string Branch(const TreeProblem& problem, const TreeBranch& branch, const s
                    size_t number) {
   const std::string origin = OriginText(branch.origin);
   std::string out =
-      absl::StrCat("<section class=\"branch\" id=\"", id, "\"><h3>",
+      absl::StrCat(R"(<section class="branch" id=")", id, "\"><h3>",
                    PointMark(static_cast<int64_t>(number) + 1, branch.origin), " from token ",
                    Count(branch.split), "<span class=\"facts\">",
                    origin.empty() ? "" : "<span>" + origin + "</span>", "<span>", Agreement(branch),

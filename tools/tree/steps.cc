@@ -34,7 +34,7 @@ std::string StepText(const std::string& text) {
   for (size_t i = end; i < text.size(); ++i) marks += "\u21b5";
   return absl::StrCat(
       Escaped(text.substr(0, end)),
-      marks.empty() ? "" : "<span class=\"ends\" aria-hidden=\"true\">" + marks + "</span>");
+      marks.empty() ? "" : R"(<span class="ends" aria-hidden="true">)" + marks + "</span>");
 }
 
 class List {
@@ -47,8 +47,8 @@ class List {
 
   std::string Item(size_t index) const {
     const TreePiece& piece = leaf_.pieces[index];
-    const std::optional<double> score = ScoreOf(piece, problem_.score);
-    const double shade = score ? Shade(*score, problem_.max_score) : 0;
+    const double score = ScoreOf(piece, problem_.score).value_or(0);
+    const double shade = Shade(score, problem_.max_score);
     std::string out =
         absl::StrCat(flows_ ? "<span" : "<li", " class=\"step\"",
                      shade > 0.02 ? " style=\"--s:" + Percent(shade) + "\"" : std::string(),
@@ -63,7 +63,7 @@ class List {
         index > 0 && leaf_.pieces[index - 1].step == piece.step ? std::string("\u22ef")
                                                                 : absl::StrCat(piece.step),
         "</span><span class=\"text\">", StepText(piece.text), "</span>",
-        shade > 0.02 ? "<span class=\"score\">" + Short(*score) + "</span>" : std::string(),
+        shade > 0.02 ? "<span class=\"score\">" + Short(score) + "</span>" : std::string(),
         "</li>\n");
     return out;
   }
@@ -131,7 +131,7 @@ std::vector<bool> ShownPieces(const TreeLeaf& leaf, TreeScore score,
     if (ScoreOf(leaf.pieces[i], score).value_or(0) > 0) peaks.push_back(i);
   }
   std::stable_sort(peaks.begin(), peaks.end(), [&](size_t a, size_t b) {
-    return *ScoreOf(leaf.pieces[a], score) > *ScoreOf(leaf.pieces[b], score);
+    return ScoreOf(leaf.pieces[a], score).value_or(0) > ScoreOf(leaf.pieces[b], score).value_or(0);
   });
   for (size_t i = 0; i < std::min(peaks.size(), kShownPeaks); ++i) show(peaks[i], 0, 1);
   for (size_t begin = 0; begin < count;) {

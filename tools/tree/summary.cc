@@ -120,7 +120,7 @@ std::string Legend(const TreeProblem& problem) {
                     problem.score == TreeScore::kEntropy ? " (nats)" : "",
                     "</b><span class=\"scale\">");
     for (const double shade : {0.0, 0.25, 0.5, 0.75, 1.0}) {
-      absl::StrAppend(&out, "<i class=\"shade\" style=\"--s:", Percent(shade), "\">",
+      absl::StrAppend(&out, R"(<i class="shade" style="--s:)", Percent(shade), "\">",
                       absl::StrFormat("%.2g", shade * shade * problem.max_score), "</i>");
     }
     absl::StrAppend(&out, "</span></li>\n");
