@@ -67,12 +67,6 @@ void RunAll(std::vector<Share>& shares, int64_t head_dim, const Run& run) {
   });
 }
 
-// [rows, heads, head_dim] as float32 with dense heads; the rows may lie apart.
-at::Tensor Rows(const at::Tensor& x) {
-  const at::Tensor wide = x.to(at::kFloat);
-  return wide.stride(2) == 1 && wide.stride(1) == wide.size(2) ? wide : wide.contiguous();
-}
-
 const float* At(const at::Tensor& x, int64_t row, int64_t head) {
   return x.const_data_ptr<float>() + row * x.stride(0) + head * x.stride(1);
 }
@@ -132,9 +126,13 @@ at::Tensor FciAttention::Forward(int64_t layer, const at::Tensor& q, const at::T
 
 at::Tensor FciAttention::ForwardOnCpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                       bool with_output) {
-  const at::Tensor queries = Rows(q);
-  const at::Tensor keys = Rows(k);
-  const at::Tensor values = Rows(v);
+  // Head by head in memory: rows that lie far apart would share few sets of the cache.
+  const auto by_head = [](const at::Tensor& x) {
+    return x.to(at::kFloat).transpose(0, 1).contiguous().transpose(0, 1);
+  };
+  const at::Tensor queries = q.to(at::kFloat).contiguous();
+  const at::Tensor keys = by_head(k);
+  const at::Tensor values = with_output ? by_head(v) : keys;
   const at::Tensor out = with_output ? at::empty(q.sizes(), queries.options()) : at::Tensor();
   const int64_t head_dim = q.size(2);
   const int64_t repeats = q.size(1) / k.size(1);

@@ -18,7 +18,7 @@ namespace attnrl::attention {
 // Every sum has one order that the sequence alone decides: over head_dim and over keys from first
 // to last, rescaled between tiles of kFciKeys keys. The builds for AVX-512, AVX2+FMA and portable
 // C++ give the same bits.
-inline constexpr int64_t kFciQueries = 48;  // a block
+inline constexpr int64_t kFciQueries = 32;  // a block
 inline constexpr int64_t kFciKeys = 64;     // a tile
 
 // Part of a step within one tile of keys.

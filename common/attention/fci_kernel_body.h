@@ -16,7 +16,7 @@ constexpr int kVectors = kFciQueries / kLane;
 #if defined(__AVX512F__)
 constexpr int kRows = 8;
 #elif defined(__AVX2__)
-constexpr int kRows = 2;
+constexpr int kRows = 3;
 #else
 constexpr int kRows = 1;
 #endif
