@@ -156,6 +156,13 @@ absl::Status WriteStats(const Flags& flags, const std::vector<Record>& records,
   return storage::WriteFileAtomically(flags.stats, stats.dump() + "\n");
 }
 
+// Own kernels where they are at least as fast; a score is then the same in any company and on any
+// number of threads.
+const model::Operators& PickOperators(model::DType dtype, const at::Device& device) {
+  const bool own = device.is_cpu() && dtype == model::DType::kFloat32;
+  return own ? model::Operators::FixedOrder() : model::Operators::Standard();
+}
+
 absl::Status CheckFlags(const Flags& flags) {
   if (flags.method == "online") {
     return InputError("--method", "online needs the engine that decodes the responses",
@@ -182,7 +189,8 @@ absl::Status Run(const Flags& flags) {
     ATTNRL_ASSIGN_OR_RETURN(
         model::Tensors weights,
         model::LoadTensors(flags.model.model, folder.config, folder.dtype, device));
-    const model::Transformer transformer(folder.config, std::move(weights));
+    const model::Transformer transformer(folder.config, std::move(weights),
+                                         PickOperators(folder.dtype, device));
     const absl::Duration start = Clock::Real().Monotonic();
     ATTNRL_RETURN_IF_ERROR(Score(flags, transformer, records));
     return WriteStats(flags, records, Clock::Real().Monotonic() - start);
