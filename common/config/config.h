@@ -43,7 +43,7 @@ struct Data {
 };
 
 struct Branching {
-  Criterion criterion = Criterion::kNone;
+  Criterion criterion = Criterion::kFci;
   Choice choice = Choice::kPositional;
   int64_t points = 2;          // N
   int64_t children = 2;        // T
@@ -57,18 +57,18 @@ struct Sampling {
   int64_t batch_problems = 64;    // B0
   int64_t batch_min = 1;
   int64_t batch_max = 1024;
-  bool adaptive_batch = false;
-  bool filter_solved = false;
+  bool adaptive_batch = true;
+  bool filter_solved = true;
   bool drop_all_solved = false;
-  bool difficulty_expansion = false;
+  bool difficulty_expansion = true;
   ExpandRounding expand_rounding = ExpandRounding::kCeil;
 };
 
 struct Algorithm {
-  AlgorithmName name = AlgorithmName::kGrpo;
+  AlgorithmName name = AlgorithmName::kAttnrl;
   Branching branching = {};
   Sampling sampling = {};
-  Advantages advantages = Advantages::kGroup;
+  Advantages advantages = Advantages::kTree;
 };
 
 struct Pipeline {
@@ -86,7 +86,7 @@ struct Rollout {
   int64_t top_k = 0;
   bool deterministic = false;
   int64_t slots = 64;  // sequences decoded at once
-  FciMethod fci_method = FciMethod::kOnline;
+  FciMethod fci_method = FciMethod::kRecompute;
 };
 
 struct Scheduler {

@@ -32,21 +32,24 @@ TEST(Validate, RefusesTruncatedSamplingInTraining) {
             "--set rollout.top_k=50: rollout.top_k is 50; 0 (all tokens) in training");
 }
 
-TEST(Validate, RefusesAttentionScoresByTheNameOfWhatAskedForThem) {
-  EXPECT_EQ(ErrorOf("algorithm:\n  name: attnrl\n"),
-            "run.yaml:2: algorithm.name is attnrl; treerl or grpo (attention scores are not "
-            "computed)");
-  EXPECT_THAT(ErrorOf("algorithm: {name: treerl, branching: {criterion: fci}}"),
-              StartsWith("run.yaml:1: algorithm.branching.criterion is fci; entropy, earliest "));
-  for (const char* criterion : {"random", "fixed_length"}) {
-    EXPECT_THAT(ErrorOf("", {"algorithm.name=treerl",
-                             std::string("algorithm.branching.criterion=") + criterion}),
-                HasSubstr("entropy, earliest or none"));
+TEST(Validate, RefusesSwitchesOfExpansionWhereNothingBranches) {
+  for (const char* key : {"filter_solved", "drop_all_solved", "difficulty_expansion"}) {
+    EXPECT_THAT(
+        ErrorOf("algorithm: {name: grpo}", {std::string("algorithm.sampling.") + key + "=true"}),
+        HasSubstr(std::string(key) + " is true; false, as no response branches"));
   }
-  for (const char* key :
-       {"adaptive_batch", "filter_solved", "drop_all_solved", "difficulty_expansion"}) {
-    EXPECT_THAT(ErrorOf("", {std::string("algorithm.sampling.") + key + "=true"}),
-                HasSubstr("false (adaptive sampling needs attention scores)"));
+  EXPECT_TRUE(LoadText("algorithm: {name: grpo, sampling: {adaptive_batch: true}}").ok());
+}
+
+TEST(Validate, RefusesScoresWhileDecoding) {
+  EXPECT_THAT(ErrorOf("rollout:\n  fci_method: online\n"),
+              StartsWith("run.yaml:2: rollout.fci_method is online; recompute"));
+}
+
+TEST(Validate, TakesEveryCriterion) {
+  for (const char* criterion : {"fci", "entropy", "random", "fixed_length", "earliest"}) {
+    EXPECT_TRUE(LoadText("", {std::string("algorithm.branching.criterion=") + criterion}).ok())
+        << criterion;
   }
 }
 
@@ -63,7 +66,7 @@ TEST(Validate, KeepsBranchingAndAdvantagesTogether) {
 TEST(Validate, NamesLimitsThatContradictEachOther) {
   EXPECT_EQ(ErrorOf("algorithm: {sampling: {batch_min: 9, batch_max: 8}}"),
             "run.yaml:1: algorithm.sampling.batch_min is 9; at most batch_max, which is 8");
-  EXPECT_THAT(ErrorOf("algorithm: {sampling: {initial_responses: 1}}"),
+  EXPECT_THAT(ErrorOf("algorithm: {name: grpo, sampling: {initial_responses: 1}}"),
               HasSubstr("at least 2, as a group is compared with itself"));
 }
 

@@ -147,9 +147,17 @@ TEST(LoadErrors, NameAFileThatCannotBeRead) {
 }
 
 TEST(Presets, SetTheirParts) {
+  const Config attnrl = *LoadText("algorithm: {name: attnrl}");
+  EXPECT_EQ(attnrl.algorithm.branching.criterion, Criterion::kFci);
+  EXPECT_EQ(attnrl.algorithm.advantages, Advantages::kTree);
+  EXPECT_TRUE(attnrl.algorithm.sampling.adaptive_batch);
+  EXPECT_TRUE(attnrl.algorithm.sampling.filter_solved);
+  EXPECT_TRUE(attnrl.algorithm.sampling.difficulty_expansion);
+  EXPECT_FALSE(attnrl.algorithm.sampling.drop_all_solved);
   const Config treerl = *LoadText("algorithm: {name: treerl}");
   EXPECT_EQ(treerl.algorithm.branching.criterion, Criterion::kEntropy);
   EXPECT_EQ(treerl.algorithm.advantages, Advantages::kTree);
+  EXPECT_FALSE(treerl.algorithm.sampling.difficulty_expansion);
   const Config grpo = *LoadText("algorithm: {name: grpo}");
   EXPECT_EQ(grpo.algorithm.branching.criterion, Criterion::kNone);
   EXPECT_EQ(grpo.algorithm.advantages, Advantages::kGroup);

@@ -35,14 +35,6 @@ class Rules {
   absl::Status CheckAlgorithm() const {
     const Algorithm& algorithm = config_.algorithm;
     const bool branches = algorithm.branching.criterion != Criterion::kNone;
-    const Criterion criterion = algorithm.branching.criterion;
-    if (criterion == Criterion::kFci && algorithm.name == AlgorithmName::kAttnrl) {
-      return Wrong("algorithm.name", "treerl or grpo (attention scores are not computed)");
-    }
-    if (criterion == Criterion::kFci || criterion == Criterion::kRandom ||
-        criterion == Criterion::kFixedLength) {
-      return Wrong("algorithm.branching.criterion", "entropy, earliest or none");
-    }
     if (algorithm.name == AlgorithmName::kGrpo && branches) {
       return Wrong("algorithm.branching.criterion",
                    "none, as grpo does not branch; algorithm.name: treerl does");
@@ -57,11 +49,12 @@ class Rules {
   absl::Status CheckSampling() const {
     const Sampling& sampling = config_.algorithm.sampling;
     const std::string prefix = "algorithm.sampling.";
-    const std::string off = "false (adaptive sampling needs attention scores)";
-    if (sampling.adaptive_batch) return Wrong(prefix + "adaptive_batch", off);
-    if (sampling.filter_solved) return Wrong(prefix + "filter_solved", off);
-    if (sampling.drop_all_solved) return Wrong(prefix + "drop_all_solved", off);
-    if (sampling.difficulty_expansion) return Wrong(prefix + "difficulty_expansion", off);
+    if (config_.algorithm.branching.criterion == Criterion::kNone) {
+      const std::string off = "false, as no response branches";
+      if (sampling.filter_solved) return Wrong(prefix + "filter_solved", off);
+      if (sampling.drop_all_solved) return Wrong(prefix + "drop_all_solved", off);
+      if (sampling.difficulty_expansion) return Wrong(prefix + "difficulty_expansion", off);
+    }
     if (sampling.batch_min > sampling.batch_max) {
       return Wrong(prefix + "batch_min",
                    absl::StrCat("at most batch_max, which is ", sampling.batch_max));
@@ -73,6 +66,9 @@ class Rules {
   }
 
   absl::Status CheckRollout() const {
+    if (config_.rollout.fci_method == FciMethod::kOnline) {
+      return Wrong("rollout.fci_method", "recompute (scores while decoding are not there yet)");
+    }
     if (config_.rollout.top_p != 1) return Wrong("rollout.top_p", "1 in training");
     if (config_.rollout.top_k != 0) return Wrong("rollout.top_k", "0 (all tokens) in training");
     return absl::OkStatus();

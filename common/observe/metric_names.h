@@ -71,6 +71,29 @@ inline constexpr MetricName kSchedulerUngradableTotal = {
     "Problems dropped because their grading crashed or ran out of time"};
 inline constexpr MetricName kSchedulerBatchesTotal = {"attnrl_scheduler_batches_total",
                                                       MetricType::kCounter, "Batches committed"};
+inline constexpr MetricName kSchedulerBatchProblems = {
+    "attnrl_scheduler_batch_problems", MetricType::kGauge, "Problems of the last trained batch"};
+inline constexpr MetricName kSchedulerValidSamples = {
+    "attnrl_scheduler_valid_samples", MetricType::kGauge,
+    "Samples with an advantage in the last trained batch"};
+inline constexpr MetricName kSchedulerBranchGainRatio = {
+    "attnrl_scheduler_branch_gain_ratio", MetricType::kGauge,
+    "Share of the last batch's branch points whose continuations disagree"};
+inline constexpr MetricName kSchedulerFciMean = {
+    "attnrl_scheduler_fci_mean", MetricType::kGauge,
+    "Attention score a step, mean over the last batch's initial responses"};
+inline constexpr MetricName kSchedulerFilterRunningMean = {
+    "attnrl_scheduler_filter_running_mean", MetricType::kGauge,
+    "What a solved problem's attention score must exceed to be kept"};
+inline constexpr MetricName kSchedulerProblemsTotal = {
+    "attnrl_scheduler_problems_total", MetricType::kCounter,
+    "Problems of trained batches by what became of them", labels::kKeptProblems};
+inline constexpr MetricName kSchedulerBranchPointsTotal = {
+    "attnrl_scheduler_branch_points_total", MetricType::kCounter,
+    "Branch points of trained batches by how they were found", labels::kPointOrigin};
+inline constexpr MetricName kSchedulerResponsesTotal = {
+    "attnrl_scheduler_responses_total", MetricType::kCounter,
+    "Initial responses of trained batches, expanded or not", labels::kExpanded};
 inline constexpr MetricName kSchedulerDbCommitSeconds = {"attnrl_scheduler_db_commit_seconds",
                                                          MetricType::kHistogram,
                                                          "Time of a database transaction's commit",
@@ -177,6 +200,14 @@ inline constexpr auto kAllMetrics =
                                       &kSchedulerFencedWritesTotal,
                                       &kSchedulerUngradableTotal,
                                       &kSchedulerBatchesTotal,
+                                      &kSchedulerBatchProblems,
+                                      &kSchedulerValidSamples,
+                                      &kSchedulerBranchGainRatio,
+                                      &kSchedulerFciMean,
+                                      &kSchedulerFilterRunningMean,
+                                      &kSchedulerProblemsTotal,
+                                      &kSchedulerBranchPointsTotal,
+                                      &kSchedulerResponsesTotal,
                                       &kSchedulerDbCommitSeconds,
                                       &kSchedulerDbErrorsTotal,
                                       &kRolloutTokensTotal,

@@ -9,22 +9,48 @@
 namespace attnrl::scheduler {
 namespace {
 
-absl::StatusOr<Criterion> CriterionOf(config::Criterion criterion) {
+Criterion CriterionOf(config::Criterion criterion) {
   switch (criterion) {
     case config::Criterion::kNone:
       return Criterion::kNone;
-    case config::Criterion::kEarliest:
-      return Criterion::kEarliest;
+    case config::Criterion::kFci:
+      return Criterion::kFci;
     case config::Criterion::kEntropy:
       return Criterion::kEntropy;
-    case config::Criterion::kFci:
     case config::Criterion::kRandom:
+      return Criterion::kRandom;
     case config::Criterion::kFixedLength:
-      break;
+      return Criterion::kFixedLength;
+    case config::Criterion::kEarliest:
+      return Criterion::kEarliest;
   }
-  return InputError("algorithm.branching.criterion",
-                    absl::StrCat("\"", config::Name(criterion), "\""),
-                    "entropy, earliest and none are allowed");
+  return Criterion::kNone;
+}
+
+BranchingOptions BranchingOf(const config::Branching& branching) {
+  BranchingOptions options;
+  options.criterion = CriterionOf(branching.criterion);
+  options.points = static_cast<uint32_t>(branching.points);
+  options.children = static_cast<uint32_t>(branching.children);
+  options.quantile = branching.quantile;
+  options.min_distance = static_cast<uint32_t>(branching.min_distance);
+  options.delta = static_cast<uint32_t>(branching.delta);
+  options.top = branching.choice == config::Choice::kTop;
+  return options;
+}
+
+AdaptiveOptions AdaptiveOf(const config::Sampling& sampling) {
+  AdaptiveOptions options;
+  options.difficulty_expansion = sampling.difficulty_expansion;
+  options.filter_solved = sampling.filter_solved;
+  options.drop_all_solved = sampling.drop_all_solved;
+  options.rounding = sampling.expand_rounding == config::ExpandRounding::kCeil
+                         ? tree::ExpandRounding::kCeil
+                         : tree::ExpandRounding::kNearest;
+  options.adaptive_batch = sampling.adaptive_batch;
+  options.batch_min = static_cast<uint32_t>(sampling.batch_min);
+  options.batch_max = static_cast<uint32_t>(sampling.batch_max);
+  return options;
 }
 
 PipelineMode ModeOf(config::PipelineMode mode) {
@@ -56,9 +82,8 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
   const config::Algorithm& algorithm = config.algorithm;
   options.batch_problems = static_cast<uint32_t>(algorithm.sampling.batch_problems);
   options.initial_responses = static_cast<uint32_t>(algorithm.sampling.initial_responses);
-  ATTNRL_ASSIGN_OR_RETURN(options.branching.criterion, CriterionOf(algorithm.branching.criterion));
-  options.branching.points = static_cast<uint32_t>(algorithm.branching.points);
-  options.branching.children = static_cast<uint32_t>(algorithm.branching.children);
+  options.branching = BranchingOf(algorithm.branching);
+  options.adaptive = AdaptiveOf(algorithm.sampling);
   options.tree_advantages = algorithm.advantages == config::Advantages::kTree;
 
   options.max_response_tokens = static_cast<uint32_t>(config.rollout.max_response_tokens);

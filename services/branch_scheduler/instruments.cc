@@ -40,6 +40,7 @@ void Instruments::Update(const LeaseTable& leases, const Run& run, absl::Duratio
   counting_ = true;
   if (run.committed() != committed_) {
     observe::Count(observe::kSchedulerBatchesTotal, {}, run.committed() - committed_);
+    UpdateTrees(run.trees());
     committed_ = run.committed();
   }
   const uint64_t ungradable = run.counters().ungradable_problems;
@@ -48,6 +49,32 @@ void Instruments::Update(const LeaseTable& leases, const Run& run, absl::Duratio
                    static_cast<double>(ungradable - ungradable_));
     ungradable_ = ungradable;
   }
+}
+
+void Instruments::UpdateTrees(const Run::TreeFacts& trees) {
+  const BatchFacts& last = trees.last;
+  const auto ratio = [](double part, uint64_t whole) {
+    return whole == 0 ? 0 : part / static_cast<double>(whole);
+  };
+  observe::Set(observe::kSchedulerBatchProblems, {}, static_cast<double>(last.problems));
+  observe::Set(observe::kSchedulerValidSamples, {}, static_cast<double>(last.valid));
+  observe::Set(observe::kSchedulerBranchGainRatio, {},
+               ratio(static_cast<double>(last.disagreeing), last.points));
+  observe::Set(observe::kSchedulerFciMean, {}, ratio(last.score, last.scored));
+  observe::Set(observe::kSchedulerFilterRunningMean, {}, trees.solved.mean());
+  const auto count = [](const observe::MetricName& name, std::string_view label, uint64_t before,
+                        uint64_t now) {
+    if (now != before) observe::Count(name, {label}, static_cast<double>(now - before));
+  };
+  for (const auto& [kept, problems] : trees.problems) {
+    count(observe::kSchedulerProblemsTotal, KeptName(kept), trees_.problems[kept], problems);
+  }
+  for (const auto& [origin, points] : trees.points) {
+    count(observe::kSchedulerBranchPointsTotal, origin, trees_.points[origin], points);
+  }
+  count(observe::kSchedulerResponsesTotal, "yes", trees_.expanded, trees.expanded);
+  count(observe::kSchedulerResponsesTotal, "no", trees_.unexpanded, trees.unexpanded);
+  trees_ = trees;
 }
 
 void Instruments::Commit(const absl::Status& status, absl::Duration took) {

@@ -18,7 +18,10 @@ class Instruments {
   static void Commit(const absl::Status& status, absl::Duration took);
 
  private:
+  void UpdateTrees(const Run::TreeFacts& trees);
+
   LeaseTable::Counters leases_;
+  Run::TreeFacts trees_;
   uint64_t ungradable_ = 0;
   uint32_t committed_ = 0;
   bool counting_ = false;         // what was committed before this process isn't counted

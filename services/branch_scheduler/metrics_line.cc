@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// MetricsLine of records.h.
+// FactsOf and MetricsLine of records.h.
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "common/tree/adaptive_sampling.h"
 #include "services/branch_scheduler/records.h"
 
 namespace attnrl::scheduler {
@@ -11,23 +12,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Everything a batch's leaves are counted into.
-struct Totals {
-  uint64_t leaves = 0, rewarded = 0, truncated = 0;
-  uint64_t initials_graded = 0, initials_correct = 0;
-  uint64_t generated = 0, reused = 0, response_tokens = 0;
-  uint64_t samples = 0, valid = 0;
-  uint64_t points = 0, disagreeing = 0;
-  bool initials = false, continuations = false;
-  double reward = 0;
-  std::vector<Span> rollouts = {}, gradings = {};
-};
-
 Json Finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 Json Ratio(double part, double whole) { return whole > 0 ? Json(part / whole) : Json(nullptr); }
 
-void CountLeaf(const SampleResult& sample, const Grade& grade, size_t kept_tokens, Totals* totals) {
+void CountLeaf(const SampleResult& sample, const Grade& grade, size_t kept_tokens,
+               BatchFacts* totals) {
   ++totals->leaves;
   totals->generated += sample.token_ids.size();
   totals->response_tokens += kept_tokens + sample.token_ids.size();
@@ -38,13 +28,14 @@ void CountLeaf(const SampleResult& sample, const Grade& grade, size_t kept_token
   }
 }
 
-void CountItem(const SampledItem& item, Totals* totals) {
+void CountItem(const SampledItem& item, BatchFacts* totals) {
   totals->reused += item.result.reused_tokens;
   totals->rollouts.push_back(item.result.span);
   totals->gradings.push_back(item.grading);
 }
 
-void CountContinuations(const SchedulerOptions& options, const Response& response, Totals* totals) {
+void CountContinuations(const SchedulerOptions& options, const Response& response,
+                        BatchFacts* totals) {
   const SampledItem& item = *response.continuation;
   CountItem(item, totals);
   totals->continuations = true;
@@ -60,27 +51,6 @@ void CountContinuations(const SchedulerOptions& options, const Response& respons
     ++totals->points;
     totals->disagreeing += disagree ? 1 : 0;
   }
-}
-
-Totals Count(const SchedulerOptions& options, const BatchState& batch,
-             const std::vector<ProblemOutcome>& outcomes) {
-  Totals totals;
-  for (size_t i = 0; i < batch.problems.size(); ++i) {
-    totals.samples += outcomes[i].samples;
-    if (outcomes[i].kept == Kept::kAll) totals.valid += outcomes[i].samples;
-    for (const Response& response : batch.problems[i].responses) {
-      totals.initials = true;
-      CountItem(*response.initial, &totals);
-      const Grade& grade = response.initial->grades[0];
-      CountLeaf(response.initial->result.samples[0], grade, 0, &totals);
-      if (!batch.problems[i].ungradable) {
-        ++totals.initials_graded;
-        totals.initials_correct += grade.correct ? 1 : 0;
-      }
-      if (response.continuation.has_value()) CountContinuations(options, response, &totals);
-    }
-  }
-  return totals;
 }
 
 Json Lag(bool any, uint32_t batch, uint32_t version) {
@@ -120,11 +90,36 @@ void AddStatistics(const TrainStatistics& statistics, bool trained, Json* line) 
 
 }  // namespace
 
-std::string MetricsLine(const SchedulerOptions& options, const BatchState& batch,
-                        const std::vector<ProblemOutcome>& outcomes,
+BatchFacts FactsOf(const SchedulerOptions& options, const BatchState& batch,
+                   const std::vector<ProblemOutcome>& outcomes) {
+  BatchFacts totals;
+  totals.problems = batch.problems.size();
+  for (size_t i = 0; i < batch.problems.size(); ++i) {
+    totals.samples += outcomes[i].samples;
+    if (outcomes[i].kept == Kept::kAll) totals.valid += outcomes[i].samples;
+    for (const Response& response : batch.problems[i].responses) {
+      totals.initials = true;
+      CountItem(*response.initial, &totals);
+      const Grade& grade = response.initial->grades[0];
+      const SampleResult& sample = response.initial->result.samples[0];
+      CountLeaf(sample, grade, 0, &totals);
+      if (!sample.fci.empty()) {
+        ++totals.scored;
+        totals.score += tree::AttentionMean({&sample.fci, 1});
+      }
+      if (!batch.problems[i].ungradable) {
+        ++totals.initials_graded;
+        totals.initials_correct += grade.correct ? 1 : 0;
+      }
+      if (response.continuation.has_value()) CountContinuations(options, response, &totals);
+    }
+  }
+  return totals;
+}
+
+std::string MetricsLine(const BatchState& batch, const BatchFacts& totals,
                         const SamplingVersions& versions, const BatchCommit& commit,
                         const StepTiming& timing) {
-  const Totals totals = Count(options, batch, outcomes);
   const TrainStatistics& statistics = commit.statistics;
   const bool trained = totals.valid > 0;
   const auto leaves = static_cast<double>(totals.leaves);
@@ -150,7 +145,7 @@ std::string MetricsLine(const SchedulerOptions& options, const BatchState& batch
   line["nonfinite_steps"] = statistics.nonfinite_steps;
   line["response_tokens_mean"] = Ratio(static_cast<double>(totals.response_tokens), leaves);
   line["truncated_ratio"] = Ratio(static_cast<double>(totals.truncated), leaves);
-  line["fci_mean"] = nullptr;
+  line["fci_mean"] = Ratio(totals.score, static_cast<double>(totals.scored));
   line["branch_gain"] =
       Ratio(static_cast<double>(totals.disagreeing), static_cast<double>(totals.points));
   Json seconds;

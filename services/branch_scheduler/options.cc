@@ -16,12 +16,26 @@ absl::Status InRange(const char* key, uint64_t value, uint64_t low, uint64_t hig
 
 }  // namespace
 
+tree::BatchSizing SchedulerOptions::sizing() const {
+  const int64_t leaves = 1 + (branches() ? int64_t{branching.points} * branching.children : 0);
+  return {.first = batch_problems,
+          .min = adaptive.batch_min,
+          .max = adaptive.batch_max,
+          .target = int64_t{batch_problems} * initial_responses * leaves};
+}
+
 absl::Status SchedulerOptions::Validate() const {
   constexpr uint64_t kMaxSteps = uint64_t{1} << 30;
   ATTNRL_RETURN_IF_ERROR(InRange("run.steps", steps, 1, kMaxSteps));
   ATTNRL_RETURN_IF_ERROR(InRange("run.max_empty_batches", max_empty_batches, 1, kMaxSteps));
   ATTNRL_RETURN_IF_ERROR(
       InRange("algorithm.sampling.batch_problems", batch_problems, 1, kMaxPositions));
+  if (adaptive.adaptive_batch) {
+    ATTNRL_RETURN_IF_ERROR(
+        InRange("algorithm.sampling.batch_max", adaptive.batch_max, 1, kMaxPositions));
+    ATTNRL_RETURN_IF_ERROR(
+        InRange("algorithm.sampling.batch_min", adaptive.batch_min, 1, adaptive.batch_max));
+  }
   // Group-normalised advantages divide by the deviation of n - 1 degrees of freedom.
   ATTNRL_RETURN_IF_ERROR(InRange("algorithm.sampling.initial_responses", initial_responses,
                                  tree_advantages ? 1 : 2, kMaxResponses));

@@ -8,17 +8,36 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/tree/adaptive_sampling.h"
 #include "services/branch_scheduler/schedule.h"
 
 namespace attnrl::scheduler {
 
-enum class Criterion { kNone, kEarliest, kEntropy };
+enum class Criterion { kNone, kFci, kEntropy, kRandom, kFixedLength, kEarliest };
 
-// How a response is expanded (ALGORITHM.md, branch points).
+// Where a response is expanded (ALGORITHM.md, branch points).
 struct BranchingOptions {
   Criterion criterion = Criterion::kNone;
   uint32_t points = 2;    // N
   uint32_t children = 2;  // T
+  // Of criterion fci: the threshold's quantile, tokens between points, steps between an attended
+  // step and those that attend (D), and the highest scores instead of the earliest.
+  double quantile = 0.8;
+  uint32_t min_distance = 512;
+  uint32_t delta = 4;
+  bool top = false;
+};
+
+// Which responses and problems are expanded, and how many problems a batch has (ALGORITHM.md,
+// adaptive sampling). Each is a switch of its own.
+struct AdaptiveOptions {
+  bool difficulty_expansion = false;  // off: every response of a problem
+  bool filter_solved = false;         // by attention
+  bool drop_all_solved = false;
+  tree::ExpandRounding rounding = tree::ExpandRounding::kCeil;
+  bool adaptive_batch = false;  // off: batch_problems
+  uint32_t batch_min = 1;
+  uint32_t batch_max = 1024;
 };
 
 // Everything a run of the scheduler is told. Made from the configuration by OptionsOf (assemble.h).
@@ -34,6 +53,7 @@ struct SchedulerOptions {
   uint32_t batch_problems = 64;
   uint32_t initial_responses = 6;  // n
   BranchingOptions branching = {};
+  AdaptiveOptions adaptive = {};
   bool tree_advantages = false;  // otherwise group-normalised
 
   uint32_t max_response_tokens = 8192;
@@ -58,6 +78,12 @@ struct SchedulerOptions {
   std::map<std::string, std::string> fingerprint = {};
 
   bool branches() const { return branching.criterion != Criterion::kNone; }
+  // Workers score the attention of initial responses.
+  bool scores_attention() const {
+    return branching.criterion == Criterion::kFci || adaptive.filter_solved;
+  }
+  // The rule of an adaptive batch size; its target is that of B0 problems, all expanded.
+  tree::BatchSizing sizing() const;
   Schedule schedule() const { return Schedule{mode, branches(), steps}; }
   // Names the key that is out of range; InputError.
   absl::Status Validate() const;

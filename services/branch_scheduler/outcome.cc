@@ -109,6 +109,10 @@ ProblemOutcome Judge(const SchedulerOptions& options, const Problem& problem) {
     outcome.kept = Kept::kUngradable;
     return outcome;
   }
+  if (problem.filtered) {
+    outcome.kept = Kept::kFiltered;
+    return outcome;
+  }
   const tree::ProblemTree tree = TreeOf(options, problem);
   const auto advantages = options.tree_advantages ? tree::ComputeTreeAdvantages(tree)
                                                   : tree::ComputeGroupAdvantages(tree);

@@ -90,7 +90,7 @@ TEST(Judge, OnlyLeavesOfExpandedResponsesAreSamples) {
   data.problems.push_back({"p", {7, 8}, {"1"}});
   Problem problem = Group({true, false});
   problem.responses[1].initial = Item({{9}}, {false});  // one step: not expanded
-  Expand(options, EveryToken(), data, &problem);
+  Expand(options, EveryToken(), data, 0, {}, &problem);
   EXPECT_EQ(problem.responses[0].expansion.points, (std::vector<uint32_t>{1, 2}));
   EXPECT_EQ(problem.responses[0].expansion.origins[0], "chosen");
   EXPECT_TRUE(problem.responses[1].expansion.points.empty());
@@ -120,7 +120,7 @@ TEST(Expand, EntropyTakesTheMostUncertainTokensInOrderOfPosition) {
   data.problems.push_back({"p", {7}, {"1"}});
   Problem problem = Group({true});
   problem.responses[0].initial->result.samples[0].entropy = {0.1f, 0.9f, 0.5f, 2.0f};
-  Expand(Options(Criterion::kEntropy), EveryToken(), data, &problem);
+  Expand(Options(Criterion::kEntropy), EveryToken(), data, 0, {}, &problem);
   EXPECT_EQ(problem.responses[0].expansion.points, (std::vector<uint32_t>{1, 2}))
       << "the last token is excluded";
 }
@@ -130,7 +130,7 @@ TEST(Expand, NothingBranchesInAProblemThatIsDropped) {
   data.problems.push_back({"p", {7}, {"1"}});
   Problem problem = Group({true});
   problem.ungradable = true;
-  Expand(Options(Criterion::kEarliest), EveryToken(), data, &problem);
+  Expand(Options(Criterion::kEarliest), EveryToken(), data, 0, {}, &problem);
   EXPECT_TRUE(problem.responses[0].expansion.points.empty());
   EXPECT_FALSE(problem.responses[0].expansion.steps.empty());
 }

@@ -10,7 +10,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "payloads are little-endian");
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 2;
 
 template <typename T>
 void Put(std::string* out, T value) {
@@ -87,6 +87,10 @@ std::string EncodePayload(const ItemResult& result) {
     PutList(&out, sample.token_ids);
     PutList(&out, sample.logprobs);
     PutList(&out, sample.entropy);
+    std::vector<uint32_t> ends;
+    for (const StepRange& step : sample.steps) ends.push_back(step.second);
+    PutList(&out, ends);
+    PutList(&out, sample.fci);
   }
   return out;
 }
@@ -111,6 +115,12 @@ absl::StatusOr<ItemResult> DecodePayload(std::string_view bytes) {
     sample.token_ids = reader.GetList<int32_t>();
     sample.logprobs = reader.GetList<float>();
     sample.entropy = reader.GetList<float>();
+    uint32_t begin = 0;
+    for (const uint32_t end : reader.GetList<uint32_t>()) {
+      sample.steps.emplace_back(begin, end);
+      begin = end;
+    }
+    sample.fci = reader.GetList<float>();
     result.samples.push_back(std::move(sample));
   }
   if (!reader.ok || !reader.left.empty()) {

@@ -15,9 +15,6 @@
 // What the scheduler knows of a batch that is not trained yet. Plain data; Run owns and changes it.
 namespace attnrl::scheduler {
 
-// Token range of a sequence, end exclusive.
-using StepRange = std::pair<uint32_t, uint32_t>;
-
 // The verifier's word about one leaf.
 struct Grade {
   verifier::GradeStatus status = verifier::GradeStatus::kCrash;
@@ -58,10 +55,17 @@ struct Problem {
   uint32_t position = 0;
   uint64_t row = 0;  // in the data set
   std::vector<Response> responses = {};
-  // All initial responses are graded; the expansions are known.
+  // All initial responses are graded.
+  bool graded = false;
+  // The mean attention score of a problem that all its responses solve (ALGORITHM.md, the m of the
+  // attention filter); where attention is scored.
+  std::optional<double> solved_score = {};
+  // The expansions are known.
   bool decided = false;
   // Some leaf could not be graded: the problem is dropped (promise 7).
   bool ungradable = false;
+  // Solved by all its responses and left out before branching (adaptive sampling).
+  bool filtered = false;
   // Nothing more is sampled or graded for it.
   bool done = false;
 };
@@ -71,10 +75,14 @@ struct BatchState {
   uint32_t base = 0;    // e of its segment
   uint64_t cursor = 0;  // place of its first problem in the run's sequence of problems
   std::vector<Problem> problems = {};
-  uint32_t initial_done = 0;  // initial items with a durable result
+  // Of the rule for an adaptive size (ALGORITHM.md, b_real); B0 where the size is fixed.
+  double real_size = 0;
+  uint32_t initial_done = 0;     // initial items with a durable result
+  uint32_t problems_graded = 0;  // all of their initial responses
   uint32_t problems_done = 0;
   bool delivered = false;  // handed to the learner since the start
 
+  bool graded() const { return problems_graded == problems.size(); }
   bool ready() const { return problems_done == problems.size(); }
 };
 

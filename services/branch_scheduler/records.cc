@@ -98,7 +98,7 @@ std::string TreeLine(const SchedulerOptions& options, const DataSet& data, const
     json["digest"] = versions.initial.digest;
     json["worker"] = response.initial->worker;
     json["steps"] = options.branches() ? Json(response.expansion.steps) : Json(nullptr);
-    json["fci"] = nullptr;
+    json["fci"] = sample.fci.empty() ? Json(nullptr) : Json(sample.fci);
     AddGrade(grade, &json);
     json["extracted"] = grade.extracted.empty() ? Json(nullptr) : Json(grade.extracted);
     json["expanded"] = expanded;

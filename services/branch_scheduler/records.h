@@ -48,9 +48,25 @@ struct StepTiming {
   std::vector<Span> rollouts = {};
 };
 
+// Everything a batch's leaves are counted into.
+struct BatchFacts {
+  uint64_t problems = 0;
+  uint64_t leaves = 0, rewarded = 0, truncated = 0;
+  uint64_t initials_graded = 0, initials_correct = 0;
+  uint64_t generated = 0, reused = 0, response_tokens = 0;
+  uint64_t samples = 0, valid = 0;       // before the drop rule and after it
+  uint64_t points = 0, disagreeing = 0;  // branch points, and those whose continuations differ
+  uint64_t scored = 0;                   // initial responses with attention scores
+  double score = 0;                      // sum of the means of their steps' scores
+  bool initials = false, continuations = false;
+  double reward = 0;
+  std::vector<Span> rollouts = {}, gradings = {};
+};
+BatchFacts FactsOf(const SchedulerOptions& options, const BatchState& batch,
+                   const std::vector<ProblemOutcome>& outcomes);
+
 // One line of metrics.jsonl.
-std::string MetricsLine(const SchedulerOptions& options, const BatchState& batch,
-                        const std::vector<ProblemOutcome>& outcomes,
+std::string MetricsLine(const BatchState& batch, const BatchFacts& facts,
                         const SamplingVersions& versions, const BatchCommit& commit,
                         const StepTiming& timing);
 

@@ -67,8 +67,9 @@ TEST(Records, AMetricsLineCountsTheBatch) {
   timing.step_seconds = 7;
   timing.window_start = 11;
   timing.rollouts = {{10, 12.5}, {15, 20}};  // 1.5 s, then 1 s until the training ends
-  const Json line = Json::parse(MetricsLine(example.options, example.batch, example.outcomes,
-                                            example.versions, example.commit, timing));
+  const BatchFacts facts = FactsOf(example.options, example.batch, example.outcomes);
+  const Json line =
+      Json::parse(MetricsLine(example.batch, facts, example.versions, example.commit, timing));
   EXPECT_EQ(line["step"], 3);
   EXPECT_EQ(line["reward_mean"], 0.5);
   EXPECT_EQ(line["leaves"], 2);

@@ -17,7 +17,9 @@
 #include "services/branch_scheduler/grading.h"
 #include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/options.h"
+#include "services/branch_scheduler/outcome.h"
 #include "services/branch_scheduler/problem.h"
+#include "services/branch_scheduler/records.h"
 #include "services/branch_scheduler/store.h"
 #include "services/branch_scheduler/types.h"
 
@@ -49,6 +51,15 @@ class Run {
     uint64_t generated_tokens = 0;
     uint64_t reused_tokens = 0;
     uint64_t prefill_tokens = 0;
+  };
+  // The newest batch that this process committed, and what became of all of them.
+  struct TreeFacts {
+    BatchFacts last = {};
+    tree::RunningMean solved = {};  // the filter's mean
+    std::map<Kept, uint64_t> problems = {};
+    std::map<std::string, uint64_t> points = {};  // by origin
+    uint64_t expanded = 0;                        // initial responses
+    uint64_t unexpanded = 0;
   };
   // Everything that outlives the run.
   struct Parts {
@@ -99,6 +110,7 @@ class Run {
   uint32_t empty_in_a_row() const { return empty_in_a_row_; }
   const std::string& last_metrics() const { return last_metrics_; }
   const Counters& counters() const { return counters_; }
+  const TreeFacts& trees() const { return trees_; }
   std::vector<BatchStatus> Batches() const;
   // Who sampled something of the open batches.
   std::set<std::string> Workers() const;
@@ -124,6 +136,25 @@ class Run {
   const Problem* FindProblem(const ItemKey& key) const;
   BatchState* FindBatch(uint32_t batch);
   void OpenInitials(BatchState& batch);
+  // What a later batch is composed by.
+  struct Known {
+    uint32_t problems = 0;
+    uint32_t valid = 0;
+    tree::RunningMean solved = {};  // up to and with the batch
+  };
+
+  // run_adapt.cc
+  // b_real of the next batch to compose; nullopt while its size is B0.
+  std::optional<double> NextRealSize(uint32_t base) const;
+  // The mean over all solved problems up to and with this batch; nullopt while initial responses of
+  // one of them are missing.
+  std::optional<tree::RunningMean> SolvedMean(uint32_t batch) const;
+  // Decides the expansion of a problem whose initial responses are graded; false while it waits for
+  // those of other problems.
+  bool Decide(const BatchState& batch, Problem& problem) const;
+  void CountTrees(const BatchState& batch, const std::vector<ProblemOutcome>& outcomes);
+
+  absl::Status CheckScores(const WorkItem& item, const SampleResult& sample) const;
   // Decides the problem's expansion when it can be, opens its continuations, closes it when done.
   void Advance(BatchState& batch, Problem& problem);
   void AdvanceAll();
@@ -154,6 +185,8 @@ class Run {
   std::map<uint32_t, uint32_t> segments_;     // first batch -> base
   std::map<uint32_t, std::string> versions_;  // number -> digest
   std::map<uint32_t, BatchState> batches_;    // not committed yet
+  std::vector<Known> known_;                  // of the batches committed
+  double last_real_size_ = 0;                 // b_real of batch next_batch_ - 1
   std::vector<uint32_t> checkpoints_;
   uint32_t forgotten_before_ = 0;
   uint32_t empty_in_a_row_ = 0;
@@ -162,6 +195,7 @@ class Run {
   std::vector<Span> rollout_spans_;  // that may overlap a training step still to come
   std::string last_metrics_;
   Counters counters_;
+  TreeFacts trees_;
   std::vector<Runnable> runnable_;
   std::vector<GradeTask> grade_tasks_;
 };

@@ -196,14 +196,20 @@ absl::Status Run::WriteRecords(const BatchState& batch, const BatchCommit& commi
   row.batch = batch.number;
   row.time = now;
   row.train = commit.statistics.train.value_or(Span{});
-  row.metrics = MetricsLine(options_, batch, outcomes, versions, commit, timing);
-  row.empty = std::none_of(outcomes.begin(), outcomes.end(), [](const ProblemOutcome& outcome) {
-    return outcome.kept == Kept::kAll;
-  });
+  const BatchFacts facts = FactsOf(options_, batch, outcomes);
+  row.metrics = MetricsLine(batch, facts, versions, commit, timing);
+  row.problems = static_cast<uint32_t>(batch.problems.size());
+  row.valid = static_cast<uint32_t>(facts.valid);
+  row.empty = row.valid == 0;
+  row.solved = SolvedMean(batch.number).value_or(tree::RunningMean{});
   ATTNRL_RETURN_IF_ERROR(AddEvents(commit));
   ATTNRL_RETURN_IF_ERROR(store_.AddLine(kMetricsFile, row.metrics));
   ATTNRL_RETURN_IF_ERROR(store_.PutCommit(row));
 
+  known_.push_back(Known{row.problems, row.valid, row.solved});
+  CountTrees(batch, outcomes);
+  trees_.last = facts;
+  trees_.solved = row.solved;
   last_metrics_ = row.metrics;
   last_commit_time_ = now;
   last_train_end_ = std::max(last_train_end_, row.train.end);

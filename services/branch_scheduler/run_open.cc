@@ -100,6 +100,7 @@ absl::Status Run::Recover() {
     }
     ++committed_;
     empty_in_a_row_ = row.empty ? empty_in_a_row_ + 1 : 0;
+    known_.push_back(Known{row.problems, row.valid, row.solved});
     last_train_end_ = std::max(last_train_end_, row.train.end);
     last_metrics_ = row.metrics;
   }
@@ -115,8 +116,9 @@ absl::Status Run::Recover() {
   ATTNRL_ASSIGN_OR_RETURN(std::optional<uint32_t> forgotten, GetNumber(store_, "forgotten_before"));
   forgotten_before_ = forgotten.value_or(0);
 
-  // The last committed batch says where the next one's problems begin.
+  // The last committed batch says where the next one's problems begin, and its size.
   next_batch_ = committed_;
+  last_real_size_ = options_.batch_problems;
   ATTNRL_ASSIGN_OR_RETURN(std::vector<Store::BatchRow> rows,
                           store_.Batches(committed_ == 0 ? 0 : committed_ - 1));
   for (const Store::BatchRow& row : rows) {
@@ -124,6 +126,7 @@ absl::Status Run::Recover() {
     // Only there if the run once had more steps; see DecideExtension.
     if (row.batch >= committed_ && extension_pending_) break;
     next_place_ = row.cursor + row.problems;
+    last_real_size_ = row.real_size;
     if (row.batch < committed_) continue;
     ATTNRL_ASSIGN_OR_RETURN(BatchState batch, LoadBatch(row));
     batches_[row.batch] = std::move(batch);
@@ -152,6 +155,7 @@ BatchState Run::NewBatch(const Store::BatchRow& row) const {
   batch.number = row.batch;
   batch.base = row.base;
   batch.cursor = row.cursor;
+  batch.real_size = row.real_size;
   batch.problems.resize(row.problems);
   for (uint32_t position = 0; position < row.problems; ++position) {
     Problem& problem = batch.problems[position];
@@ -204,14 +208,17 @@ absl::Status Run::Compose() {
                             newest ? std::optional<uint32_t>(newest->number) : std::nullopt)) {
       return absl::OkStatus();
     }
-    // A fixed size needs nothing of earlier batches; an adaptive one may look at the batch
-    // schedule_.NewestKnownBatch and no later.
-    Store::BatchRow row{next_batch_, base, next_place_, options_.batch_problems,
-                        Seconds(clock_.Now())};
+    Store::BatchRow row{.batch = next_batch_, .base = base, .cursor = next_place_};
+    const std::optional<double> real = NextRealSize(base);
+    row.real_size = real.value_or(options_.batch_problems);
+    row.problems = real ? static_cast<uint32_t>(tree::BatchProblems(*real, options_.sizing()))
+                        : options_.batch_problems;
+    row.created = Seconds(clock_.Now());
     ATTNRL_RETURN_IF_ERROR(store_.PutBatch(row));
     BatchState& batch = batches_[row.batch] = NewBatch(row);
     OpenInitials(batch);
     next_place_ += row.problems;
+    last_real_size_ = row.real_size;
     ++next_batch_;
   }
   return absl::OkStatus();

@@ -107,8 +107,33 @@ WorkItem Run::MakeItem(uint64_t id) const {
       }
     }
   }
+  if (key.kind == ItemKind::kInitial && options_.scores_attention()) {
+    item.score_delta = options_.branching.delta;
+  }
   item.version.digest = versions_.at(item.version.number);
   return item;
+}
+
+// The scores fit the item, and its steps are those that this process sees in the tokens.
+absl::Status Run::CheckScores(const WorkItem& item, const SampleResult& sample) const {
+  if (!item.score_delta) {
+    if (sample.steps.empty() && sample.fci.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has unwanted scores"));
+  }
+  const auto prompt_tokens = static_cast<uint32_t>(item.prompt_ids.size());
+  if (sample.steps != text_.steps(prompt_tokens, sample.token_ids)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("node ", sample.node, " has other steps than its tokens show"));
+  }
+  if (sample.fci.size() != sample.steps.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has ", sample.fci.size(),
+                                                   " scores for ", sample.steps.size(), " steps"));
+  }
+  for (const float score : sample.fci) {
+    if (std::isfinite(score) && score >= 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has the score ", score));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Run::CheckResult(const ItemResult& result) const {
@@ -129,6 +154,7 @@ absl::Status Run::CheckResult(const ItemResult& result) const {
   }
   for (size_t i = 0; i < item.samples.size(); ++i) {
     ATTNRL_RETURN_IF_ERROR(CheckSample(item.samples[i], result.samples[i]));
+    ATTNRL_RETURN_IF_ERROR(CheckScores(item, result.samples[i]));
   }
   return absl::OkStatus();
 }
@@ -205,7 +231,10 @@ absl::Status Run::AddGrades(const GradedItem& graded) {
                               std::nullopt, graded.span})));
   slot->grades = graded.grades;
   slot->grading = graded.span;
+  const bool complete = batch->graded();
   Advance(*batch, problem);
+  // Solved problems of this batch and of later ones may have waited for its last grade.
+  if (batch->graded() != complete && options_.adaptive.filter_solved) AdvanceAll();
   return absl::OkStatus();
 }
 
@@ -215,16 +244,20 @@ void Run::Advance(BatchState& batch, Problem& problem) {
     return std::all_of(item.grades.begin(), item.grades.end(),
                        [](const Grade& grade) { return verifier::IsVerdict(grade.status); });
   };
-  if (!problem.decided) {
+  if (!problem.graded) {
     for (const Response& response : problem.responses) {
       if (!response.initial.has_value() || !response.initial->graded()) return;
     }
-    problem.decided = true;
     for (const Response& response : problem.responses) {
       problem.ungradable |= !gradable(*response.initial);
     }
-    if (options_.branches()) Expand(options_, text_, data_, &problem);
+    if (options_.scores_attention() && !problem.ungradable && Solved(problem)) {
+      problem.solved_score = SolvedScore(problem);
+    }
+    problem.graded = true;
+    ++batch.problems_graded;
   }
+  if (!problem.decided && !Decide(batch, problem)) return;
   bool waiting = false;
   const uint32_t version = schedule_.ContinuationVersion(batch.base, batch.number);
   for (uint32_t r = 0; r < problem.responses.size(); ++r) {

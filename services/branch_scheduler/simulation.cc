@@ -62,6 +62,12 @@ Simulation::Simulation(std::string folder, const SimulationOptions& options)
   options_.initial_responses = options.responses;
   options_.branching.criterion = options.criterion;
   options_.tree_advantages = options.criterion != Criterion::kNone;
+  options_.branching.min_distance = 2;
+  options_.branching.delta = 1;
+  options_.adaptive.difficulty_expansion = options.adaptive;
+  options_.adaptive.filter_solved = options.adaptive;
+  options_.adaptive.adaptive_batch = options.adaptive;
+  options_.adaptive.batch_max = options.problems + 3;
   options_.max_response_tokens = 64;
   options_.stop_ids = {'.'};
   options_.deterministic = options.deterministic;
@@ -158,6 +164,13 @@ ItemResult Simulation::Sample(const WorkItem& item, uint64_t lease, bool all_cor
       sample.logprobs.push_back(-0.125f * static_cast<float>(item.version.number) - 0.01f * step);
       sample.entropy.push_back(
           static_cast<float>(RandomUniform(key, 2 + static_cast<uint32_t>(i))));
+    }
+    if (item.score_delta) {
+      sample.steps = Steps(static_cast<uint32_t>(item.prompt_ids.size()), sample.token_ids);
+      for (uint32_t k = 0; k < sample.steps.size(); ++k) {
+        const auto score = static_cast<float>(RandomUniform(key, 1000 + k));
+        sample.fci.push_back(k < 2 ? 0.0f : score);
+      }
     }
     result.samples.push_back(std::move(sample));
   }

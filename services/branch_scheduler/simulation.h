@@ -27,6 +27,8 @@ struct SimulationOptions {
   bool deterministic = false;
   uint32_t checkpoint_every = 2;
   uint32_t max_empty_batches = 10;
+  // All switches of adaptive sampling, on small batches.
+  bool adaptive = false;
   // 0: every answer is right, so that no problem has an advantage.
   bool all_correct = false;
 };

@@ -137,12 +137,18 @@ std::map<uint32_t, TrainingBatch> Undisturbed(const SimulationOptions& options,
   return run.batches();
 }
 
-class KillTest : public ::testing::TestWithParam<Criterion> {};
+struct KilledRun {
+  const char* name;
+  Criterion criterion;
+  bool adaptive;
+};
+class KillTest : public ::testing::TestWithParam<KilledRun> {};
 
 TEST_P(KillTest, AtEveryTransactionTheRunEndsWithTheSameBatches) {
   SimulationOptions options;
-  options.criterion = GetParam();
-  options.steps = 3;
+  options.criterion = GetParam().criterion;
+  options.adaptive = GetParam().adaptive;
+  options.steps = GetParam().adaptive ? 5 : 3;  // the first size that adapts is that of batch 3
   options.problems = 2;
   options.responses = 3;
   options.credits = 3;
@@ -159,12 +165,17 @@ TEST_P(KillTest, AtEveryTransactionTheRunEndsWithTheSameBatches) {
     ASSERT_EQ(run.batches(), expected);
     ExpectOneMetricsLineAStep(run, options.steps);
     for (uint32_t b = 0; b < options.steps; ++b) {
-      EXPECT_EQ(run.Lines(absl::StrCat("trees/batch-", b, ".jsonl")).size(), options.problems);
+      EXPECT_EQ(run.Lines(absl::StrCat("trees/batch-", b, ".jsonl")).size(),
+                expected.at(b).problems);
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, KillTest, ::testing::Values(Criterion::kNone, Criterion::kEarliest));
+INSTANTIATE_TEST_SUITE_P(All, KillTest,
+                         ::testing::Values(KilledRun{"Groups", Criterion::kNone, false},
+                                           KilledRun{"Trees", Criterion::kEarliest, false},
+                                           KilledRun{"AdaptiveTrees", Criterion::kFci, true}),
+                         [](const auto& run) { return std::string(run.param.name); });
 
 TEST(Simulation, ATornLineIsCutAwayAndWrittenAgain) {
   const std::string folder = FreshFolder("torn");

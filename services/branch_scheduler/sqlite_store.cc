@@ -12,20 +12,23 @@
 namespace attnrl::scheduler {
 namespace {
 
-constexpr char kFormat[] = "1";
+constexpr char kFormat[] = "2";
 
 constexpr char kSchema[] = R"(
 CREATE TABLE IF NOT EXISTS run(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS segments(first_batch INTEGER PRIMARY KEY, base INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS batches(batch INTEGER PRIMARY KEY, base INTEGER NOT NULL,
-  cursor INTEGER NOT NULL, problems INTEGER NOT NULL, created REAL NOT NULL);
+  cursor INTEGER NOT NULL, problems INTEGER NOT NULL, real_size REAL NOT NULL,
+  created REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS results(item INTEGER PRIMARY KEY, lease INTEGER NOT NULL,
   worker TEXT NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS grades(item INTEGER PRIMARY KEY, grades BLOB NOT NULL,
   start REAL NOT NULL, end REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS versions(number INTEGER PRIMARY KEY, digest TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS commits(batch INTEGER PRIMARY KEY, empty INTEGER NOT NULL,
-  time REAL NOT NULL, train_start REAL NOT NULL, train_end REAL NOT NULL, metrics TEXT NOT NULL);
+  time REAL NOT NULL, train_start REAL NOT NULL, train_end REAL NOT NULL,
+  problems INTEGER NOT NULL, valid INTEGER NOT NULL, solved_sum REAL NOT NULL,
+  solved_count INTEGER NOT NULL, metrics TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS checkpoints(step INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS lines(id INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL,
   line TEXT NOT NULL);
@@ -94,18 +97,20 @@ class SqliteStore final : public Store {
   }
 
   absl::Status PutBatch(const BatchRow& row) override {
-    return Run("INSERT INTO batches VALUES(?1, ?2, ?3, ?4, ?5)", row.batch, row.base, row.cursor,
-               row.problems, row.created);
+    return Run("INSERT INTO batches VALUES(?1, ?2, ?3, ?4, ?5, ?6)", row.batch, row.base,
+               row.cursor, row.problems, row.real_size, row.created);
   }
   absl::StatusOr<std::vector<BatchRow>> Batches(uint32_t from) override {
-    Query query(*database_,
-                "SELECT batch, base, cursor, problems, created FROM batches WHERE batch >= ?1 "
-                "ORDER BY batch",
-                from);
+    Query query(
+        *database_,
+        "SELECT batch, base, cursor, problems, real_size, created FROM batches WHERE batch >= ?1 "
+        "ORDER BY batch",
+        from);
     std::vector<BatchRow> rows;
     while (query.Next()) {
       rows.push_back(BatchRow{query.Number<uint32_t>(0), query.Number<uint32_t>(1),
-                              query.Number<uint64_t>(2), query.Number<uint32_t>(3), query.Real(4)});
+                              query.Number<uint64_t>(2), query.Number<uint32_t>(3), query.Real(4),
+                              query.Real(5)});
     }
     if (!query.status().ok()) return query.status();
     return rows;
@@ -171,20 +176,24 @@ class SqliteStore final : public Store {
 
   absl::StatusOr<std::vector<CommitRow>> Commits() override {
     Query query(*database_,
-                "SELECT batch, empty, time, train_start, train_end, "
+                "SELECT batch, empty, time, train_start, train_end, problems, valid, solved_sum, "
+                "solved_count, "
                 "CASE WHEN batch = (SELECT max(batch) FROM commits) THEN metrics ELSE '' END "
                 "FROM commits ORDER BY batch");
     std::vector<CommitRow> rows;
     while (query.Next()) {
-      rows.push_back(CommitRow{query.Number<uint32_t>(0), query.Number<int>(1) != 0, query.Real(2),
-                               Span{query.Real(3), query.Real(4)}, query.Text(5)});
+      rows.push_back(CommitRow{
+          query.Number<uint32_t>(0), query.Number<int>(1) != 0, query.Real(2),
+          Span{query.Real(3), query.Real(4)}, query.Number<uint32_t>(5), query.Number<uint32_t>(6),
+          tree::RunningMean{query.Real(7), query.Number<int64_t>(8)}, query.Text(9)});
     }
     if (!query.status().ok()) return query.status();
     return rows;
   }
   absl::Status PutCommit(const CommitRow& row) override {
-    return Run("INSERT INTO commits VALUES(?1, ?2, ?3, ?4, ?5, ?6)", row.batch, row.empty ? 1 : 0,
-               row.time, row.train.start, row.train.end, row.metrics);
+    return Run("INSERT INTO commits VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", row.batch,
+               row.empty ? 1 : 0, row.time, row.train.start, row.train.end, row.problems, row.valid,
+               row.solved.sum, row.solved.count, row.metrics);
   }
 
   absl::StatusOr<std::vector<uint32_t>> Checkpoints() override {

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/tree/adaptive_sampling.h"
 #include "services/branch_scheduler/types.h"
 
 namespace attnrl::scheduler {
@@ -25,7 +26,8 @@ class Store {
     uint32_t base = 0;
     uint64_t cursor = 0;  // place of the first problem
     uint32_t problems = 0;
-    double created = 0;  // seconds since the epoch
+    double real_size = 0;  // b_real of the rule for its size
+    double created = 0;    // seconds since the epoch
   };
   struct ResultRow {
     uint64_t item = 0;
@@ -40,6 +42,11 @@ class Store {
     bool empty = false;  // without samples
     double time = 0;     // seconds since the epoch
     Span train = {};     // 0, 0 where nothing was trained
+    // What later batches are composed by: problems sampled, samples trained, and the mean attention
+    // score of all solved problems up to and with this batch.
+    uint32_t problems = 0;
+    uint32_t valid = 0;
+    tree::RunningMean solved = {};
     std::string metrics = {};
   };
   struct JournalRow {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -44,6 +45,9 @@ struct SampleRequest {
   bool operator==(const SampleRequest&) const = default;
 };
 
+// Token range of a sequence, end exclusive.
+using StepRange = std::pair<uint32_t, uint32_t>;
+
 // One response to begin (initial: one request) or all continuations of one response.
 struct WorkItem {
   uint64_t item = 0;
@@ -55,6 +59,8 @@ struct WorkItem {
   std::vector<int32_t> response_ids = {};  // continuations: the response they branch from
   std::vector<SampleRequest> samples = {};
   SamplingParams sampling = {};
+  // Initial items whose attention is to be scored: attention from so many steps on counts (D).
+  std::optional<uint32_t> score_delta = {};
   bool operator==(const WorkItem&) const = default;
 };
 
@@ -64,6 +70,9 @@ struct SampleResult {
   std::vector<float> logprobs = {};     // nats, one a token
   std::vector<float> entropy = {};      // nats, one a token
   FinishReason finish = FinishReason::kStop;
+  // Where scoring was asked for: steps over prompt + response, the prompt first, one score each.
+  std::vector<StepRange> steps = {};
+  std::vector<float> fci = {};
   bool operator==(const SampleResult&) const = default;
 };
 

@@ -31,6 +31,25 @@ void FakeStepRunner::UseModel(std::shared_ptr<const model::Transformer> weights)
   weights_ = *reinterpret_cast<const uint64_t*>(weights.get());
 }
 
+float FakeScore(uint64_t weights, int32_t token, size_t position) {
+  return static_cast<float>(weights) + 0.25f * static_cast<float>(token) +
+         0.001f * static_cast<float>(position);
+}
+
+absl::StatusOr<std::vector<StepScores>> FakeStepRunner::Score(
+    std::span<const ScoreRequest> requests) {
+  std::vector<StepScores> results;
+  for (const ScoreRequest& request : requests) {
+    StepScores scores{{static_cast<uint32_t>(request.prompt.size())}, {0}};
+    for (size_t i = 0; i < request.response.size(); ++i) {
+      scores.ends.push_back(static_cast<uint32_t>(request.prompt.size() + i + 1));
+      scores.fci.push_back(FakeScore(weights_, request.response[i], i));
+    }
+    results.push_back(std::move(scores));
+  }
+  return results;
+}
+
 absl::StatusOr<LogitRows> FakeStepRunner::Run(const StepPlan& plan) {
   if (!failure_.ok()) {
     absl::Status failure = failure_;
@@ -39,6 +58,15 @@ absl::StatusOr<LogitRows> FakeStepRunner::Run(const StepPlan& plan) {
   }
   logits_.clear();
   largest_step_ = std::max(largest_step_, plan.rows());
+  rows_ += plan.rows();
+  for (const PrefixCopy& copy : plan.copies) {
+    const std::vector<int64_t>& from = slots_[static_cast<size_t>(copy.from_slot)];
+    if (copy.from_slot == copy.to_slot || copy.tokens > static_cast<int64_t>(from.size())) {
+      return absl::InternalError(
+          absl::StrCat("slot ", copy.from_slot, " has no ", copy.tokens, " tokens to copy"));
+    }
+    slots_[static_cast<size_t>(copy.to_slot)].assign(from.begin(), from.begin() + copy.tokens);
+  }
   auto next = plan.ids.begin();
   for (const PlannedSequence& sequence : plan.sequences) {
     std::vector<int64_t>& tokens = slots_[static_cast<size_t>(sequence.slot)];

@@ -15,6 +15,9 @@ namespace attnrl::rollout {
 std::vector<float> FakeLogits(uint64_t weights, const std::vector<int64_t>& tokens,
                               int64_t vocabulary);
 
+// The score of a token in a sequence: shows the weights, the token and its place.
+float FakeScore(uint64_t weights, int32_t token, size_t position);
+
 // A model without tensors, for tests of the stepper and the engine. Its KV cache is the list of
 // tokens in each slot; it fails a plan that does not continue exactly what the slot holds.
 class FakeStepRunner final : public StepRunner {
@@ -27,18 +30,22 @@ class FakeStepRunner final : public StepRunner {
 
   void UseModel(std::shared_ptr<const model::Transformer> weights) override;
   absl::StatusOr<LogitRows> Run(const StepPlan& plan) override;
+  // Every token is a step; a score is that of FakeScore.
+  absl::StatusOr<std::vector<StepScores>> Score(std::span<const ScoreRequest> requests) override;
   int64_t vocabulary() const override { return vocabulary_; }
 
   // The next Run fails with this.
   void FailNext(absl::Status status) { failure_ = status; }
   uint64_t weights() const { return weights_; }
   int64_t largest_step() const { return largest_step_; }
+  int64_t rows() const { return rows_; }  // computed so far
 
  private:
   std::vector<std::vector<int64_t>> slots_;
   const int64_t vocabulary_;
   uint64_t weights_ = 0;
   int64_t largest_step_ = 0;
+  int64_t rows_ = 0;
   absl::Status failure_ = absl::OkStatus();
   std::vector<float> logits_;
 };

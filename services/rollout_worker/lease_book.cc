@@ -23,6 +23,7 @@ Request MakeRequest(const scheduler::WorkItem& item, const scheduler::SampleRequ
   request.max_new_tokens = sample.max_new_tokens;
   request.sampling = {item.sampling.temperature, item.sampling.top_p, item.sampling.top_k};
   request.stop_ids = item.sampling.stop_ids;
+  request.score_delta = item.score_delta;
   request.key = {item.sampling.seed, kSampleToken, item.batch, item.position, sample.node};
   return request;
 }
@@ -78,6 +79,12 @@ std::optional<scheduler::ItemResult> LeaseBook::Complete(const Completion& compl
   sample.token_ids = completion.token_ids;
   sample.logprobs = completion.logprobs;
   sample.entropy = completion.entropy;
+  uint32_t begin = 0;
+  for (const uint32_t end : completion.scores.ends) {
+    sample.steps.emplace_back(begin, end);
+    begin = end;
+  }
+  sample.fci = completion.scores.fci;
   sample.finish = completion.finish == FinishReason::kStop ? scheduler::FinishReason::kStop
                                                            : scheduler::FinishReason::kLength;
   const double start = Seconds(completion.start);
@@ -85,6 +92,7 @@ std::optional<scheduler::ItemResult> LeaseBook::Complete(const Completion& compl
   result.span.start = first ? start : std::min(result.span.start, start);
   result.span.end = std::max(result.span.end, Seconds(completion.end));
   result.prefill_tokens += static_cast<uint64_t>(completion.prefill_tokens);
+  result.reused_tokens += static_cast<uint64_t>(completion.reused_tokens);
   if (--entry.open > 0) return std::nullopt;
   return result;
 }

@@ -55,6 +55,23 @@ TEST(LeaseBook, AContinuationKeepsThePrefixAndCountsFromTheResponsesStart) {
   EXPECT_THAT(request.stop_ids, ElementsAre(0));
 }
 
+TEST(LeaseBook, ScoresTravelWithTheirSample) {
+  LeaseBook book(100);
+  scheduler::Lease lease = MakeLease(1, {{.node = 7, .split = 0, .max_new_tokens = 5}});
+  lease.item.score_delta = 3;
+  const auto requests = book.Add(lease);
+  EXPECT_EQ(requests->front().score_delta, 3u);
+  Completion completion = Done(requests->front().id, 4);
+  completion.reused_tokens = 2;
+  completion.scores = {{2, 3}, {0, 0.5f}};
+  const auto result = book.Complete(completion);
+  ASSERT_TRUE(result.has_value());
+  EXPECT_THAT(result->samples[0].steps,
+              ElementsAre(scheduler::StepRange{0, 2}, scheduler::StepRange{2, 3}));
+  EXPECT_THAT(result->samples[0].fci, ElementsAre(0, 0.5f));
+  EXPECT_EQ(result->reused_tokens, 2u);
+}
+
 TEST(LeaseBook, AResultIsWholeWhenItsLastSampleIs) {
   LeaseBook book(100);
   const auto requests = book.Add(MakeLease(1, {{7, 1, 5}, {8, 2, 5}}));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -40,6 +41,16 @@ struct Request {
   // Optional further end: asked after each token with all sampled ones. Runs on the engine's
   // thread.
   std::function<bool(const std::vector<int32_t>&)> stop_when = nullptr;
+  // The steps of prompt and response are to be scored by the attention they receive (FCI), counting
+  // attention from so many steps on.
+  std::optional<uint32_t> score_delta = std::nullopt;
+};
+
+// Steps over prompt + response as ends (exclusive) of adjoining token ranges, the prompt first, and
+// an FCI score for each.
+struct StepScores {
+  std::vector<uint32_t> ends = {};
+  std::vector<float> fci = {};
 };
 
 // The end of a request: every one that was accepted has exactly one. Log-probs and entropies (nats,
@@ -57,8 +68,11 @@ struct Completion {
   // From admission to a slot to the last token, wall clock.
   absl::Time start = absl::UnixEpoch();
   absl::Time end = absl::UnixEpoch();
-  // Prompt tokens computed for it.
+  // Prompt tokens computed for it, and those copied from a sequence that began alike.
   int64_t prefill_tokens = 0;
+  int64_t reused_tokens = 0;
+  // Where the request asked for them.
+  StepScores scores = {};
 };
 
 using CompletionCallback = std::function<void(Completion)>;

@@ -13,6 +13,7 @@
 #include "common/attention/fixed_order_attention.h"
 #include "common/attention/kv_cache.h"
 #include "common/base/status.h"
+#include "common/model/fci.h"
 #include "common/model/transformer.h"
 #include "services/rollout_worker/batch_builder.h"
 
@@ -44,6 +45,9 @@ class TorchRunner final : public StepRunner {
   absl::StatusOr<LogitRows> Run(const StepPlan& plan) override {
     try {
       const c10::InferenceMode inference;
+      for (const PrefixCopy& copy : plan.copies) {
+        cache_.CopyPrefix(copy.from_slot, copy.to_slot, copy.tokens);
+      }
       logits_ = Forward(BuildBatch(plan, options_.device)).to(at::kCPU).contiguous();
     } catch (const std::exception& error) {
       return absl::InternalError(absl::StrCat("the model can't be run: ", OneLine(error.what())));
@@ -52,9 +56,53 @@ class TorchRunner final : public StepRunner {
                      logits_.size(1)};
   }
 
+  absl::StatusOr<std::vector<StepScores>> Score(std::span<const ScoreRequest> requests) override {
+    if (options_.segmenter == nullptr) {
+      return absl::FailedPreconditionError("steps can't be scored without a tokenizer");
+    }
+    std::vector<SteppedSequence> sequences;
+    std::vector<model::FciRequest> passes;
+    for (const ScoreRequest& request : requests) sequences.push_back(Cut(request));
+    for (const SteppedSequence& sequence : sequences) {
+      passes.push_back({sequence.ids, sequence.steps, sequence.think_end});
+    }
+    try {
+      const c10::InferenceMode inference;
+      // All requests of a run have the same delta.
+      auto scores = model::RecomputeFci(*model_, passes, {.delta = requests.front().delta});
+      if (!scores.ok()) return scores.status();
+      std::vector<StepScores> results(requests.size());
+      for (size_t i = 0; i < requests.size(); ++i) {
+        for (const auto& [begin, end] : sequences[i].steps) {
+          results[i].ends.push_back(static_cast<uint32_t>(end));
+        }
+        results[i].fci = std::move((*scores)[i]);
+      }
+      return results;
+    } catch (const std::exception& error) {
+      return absl::InternalError(absl::StrCat("steps can't be scored: ", OneLine(error.what())));
+    }
+  }
+
   int64_t vocabulary() const override { return config_.vocab_size; }
 
  private:
+  struct SteppedSequence {
+    std::vector<int32_t> ids;  // prompt + response
+    std::vector<model::StepRange> steps;
+    std::optional<int64_t> think_end;
+  };
+
+  SteppedSequence Cut(const ScoreRequest& request) const {
+    const auto prompt = static_cast<int64_t>(request.prompt.size());
+    SteppedSequence sequence;
+    sequence.ids.assign(request.prompt.begin(), request.prompt.end());
+    sequence.ids.insert(sequence.ids.end(), request.response.begin(), request.response.end());
+    sequence.steps = options_.segmenter->Segment(prompt, request.response);
+    sequence.think_end = options_.segmenter->ThinkEndStep(prompt, request.response, sequence.steps);
+    return sequence;
+  }
+
   at::Tensor Forward(const StepTensors& batch) {
     if (options_.deterministic) {
       attention::FixedOrderAttention attention(cache_, batch.sequences);

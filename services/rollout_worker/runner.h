@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "common/model/config.h"
 #include "common/model/weights.h"
+#include "common/text/steps.h"
 #include "services/rollout_worker/step_runner.h"
 
 namespace attnrl::rollout {
@@ -23,6 +24,8 @@ struct RunnerOptions {
   int threads = 1;
   model::DType dtype = model::DType::kFloat32;
   at::Device device = at::Device(at::kCPU);
+  // Cuts responses into the steps whose attention is scored; null: Score fails.
+  std::shared_ptr<const text::StepSegmenter> segmenter = nullptr;
 };
 
 // Runs steps with LibTorch on models of `config`. The KV cache is made here, once: in the dtype of

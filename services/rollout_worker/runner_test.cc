@@ -178,6 +178,45 @@ TEST(DeterministicRunner, AContinuationHasTheBitsOfTheWholeResponse) {
   EXPECT_EQ(second.logprobs, std::vector<float>(first.logprobs.begin() + 8, first.logprobs.end()));
 }
 
+// Six sequences that begin with the same thirty tokens.
+std::vector<Request> Siblings() {
+  std::vector<Request> requests;
+  for (uint64_t i = 0; i < 6; ++i) {
+    Request request;
+    request.id = i;
+    for (int32_t token = 0; token < 30; ++token) request.prompt_ids.push_back((token * 7) % 40);
+    for (uint64_t more = 0; more < i; ++more) request.prompt_ids.push_back(static_cast<int32_t>(i));
+    request.max_new_tokens = 12;
+    request.key = {.seed = 5, .purpose = kSampleToken, .node = static_cast<uint32_t>(i)};
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+TEST(DeterministicRunner, ACopiedPrefixHasTheBitsOfOneComputedAnew) {
+  const auto alone = RunAll(Siblings(), {.slots = 1, .deterministic = true});
+  const auto together = RunAll(Siblings(), {.slots = 6, .deterministic = true});
+  int64_t reused = 0;
+  for (const Request& request : Siblings()) {
+    EXPECT_EQ(together.at(request.id).token_ids, alone.at(request.id).token_ids);
+    EXPECT_EQ(together.at(request.id).logprobs, alone.at(request.id).logprobs);
+    EXPECT_EQ(alone.at(request.id).reused_tokens, 0);
+    reused += together.at(request.id).reused_tokens;
+  }
+  EXPECT_GE(reused, 4 * 29);
+}
+
+TEST(Runner, ACopiedPrefixGivesTheLogProbsOfADensePass) {
+  const auto done = RunAll(Siblings(), {.slots = 6});
+  for (const Request& request : Siblings()) {
+    const Completion& completion = done.at(request.id);
+    const std::vector<double> expected = DenseLogprobs(request, completion);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_NEAR(completion.logprobs[i], expected[i], 1e-4) << "request " << request.id;
+    }
+  }
+}
+
 TEST(VersionLoader, TakesExactlyTheTensorsOfItsVersion) {
   const model::ModelConfig config = SmallConfig();
   const model::Tensors tensors = model::RandomTensors(config, 1, model::DType::kFloat32);

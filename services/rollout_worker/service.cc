@@ -13,6 +13,8 @@
 #include "common/observe/metrics.h"
 #include "common/rpc/server.h"
 #include "common/storage/files.h"
+#include "common/text/steps.h"
+#include "common/text/tokenizer.h"
 #include "services/branch_scheduler/client/work_stream.h"
 #include "services/learner/client/weight_client.h"
 #include "services/rollout_worker/engine.h"
@@ -44,6 +46,12 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
   }
   ATTNRL_ASSIGN_OR_RETURN(runner.device,
                           model::ParseDevice(config.rollout.device, "rollout.device"));
+  if (config.algorithm.branching.criterion == config::Criterion::kFci ||
+      config.algorithm.sampling.filter_solved) {
+    ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
+                            text::Tokenizer::Load(config.model.path));
+    runner.segmenter = std::make_shared<const text::StepSegmenter>(tokenizer);
+  }
   if (runner.max_tokens > model.config.max_position_embeddings) {
     return InputError(
         "rollout.max_prompt_tokens",

@@ -13,10 +13,19 @@ struct PlannedSequence {
   int64_t rows = 0;
 };
 
+// The first `tokens` cached tokens of a slot, copied to another before the pass: sequences that
+// begin alike compute what they share once.
+struct PrefixCopy {
+  int64_t from_slot = 0;
+  int64_t to_slot = 0;
+  int64_t tokens = 0;
+};
+
 // What one forward pass computes, as plain data: the whole seam between the engine and the runner.
 // Sequences that decode (one row) come first, then those that prefill, each by ascending slot.
 // Every sequence wants the logits of its last row.
 struct StepPlan {
+  std::vector<PrefixCopy> copies;
   std::vector<PlannedSequence> sequences;
   // Tokens of all sequences, one after another.
   std::vector<int64_t> ids;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "services/rollout_worker/request.h"
 #include "services/rollout_worker/step_plan.h"
 
 namespace attnrl::model {
@@ -28,6 +29,13 @@ struct LogitRows {
   }
 };
 
+// A whole sequence whose steps are to be scored; what it points to outlives the call.
+struct ScoreRequest {
+  std::span<const int32_t> prompt;
+  std::span<const int32_t> response;
+  uint32_t delta = 4;
+};
+
 // Runs planned steps on a model; owns the KV cache. All calls come from one thread. runner.h has
 // the one with LibTorch, tests have simpler ones.
 class StepRunner {
@@ -40,6 +48,8 @@ class StepRunner {
   virtual void UseModel(std::shared_ptr<const model::Transformer> weights) = 0;
   // Computes a plan that isn't empty. An error leaves the slots of the plan undefined.
   virtual absl::StatusOr<LogitRows> Run(const StepPlan& plan) = 0;
+  // Attention scores of sequences that have ended, under the weights in use: one a request.
+  virtual absl::StatusOr<std::vector<StepScores>> Score(std::span<const ScoreRequest> requests) = 0;
   // Ids in prompts must be below this.
   virtual int64_t vocabulary() const = 0;
 };

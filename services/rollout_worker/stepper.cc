@@ -130,17 +130,58 @@ void Stepper::Admit() {
 StepPlan Stepper::Plan() const {
   StepPlan plan;
   for (size_t slot = 0; slot < slots_.size(); ++slot) {
-    if (!slots_[slot] || slots_[slot]->cached == 0) continue;
+    if (!slots_[slot] || !slots_[slot]->decodes()) continue;
     plan.sequences.push_back({static_cast<int64_t>(slot), slots_[slot]->cached, 1});
     plan.ids.push_back(slots_[slot]->result.token_ids.back());
   }
-  for (size_t slot = 0; slot < slots_.size(); ++slot) {
-    if (!slots_[slot] || slots_[slot]->cached > 0) continue;
-    const std::vector<int32_t>& prompt = slots_[slot]->request.prompt_ids;
-    plan.sequences.push_back({static_cast<int64_t>(slot), 0, static_cast<int64_t>(prompt.size())});
-    plan.ids.insert(plan.ids.end(), prompt.begin(), prompt.end());
-  }
+  PlanPrompts(&plan);
   return plan;
+}
+
+void Stepper::PlanPrompts(StepPlan* plan) const {
+  std::vector<const Sequence*> computed;  // in this step, as whole prompts
+  for (size_t index = 0; index < slots_.size(); ++index) {
+    if (!slots_[index] || slots_[index]->decodes()) continue;
+    const auto slot = static_cast<int64_t>(index);
+    const std::vector<int32_t>& prompt = slots_[index]->request.prompt_ids;
+    const Prefix held = SharedPrefix(slot);
+    const auto computes_more = [&](const Sequence* other) {
+      return SharedTokens(*other, prompt) > std::max(held.tokens, options_.min_shared_prefix - 1);
+    };
+    if (std::any_of(computed.begin(), computed.end(), computes_more)) continue;
+    computed.push_back(slots_[index].get());
+    if (held.tokens > 0) plan->copies.push_back({held.slot, slot, held.tokens});
+    plan->sequences.push_back(
+        {slot, held.tokens, static_cast<int64_t>(prompt.size()) - held.tokens});
+    plan->ids.insert(plan->ids.end(), prompt.begin() + held.tokens, prompt.end());
+  }
+}
+
+// Its last prompt token is computed by each sequence itself: the logits come from it.
+int64_t Stepper::SharedTokens(const Sequence& sequence, const std::vector<int32_t>& prompt) {
+  const std::vector<int32_t>& other = sequence.request.prompt_ids;
+  const std::vector<int32_t>& sampled = sequence.result.token_ids;
+  const size_t limit = prompt.size() - 1;
+  size_t shared = 0;
+  while (shared < limit) {
+    const size_t beyond = shared - std::min(shared, other.size());
+    if (shared >= other.size() && beyond >= sampled.size()) break;
+    if (prompt[shared] != (shared < other.size() ? other[shared] : sampled[beyond])) break;
+    ++shared;
+  }
+  return static_cast<int64_t>(shared);
+}
+
+Stepper::Prefix Stepper::SharedPrefix(int64_t slot) const {
+  const std::vector<int32_t>& prompt = slots_[static_cast<size_t>(slot)]->request.prompt_ids;
+  Prefix best;
+  for (size_t other = 0; other < slots_.size(); ++other) {
+    if (!slots_[other] || !slots_[other]->decodes()) continue;
+    const int64_t tokens = std::min(SharedTokens(*slots_[other], prompt), slots_[other]->cached);
+    if (tokens < options_.min_shared_prefix || tokens <= best.tokens) continue;
+    best = {static_cast<int64_t>(other), tokens};
+  }
+  return best;
 }
 
 bool Stepper::Step() {
@@ -153,13 +194,16 @@ bool Stepper::Step() {
   const absl::StatusOr<LogitRows> logits = runner_.Run(plan);
   for (size_t i = 0; i < plan.sequences.size(); ++i) {
     const PlannedSequence& planned = plan.sequences[i];
-    (planned.past == 0 ? report_.prefill_rows : report_.decode_rows) += planned.rows;
+    const bool decodes = slots_[static_cast<size_t>(planned.slot)]->decodes();
+    (decodes ? report_.decode_rows : report_.prefill_rows) += planned.rows;
+    if (!decodes) report_.reused_tokens += planned.past;
     if (logits.ok()) {
       Accept(planned, logits->Row(i));
     } else {
       FinishSlot(planned.slot, logits.status());
     }
   }
+  FinishEnded();
   report_.used_slots = pool_.used();
   report_.duration = clock_.Monotonic() - start;
   return true;
@@ -169,8 +213,11 @@ void Stepper::Accept(const PlannedSequence& planned, std::span<const float> logi
   Sequence& sequence = *slots_[static_cast<size_t>(planned.slot)];
   const Request& request = sequence.request;
   Completion& result = sequence.result;
-  if (planned.past == 0) result.prefill_tokens = planned.rows;
-  sequence.cached += planned.rows;
+  if (!sequence.decodes()) {
+    result.prefill_tokens = planned.rows;
+    result.reused_tokens = planned.past;
+  }
+  sequence.cached = planned.past + planned.rows;
   const uint32_t index = request.first_index + static_cast<uint32_t>(result.token_ids.size());
   const absl::StatusOr<SampledToken> token =
       sampler_.Sample(logits, request.sampling, request.key, index);
@@ -185,7 +232,32 @@ void Stepper::Accept(const PlannedSequence& planned, std::span<const float> logi
   const bool full = static_cast<int64_t>(result.token_ids.size()) == request.max_new_tokens;
   if (!stops && !full) return;
   result.finish = stops ? FinishReason::kStop : FinishReason::kLength;
-  FinishSlot(planned.slot, absl::OkStatus());
+  ended_.push_back(planned.slot);
+}
+
+void Stepper::FinishEnded() {
+  std::vector<ScoreRequest> requests;
+  std::vector<Sequence*> scored;
+  for (const int64_t slot : ended_) {
+    Sequence& sequence = *slots_[static_cast<size_t>(slot)];
+    sequence.result.end = clock_.Now();
+    if (!sequence.request.score_delta) continue;
+    requests.push_back(
+        {sequence.request.prompt_ids, sequence.result.token_ids, *sequence.request.score_delta});
+    scored.push_back(&sequence);
+  }
+  absl::Status status;
+  if (!requests.empty()) {
+    absl::StatusOr<std::vector<StepScores>> scores = runner_.Score(requests);
+    status = scores.status();
+    for (size_t i = 0; i < scored.size() && status.ok(); ++i) {
+      scored[i]->result.scores = std::move((*scores)[i]);
+    }
+  }
+  for (const int64_t slot : std::exchange(ended_, {})) {
+    const bool wanted = slots_[static_cast<size_t>(slot)]->request.score_delta.has_value();
+    FinishSlot(slot, wanted ? status : absl::OkStatus());
+  }
 }
 
 void Stepper::FinishSlot(int64_t slot, absl::Status status) {
@@ -197,7 +269,7 @@ void Stepper::FinishSlot(int64_t slot, absl::Status status) {
 void Stepper::Finish(std::unique_ptr<Sequence> sequence, absl::Status status) {
   ids_.erase(sequence->request.id);
   sequence->result.status = std::move(status);
-  sequence->result.end = clock_.Now();
+  if (!sequence->result.status.ok()) sequence->result.end = clock_.Now();
   sequence->done(std::move(sequence->result));
 }
 

@@ -128,6 +128,54 @@ TEST_F(StepperTest, AContinuationDrawsTheTokensOfItsPlaceInTheResponse) {
               ElementsAre(done_[1].token_ids[2], done_[1].token_ids[3], done_[1].token_ids[4]));
 }
 
+TEST_F(StepperTest, ComputesACommonBeginningOnce) {
+  std::vector<int32_t> prompt(30);
+  for (size_t i = 0; i < prompt.size(); ++i) prompt[i] = static_cast<int32_t>(i % 11);
+  for (uint64_t id = 1; id <= 4; ++id) {
+    std::vector<int32_t> mine = prompt;
+    mine.resize(25 + id);  // continuations that part at different places
+    ASSERT_TRUE(Submit(MakeRequest(id, mine, 3)).ok());
+  }
+  RunAll();
+  int64_t computed = 0, reused = 0;
+  for (uint64_t id = 1; id <= 4; ++id) {
+    Request request = MakeRequest(id, prompt, 3);
+    request.prompt_ids.resize(25 + id);
+    EXPECT_EQ(done_[id].token_ids, Naive(request, 10).token_ids);
+    EXPECT_EQ(done_[id].prefill_tokens + done_[id].reused_tokens, static_cast<int64_t>(25 + id));
+    computed += done_[id].prefill_tokens;
+    reused += done_[id].reused_tokens;
+  }
+  // The first one whole; each other one but for its last token.
+  EXPECT_EQ(computed, 26 + 1 + 1 + 1);
+  EXPECT_EQ(computed + reused, 26 + 27 + 28 + 29);
+}
+
+TEST_F(StepperTest, SharesNothingBetweenVersions) {
+  const std::vector<int32_t> prompt(40, 3);
+  Request newer = MakeRequest(2, prompt);
+  newer.version = 1;
+  ASSERT_TRUE(Submit(MakeRequest(1, prompt)).ok());
+  ASSERT_TRUE(Submit(newer).ok());
+  RunAll();
+  EXPECT_EQ(done_[2].token_ids, Naive(newer, 11).token_ids);
+  EXPECT_EQ(done_[2].reused_tokens, 0);
+}
+
+TEST_F(StepperTest, ScoresTheStepsOfWhatHasEndedUnderItsOwnWeights) {
+  Request scored = MakeRequest(1);
+  scored.score_delta = 4;
+  scored.version = 2;
+  ASSERT_TRUE(Submit(scored).ok());
+  ASSERT_TRUE(Submit(MakeRequest(2)).ok());
+  RunAll();
+  const Completion& done = done_[1];
+  ASSERT_EQ(done.scores.fci.size(), done.token_ids.size() + 1);
+  EXPECT_EQ(done.scores.ends.back(), 3 + done.token_ids.size());
+  EXPECT_EQ(done.scores.fci[2], FakeScore(12, done.token_ids[1], 1));
+  EXPECT_TRUE(done_[2].scores.fci.empty());
+}
+
 TEST_F(StepperTest, RefusesRequestsThatCanNeverRun) {
   EXPECT_TRUE(absl::IsInvalidArgument(Submit(MakeRequest(1, {}))));
   EXPECT_TRUE(absl::IsInvalidArgument(Submit(MakeRequest(1, {1}, 0))));
@@ -203,8 +251,8 @@ TEST_F(StepperTest, RandomUseEqualsTheNaiveModel) {
   for (int action = 0; action < 3000; ++action) {
     const uint64_t kind = random.Below(10);
     if (kind < 3 && stepper_.waiting() < 100) {
-      std::vector<int32_t> prompt;
-      for (uint64_t i = 0; i <= random.Below(20); ++i) {
+      std::vector<int32_t> prompt(random.Below(2) * 18, 5);  // half of them begin alike
+      for (uint64_t i = 0; i <= random.Below(12); ++i) {
         prompt.push_back(static_cast<int32_t>(random.Below(kVocabulary)));
       }
       Request request = MakeRequest(next, prompt, 1 + static_cast<int64_t>(random.Below(30)));

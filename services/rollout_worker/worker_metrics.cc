@@ -8,6 +8,7 @@ namespace attnrl::rollout {
 // Handles are looked up once: a step is short.
 std::function<void(const StepReport&)> StepObserver(int64_t slots) {
   const auto prompt = observe::GetCounter(observe::kRolloutTokensTotal, {"prompt"});
+  const auto reused = observe::GetCounter(observe::kRolloutTokensTotal, {"reused"});
   const auto generated = observe::GetCounter(observe::kRolloutTokensTotal, {"generated"});
   const auto seconds = observe::GetHistogram(observe::kRolloutDecodeStepSeconds);
   const auto used = observe::GetGauge(observe::kRolloutBatchSlots, {"used"});
@@ -15,6 +16,7 @@ std::function<void(const StepReport&)> StepObserver(int64_t slots) {
   const auto version = observe::GetGauge(observe::kRolloutPolicyVersion);
   return [=](const StepReport& report) {
     prompt.Add(static_cast<double>(report.prefill_rows));
+    reused.Add(static_cast<double>(report.reused_tokens));
     generated.Add(static_cast<double>(report.sampled_tokens));
     seconds.Observe(absl::ToDoubleSeconds(report.duration));
     used.Set(static_cast<double>(report.used_slots));

@@ -12,11 +12,11 @@ ROLES = ("rollout-worker", "verifier", "learner", "branch-scheduler")
 
 # Four steps of four problems: seconds, and still several batches in the pipeline at once.
 SMALL = {"run.steps": 4, "algorithm.sampling.batch_problems": 4, "algorithm.sampling.initial_responses": 4,
+         "algorithm.sampling.batch_min": 2, "algorithm.sampling.batch_max": 6,
          "learner.minibatch_problems": 4, "learner.checkpoint_every": 2, "rollout.slots": 16}
 EXACT = {"rollout.deterministic": "true"}
-# Continuations too, under the one criterion that needs neither scores nor entropies.
-TREE = {"algorithm.name": "treerl", "algorithm.branching.criterion": "earliest", "algorithm.branching.min_distance": 0,
-        "algorithm.sampling.initial_responses": 2}
+# Outcome rewards alone, no continuation.
+GROUPS = {"algorithm.name": "grpo"}
 
 
 def tail(path, lines=3):

@@ -2,7 +2,7 @@
 """With rollout.deterministic the final weights have the same bits for any number of workers and through any kill."""
 import os, signal
 
-from framework import EXACT, ROLES, SMALL, TREE, Scenario, main
+from framework import EXACT, GROUPS, ROLES, SMALL, Scenario, main
 
 STEPS = 6
 LONG = {"run.steps": STEPS}
@@ -21,6 +21,7 @@ class SameBits(Scenario):
         want = one.digest(STEPS)
         self.check_records(one, STEPS)
         self.assertNotEqual(want, one.digest(0), "nothing was trained")
+        self.assertTrue(any(r["branches"] for row in one.trees() for r in row["responses"]), "no continuation was sampled")
 
         two = self.finish("two", *base, workers=2)
         self.assertEqual(two.digest(STEPS), want, "two workers")
@@ -39,11 +40,10 @@ class SameBits(Scenario):
         self.assertEqual(resumed.digest(STEPS), want, "everything killed, then resumed")
         self.check_records(resumed, STEPS)
 
-    def test_trees_with_continuations(self):
-        base = (SMALL, EXACT, TREE, LONG)
+    def test_groups_without_continuations(self):
+        base = (SMALL, EXACT, GROUPS, LONG)
         one = self.finish("one", *base)
         want = one.digest(STEPS)
-        self.assertTrue(any(r["branches"] for row in one.trees() for r in row["responses"]), "no continuation was sampled")
         killed = self.start("killed", *base, workers=2)
         self.kill_each_service_once(killed)
         self.assertEqual(killed.digest(STEPS), want)

@@ -43,6 +43,7 @@ void Write(const WorkItem& from, v1::WorkItem* to) {
     request->set_max_new_tokens(sample.max_new_tokens);
   }
   Write(from.sampling, to->mutable_sampling());
+  if (from.score_delta) to->mutable_scoring()->set_delta(*from.score_delta);
 }
 
 absl::StatusOr<WorkItem> Read(const v1::WorkItem& from) {
@@ -67,6 +68,7 @@ absl::StatusOr<WorkItem> Read(const v1::WorkItem& from) {
     to.samples.push_back(SampleRequest{sample.node(), sample.split(), sample.max_new_tokens()});
   }
   to.sampling = Read(from.sampling());
+  if (from.has_scoring()) to.score_delta = from.scoring().delta();
   return to;
 }
 
@@ -83,6 +85,8 @@ void Write(const ItemResult& from, v1::ItemResult* to) {
     result->set_finish_reason(sample.finish == FinishReason::kStop
                                   ? v1::SampleResult::FINISH_REASON_STOP
                                   : v1::SampleResult::FINISH_REASON_LENGTH);
+    for (const StepRange& step : sample.steps) result->add_step_ends(step.second);
+    SetList(sample.fci, result->mutable_fci());
   }
   SetSpan(from.span, to->mutable_span());
   to->set_prefill_tokens(from.prefill_tokens);
@@ -110,6 +114,12 @@ absl::StatusOr<ItemResult> Read(const v1::ItemResult& from) {
     result.token_ids = GetList(sample.token_ids());
     result.logprobs = GetList(sample.logprobs());
     result.entropy = GetList(sample.entropy());
+    uint32_t begin = 0;
+    for (const uint32_t end : sample.step_ends()) {
+      result.steps.emplace_back(begin, end);
+      begin = end;
+    }
+    result.fci = GetList(sample.fci());
     to.samples.push_back(std::move(result));
   }
   to.span = GetSpan(from.span());
