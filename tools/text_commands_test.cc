@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands that need no model: tokenize, branch, advantages, make-task.
+// The commands that need no model: tokenize, branch, advantages, make-task, tree.
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -16,6 +16,7 @@
 #include "tools/command_line.h"
 #include "tools/make_task_command.h"
 #include "tools/tokenize_command.h"
+#include "tools/tree_command.h"
 
 namespace attnrl::tools {
 namespace {
@@ -42,7 +43,8 @@ class TextCommands : public testing::Test {
 
   // Runs one command line as main.cc does, --input in and --output out for those that read.
   absl::Status Run(std::vector<std::string> words) {
-    if (words[0] != "make-task") words.insert(words.end(), {"--input", Path("in")});
+    const bool reads = words[0] != "make-task" && words[0] != "tree";
+    if (reads) words.insert(words.end(), {"--input", Path("in")});
     words.insert(words.end(), {"--output", Path("out")});
     CLI::App app("test", "attnrl");
     Work run;
@@ -50,6 +52,7 @@ class TextCommands : public testing::Test {
     AddBranchCommand(app, &run);
     AddMakeTaskCommand(app, &run);
     AddTokenizeCommand(app, &run);
+    AddTreeCommand(app, &run);
     std::vector<const char*> arguments = {"attnrl"};
     for (const std::string& word : words) arguments.push_back(word.c_str());
     bool answered = false;
@@ -199,6 +202,28 @@ TEST_F(TextCommands, BranchNamesWhatIsWrong) {
   EXPECT_THAT(Refusal({"branch", "--choice", "best"}), HasSubstr("--choice"));
   EXPECT_THAT(Refusal({"branch", "--quantile", "2"}), HasSubstr("--quantile"));
   EXPECT_THAT(Refusal({"branch", "--spaced"}), HasSubstr("--spaced"));
+}
+
+TEST_F(TextCommands, TreeDrawsAProblemOfARun) {
+  std::filesystem::create_directories(Path("run/checkpoints/step-0"));
+  std::filesystem::create_directories(Path("run/trees"));
+  ASSERT_TRUE(Run({"make-task", "--model-recipe", Path("run/checkpoints/step-0")}).ok());
+  Write("run/trees/batch-3.jsonl",
+        "{\"problem_id\":\"p1\",\"prompt_ids\":[97],\"responses\":[]}\n"
+        "{\"problem_id\":\"p2\",\"prompt_ids\":[97,98,97],\"responses\":[{\"token_ids\":[60,98,62],"
+        "\"logprobs\":null,\"fci\":null,\"steps\":null,\"branches\":[]}]}\n");
+  ASSERT_TRUE(Run({"tree", Path("run"), "--batch", "3", "--problem", "p2"}).ok());
+  const std::string page = Read("out");
+  EXPECT_THAT(page, HasSubstr("<!DOCTYPE html>"));
+  EXPECT_THAT(page, HasSubstr("aba"));
+  EXPECT_THAT(page, HasSubstr("&lt;b&gt;"));
+  EXPECT_EQ(
+      Refusal({"tree", Path("run"), "--batch", "3", "--problem", "p3"}),
+      "--problem p3: there is no such problem in run/trees/batch-3.jsonl; the batch has p1, p2");
+  EXPECT_EQ(Refusal({"tree", Path("run"), "--batch", "4", "--problem", "p2"}),
+            "--batch 4: there is no such batch in run/trees; the run has batch 3");
+  EXPECT_THAT(Refusal({"tree", Path("nowhere"), "--batch", "3", "--problem", "p2"}),
+              HasSubstr("nowhere: there is no such directory"));
 }
 
 TEST_F(TextCommands, MakeTaskGivesTheSameBytesForTheSameSeed) {
