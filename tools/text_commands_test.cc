@@ -216,7 +216,7 @@ TEST_F(TextCommands, TreeDrawsAProblemOfARun) {
   const std::string page = Read("out");
   EXPECT_THAT(page, HasSubstr("<!DOCTYPE html>"));
   EXPECT_THAT(page, HasSubstr("aba"));
-  EXPECT_THAT(page, HasSubstr("&lt;b&gt;"));
+  EXPECT_THAT(page, HasSubstr("&lt;</span>"));
   EXPECT_EQ(
       Refusal({"tree", Path("run"), "--batch", "3", "--problem", "p3"}),
       "--problem p3: there is no such problem in run/trees/batch-3.jsonl; the batch has p1, p2");

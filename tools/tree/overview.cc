@@ -70,8 +70,8 @@ class Drawing {
   // The symbol and the answer behind the end of a leaf.
   void Outcome(const TreeLeaf& leaf, double y) {
     const double x = X(static_cast<double>(leaf.begin + leaf.tokens)) + 9;
-    absl::StrAppend(&body_, "<use href=\"#", leaf.correct() ? "right" : "wrong", "\" x=\"",
-                    Number(x - 5), "\" y=\"", Number(y - 5), R"(" width="10" height="10"/>)");
+    absl::StrAppend(&body_, "<use href=\"#", leaf.mark(), "\" x=\"", Number(x - 5), "\" y=\"",
+                    Number(y - 5), R"(" width="10" height="10"/>)");
     std::string answer = leaf.extracted.value_or(leaf.finish_reason == "length" ? "cut off" : "");
     if (answer.size() > kAnswerCharacters) {
       answer = text::LossyUtf8(answer.substr(0, kAnswerCharacters - 1));
@@ -218,7 +218,9 @@ std::string OutcomeSymbols() {
          "<path class=\"tick\" d=\"M4.4 8.3l2.4 2.5 4.8-5.3\"/></symbol>"
          "<symbol id=\"wrong\" viewBox=\"0 0 16 16\">"
          "<circle class=\"ring\" cx=\"8\" cy=\"8\" r=\"6.8\"/>"
-         "<path class=\"cross\" d=\"M5.4 5.4l5.2 5.2M10.6 5.4l-5.2 5.2\"/></symbol></svg>\n";
+         "<path class=\"cross\" d=\"M5.4 5.4l5.2 5.2M10.6 5.4l-5.2 5.2\"/></symbol>"
+         "<symbol id=\"ungraded\" viewBox=\"0 0 16 16\">"
+         "<circle class=\"ring open\" cx=\"8\" cy=\"8\" r=\"6.8\"/></symbol></svg>\n";
 }
 
 }  // namespace attnrl::tools

@@ -24,8 +24,8 @@ struct ScoreCell {
 // `most` pieces, so that there are no more than `most` + 1 cells.
 std::vector<ScoreCell> ScoreCells(const TreeLeaf& leaf, TreeScore score, int64_t most);
 
-// The symbol of a leaf's outcome, as <use>-able by id: "right" (filled, a tick) or "wrong" (a ring,
-// a cross).
+// The symbol of a leaf's outcome, as <use>-able by id: "right" (filled, a tick), "wrong" (a ring, a
+// cross) or "ungraded" (a dashed ring).
 std::string OutcomeSymbols();
 
 }  // namespace attnrl::tools

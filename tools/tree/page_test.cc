@@ -133,6 +133,15 @@ TEST(TreePage, ShowsUnexpandedResponsesFolded) {
   EXPECT_THAT(content, HasSubstr("not expanded"));
 }
 
+TEST(TreePage, TellsNotGradedFromNotCorrect) {
+  const std::string content = Content(BareRecord("a\nb"));
+  EXPECT_THAT(content, HasSubstr("0 of 0<small>initial responses, 1 not graded"));
+  EXPECT_THAT(content, HasSubstr("aria-label=\"not graded\""));
+  EXPECT_THAT(content, Not(HasSubstr("aria-label=\"not correct\"")));
+  EXPECT_THAT(content, Not(HasSubstr("value of the root")));
+  EXPECT_THAT(Content(FullRecord()), Not(HasSubstr("not graded")));
+}
+
 TEST(TreePage, NamesEntropyWhereThereIsNoFci) {
   nlohmann::json record = FullRecord();
   record["responses"][0]["fci"] = nullptr;

@@ -50,6 +50,8 @@ struct TreeLeaf {
   std::vector<std::pair<int64_t, double>> segments;
 
   bool correct() const { return reward.value_or(0) > 0; }
+  // The mark of its outcome: "right", "wrong", or "ungraded".
+  const char* mark() const { return !reward ? "ungraded" : correct() ? "right" : "wrong"; }
 };
 
 struct TreeBranch {

@@ -16,10 +16,9 @@ constexpr int64_t kMostBars = 600;
 constexpr size_t kDigestCharacters = 8;
 
 std::string Outcome(const TreeLeaf& leaf) {
-  const std::string name = leaf.correct() ? "right" : "wrong";
-  return absl::StrCat(R"(<svg class="mark" role="img" aria-label=")",
-                      leaf.correct() ? "correct" : "not correct", "\"><use href=\"#", name,
-                      "\"/></svg>");
+  const char* name = !leaf.reward ? "not graded" : leaf.correct() ? "correct" : "not correct";
+  return absl::StrCat(R"(<svg class="mark" role="img" aria-label=")", name, "\"><use href=\"#",
+                      leaf.mark(), "\"/></svg>");
 }
 
 std::string Answer(const TreeLeaf& leaf) {

@@ -15,7 +15,8 @@ namespace attnrl::tools {
 namespace {
 
 struct Totals {
-  int64_t solved = 0, expanded = 0, points = 0, disagree = 0, continuations = 0, leaves = 0;
+  int64_t solved = 0, graded = 0, graded_leaves = 0, expanded = 0, points = 0, disagree = 0,
+          continuations = 0;
   int64_t initial_tokens = 0, continuation_tokens = 0;
   double reward = 0;
   std::map<std::string, int64_t> origins;
@@ -31,6 +32,7 @@ void AddBranch(const TreeBranch& branch, Totals* totals) {
     ++totals->continuations;
     totals->continuation_tokens += leaf.tokens;
     totals->reward += leaf.reward.value_or(0);
+    totals->graded_leaves += leaf.reward ? 1 : 0;
     if (leaf.version) totals->continuation_versions.insert(*leaf.version);
   }
   if (right > 0 && right < branch.continuations.size()) ++totals->disagree;
@@ -40,13 +42,14 @@ Totals Sum(const TreeProblem& problem) {
   Totals totals;
   for (const TreeResponse& response : problem.responses) {
     totals.solved += response.leaf.correct() ? 1 : 0;
+    totals.graded += response.leaf.reward ? 1 : 0;
     totals.expanded += response.expanded ? 1 : 0;
     totals.initial_tokens += response.leaf.tokens;
     totals.reward += response.leaf.reward.value_or(0);
     if (response.leaf.version) totals.initial_versions.insert(*response.leaf.version);
     for (const TreeBranch& branch : response.branches) AddBranch(branch, &totals);
   }
-  totals.leaves = static_cast<int64_t>(problem.responses.size()) + totals.continuations;
+  totals.graded_leaves += totals.graded;
   return totals;
 }
 
@@ -88,15 +91,18 @@ std::string BranchFigures(const TreeProblem& problem, const Totals& totals) {
 }
 
 std::string Figures(const TreeProblem& problem, const Totals& totals) {
-  std::string out =
-      absl::StrCat("<dl class=\"figures\">\n",
-                   Figure("solved", absl::StrCat(totals.solved, " of ", problem.responses.size()),
-                          "initial responses"));
-  if (totals.leaves > 0) {
-    absl::StrAppend(
-        &out, Figure("value of the root",
-                     absl::StrFormat("%.2f", totals.reward / static_cast<double>(totals.leaves)),
-                     "mean reward of " + Counted(totals.leaves, "leaf", "leaves")));
+  const auto responses = static_cast<int64_t>(problem.responses.size());
+  const int64_t ungraded = responses - totals.graded;
+  std::string out = absl::StrCat(
+      "<dl class=\"figures\">\n",
+      Figure("solved", absl::StrCat(totals.solved, " of ", totals.graded),
+             ungraded > 0 ? absl::StrCat("initial responses, ", ungraded, " not graded")
+                          : std::string("initial responses")));
+  if (totals.graded_leaves > 0) {
+    const double value = totals.reward / static_cast<double>(totals.graded_leaves);
+    absl::StrAppend(&out,
+                    Figure("value of the root", absl::StrFormat("%.2f", value),
+                           "mean reward of " + Counted(totals.graded_leaves, "leaf", "leaves")));
   }
   std::string tokens = "sampled";
   std::string weights = "of the responses";
@@ -137,6 +143,10 @@ std::string Legend(const TreeProblem& problem) {
   absl::StrAppend(&out,
                   "<li><svg class=\"mark\"><use href=\"#right\"/></svg> correct</li>"
                   "<li><svg class=\"mark\"><use href=\"#wrong\"/></svg> not correct</li>");
+  if (Sum(problem).graded < static_cast<int64_t>(problem.responses.size())) {
+    absl::StrAppend(&out,
+                    "<li><svg class=\"mark\"><use href=\"#ungraded\"/></svg> not graded</li>");
+  }
   if (Sum(problem).points > 0) {
     absl::StrAppend(&out, "<li>", PointMark(1, ""), " branch point</li><li>", PointMark(1, "fill"),
                     " filled up or repeated</li>");
