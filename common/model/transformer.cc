@@ -2,9 +2,11 @@
 #include "common/model/transformer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <atomic>
 #include <stdexcept>
 #include <utility>
 
@@ -14,9 +16,23 @@
 namespace attnrl::model {
 namespace {
 
-// Rows of a slice of RunAttention: enough for full speed of the products, few enough that what lies
-// between them stays in the cache.
-constexpr int64_t kSliceRows = 512;
+// Calls run(first, count) for slices of the rows: enough rows for full speed of the products, few
+// enough that what lies between them stays in the cache. Whole slices on each thread, since threads
+// that wait for each other at every operation stand still whenever one of them has to.
+template <typename Run>
+void ForSlices(int64_t rows, const at::Device& device, const Run& run) {
+  constexpr int64_t kMostRows = 256;
+  const int64_t slices = (rows + kMostRows - 1) / kMostRows;
+  const int64_t size = (rows + slices - 1) / slices;
+  const int64_t threads = device.is_cpu() ? std::min<int64_t>(at::get_num_threads(), slices) : 1;
+  std::atomic<int64_t> next = 0;
+  at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
+    const c10::InferenceMode inference;  // a mode of the thread
+    for (int64_t first = size * next++; first < rows; first = size * next++) {
+      run(first, std::min(size, rows - first));
+    }
+  });
+}
 
 // The tensor of a name; callers check completeness when they load, so a missing one is a bug.
 at::Tensor& Named(Tensors& weights, const std::string& name) {
@@ -103,27 +119,6 @@ Transformer::AttentionInput Transformer::Project(int64_t index, const at::Tensor
   return {operators.Rotate(q, rotary), operators.Rotate(k, rotary), v};
 }
 
-Transformer::AttentionInput Transformer::ProjectInSlices(int64_t index, const at::Tensor& x,
-                                                         const RotaryRows& rotary,
-                                                         const Operators& operators) const {
-  AttentionInput all;
-  for (int64_t row = 0; row < x.size(0); row += kSliceRows) {
-    const int64_t rows = std::min(kSliceRows, x.size(0) - row);
-    const RotaryRows slice_rotary = {rotary.cosine.narrow(0, row, rows),
-                                     rotary.sine.narrow(0, row, rows)};
-    const AttentionInput slice = Project(index, x.narrow(0, row, rows), slice_rotary, operators);
-    if (rows == x.size(0)) return slice;
-    const auto put = [&](const at::Tensor& part, at::Tensor& whole) {
-      if (row == 0) whole = at::empty({x.size(0), part.size(1), part.size(2)}, part.options());
-      whole.narrow(0, row, rows).copy_(part);
-    };
-    put(slice.q, all.q);
-    put(slice.k, all.k);
-    put(slice.v, all.v);
-  }
-  return all;
-}
-
 at::Tensor Transformer::OutputBlock(int64_t index, const at::Tensor& attended) const {
   return layers_[static_cast<size_t>(index)].output->Apply(attended.flatten(1)).front();
 }
@@ -150,24 +145,35 @@ at::Tensor Transformer::Hidden(const at::Tensor& ids, const at::Tensor& position
 
 void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& positions,
                                attention::Attention& attention) const {
+  const c10::InferenceMode inference;
   const RotaryRows rotary = RotaryOf(positions);
   const at::Tensor x = operators_.Embed(embedding_, ids);
   // In one pass over the rows each, where ATen takes several and memory between them.
   const bool own = x.device().is_cpu() && x.scalar_type() == at::kFloat;
   const Operators& operators = own ? Operators::FixedOrder() : operators_;
+  const int64_t rows = x.size(0);
+  const auto by_head = [&](int64_t heads) {  // as attention reads keys and values
+    return at::empty({heads, rows, config_.head_dim}, x.options()).transpose(0, 1);
+  };
   for (int64_t i = 0; i < config_.layers; ++i) {
-    at::Tensor attended;
-    {
-      const AttentionInput input = ProjectInSlices(i, x, rotary, operators);
-      attended = attention.Forward(i, input.q, input.k, input.v);
-    }
+    AttentionInput input = {at::empty({rows, config_.heads, config_.head_dim}, x.options()),
+                            by_head(config_.kv_heads), by_head(config_.kv_heads)};
+    ForSlices(rows, x.device(), [&](int64_t first, int64_t count) {
+      const auto slice = [&](const at::Tensor& whole) { return whole.narrow(0, first, count); };
+      const AttentionInput part =
+          Project(i, slice(x), {slice(rotary.cosine), slice(rotary.sine)}, operators);
+      slice(input.q).copy_(part.q);
+      slice(input.k).copy_(part.k);
+      slice(input.v).copy_(part.v);
+    });
+    const at::Tensor attended = attention.Forward(i, input.q, input.k, input.v);
     if (i + 1 == config_.layers) return;
-    for (int64_t row = 0; row < x.size(0); row += kSliceRows) {
-      const int64_t rows = std::min(kSliceRows, x.size(0) - row);
-      at::Tensor slice = x.narrow(0, row, rows);
-      slice.add_(OutputBlock(i, attended.narrow(0, row, rows)));
+    input = {};
+    ForSlices(rows, x.device(), [&](int64_t first, int64_t count) {
+      at::Tensor slice = x.narrow(0, first, count);
+      slice.add_(OutputBlock(i, attended.narrow(0, first, count)));
       slice.add_(MlpBlock(i, slice, operators));
-    }
+    });
   }
 }
 

@@ -41,9 +41,9 @@ class Transformer {
                     attention::Attention& attention) const;
 
   // Runs the layers only as far as `attention` sees something: up to the last layer's queries, keys
-  // and values, whose attention may return an undefined tensor. Arguments as of Hidden. For long
-  // sequences in little memory: everything but attention goes in slices of some hundred rows. For
-  // callers that hold no gradients.
+  // and values, whose attention may return an undefined tensor. Arguments as of Hidden; in
+  // inference mode. For long sequences in little memory: everything but attention goes in slices of
+  // some hundred rows, on the CPU each on one of at::get_num_threads() threads.
   void RunAttention(const at::Tensor& ids, const at::Tensor& positions,
                     attention::Attention& attention) const;
 
@@ -67,8 +67,6 @@ class Transformer {
   // `operators` does what needs no prepared matrix.
   AttentionInput Project(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
                          const Operators& operators) const;
-  AttentionInput ProjectInSlices(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
-                                 const Operators& operators) const;
   at::Tensor OutputBlock(int64_t index, const at::Tensor& attended) const;
   at::Tensor MlpBlock(int64_t index, const at::Tensor& x, const Operators& operators) const;
 
