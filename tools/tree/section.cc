@@ -187,6 +187,7 @@ std::string ResponseSection(const TreeProblem& problem, size_t index) {
                    OwnAdvantages(problem, leaf), Facts(leaf, StepCount(leaf)), "</summary>\n");
   absl::StrAppend(&out, Strip(problem, response, index));
   std::vector<int64_t> points;
+  points.reserve(response.branches.size());
   for (const TreeBranch& branch : response.branches) points.push_back(branch.split);
   absl::StrAppend(&out, StepList(problem, leaf, points, [&](size_t piece) {
     std::string branches;
