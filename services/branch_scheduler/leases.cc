@@ -104,6 +104,12 @@ void LeaseTable::Disconnect(uint64_t connection, absl::Duration now) {
   }
 }
 
+size_t LeaseTable::Leave(const std::string& worker) {
+  auto found = workers_.find(worker);
+  if (found == workers_.end() || found->second.credits != 0) return 0;
+  return GiveBack(worker, {found->second.leases.begin(), found->second.leases.end()});
+}
+
 void LeaseTable::SetCredits(const std::string& worker, uint32_t credits) {
   auto found = workers_.find(worker);
   if (found == workers_.end() || !found->second.connected) return;

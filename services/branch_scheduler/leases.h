@@ -66,6 +66,9 @@ class LeaseTable {
                                                 absl::Duration now);
   // The stream is gone. Ignored when the worker has a newer one.
   void Disconnect(uint64_t connection, absl::Duration now);
+  // A worker that wants no credits and has left in order holds nothing any more: its leases are
+  // given back. Their number; 0 for a worker that still wants credits, whose connection broke.
+  size_t Leave(const std::string& worker);
   void SetCredits(const std::string& worker, uint32_t credits);
 
   // As many leases as items and credits allow, in order.

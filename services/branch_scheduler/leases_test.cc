@@ -115,6 +115,18 @@ TEST(LeaseTable, GivenBackWorkIsHandedOutAtOnce) {
   EXPECT_NE(table.Grant(kStart)[0].lease, lease);
 }
 
+TEST(LeaseTable, AWorkerThatLeavesHoldsNothingAnyMore) {
+  LeaseTable table({});
+  table.Open(0, 7);
+  ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
+  table.Grant(kStart);
+  EXPECT_EQ(table.Leave("a"), 0u) << "it wants credits, so its connection broke";
+  table.SetCredits("a", 0);
+  EXPECT_EQ(table.Leave("a"), 1u);
+  EXPECT_EQ(table.ready_items(), 1u);
+  EXPECT_EQ(table.Leave("nobody"), 0u);
+}
+
 TEST(LeaseTable, ARestartedWorkerLosesWhatItNoLongerHolds) {
   LeaseTable table({});
   table.Open(0, 7);

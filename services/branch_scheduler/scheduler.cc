@@ -145,6 +145,19 @@ absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
   return absl::OkStatus();
 }
 
+void Scheduler::Leave(const std::shared_ptr<WorkerSession>& session) {
+  absl::MutexLock lock(&mutex_);
+  auto current = sessions_.find(session->worker());
+  if (current == sessions_.end() || current->second != session) return;
+  const size_t returned = leases_->Leave(session->worker());
+  if (returned == 0) return;
+  observe::LogInfo(
+      "work given back",
+      {{"worker", session->worker()}, {"leases", returned}, {"reason", "the worker has left"}});
+  HandOut();
+  Changed();
+}
+
 void Scheduler::Disconnect(const std::shared_ptr<WorkerSession>& session) {
   absl::MutexLock lock(&mutex_);
   leases_->Disconnect(session->connection(), clock_.Monotonic());

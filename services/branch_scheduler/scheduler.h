@@ -68,6 +68,9 @@ class Scheduler {
   // What the worker sent. Blocks while the inbox is full; RESOURCE_EXHAUSTED when it stays so.
   absl::Status Receive(const std::shared_ptr<WorkerSession>& session, WorkerMessage message);
   void Disconnect(const std::shared_ptr<WorkerSession>& session);
+  // Before Disconnect, where the worker has closed its side in order: what it still has leased,
+  // because the grant and its leave crossed, is handed out again at once.
+  void Leave(const std::shared_ptr<WorkerSession>& session);
 
   // ---- the learner
 

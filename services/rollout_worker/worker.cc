@@ -13,8 +13,8 @@ namespace {
 // Every wait has a deadline: the longest that the worker or its reader waits without looking up.
 constexpr absl::Duration kLookUp = absl::Seconds(30);
 constexpr absl::Duration kReadWait = absl::Seconds(1);
-// A stream that is ended at once may lose what was just sent; this is time enough to arrive.
-constexpr absl::Duration kLinger = absl::Milliseconds(250);
+// How long a worker that leaves waits for the scheduler's proof that it took everything.
+constexpr absl::Duration kLinger = absl::Seconds(5);
 
 // The scheduler will not have this worker; coming back is useless.
 bool IsRefusal(const absl::Status& status) {
@@ -70,7 +70,8 @@ bool Worker::Done() const {
   if (failure_) return true;
   if (!draining_) return false;
   const absl::Duration now = clock_.Monotonic();
-  return now >= drain_end_ || (book_.empty() && now >= linger_end_);
+  if (now >= drain_end_ || (book_.empty() && !stream_)) return true;
+  return left_ && now >= linger_end_;
 }
 
 // ---- Stream ----
@@ -93,6 +94,7 @@ void Worker::Connect() {
 // The stream has ended, or none could be opened: another try later, unless it was a refusal.
 void Worker::Disconnect(const absl::Status& status) {
   CloseStream();
+  if (left_) return;
   if (IsRefusal(status)) {
     failure_ = status;
     return;
@@ -170,6 +172,7 @@ void Worker::OnRegistered(const scheduler::Registered& registered) {
 }
 
 void Worker::OnLease(const scheduler::Lease& lease) {
+  // After leaving nothing can be said, and the scheduler takes it back by itself.
   if (draining_) return GiveBack({lease.lease}, "the worker is leaving");
   absl::StatusOr<std::vector<Request>> requests = book_.Add(lease);
   if (!requests.ok()) {
@@ -228,7 +231,6 @@ void Worker::StartDrain(const std::string& reason) {
 
 void Worker::GiveBack(const std::vector<uint64_t>& leases, const std::string& reason) {
   Send(scheduler::GiveBack{leases, reason});
-  linger_end_ = clock_.Monotonic() + kLinger;
 }
 
 // ---- Bookkeeping ----
@@ -269,6 +271,7 @@ void Worker::UpdateCredits() {
 
 void Worker::Timers() {
   const absl::Duration now = clock_.Monotonic();
+  if (draining_ && book_.empty()) return Leave(now);
   if (!stream_ && now >= next_connect_) Connect();
   if (!registered_ || now < next_renew_) return;
   next_renew_ = now + lease_time_ / 3;
@@ -276,12 +279,20 @@ void Worker::Timers() {
   Send(scheduler::Renew{book_.Leases()});
 }
 
+// The scheduler ends the stream when it has taken everything, which ends the worker too.
+void Worker::Leave(absl::Duration now) {
+  if (left_ || !stream_) return;
+  left_ = true;
+  linger_end_ = now + kLinger;
+  stream_->Leave();
+}
+
 absl::Duration Worker::UntilNextTimer() const {
   const absl::Duration now = clock_.Monotonic();
   absl::Duration wait = kLookUp;
   if (!stream_) wait = std::min(wait, next_connect_ - now);
   if (registered_) wait = std::min(wait, next_renew_ - now);
-  if (draining_) wait = std::min(wait, (book_.empty() ? linger_end_ : drain_end_) - now);
+  if (draining_) wait = std::min(wait, (left_ ? linger_end_ : drain_end_) - now);
   return std::max(wait, absl::ZeroDuration());
 }
 

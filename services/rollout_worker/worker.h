@@ -85,6 +85,7 @@ class Worker {
   void UpdateCredits();
   uint32_t WantedCredits() const;
   void Timers();
+  void Leave(absl::Duration now);
   absl::Duration UntilNextTimer() const;
   bool Done() const;
 
@@ -113,6 +114,7 @@ class Worker {
   absl::Duration next_renew_;
 
   bool draining_ = false;
+  bool left_ = false;  // said goodbye; waiting for the stream's end
   absl::Duration linger_end_;
   absl::Duration drain_end_;
 };

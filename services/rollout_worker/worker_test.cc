@@ -238,8 +238,11 @@ TEST_F(WorkerTest, ADrainGivesBackWhatIsUnfinishedAndWaitsForTheRest) {
     for (const uint64_t lease : Next<scheduler::GiveBack>().leases) given_back.push_back(lease);
   }
   EXPECT_THAT(given_back, UnorderedElementsAre(2, 3));
+  EXPECT_FALSE(scheduler_.left());
   scheduler_.Push(scheduler::Ack{.lease = 1});
   EXPECT_TRUE(Join().ok());
+  // The scheduler's end of the stream is the proof that what was given back has arrived.
+  EXPECT_TRUE(scheduler_.left());
 }
 
 TEST_F(WorkerTest, ADrainDoesNotWaitForEver) {

@@ -17,6 +17,12 @@ class FakeWorkStream final : public WorkStream {
     return absl::OkStatus();
   }
 
+  void Leave() override {
+    absl::MutexLock lock(&shared_->mutex);
+    if (number_ == shared_->opened) shared_->left = true;
+    if (shared_->ended.ok()) shared_->ended = absl::UnavailableError("the worker has left");
+  }
+
   absl::StatusOr<std::optional<SchedulerMessage>> Receive(absl::Duration timeout) override {
     absl::MutexLock lock(&shared_->mutex);
     auto something = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -81,6 +87,11 @@ void FakeWorkConnector::Break(absl::Status status) {
 void FakeWorkConnector::RefuseOpen(absl::Status status) {
   absl::MutexLock lock(&shared_->mutex);
   shared_->refuse = std::move(status);
+}
+
+bool FakeWorkConnector::left() const {
+  absl::MutexLock lock(&shared_->mutex);
+  return shared_->left;
 }
 
 int FakeWorkConnector::opened() const {

@@ -39,6 +39,8 @@ class FakeWorkConnector final : public WorkConnector {
   // Open fails with this until it is OK again.
   void RefuseOpen(absl::Status status);
   int opened() const;
+  // The newest stream's worker said that it leaves, in order.
+  bool left() const;
 
  private:
   friend class FakeWorkStream;
@@ -46,6 +48,7 @@ class FakeWorkConnector final : public WorkConnector {
     absl::Mutex mutex;
     std::deque<SchedulerMessage> to_worker ABSL_GUARDED_BY(mutex);
     std::deque<WorkerMessage> from_worker ABSL_GUARDED_BY(mutex);
+    bool left ABSL_GUARDED_BY(mutex) = false;
     int opened ABSL_GUARDED_BY(mutex) = 0;  // number of the stream that is alive
     absl::Status ended ABSL_GUARDED_BY(mutex);
     absl::Status refuse ABSL_GUARDED_BY(mutex);

@@ -37,8 +37,14 @@ class StubWorkStream final : public WorkStream {
     v1::WorkerMessage wire;
     ToProto(message, &wire);
     absl::MutexLock lock(&mutex_);
-    if (!ended_.has_value() && stream_->Write(wire)) return absl::OkStatus();
+    if (!ended_.has_value() && !left_ && stream_->Write(wire)) return absl::OkStatus();
     return ended_.value_or(absl::UnavailableError("the work stream is ending"));
+  }
+
+  void Leave() override {
+    absl::MutexLock lock(&mutex_);
+    if (!ended_.has_value() && !left_) stream_->WritesDone();
+    left_ = true;
   }
 
   absl::StatusOr<std::optional<SchedulerMessage>> Receive(absl::Duration timeout) override {
@@ -85,6 +91,7 @@ class StubWorkStream final : public WorkStream {
   BoundedQueue<SchedulerMessage> received_;
   absl::Mutex mutex_;  // one writer at a time, and none after the end
   std::optional<absl::Status> ended_ ABSL_GUARDED_BY(mutex_);
+  bool left_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Mutex cancel_mutex_;
   bool cancelled_ ABSL_GUARDED_BY(cancel_mutex_) = false;
   std::thread reader_;

@@ -26,6 +26,10 @@ class WorkStream {
   // Hands the message to the transport. UNAVAILABLE (or what the scheduler answered) when the
   // stream has ended; whatever was not acknowledged is sent again on a new stream.
   virtual absl::Status Send(const WorkerMessage& message) = 0;
+  // Says that nothing more will be sent: a worker that leaves holds nothing any more. The scheduler
+  // takes what was sent before, hands out again what this worker still has leased, and then ends
+  // the stream; that end is the worker's proof. Send fails from now on.
+  virtual void Leave() = 0;
   // The next message; nullopt after `timeout` without one. The stream's final status once it has
   // ended: UNAVAILABLE = reconnect; FAILED_PRECONDITION, INVALID_ARGUMENT = refused, don't try
   // again.

@@ -67,6 +67,7 @@ absl::Status BranchSchedulerService::ServeWorker(grpc::ServerContext* context,
     ToProto(*message, &wire);
     sent = stream->Write(wire);
   }
+  if (over.has_value() && over->ok() && !context->IsCancelled()) scheduler_.Leave(session);
   scheduler_.Disconnect(session);
   // Where the reader still waits for the worker's next message, only this ends that; the worker
   // sees CANCELLED and comes back. Otherwise it sees the status.
