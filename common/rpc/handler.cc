@@ -72,7 +72,7 @@ grpc::Status Handle(grpc::ServerContextBase* context, std::string_view method,
 grpc::Status HandleStream(grpc::ServerContextBase* context, std::string_view method,
                           const std::function<absl::Status()>& work) {
   const absl::Duration start = Clock::Real().Monotonic();
-  const grpc::Status status = ToGrpc(work());
+  grpc::Status status = ToGrpc(work());
   Record(*context, method, Clock::Real().Monotonic() - start, status);
   return status;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -28,7 +29,7 @@ struct RetryPolicy {
 // Pauses between attempts, by the policy. Not thread-safe.
 class Backoff {
  public:
-  explicit Backoff(const RetryPolicy& policy) : policy_(policy) {}
+  explicit Backoff(RetryPolicy policy) : policy_(std::move(policy)) {}
   absl::Duration Next();
   // After a success: the next pause is the first again.
   void Reset() { attempt_ = 0; }

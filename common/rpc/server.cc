@@ -52,7 +52,7 @@ std::string BoundAddress(const std::string& address, const Address& parsed, int 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
-                                                      std::vector<grpc::Service*> services) {
+                                                      const std::vector<grpc::Service*>& services) {
   ATTNRL_ASSIGN_OR_RETURN(const Address parsed, ParseAddress(options.address));
   ATTNRL_RETURN_IF_ERROR(CheckPlaintext(options.address, parsed, options.allow_plaintext));
   if (parsed.is_unix()) ATTNRL_RETURN_IF_ERROR(ClaimSocketPath(parsed.path));

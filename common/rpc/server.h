@@ -42,7 +42,7 @@ class Server {
   // The services must outlive the server. A Unix socket gets mode 0600; the file of a dead process
   // is replaced. InputError naming the address when it is in use, can't be bound, or needs TLS.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
-                                                       std::vector<grpc::Service*> services);
+                                                       const std::vector<grpc::Service*>& services);
   ~Server();
 
   // As bound: "unix:/path" or "host:port" with the real port.

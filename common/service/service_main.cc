@@ -92,27 +92,28 @@ int ExitCode(const Program& program, const absl::Status& status) {
 
 }  // namespace
 
-absl::StatusOr<std::optional<Flags>> ParseFlags(const Program& program, int argc,
-                                                const char* const* argv) {
-  Flags flags;
-  flags.name = program.name;
-  const std::unique_ptr<CLI::App> app = MakeApp(program, &flags);
+absl::Status ParseFlags(const Program& program, int argc, const char* const* argv, Flags* flags,
+                        bool* answered) {
+  *answered = false;
+  flags->name = program.name;
+  const std::unique_ptr<CLI::App> app = MakeApp(program, flags);
   try {
     app->parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help and --version
+    *answered = true;
     app->exit(success, std::cout, std::cerr);
-    return std::nullopt;
   } catch (const CLI::ParseError& error) {
     return Explain(*app, error);
   }
-  return flags;
+  return absl::OkStatus();
 }
 
 int Main(const Program& program, int argc, const char* const* argv,
          const std::function<absl::Status(const config::Config&, const Flags&)>& serve) {
-  const auto flags = ParseFlags(program, argc, argv);
-  if (flags.ok() && !flags->has_value()) return 0;
-  const absl::Status status = flags.ok() ? Run(**flags, serve) : flags.status();
+  Flags flags;
+  bool answered = false;
+  absl::Status status = ParseFlags(program, argc, argv, &flags, &answered);
+  if (status.ok() && !answered) status = Run(flags, serve);
   if (!status.ok()) {
     std::cerr << "error: " << OneLine(std::string(status.message()), 2000) << std::endl;
   }

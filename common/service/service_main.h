@@ -2,12 +2,10 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "common/config/config.h"
 
 namespace attnrl::service {
@@ -35,10 +33,11 @@ struct Program {
   bool keeps_files = false;
 };
 
-// The flags; nullopt when --help or --version was answered on stdout. InputError naming the flag,
-// with the nearest right one where it is misspelt.
-absl::StatusOr<std::optional<Flags>> ParseFlags(const Program& program, int argc,
-                                                const char* const* argv);
+// Reads the flags. OK also when --help or --version was answered on stdout; `*answered` is true
+// then and nothing is left to do. InputError naming the flag, with the nearest right one where it
+// is misspelt.
+absl::Status ParseFlags(const Program& program, int argc, const char* const* argv, Flags* flags,
+                        bool* answered);
 
 // A service's main: flags, configuration, log (RUN_DIR/logs/<name>.log where there is a run
 // directory), then `serve`, whose error becomes the one line "error: ..." on stderr. Returns the

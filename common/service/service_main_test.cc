@@ -36,9 +36,12 @@ class ServiceMain : public ::testing::Test {
 
   static std::string Refusal(std::vector<const char*> args) {
     args.insert(args.begin(), "attnrl-test");
-    const auto flags = ParseFlags(kProgram, static_cast<int>(args.size()), args.data());
-    EXPECT_TRUE(IsInputError(flags.status()));
-    return std::string(flags.status().message());
+    Flags flags;
+    bool answered = false;
+    const absl::Status status =
+        ParseFlags(kProgram, static_cast<int>(args.size()), args.data(), &flags, &answered);
+    EXPECT_TRUE(IsInputError(status));
+    return std::string(status.message());
   }
   int RunMain(const absl::Status& status) {
     const std::string config = folder_ + "/run.yaml";

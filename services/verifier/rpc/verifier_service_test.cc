@@ -52,6 +52,7 @@ class VerifierServiceTest : public testing::Test {
   }
 
   const std::string address_;
+  absl::Notification called_, over_;  // handlers use them until the server has ended
   std::unique_ptr<VerifierService> service_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<VerifierClient> client_;
@@ -155,18 +156,17 @@ TEST_F(VerifierServiceTest, CancelEndsTheWaitForAVerifierThatIsAway) {
 }
 
 TEST_F(VerifierServiceTest, CancelEndsACallUnderWay) {
-  absl::Notification called, over;
-  Serve([&](const std::vector<GradeRequest>&) -> absl::StatusOr<std::vector<GradeResult>> {
-    called.Notify();
-    over.WaitForNotification();
+  Serve([this](const std::vector<GradeRequest>&) -> absl::StatusOr<std::vector<GradeResult>> {
+    called_.Notify();
+    over_.WaitForNotification();
     return absl::InternalError("nobody reads this");
   });
   std::thread canceller([&] {
-    called.WaitForNotification();
+    called_.WaitForNotification();
     client_->Cancel();
   });
   auto results = client_->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Minutes(9));
-  over.Notify();
+  over_.Notify();
   canceller.join();
   EXPECT_TRUE(absl::IsCancelled(results.status())) << results.status();
 }
