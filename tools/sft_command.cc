@@ -69,6 +69,11 @@ void AddFlags(CLI::App& command, SftFlags& flags) {
       .add_option("--schedule", flags.schedule, "after the warm-up: cosine (to a tenth) | constant")
       ->check(CLI::IsMember({"cosine", "constant"}))
       ->capture_default_str();
+  command
+      .add_option("--temperature", options.temperature,
+                  "of the loss; below 1 the model is less sure when sampled at 1")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command.add_option("--weight-decay", options.adamw.weight_decay, "of AdamW")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

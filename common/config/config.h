@@ -107,6 +107,7 @@ struct Learner {
   int64_t threads = 1;
   std::string device = "cpu";
   double learning_rate = 1e-6;
+  int64_t warmup_steps = 0;
   int64_t minibatch_problems = 32;
   double clip_low = 0.2;
   double clip_high = 0.28;

@@ -15,6 +15,7 @@ TrainerOptions TrainerOptionsOf(const config::Config& config) {
                     .beta2 = learner.beta2,
                     .epsilon = learner.adam_epsilon,
                     .weight_decay = learner.weight_decay},
+          .warmup_steps = learner.warmup_steps,
           .max_grad_norm = learner.max_grad_norm,
           .seed = config.run.seed,
           .minibatch_problems = learner.minibatch_problems,

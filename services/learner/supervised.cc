@@ -74,7 +74,8 @@ SupervisedStep SupervisedTrainer::TrainOn(const std::vector<size_t>& batch) {
     std::vector<PassSequence> members;
     for (size_t i : indices) members.push_back(sequences[i]);
     const Pass pass = MakePass(members, parameters_.values().device());
-    const at::Tensor loss = -ScorePass(transformer_, pass, 1.0).logprobs.sum() / trained;
+    const at::Tensor loss =
+        -ScorePass(transformer_, pass, options_.temperature).logprobs.sum() / trained;
     step.loss += loss.item<double>();
     step.tokens += pass.ids.numel();
     loss.backward();

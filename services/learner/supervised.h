@@ -30,6 +30,9 @@ struct SupervisedOptions {
   int64_t warmup = 50;  // steps in which the learning rate rises linearly
   uint64_t seed = 0;    // of the order of the examples
   double max_grad_norm = 1;
+  // Of the softmax in the loss, > 0: the model fits its data when sampled at this temperature, and
+  // is less sure of it at 1 if this is below 1.
+  double temperature = 1;
   int64_t max_rows = 16384;                                       // of one pass
   LearningRateSchedule schedule = LearningRateSchedule::kCosine;  // down to a tenth at the end
   AdamWOptions adamw{.learning_rate = 2e-3, .beta2 = 0.98, .weight_decay = 0.05};

@@ -55,6 +55,21 @@ TEST_F(SupervisedTest, TheSameSeedGivesTheSameBitsAndAnotherOneOtherBits) {
   EXPECT_NE(digests[0], digests[2]);
 }
 
+TEST_F(SupervisedTest, ATemperatureBelowOneLeavesALessCertainModel) {
+  double certain[2];
+  for (int i = 0; i < 2; ++i) {
+    SupervisedOptions options{
+        .steps = 60, .batch = 8, .warmup = 5, .temperature = i == 0 ? 1 : 0.5};
+    options.adamw.learning_rate = 2e-2;
+    auto trainer = Make(options);
+    for (int64_t step = 0; step < options.steps; ++step) ASSERT_TRUE(trainer->Step().ok());
+    SupervisedTrainer at_one(TinyConfig(folder_.path()), trainer->Weights(), examples_,
+                             {.batch = 20});
+    certain[i] = at_one.Step()->loss;
+  }
+  EXPECT_GT(certain[1], certain[0]);
+}
+
 TEST_F(SupervisedTest, PassesOfAnyBudgetGiveTheSameLoss) {
   const double whole = Make({.batch = 8})->Step()->loss;
   const double parts = Make({.batch = 8, .max_rows = 7})->Step()->loss;

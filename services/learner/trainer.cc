@@ -125,7 +125,9 @@ absl::Status Trainer::Update(const TrainingBatch& batch, const std::vector<size_
       ++counters_.nonfinite;
       return absl::OkStatus();
     }
-    AdamWStep(options_.adamw, ++counters_.updates, parameters_);
+    AdamWOptions adamw = options_.adamw;
+    adamw.learning_rate = LearningRate(batch.batch);
+    AdamWStep(adamw, ++counters_.updates, parameters_);
     parameters_.Refresh();
     totals->grad_norm += norm;
   } catch (const std::exception& error) {
@@ -134,6 +136,13 @@ absl::Status Trainer::Update(const TrainingBatch& batch, const std::vector<size_
   ++totals->steps;
   totals->sums.Add(sums);
   return absl::OkStatus();
+}
+
+// A pure function of the batch, so that a resumed run goes on where it was.
+double Trainer::LearningRate(uint32_t batch) const {
+  const double peak = options_.adamw.learning_rate;
+  if (batch >= options_.warmup_steps) return peak;
+  return peak * (static_cast<double>(batch) + 1) / static_cast<double>(options_.warmup_steps + 1);
 }
 
 absl::StatusOr<scheduler::TrainStatistics> Trainer::Train(const TrainingBatch& batch,
@@ -153,7 +162,7 @@ absl::StatusOr<scheduler::TrainStatistics> Trainer::Train(const TrainingBatch& b
   statistics.clip_low = mean(totals.sums.clipped_low);
   statistics.clip_high = mean(totals.sums.clipped_high);
   statistics.grad_norm = totals.steps > 0 ? totals.grad_norm / totals.steps : NAN;
-  statistics.learning_rate = options_.adamw.learning_rate;
+  statistics.learning_rate = LearningRate(batch.batch);
   statistics.trained_tokens = static_cast<uint64_t>(totals.sums.tokens);
   statistics.trained_tokens_unpacked = statistics.trained_tokens;
   statistics.optimizer_steps = totals.steps;

@@ -20,6 +20,8 @@ namespace attnrl::learner {
 struct TrainerOptions {
   ObjectiveOptions objective;
   AdamWOptions adamw;
+  // Training steps in which the learning rate rises linearly to adamw.learning_rate.
+  int64_t warmup_steps = 0;
   double max_grad_norm = 1;
   uint64_t seed = 0;
   int64_t minibatch_problems = 32;
@@ -73,6 +75,7 @@ class Trainer {
 
   ObjectiveSums RunPass(const std::vector<const scheduler::TrainingSample*>& samples,
                         double denominator);
+  double LearningRate(uint32_t batch) const;
   absl::Status Update(const scheduler::TrainingBatch& batch, const std::vector<size_t>& minibatch,
                       const std::function<bool()>& abandon, Totals* totals);
 

@@ -134,6 +134,19 @@ TEST_F(TrainerTest, LearningRateZeroChangesNoBit) {
   }
 }
 
+TEST_F(TrainerTest, TheLearningRateRisesOverTheWarmUpByTheNumberOfTheBatch) {
+  TrainerOptions options = TinyOptions();
+  options.adamw.learning_rate = 0.3;
+  options.warmup_steps = 2;
+  auto trainer = Make(options);
+  for (const auto& [batch, expected] :
+       {std::pair<uint32_t, double>{1, 0.2}, {0, 0.1}, {2, 0.3}, {9, 0.3}}) {
+    const auto statistics = trainer->Train(TinyBatch(batch), nullptr);
+    ASSERT_TRUE(statistics.ok());
+    EXPECT_DOUBLE_EQ(statistics->learning_rate, expected) << batch;
+  }
+}
+
 TEST_F(TrainerTest, ABatchWithoutSamplesChangesNothing) {
   auto trainer = Make(TinyOptions());
   ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
