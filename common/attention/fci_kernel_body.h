@@ -9,16 +9,16 @@
 namespace attnrl::attention {
 namespace {
 
-constexpr int64_t kLane = 16;
-constexpr int kVectors = kFciQueries / kLane;
+inline constexpr int64_t kLane = 16;
+inline constexpr int kVectors = kFciQueries / kLane;
 // Keys, or elements of head_dim, whose sums are in registers at a time: as many as there is room
 // for. The size of the tile decides the speed alone.
 #if defined(__AVX512F__)
-constexpr int kRows = 8;
+inline constexpr int kRows = 8;
 #elif defined(__AVX2__)
-constexpr int kRows = 3;
+inline constexpr int kRows = 3;
 #else
-constexpr int kRows = 1;
+inline constexpr int kRows = 1;
 #endif
 
 // One value a query of the block.
@@ -102,7 +102,7 @@ inline void ScoreKeys(const FciBlock& block, int64_t key, const float* queries, 
 }
 
 // Scores of a tile, far below all others where the key lies after the query.
-void Scores(const FciBlock& block, const Tile& tile, const Scratch& scratch) {
+inline void Scores(const FciBlock& block, const Tile& tile, const Scratch& scratch) {
   int64_t key = tile.first;
   float* scores = scratch.tile;
   for (; key + kRows <= tile.end; key += kRows, scores += kRows * kFciQueries) {
@@ -120,8 +120,8 @@ void Scores(const FciBlock& block, const Tile& tile, const Scratch& scratch) {
 
 // Scores of a tile -> probabilities relative to the new maximum, and their sums by piece. Returns
 // what the outputs so far are to be multiplied with.
-Queries Probabilities(const FciBlock& block, const Tile& tile, const Scratch& scratch,
-                      Softmax* softmax) {
+inline Queries Probabilities(const FciBlock& block, const Tile& tile, const Scratch& scratch,
+                             Softmax* softmax) {
   const int64_t keys = tile.end - tile.first;
   Queries max = softmax->max;
   for (int64_t i = 0; i < keys; ++i) {
@@ -177,8 +177,8 @@ inline void AddOutputs(const FciBlock& block, const Tile& tile, const Scratch& s
 }
 
 // outputs = outputs * rescale + the tile's values weighted with its probabilities.
-void Outputs(const FciBlock& block, const Tile& tile, const Scratch& scratch,
-             const Queries& rescale) {
+inline void Outputs(const FciBlock& block, const Tile& tile, const Scratch& scratch,
+                    const Queries& rescale) {
   int64_t element = 0;
   for (; element + kRows <= block.head_dim; element += kRows) {
     AddOutputs<kRows>(block, tile, scratch, rescale, element);
@@ -190,8 +190,8 @@ void Outputs(const FciBlock& block, const Tile& tile, const Scratch& scratch,
 
 // The sums by piece, each query divided by its softmax sum and its step's size, added over the
 // queries that count.
-void AddSums(const FciBlock& block, int64_t tiles, const Scratch& scratch, const Softmax& softmax,
-             const Queries& inverse) {
+inline void AddSums(const FciBlock& block, int64_t tiles, const Scratch& scratch,
+                    const Softmax& softmax, const Queries& inverse) {
   const FciPlan& plan = *block.plan;
   const int64_t first_query = block.block * kFciQueries;
   const Queries share = Queries::Load(plan.query_share() + first_query);
@@ -219,7 +219,7 @@ void AddSums(const FciBlock& block, int64_t tiles, const Scratch& scratch, const
   }
 }
 
-void TransposeQueries(const FciBlock& block, int64_t count, float* queries) {
+inline void TransposeQueries(const FciBlock& block, int64_t count, float* queries) {
   const float scale = block.scale * 1.44269504088896341F;
   const float* q = block.q + block.block * kFciQueries * block.q_stride;
   for (int64_t d = 0; d < block.head_dim; ++d) {
@@ -229,7 +229,8 @@ void TransposeQueries(const FciBlock& block, int64_t count, float* queries) {
   }
 }
 
-void WriteOutputs(const FciBlock& block, int64_t count, const Queries& inverse, float* outputs) {
+inline void WriteOutputs(const FciBlock& block, int64_t count, const Queries& inverse,
+                         float* outputs) {
   for (int64_t d = 0; d < block.head_dim; ++d) {
     float* row = outputs + d * kFciQueries;
     for (int v = 0; v < kVectors; ++v) {
@@ -242,7 +243,7 @@ void WriteOutputs(const FciBlock& block, int64_t count, const Queries& inverse, 
   }
 }
 
-void RunBlock(const FciBlock& block) {
+inline void RunBlock(const FciBlock& block) {
   const FciPlan& plan = *block.plan;
   const int64_t first = block.block * kFciQueries;
   const int64_t left = plan.rows() - first;

@@ -15,9 +15,9 @@ namespace {
 
 #if defined(__AVX512F__)
 
-constexpr char kIsa[] = "avx512";
-constexpr int kTileRows = 8;
-constexpr int kTilePanels = 2;
+inline constexpr char kIsa[] = "avx512";
+inline constexpr int kTileRows = 8;
+inline constexpr int kTilePanels = 2;
 
 struct Lanes {
   __m512 v;
@@ -50,9 +50,9 @@ inline __m256 LowPlusHigh(Lanes a) {
 
 #elif defined(__AVX2__)
 
-constexpr char kIsa[] = "avx2";
-constexpr int kTileRows = 4;
-constexpr int kTilePanels = 1;
+inline constexpr char kIsa[] = "avx2";
+inline constexpr int kTileRows = 4;
+inline constexpr int kTilePanels = 1;
 
 struct Lanes {
   __m256 low, high;
@@ -101,9 +101,9 @@ inline __m256 LowPlusHigh(Lanes a) { return _mm256_add_ps(a.low, a.high); }
 
 #else
 
-constexpr char kIsa[] = "portable";
-constexpr int kTileRows = 2;
-constexpr int kTilePanels = 1;
+inline constexpr char kIsa[] = "portable";
+inline constexpr int kTileRows = 2;
+inline constexpr int kTilePanels = 1;
 
 struct Lanes {
   float v[16];
