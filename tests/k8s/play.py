@@ -4,7 +4,7 @@ by name over TCP and finish a short run; a second worker joins in mid-run; the f
 
 Exit code 0 and `passed`, 77 and the reason where containers can't run here, 1 and what went wrong. ATTNRL_BIN_DIR names the binaries
 (default build/bin); logs of the services stay in build/check/k8s/."""
-import copy, json, os, pathlib, shutil, subprocess, sys, tempfile, time
+import copy, json, os, pathlib, shutil, signal, subprocess, sys, tempfile, time
 
 import manifests, podman
 from manifests import HEALTH, METRICS_PORT, PORTS, ROOT, WORKLOADS, yaml
@@ -155,15 +155,15 @@ def play(world, folder):
         records = Records(world)
         alive = lambda: all(cluster.running(pod) for pod in pods)
         about = lambda: f"steps {records.steps()}"
-        wait_until("the first step", lambda: alive() and len(records.steps()) >= 1, 300, about)
+        wait_until("the first step", lambda: alive() and len(records.steps()) >= 1, 600, about)
         say("the first step is trained; a second worker joins")
         pods.append(cluster.start("rollout-worker", 1))
-        wait_until("results of the second worker", lambda: alive() and "rollout-worker-1" in records.workers(), 180, about)
+        wait_until("results of the second worker", lambda: alive() and "rollout-worker-1" in records.workers(), 300, about)
         if len(records.steps()) >= steps - 1: raise Failed("the run was over before the second worker had worked")
         say(f"the second worker works, at step {len(records.steps())} of {steps}; the first is stopped")
         for pod in pods: check_container(cluster, pod)
         cluster.stop(pods.pop(0))
-        wait_until(f"step {steps}", lambda: alive() and len(records.steps()) >= steps, 300, about)
+        wait_until(f"step {steps}", lambda: alive() and len(records.steps()) >= steps, 900, about)
         # The last line is written after its checkpoint is durable.
         records.check(steps, {"rollout-worker-0", "rollout-worker-1"})
         for pod in pods: cluster.running(pod)
@@ -176,7 +176,10 @@ def main():
     why_not = manifests.unavailable() or podman.unavailable()
     if why_not: print(f"skipped: {why_not}"); return 77
     if not (BIN / "attnrl").exists(): print(f"error: {BIN}/attnrl: is not built; run tools/build, or set ATTNRL_BIN_DIR"); return 1
-    LOGS.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(parents=True)
+    # However it is ended, containers are taken away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="attnrl-k8s-", dir="/var/tmp"))
     world = Podman(folder / "podman")
     try:

@@ -19,7 +19,9 @@ class Failed(AssertionError): pass
 class Podman:
     """One private world: images, volumes, networks and pods under `folder`."""
     def __init__(self, folder):
-        self.folder, self.network = pathlib.Path(folder), "attnrl-check"
+        self.folder = pathlib.Path(folder)
+        # podman serves names by the name of the network, over all storages of the machine.
+        self.network = f"attnrl-check-{os.getpid()}"
         for name in ("graph", "run", "tmp", "networks"): (self.folder / name).mkdir(parents=True, exist_ok=True)
         # crun refuses hybrid cgroups, and without systemd neither its cgroups nor its journal are there. Limits above
         # 1024 can't be set without the privilege to raise them.
