@@ -17,6 +17,7 @@ namespace {
 struct Options {
   uint32_t count = 0;
   uint64_t seed = 0;
+  int64_t max_definitions = kMaxDefinitions;
   std::string split = "eval";
   std::string output = "-";
   std::string model_recipe;
@@ -32,7 +33,8 @@ absl::Status MakeTask(const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
                           storage::JsonLinesWriter::Open(options.output));
   for (uint32_t index = 0; index < options.count; ++index) {
-    ATTNRL_RETURN_IF_ERROR(writer.Write(TaskRecord(GenerateTask(split, options.seed, index))));
+    ATTNRL_RETURN_IF_ERROR(writer.Write(
+        TaskRecord(GenerateTask(split, options.seed, index, options.max_definitions))));
   }
   return writer.Close();
 }
@@ -45,6 +47,11 @@ void AddMakeTaskCommand(CLI::App& app, Work* run) {
   command->add_option("--count", options->count, "Problems to make")
       ->check(CLI::Range(1, 10'000'000));
   command->add_option("--seed", options->seed, "Another seed, other problems");
+  command
+      ->add_option("--max-definitions", options->max_definitions,
+                   "Longest programs: how many definitions")
+      ->check(CLI::Range(kMinDefinitions, kMaxDefinitions))
+      ->capture_default_str();
   command->add_option("--split", options->split,
                       "train or eval: disjoint whatever the seeds, by a hash of the content");
   command->add_option("--output", options->output, "Where the data set goes; - is stdout");

@@ -78,6 +78,7 @@ class Program {
   }
 
   std::string Answer() const { return absl::StrCat(values_[answer_]); }
+  int64_t definitions() const { return std::ssize(definitions_); }
 
  private:
   int64_t Below(int64_t n) { return static_cast<int64_t>(random_.Below(static_cast<uint64_t>(n))); }
@@ -168,15 +169,16 @@ TaskSplit SplitOf(std::string_view prompt) {
   return hash >> 61 == 0 ? TaskSplit::kEval : TaskSplit::kTrain;
 }
 
-TaskProblem GenerateTask(TaskSplit split, uint64_t seed, uint32_t index) {
+TaskProblem GenerateTask(TaskSplit split, uint64_t seed, uint32_t index, int64_t max_definitions) {
   RandomKey key;
   key.seed = seed;
   key.purpose = kMakeTask;
   key.batch = static_cast<uint32_t>(split);
   key.position = index;
-  // Drawn until one falls into the split: one in eight does for evaluation.
+  // Drawn until one falls into the split (one in eight does for evaluation) and is short enough.
   for (;; ++key.node) {
     const Program program(key);
+    if (program.definitions() > max_definitions) continue;
     std::string prompt = program.Prompt();
     if (SplitOf(prompt) != split) continue;
     return {absl::StrCat("keys-", SplitName(split), "-", seed, "-", index), std::move(prompt),

@@ -36,9 +36,10 @@ struct TaskProblem {
   std::string answer;    // "0" to "10"
 };
 
-// Problem `index` of the data set of (split, seed). Pure: the same arguments give the same bytes on
-// every machine.
-TaskProblem GenerateTask(TaskSplit split, uint64_t seed, uint32_t index);
+// Problem `index` of the data set of (split, seed), with at most so many definitions (from
+// kMinDefinitions on). Pure: the same arguments give the same bytes on every machine.
+TaskProblem GenerateTask(TaskSplit split, uint64_t seed, uint32_t index,
+                         int64_t max_definitions = kMaxDefinitions);
 
 // The problem as a record of a data set (CLI.md, "Data sets"), with "response" for supervised
 // training.

@@ -74,6 +74,14 @@ void Mark(const Solved& solved, char name, std::set<char>* used) {
   for (const char other : solved.uses.at(name)) Mark(solved, other, used);
 }
 
+TEST(TaskGenerator, KeepsToTheLongestProgramAskedFor) {
+  std::set<size_t> lengths;
+  for (uint32_t i = 0; i < kProblems; ++i) {
+    lengths.insert(Solve(GenerateTask(TaskSplit::kTrain, 1, i, 10).prompt).defined.size());
+  }
+  EXPECT_EQ(lengths, (std::set<size_t>{8, 9, 10}));
+}
+
 TEST(TaskGenerator, StatesTheRightAnswer) {
   for (const TaskProblem& problem : Problems(TaskSplit::kTrain, 1)) {
     const Solved solved = Solve(problem.prompt);
