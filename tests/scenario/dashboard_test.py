@@ -92,7 +92,7 @@ class LiveRun(Scenario):
             if run.process.poll() is not None: raise AssertionError(f"the run ended. {run.about()}")
             missing.difference_update([expression for expression in missing if prometheus.numbers(expression)])
             return not required()
-        wait_until("a number for every expression", all_answered, 240, lambda: "none for: " + "; ".join(sorted(required())))
+        wait_until("a number for every expression", all_answered, 400, lambda: "none for: " + "; ".join(sorted(required())))
         self.assertEqual(len(prometheus.query("up == 1")), 4)
         self.assertEqual({labels["process"] for labels, _ in prometheus.query("up")}, {"branch-scheduler", "learner", "verifier", "worker-0"})
         os.kill(run.pid, signal.SIGINT)
