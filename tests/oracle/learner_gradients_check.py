@@ -63,10 +63,10 @@ def token_losses(model, prompt, response, behaviour, advantage, kl_weight):
 
 
 def small_run(attnrl, folder, kl_weight):
-    """(model, trees, config) of a run with branches, all problems of a batch in one minibatch."""
+    """(model, trees, config) of a run with branches: 40 leaves a batch, in one minibatch of 20 problems' initial responses."""
     sets = {"run.steps": 3, "algorithm.name": "treerl", "algorithm.branching.criterion": "earliest",
             "algorithm.branching.min_distance": 0, "algorithm.sampling.batch_problems": 4,
-            "algorithm.sampling.initial_responses": 2, "learner.minibatch_problems": 4,
+            "algorithm.sampling.initial_responses": 2, "learner.minibatch_problems": 20,
             "learner.kl_weight": kl_weight, "rollout.slots": 16}
     command = [attnrl, "train", "--config", ROOT / "deploy/local/quickstart.yaml", "--run-dir", folder]
     for key, value in sets.items():
