@@ -56,6 +56,7 @@ std::optional<StepLine> ParseStepLine(std::string_view json) {
   line.response_tokens = Number(record, "response_tokens_mean");
   line.generated_tokens = Count(record, "generated_tokens");
   line.valid_samples = Count(record, "valid_samples");
+  line.branch_gain = Number(record, "branch_gain");
   const nlohmann::json seconds = record.value("seconds", nlohmann::json::object());
   if (seconds.is_object()) {
     line.step_seconds = Number(seconds, "step").value_or(0);
@@ -68,10 +69,13 @@ std::optional<StepLine> ParseStepLine(std::string_view json) {
 
 std::string FormatStep(const StepLine& line, int64_t steps) {
   return absl::StrFormat(
-      "step %3d/%d  accuracy %s  trained %d samples  sampled %s tokens (%s a response, %s %% cut)  "
+      "step %3d/%d  accuracy %s%s  trained %d samples  sampled %s tokens (%s a response, %s %% "
+      "cut)  "
       "entropy %s  %.1f s (rollout %.1f, learn %.1f, learner waited %.1f)",
-      line.step + 1, steps, Fixed(line.accuracy, 3), line.valid_samples,
-      FormatCount(line.generated_tokens), Fixed(line.response_tokens, 0),
+      line.step + 1, steps, Fixed(line.accuracy, 3),
+      line.branch_gain.has_value() ? absl::StrCat("  branch gain ", Fixed(*line.branch_gain, 2))
+                                   : "",
+      line.valid_samples, FormatCount(line.generated_tokens), Fixed(line.response_tokens, 0),
       line.truncated.has_value() ? Fixed(*line.truncated * 100, 0) : "-", Fixed(line.entropy, 3),
       line.step_seconds, line.rollout_seconds, line.learn_seconds, line.wait_seconds);
 }

@@ -19,6 +19,8 @@ struct StepLine {
   std::optional<double> reward, accuracy, loss, entropy, truncated, response_tokens;
   int64_t generated_tokens = 0;
   int64_t valid_samples = 0;
+  // Share of branch points whose continuations disagree; nullopt where nothing branched.
+  std::optional<double> branch_gain;
   double step_seconds = 0, rollout_seconds = 0, learn_seconds = 0, wait_seconds = 0;
 };
 

@@ -23,6 +23,13 @@ TEST(Report, ShowsAStepOnOneLine) {
       "2 % cut)  entropy 0.210  4.1 s (rollout 3.0, learn 2.8, learner waited 0.4)");
 }
 
+TEST(Report, ShowsWhatBranchingGainedWhereARunBranches) {
+  const auto line = ParseStepLine(
+      R"({"step":0,"initial_accuracy":0.5,"valid_samples":8,"branch_gain":0.355,"seconds":{}})");
+  ASSERT_TRUE(line.has_value());
+  EXPECT_THAT(FormatStep(*line, 40), HasSubstr("accuracy 0.500  branch gain 0.35  trained 8"));
+}
+
 TEST(Report, ShowsNullAsADash) {
   const auto line = ParseStepLine(R"({"step":0,"initial_accuracy":null,"seconds":{}})");
   ASSERT_TRUE(line.has_value());
