@@ -108,6 +108,8 @@ struct Learner {
   std::string device = "cpu";
   double learning_rate = 1e-6;
   int64_t warmup_steps = 0;
+  int64_t decay_after = 0;  // steps; 0: the learning rate stays constant
+  int64_t decay_steps = 100;
   int64_t minibatch_problems = 32;
   double clip_low = 0.2;
   double clip_high = 0.28;

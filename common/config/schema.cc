@@ -161,10 +161,14 @@ void AddLearner(Table& table) {
              "unix:/path or host:port; attnrl train sets it.");
   table.Int(ATTNRL_KEY(learner.threads), 1, 1024, "Threads; part of the numerics of a run.");
   table.Choice(ATTNRL_KEY(learner.device), {"cpu", "cuda"}, "Where the learner computes.");
-  table.Real(ATTNRL_KEY(learner.learning_rate), 0, 1, "Of AdamW, constant after the warm-up.");
+  table.Real(ATTNRL_KEY(learner.learning_rate), 0, 1, "Of AdamW, between warm-up and decay.");
   table.Int(
       ATTNRL_KEY(learner.warmup_steps), 0, kMillion,
       "Training steps in which the learning rate rises linearly; 0: constant from the start.");
+  table.Int(ATTNRL_KEY(learner.decay_after), 0, kMillion,
+            "The learning rate falls after so many training steps; 0: never.");
+  table.Int(ATTNRL_KEY(learner.decay_steps), 1, kMillion,
+            "Training steps in which it falls linearly, to a tenth; then it stays there.");
   table.Int(ATTNRL_KEY(learner.minibatch_problems), 1, kMillion,
             "An optimizer step takes this times initial_responses samples.");
   table.Real(ATTNRL_KEY(learner.clip_low), 0, 1, "PPO clip of the ratio downwards.");

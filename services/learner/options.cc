@@ -16,6 +16,8 @@ TrainerOptions TrainerOptionsOf(const config::Config& config) {
                     .epsilon = learner.adam_epsilon,
                     .weight_decay = learner.weight_decay},
           .warmup_steps = learner.warmup_steps,
+          .decay_after = learner.decay_after,
+          .decay_steps = learner.decay_steps,
           .max_grad_norm = learner.max_grad_norm,
           .seed = config.run.seed,
           .minibatch_problems = learner.minibatch_problems,

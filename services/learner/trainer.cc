@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <string>
@@ -141,8 +142,13 @@ absl::Status Trainer::Update(const TrainingBatch& batch, const std::vector<size_
 // A pure function of the batch, so that a resumed run goes on where it was.
 double Trainer::LearningRate(uint32_t batch) const {
   const double peak = options_.adamw.learning_rate;
-  if (batch >= options_.warmup_steps) return peak;
-  return peak * (static_cast<double>(batch) + 1) / static_cast<double>(options_.warmup_steps + 1);
+  if (batch < options_.warmup_steps) {
+    return peak * (static_cast<double>(batch) + 1) / static_cast<double>(options_.warmup_steps + 1);
+  }
+  if (options_.decay_after == 0 || batch < options_.decay_after) return peak;
+  const double fallen = static_cast<double>(batch - options_.decay_after + 1) /
+                        static_cast<double>(options_.decay_steps);
+  return peak * std::max(0.1, 1 - 0.9 * fallen);
 }
 
 absl::StatusOr<scheduler::TrainStatistics> Trainer::Train(const TrainingBatch& batch,

@@ -147,6 +147,20 @@ TEST_F(TrainerTest, TheLearningRateRisesOverTheWarmUpByTheNumberOfTheBatch) {
   }
 }
 
+TEST_F(TrainerTest, TheLearningRateFallsToATenthAfterItsStep) {
+  TrainerOptions options = TinyOptions();
+  options.adamw.learning_rate = 0.1;
+  options.decay_after = 3;
+  options.decay_steps = 2;
+  auto trainer = Make(options);
+  for (const auto& [batch, expected] :
+       {std::pair<uint32_t, double>{2, 0.1}, {3, 0.055}, {4, 0.01}, {9, 0.01}}) {
+    const auto statistics = trainer->Train(TinyBatch(batch), nullptr);
+    ASSERT_TRUE(statistics.ok());
+    EXPECT_NEAR(statistics->learning_rate, expected, 1e-12) << batch;
+  }
+}
+
 TEST_F(TrainerTest, ABatchWithoutSamplesChangesNothing) {
   auto trainer = Make(TinyOptions());
   ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
