@@ -26,6 +26,7 @@ if(NOT EXISTS "${torch}/lib/libtorch_cpu.so")
 endif()
 add_library(attnrl_torch INTERFACE)
 target_compile_options(attnrl_torch INTERFACE "SHELL:-idirafter ${torch}/include")
-target_link_libraries(attnrl_torch INTERFACE "${torch}/lib/libtorch_cpu.so" "${torch}/lib/libc10.so")
+target_link_libraries(attnrl_torch INTERFACE "${torch}/lib/libtorch_cpu.so" "${torch}/lib/libc10.so"
+  "${torch}/lib/libgomp.so.1")  # the one LibTorch itself uses, for files compiled with -fopenmp
 # What libtorch_cpu itself needs is found through its own RPATH, at link time too.
 target_link_options(attnrl_torch INTERFACE "-Wl,--allow-shlib-undefined" "-Wl,-rpath,${torch}/lib" "-Wl,--disable-new-dtags")
