@@ -38,7 +38,6 @@ struct BenchFlags {
   std::string device = "cpu";
   int threads = 1;
   int64_t steps = 0;
-  bool packed = false;
   bool unpacked = false;
 };
 
@@ -49,8 +48,8 @@ void AddFlags(CLI::App& command, BenchFlags& flags) {
   command.add_option("--set", flags.sets, "a.b=c: one key, over the file's value");
   command.add_option("--input", flags.inputs, "trees/batch-N.jsonl of a run, or a folder of them")
       ->required();
-  command.add_flag("--unpacked", flags.unpacked, "compute every leaf by itself (the default)");
-  command.add_flag("--packed", flags.packed, "share the prefixes of leaves");
+  command.add_flag("--unpacked,!--packed", flags.unpacked,
+                   "compute every leaf by itself; --packed, the default, what they share once");
   command.add_option("--dump-grads", flags.dump_grads,
                      "safetensors file for the gradient of the first minibatch, before clipping");
   command.add_option("--steps", flags.steps, "batches to train, the files in turn; 0: each once")
@@ -128,12 +127,14 @@ nlohmann::ordered_json NumberOrNull(double value) {
   return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
 }
 
-// Trains `steps` batches, and says what that took. Loss and gradient norm are those of the first.
+// Trains `steps` batches, and says what that took: tokens that went through the model, those that
+// would without packing, tokens computed a second. Loss and gradient norm are those of the first.
 absl::StatusOr<nlohmann::ordered_json> Measure(const std::vector<TrainingBatch>& batches,
                                                int64_t steps, learner::Trainer& trainer) {
   Clock& clock = Clock::Real();
   const absl::Duration start = clock.Monotonic();
-  int64_t tokens = 0;
+  int64_t unpacked = 0;
+  const int64_t before = trainer.rows();
   scheduler::TrainStatistics first;
   for (int64_t step = 0; step < steps; ++step) {
     const TrainingBatch& batch = batches[static_cast<size_t>(step) % batches.size()];
@@ -141,12 +142,13 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::vector<TrainingBatch>&
                             trainer.Train(batch, nullptr));
     if (step == 0) first = statistics;
     for (const auto& sample : batch.samples) {
-      tokens += static_cast<int64_t>(sample.prompt_ids.size() + sample.response_ids.size());
+      unpacked += static_cast<int64_t>(sample.prompt_ids.size() + sample.response_ids.size()) - 1;
     }
   }
   const double seconds = absl::ToDoubleSeconds(clock.Monotonic() - start);
+  const int64_t tokens = trainer.rows() - before;
   return nlohmann::ordered_json{{"tokens", tokens},
-                                {"unpacked_tokens", tokens},
+                                {"unpacked_tokens", unpacked},
                                 {"seconds", seconds},
                                 {"tokens_per_second", static_cast<double>(tokens) / seconds},
                                 {"peak_rss_bytes", PeakRssBytes()},
@@ -155,12 +157,10 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::vector<TrainingBatch>&
 }
 
 absl::Status LearnBench(const BenchFlags& flags) {
-  if (flags.packed) {
-    return InputError("--packed", "this build trains without packing", "--unpacked");
-  }
   learner::FixNumerics(flags.threads);
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device, model::ParseDevice(flags.device));
-  ATTNRL_ASSIGN_OR_RETURN(const learner::TrainerOptions options, Options(flags));
+  ATTNRL_ASSIGN_OR_RETURN(learner::TrainerOptions options, Options(flags));
+  if (flags.unpacked) options.prefixes = learner::Prefixes::kEach;
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config, model::LoadModelConfig(flags.model));
   model::DType dtype = config.dtype;
   if (!flags.dtype.empty()) {

@@ -32,7 +32,7 @@ at::Tensor AttendRows(const KvCache& cache, int64_t layer, const at::Tensor& q,
   at::Tensor result = at::empty(q.sizes(), queries.options());
   int64_t longest = 0;
   for (const CachedRow& row : rows) longest = std::max(longest, row.tokens);
-  std::vector<float> scratch(static_cast<size_t>(AttendScratch(longest)));
+  std::vector<float> scratch(static_cast<size_t>(AttendScratch(q.size(1), longest)));
 
   AttendArguments arguments{.heads = q.size(1),
                             .kv_heads = shape.kv_heads,

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "common/attention/grouped_heads.h"
@@ -15,8 +16,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Rows by index where each row of the result is used at most once in the other direction: so both
-// directions are gathers, and no gradient is scattered row by row.
+// Rows by index where each row is used at most once in the other direction: so both directions are
+// gathers, and no gradient is scattered row by row.
 class Rearrange : public torch::autograd::Function<Rearrange> {
  public:
   // `forward`: for each row of the result a row of x. `backward`: for each row of x a row of the
@@ -37,87 +38,204 @@ class Rearrange : public torch::autograd::Function<Rearrange> {
   }
 };
 
+// Rows by index, some of them shown several times: the gradient of a row is a gather of its first
+// showing, to which the others are added.
+class Show : public torch::autograd::Function<Show> {
+ public:
+  // `gather`: for each row of the result a row of x. `first`: for each row of x a row of the
+  // result. `repeats`: rows of the result that show a row once more, may be empty.
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gather,
+                            const at::Tensor& first, const at::Tensor& repeats) {
+    context->saved_data["gather"] = gather;
+    context->saved_data["first"] = first;
+    context->saved_data["repeats"] = repeats;
+    return x.index_select(0, gather);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::Tensor& shown = gradients[0];
+    const at::Tensor repeats = context->saved_data["repeats"].toTensor();
+    at::Tensor gradient = shown.index_select(0, context->saved_data["first"].toTensor());
+    if (repeats.numel() > 0) {
+      const at::Tensor rows = context->saved_data["gather"].toTensor().index_select(0, repeats);
+      gradient.index_add_(0, rows, shown.index_select(0, repeats));
+    }
+    return {gradient, at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
 at::Tensor ToTensor(const std::vector<int64_t>& values) {
   return at::tensor(values, at::TensorOptions(at::kLong));
 }
 
-// Padding to the longest may add an eighth to the rows of a group.
-bool Fits(int64_t sequences, int64_t length, int64_t rows) {
-  return 8 * sequences * length <= 9 * rows;
+std::vector<int64_t> EveryRow(const std::vector<int64_t>& lengths) {
+  std::vector<int64_t> rows(std::reduce(lengths.begin(), lengths.end(), size_t{0}));
+  std::iota(rows.begin(), rows.end(), int64_t{0});
+  return rows;
 }
+
+// A sequence whose last `length - shared` rows ask here; those before ask in another sequence.
+struct Part {
+  const int64_t* rows;
+  int64_t length;
+  int64_t shared;
+
+  int64_t queries() const { return length - shared; }
+  int64_t work() const { return queries() * length; }
+};
+
+// The sequences in whose company rows ask, in an order in which similar shapes follow each other:
+// first those that share nothing. Every row asks in the first sequence that has it.
+std::vector<Part> PartsOf(const std::vector<int64_t>& lengths, const std::vector<int64_t>& row_of,
+                          int64_t rows) {
+  std::vector<bool> asks(static_cast<size_t>(rows), false);
+  std::vector<Part> parts;
+  const int64_t* next = row_of.data();
+  for (const int64_t length : lengths) {
+    const auto unseen = [&](int64_t row) { return !asks[static_cast<size_t>(row)]; };
+    const int64_t shared = std::find_if(next, next + length, unseen) - next;
+    for (int64_t i = shared; i < length; ++i) asks[static_cast<size_t>(next[i])] = true;
+    if (shared < length) parts.push_back({next, length, shared});
+    next += length;
+  }
+  std::stable_sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
+    if ((a.shared == 0) != (b.shared == 0)) return a.shared == 0;
+    return a.queries() != b.queries() ? a.queries() > b.queries() : a.length > b.length;
+  });
+  return parts;
+}
+
+// Where the group that begins at `begin` ends: padding to its largest may add a quarter to its
+// work, and those that share nothing need no mask.
+size_t EndOfGroup(const std::vector<Part>& parts, size_t begin) {
+  int64_t queries = 0, keys = 0, work = 0;
+  size_t end = begin;
+  for (; end < parts.size(); ++end) {
+    const Part& part = parts[end];
+    queries = std::max(queries, part.queries());
+    keys = std::max(keys, part.length);
+    work += part.work();
+    const bool fits = 4 * static_cast<int64_t>(end + 1 - begin) * queries * keys <= 5 * work;
+    if (!fits || (part.shared == 0) != (parts[begin].shared == 0)) break;
+  }
+  return end;
+}
+
+constexpr int64_t kNone = -1;
+
+// The indices of DenseAttention in the making.
+struct Layout {
+  std::vector<int64_t> query_gather, query_of, unused, key_gather, first_key, repeats;
+
+  explicit Layout(int64_t rows)
+      : query_of(static_cast<size_t>(rows), kNone), first_key(static_cast<size_t>(rows), kNone) {}
+
+  // The rows of `part` that ask, padded to `queries`.
+  void AddQueries(const Part& part, int64_t queries) {
+    for (int64_t i = 0; i < queries; ++i) {
+      const int64_t row = part.rows[part.shared + std::min(i, part.queries() - 1)];
+      const auto padded = static_cast<int64_t>(query_gather.size());
+      query_gather.push_back(row);
+      (i < part.queries() ? query_of[static_cast<size_t>(row)] : unused.emplace_back()) = padded;
+    }
+  }
+
+  // All rows of `part`, padded to `keys`.
+  void AddKeys(const Part& part, int64_t keys) {
+    for (int64_t i = 0; i < keys; ++i) {
+      const int64_t row = part.rows[std::min(i, part.length - 1)];
+      const auto padded = static_cast<int64_t>(key_gather.size());
+      key_gather.push_back(row);
+      if (i >= part.length) continue;  // nobody sees it
+      int64_t& first = first_key[static_cast<size_t>(row)];
+      (first == kNone ? first : repeats.emplace_back()) = padded;
+    }
+  }
+};
 
 }  // namespace
 
-DenseAttention::DenseAttention(const std::vector<int64_t>& lengths) {
-  std::vector<int64_t> starts(lengths.size());
-  std::exclusive_scan(lengths.begin(), lengths.end(), starts.begin(), int64_t{0});
-  std::vector<size_t> order(lengths.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return lengths[a] > lengths[b]; });
+DenseAttention::DenseAttention(const std::vector<int64_t>& lengths)
+    : DenseAttention(lengths, EveryRow(lengths)) {}
 
-  std::vector<int64_t> gather;
-  std::vector<int64_t> scatter(std::reduce(lengths.begin(), lengths.end(), size_t{0}));
-  std::vector<int64_t> padding;
-  int64_t rows_of_group = 0;
-  for (const size_t sequence : order) {
-    const int64_t rows = lengths[sequence];
-    if (groups_.empty() ||
-        !Fits(groups_.back().sequences + 1, groups_.back().length, rows_of_group + rows)) {
-      groups_.push_back({.sequences = 0, .length = rows});
-      rows_of_group = 0;
+DenseAttention::DenseAttention(const std::vector<int64_t>& lengths,
+                               const std::vector<int64_t>& row_of) {
+  const int64_t rows = row_of.empty() ? 0 : *std::max_element(row_of.begin(), row_of.end()) + 1;
+  const std::vector<Part> parts = PartsOf(lengths, row_of, rows);
+  Layout layout(rows);
+  for (size_t begin = 0, end = 0; begin < parts.size(); begin = end) {
+    end = EndOfGroup(parts, begin);
+    Group& group = groups_.emplace_back();
+    group.sequences = static_cast<int64_t>(end - begin);
+    for (size_t i = begin; i < end; ++i) {
+      group.queries = std::max(group.queries, parts[i].queries());
+      group.keys = std::max(group.keys, parts[i].length);
+      group.shared.push_back(parts[i].shared);
     }
-    ++groups_.back().sequences;
-    rows_of_group += rows;
-    for (int64_t i = 0; i < groups_.back().length; ++i) {
-      const auto padded = static_cast<int64_t>(gather.size());
-      gather.push_back(starts[sequence] + std::min(i, rows - 1));
-      if (i < rows) {
-        scatter[static_cast<size_t>(starts[sequence] + i)] = padded;
-      } else {
-        padding.push_back(padded);
-      }
+    for (size_t i = begin; i < end; ++i) {
+      layout.AddQueries(parts[i], group.queries);
+      layout.AddKeys(parts[i], group.keys);
     }
   }
-  gather_ = ToTensor(gather);
-  scatter_ = ToTensor(scatter);
-  padding_ = ToTensor(padding);
+  query_gather_ = ToTensor(layout.query_gather);
+  query_of_ = ToTensor(layout.query_of);
+  unused_ = ToTensor(layout.unused);
+  key_gather_ = ToTensor(layout.key_gather);
+  first_key_ = ToTensor(layout.first_key);
+  repeats_ = ToTensor(layout.repeats);
 }
 
-void DenseAttention::MoveTo(const at::Device& device) {
-  if (gather_.device() == device) return;
-  gather_ = gather_.to(device);
-  scatter_ = scatter_.to(device);
-  padding_ = padding_.to(device);
+void DenseAttention::MoveTo(const at::Tensor& q) {
+  for (at::Tensor* index :
+       {&query_gather_, &query_of_, &unused_, &key_gather_, &first_key_, &repeats_}) {
+    *index = index->to(q.device());
+  }
+  for (Group& group : groups_) {
+    if (group.shared.front() == 0) continue;
+    if (group.mask.defined() && group.mask.options().type_equal(q.options())) continue;
+    const at::TensorOptions options(at::device(q.device()).dtype(at::kLong));
+    const at::Tensor last = ToTensor(group.shared).to(q.device()).view({-1, 1, 1, 1}) +
+                            at::arange(group.queries, options).view({1, 1, -1, 1});
+    const at::Tensor hidden = at::arange(group.keys, options).view({1, 1, 1, -1}).gt(last);
+    group.mask = at::zeros(hidden.sizes(), q.options())
+                     .masked_fill_(hidden, -std::numeric_limits<double>::infinity());
+  }
 }
 
 at::Tensor DenseAttention::Forward(int64_t /*layer*/, const at::Tensor& q, const at::Tensor& k,
                                    const at::Tensor& v) {
-  MoveTo(q.device());
+  MoveTo(q);
   const int64_t repeats = q.size(1) / k.size(1);
-  std::vector<int64_t> sizes;
-  for (const Group& group : groups_) sizes.push_back(group.sequences * group.length);
-  const at::Tensor none = at::empty({0}, padding_.options());
-  const auto pad = [&](const at::Tensor& x) {
-    return Rearrange::apply(x, gather_, scatter_, none).split_with_sizes(sizes);
+  std::vector<int64_t> query_sizes, key_sizes;
+  for (const Group& group : groups_) {
+    query_sizes.push_back(group.sequences * group.queries);
+    key_sizes.push_back(group.sequences * group.keys);
+  }
+  const at::Tensor none = at::empty({0}, unused_.options());
+  const std::vector<at::Tensor> queries =
+      Rearrange::apply(q, query_gather_, query_of_, none).split_with_sizes(query_sizes);
+  const auto show = [&](const at::Tensor& x) {
+    return Show::apply(x, key_gather_, first_key_, repeats_).split_with_sizes(key_sizes);
   };
-  const std::vector<at::Tensor> queries = pad(q);
-  const std::vector<at::Tensor> keys = pad(k);
-  const std::vector<at::Tensor> values = pad(v);
+  const std::vector<at::Tensor> keys = show(k);
+  const std::vector<at::Tensor> values = show(v);
   std::vector<at::Tensor> results;
   for (size_t i = 0; i < groups_.size(); ++i) {
     const Group& group = groups_[i];
     // [group rows, heads, head_dim] -> [sequences, heads, length, head_dim]
-    const auto batch = [&](const at::Tensor& x) {
-      return x.unflatten(0, {group.sequences, group.length}).transpose(1, 2);
+    const auto batch = [&](const at::Tensor& x, int64_t length) {
+      return x.unflatten(0, {group.sequences, length}).transpose(1, 2);
     };
-    // Padding comes after every row that counts, so the causal mask is all that is needed.
+    // Padding comes after every row that counts: no query that counts sees it.
+    const std::optional<at::Tensor> mask =
+        group.mask.defined() ? std::optional<at::Tensor>(group.mask) : std::nullopt;
     const at::Tensor result = at::scaled_dot_product_attention(
-        batch(queries[i]), RepeatHeads(batch(keys[i]), repeats),
-        RepeatHeads(batch(values[i]), repeats), {}, 0.0, /*is_causal=*/true);
+        batch(queries[i], group.queries), RepeatHeads(batch(keys[i], group.keys), repeats),
+        RepeatHeads(batch(values[i], group.keys), repeats), mask, 0.0,
+        /*is_causal=*/!mask.has_value());
     results.push_back(result.transpose(1, 2).flatten(0, 1));
   }
-  return Rearrange::apply(at::cat(results), scatter_, gather_, padding_);
+  return Rearrange::apply(at::cat(results), query_of_, query_gather_, unused_);
 }
 
 }  // namespace attnrl::attention

@@ -34,7 +34,7 @@ void FillPanels(const uint16_t* weight, int64_t out, int64_t in, uint16_t* panel
   Fill(weight, out, in, panels);
 }
 
-int64_t AttendScratch(int64_t tokens) { return tokens; }
+int64_t AttendScratch(int64_t heads, int64_t tokens) { return heads * tokens; }
 
 std::vector<const FixedOrderKernels*> AllFixedOrderKernels() {
   std::vector<const FixedOrderKernels*> kernels = {&kPortableKernels};

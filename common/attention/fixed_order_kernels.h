@@ -39,10 +39,10 @@ struct AttendArguments {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
   float scale = 1;           // of the dot products
-  float* scratch = nullptr;  // AttendScratch(tokens) floats
+  float* scratch = nullptr;  // AttendScratch(heads, tokens) floats
   float* out = nullptr;      // [heads, head_dim]
 };
-int64_t AttendScratch(int64_t tokens);
+int64_t AttendScratch(int64_t heads, int64_t tokens);
 
 struct FixedOrderKernels {
   const char* isa;  // "avx512", "avx2" or "portable"

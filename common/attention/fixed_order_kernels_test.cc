@@ -40,7 +40,7 @@ std::vector<float> FromBits(const std::vector<uint16_t>& bits) {
   return values;
 }
 
-// Sizes that fill no register: 7 rows, 37 inputs, 45 outputs; 3 heads of 20 over 29 tokens.
+// Sizes that fill no register: 7 rows, 37 inputs, 45 outputs; 6 heads of 20 over 89 tokens.
 constexpr int64_t kRows = 11;
 constexpr int64_t kIn = 37;
 constexpr int64_t kOut = 45;
@@ -67,16 +67,16 @@ std::vector<float> LinearResult(const FixedOrderKernels& kernels, const std::vec
 }
 
 std::vector<float> AttendResult(const FixedOrderKernels& kernels, int64_t head_dim, bool bfloat16) {
-  constexpr int64_t kTokens = 29;
+  constexpr int64_t kTokens = 89;
   constexpr int64_t kHeads = 6;
-  constexpr int64_t kKvHeads = 3;
+  constexpr int64_t kKvHeads = 2;
   const auto size = static_cast<size_t>(kTokens * kKvHeads * head_dim);
   const std::vector<float> q = Random(static_cast<size_t>(kHeads * head_dim), 4, 8);
   const std::vector<uint16_t> key_bits = BFloat16Bits(Random(size, 5, 8));
   const std::vector<uint16_t> value_bits = BFloat16Bits(Random(size, 6));
   const std::vector<float> keys = FromBits(key_bits);
   const std::vector<float> values = FromBits(value_bits);
-  std::vector<float> scratch(static_cast<size_t>(AttendScratch(kTokens)));
+  std::vector<float> scratch(static_cast<size_t>(AttendScratch(kHeads, kTokens)));
   std::vector<float> out(q.size());
   AttendArguments arguments{.q = q.data(),
                             .tokens = kTokens,
@@ -99,9 +99,9 @@ std::vector<float> AttendResult(const FixedOrderKernels& kernels, int64_t head_d
 
 // Softmax attention of the same numbers, written as the formula in float64.
 std::vector<double> AttendReference(int64_t head_dim) {
-  const int64_t tokens = 29;
+  const int64_t tokens = 89;
   const int64_t heads = 6;
-  const int64_t kv_heads = 3;
+  const int64_t kv_heads = 2;
   const auto size = static_cast<size_t>(tokens * kv_heads * head_dim);
   const std::vector<float> q = Random(static_cast<size_t>(heads * head_dim), 4, 8);
   const std::vector<float> keys = FromBits(BFloat16Bits(Random(size, 5, 8)));

@@ -16,11 +16,13 @@ struct Problem {
   at::Tensor positions = at::cat({at::arange(7), at::arange(3), at::arange(6), at::arange(1)});
   at::Tensor targets = at::arange(17).mul(7).add(3).remainder(40);
 
+  at::Tensor rows = at::arange(17);
+
   // A scalar in which every score counts with a weight of its own.
   at::Tensor Loss(const Transformer& transformer) const {
     attention::DenseAttention attention(lengths);
     const at::Tensor hidden = transformer.Hidden(ids, positions, attention);
-    const TokenScores scores = ScoreTokens(transformer.Logits(hidden), targets, 0.8);
+    const TokenScores scores = ScoreTokens(transformer.Logits(hidden), rows, targets, 0.8);
     const at::Tensor weights = at::arange(1, 18).to(at::kDouble) / 17;
     return (scores.logprobs * weights).sum() + (scores.entropy * weights.flip(0)).sum();
   }

@@ -9,7 +9,7 @@ namespace attnrl::rpc {
 namespace {
 
 void Log(gpr_log_func_args* line) {
-  observe::LogInfo("grpc", {{"severity", gpr_log_severity_string(line->severity)},
+  observe::LogDebug("grpc", {{"severity", gpr_log_severity_string(line->severity)},
                             {"text", line->message},
                             {"file", line->file},
                             {"line", line->line}});

@@ -61,7 +61,6 @@ absl::Status StartLog(const config::Config& config, const Flags& flags) {
   }
   ATTNRL_ASSIGN_OR_RETURN(log.level, observe::ParseLevel(config.observe.log_level));
   ATTNRL_ASSIGN_OR_RETURN(log.console, observe::ParseLevel(config.observe.console_level));
-  ATTNRL_ASSIGN_OR_RETURN(log.console, observe::ParseLevel(config.observe.console_level));
   // Without a file stderr is the log.
   if (flags.run_dir.empty()) log.console = log.level;
   return observe::StartLog(log);

@@ -28,6 +28,7 @@ void ObjectiveSums::Add(const ObjectiveSums& other) {
   clipped_dual += other.clipped_dual;
   ratio_max = MaxOrNan(ratio_max, other.ratio_max);
   tokens += other.tokens;
+  distinct_tokens += other.distinct_tokens;
 }
 
 at::Tensor ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs& inputs,

@@ -18,28 +18,38 @@ struct PassSequence {
   std::span<const int32_t> response;
 
   // Rows of the forward pass: every token but the last, which predicts nothing.
-  int64_t rows() const { return static_cast<int64_t>(prompt.size() + response.size()) - 1; }
+  size_t rows() const { return prompt.size() + response.size() - 1; }
 };
 
-// The tensors of one forward pass over whole sequences, packed without padding.
+// Whether sequences that begin alike share the rows of what they have in common.
+enum class Prefixes { kOnce, kEach };
+
+// The tensors of one forward pass over whole sequences, packed without padding. "Tokens" are those
+// of the responses, one after the other in the order of the sequences.
 struct Pass {
   at::Tensor ids;                // int64 [rows]
   at::Tensor positions;          // int64 [rows], within its sequence
-  std::vector<int64_t> lengths;  // rows of each sequence
-  at::Tensor scored;             // int64 [responses' tokens]: the row that predicts each of them
-  at::Tensor targets;            // int64 [responses' tokens]
+  std::vector<int64_t> lengths;  // input tokens of each sequence
+  std::vector<int64_t> row_of;   // the row of each of them
+  at::Tensor scored;             // int64 [scored rows]: rows that predict a token
+  at::Tensor scored_by;          // int64 [tokens]: which of the scored rows predicts it
+  at::Tensor targets;            // int64 [tokens]
+  int64_t distinct_tokens = 0;   // response tokens, those of a common prefix once
 };
 
-Pass MakePass(std::span<const PassSequence> sequences, const at::Device& device);
+Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const at::Device& device);
 
-// Log-prob and entropy of every response token, in order of the sequences: float32 [responses'
-// tokens]. Logits are computed at these rows only. Differentiable in the model's weights.
+// Log-prob and entropy of every token, float32 [tokens]. Logits are computed at the scored rows
+// only. Differentiable in the model's weights: a shared row's gradient is the sum over the
+// sequences it serves (ALGORITHM.md "Objective").
 model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
                              double temperature);
 
-// Cuts sequences of `rows` rows each into passes of at most `max_rows` rows; a longer one is alone
-// in its pass. Sequences of similar length come together (longest first, ties by index), since
-// attention pads to the longest of its group. Returns indices; every one exactly once.
-std::vector<std::vector<size_t>> PlanPasses(std::span<const int64_t> rows, int64_t max_rows);
+// Cuts sequences into passes of at most `max_rows` rows; a longer one is alone in its pass. With
+// shared prefixes, sequences come in lexicographic order of their tokens, so that what begins alike
+// is together; without, in the order of their length, longest first. Returns indices; every one
+// exactly once.
+std::vector<std::vector<size_t>> PlanPasses(std::span<const PassSequence> sequences,
+                                            Prefixes prefixes, int64_t max_rows);
 
 }  // namespace attnrl::learner

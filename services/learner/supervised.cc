@@ -60,20 +60,19 @@ absl::StatusOr<SupervisedStep> SupervisedTrainer::Step() {
 
 SupervisedStep SupervisedTrainer::TrainOn(const std::vector<size_t>& batch) {
   std::vector<PassSequence> sequences;
-  std::vector<int64_t> rows;
   double trained = 0;
   for (size_t index : batch) {
     sequences.push_back({examples_[index].prompt, examples_[index].response});
-    rows.push_back(sequences.back().rows());
     trained += static_cast<double>(examples_[index].response.size());
   }
   SupervisedStep step;
   step.learning_rate = LearningRateAt(options_, step_++);
   parameters_.ZeroGradient();
-  for (const std::vector<size_t>& indices : PlanPasses(rows, options_.max_rows)) {
+  for (const std::vector<size_t>& indices :
+       PlanPasses(sequences, Prefixes::kEach, options_.max_rows)) {
     std::vector<PassSequence> members;
     for (size_t i : indices) members.push_back(sequences[i]);
-    const Pass pass = MakePass(members, parameters_.values().device());
+    const Pass pass = MakePass(members, Prefixes::kEach, parameters_.values().device());
     const at::Tensor loss =
         -ScorePass(transformer_, pass, options_.temperature).logprobs.sum() / trained;
     step.loss += loss.item<double>();

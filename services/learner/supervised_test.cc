@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "services/learner/pass.h"
 #include "services/learner/testing.h"
 
 namespace attnrl::learner {
@@ -85,18 +84,6 @@ TEST(LearningRateAt, WarmsUpAndThenStaysOrFalls) {
   EXPECT_NEAR(LearningRateAt(options, 1000), 0.1, 1e-9);
   options.schedule = LearningRateSchedule::kConstant;
   EXPECT_NEAR(LearningRateAt(options, 999), 1, 1e-12);
-}
-
-TEST(PlanPasses, KeepsTheBudgetAndTakesEverySequenceOnce) {
-  const std::vector<int64_t> rows = {5, 9, 3, 30, 8, 1, 10};
-  std::vector<size_t> all;
-  for (const auto& pass : PlanPasses(rows, 20)) {
-    int64_t used = 0;
-    for (size_t i : pass) used += rows[i];
-    EXPECT_TRUE(used <= 20 || pass.size() == 1);
-    all.insert(all.end(), pass.begin(), pass.end());
-  }
-  EXPECT_EQ(all, (std::vector<size_t>{3, 6, 1, 4, 0, 2, 5}));
 }
 
 }  // namespace

@@ -14,7 +14,6 @@
 #include "common/base/status.h"
 #include "services/learner/library_error.h"
 #include "services/learner/minibatch.h"
-#include "services/learner/pass.h"
 
 namespace attnrl::learner {
 namespace {
@@ -65,13 +64,9 @@ std::vector<std::vector<size_t>> Trainer::Minibatches(const TrainingBatch& batch
 }
 
 ObjectiveSums Trainer::RunPass(const std::vector<const TrainingSample*>& samples,
-                               double denominator) {
+                               const std::vector<PassSequence>& sequences, double denominator) {
   const at::Device device = parameters_.values().device();
-  std::vector<PassSequence> sequences;
-  for (const TrainingSample* sample : samples) {
-    sequences.push_back({sample->prompt_ids, sample->response_ids});
-  }
-  const Pass pass = MakePass(sequences, device);
+  const Pass pass = MakePass(sequences, options_.prefixes, device);
   ObjectiveInputs inputs;
   std::tie(inputs.behaviour, inputs.advantages) = TokenTargets(samples, device);
   if (reference_ != nullptr) {
@@ -84,6 +79,8 @@ ObjectiveSums Trainer::RunPass(const std::vector<const TrainingSample*>& samples
   ObjectiveSums sums;
   ObjectiveLoss(options_.objective, inputs, denominator, &sums).backward();
   parameters_.AddGradients();
+  sums.distinct_tokens = pass.distinct_tokens;
+  rows_ += pass.ids.numel();
   return sums;
 }
 
@@ -91,23 +88,28 @@ absl::StatusOr<ObjectiveSums> Trainer::Gradient(const TrainingBatch& batch,
                                                 const std::vector<size_t>& minibatch,
                                                 const std::function<bool()>& abandon) {
   std::vector<const TrainingSample*> samples;
-  std::vector<int64_t> rows;
+  std::vector<PassSequence> sequences;
   double tokens = 0;
   for (size_t index : minibatch) {
     const TrainingSample& sample = batch.samples[index];
     if (options_.mask_truncated && sample.truncated) continue;
     samples.push_back(&sample);
-    rows.push_back(static_cast<int64_t>(sample.prompt_ids.size() + sample.response_ids.size()) - 1);
+    sequences.push_back({sample.prompt_ids, sample.response_ids});
     tokens += static_cast<double>(sample.response_ids.size());
   }
   ObjectiveSums sums;
   try {
     parameters_.ZeroGradient();
-    for (const std::vector<size_t>& members : PlanPasses(rows, options_.max_tokens_per_pass)) {
+    for (const std::vector<size_t>& members :
+         PlanPasses(sequences, options_.prefixes, options_.max_tokens_per_pass)) {
       if (abandon && abandon()) return absl::CancelledError("training was abandoned");
       std::vector<const TrainingSample*> pass;
-      for (size_t member : members) pass.push_back(samples[member]);
-      sums.Add(RunPass(pass, tokens));
+      std::vector<PassSequence> pass_sequences;
+      for (size_t member : members) {
+        pass.push_back(samples[member]);
+        pass_sequences.push_back(sequences[member]);
+      }
+      sums.Add(RunPass(pass, pass_sequences, tokens));
     }
   } catch (const std::exception& error) {
     return LibraryError("training pass", error);
@@ -169,8 +171,8 @@ absl::StatusOr<scheduler::TrainStatistics> Trainer::Train(const TrainingBatch& b
   statistics.clip_high = mean(totals.sums.clipped_high);
   statistics.grad_norm = totals.steps > 0 ? totals.grad_norm / totals.steps : NAN;
   statistics.learning_rate = LearningRate(batch.batch);
-  statistics.trained_tokens = static_cast<uint64_t>(totals.sums.tokens);
-  statistics.trained_tokens_unpacked = statistics.trained_tokens;
+  statistics.trained_tokens = static_cast<uint64_t>(totals.sums.distinct_tokens);
+  statistics.trained_tokens_unpacked = static_cast<uint64_t>(totals.sums.tokens);
   statistics.optimizer_steps = totals.steps;
   statistics.nonfinite_steps = totals.nonfinite;
   return statistics;

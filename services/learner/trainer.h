@@ -14,6 +14,7 @@
 #include "services/learner/adamw.h"
 #include "services/learner/objective.h"
 #include "services/learner/parameters.h"
+#include "services/learner/pass.h"
 
 namespace attnrl::learner {
 
@@ -32,6 +33,7 @@ struct TrainerOptions {
   double temperature = 1;       // that the tokens were sampled with
   bool mask_truncated = false;  // leave truncated responses out
   int64_t max_tokens_per_pass = 16384;
+  Prefixes prefixes = Prefixes::kOnce;  // the same gradient either way, up to rounding
 };
 
 // What a checkpoint keeps of a trainer besides tensors.
@@ -72,12 +74,15 @@ class Trainer {
   Parameters& parameters() { return parameters_; }
   TrainerCounters& counters() { return counters_; }
   const TrainerOptions& options() const { return options_; }
+  // Rows of all forward passes of the policy so far: tokens computed.
+  int64_t rows() const { return rows_; }
 
  private:
   struct Totals;
 
+  // Adds the gradient of one pass. `sequences` are those of `samples`.
   ObjectiveSums RunPass(const std::vector<const scheduler::TrainingSample*>& samples,
-                        double denominator);
+                        const std::vector<PassSequence>& sequences, double denominator);
   double LearningRate(uint32_t batch) const;
   absl::Status Update(const scheduler::TrainingBatch& batch, const std::vector<size_t>& minibatch,
                       const std::function<bool()>& abandon, Totals* totals);
@@ -85,6 +90,7 @@ class Trainer {
   const TrainerOptions options_;
   Parameters parameters_;
   TrainerCounters counters_;
+  int64_t rows_ = 0;
   model::Transformer transformer_;
   std::unique_ptr<model::Transformer> reference_;  // null: no KL term
 };

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <limits>
 #include <numeric>
+#include <set>
 #include <vector>
 
 #include "services/learner/numerics.h"
@@ -209,10 +210,18 @@ TEST_F(TrainerTest, StatisticsCountTheBatch) {
   auto trainer = Make(TinyOptions());
   const auto batch = TinyBatch(0, 4);
   uint64_t tokens = 0;
-  for (const auto& sample : batch.samples) tokens += sample.response_ids.size();
+  std::set<std::vector<int32_t>> distinct;
+  for (const auto& sample : batch.samples) {
+    tokens += sample.response_ids.size();
+    std::vector<int32_t> prefix = sample.prompt_ids;
+    for (int32_t token : sample.response_ids) {
+      prefix.push_back(token);
+      distinct.insert(prefix);
+    }
+  }
   const auto statistics = trainer->Train(batch, nullptr);
   ASSERT_TRUE(statistics.ok());
-  EXPECT_EQ(statistics->trained_tokens, tokens);
+  EXPECT_EQ(statistics->trained_tokens, distinct.size());
   EXPECT_EQ(statistics->trained_tokens_unpacked, tokens);
   EXPECT_EQ(statistics->optimizer_steps, 2u);  // 16 samples, 2 x 4 a minibatch
   EXPECT_NEAR(statistics->entropy, std::log(32.0), 0.2);

@@ -2,7 +2,7 @@
 """`tools/check k8s`: builds the image and plays the rendered dev-cpu overlay in real containers. The four services find each other
 by name over TCP and finish a short run; a second worker joins in mid-run; the first is stopped with its grace period; nothing is lost.
 
-Exit code 0 and `passed`, 77 and the reason where containers can't run here, 1 and what went wrong. ATTNRL_BIN_DIR names the binaries
+Exit code 0 and `passed`, 77 and the reason where containers can't run here, 1 and what went wrong. TEST_BIN_DIR names the binaries
 (default build/bin); logs of the services stay in build/check/k8s/."""
 import copy, json, os, pathlib, shutil, signal, subprocess, sys, tempfile, time
 
@@ -10,7 +10,7 @@ import manifests, podman
 from manifests import HEALTH, METRICS_PORT, PORTS, ROOT, WORKLOADS, yaml
 from podman import Failed, Podman
 
-BIN = pathlib.Path(os.environ.get("ATTNRL_BIN_DIR", ROOT / "build/bin")).resolve()
+BIN = pathlib.Path(os.environ.get("TEST_BIN_DIR", ROOT / "build/bin")).resolve()
 LOGS = ROOT / "build/check/k8s"
 USER = 65532
 
@@ -175,7 +175,7 @@ def play(world, folder):
 def main():
     why_not = manifests.unavailable() or podman.unavailable()
     if why_not: print(f"skipped: {why_not}"); return 77
-    if not (BIN / "attnrl").exists(): print(f"error: {BIN}/attnrl: is not built; run tools/build, or set ATTNRL_BIN_DIR"); return 1
+    if not (BIN / "attnrl").exists(): print(f"error: {BIN}/attnrl: is not built; run tools/build, or set TEST_BIN_DIR"); return 1
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     # However it is ended, containers are taken away.

@@ -4,7 +4,7 @@ import functools, os, pathlib, re, subprocess
 
 from manifests import HEALTH, METRICS_PORT, PORTS, ROOT, WORKLOADS, configuration, container_of, of_kind, pod_of, workloads, yaml
 
-BIN = pathlib.Path(os.environ.get("ATTNRL_BIN_DIR", ROOT / "build/bin")).resolve()
+BIN = pathlib.Path(os.environ.get("TEST_BIN_DIR", ROOT / "build/bin")).resolve()
 REFERENCE = ROOT / "deploy/local/reference.yaml"
 # Environment of other libraries that a manifest may set; everything else must be a key of ours or used in the arguments.
 OTHERS = {"OMP_WAIT_POLICY", "OMP_NUM_THREADS", "POD_NAME"}

@@ -98,7 +98,7 @@ def check(args):
         (token_losses(model, prompt, response, behaviour, advantage, args.kl_weight).sum() / total).backward()
     with tempfile.TemporaryDirectory() as folder:
         dump = pathlib.Path(folder) / "grads.safetensors"
-        command = [args.attnrl, "learn-bench", "--model", args.model, "--input", args.trees, "--unpacked",
+        command = [args.attnrl, "learn-bench", "--model", args.model, "--input", args.trees,
                    "--dtype", "float32", "--steps", "1", "--dump-grads", str(dump)]
         if args.config:
             command += ["--config", args.config]

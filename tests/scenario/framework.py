@@ -2,11 +2,11 @@
 """What every scenario uses: real runs of `attnrl train` that are small, can be watched, killed and compared.
 
 Every wait has a deadline, and its error says what was waited for and what the run's logs last said.
-Python 3 standard library only. ATTNRL_BIN_DIR names the folder of the binaries (default build/bin)."""
+Python 3 standard library only. TEST_BIN_DIR names the folder of the binaries (default build/bin)."""
 import hashlib, json, os, pathlib, signal, subprocess, sys, tempfile, time, unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(os.environ.get("ATTNRL_BIN_DIR", ROOT / "build/bin")).resolve()
+BIN = pathlib.Path(os.environ.get("TEST_BIN_DIR", ROOT / "build/bin")).resolve()
 CONFIG = ROOT / "deploy/local/quickstart.yaml"
 ROLES = ("rollout-worker", "verifier", "learner", "branch-scheduler")
 
