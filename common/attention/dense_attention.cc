@@ -69,7 +69,7 @@ at::Tensor ToTensor(const std::vector<int64_t>& values) {
 }
 
 std::vector<int64_t> EveryRow(const std::vector<int64_t>& lengths) {
-  std::vector<int64_t> rows(std::reduce(lengths.begin(), lengths.end(), size_t{0}));
+  std::vector<int64_t> rows(static_cast<size_t>(std::reduce(lengths.begin(), lengths.end())));
   std::iota(rows.begin(), rows.end(), int64_t{0});
   return rows;
 }

@@ -78,7 +78,7 @@ TEST(FciKernel, SumsAreTheSameWithoutOutput) {
 // With delta 0 every query counts for every step, so each step of queries gives away exactly 1.
 TEST(FciKernel, SumsOverAllStepsAddUpToTheNumberOfSteps) {
   for (const int64_t size : {1, 13, 64}) {
-    const FciPlan plan(EqualSteps(64 * 5, size), 0);
+    const FciPlan plan(EqualSteps(int64_t{64} * 5, size), 0);
     double total = 0;
     for (const double sum : RunPlan(GetFciKernel(), plan, 16, true).sums) total += sum;
     EXPECT_NEAR(total, static_cast<double>(plan.steps()), 1e-4);

@@ -144,7 +144,7 @@ TEST_F(Fci, KeepsItsAccuracyWhereTheScoresOfLaterKeysDwarfThoseOfEarlierOnes) {
   const FciSequence sequence = RandomSteps(20, 20);
   FciLayer layer = RandomLayer(sequence, {2, 1, 16}, 1);
   const auto rows = static_cast<size_t>(sequence.steps.back().second);
-  for (size_t i = 0; i < layer.q.size(); ++i) layer.q[i] = std::abs(layer.q[i]) * 8;
+  for (float& q : layer.q) q = std::abs(q) * 8;
   for (size_t row = 0; row < rows; ++row) {
     for (size_t d = 0; d < 16; ++d) layer.k[row * 16 + d] += 0.1F * static_cast<float>(row);
   }

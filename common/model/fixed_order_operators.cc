@@ -107,6 +107,7 @@ class FixedOrderOperators final : public Operators {
   }
 
   std::unique_ptr<const Projection> MakeHead(const at::Tensor& weight) const override {
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): a pointer to it leaves here
     at::Tensor named = weight;
     return MakeProjection({{.weight = &named, .bias = nullptr}});
   }

@@ -38,7 +38,7 @@ v1::VerifyRequest Request(const std::string& text) {
 
 class ServerTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Server> Start(ServerOptions options) {
+  std::unique_ptr<Server> Start(const ServerOptions& options) {
     auto server = Server::Start(options, {&service_});
     EXPECT_TRUE(server.ok()) << server.status();
     return server.ok() ? *std::move(server) : nullptr;

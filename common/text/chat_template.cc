@@ -56,8 +56,8 @@ std::string WithCommonVariable(std::string canonical) {
   const std::string name = canonical.substr(begin + kFor.size(), end - begin - kFor.size());
   for (const std::string part : {"role", "content"}) {
     const std::string common = "+message['" + part + "']";
-    canonical = ReplaceAll(std::move(canonical), "+" + name + "." + part, common);
-    canonical = ReplaceAll(std::move(canonical), "+" + name + "['" + part + "']", common);
+    canonical = ReplaceAll(std::move(canonical), absl::StrCat("+", name, ".", part), common);
+    canonical = ReplaceAll(std::move(canonical), absl::StrCat("+", name, "['", part, "']"), common);
   }
   return ReplaceAll(std::move(canonical), std::string(kFor) + name + std::string(kIn),
                     "{%formessageinmessages%}");

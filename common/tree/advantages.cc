@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <ranges>
 #include <string>
 #include <utility>
 
@@ -93,9 +94,9 @@ class Chain {
     Value below;
     below.Add(response.reward);
     values_.push_back(below);
-    for (auto split = continuations_.rbegin(); split != continuations_.rend(); ++split) {
-      splits_.push_back(split->first);
-      below.Add(split->second);
+    for (const auto& [split, leaves] : std::views::reverse(continuations_)) {
+      splits_.push_back(split);
+      below.Add(leaves);
       values_.push_back(below);
     }
     std::reverse(splits_.begin(), splits_.end());

@@ -18,7 +18,7 @@ constexpr absl::Duration kWaitingInterval = absl::Seconds(2);
 constexpr absl::Duration kLookUp = absl::Seconds(1);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(250);
 // Samples of a batch travel in pieces of about so many tokens (at most 20 bytes each).
-constexpr size_t kTokensPerPiece = 64 * 1024;
+constexpr size_t kTokensPerPiece = size_t{64} * 1024;
 
 absl::Status PeerGone(const char* what) {
   return absl::CancelledError(absl::StrCat(what, ": the other side is gone"));
