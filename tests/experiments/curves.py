@@ -5,14 +5,13 @@
   tests/experiments/curves.py OUT [--presets attnrl,treerl,grpo] [--seeds 1,2,3] [--tokens 1200000]
 
 Trains deploy/local/quickstart.yaml with each preset and seed until it has sampled that many tokens (initial
-responses and continuations together), measures unseen accuracy of the checkpoints nearest to each quarter
-of them, and prints a Markdown table. Runs that OUT already holds are not made again, so it can be stopped
+responses and continuations together), measures unseen accuracy at the start, half way and at the end of
+them, and prints a Markdown table. Runs that OUT already holds are not made again, so it can be stopped
 and started. ATTNRL_BIN names another binary. Three minutes a run on two quiet cores."""
 import argparse
 import json
 import os
 import pathlib
-import signal
 import statistics
 import subprocess
 import sys
@@ -20,13 +19,14 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = os.environ.get("ATTNRL_BIN", str(ROOT / "build/bin/attnrl"))
-QUARTERS = 4
+PARTS = 2
 # The presets differ in how they branch and sample; what they share is said once.
 SETTINGS = {
     "grpo": {"algorithm.sampling.initial_responses": 6},
     "treerl": {},
     "attnrl": {},
 }
+TOKENS_PER_STEP = {"grpo": 18_300, "treerl": 29_300, "attnrl": 49_400}  # about; the learning rate's schedule needs it
 
 
 def metrics(run):
@@ -44,11 +44,14 @@ def sampled(run):
 
 
 def train(run, preset, seed, tokens, log):
+    steps = round(tokens / TOKENS_PER_STEP[preset])
     settings = {
         "algorithm.name": preset,
         "run.seed": seed,
         "run.steps": 1000,
-        "learner.decay_after": 0,  # a constant rate: the curve means the same wherever it ends
+        # As in the quickstart the rate falls in the last four fifths, to a tenth at the end.
+        "learner.decay_after": max(1, steps // 5),
+        "learner.decay_steps": steps - steps // 5,
         "learner.checkpoint_every": 2,
         "learner.checkpoints_kept": 1000,
         **SETTINGS[preset],
@@ -63,14 +66,16 @@ def train(run, preset, seed, tokens, log):
         while process.poll() is None and (sampled(run) or [0])[-1] < tokens:
             time.sleep(1)
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
         code = process.wait()
-    if code not in (0, 130):
+    if code not in (0, 130, 143):
         sys.exit(f"{preset}, seed {seed}: attnrl train ended with {code}; see {log}")
 
 
 def accuracy(model, data):
-    file = model.parent.parent / f"eval-{model.name}.json"
+    # All runs start from the same model.
+    folder = data.parent if model.name == "step-0" else model.parent.parent
+    file = folder / f"eval-{model.name}.json"
     if not file.exists():
         subprocess.run(
             [BIN, "eval", "--model", model, "--data", data, "--samples", "4", "--temperature", "1",
@@ -80,12 +85,12 @@ def accuracy(model, data):
 
 
 def curve(run, tokens, data):
-    """[(sampled tokens, accuracy)] at the start and near each quarter of the tokens."""
+    """[(sampled tokens, accuracy)] at the start and at the start and at the end of each part."""
     totals = sampled(run)
     steps = sorted(int(path.name[5:]) for path in (run / "checkpoints").glob("step-*"))
     points = []
-    for quarter in range(QUARTERS + 1):
-        goal = tokens * quarter / QUARTERS
+    for part in range(PARTS + 1):
+        goal = tokens * part / PARTS
         spent = lambda step: totals[step - 1] if step > 0 else 0
         step = min(steps, key=lambda s: abs(spent(s) - goal))
         points.append((spent(step), accuracy(run / "checkpoints" / f"step-{step}", data)))
@@ -93,9 +98,9 @@ def curve(run, tokens, data):
 
 
 def summary(curves):
-    header = " | ".join(f"{q}/{QUARTERS}" for q in range(1, QUARTERS + 1))
+    header = " | ".join(f"{q}/{PARTS}" for q in range(1, PARTS + 1))
     print(f"| preset | seed | steps | tokens | start | {header} | gain |")
-    print("|---|---|---|---|---" + "|---" * (QUARTERS + 1) + "|")
+    print("|---|---|---|---|---" + "|---" * (PARTS + 1) + "|")
     for (preset, seed), (steps, points) in curves.items():
         values = [value for _, value in points]
         cells = " | ".join(f"{value:.3f}" for value in values)
@@ -103,7 +108,7 @@ def summary(curves):
               f"{values[-1] - values[0]:+.3f} |")
     for preset in dict.fromkeys(preset for preset, _ in curves):
         runs = [points for (name, _), (_, points) in curves.items() if name == preset]
-        means = [statistics.mean(points[i][1] for points in runs) for i in range(QUARTERS + 1)]
+        means = [statistics.mean(points[i][1] for points in runs) for i in range(PARTS + 1)]
         spread = statistics.stdev(points[-1][1] for points in runs) if len(runs) > 1 else 0
         cells = " | ".join(f"{value:.3f}" for value in means)
         print(f"| **{preset}** | mean | | | {cells} | {means[-1] - means[0]:+.3f} (+-{spread:.3f}) |")
