@@ -10,7 +10,6 @@
 namespace attnrl::model {
 namespace {
 
-using attention::FixedOrderKernels;
 using attention::GetFixedOrderKernels;
 using attention::Panels;
 

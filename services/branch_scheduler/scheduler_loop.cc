@@ -175,8 +175,8 @@ std::string Scheduler::Obstacle() const {
   std::vector<std::string> all;
   if (run_->finished()) return "";
   if (paused_) all.push_back("paused: " + pause_reason_);
-  if (draining_) all.push_back("draining");
-  if (sessions_.empty()) all.push_back("no worker is connected");
+  if (draining_) all.emplace_back("draining");
+  if (sessions_.empty()) all.emplace_back("no worker is connected");
   const std::string trouble = grading_->trouble();
   if (!trouble.empty()) all.push_back("the verifier doesn't answer: " + OneLine(trouble));
   return absl::StrJoin(all, "; ");

@@ -57,13 +57,14 @@ absl::StatusOr<std::unique_ptr<GraderPool>> GraderPool::Start(GraderPoolOptions 
     absl::MutexLock lock(&pool->mutex_);
     pool->starting_ = pool->options_.children;
   }
+  GraderPool* const raw = pool.get();
   for (int i = 0; i < pool->options_.children; ++i) {
-    pool->threads_.emplace_back([raw = pool.get()] { raw->RunChild(); });
+    pool->threads_.emplace_back([raw] { raw->RunChild(); });
   }
   absl::Status error;
   {
     absl::MutexLock lock(&pool->mutex_);
-    auto ready = [raw = pool.get()]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(raw->mutex_) {
+    auto ready = [raw]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(raw->mutex_) {
       return raw->starting_ == 0 || !raw->start_error_.ok();
     };
     pool->mutex_.Await(absl::Condition(&ready));
