@@ -10,9 +10,9 @@ namespace {
 
 void Log(gpr_log_func_args* line) {
   observe::LogDebug("grpc", {{"severity", gpr_log_severity_string(line->severity)},
-                            {"text", line->message},
-                            {"file", line->file},
-                            {"line", line->line}});
+                             {"text", line->message},
+                             {"file", line->file},
+                             {"line", line->line}});
 }
 
 }  // namespace
