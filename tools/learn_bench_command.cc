@@ -38,6 +38,7 @@ struct BenchFlags {
   std::string device = "cpu";
   int threads = 1;
   int64_t steps = 0;
+  bool packed = false;
   bool unpacked = false;
 };
 
@@ -48,8 +49,9 @@ void AddFlags(CLI::App& command, BenchFlags& flags) {
   command.add_option("--set", flags.sets, "a.b=c: one key, over the file's value");
   command.add_option("--input", flags.inputs, "trees/batch-N.jsonl of a run, or a folder of them")
       ->required();
-  command.add_flag("--unpacked,!--packed", flags.unpacked,
-                   "compute every leaf by itself; --packed, the default, what they share once");
+  CLI::Option* packed =
+      command.add_flag("--packed", flags.packed, "compute what leaves share once (the default)");
+  command.add_flag("--unpacked", flags.unpacked, "compute every leaf by itself")->excludes(packed);
   command.add_option("--dump-grads", flags.dump_grads,
                      "safetensors file for the gradient of the first minibatch, before clipping");
   command.add_option("--steps", flags.steps, "batches to train, the files in turn; 0: each once")
