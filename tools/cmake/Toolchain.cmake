@@ -15,7 +15,9 @@ set(THREADS_PREFER_PTHREAD_FLAG ON)
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+  # The two are what ccache asks for to cache files that use a precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 endif()
 find_program(LLD NAMES ld.lld ld.lld-16)
 if(LLD)
@@ -25,6 +27,8 @@ add_link_options("-Wl,--as-needed")
 
 add_library(attnrl_flags INTERFACE)
 target_compile_options(attnrl_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -fno-math-errno)
+# With some packages it comes by itself; a precompiled header asks for it everywhere alike.
+target_compile_options(attnrl_flags INTERFACE -pthread)
 # g++ 12 warns about std::string temporaries that it cannot see through.
 target_compile_options(attnrl_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 target_include_directories(attnrl_flags INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
