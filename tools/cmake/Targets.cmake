@@ -2,8 +2,9 @@
 # The four kinds of target. Names follow folders: common/text -> common_text,
 # services/verifier/rpc -> verifier_rpc. A LibTorch user names attnrl_torch in DEPS.
 
-# LibTorch's headers take eight seconds to parse, several times what a file of ours needs; they are parsed once, for
-# every library that names attnrl_torch (not for binaries and tests: theirs is position-independent code of another kind). Files still include what they use: tools/check builds without this.
+# LibTorch's headers take most of the time that a file with them takes to compile. They are parsed once, for every
+# library that names attnrl_torch; executables, compiled with -fPIE, would need a header of their own. Files still
+# include what they use: tools/check builds without this.
 file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/generated/torch_headers.cc" CONTENT "// Only carries the precompiled header.\n")
 add_library(attnrl_torch_headers OBJECT "${CMAKE_BINARY_DIR}/generated/torch_headers.cc")
 target_link_libraries(attnrl_torch_headers PRIVATE attnrl_flags attnrl_torch)
