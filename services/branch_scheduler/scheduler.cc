@@ -95,7 +95,9 @@ absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register
   if (expected_.erase(hello.worker) > 0 && expected_.empty()) hand_out_from_ = clock_.Monotonic();
   auto session = std::make_shared<WorkerSession>(hello.worker, connection);
   if (auto before = sessions_.find(hello.worker); before != sessions_.end()) {
-    before->second->End(absl::UnavailableError("the worker has opened a newer stream"));
+    // A worker closes its own stream before it opens the next one and never hears this.
+    before->second->End(absl::FailedPreconditionError(absl::StrCat(
+        "another worker has registered as ", hello.worker, "; every worker needs its own name")));
   }
   sessions_[hello.worker] = session;
   session->Push(Registered{run_->epoch(), adopted, absl::ToDoubleSeconds(options_.lease)});

@@ -67,7 +67,8 @@ class StubWorkStream final : public WorkStream {
     v1::SchedulerMessage wire;
     absl::Status broken;
     while (broken.ok() && stream_->Read(&wire)) {
-      auto message = FromProto(wire);
+      absl::StatusOr<SchedulerMessage> message = FromProto(wire);
+      if (wire.has_goodbye()) message = Reason(wire.goodbye());
       broken = message.status();
       if (broken.ok() && !received_.Push(*std::move(message))) break;
     }
@@ -76,6 +77,12 @@ class StubWorkStream final : public WorkStream {
     const absl::Status status = rpc::FromGrpc(stream_->Finish(), "the work stream");
     ended_ = broken.ok() ? Meaning(status) : broken;
     received_.Close();
+  }
+
+  static absl::Status Reason(const v1::Goodbye& goodbye) {
+    const auto code = static_cast<absl::StatusCode>(goodbye.code());
+    if (code == absl::StatusCode::kOk) return absl::UnavailableError(goodbye.reason());
+    return absl::Status(code, goodbye.reason());
   }
 
   // A stream is meant to last: OK and a cancellation by the other side are ends like any other.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/rpc/branch_scheduler_service.h"
 
-#include <atomic>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "common/base/status.h"
 #include "common/rpc/handler.h"
 #include "services/branch_scheduler/rpc/convert.h"
@@ -16,6 +16,8 @@ namespace {
 // How often a waiting learner hears what is missing, and how late a lost peer may be noticed.
 constexpr absl::Duration kWaitingInterval = absl::Seconds(2);
 constexpr absl::Duration kLookUp = absl::Seconds(1);
+// How long a worker that was told goodbye has for hanging up.
+constexpr absl::Duration kGoodbye = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(250);
 // Samples of a batch travel in pieces of about so many tokens (at most 20 bytes each).
 constexpr size_t kTokensPerPiece = size_t{64} * 1024;
@@ -35,6 +37,14 @@ absl::Status ReadWorker(Scheduler& scheduler, const std::shared_ptr<WorkerSessio
   return absl::OkStatus();
 }
 
+bool SayGoodbye(const absl::Status& status,
+                grpc::ServerReaderWriter<v1::SchedulerMessage, v1::WorkerMessage>* stream) {
+  v1::SchedulerMessage message;
+  message.mutable_goodbye()->set_code(static_cast<uint32_t>(status.raw_code()));
+  message.mutable_goodbye()->set_reason(std::string(status.message()));
+  return stream->Write(message);
+}
+
 }  // namespace
 
 grpc::Status BranchSchedulerService::Work(grpc::ServerContext* context, WorkServerStream* stream) {
@@ -52,10 +62,10 @@ absl::Status BranchSchedulerService::ServeWorker(grpc::ServerContext* context,
   }
   ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<WorkerSession> session,
                           scheduler_.Connect(std::get<Register>(hello)));
-  std::atomic<bool> reading = true;
+  absl::Notification read_over;
   std::thread reader([&] {
     const absl::Status status = ReadWorker(scheduler_, session, stream);
-    reading = false;
+    read_over.Notify();
     session->End(status);
   });
   std::optional<absl::Status> over;
@@ -69,9 +79,12 @@ absl::Status BranchSchedulerService::ServeWorker(grpc::ServerContext* context,
   }
   if (over.has_value() && over->ok() && !context->IsCancelled()) scheduler_.Leave(session);
   scheduler_.Disconnect(session);
-  // Where the reader still waits for the worker's next message, only this ends that; the worker
-  // sees CANCELLED and comes back. Otherwise it sees the status.
-  if (reading) context->TryCancel();
+  // Only a cancellation wakes a reader that waits for the worker's next message, and it hides the
+  // status: the status is said before, and the worker hangs up by itself.
+  if (over.has_value() && !read_over.HasBeenNotified() && SayGoodbye(*over, stream)) {
+    read_over.WaitForNotificationWithTimeout(kGoodbye);
+  }
+  if (!read_over.HasBeenNotified()) context->TryCancel();
   reader.join();
   return over.value_or(PeerGone("Work"));
 }

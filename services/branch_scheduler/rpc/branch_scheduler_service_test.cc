@@ -152,6 +152,38 @@ TEST_F(ServiceTest, ClientsWaitThroughARestartOfTheScheduler) {
   worker.join();
 }
 
+// What a stream ends with, whatever comes before.
+absl::Status EndOf(WorkStream& stream) {
+  for (;;) {
+    auto message = stream.Receive(kLong);
+    if (!message.ok()) return message.status();
+    if (!message->has_value()) return absl::DeadlineExceededError("the stream doesn't end");
+  }
+}
+
+TEST_F(ServiceTest, OfTwoWorkersWithOneNameTheOlderIsToldToGo) {
+  auto older = *work_->Open();
+  ASSERT_TRUE(older->Send(Register{"w", 4, "numerics", {}, 0}).ok());
+  ASSERT_TRUE(older->Receive(kLong)->has_value());
+  auto newer = *work_->Open();
+  ASSERT_TRUE(newer->Send(Register{"w", 4, "numerics", {}, 0}).ok());
+  const absl::Status end = EndOf(*older);
+  EXPECT_TRUE(absl::IsFailedPrecondition(end)) << end;
+  EXPECT_THAT(end.message(), HasSubstr("another worker has registered as w"));
+  EXPECT_TRUE(newer->Receive(kLong)->has_value());
+  EXPECT_EQ(admin_->Status(kLong)->workers.size(), 1u);
+}
+
+TEST_F(ServiceTest, AStoppingSchedulerTellsItsWorkersWhy) {
+  auto stream = *work_->Open();
+  ASSERT_TRUE(stream->Send(Register{"w", 4, "numerics", {}, 0}).ok());
+  ASSERT_TRUE(stream->Receive(kLong)->has_value());
+  run_.scheduler().Stop();
+  const absl::Status end = EndOf(*stream);
+  EXPECT_TRUE(absl::IsUnavailable(end)) << end;
+  EXPECT_THAT(end.message(), HasSubstr("asked to stop"));
+}
+
 TEST_F(ServiceTest, AWaitingLearnerHearsWhatIsMissingAndCanBeCancelled) {
   std::string reason;
   absl::Status status;

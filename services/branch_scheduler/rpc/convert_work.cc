@@ -270,6 +270,7 @@ absl::StatusOr<SchedulerMessage> FromProto(const v1::SchedulerMessage& from) {
       return SchedulerMessage(Prefetch{GetVersion(from.prefetch().version())});
     case v1::SchedulerMessage::kDrain:
       return SchedulerMessage(DrainWorker{});
+    case v1::SchedulerMessage::kGoodbye:  // the stream's status, not a message: the client's matter
     case v1::SchedulerMessage::MESSAGE_NOT_SET:
       break;
   }
