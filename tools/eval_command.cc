@@ -101,7 +101,7 @@ absl::StatusOr<EvalResult> Measure(const EvalSet& set, SamplingJob job, const Mo
       {.what = absl::StrCat("set ", set.name), .total = static_cast<int64_t>(job.size())});
   ATTNRL_RETURN_IF_ERROR(RunSampling(
       engine, job, folder.config.max_position_embeddings, progress,
-      [&](size_t index, rollout::Completion result) { return grading.Add(index, result); }));
+      [&](size_t index, const rollout::Completion& result) { return grading.Add(index, result); }));
   ATTNRL_RETURN_IF_ERROR(grading.Flush());
   progress.Finish();
   if (tally.unverified > 0) {

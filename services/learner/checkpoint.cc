@@ -128,7 +128,7 @@ absl::Status CheckpointStore::Fill(const std::string& folder, const CheckpointIn
   nlohmann::ordered_json manifest = {{"format", kFormat}};
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesBelow(folder));
   for (const std::string& file : files) {
-    ATTNRL_ASSIGN_OR_RETURN(manifest["files"][file], FileDigest(folder + "/" + file));
+    ATTNRL_ASSIGN_OR_RETURN(manifest["files"][file], FileDigest(absl::StrCat(folder, "/", file)));
   }
   return storage::WriteFileAtomically(folder + kManifest, manifest.dump(1) + "\n");
 }
@@ -150,7 +150,7 @@ absl::Status CheckpointStore::Verify(uint32_t step) const {
       return absl::DataLossError(absl::StrCat(folder, kManifest, ": names no state"));
     }
     for (const auto& [file, digest] : files.items()) {
-      ATTNRL_ASSIGN_OR_RETURN(const std::string found, FileDigest(folder + "/" + file));
+      ATTNRL_ASSIGN_OR_RETURN(const std::string found, FileDigest(absl::StrCat(folder, "/", file)));
       if (found != digest.get<std::string>()) {
         return absl::DataLossError(absl::StrCat(folder, "/", file, ": is damaged"));
       }

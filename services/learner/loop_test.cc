@@ -85,7 +85,7 @@ class LoopTest : public ::testing::Test {
   LoopTest() { WriteTinyModel(model_.path()); }
 
   // The digests of an undisturbed run.
-  std::map<uint32_t, std::string> Undisturbed(uint32_t steps, LoopOptions options = {}) {
+  std::map<uint32_t, std::string> Undisturbed(uint32_t steps, const LoopOptions& options = {}) {
     TemporaryFolder run;
     Life life(model_.path(), run.path(), options);
     life.AddBatches(steps);

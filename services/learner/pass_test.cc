@@ -141,7 +141,7 @@ INSTANTIATE_TEST_SUITE_P(Prefixes, PlanPassesTest,
 TEST(PlanPasses, PutsLongSequencesFirstWhereNothingIsShared) {
   const std::vector<int32_t> tokens(40);
   std::vector<PassSequence> sequences;
-  for (size_t rows : {5, 9, 3, 30, 8, 1, 10}) {
+  for (const size_t rows : {5u, 9u, 3u, 30u, 8u, 1u, 10u}) {
     sequences.push_back({std::span(tokens).first(1), std::span(tokens).first(rows)});
   }
   EXPECT_THAT(PlanPasses(sequences, Prefixes::kEach, 20),

@@ -53,7 +53,8 @@ class StartModelTest : public ::testing::Test {
     std::filesystem::remove_all(model_path());
     EXPECT_TRUE(model::WriteModelFolder(model_path(), source_.path(), trained_).ok());
   }
-  absl::StatusOr<StartModel> Start(std::optional<std::string> published = std::nullopt) const {
+  absl::StatusOr<StartModel> Start(
+      const std::optional<std::string>& published = std::nullopt) const {
     return LoadStartModel(config_, *store_, published);
   }
 

@@ -52,10 +52,11 @@ TEST_F(EngineTest, CompletesEveryRequestOnce) {
   std::atomic<int> completed = 0;
   absl::Notification done;
   for (uint64_t id = 0; id < 50; ++id) {
-    engine_->Submit(MakeRequest(id, 1 + static_cast<int64_t>(id % 7)), [&](Completion completion) {
-      EXPECT_TRUE(completion.status.ok());
-      if (++completed == 50) done.Notify();
-    });
+    engine_->Submit(MakeRequest(id, 1 + static_cast<int64_t>(id % 7)),
+                    [&](const Completion& completion) {
+                      EXPECT_TRUE(completion.status.ok());
+                      if (++completed == 50) done.Notify();
+                    });
   }
   ASSERT_TRUE(done.WaitForNotificationWithTimeout(kLimit));
   engine_->Stop();
@@ -69,7 +70,7 @@ TEST_F(EngineTest, TellsTheCallerWhatItRefuses) {
 
 TEST_F(EngineTest, AnAbortEndsALongSequence) {
   absl::Notification done;
-  engine_->Submit(MakeRequest(1, 1 << 19), [&](Completion completion) {
+  engine_->Submit(MakeRequest(1, 1 << 19), [&](const Completion& completion) {
     EXPECT_TRUE(absl::IsCancelled(completion.status));
     done.Notify();
   });
@@ -82,7 +83,7 @@ TEST_F(EngineTest, APausedEngineTakesNoStep) {
   EXPECT_TRUE(absl::IsInvalidArgument(Sample(MakeRequest(7, 0)).status));  // the pause is in force
   const int before = steps_;
   absl::Notification done;
-  engine_->Submit(MakeRequest(1, 3), [&](Completion) { done.Notify(); });
+  engine_->Submit(MakeRequest(1, 3), [&](const Completion&) { done.Notify(); });
   EXPECT_TRUE(absl::IsInvalidArgument(Sample(MakeRequest(8, 0)).status));
   EXPECT_EQ(steps_, before);
   EXPECT_FALSE(done.HasBeenNotified());
@@ -93,7 +94,7 @@ TEST_F(EngineTest, APausedEngineTakesNoStep) {
 TEST_F(EngineTest, StopCancelsWhatIsLeft) {
   int cancelled = 0;
   for (uint64_t id = 0; id < 5; ++id) {
-    engine_->Submit(MakeRequest(id, 1 << 19), [&](Completion completion) {
+    engine_->Submit(MakeRequest(id, 1 << 19), [&](const Completion& completion) {
       cancelled += absl::IsCancelled(completion.status) ? 1 : 0;
     });
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -35,7 +36,7 @@ class FakeStepRunner final : public StepRunner {
   int64_t vocabulary() const override { return vocabulary_; }
 
   // The next Run fails with this.
-  void FailNext(absl::Status status) { failure_ = status; }
+  void FailNext(absl::Status status) { failure_ = std::move(status); }
   uint64_t weights() const { return weights_; }
   int64_t largest_step() const { return largest_step_; }
   int64_t rows() const { return rows_; }  // computed so far

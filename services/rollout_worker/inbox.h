@@ -41,7 +41,7 @@ class Inbox {
     mutex_.Await(absl::Condition(this, &Inbox::MayTakeMessage));
     if (closed_) return false;
     ++messages_;
-    events_.push_back(std::move(message));
+    events_.emplace_back(std::move(message));
     return true;
   }
 

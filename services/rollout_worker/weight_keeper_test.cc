@@ -26,7 +26,7 @@ class WeightKeeperTest : public ::testing::Test {
     }
     WeightKeeperOptions options;
     options.first_backoff = absl::Milliseconds(1);
-    options.set = [this](uint32_t number, Weights) {
+    options.set = [this](uint32_t number, const Weights&) {
       absl::MutexLock lock(&mutex_);
       held_.insert(number);
     };

@@ -43,7 +43,7 @@ TEST(Frames, ShortLongAndUnknownBodiesAreRefused) {
 
 TEST(Frames, ReaderTakesPiecesOfAnySize) {
   std::string bytes = Frame("one") + Frame("") + Frame(std::string(200000, 'x')) + Frame("four");
-  for (size_t step : {1, 3, 70000}) {
+  for (const size_t step : {1u, 3u, 70000u}) {
     FrameReader reader;
     std::string sizes;
     for (size_t i = 0; i < bytes.size(); i += step) {

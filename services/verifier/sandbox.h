@@ -9,7 +9,7 @@ namespace attnrl::verifier {
 struct SandboxLimits {
   uint64_t address_space_bytes = uint64_t{2} << 30;
   // Of the process's whole life; one that reaches it dies and is replaced like any other.
-  uint64_t cpu_seconds = 24 * 3600;
+  uint64_t cpu_seconds = uint64_t{24} * 3600;
 };
 
 // Gives up, for ever, all that grading doesn't need; called once by `attnrl-grader` before it reads

@@ -84,7 +84,7 @@ void Sample(rollout::Engine& engine, const Settings& settings, int64_t count) {
     }
     request.max_new_tokens = settings.at("response");
     request.key = {.purpose = kSampleToken, .position = static_cast<uint32_t>(i)};
-    engine.Submit(std::move(request), [&](rollout::Completion) {
+    engine.Submit(std::move(request), [&](const rollout::Completion&) {
       if (--left == 0) done.Notify();
     });
   }
