@@ -106,7 +106,7 @@ class Run {
   bool started() const { return !versions_.empty() && !extension_pending_; }
   std::optional<Version> newest_version() const;
   uint32_t OldestVersionNeeded() const;
-  // Batches without samples at the end of what is committed, since this process started.
+  // Batches without samples at the end of what is committed, since the last that had some.
   uint32_t empty_in_a_row() const { return empty_in_a_row_; }
   const std::string& last_metrics() const { return last_metrics_; }
   const Counters& counters() const { return counters_; }
@@ -155,6 +155,8 @@ class Run {
   void CountTrees(const BatchState& batch, const std::vector<ProblemOutcome>& outcomes);
 
   absl::Status CheckScores(const WorkItem& item, const SampleResult& sample) const;
+  // Once all of the problem's initial responses are graded: whether it can be used, and its score.
+  void NoteGraded(BatchState& batch, Problem& problem);
   // Decides the problem's expansion when it can be, opens its continuations, closes it when done.
   void Advance(BatchState& batch, Problem& problem);
   void AdvanceAll();

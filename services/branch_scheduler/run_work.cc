@@ -45,6 +45,12 @@ absl::Status CheckSample(const SampleRequest& request, const SampleResult& sampl
   return absl::OkStatus();
 }
 
+// Every sample has a verdict.
+bool Gradable(const SampledItem& item) {
+  return std::all_of(item.grades.begin(), item.grades.end(),
+                     [](const Grade& grade) { return verifier::IsVerdict(grade.status); });
+}
+
 std::optional<SampledItem>& SlotOf(Response& response, ItemKind kind) {
   return kind == ItemKind::kInitial ? response.initial : response.continuation;
 }
@@ -238,25 +244,25 @@ absl::Status Run::AddGrades(const GradedItem& graded) {
   return absl::OkStatus();
 }
 
+void Run::NoteGraded(BatchState& batch, Problem& problem) {
+  if (problem.graded) return;
+  for (const Response& response : problem.responses) {
+    if (!response.initial.has_value() || !response.initial->graded()) return;
+  }
+  for (const Response& response : problem.responses) {
+    problem.ungradable |= !Gradable(*response.initial);
+  }
+  if (options_.scores_attention() && !problem.ungradable && Solved(problem)) {
+    problem.solved_score = SolvedScore(problem);
+  }
+  problem.graded = true;
+  ++batch.problems_graded;
+}
+
 void Run::Advance(BatchState& batch, Problem& problem) {
   if (problem.done) return;
-  auto gradable = [](const SampledItem& item) {
-    return std::all_of(item.grades.begin(), item.grades.end(),
-                       [](const Grade& grade) { return verifier::IsVerdict(grade.status); });
-  };
-  if (!problem.graded) {
-    for (const Response& response : problem.responses) {
-      if (!response.initial.has_value() || !response.initial->graded()) return;
-    }
-    for (const Response& response : problem.responses) {
-      problem.ungradable |= !gradable(*response.initial);
-    }
-    if (options_.scores_attention() && !problem.ungradable && Solved(problem)) {
-      problem.solved_score = SolvedScore(problem);
-    }
-    problem.graded = true;
-    ++batch.problems_graded;
-  }
+  NoteGraded(batch, problem);
+  if (!problem.graded) return;
   if (!problem.decided && !Decide(batch, problem)) return;
   bool waiting = false;
   const uint32_t version = schedule_.ContinuationVersion(batch.base, batch.number);
@@ -271,7 +277,7 @@ void Run::Advance(BatchState& batch, Problem& problem) {
     } else if (!response.continuation->graded()) {
       waiting = true;
     } else {
-      problem.ungradable |= !gradable(*response.continuation);
+      problem.ungradable |= !Gradable(*response.continuation);
     }
   }
   if (waiting) return;
@@ -282,6 +288,8 @@ void Run::Advance(BatchState& batch, Problem& problem) {
 
 void Run::AdvanceAll() {
   for (auto& [number, batch] : batches_) {
+    // Whether a solved problem branches depends on the initial grades of its whole batch.
+    for (Problem& problem : batch.problems) NoteGraded(batch, problem);
     for (Problem& problem : batch.problems) Advance(batch, problem);
   }
 }

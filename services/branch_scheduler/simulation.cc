@@ -225,15 +225,27 @@ void Simulation::RunWorker(SimulatedWorker& worker) {
 
 void Simulation::RunLearner() {
   if (learner_absent || version >= options_.steps) return;
+  if (!commit_ && (!TakeBatch() || sizes_.training_takes_a_round)) return;
+  auto reply = scheduler_->Commit(*commit_);
+  learner_error = reply.status();
+  if (!reply.ok()) return;
+  if (KilledHere()) return;  // the answer is lost: the learner commits again, and asks nothing else
+  checkpoint = commit_->checkpoint_step;
+  commit_.reset();
+  ++version;
+}
+
+// Gets the next batch and trains it. False when there is none yet.
+bool Simulation::TakeBatch() {
   BatchRequest request;
   request.batch = version;
   request.version = Version{version, Digest(version)};
   request.checkpoint_step = checkpoint;
   learner_error = scheduler_->Announce(request);
-  if (!learner_error.ok() || KilledHere()) return;
+  if (!learner_error.ok() || KilledHere()) return false;
   auto batch = scheduler_->AwaitBatch(version, absl::ZeroDuration(), &last_reason);
   learner_error = batch.status();
-  if (!batch.ok() || !batch->has_value()) return;
+  if (!batch.ok() || !batch->has_value()) return false;
   batches_[version] = **batch;
   BatchCommit commit;
   commit.batch = version;
@@ -244,12 +256,8 @@ void Simulation::RunLearner() {
   commit.statistics.loss = 0.5;
   const double start = 10.0 * version + 5;
   if (!(*batch)->samples.empty()) commit.statistics.train = Span{start, start + 4};
-  auto reply = scheduler_->Commit(commit);
-  learner_error = reply.status();
-  if (!reply.ok()) return;
-  if (KilledHere()) return;  // the answer is lost: the learner commits again
-  checkpoint = commit.checkpoint_step;
-  ++version;
+  commit_ = std::move(commit);
+  return true;
 }
 
 bool Simulation::Tick() {

@@ -31,6 +31,8 @@ struct SimulationOptions {
   bool adaptive = false;
   // 0: every answer is right, so that no problem has an advantage.
   bool all_correct = false;
+  // A batch is committed one round after the learner got it; the scheduler may die in between.
+  bool training_takes_a_round = false;
 };
 
 // A worker that answers every lease at once, or keeps its results back while `silent`.
@@ -90,6 +92,7 @@ class Simulation {
 
  private:
   bool KilledHere();
+  bool TakeBatch();
 
   const std::string folder_;
   SimulationOptions sizes_;
@@ -101,6 +104,7 @@ class Simulation {
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<SimulatedWorker> workers_;
   std::map<uint32_t, TrainingBatch> batches_;
+  std::optional<BatchCommit> commit_;  // trained, not acknowledged
   uint64_t transactions_before_ = 0;
   uint64_t kill_after_ = 0;
   bool killed_ = false;

@@ -137,21 +137,36 @@ std::map<uint32_t, TrainingBatch> Undisturbed(const SimulationOptions& options,
   return run.batches();
 }
 
+// Whatever happens, a learner is never refused: it would end.
+void RunWithoutRefusal(Simulation& run) {
+  for (int round = 0; run.Tick(); ++round) {
+    ASSERT_TRUE(run.learner_error.ok()) << run.learner_error;
+    ASSERT_LT(round, 3000);
+  }
+}
+
 struct KilledRun {
   const char* name;
   Criterion criterion;
   bool adaptive;
+  uint32_t problems, responses;
+
+  SimulationOptions Options() const {
+    SimulationOptions options;
+    options.criterion = criterion;
+    options.adaptive = adaptive;
+    options.steps = adaptive ? 5 : 3;  // the first size that adapts is that of batch 3
+    options.problems = problems;
+    options.responses = responses;
+    options.credits = 3;
+    options.training_takes_a_round = true;
+    return options;
+  }
 };
 class KillTest : public ::testing::TestWithParam<KilledRun> {};
 
 TEST_P(KillTest, AtEveryTransactionTheRunEndsWithTheSameBatches) {
-  SimulationOptions options;
-  options.criterion = GetParam().criterion;
-  options.adaptive = GetParam().adaptive;
-  options.steps = GetParam().adaptive ? 5 : 3;  // the first size that adapts is that of batch 3
-  options.problems = 2;
-  options.responses = 3;
-  options.credits = 3;
+  const SimulationOptions options = GetParam().Options();
   uint64_t transactions = 0;
   const auto expected = Undisturbed(options, &transactions);
   ASSERT_GT(transactions, 10u);
@@ -160,7 +175,7 @@ TEST_P(KillTest, AtEveryTransactionTheRunEndsWithTheSameBatches) {
     Simulation run(FreshFolder("killed"), options);
     ASSERT_TRUE(run.Start().ok());
     run.KillAfter(kill);
-    ASSERT_TRUE(run.RunToEnd());
+    ASSERT_NO_FATAL_FAILURE(RunWithoutRefusal(run));
     EXPECT_TRUE(run.killed());
     ASSERT_EQ(run.batches(), expected);
     ExpectOneMetricsLineAStep(run, options.steps);
@@ -171,10 +186,30 @@ TEST_P(KillTest, AtEveryTransactionTheRunEndsWithTheSameBatches) {
   }
 }
 
+TEST_P(KillTest, BetweenAnyTwoRoundsTheRunEndsWithTheSameBatches) {
+  const SimulationOptions options = GetParam().Options();
+  uint64_t transactions = 0;
+  const auto expected = Undisturbed(options, &transactions);
+  for (int kill = 1;; ++kill) {
+    SCOPED_TRACE(absl::StrCat("killed after round ", kill));
+    Simulation run(FreshFolder("killed"), options);
+    ASSERT_TRUE(run.Start().ok());
+    int round = 0;
+    while (round < kill && run.Tick()) ++round;
+    if (round < kill) break;
+    run.Kill();
+    ASSERT_TRUE(run.Start().ok());
+    ASSERT_NO_FATAL_FAILURE(RunWithoutRefusal(run));
+    ASSERT_EQ(run.batches(), expected);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, KillTest,
-                         ::testing::Values(KilledRun{"Groups", Criterion::kNone, false},
-                                           KilledRun{"Trees", Criterion::kEarliest, false},
-                                           KilledRun{"AdaptiveTrees", Criterion::kFci, true}),
+                         ::testing::Values(KilledRun{"Groups", Criterion::kNone, false, 2, 3},
+                                           KilledRun{"Trees", Criterion::kEarliest, false, 2, 3},
+                                           KilledRun{"AdaptiveTrees", Criterion::kFci, true, 2, 3},
+                                           // Two responses: every fourth problem is solved.
+                                           KilledRun{"SolvedTrees", Criterion::kFci, true, 6, 2}),
                          [](const auto& run) { return std::string(run.param.name); });
 
 TEST(Simulation, ATornLineIsCutAwayAndWrittenAgain) {
