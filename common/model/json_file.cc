@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/json_depth.h"
 #include "common/base/status.h"
 #include "common/storage/files.h"
 
@@ -21,6 +22,7 @@ absl::StatusOr<JsonFile> JsonFile::Read(const std::string& path) {
                           : absl::StrCat("can't be read: ", std::string(text.status().message())),
                       "a Hugging Face model folder is needed");
   }
+  ATTNRL_RETURN_IF_ERROR(CheckJsonDepth(path, *text));
   json value = json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (value.is_discarded()) return InputError(path, "is not JSON", "a JSON object is needed");
   if (!value.is_object()) return InputError(path, "is not an object", "a JSON object is needed");

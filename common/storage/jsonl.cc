@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/json_depth.h"
 #include "common/base/status.h"
 #include "common/storage/file_error.h"
 
@@ -36,6 +37,7 @@ bool IsBlank(const std::string& text) {
 absl::Status Parse(const std::string& text, JsonLine* record) {
   // A file may begin with a byte order mark.
   const size_t begin = record->line == 1 && text.rfind("\xef\xbb\xbf", 0) == 0 ? 3 : 0;
+  ATTNRL_RETURN_IF_ERROR(CheckJsonDepth(record->where, text));
   try {
     record->value = json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin), text.end());
   } catch (const json::parse_error& error) {

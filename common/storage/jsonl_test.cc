@@ -44,6 +44,19 @@ TEST(ReadJsonLines, HandsOutRecordsWithTheirLines) {
   EXPECT_TRUE(status.ok());
 }
 
+TEST(ReadJsonLines, RefusesALineThatNestsTooDeeply) {
+  const TestDirectory directory;
+  const int deep = 200000;  // printing such a value would overflow the stack
+  const std::string path = directory.Put(
+      "in", "{\"id\":" + std::string(deep, '[') + std::string(deep, ']') + "}\n{\"id\":\"b\"}\n");
+  absl::Status status;
+  EXPECT_THAT(Read(path, false, nullptr, &status), ElementsAre());
+  EXPECT_TRUE(IsInputError(status));
+  EXPECT_EQ(Message(status),
+            path + ":1: nests too deeply; at most 64 lists and objects in each other");
+  EXPECT_THAT(Read(path, true, nullptr, &status), ElementsAre("2b"));
+}
+
 TEST(ReadJsonLines, NamesTheLineAndThePlaceOfWhatIsNoJson) {
   const TestDirectory directory;
   const std::string path = directory.Put("in", "{\"id\":\"a\"}\n{\"id\": oops}\n");

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/json_depth.h"
 #include "common/base/status.h"
 
 namespace attnrl::text {
@@ -214,6 +215,7 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
 
 absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
+  ATTNRL_RETURN_IF_ERROR(CheckJsonDepth(path, text));
   Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!value.is_object()) return InputError(path, "not valid JSON", "a JSON object is needed");
   return value;
