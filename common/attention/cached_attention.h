@@ -57,7 +57,9 @@ class CachedAttention final : public Attention {
   int64_t longest_ = 0;      // cached tokens of the longest of them, the new one included
   at::Tensor decode_slots_;  // int64, from first_slot_; undefined when 0, 1, 2, ...
   at::Tensor gather_slots_;  // int64 [slot_count_]: slots copied together where they lie far apart
-  at::Tensor mask_;  // bool [slot_count_, 1, 1, longest_]; undefined when all are equally long
+  // 0 or -inf, in the cache's dtype, [slot_count_, 1, 1, longest_]; undefined when all are equally
+  // long.
+  at::Tensor mask_;
 };
 
 }  // namespace attnrl::attention

@@ -12,7 +12,8 @@ namespace attnrl::attention {
 
 // Attention over whole sequences without a cache, differentiable: for training, scoring and the
 // reference of the tests. Sequences of similar length are padded to each other and go through one
-// ATen scaled_dot_product_attention a group, which never holds a length x length matrix.
+// ATen scaled_dot_product_attention a group, which never holds a length x length matrix of scores;
+// where sequences share rows, a mask of that size.
 //
 //   DenseAttention attention({17, 400, 390});  // rows 0-16, 17-416, 417-806
 //   at::Tensor hidden = transformer.Hidden(ids, positions, attention);

@@ -3,16 +3,35 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <sys/mman.h>
+
+#include <new>
 
 namespace attnrl::attention {
+namespace {
 
-// Zeros, not just memory: what lies beyond a sequence's end is masked, but 0 * NaN would show.
+// Zeros, not just memory: what lies beyond a sequence's end is masked, but 0 * NaN would show. On
+// the CPU they are pages that the system gives when they are first written; at::zeros would write
+// all.
+at::Tensor LazyZeros(const std::vector<int64_t>& sizes, at::TensorOptions options) {
+  if (!options.device().is_cpu()) return at::zeros(sizes, options);
+  auto bytes = static_cast<size_t>(options.dtype().itemsize());
+  for (const int64_t size : sizes) bytes *= static_cast<size_t>(size);
+  if (bytes == 0) return at::zeros(sizes, options);
+  void* pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) throw std::bad_alloc();
+  return at::from_blob(
+      pages, sizes, [bytes](void* start) { ::munmap(start, bytes); }, options);
+}
+
+}  // namespace
+
 KvCache::KvCache(const KvCacheShape& shape, at::ScalarType dtype, at::Device device)
     : shape_(shape) {
   const std::vector<int64_t> sizes = {shape.layers, shape.slots, shape.max_tokens, shape.kv_heads,
                                       shape.head_dim};
-  keys_ = at::zeros(sizes, at::TensorOptions(dtype).device(device));
-  values_ = at::zeros(sizes, at::TensorOptions(dtype).device(device));
+  keys_ = LazyZeros(sizes, at::TensorOptions(dtype).device(device));
+  values_ = LazyZeros(sizes, at::TensorOptions(dtype).device(device));
 }
 
 at::Tensor KvCache::AppendIndex(const std::vector<SequenceRows>& sequences) const {

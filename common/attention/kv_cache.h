@@ -22,8 +22,8 @@ struct KvCacheShape {
 
 // Keys (rotary positions applied) and values of up to `slots` sequences. It knows nothing of who
 // uses a slot or how many of its tokens are valid: the owner of the sequences does. Memory:
-// 2 * layers * slots * max_tokens * kv_heads * head_dim elements, taken lazily from the system.
-// Not thread-safe.
+// 2 * layers * slots * max_tokens * kv_heads * head_dim elements; on the CPU taken from the system
+// as they fill. Not thread-safe.
 class KvCache {
  public:
   KvCache(const KvCacheShape& shape, at::ScalarType dtype, at::Device device);

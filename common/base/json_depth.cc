@@ -19,8 +19,9 @@ absl::Status CheckJsonDepth(std::string_view where, std::string_view json) {
       continue;
     }
     if ((c == '[' || c == '{') && ++depth > kMaxJsonDepth) {
-      return InputError(where, "nests too deeply",
-                        absl::StrCat("at most ", kMaxJsonDepth, " lists and objects in each other"));
+      return InputError(
+          where, "nests too deeply",
+          absl::StrCat("at most ", kMaxJsonDepth, " lists and objects in each other"));
     }
     if (c == ']' || c == '}') --depth;
   }

@@ -11,9 +11,10 @@ namespace attnrl {
 // reads needs half of it.
 inline constexpr int kMaxJsonDepth = 64;
 
-// OK, or an InputError at `where` when `json` opens more than kMaxJsonDepth lists and objects inside
-// each other. To be asked before a text from outside is parsed: nlohmann's values are printed and
-// copied by recursion, so a deep one would end the process. Time linear in the text, whatever it is.
+// OK, or an InputError at `where` when `json` opens more than kMaxJsonDepth lists and objects
+// inside each other. To be asked before a text from outside is parsed: nlohmann's values are
+// printed and copied by recursion, so a deep one would end the process. Time linear in the text,
+// whatever it is.
 absl::Status CheckJsonDepth(std::string_view where, std::string_view json);
 
 }  // namespace attnrl

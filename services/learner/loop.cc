@@ -90,7 +90,15 @@ absl::Status LearnerLoop::Recommit() {
   const StepReport report{.batch = next_ - 1,
                           .version = {next_, versions_.DigestOf(next_).value_or("")},
                           .statistics = statistics_};
-  return Commit(report).status();
+  ATTNRL_ASSIGN_OR_RETURN(const scheduler::CommitReply reply, Commit(report));
+  for (uint32_t number = reply.oldest_version_needed; number < next_; ++number) {
+    if (versions_.Holds(number)) continue;
+    // Training goes on from here and never makes it again; workers would ask for it for ever.
+    return absl::DataLossError(absl::StrCat(
+        "W(", number, ") is damaged or lost and still needed; without ", checkpoints_.Folder(next_),
+        " the learner goes on from an older checkpoint and makes it"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> LearnerLoop::Step() {
@@ -106,9 +114,9 @@ absl::StatusOr<bool> LearnerLoop::Step() {
   report.statistics.wait_seconds = wait_seconds;
   ATTNRL_RETURN_IF_ERROR(MakeDurable(*batch, &report));
   statistics_ = report.statistics;
-  ATTNRL_ASSIGN_OR_RETURN(const bool finished, Commit(report));
+  ATTNRL_ASSIGN_OR_RETURN(const scheduler::CommitReply reply, Commit(report));
   observer_.Done(report);
-  return !finished;
+  return !reply.finished;
 }
 
 absl::StatusOr<scheduler::TrainingBatch> LearnerLoop::Ask(double* wait_seconds) {
@@ -200,7 +208,7 @@ absl::StatusOr<std::optional<model::Tensors>> LearnerLoop::ReplayedBits(
   return bits;
 }
 
-absl::StatusOr<bool> LearnerLoop::Commit(const StepReport& report) {
+absl::StatusOr<scheduler::CommitReply> LearnerLoop::Commit(const StepReport& report) {
   ATTNRL_ASSIGN_OR_RETURN(const scheduler::CommitReply reply,
                           batches_.CommitBatch({.batch = report.batch,
                                                 .version = report.version,
@@ -208,7 +216,7 @@ absl::StatusOr<bool> LearnerLoop::Commit(const StepReport& report) {
                                                 .replayed = report.replayed,
                                                 .statistics = report.statistics}));
   ATTNRL_RETURN_IF_ERROR(Prune(reply.oldest_version_needed));
-  return reply.finished;
+  return reply;
 }
 
 absl::Status LearnerLoop::WriteCheckpoint(const Version& version, const model::Tensors& published) {

@@ -90,7 +90,7 @@ class LearnerLoop {
   absl::StatusOr<std::optional<model::Tensors>> ReplayedBits(const scheduler::TrainingBatch& batch,
                                                              StepReport* report);
   absl::Status MakeDurable(const scheduler::TrainingBatch& batch, StepReport* report);
-  absl::StatusOr<bool> Commit(const StepReport& report);
+  absl::StatusOr<scheduler::CommitReply> Commit(const StepReport& report);
   absl::Status WriteCheckpoint(const Version& version, const model::Tensors& published);
   absl::Status CheckpointHere();
   absl::Status Prune(uint32_t oldest_needed);

@@ -2,6 +2,7 @@
 #include "services/learner/loop.h"
 
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -130,6 +131,27 @@ TEST_F(LoopTest, EveryBatchMakesTheNextVersionAndTheRunEndsWithACheckpoint) {
   EXPECT_NE(commits[0].version.digest, commits[1].version.digest);
 }
 
+TEST_F(LoopTest, AVersionThatIsNeededAndLostEndsTheLearnerByName) {
+  {
+    Life life(model_.path(), run_.path(), {.checkpoint_every = 3});
+    life.AddBatches(6);
+    life.DieAfter(2);
+    EXPECT_FALSE(life.PrepareAndRun().ok());
+  }
+  fs::remove_all(run_.path() + "/weights/2");
+  Life life(model_.path(), run_.path(), {.checkpoint_every = 3});
+  life.AddBatches(6);
+  const absl::Status status = life.PrepareAndRun();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("W(2) is damaged or lost"));
+  // What the message says helps.
+  fs::remove_all(run_.path() + "/checkpoints/step-3");
+  Life next(model_.path(), run_.path(), {.checkpoint_every = 3});
+  next.AddBatches(6);
+  EXPECT_TRUE(next.PrepareAndRun().ok());
+  EXPECT_EQ(next.observer.reports.front().batch, 0u);
+}
+
 TEST_F(LoopTest, AKilledLearnerReplaysFromItsCheckpointAndEndsWithTheSameBits) {
   const auto expected = Undisturbed(6, {.checkpoint_every = 3});
   for (uint32_t last : {0u, 1u, 3u, 4u}) {
@@ -142,6 +164,7 @@ TEST_F(LoopTest, AKilledLearnerReplaysFromItsCheckpointAndEndsWithTheSameBits) {
     }
     Life life(model_.path(), run.path(), {.checkpoint_every = 3});
     life.AddBatches(6);
+    life.batches.CommittedBefore(last + 1);
     const absl::Status status = life.PrepareAndRun();
     ASSERT_TRUE(status.ok()) << status;
     EXPECT_EQ(life.Digests().at(6), expected.at(6));
@@ -316,6 +339,7 @@ TEST_F(LoopTest, ADamagedCheckpointFallsBackAndIsMadeAgain) {
   std::ofstream(run_.path() + "/checkpoints/step-4/trainer/masters.safetensors") << "short";
   Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
   life.AddBatches(5);
+  life.batches.CommittedBefore(4);
   const absl::Status status = life.PrepareAndRun();
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(life.observer.reports.front().batch, 2u);

@@ -73,7 +73,9 @@ ObjectiveSums Trainer::RunPass(const std::vector<const TrainingSample*>& samples
     at::NoGradGuard no_grad;
     inputs.reference = ScorePass(*reference_, pass, options_.temperature).logprobs;
   }
-  const model::TokenScores scores = ScorePass(transformer_, pass, options_.temperature);
+  model::TokenScores scores = ScorePass(transformer_, pass, options_.temperature);
+  // An entropy that only statistics want must not keep its rows x vocabulary graph until backward.
+  if (options_.objective.entropy_weight == 0) scores.entropy = scores.entropy.detach();
   inputs.logprobs = scores.logprobs;
   inputs.entropy = scores.entropy;
   ObjectiveSums sums;

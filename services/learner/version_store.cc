@@ -84,6 +84,10 @@ absl::Status VersionStore::ScanFolder() {
           Announce({number, data->version.digest}, {.digest = data->version.digest, .file = file}));
       continue;
     }
+    // Only damage is a reason to remove anything; what can't be read now may be readable later.
+    if (!data.ok() && !absl::IsDataLoss(data.status()) && !absl::IsNotFound(data.status())) {
+      return data.status();
+    }
     observe::LogWarning("damaged weights removed", {{"version", number}, {"file", file}});
     ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(absl::StrCat(folder_, "/", number)));
   }
@@ -178,29 +182,45 @@ std::optional<std::string> VersionStore::DigestOf(uint32_t number) const {
   return found->second;
 }
 
-absl::StatusOr<std::shared_ptr<const VersionData>> VersionStore::Read(const Version& version) {
-  Stored stored;
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto found = stored_.find(version.number);
-    if (found == stored_.end() ||
-        (!version.digest.empty() && version.digest != found->second.digest)) {
-      return absl::NotFoundError(
-          absl::StrCat("W(", version.number, ") ", version.digest,
-                       found == stored_.end() ? " is not kept here" : " has another digest here"));
-    }
-    stored = found->second;
-    for (const auto& data : cache_) {
-      if (data->version == Version{version.number, stored.digest}) return data;
-    }
+bool VersionStore::Holds(uint32_t number) const {
+  absl::MutexLock lock(&mutex_);
+  return stored_.contains(number);
+}
+
+absl::StatusOr<VersionStore::Stored> VersionStore::Find(
+    const Version& version, std::shared_ptr<const VersionData>* cached) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = stored_.find(version.number);
+  if (found == stored_.end() ||
+      (!version.digest.empty() && version.digest != found->second.digest)) {
+    return absl::NotFoundError(
+        absl::StrCat("W(", version.number, ") ", version.digest,
+                     found == stored_.end() ? " is not kept here" : " has another digest here"));
   }
+  for (const auto& data : cache_) {
+    if (data->version == Version{version.number, found->second.digest}) *cached = data;
+  }
+  return found->second;
+}
+
+absl::StatusOr<std::shared_ptr<const VersionData>> VersionStore::Read(const Version& version) {
+  std::shared_ptr<const VersionData> cached;
+  ATTNRL_RETURN_IF_ERROR(Find(version, &cached).status());
+  if (cached) return cached;
+  // One file at a time: of the workers that ask at once, the first one loads it for all.
+  absl::MutexLock loading(&loading_);
+  ATTNRL_ASSIGN_OR_RETURN(const Stored stored, Find(version, &cached));
+  if (cached) return cached;
   ATTNRL_ASSIGN_OR_RETURN(VersionData data, ReadVersionFile(stored.file));
   if (data.version.digest != stored.digest) {
     return absl::DataLossError(absl::StrCat(stored.file, ": has digest ", data.version.digest,
                                             ", was published with ", stored.digest));
   }
   data.version.number = version.number;
-  return std::make_shared<const VersionData>(std::move(data));
+  auto read = std::make_shared<const VersionData>(std::move(data));
+  absl::MutexLock lock(&mutex_);
+  Cache(read);
+  return read;
 }
 
 void VersionStore::Cache(std::shared_ptr<const VersionData> data) {

@@ -27,11 +27,12 @@ namespace attnrl::learner {
 // those whose bits are pruned.
 //
 // Thread-safe: the training loop publishes and prunes; RPC handlers read and wait. Memory: the bits
-// of the two newest versions, and of those that are being sent.
+// of the two versions published or read last, however many workers they are sent to, of one that
+// is being read, and of older ones whose sending has not ended.
 class VersionStore {
  public:
   // Takes half-written folders of `run_dir`/weights away and reads what is durable there. A version
-  // whose bits don't have their digest is removed and logged.
+  // whose bits don't have their digest is removed and logged; one that can't be read is an error.
   static absl::StatusOr<std::unique_ptr<VersionStore>> Open(const std::string& run_dir);
 
   // Makes `tensors` durable as weights/<number>, then announces them. FAILED_PRECONDITION where the
@@ -45,6 +46,10 @@ class VersionStore {
   std::optional<Version> Newest() const;
   // The digest under which `number` was published; nullopt if it never was.
   std::optional<std::string> DigestOf(uint32_t number) const;
+
+  // Whether `number` can be read; its bits were intact when they were published or adopted, or when
+  // this was opened.
+  bool Holds(uint32_t number) const;
 
   // The bits of a version (an empty digest: of that number), checked. NOT_FOUND: never published,
   // or pruned. DATA_LOSS: damaged on disk.
@@ -81,9 +86,13 @@ class VersionStore {
   absl::Status CheckDigest(const Version& version) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Announce(const Version& version, Stored stored)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Where a version is, and its bits if they are in memory. NOT_FOUND as Read.
+  absl::StatusOr<Stored> Find(const Version& version,
+                              std::shared_ptr<const VersionData>* cached) const;
   void Cache(std::shared_ptr<const VersionData> data) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::string folder_;  // RUN_DIR/weights
+  const std::string folder_;                          // RUN_DIR/weights
+  absl::Mutex loading_ ABSL_ACQUIRED_BEFORE(mutex_);  // held while a file is read
   mutable absl::Mutex mutex_;
   std::map<uint32_t, std::string> published_ ABSL_GUARDED_BY(mutex_);  // number -> digest, for ever
   std::map<uint32_t, Stored> stored_ ABSL_GUARDED_BY(mutex_);

@@ -6,6 +6,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <thread>
+#include <vector>
 
 #include "services/learner/testing.h"
 #include "services/learner/version_file.h"
@@ -108,6 +111,25 @@ TEST_F(VersionStoreTest, ACheckpointTakesAVersionOver) {
   EXPECT_TRUE(absl::IsFailedPrecondition(store->Adopt({2, "another"}, file)));
   store->Forget(2);
   EXPECT_TRUE(absl::IsNotFound(store->Read(version).status()));
+}
+
+TEST_F(VersionStoreTest, AVersionIsInMemoryOnceHoweverManyReadIt) {
+  Open()->Publish(1, Weights(1)).value();
+  auto store = Open();  // nothing in memory yet
+  std::vector<std::shared_ptr<const VersionData>> copies(4);
+  std::vector<std::thread> readers;
+  for (auto& copy : copies) readers.emplace_back([&] { copy = store->Read({1, ""}).value(); });
+  for (std::thread& reader : readers) reader.join();
+  for (const auto& copy : copies) EXPECT_EQ(copy, copies[0]);
+}
+
+TEST_F(VersionStoreTest, WeightsThatCannotBeReadNowAreNotRemoved) {
+  Open()->Publish(3, Weights(1)).value();
+  const fs::path file = run_.path() + "/weights/3/model.safetensors";
+  fs::remove(file);
+  fs::create_directory(file);  // as unreadable as a disk with an error, also for root
+  EXPECT_FALSE(VersionStore::Open(run_.path()).ok());
+  EXPECT_TRUE(fs::exists(file));
 }
 
 TEST_F(VersionStoreTest, AnnouncementsComeInTheirOrder) {

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <cstring>
+#include <exception>
 #include <map>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/status.h"
 
 namespace attnrl::rollout {
 namespace {
@@ -58,18 +60,29 @@ absl::StatusOr<model::Tensors> MakeTensors(const learner::VersionData& data,
   return tensors;
 }
 
+absl::StatusOr<Weights> LoadVersion(const learner::VersionData& data,
+                                    const model::ModelConfig& config,
+                                    const RunnerOptions& options) {
+  absl::StatusOr<model::Tensors> tensors = MakeTensors(data, config, options.dtype);
+  if (!tensors.ok()) return tensors.status();
+  const std::string digest = model::Digest(*tensors);
+  if (digest != data.version.digest) {
+    return Damaged(data, absl::StrCat("digest ", digest, " instead of ", data.version.digest));
+  }
+  for (auto& [name, tensor] : *tensors) tensor = tensor.to(options.device);
+  return MakeModel(config, *std::move(tensors), options.deterministic);
+}
+
 }  // namespace
 
 WeightLoader MakeVersionLoader(const model::ModelConfig& config, const RunnerOptions& options) {
   return [config, options](const learner::VersionData& data) -> absl::StatusOr<Weights> {
-    absl::StatusOr<model::Tensors> tensors = MakeTensors(data, config, options.dtype);
-    if (!tensors.ok()) return tensors.status();
-    const std::string digest = model::Digest(*tensors);
-    if (digest != data.version.digest) {
-      return Damaged(data, absl::StrCat("digest ", digest, " instead of ", data.version.digest));
+    try {
+      return LoadVersion(data, config, options);
+    } catch (const std::exception& error) {  // LibTorch's, when memory is used up
+      return absl::ResourceExhaustedError(
+          absl::StrCat("W(", data.version.number, ") can't be loaded: ", OneLine(error.what())));
     }
-    for (auto& [name, tensor] : *tensors) tensor = tensor.to(options.device);
-    return MakeModel(config, *std::move(tensors), options.deterministic);
   };
 }
 

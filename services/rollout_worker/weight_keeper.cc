@@ -43,6 +43,15 @@ void WeightKeeper::Want(std::vector<Version> versions) {
   if (versions == wanted_) return;
   wanted_ = std::move(versions);
   changed_ = true;
+  // Weights are found by their number: other bits under a wanted one (of an earlier run at the same
+  // address) must not be sampled.
+  std::erase_if(held_, [this](const Version& held) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const bool stale = std::any_of(wanted_.begin(), wanted_.end(), [&](const Version& wanted) {
+      return wanted.number == held.number && wanted.digest != held.digest;
+    });
+    if (stale) options_.drop(held.number);
+    return stale;
+  });
   // What nobody needs makes room; while there is room it stays, it may be needed again.
   const auto unwanted = [this](const Version& version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !Contains(wanted_, version);

@@ -31,7 +31,7 @@ using WeightLoader = std::function<absl::StatusOr<Weights>(const learner::Versio
 struct WeightKeeperOptions {
   std::string name = "worker";  // spreads the back-off
   size_t capacity = 2;          // versions held at once: the current and the next one
-  absl::Duration fetch_deadline = absl::Seconds(120);
+  absl::Duration fetch_deadline = absl::Seconds(120);  // of a fetch that makes no progress
   absl::Duration first_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(5);
   // Where loaded and dropped weights go. Called under the keeper's lock, so in an order that makes

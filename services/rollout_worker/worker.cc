@@ -5,6 +5,8 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
 #include "common/observe/log.h"
 
 namespace attnrl::rollout {
@@ -63,7 +65,7 @@ absl::Status Worker::Run() {
   }
   inbox_->Close();  // the reader may wait for room in it
   CloseStream();
-  return failure_.value_or(absl::OkStatus());
+  return failure_.value_or(unfit_);
 }
 
 bool Worker::Done() const {
@@ -176,8 +178,8 @@ void Worker::OnLease(const scheduler::Lease& lease) {
   if (draining_) return GiveBack({lease.lease}, "the worker is leaving");
   absl::StatusOr<std::vector<Request>> requests = book_.Add(lease);
   if (!requests.ok()) {
-    observe::LogError("a lease can't be worked on", {{"reason", requests.status()}});
-    return GiveBack({lease.lease}, std::string(requests.status().message()));
+    GiveBack({lease.lease}, std::string(requests.status().message()));
+    return LeaveAsUnfit(requests.status());
   }
   samples_per_lease_ = static_cast<int64_t>(lease.item.samples.size());
   UpdateWants();
@@ -189,11 +191,15 @@ void Worker::OnLease(const scheduler::Lease& lease) {
 }
 
 void Worker::OnAck(const scheduler::Ack& ack) {
+  Forget({ack.lease});
+  if (ack.verdict == scheduler::AckVerdict::kInvalid) {
+    return LeaveAsUnfit(absl::InvalidArgumentError(
+        absl::StrCat("the scheduler can't use its results: ", OneLine(ack.reason))));
+  }
   if (ack.verdict != scheduler::AckVerdict::kAccepted) {
     observe::LogWarning("the scheduler refused a result",
                         {{"lease", ack.lease}, {"reason", ack.reason}});
   }
-  Forget({ack.lease});
 }
 
 void Worker::OnPrefetch(const Version& version) {
@@ -227,6 +233,14 @@ void Worker::StartDrain(const std::string& reason) {
     if (!unfinished.empty()) GiveBack(unfinished, reason);
   }
   Forget(unfinished);
+}
+
+// Another try would end the same way, and the item would go back and forth for ever.
+void Worker::LeaveAsUnfit(const absl::Status& why) {
+  if (!unfit_.ok()) return;
+  unfit_ = why;
+  observe::LogError("this worker doesn't fit the run", {{"reason", why}});
+  StartDrain(std::string(why.message()));
 }
 
 void Worker::GiveBack(const std::vector<uint64_t>& leases, const std::string& reason) {

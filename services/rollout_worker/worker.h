@@ -57,8 +57,9 @@ class Worker {
   ~Worker();
 
   // Works until drained: OK then. FAILED_PRECONDITION or INVALID_ARGUMENT when the scheduler
-  // refuses this worker (for example other numerics than the run's): starting it again is useless.
-  // INTERNAL when the model can't be run.
+  // refuses this worker or one of its results, or leases an item that it can't run (other numerics,
+  // tokenizer or limits than the run's): starting it again is useless. INTERNAL when the model
+  // can't be run.
   absl::Status Run();
   // Asks Run to give everything back and return. Any thread, any number of times.
   void Drain();
@@ -78,6 +79,7 @@ class Worker {
   void OnPrefetch(const Version& version);
   void OnCompletion(const Completion& completion);
   void StartDrain(const std::string& reason);
+  void LeaveAsUnfit(const absl::Status& why);
   void GiveBack(const std::vector<uint64_t>& leases, const std::string& reason);
   // Bookkeeping.
   void Forget(const std::vector<uint64_t>& leases);
@@ -99,7 +101,8 @@ class Worker {
   LeaseBook book_;
   Backoff backoff_;
   std::optional<Version> prefetch_;
-  std::optional<absl::Status> failure_;
+  std::optional<absl::Status> failure_;  // ends Run at once
+  absl::Status unfit_;                   // ends Run after a drain
   // Of the newest lease; until the first one the guess of a tree's item, so that a new worker does
   // not take more than it can run.
   int64_t samples_per_lease_ = 4;

@@ -16,6 +16,7 @@ namespace attnrl::rollout {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
@@ -307,11 +308,25 @@ TEST_F(WorkerTest, FetchesTheNextVersionAhead) {
   EXPECT_EQ(store_.fetches(), 1);
 }
 
-TEST_F(WorkerTest, GivesBackAnItemThatItCannotRun) {
+TEST_F(WorkerTest, LeavesWithAnItemThatItCannotRun) {
   Start();
   Accept();
   scheduler_.Push(MakeLease(1, 0, 1u << 26));
   EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(1));
+  EXPECT_THAT(Join().message(), HasSubstr("item 101 of batch 0: a sequence of up to"));
+}
+
+TEST_F(WorkerTest, LeavesWhenItsResultsAreOfNoUse) {
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1));
+  Next<scheduler::ItemResult>();
+  scheduler_.Push(EndlessLease(2));
+  scheduler_.Push(scheduler::Ack{1, scheduler::AckVerdict::kInvalid, "other steps"});
+  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(2));
+  const absl::Status status = Join();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_EQ(status.message(), "the scheduler can't use its results: other steps");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/client/fake_batch_source.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,11 @@ std::vector<BatchRequest> FakeBatchSource::requests() const {
 std::vector<BatchCommit> FakeBatchSource::commits() const {
   absl::MutexLock lock(&mutex_);
   return commits_;
+}
+
+void FakeBatchSource::CommittedBefore(uint32_t number) {
+  absl::MutexLock lock(&mutex_);
+  committed_before_ = number;
 }
 
 void FakeBatchSource::FailNext(absl::Status status) {
@@ -52,7 +58,7 @@ absl::StatusOr<CommitReply> FakeBatchSource::CommitBatch(const BatchCommit& comm
   if (!fail_.ok()) return std::exchange(fail_, absl::OkStatus());
   if (cancelled_) return absl::CancelledError("the batch source was cancelled");
   CommitReply reply;
-  reply.oldest_version_needed = commit.batch;
+  reply.oldest_version_needed = std::max(commit.batch, committed_before_);
   auto batch = batches_.find(commit.batch);
   reply.finished = batch != batches_.end() && batch->second.last;
   return reply;

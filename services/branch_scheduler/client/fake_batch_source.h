@@ -17,6 +17,8 @@ class FakeBatchSource final : public BatchSource {
   void Add(TrainingBatch batch);
   std::vector<BatchRequest> requests() const;
   std::vector<BatchCommit> commits() const;
+  // Batches before `number` were committed by an earlier learner: their weights aren't needed.
+  void CommittedBefore(uint32_t number);
   // The next call of either kind fails with this.
   void FailNext(absl::Status status);
 
@@ -30,6 +32,7 @@ class FakeBatchSource final : public BatchSource {
   std::map<uint32_t, TrainingBatch> batches_ ABSL_GUARDED_BY(mutex_);
   std::vector<BatchRequest> requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<BatchCommit> commits_ ABSL_GUARDED_BY(mutex_);
+  uint32_t committed_before_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status fail_ ABSL_GUARDED_BY(mutex_);
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -120,7 +120,7 @@ absl::Status StubWeightClient::FetchOnce(const Version& version, absl::Duration 
 absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version,
                                                     absl::Duration deadline) {
   Clock& clock = Clock::Real();
-  const absl::Duration end = clock.Monotonic() + deadline;
+  absl::Duration end = clock.Monotonic() + deadline;
   VersionReceiver receiver(version, options_.max_version_bytes);
   absl::Duration wait = kFirstBackoff;
   int damaged = 0;
@@ -128,7 +128,7 @@ absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version,
     const absl::Duration left = end - clock.Monotonic();
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError(absl::StrCat(
-          "W(", version.number, ") did not come within ", absl::FormatDuration(deadline)));
+          "nothing of W(", version.number, ") came within ", absl::FormatDuration(deadline)));
     }
     const uint64_t before = receiver.offset();
     absl::Status fetched = FetchOnce(version, left, receiver);
@@ -137,7 +137,10 @@ absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version,
       if (data.ok()) return data;
       fetched = data.status();
     }
-    if (receiver.offset() > before) wait = kFirstBackoff;
+    if (receiver.offset() > before) {
+      wait = kFirstBackoff;
+      end = clock.Monotonic() + deadline;
+    }
     if (absl::IsDataLoss(fetched) && ++damaged >= kDamagedTries) return fetched;
     if (absl::IsDeadlineExceeded(fetched)) continue;
     if (!absl::IsDataLoss(fetched) && !absl::IsUnavailable(fetched)) return fetched;

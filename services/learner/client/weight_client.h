@@ -31,8 +31,9 @@ class WeightClient {
 
   // The bits of one version. Chunks are checked as they come, the whole against its digest: what is
   // returned is undamaged. A broken stream is resumed where it broke, with back-off, until
-  // `deadline` has passed. Blocks. NOT_FOUND: never published, or pruned. DATA_LOSS: damaged at the
-  // source or twice on the way. DEADLINE_EXCEEDED names the version. CANCELLED after Cancel.
+  // nothing more has come for `deadline`: a large version on a slow network takes its time. Blocks.
+  // NOT_FOUND: never published, or pruned. DATA_LOSS: damaged at the source or twice on the way.
+  // DEADLINE_EXCEEDED names the version. CANCELLED after Cancel.
   virtual absl::StatusOr<VersionData> Fetch(const Version& version, absl::Duration deadline) = 0;
 
   // Hands every version that is durable now to `announced`, ascending, then each new one as it

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/rpc/serve.h"
 
+#include <exception>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "common/storage/files.h"
 #include "services/branch_scheduler/client/batch_source.h"
 #include "services/learner/checkpoint.h"
+#include "services/learner/library_error.h"
 #include "services/learner/loop.h"
 #include "services/learner/metrics.h"
 #include "services/learner/numerics.h"
@@ -48,8 +50,12 @@ absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& confi
                           LoadStartModel(config, checkpoints, versions.DigestOf(0)));
   // Two maps of the same tensors: the trainer takes the reference's away while it reads the start.
   model::Tensors reference = start.tensors;
-  return std::make_unique<Trainer>(start.shape, start.tensors, start.dtype, std::move(reference),
-                                   TrainerOptionsOf(config));
+  try {
+    return std::make_unique<Trainer>(start.shape, start.tensors, start.dtype, std::move(reference),
+                                     TrainerOptionsOf(config));
+  } catch (const std::exception& error) {
+    return LibraryError("making the trainer", error);
+  }
 }
 
 // Runs the loop in a thread of its own until it ends or `shutdown` comes.
@@ -58,7 +64,11 @@ absl::Status RunUntil(LearnerLoop& loop, scheduler::BatchSource& batches,
   absl::Notification ended;
   absl::Status status;
   std::thread thread([&] {
-    status = loop.Run();
+    try {
+      status = loop.Run();
+    } catch (const std::exception& error) {  // no memory for a copy of the weights
+      status = LibraryError("training loop", error);
+    }
     ended.Notify();
   });
   while (!ended.HasBeenNotified() && !shutdown.WaitWithTimeout(absl::Milliseconds(200))) {

@@ -112,11 +112,11 @@ TEST_F(WeightTransfer, CancelEndsAWatch) {
 // Sends one version whose stream breaks, or is damaged, in the first attempts.
 class FaultyService final : public v1::WeightStore::Service {
  public:
-  enum class Fault { kBreaks, kDamages };
+  enum class Fault { kBreaks, kDamages, kStalls };
   FaultyService(VersionData data, Fault fault, int faulty_attempts)
       : data_(std::move(data)), fault_(fault), faulty_attempts_(faulty_attempts) {}
 
-  grpc::Status Fetch(grpc::ServerContext*, const v1::FetchVersionRequest* request,
+  grpc::Status Fetch(grpc::ServerContext* context, const v1::FetchVersionRequest* request,
                      grpc::ServerWriter<v1::VersionPiece>* writer) override {
     offsets.push_back(request->offset());
     const bool faulty = static_cast<int>(offsets.size()) <= faulty_attempts_;
@@ -139,6 +139,9 @@ class FaultyService final : public v1::WeightStore::Service {
       if (faulty && fault_ == Fault::kDamages) bytes[0] = static_cast<char>(bytes[0] ^ 1);
       piece.mutable_chunk()->set_data(bytes);
       writer->Write(piece);
+      while (faulty && fault_ == Fault::kStalls && !context->IsCancelled()) {
+        absl::SleepFor(absl::Milliseconds(1));
+      }
       if (faulty) return {grpc::StatusCode::UNAVAILABLE, "broken"};
     }
     return grpc::Status::OK;
@@ -165,6 +168,18 @@ TEST(WeightTransferFaults, ABrokenStreamGoesOnWhereItBroke) {
   FaultyService service(SmallVersion(), FaultyService::Fault::kBreaks, 2);
   const auto server = Start(folder.path(), &service);
   const auto data = Connect(*server)->Fetch(SmallVersion().version, kDeadline);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->bytes, "abcdefghijkl");
+  EXPECT_EQ(service.offsets, (std::vector<uint64_t>{0, 4, 8}));
+  server->Shutdown(absl::ZeroDuration());
+}
+
+TEST(WeightTransferFaults, AVersionMayTakeLongerThanTheDeadlineWhileItComes) {
+  const TemporaryFolder folder;
+  FaultyService service(SmallVersion(), FaultyService::Fault::kStalls, 2);
+  const auto server = Start(folder.path(), &service);
+  // Two of the three pieces take a whole deadline each.
+  const auto data = Connect(*server)->Fetch(SmallVersion().version, absl::Milliseconds(400));
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->bytes, "abcdefghijkl");
   EXPECT_EQ(service.offsets, (std::vector<uint64_t>{0, 4, 8}));
