@@ -21,6 +21,7 @@ struct Options {
 absl::Status Check(const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
                           config::Load(options.config, options.sets, config::Environment()));
+  NameIgnoredVariables(config);
   const std::string binaries =
       std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
   ATTNRL_ASSIGN_OR_RETURN(const PreflightReport report, CheckBeforeTraining(config, binaries));

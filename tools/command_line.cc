@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/command_line.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 #include <iostream>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/nearest.h"
@@ -12,6 +17,8 @@
 
 namespace attnrl::tools {
 namespace {
+
+constexpr size_t kLongestRange = 100;  // of a message about one
 
 std::vector<std::string> CommandNames(const CLI::App& app) {
   std::vector<std::string> names;
@@ -66,10 +73,50 @@ absl::Status OtherError(const CLI::App& app, const CLI::ParseError& error) {
   for (const std::string& prefix : {where + ": ", where + " "}) {
     if (what.rfind(prefix, 0) == 0) what = what.substr(prefix.size());
   }
+  // The bounds of "not negative" and "above 0" are hundreds of digits long.
+  if (const size_t range = what.find(" not in range ");
+      range != std::string::npos && what.size() > kLongestRange) {
+    what = absl::StrCat(what.substr(0, range), " is out of range");
+  }
   return InputError(where, what, absl::StrCat("see attnrl ", command.get_name(), " --help"));
 }
 
+// What CLI11's conversions and ranges let pass: NaN, and -1 as the largest unsigned number.
+absl::Status CheckNumbers(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    const bool real = option->get_type_name().starts_with("FLOAT");
+    const bool natural = option->get_type_name().starts_with("UINT");
+    for (const std::string& text : option->results()) {
+      double number = 0;
+      if (real && (!absl::SimpleAtod(text, &number) || !std::isfinite(number))) {
+        return InputError(option->get_name(), absl::StrCat("is ", text),
+                          "a finite number is needed");
+      }
+      if (natural && text.starts_with('-')) {
+        return InputError(option->get_name(), absl::StrCat("is ", text),
+                          "a whole number from 0 is needed");
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+std::string NotWritable(const std::string& path) {
+  if (path == "-") return "";
+  std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (folder.empty()) folder = ".";
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return absl::StrCat(path, " is a folder");
+  if (!std::filesystem::is_directory(folder, error)) {
+    return absl::StrCat("there is no folder ", folder.string());
+  }
+  if (access(folder.c_str(), W_OK) != 0) {
+    return absl::StrCat("the folder ", folder.string(), " can't be written");
+  }
+  return "";
+}
 
 absl::Status ParseCommandLine(CLI::App& app, int argc, const char* const* argv, bool* answered) {
   *answered = false;
@@ -93,7 +140,7 @@ absl::Status ParseCommandLine(CLI::App& app, int argc, const char* const* argv, 
     // A misspelt flag also leaves the right one missing: the misspelling is the better message.
     return app.remaining(true).empty() ? OtherError(app, error) : UnknownArgument(app);
   }
-  return absl::OkStatus();
+  return CheckNumbers(Chosen(app));
 }
 
 }  // namespace attnrl::tools

@@ -22,6 +22,9 @@ class CommandLine : public ::testing::Test {
     score->add_option("--model", model_)->required();
     score->add_option("--samples", samples_);
     score->add_option("--temperature", temperature_)->check(CLI::Range(0.0, 100.0));
+    score->add_option("--rate", rate_)->check(CLI::NonNegativeNumber);
+    score->add_option("--seed", seed_);
+    score->add_option("--stats", stats_)->check(NotWritable);
     app_.add_subcommand("train", "Trains");
   }
 
@@ -37,7 +40,9 @@ class CommandLine : public ::testing::Test {
   CLI::App app_{"test", "attnrl"};
   std::string model_;
   int samples_ = 0;
-  double temperature_ = 0;
+  double temperature_ = 0, rate_ = 0;
+  uint64_t seed_ = 0;
+  std::string stats_;
 };
 
 TEST_F(CommandLine, AcceptsWhatIsRight) {
@@ -64,6 +69,29 @@ TEST_F(CommandLine, NamesTheFlagWithABadValue) {
   EXPECT_THAT(Parse({"score", "--model", "m", "--samples", "many"}), StartsWith("--samples: "));
   EXPECT_THAT(Parse({"score", "--model", "m", "--temperature", "-1"}),
               StartsWith("--temperature: "));
+}
+
+TEST_F(CommandLine, RefusesWhatIsNoNumber) {
+  for (const char* text : {"nan", "inf", "-inf"}) {
+    EXPECT_THAT(Parse({"score", "--model", "m", "--rate", text}), StartsWith("--rate: "));
+  }
+  EXPECT_EQ(Parse({"score", "--model", "m", "--seed", "-1"}),
+            "--seed: is -1; a whole number from 0 is needed");
+  EXPECT_EQ(Parse({"score", "--model", "m", "--seed", "18446744073709551615"}), "");
+}
+
+TEST_F(CommandLine, ARangeWithoutAnEndIsNotPrintedInFull) {
+  EXPECT_EQ(Parse({"score", "--model", "m", "--rate", "-1"}),
+            "--rate: Value -1 is out of range; see attnrl score --help");
+}
+
+TEST_F(CommandLine, AFileThatCannotBeWrittenIsRefusedBeforeTheWork) {
+  EXPECT_EQ(Parse({"score", "--model", "m", "--stats", "no/such/file"}),
+            "--stats: there is no folder no/such; see attnrl score --help");
+  EXPECT_EQ(Parse({"score", "--model", "m", "--stats", "/"}),
+            "--stats: / is a folder; see attnrl score --help");
+  EXPECT_EQ(Parse({"score", "--model", "m", "--stats", "-"}), "");
+  EXPECT_EQ(Parse({"score", "--model", "m", "--stats", "new-file"}), "");
 }
 
 TEST_F(CommandLine, RefusesArgumentsThatAreNotFlags) {

@@ -14,6 +14,7 @@
 #include "common/base/status.h"
 #include "common/storage/files.h"
 #include "services/verifier/grader_pool.h"
+#include "tools/command_line.h"
 #include "tools/progress.h"
 #include "tools/sampling/eval_set.h"
 #include "tools/sampling/model_flags.h"
@@ -150,7 +151,8 @@ void AddEvalCommand(CLI::App& app, Work* run) {
   command->add_option("--data", flags->data, "Data sets, JSON Lines")->required();
   AddSamplingFlags(*command, &flags->sampling);
   command->add_option("--prompt-suffix", flags->prompt_suffix, "Appended to every prompt");
-  command->add_option("--output", flags->output, "Write the figures there too, as JSON");
+  command->add_option("--output", flags->output, "Write the figures there too, as JSON")
+      ->check(NotWritable);
   command->footer(
       "Records: {\"id\", \"prompt\" | \"messages\", \"answers\": [text,..]}. pass@k takes k = "
       "--samples.\nExample: attnrl eval --model DIR --data math500.jsonl --samples 4 --output "

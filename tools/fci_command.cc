@@ -22,6 +22,7 @@
 #include "common/storage/files.h"
 #include "common/storage/jsonl.h"
 #include "common/text/steps.h"
+#include "tools/command_line.h"
 #include "tools/progress.h"
 #include "tools/sampling/model_flags.h"
 
@@ -220,7 +221,8 @@ void AddFciCommand(CLI::App& app, Work* run) {
       ->capture_default_str();
   command->add_option("--method", flags->method, "recompute: one pass over each sequence")
       ->capture_default_str();
-  command->add_option("--stats", flags->stats, "File for time and peak memory, as JSON");
+  command->add_option("--stats", flags->stats, "File for time and peak memory, as JSON")
+      ->check(NotWritable);
   command->add_flag("--skip-bad", flags->skip_bad, "Count bad records and leave them out");
   command->footer(
       "Example:\n  attnrl fci --model deploy/local/model --input responses.jsonl --output -");

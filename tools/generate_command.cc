@@ -14,6 +14,7 @@
 #include "common/base/status.h"
 #include "common/storage/files.h"
 #include "common/storage/jsonl.h"
+#include "tools/command_line.h"
 #include "tools/progress.h"
 #include "tools/sampling/model_flags.h"
 #include "tools/sampling/prompts.h"
@@ -119,7 +120,8 @@ void AddGenerateCommand(CLI::App& app, Work* run) {
                       "End a response at this text, which is left out of its \"text\"");
   command->add_flag("--ignore-eos", flags->ignore_eos, "Do not stop at end tokens");
   command->add_flag("--skip-bad", flags->skip_bad, "Leave bad records out instead of ending");
-  command->add_option("--stats", flags->stats, "Write counts and times there, as JSON");
+  command->add_option("--stats", flags->stats, "Write counts and times there, as JSON")
+      ->check(NotWritable);
   command->footer(
       "In: {\"id\", \"prompt\" | \"messages\" | \"prompt_ids\"}; out, one a sample, in the order "
       "of "

@@ -26,6 +26,7 @@
 #include "services/learner/options.h"
 #include "services/learner/trainer.h"
 #include "services/learner/tree_samples.h"
+#include "tools/command_line.h"
 
 namespace attnrl::tools {
 namespace {
@@ -52,8 +53,10 @@ void AddFlags(CLI::App& command, BenchFlags& flags) {
   CLI::Option* packed =
       command.add_flag("--packed", flags.packed, "compute what leaves share once (the default)");
   command.add_flag("--unpacked", flags.unpacked, "compute every leaf by itself")->excludes(packed);
-  command.add_option("--dump-grads", flags.dump_grads,
-                     "safetensors file for the gradient of the first minibatch, before clipping");
+  command
+      .add_option("--dump-grads", flags.dump_grads,
+                  "safetensors file for the gradient of the first minibatch, before clipping")
+      ->check(NotWritable);
   command.add_option("--steps", flags.steps, "batches to train, the files in turn; 0: each once")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--dtype", flags.dtype, "float32 | bfloat16; config.json's by default")
@@ -62,7 +65,8 @@ void AddFlags(CLI::App& command, BenchFlags& flags) {
   command.add_option("--threads", flags.threads, "compute threads")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--stats", flags.stats, "file for the figures; stdout by default");
+  command.add_option("--stats", flags.stats, "file for the figures; stdout by default")
+      ->check(NotWritable);
   command.footer(
       "Example:\n  attnrl learn-bench --model runs/a/checkpoints/step-0 --input "
       "runs/a/trees/batch-0.jsonl --unpacked --dump-grads grads.safetensors");

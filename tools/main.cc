@@ -2,6 +2,8 @@
 // `attnrl`: one command line for training, its tools and its records. See README.md.
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <exception>
+#include <filesystem>
 #include <iostream>
 
 #include "common/base/status.h"
@@ -14,6 +16,18 @@ int ExitCode(const absl::Status& status) {
   if (status.ok()) return 0;
   if (attnrl::IsInputError(status)) return 2;
   return absl::IsCancelled(status) ? 130 : 1;
+}
+
+// A path that the user named can be anything: unreadable, too long, on a disk with errors.
+absl::Status Run(const attnrl::tools::Work& run) {
+  try {
+    return run();
+  } catch (const std::filesystem::filesystem_error& error) {
+    return attnrl::InputError(error.path1().string(), error.code().message(),
+                              "a path that can be used is needed");
+  } catch (const std::exception& error) {
+    return absl::InternalError(error.what());
+  }
 }
 
 }  // namespace
@@ -30,7 +44,7 @@ int main(int argc, char** argv) {
   bool answered = false;
   absl::Status status = attnrl::tools::ParseCommandLine(app, argc, argv, &answered);
   if (status.ok() && !answered) {
-    status = run ? run() : attnrl::InputError("command line", "no command", "see attnrl --help");
+    status = run ? Run(run) : attnrl::InputError("command line", "no command", "see attnrl --help");
   }
   if (!status.ok()) {
     std::cerr << "error: " << attnrl::OneLine(std::string(status.message()), 2000) << std::endl;

@@ -12,6 +12,7 @@
 #include "common/storage/files.h"
 #include "common/text/steps.h"
 #include "common/text/tokenizer.h"
+#include "tools/command_line.h"
 #include "tools/tree/batch_file.h"
 #include "tools/tree/page.h"
 #include "tools/tree/record.h"
@@ -48,13 +49,6 @@ absl::Status Tree(const Options& options) {
     std::cout << page << std::flush;
     return std::cout ? absl::OkStatus() : absl::InternalError("standard output: writing failed");
   }
-  const std::filesystem::path folder = std::filesystem::path(options.output).parent_path();
-  std::error_code error;
-  if (std::filesystem::is_directory(options.output, error) ||
-      (!folder.empty() && !std::filesystem::is_directory(folder, error))) {
-    return InputError("--output", options.output + " can't be written",
-                      "a file in a folder that exists, or -");
-  }
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(options.output, page));
   std::cerr << "written to " << options.output << "; open it in a browser" << std::endl;
   return absl::OkStatus();
@@ -70,7 +64,8 @@ void AddTreeCommand(CLI::App& app, Work* run) {
       ->required()
       ->check(CLI::NonNegativeNumber);
   command->add_option("--problem", options->problem, "The problem's id")->required();
-  command->add_option("--output", options->output, "Where the page goes; - is stdout");
+  command->add_option("--output", options->output, "Where the page goes; - is stdout")
+      ->check(NotWritable);
   command->footer(
       "One file without any other: responses step by step, shaded by FCI, their branch points and "
       "continuations, rewards and advantages.\nExample:\n  attnrl tree runs/quickstart --batch 39 "

@@ -20,6 +20,7 @@
 #include "common/storage/files.h"
 #include "common/storage/jsonl.h"
 #include "services/verifier/grader_pool.h"
+#include "tools/command_line.h"
 
 namespace attnrl::tools {
 namespace {
@@ -185,7 +186,8 @@ void AddVerifyCommand(CLI::App& app, Work* run) {
       ->add_option("--timeout-ms", options->timeout_ms,
                    "Processor time one response may take before its grader is replaced")
       ->check(CLI::Range(1, 3'600'000));
-  command->add_option("--stats", options->stats, "File for counts and speed, as JSON");
+  command->add_option("--stats", options->stats, "File for counts and speed, as JSON")
+      ->check(NotWritable);
   command->add_flag("--skip-bad", options->skip_bad, "Leave bad records out and count them");
   command->footer(
       "A verdict is {\"id\",\"correct\",\"status\",\"extracted\",\"matched\",\"micros\"}, in the "

@@ -138,6 +138,8 @@ TEST(LoadErrors, NameTheLineOfWhatIsNoYaml) {
   EXPECT_THAT(ErrorOf("run:\n  steps: 1\n  steps: 2\n"),
               StartsWith("run.yaml:3: key \"run.steps\" is there twice"));
   EXPECT_THAT(ErrorOf("run:\n  steps: 1\nrun:\n  seed: 2\n"), HasSubstr("\"run\" is there twice"));
+  EXPECT_THAT(ErrorOf("run:\n  steps: 1\n---\nrun:\n  sede: 2\n"),
+              HasSubstr("a second document begins here; one is read"));
 }
 
 TEST(LoadErrors, NameAFileThatCannotBeRead) {

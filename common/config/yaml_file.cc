@@ -114,7 +114,12 @@ absl::StatusOr<std::vector<Assignment>> ReadAssignments(const std::string& file)
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
   Reader reader(file);
   try {
-    ATTNRL_RETURN_IF_ERROR(reader.ReadSection(YAML::Load(text), ""));
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) {
+      return InputError(reader.Where(documents[1].Mark()), "a second document begins here",
+                        "one is read; leave the line --- out");
+    }
+    ATTNRL_RETURN_IF_ERROR(reader.ReadSection(documents.empty() ? YAML::Node() : documents[0], ""));
   } catch (const YAML::Exception& error) {
     return InputError(reader.Where(error.mark), absl::StrCat("not YAML: ", OneLine(error.msg)),
                       "a YAML file is needed");

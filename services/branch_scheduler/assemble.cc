@@ -108,8 +108,14 @@ ModelText::ModelText(config::Model model, std::string suffix, text::Tokenizer to
 
 absl::StatusOr<std::unique_ptr<ModelText>> ModelText::Load(const config::Config& config) {
   ATTNRL_ASSIGN_OR_RETURN(text::Tokenizer tokenizer, text::Tokenizer::Load(config.model.path));
-  return std::unique_ptr<ModelText>(
+  auto text = std::unique_ptr<ModelText>(
       new ModelText(config.model, config.data.prompt_suffix, std::move(tokenizer)));
+  // A name that is set must be one, whether the data has conversations or not.
+  if (!config.model.chat_template.empty()) {
+    ATTNRL_ASSIGN_OR_RETURN(
+        text->template_, text::ChatTemplate::Load(config.model.path, config.model.chat_template));
+  }
+  return text;
 }
 
 absl::StatusOr<std::vector<int32_t>> ModelText::EncodePrompt(const PromptMessages& messages) {

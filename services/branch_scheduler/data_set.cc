@@ -36,14 +36,15 @@ absl::StatusOr<std::vector<std::string>> ReadAnswers(const storage::JsonLine& li
 }
 
 absl::StatusOr<PromptMessages> ReadPrompt(const storage::JsonLine& line) {
-  ATTNRL_ASSIGN_OR_RETURN(std::optional<std::string> text,
-                          storage::OptionalStringField(line, "prompt"));
-  if (text.has_value()) return PromptMessages{{"", *std::move(text)}};
-  auto messages = line.value.find("messages");
-  if (messages == line.value.end()) {
+  // A conversation comes first, as for the tools (tools/sampling/prompts.cc).
+  if (!storage::HasField(line, "messages")) {
+    ATTNRL_ASSIGN_OR_RETURN(std::optional<std::string> text,
+                            storage::OptionalStringField(line, "prompt"));
+    if (text.has_value()) return PromptMessages{{"", *std::move(text)}};
     return InputError(line.where, "field \"prompt\" is missing",
                       "a text or \"messages\" is needed");
   }
+  auto messages = line.value.find("messages");
   const absl::Status bad = InputError(line.where, "field \"messages\" is no conversation",
                                       "a list of {\"role\", \"content\"} texts is needed");
   if (!messages->is_array() || messages->empty()) return bad;
@@ -60,8 +61,8 @@ absl::StatusOr<PromptMessages> ReadPrompt(const storage::JsonLine& line) {
 
 }  // namespace
 
-absl::StatusOr<DataSet> LoadDataSet(const std::string& path, uint32_t max_prompt_tokens,
-                                    const PromptEncoder& encode) {
+absl::StatusOr<DataSet> LoadDataSet(const std::string& key, const std::string& path,
+                                    uint32_t max_prompt_tokens, const PromptEncoder& encode) {
   DataSet set;
   std::map<std::string, std::string> where_of_id;
   auto use = [&](const storage::JsonLine& line) -> absl::Status {
@@ -87,7 +88,7 @@ absl::StatusOr<DataSet> LoadDataSet(const std::string& path, uint32_t max_prompt
   };
   auto bytes = storage::ReadFile(path);
   if (!bytes.ok()) {
-    return InputError(absl::StrCat("data.train: ", path), std::string(bytes.status().message()),
+    return InputError(absl::StrCat(key, ": ", path), std::string(bytes.status().message()),
                       "a readable JSON Lines file is needed");
   }
   set.digest = storage::Sha256Hex(*bytes);

@@ -32,8 +32,9 @@ using PromptEncoder =
 // Reads and tokenises a whole data set (CLI.md, "Data sets"): JSON Lines with `id` (a string or a
 // number, unique), `prompt` or `messages`, `answers` (texts, at least one). InputError at file:line
 // for the first record that is wrong or whose prompt has more than `max_prompt_tokens` tokens, and
-// for a file without records. Memory: the tokens of all prompts.
-absl::StatusOr<DataSet> LoadDataSet(const std::string& path, uint32_t max_prompt_tokens,
-                                    const PromptEncoder& encode);
+// for a file without records; `key` names the setting ("data.train") of a file that can't be read.
+// Where a record has both, `messages` count. Memory: the tokens of all prompts.
+absl::StatusOr<DataSet> LoadDataSet(const std::string& key, const std::string& path,
+                                    uint32_t max_prompt_tokens, const PromptEncoder& encode);
 
 }  // namespace attnrl::scheduler

@@ -30,7 +30,7 @@ absl::StatusOr<DataSet> Load(const std::string& text, uint32_t limit = 100) {
   const std::string path =
       testing::TempDir() + "/data_set-" + std::to_string(::getpid()) + ".jsonl";
   std::ofstream(path) << text;
-  return LoadDataSet(path, limit, Bytes);
+  return LoadDataSet("data.train", path, limit, Bytes);
 }
 
 void ExpectRefused(const std::string& text, const std::string& part) {
@@ -76,11 +76,18 @@ TEST(DataSet, APromptOverTheLimitIsRefused) {
               HasSubstr(".jsonl:1: the prompt has 4 tokens; rollout.max_prompt_tokens"));
 }
 
+TEST(DataSet, OfARecordWithBothTheConversationCounts) {
+  const auto set =
+      Load(R"({"id":1,"prompt":"text","messages":[{"role":"u","content":"hi"}],"answers":["x"]})");
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_THAT(set->problems[0].prompt_ids, ElementsAre('u', 'h', 'i'));
+}
+
 TEST(DataSet, AnEmptyOrMissingFileIsRefused) {
   ExpectRefused("\n", "no problem");
-  const auto missing = LoadDataSet("/no/such/file.jsonl", 10, Bytes);
+  const auto missing = LoadDataSet("data.eval", "/no/such/file.jsonl", 10, Bytes);
   EXPECT_TRUE(IsInputError(missing.status()));
-  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("/no/such/file.jsonl"));
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("data.eval: /no/such/file.jsonl"));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/model/weights.h"
+#include "common/text/chat_template.h"
 
 namespace attnrl::tools {
 
@@ -34,6 +35,10 @@ absl::StatusOr<ModelFolder> OpenModelFolder(const ModelFlags& flags) {
     ATTNRL_ASSIGN_OR_RETURN(dtype, model::ParseDType(flags.dtype, "--dtype"));
   }
   ATTNRL_ASSIGN_OR_RETURN(text::Tokenizer tokenizer, text::Tokenizer::Load(flags.model));
+  // A name that is given must be one, whether there are conversations or not.
+  if (!flags.chat_template.empty()) {
+    ATTNRL_RETURN_IF_ERROR(text::ChatTemplate::Load(flags.model, flags.chat_template).status());
+  }
   ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> end_tokens, model::LoadEndTokens(flags.model));
   const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   return ModelFolder{config, dtype, std::move(tokenizer), std::move(end_tokens),

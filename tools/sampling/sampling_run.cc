@@ -128,9 +128,8 @@ absl::Status RunSampling(rollout::Engine& engine, const SamplingJob& job, int64_
     }
     std::optional<rollout::Completion> completion = finished->Take(next, kLookUp);
     if (shutdown.requested()) {
-      return absl::CancelledError(
-          absl::StrCat("stopped after ", next, " of ", job.size(),
-                       " samples, which are written; run it again for all"));
+      return absl::CancelledError(absl::StrCat("stopped after ", next, " of ", job.size(),
+                                               " samples; run it again for all"));
     }
     progress.Update(static_cast<int64_t>(next));
     if (!completion) continue;

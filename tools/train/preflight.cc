@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iostream>
 #include <memory>
 #include <vector>
 
@@ -78,9 +79,9 @@ absl::StatusOr<std::string> CheckData(const config::Config& config) {
   };
   const auto limit = static_cast<uint32_t>(config.rollout.max_prompt_tokens);
   ATTNRL_ASSIGN_OR_RETURN(const scheduler::DataSet train,
-                          scheduler::LoadDataSet(config.data.train, limit, encode));
+                          scheduler::LoadDataSet("data.train", config.data.train, limit, encode));
   for (const std::string& path : config.data.eval) {
-    ATTNRL_RETURN_IF_ERROR(scheduler::LoadDataSet(path, limit, encode).status());
+    ATTNRL_RETURN_IF_ERROR(scheduler::LoadDataSet("data.eval", path, limit, encode).status());
   }
   size_t longest = 0;
   size_t total = 0;
@@ -132,6 +133,14 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
                               FormatCount(model::CountParameters(shape)), " weights, ",
                               std::string(model::DTypeName(dtype)));
   return report;
+}
+
+void NameIgnoredVariables(const config::Config& config) {
+  for (const std::string& variable : config.ignored_variables) {
+    if (variable == "ATTNRL_BUILD_DIR" || variable == "ATTNRL_DEPS_DIR") continue;
+    std::cerr << "warning: the environment variable " << variable
+              << " names no key, it is ignored\n";
+  }
 }
 
 }  // namespace attnrl::tools

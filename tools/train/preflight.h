@@ -24,4 +24,8 @@ struct PreflightReport {
 absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
                                                     const std::string& binary_folder);
 
+// One line on stderr for each ATTNRL_ variable of the environment that names no key of the
+// configuration (a typo is likely) and isn't one of the scripts'.
+void NameIgnoredVariables(const config::Config& config);
+
 }  // namespace attnrl::tools

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -109,7 +110,11 @@ absl::StatusOr<std::string> MakeSocketFolder(const std::string& run_directory) {
   std::string base = temporary == nullptr || *temporary == 0 ? "/tmp" : temporary;
   if (base.size() + 16 > kLongestSocketFolder || base[0] != '/') base = "/tmp";
   std::string folder = base + "/attnrl-XXXXXX";
-  if (mkdtemp(folder.data()) == nullptr) return absl::ErrnoToStatus(errno, folder);
+  if (mkdtemp(folder.data()) == nullptr) {
+    return InputError(base,
+                      absl::StrCat("no folder for sockets can be made: ", std::strerror(errno)),
+                      "TMPDIR or /tmp must be a folder that can be written");
+  }
   std::error_code error;
   fs::create_directory_symlink(folder, fs::path(run_directory) / kSocketLink, error);
   if (error) return absl::InternalError(absl::StrCat(run_directory, ": ", error.message()));

@@ -45,7 +45,8 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> stop_ids, model::LoadEndTokens(config.model.path));
   ATTNRL_ASSIGN_OR_RETURN(
       const DataSet data,
-      LoadDataSet(config.data.train, static_cast<uint32_t>(config.rollout.max_prompt_tokens),
+      LoadDataSet("data.train", config.data.train,
+                  static_cast<uint32_t>(config.rollout.max_prompt_tokens),
                   [&](const PromptMessages& messages) { return text->EncodePrompt(messages); }));
   const TextTools tools = text->Tools();
   verifier::VerifierClientOptions verifier_options;
