@@ -71,7 +71,7 @@ void AddDrainCommand(CLI::App& app, Work* run) {
   command
       ->add_option("--grace-seconds", options->grace_seconds,
                    "How long to wait before leased work is taken back")
-      ->check(CLI::Range(0.0, 3600.0));
+      ->check(CLI::Range(0.0, 590.0));
   command->add_flag("--json", options->json, "JSON instead of text");
   command->add_flag("--watch", options->watch,
                     "The status after each change, until it has drained");

@@ -55,7 +55,7 @@ inline constexpr MetricName kSchedulerOpenItems = {
     "Work items that are runnable or leased; scale workers on it"};
 inline constexpr MetricName kSchedulerOldestPendingSeconds = {
     "attnrl_scheduler_oldest_pending_seconds", MetricType::kGauge,
-    "How long the oldest runnable item has waited for a worker"};
+    "How long the item to be handed out next has waited for a worker"};
 inline constexpr MetricName kSchedulerWorkers = {"attnrl_scheduler_workers", MetricType::kGauge,
                                                  "Connected rollout workers"};
 inline constexpr MetricName kSchedulerLeases = {"attnrl_scheduler_leases", MetricType::kGauge,

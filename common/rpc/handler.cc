@@ -49,6 +49,9 @@ void Record(const grpc::ServerContextBase& context, std::string_view method, abs
   observe::Count(observe::kRpcRequestsTotal, {service, name, CodeName(status.error_code())});
   observe::Observe(observe::kRpcDurationSeconds, {service, name}, absl::ToDoubleSeconds(elapsed));
   if (status.ok()) return;
+  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
+    observe::Count(observe::kRpcRejectedTotal, {service, "overload"});
+  }
   const auto log = IsOurs(status.error_code()) ? observe::LogWarning : observe::LogDebug;
   log("call failed", {{"method", method},
                       {"code", CodeName(status.error_code())},

@@ -35,6 +35,11 @@ void EnableHealth() {
 void Configure(const ServerOptions& options, grpc::ServerBuilder* builder) {
   SetServerArguments(
       [builder](const char* name, int value) { builder->AddChannelArgument(name, value); });
+  if (options.max_connection_age != absl::InfiniteDuration()) {
+    builder->AddChannelArgument(
+        GRPC_ARG_MAX_CONNECTION_AGE_MS,
+        static_cast<int>(absl::ToInt64Milliseconds(options.max_connection_age)));
+  }
   builder->SetMaxReceiveMessageSize(options.max_message_bytes);
   builder->SetMaxSendMessageSize(options.max_message_bytes);
   grpc::ResourceQuota quota;

@@ -26,6 +26,9 @@ struct ServerOptions {
   // Under which grpc.health.v1.Health answers beside "", e.g. "rollout".
   std::string service_name = {};
   int max_message_bytes = kMaxMessageBytes;
+  // After about so long a client is asked to connect again, and so learns of new replicas; calls
+  // under way are finished. For a service of many replicas and short calls.
+  absl::Duration max_connection_age = absl::InfiniteDuration();
   // Handlers that may run at once, streams included; further calls get RESOURCE_EXHAUSTED.
   int max_threads = 256;
 };

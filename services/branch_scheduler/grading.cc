@@ -2,6 +2,7 @@
 #include "services/branch_scheduler/grading.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,20 +33,14 @@ Grade ToGrade(const verifier::GradeResult& result) {
   return grade;
 }
 
-// A smaller call may get an answer where this one got none.
-bool IsTooMuch(const absl::Status& status) {
-  return absl::IsDeadlineExceeded(status) || absl::IsInvalidArgument(status);
-}
-
-// The grade of a response that the verifier won't even look at: it exceeds what a call may carry.
-std::vector<Grade> Refused(const verifier::GradeRequest& request, const absl::Status& status) {
-  observe::LogWarning("the verifier refuses a response, it is graded `limit`",
-                      {{"response", request.id},
-                       {"bytes", request.response.size()},
-                       {"reason", status.ToString()}});
-  Grade grade;
-  grade.status = verifier::GradeStatus::kLimit;
-  return {grade};
+// The grade of a response that no call can carry; the verifier isn't asked.
+std::optional<Grade> TooLarge(const std::string& response,
+                              const std::vector<std::string>& answers) {
+  const size_t bytes = verifier::Bytes(response, answers);
+  if (bytes <= verifier::kMaxBytesPerResponse) return std::nullopt;
+  observe::LogWarning("a response is too large for the verifier, it is graded `limit`",
+                      {{"bytes", bytes}, {"allowed", verifier::kMaxBytesPerResponse}});
+  return Grade{.status = verifier::GradeStatus::kLimit};
 }
 
 }  // namespace
@@ -125,8 +120,11 @@ void GradingQueue::GradeAll(std::vector<GradeTask> tasks) {
   for (GradeTask& task : tasks) {
     Pending item;
     for (const std::vector<int32_t>& ids : task.responses) item.texts.push_back(decode_(ids));
-    item.grades.resize(item.texts.size());
-    item.settled.resize(item.texts.size(), false);
+    for (const std::string& text : item.texts) {
+      const std::optional<Grade> known = TooLarge(text, *task.answers);
+      item.grades.push_back(known.value_or(Grade{}));
+      item.settled.push_back(known.has_value());
+    }
     item.task = std::move(task);
     pending.push_back(std::move(item));
   }
@@ -182,14 +180,13 @@ bool GradingQueue::Attempt(std::vector<Pending>& pending, bool final_attempt) {
     absl::StatusOr<std::vector<Grade>> grades = Call(requests);
     const double end = Seconds(clock_->Now());
     if (stopping()) return false;
-    if (IsTooMuch(grades.status()) && places.size() > 1) {
+    if (absl::IsDeadlineExceeded(grades.status()) && places.size() > 1) {
       const std::vector<Place> whole = std::move(calls.back());
       const auto middle = whole.begin() + static_cast<std::ptrdiff_t>(whole.size() / 2);
       calls.back().assign(middle, whole.end());
       calls.emplace_back(whole.begin(), middle);
       continue;
     }
-    if (absl::IsInvalidArgument(grades.status())) grades = {Refused(requests[0], grades.status())};
     if (!grades.ok()) {
       clock_->Sleep(options_.retry_after);
       if (threads_.empty()) return false;

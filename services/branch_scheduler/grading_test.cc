@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/grading.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -83,18 +84,40 @@ TEST_F(GradingTest, ACallThatTakesTooLongIsMadeAgainInHalves) {
   for (const auto& [item, grade] : graded_) EXPECT_TRUE(grade.correct);
 }
 
-TEST_F(GradingTest, AResponseThatTheVerifierRefusesIsGradedLimitAndTheOthersAsEver) {
-  ScriptedVerifier verifier([](const std::vector<GradeRequest>& requests) {
-    return Holds(requests, "5") ? absl::InvalidArgumentError("too many bytes") : absl::OkStatus();
-  });
-  GradingQueue queue = Queue({.threads = 0}, &verifier);
+TEST_F(GradingTest, AResponseThatNoCallCanCarryIsGradedLimitAndTheOthersAsEver) {
+  ScriptedVerifier verifier(
+      [](const std::vector<GradeRequest>&) -> absl::Status { return absl::OkStatus(); });
+  GradingQueue queue(
+      {.threads = 0}, &verifier,
+      [](const std::vector<int32_t>& ids) {
+        return ids[0] == 5 ? std::string(verifier::kMaxBytesPerResponse, 'x')
+                           : std::to_string(ids[0]);
+      },
+      &clock_, [this](GradedItem item) { graded_[item.item] = item.grades.at(0); });
   queue.Add(Tasks(8));
   EXPECT_TRUE(queue.RunOnce());
+  EXPECT_EQ(verifier.sizes, (std::vector<size_t>{7}));
   ASSERT_EQ(graded_.size(), 8u);
   for (const auto& [item, grade] : graded_) {
     EXPECT_EQ(grade.status, item == 5 ? GradeStatus::kLimit : GradeStatus::kGraded) << item;
     EXPECT_EQ(grade.correct, item != 5) << item;
   }
+}
+
+TEST_F(GradingTest, AVerifierThatRefusesItsCallsGivesNobodyAGrade) {
+  bool refuses = true;
+  ScriptedVerifier verifier([&](const std::vector<GradeRequest>&) {
+    return refuses ? absl::InvalidArgumentError("task: unknown") : absl::OkStatus();
+  });
+  GradingQueue queue = Queue({.threads = 0}, &verifier);
+  queue.Add(Tasks(2));
+  EXPECT_TRUE(queue.RunOnce());
+  EXPECT_TRUE(graded_.empty());
+  EXPECT_EQ(queue.waiting(), 2u);
+  EXPECT_THAT(queue.trouble(), ::testing::HasSubstr("task: unknown"));
+  refuses = false;
+  EXPECT_TRUE(queue.RunOnce());
+  EXPECT_EQ(graded_.size(), 2u);
 }
 
 TEST_F(GradingTest, ACallMayTakeAsLongAsTheGradersMayForEachResponseInIt) {

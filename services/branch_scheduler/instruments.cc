@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "common/observe/metrics.h"
+#include "common/storage/files.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -13,13 +14,21 @@ void CountEvents(std::string_view event, uint64_t before, uint64_t now) {
   observe::Count(observe::kSchedulerLeaseEventsTotal, {event}, static_cast<double>(now - before));
 }
 
+void CountFenced(std::string_view reason, uint64_t before, uint64_t now) {
+  if (now == before) return;
+  observe::Count(observe::kSchedulerFencedWritesTotal, {reason}, static_cast<double>(now - before));
+}
+
 }  // namespace
 
 void Instruments::Update(const LeaseTable& leases, const Run& run, absl::Duration now) {
-  if (leases.ready_items() == 0) pending_since_ = now;
+  if (next_item_ != leases.next_item()) {
+    next_item_ = leases.next_item();
+    pending_since_ = now;
+  }
   observe::Set(observe::kSchedulerOpenItems, {}, static_cast<double>(leases.open_items()));
   observe::Set(observe::kSchedulerOldestPendingSeconds, {},
-               absl::ToDoubleSeconds(now - pending_since_));
+               next_item_ ? absl::ToDoubleSeconds(now - pending_since_) : 0);
   observe::Set(observe::kSchedulerWorkers, {}, static_cast<double>(leases.Workers().size()));
   observe::Set(observe::kSchedulerLeases, {"active"}, static_cast<double>(leases.active_leases()));
 
@@ -30,10 +39,10 @@ void Instruments::Update(const LeaseTable& leases, const Run& run, absl::Duratio
   CountEvents("expired", leases_.expired, counters.expired);
   CountEvents("returned", leases_.returned, counters.returned);
   CountEvents("adopted", leases_.adopted, counters.adopted);
-  if (counters.fenced != leases_.fenced) {
-    observe::Count(observe::kSchedulerFencedWritesTotal, {"attempt"},
-                   static_cast<double>(counters.fenced - leases_.fenced));
-  }
+  CountEvents("duplicate", leases_.duplicate, counters.duplicate);
+  CountFenced("epoch", leases_.fenced_epoch, counters.fenced_epoch);
+  CountFenced("attempt", leases_.fenced - leases_.fenced_epoch,
+              counters.fenced - counters.fenced_epoch);
   leases_ = counters;
 
   if (!counting_) committed_ = run.committed();
@@ -77,8 +86,12 @@ void Instruments::UpdateTrees(const Run::TreeFacts& trees) {
   trees_ = trees;
 }
 
-void Instruments::Commit(const absl::Status& status, absl::Duration took) {
+void Instruments::Commit(const absl::Status& status, absl::Duration took,
+                         const std::string& run_dir) {
   observe::Observe(observe::kSchedulerDbCommitSeconds, {}, absl::ToDoubleSeconds(took));
+  if (const auto free = storage::FreeBytes(run_dir); free.ok()) {
+    observe::Set(observe::kStorageFreeBytes, {"db"}, static_cast<double>(*free));
+  }
   if (status.ok()) return;
   const std::string_view kind = absl::IsResourceExhausted(status) ? "full"
                                 : absl::IsDataLoss(status)        ? "corrupt"

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "services/branch_scheduler/leases.h"
@@ -14,8 +18,8 @@ class Instruments {
  public:
   // At the end of every round; `now` is monotonic.
   void Update(const LeaseTable& leases, const Run& run, absl::Duration now);
-  // A transaction was committed, or failed.
-  static void Commit(const absl::Status& status, absl::Duration took);
+  // A transaction was committed, or failed; the database lies in `run_dir`.
+  static void Commit(const absl::Status& status, absl::Duration took, const std::string& run_dir);
 
  private:
   void UpdateTrees(const Run::TreeFacts& trees);
@@ -24,8 +28,9 @@ class Instruments {
   Run::TreeFacts trees_;
   uint64_t ungradable_ = 0;
   uint32_t committed_ = 0;
-  bool counting_ = false;         // what was committed before this process isn't counted
-  absl::Duration pending_since_;  // since then there was always something runnable
+  bool counting_ = false;              // what was committed before this process isn't counted
+  std::optional<uint64_t> next_item_;  // to be handed out, since pending_since_
+  absl::Duration pending_since_;
 };
 
 }  // namespace attnrl::scheduler

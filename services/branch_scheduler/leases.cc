@@ -136,6 +136,11 @@ std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker() {
   return best;
 }
 
+std::optional<uint64_t> LeaseTable::next_item() const {
+  if (ready_.empty()) return std::nullopt;
+  return ready_.begin()->second;
+}
+
 std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
   std::vector<Granted> granted;
   while (!ready_.empty()) {
@@ -209,6 +214,7 @@ bool LeaseTable::Holds(const std::string& worker, uint64_t lease, uint64_t item)
     return true;
   }
   ++counters_.fenced;
+  if ((lease >> 32) < options_.epoch) ++counters_.fenced_epoch;
   return false;
 }
 

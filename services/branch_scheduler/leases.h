@@ -47,8 +47,10 @@ class LeaseTable {
     uint64_t item = 0;
   };
   struct Counters {
-    uint64_t granted = 0, renewed = 0, completed = 0, expired = 0, returned = 0, fenced = 0,
-             adopted = 0;
+    uint64_t granted = 0, renewed = 0, completed = 0, expired = 0, returned = 0, adopted = 0;
+    // Results of leases that were lost; those of an earlier scheduler's leases among them.
+    uint64_t fenced = 0, fenced_epoch = 0;
+    uint64_t duplicate = 0;  // results that were durable already
   };
 
   explicit LeaseTable(LeaseOptions options) : options_(std::move(options)) {}
@@ -84,10 +86,14 @@ class LeaseTable {
   std::vector<Granted> RevokeAll();
   // True when the worker may write the item's result with this lease. Counts a refusal.
   bool Holds(const std::string& worker, uint64_t lease, uint64_t item);
+  // A result came again because its acknowledgement was lost.
+  void NoteDuplicate() { ++counters_.duplicate; }
 
   // Runnable items, handed out or not.
   size_t open_items() const { return ready_.size() + leases_.size(); }
   size_t ready_items() const { return ready_.size(); }
+  // The item that is handed out next; nullopt when every runnable one is leased.
+  std::optional<uint64_t> next_item() const;
   size_t active_leases() const { return leases_.size(); }
   const Counters& counters() const { return counters_; }
   const std::string& numerics_id() const { return options_.numerics_id; }

@@ -46,7 +46,6 @@ class Run {
     uint64_t item = 0;
   };
   struct Counters {
-    uint64_t replays_differing = 0;
     uint64_t ungradable_problems = 0;
     uint64_t generated_tokens = 0;
     uint64_t reused_tokens = 0;

@@ -104,9 +104,12 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
       return absl::DataLossError(absl::StrCat("the database lacks batch ", number));
     }
     ATTNRL_ASSIGN_OR_RETURN(BatchState batch, LoadBatch(rows.front()));
-    std::vector<Runnable> open = std::move(runnable_);  // Advance must open nothing here
+    // Advance must open and count nothing here.
+    std::vector<Runnable> open = std::move(runnable_);
+    const Counters counters = counters_;
     for (Problem& problem : batch.problems) Advance(batch, problem);
     runnable_ = std::move(open);
+    counters_ = counters;
     if (!batch.ready()) {
       return absl::DataLossError(absl::StrCat("the database lacks results of batch ", number));
     }
@@ -132,13 +135,11 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
 
 absl::StatusOr<CommitReply> Run::CommitAgain(const BatchCommit& commit) {
   const std::string& published = versions_.at(commit.batch + 1);
-  if (published != commit.version.digest) {
-    if (!commit.replayed) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("batch ", commit.batch, " was committed with digest ", Short(published),
-                       ", now with ", Short(commit.version.digest)));
-    }
-    ++counters_.replays_differing;  // the published bits stay published
+  // Where a replay ended with other bits, those that were published stay published.
+  if (published != commit.version.digest && !commit.replayed) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("batch ", commit.batch, " was committed with digest ", Short(published),
+                     ", now with ", Short(commit.version.digest)));
   }
   ATTNRL_RETURN_IF_ERROR(AddCheckpoint(commit.checkpoint_step));
   return Reply();
@@ -158,10 +159,7 @@ absl::StatusOr<CommitReply> Run::Commit(const BatchCommit& commit) {
                                                       " batches are, and it was not handed out"));
   }
   auto published = versions_.find(commit.version.number);
-  if (commit.replayed && published != versions_.end() &&
-      published->second != commit.version.digest) {
-    ++counters_.replays_differing;
-  } else {
+  if (!commit.replayed || published == versions_.end()) {
     ATTNRL_RETURN_IF_ERROR(AddVersion(commit.version));
   }
   ATTNRL_RETURN_IF_ERROR(WriteRecords(*batch, commit));

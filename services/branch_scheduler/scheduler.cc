@@ -32,6 +32,8 @@ absl::Status Scheduler::Open() {
   ATTNRL_ASSIGN_OR_RETURN(
       run_, Run::Open({&options_, parts_.data, parts_.text, store_.get(), parts_.clock}));
   journal_ = std::make_unique<Journal>(options_.run_dir, store_.get());
+  // What a kill left of a tree file.
+  ATTNRL_RETURN_IF_ERROR(storage::RemoveUnfinished(options_.run_dir + "/trees"));
   for (const char* file : {kMetricsFile, kEventsFile}) {
     std::string warning;
     ATTNRL_RETURN_IF_ERROR(journal_->Reconcile(file, &warning));
@@ -68,6 +70,7 @@ absl::Status Scheduler::Open() {
 }
 
 Scheduler::~Scheduler() {
+  if (grading_) grading_->Stop();  // its threads may wait for a verifier that is away
   {
     absl::MutexLock lock(&inbox_mutex_);
     stop_ = true;

@@ -76,7 +76,10 @@ absl::StatusOr<Ack> Scheduler::ApplyResult(const WorkerSession& session, const I
   Ack ack;
   ack.lease = result.lease;
   ATTNRL_ASSIGN_OR_RETURN(std::optional<uint64_t> stored, run_->LeaseOfResult(result.item));
-  if (stored == result.lease) return ack;  // durable by an earlier copy
+  if (stored == result.lease) {  // durable by an earlier copy
+    leases_->NoteDuplicate();
+    return ack;
+  }
   if (!leases_->Holds(worker, result.lease, result.item)) {
     ack.verdict = AckVerdict::kFenced;
     ack.reason = absl::StrCat("lease ", result.lease, " of item ", result.item,
@@ -146,7 +149,7 @@ absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work)
   if (status.ok()) {
     const absl::Duration start = clock_.Monotonic();
     status = store_->Commit();
-    Instruments::Commit(status, clock_.Monotonic() - start);
+    Instruments::Commit(status, clock_.Monotonic() - start, options_.run_dir);
   }
   if (status.ok()) status = journal_->Flush();
   if (!status.ok()) Fail(status);

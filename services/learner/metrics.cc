@@ -5,6 +5,7 @@
 
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
+#include "common/storage/files.h"
 
 namespace attnrl::learner {
 namespace {
@@ -31,6 +32,9 @@ void MetricsObserver::Done(const StepReport& report) {
   const double now = absl::ToDoubleSeconds(clock_.Now() - absl::UnixEpoch());
   observe::Count(observe::kLearnerStepsTotal);
   observe::Set(observe::kLearnerLastStepTimestampSeconds, {}, now);
+  if (const auto free = storage::FreeBytes(run_dir_); free.ok()) {
+    observe::Set(observe::kStorageFreeBytes, {"ckpt"}, static_cast<double>(*free));
+  }
   if (report.checkpoint) observe::Set(observe::kLearnerLastCheckpointTimestampSeconds, {}, now);
   observe::Set(observe::kLearnerWeightVersion, {}, report.version.number);
   observe::Observe(observe::kLearnerStepPhaseSeconds, {"wait"}, statistics.wait_seconds);

@@ -17,12 +17,6 @@ constexpr int kStartFailures = 5;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 
-size_t Bytes(const GradeRequest& request) {
-  size_t bytes = request.response.size();
-  for (const std::string& answer : request.answers) bytes += answer.size();
-  return bytes;
-}
-
 }  // namespace
 
 // One call of Grade. Its members belong to the pool's mutex; the requests are only read.
@@ -90,10 +84,10 @@ absl::StatusOr<std::vector<GradeResult>> GraderPool::Grade(
       return InputError(absl::StrCat("response \"", OneLine(request.id, 60), "\""),
                         "no accepted answer", "at least one is needed");
     }
-    if (Bytes(request) > kMaxFrameBytes / 2) {
+    if (Bytes(request) > kMaxBytesPerResponse) {
       return InputError(absl::StrCat("response \"", OneLine(request.id, 60), "\""),
                         absl::StrCat(Bytes(request), " bytes"),
-                        absl::StrCat(kMaxFrameBytes / 2, " bytes with its answers at most"));
+                        absl::StrCat(kMaxBytesPerResponse, " bytes with its answers at most"));
     }
     bytes += Bytes(request);
   }

@@ -21,6 +21,12 @@ std::string_view StatusName(GradeStatus status) {
   return "crash";
 }
 
+size_t Bytes(std::string_view response, const std::vector<std::string>& answers) {
+  size_t bytes = response.size();
+  for (const std::string& answer : answers) bytes += answer.size();
+  return bytes;
+}
+
 bool IsVerdict(GradeStatus status) {
   return status != GradeStatus::kTimeout && status != GradeStatus::kCrash;
 }

@@ -12,6 +12,8 @@ namespace attnrl::verifier {
 // Most responses in one call of Verify, and most bytes of responses and answers together.
 inline constexpr size_t kMaxResponsesPerCall = 256;
 inline constexpr size_t kMaxBytesPerCall = size_t{60} << 20;
+// Of one response with its answers.
+inline constexpr size_t kMaxBytesPerResponse = size_t{32} << 20;
 // Longest message of the service: the above and what surrounds it.
 inline constexpr size_t kMaxMessageBytes = size_t{64} << 20;
 
@@ -40,6 +42,12 @@ struct GradeRequest {
   // Accepted answers, raw as in the data set; any one suffices. At least one.
   std::vector<std::string> answers;
 };
+
+// What a response takes of kMaxBytesPerResponse and kMaxBytesPerCall.
+size_t Bytes(std::string_view response, const std::vector<std::string>& answers);
+inline size_t Bytes(const GradeRequest& request) {
+  return Bytes(request.response, request.answers);
+}
 
 struct GradeResult {
   std::string id;

@@ -59,8 +59,7 @@ class StubBatchSource final : public BatchSource {
   // The scheduler is away, was killed in the middle of an answer, or is too slow or too busy today.
   static bool IsWorthAnotherTry(const absl::Status& status) {
     return absl::IsUnavailable(status) || absl::IsCancelled(status) ||
-           absl::IsDeadlineExceeded(status) || absl::IsDataLoss(status) ||
-           absl::IsResourceExhausted(status);
+           absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status);
   }
 
   absl::Status UntilAnswered(const char* method, const std::string& what,

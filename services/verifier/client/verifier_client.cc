@@ -20,20 +20,14 @@ namespace {
 
 constexpr absl::Duration kFirstBackoff = absl::Milliseconds(20);
 
-size_t Bytes(const GradeRequest& request) {
-  size_t bytes = request.response.size() + request.id.size();
-  for (const std::string& answer : request.answers) bytes += answer.size();
-  return bytes;
-}
-
 absl::Status Check(const GradeRequest& request) {
   std::string where = absl::StrCat("response \"", OneLine(request.id, 60), "\"");
   if (request.answers.empty()) {
     return InputError(where, "no accepted answer", "at least one is needed");
   }
-  if (Bytes(request) > kMaxBytesPerCall) {
+  if (Bytes(request) > kMaxBytesPerResponse) {
     return InputError(where, absl::StrCat(Bytes(request), " bytes"),
-                      absl::StrCat(kMaxBytesPerCall, " with its answers at most"));
+                      absl::StrCat(kMaxBytesPerResponse, " with its answers at most"));
   }
   return absl::OkStatus();
 }

@@ -29,7 +29,7 @@ class VerifierClient {
   // Time-outs and crashes of the grader are results (see IsVerdict), not errors.
   // UNAVAILABLE: no verifier answered until the deadline (it is retried until then).
   // RESOURCE_EXHAUSTED: overloaded until the deadline; later it may work. DEADLINE_EXCEEDED.
-  // INVALID_ARGUMENT: a request without answers, or one larger than kMaxBytesPerCall.
+  // INVALID_ARGUMENT: a request without answers, or one larger than kMaxBytesPerResponse.
   virtual absl::StatusOr<std::vector<GradeResult>> Verify(const std::vector<GradeRequest>& requests,
                                                           absl::Duration deadline) = 0;
   // Ends the calls that others are in, and all later ones, with CANCELLED. For shutdown.

@@ -39,6 +39,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   server_options.allow_plaintext = config.security.allow_plaintext;
   server_options.service_name = "verifier";
   server_options.max_message_bytes = static_cast<int>(kMaxMessageBytes);
+  server_options.max_connection_age = absl::Minutes(5);
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
                           rpc::Server::Start(server_options, {&service}));
   if (!flags.run_dir.empty()) {

@@ -27,11 +27,13 @@ class VerifierServiceTest : public testing::Test {
   VerifierServiceTest()
       : address_(absl::StrCat("unix:/tmp/attnrl-verifier-test-", getpid(), ".sock")) {}
 
-  void Serve(VerifierService::Grade grade) {
+  void Serve(VerifierService::Grade grade,
+             absl::Duration connection_age = absl::InfiniteDuration()) {
     service_ = std::make_unique<VerifierService>(std::move(grade));
     rpc::ServerOptions options;
     options.address = address_;
     options.max_message_bytes = static_cast<int>(kMaxMessageBytes);
+    options.max_connection_age = connection_age;
     auto server = rpc::Server::Start(options, {service_.get()});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -86,6 +88,20 @@ TEST_F(VerifierServiceTest, LargeResponsesAreSplitByBytes) {
   ASSERT_TRUE(results.ok()) << results.status();
   for (const GradeResult& result : *results) EXPECT_TRUE(result.correct);
   EXPECT_EQ(call_sizes_, (std::vector<size_t>{3, 2}));
+}
+
+TEST_F(VerifierServiceTest, CallsOutliveTheAgeOfTheirConnections) {
+  Serve(
+      [](const std::vector<GradeRequest>& requests) {
+        absl::SleepFor(absl::Milliseconds(30));
+        return absl::StatusOr<std::vector<GradeResult>>({Grade(requests[0])});
+      },
+      absl::Milliseconds(20));
+  for (int i = 0; i < 10; ++i) {
+    const auto results = client_->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Seconds(30));
+    ASSERT_TRUE(results.ok()) << results.status();
+    EXPECT_TRUE(results->at(0).correct);
+  }
 }
 
 TEST_F(VerifierServiceTest, OverloadIsRetriedUntilThereIsRoom) {
