@@ -5,6 +5,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
+#include "common/storage/files.h"
+
 namespace attnrl::scheduler {
 namespace {
 
@@ -59,6 +62,18 @@ Json Children(const SchedulerOptions& options, const Response& response,
 }
 
 }  // namespace
+
+absl::Status WriteTreeFile(const SchedulerOptions& options, const DataSet& data,
+                           const BatchState& batch, const SamplingVersions& versions) {
+  const std::vector<ProblemOutcome> outcomes = JudgeAll(options, batch);
+  std::string lines;
+  for (size_t i = 0; i < batch.problems.size(); ++i) {
+    absl::StrAppend(&lines,
+                    TreeLine(options, data, batch, batch.problems[i], outcomes[i], versions), "\n");
+  }
+  return storage::WriteFileAtomically(
+      absl::StrCat(options.run_dir, "/trees/batch-", batch.number, ".jsonl"), lines);
+}
 
 std::string EventLine(const Event& event) {
   auto microseconds = [](double time) { return std::round(time * 1e6) / 1e6; };

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "services/branch_scheduler/data_set.h"
 #include "services/branch_scheduler/options.h"
 #include "services/branch_scheduler/outcome.h"
@@ -39,6 +40,11 @@ struct SamplingVersions {
 std::string TreeLine(const SchedulerOptions& options, const DataSet& data, const BatchState& batch,
                      const Problem& problem, const ProblemOutcome& outcome,
                      const SamplingVersions& versions);
+
+// Writes trees/batch-N.jsonl of a batch that is ready: all lines or none, also after a kill; the
+// same bytes again for the same batch. Blocks until they are on disk, which may take seconds.
+absl::Status WriteTreeFile(const SchedulerOptions& options, const DataSet& data,
+                           const BatchState& batch, const SamplingVersions& versions);
 
 // What a metrics line needs beyond the batch itself.
 struct StepTiming {

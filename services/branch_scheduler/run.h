@@ -80,7 +80,15 @@ class Run {
   // The batch, once it is ready; nullopt before, and then `reason` says what is missing.
   // OUT_OF_RANGE beyond the end. FAILED_PRECONDITION: not its turn yet, or forgotten.
   absl::StatusOr<std::optional<TrainingBatch>> Batch(uint32_t batch, std::string* reason);
+  // The file trees/batch-N.jsonl of the batch must be whole before: what TreesToWrite gives.
   absl::StatusOr<CommitReply> Commit(const BatchCommit& commit);
+  // A copy of the batch that Commit can take next, with the versions that sampled it; nullopt where
+  // Commit would change nothing.
+  struct Trees {
+    BatchState batch = {};
+    SamplingVersions versions = {};
+  };
+  std::optional<Trees> TreesToWrite(uint32_t batch) const;
 
   // ---- workers and grader
 
@@ -165,6 +173,7 @@ class Run {
   absl::Status AddVersion(const Version& version);
   absl::Status AddCheckpoint(uint32_t step);
   absl::StatusOr<CommitReply> CommitAgain(const BatchCommit& commit);
+  SamplingVersions VersionsOf(const BatchState& batch) const;
   absl::Status WriteRecords(const BatchState& batch, const BatchCommit& commit);
   absl::Status AddEvents(const BatchCommit& commit);
   CommitReply Reply() const;

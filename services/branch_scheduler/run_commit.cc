@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "common/storage/files.h"
 #include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/outcome.h"
 #include "services/branch_scheduler/records.h"
@@ -171,20 +170,23 @@ absl::StatusOr<CommitReply> Run::Commit(const BatchCommit& commit) {
   return Reply();
 }
 
+SamplingVersions Run::VersionsOf(const BatchState& batch) const {
+  const auto version = [this](uint32_t number) { return Version{number, versions_.at(number)}; };
+  return {version(schedule_.InitialVersion(batch.base, batch.number)),
+          version(schedule_.ContinuationVersion(batch.base, batch.number))};
+}
+
+std::optional<Run::Trees> Run::TreesToWrite(uint32_t number) const {
+  const auto found = batches_.find(number);
+  if (number != committed_ || found == batches_.end() || !found->second.ready()) {
+    return std::nullopt;
+  }
+  return Trees{found->second, VersionsOf(found->second)};
+}
+
 absl::Status Run::WriteRecords(const BatchState& batch, const BatchCommit& commit) {
   const std::vector<ProblemOutcome> outcomes = JudgeAll(options_, batch);
-  auto version = [this](uint32_t number) { return Version{number, versions_.at(number)}; };
-  const SamplingVersions versions{version(schedule_.InitialVersion(batch.base, batch.number)),
-                                  version(schedule_.ContinuationVersion(batch.base, batch.number))};
-  // The file of the batch is whole before the commit that needs it; the same again after a kill.
-  std::string tree;
-  for (size_t i = 0; i < batch.problems.size(); ++i) {
-    absl::StrAppend(
-        &tree, TreeLine(options_, data_, batch, batch.problems[i], outcomes[i], versions), "\n");
-  }
-  ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
-      absl::StrCat(options_.run_dir, "/trees/batch-", batch.number, ".jsonl"), tree));
-
+  const SamplingVersions versions = VersionsOf(batch);
   const double now = Seconds(clock_.Now());
   StepTiming timing;
   timing.step_seconds = std::max(0.0, now - last_commit_time_);

@@ -205,7 +205,24 @@ absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(uint32_t batc
   }
 }
 
+absl::Status Scheduler::WriteTrees(uint32_t batch) {
+  std::optional<Run::Trees> trees;
+  {
+    absl::MutexLock lock(&mutex_);
+    ATTNRL_RETURN_IF_ERROR(Alive());
+    trees = run_->TreesToWrite(batch);
+  }
+  if (!trees) return absl::OkStatus();
+  // A file of up to hundreds of megabytes: nobody else waits for it.
+  const absl::Status written = WriteTreeFile(options_, *parts_.data, trees->batch, trees->versions);
+  if (written.ok()) return absl::OkStatus();
+  absl::MutexLock lock(&mutex_);
+  Fail(written);
+  return Alive();
+}
+
 absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
+  ATTNRL_RETURN_IF_ERROR(WriteTrees(commit.batch));
   absl::MutexLock lock(&mutex_);
   CommitReply reply;
   const uint32_t before = run_->committed();

@@ -121,6 +121,9 @@ class Scheduler {
   void Process(Inbox inbox) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Ack> ApplyResult(const WorkerSession& session, const ItemResult& result)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The tree file of the batch, before it is committed. Fails the scheduler where it can't be
+  // written.
+  absl::Status WriteTrees(uint32_t batch);
   // Opens what the run made runnable, queues gradings, takes away old leases, grants new ones.
   void HandOut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PushTo(const std::string& worker, SchedulerMessage message)
