@@ -21,13 +21,13 @@ struct Options {
 absl::Status Check(const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
                           config::Load(options.config, options.sets, config::Environment()));
-  NameIgnoredVariables(config);
   const std::string binaries =
       std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
   ATTNRL_ASSIGN_OR_RETURN(const PreflightReport report, CheckBeforeTraining(config, binaries));
   std::cout << options.config << " is ready to train\nmodel   " << report.model << "\ndata    "
             << report.data << "\nmemory  about " << FormatBytes(report.memory.total_bytes)
             << " for all services" << std::endl;
+  NameIgnoredVariables(config);
   return absl::OkStatus();
 }
 

@@ -9,7 +9,7 @@
 namespace attnrl {
 
 absl::Status CheckJsonDepth(std::string_view where, std::string_view json) {
-  int depth = 0;
+  size_t depth = 0;
   bool quoted = false;
   for (size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
@@ -23,7 +23,7 @@ absl::Status CheckJsonDepth(std::string_view where, std::string_view json) {
           where, "nests too deeply",
           absl::StrCat("at most ", kMaxJsonDepth, " lists and objects in each other"));
     }
-    if (c == ']' || c == '}') --depth;
+    if ((c == ']' || c == '}') && depth > 0) --depth;
   }
   return absl::OkStatus();
 }

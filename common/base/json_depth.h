@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -9,7 +10,7 @@ namespace attnrl {
 
 // Lists and objects inside each other that JSON from outside may have; nothing that this project
 // reads needs half of it.
-inline constexpr int kMaxJsonDepth = 64;
+inline constexpr size_t kMaxJsonDepth = 64;
 
 // OK, or an InputError at `where` when `json` opens more than kMaxJsonDepth lists and objects
 // inside each other. To be asked before a text from outside is parsed: nlohmann's values are

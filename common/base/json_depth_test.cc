@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -11,14 +12,14 @@ namespace {
 
 bool NestsTooDeeply(std::string_view json) { return !CheckJsonDepth("it", json).ok(); }
 
-std::string Nested(int depth) { return std::string(depth, '[') + std::string(depth, ']'); }
+std::string Nested(size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); }
 
 TEST(CheckJsonDepth, CountsOpenListsAndObjects) {
   EXPECT_FALSE(NestsTooDeeply(""));
   EXPECT_FALSE(NestsTooDeeply(Nested(kMaxJsonDepth)));
   EXPECT_TRUE(NestsTooDeeply(Nested(kMaxJsonDepth + 1)));
-  std::string objects = "1";
-  for (int i = 0; i <= kMaxJsonDepth; ++i) objects = R"({"a":)" + objects + "}";
+  std::string objects;
+  for (size_t i = 0; i <= kMaxJsonDepth; ++i) objects += R"({"a":)";
   EXPECT_TRUE(NestsTooDeeply(objects));
 }
 

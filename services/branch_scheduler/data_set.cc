@@ -88,7 +88,7 @@ absl::StatusOr<DataSet> LoadDataSet(const std::string& key, const std::string& p
   };
   auto bytes = storage::ReadFile(path);
   if (!bytes.ok()) {
-    return InputError(absl::StrCat(key, ": ", path), std::string(bytes.status().message()),
+    return InputError(key, std::string(bytes.status().message()),
                       "a readable JSON Lines file is needed");
   }
   set.digest = storage::Sha256Hex(*bytes);

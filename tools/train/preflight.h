@@ -25,7 +25,8 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
                                                     const std::string& binary_folder);
 
 // One line on stderr for each ATTNRL_ variable of the environment that names no key of the
-// configuration (a typo is likely) and isn't one of the scripts'.
+// configuration (a typo is likely) and isn't one of the scripts'. To be called where nothing is
+// wrong: an error is one line.
 void NameIgnoredVariables(const config::Config& config);
 
 }  // namespace attnrl::tools

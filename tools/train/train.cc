@@ -188,7 +188,6 @@ absl::Status RemoveRun(const std::string& run_directory, const absl::Status& sta
 
 absl::Status Train(const TrainOptions& options) {
   ATTNRL_ASSIGN_OR_RETURN(const config::Config config, LoadConfig(options));
-  NameIgnoredVariables(config);
   RunPaths paths;
   ATTNRL_ASSIGN_OR_RETURN(paths.run_directory, ChooseRunDirectory(options.run_directory,
                                                                   options.config, options.resume));
@@ -208,6 +207,7 @@ absl::Status Train(const TrainOptions& options) {
   ATTNRL_ASSIGN_OR_RETURN(paths.socket_folder, MakeSocketFolder(paths.run_directory));
   ATTNRL_RETURN_IF_ERROR(
       storage::WriteFileAtomically(paths.run_directory + "/config.yaml", config::ToYaml(config)));
+  NameIgnoredVariables(config);
   const std::string resume = ResumeCommand(options, paths.run_directory);
   Run run(options, config, std::move(report), paths);
   const absl::Status status = run.Execute();
