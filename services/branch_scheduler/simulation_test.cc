@@ -238,7 +238,7 @@ TEST(Simulation, ATornLineIsCutAwayAndWrittenAgain) {
   for (const auto& [number, batch] : run.batches()) with_samples += !batch.samples.empty();
   EXPECT_EQ(trained, with_samples);
   EXPECT_EQ(run.Lines("events.jsonl").size(),
-            trained + size_t{2 * 4} * options.problems * options.responses);
+            trained + size_t{2} * 4 * options.problems * options.responses);
 }
 
 TEST(Simulation, AResultWhoseAcknowledgementWasLostIsAcknowledgedAgain) {
