@@ -136,7 +136,7 @@ absl::Status WriteModelRecipe(const std::string& folder) {
   std::filesystem::create_directories(folder, error);
   if (error) return InputError(folder, error.message(), "a folder that can be written");
   for (const auto& [name, content] : ModelRecipe()) {
-    std::ofstream out(folder + "/" + name, std::ios::binary);
+    std::ofstream out(absl::StrCat(folder, "/", name), std::ios::binary);
     out << content;
     out.close();
     if (!out) return absl::UnavailableError(absl::StrCat(folder, "/", name, ": can't be written"));

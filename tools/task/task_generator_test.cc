@@ -138,7 +138,7 @@ TEST(TaskGenerator, HasNoFavouriteAnswer) {
 
 TEST(TaskGenerator, KeepsTheSplitsApartForAnySeeds) {
   std::set<std::string> train;
-  for (const uint64_t seed : {0, 7}) {
+  for (const uint64_t seed : {0u, 7u}) {
     for (const TaskProblem& problem : Problems(TaskSplit::kTrain, seed)) {
       EXPECT_EQ(SplitOf(problem.prompt), TaskSplit::kTrain);
       EXPECT_TRUE(train.insert(problem.prompt).second) << "twice: " << problem.prompt;

@@ -6,7 +6,7 @@
 namespace attnrl::tools {
 namespace {
 
-constexpr int64_t kMegabyte = 1000 * 1000;
+constexpr int64_t kMegabyte = int64_t{1000} * 1000;
 // A process with LibTorch and gRPC loaded, and one with gRPC alone.
 constexpr int64_t kTorchProcess = 150 * kMegabyte;
 constexpr int64_t kPlainProcess = 30 * kMegabyte;

@@ -27,7 +27,7 @@ std::vector<std::string> ChildEnvironment(const ProcessSpec& spec) {
     const std::string name = text.substr(0, text.find('='));
     if (!absl::StartsWith(name, "ATTNRL_") && !spec.environment.contains(name)) out.push_back(text);
   }
-  for (const auto& [name, value] : spec.environment) out.push_back(name + "=" + value);
+  for (const auto& [name, value] : spec.environment) out.push_back(absl::StrCat(name, "=", value));
   return out;
 }
 

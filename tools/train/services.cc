@@ -35,7 +35,7 @@ ServicePlan Plan(const std::string& role, const std::string& name, std::string d
                        "--name",
                        name};
   for (const char* section : {"scheduler", "verifier", "learner"}) {
-    plan.process.argv.push_back("--set");
+    plan.process.argv.emplace_back("--set");
     plan.process.argv.push_back(
         absl::StrCat(section, ".address=", SocketAddress(paths.socket_folder, section)));
   }

@@ -76,9 +76,8 @@ bool AlreadyFinished(const std::string& run_directory, int64_t steps) {
 // A run that is prepared and owns its directory: starts, watches and ends its children.
 class Run {
  public:
-  Run(const TrainOptions& options, config::Config config, PreflightReport report, RunPaths paths)
-      : options_(options),
-        config_(std::move(config)),
+  Run(config::Config config, PreflightReport report, RunPaths paths)
+      : config_(std::move(config)),
         report_(std::move(report)),
         paths_(std::move(paths)),
         plans_(PlanServices(config_, report_.memory, paths_)) {}
@@ -157,7 +156,6 @@ class Run {
               << paths_.run_directory << "/checkpoints/step-" << config_.run.steps << std::endl;
   }
 
-  const TrainOptions& options_;
   const config::Config config_;
   const PreflightReport report_;
   const RunPaths paths_;
@@ -209,7 +207,7 @@ absl::Status Train(const TrainOptions& options) {
       storage::WriteFileAtomically(paths.run_directory + "/config.yaml", config::ToYaml(config)));
   NameIgnoredVariables(config);
   const std::string resume = ResumeCommand(options, paths.run_directory);
-  Run run(options, config, std::move(report), paths);
+  Run run(config, std::move(report), paths);
   const absl::Status status = run.Execute();
   RemoveSocketFolder(paths.run_directory);
   if (IsInputError(status) && !options.resume &&
