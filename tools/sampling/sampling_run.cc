@@ -18,9 +18,9 @@
 namespace attnrl::tools {
 namespace {
 
-// Samples in work at once: more than slots, so that none waits for this thread, and a bound for
-// what is finished but not yet in order.
-constexpr size_t kWindow = 512;
+// Samples in work at once, for each slot: enough that no slot waits while one sample takes as long
+// as many others, and a bound for what is finished but not yet in order.
+constexpr int64_t kWindowPerSlot = 32;
 constexpr absl::Duration kLookUp = absl::Milliseconds(200);
 
 int64_t NewTokens(const SamplingJob& job, size_t prompt, int64_t context) {
@@ -117,7 +117,7 @@ absl::Status RunSampling(rollout::Engine& engine, const SamplingJob& job, int64_
                          const std::function<absl::Status(size_t, rollout::Completion)>& done) {
   const rpc::ShutdownSignal& shutdown = rpc::ShutdownSignal::Install();
   auto finished = std::make_shared<Finished>();
-  const auto window = static_cast<size_t>(kWindow * job.max_batch);
+  const auto window = static_cast<size_t>(kWindowPerSlot * job.max_batch);
   size_t submitted = 0;
   for (size_t next = 0; next < job.size();) {
     for (; submitted < std::min(job.size(), next + window); ++submitted) {

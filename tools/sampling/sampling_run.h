@@ -39,8 +39,8 @@ absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const ModelFlags& f
 
 // Samples the whole job. `done` is called on this thread, in the order of prompts and then samples,
 // with the index of each (prompt * samples + sample). The first error ends it. CANCELLED after
-// Ctrl-C: what was handed to `done` until then is complete. Memory: a few times the engine's slots
-// of finished samples.
+// Ctrl-C: what was handed to `done` until then is complete. Memory: at most 32 finished samples for
+// each of the engine's slots.
 absl::Status RunSampling(rollout::Engine& engine, const SamplingJob& job, int64_t context,
                          Progress& progress,
                          const std::function<absl::Status(size_t, rollout::Completion)>& done);
