@@ -70,7 +70,8 @@ void AddDrainCommand(CLI::App& app, Work* run) {
       ->required();
   command
       ->add_option("--grace-seconds", options->grace_seconds,
-                   "How long to wait before leased work is taken back")
+                   "How long to wait before leased work is taken back, in seconds, at most 590")
+      // A call may take ten minutes (common/rpc/handler.h), ten seconds of which are its answer's.
       ->check(CLI::Range(0.0, 590.0));
   command->add_flag("--json", options->json, "JSON instead of text");
   command->add_flag("--watch", options->watch,

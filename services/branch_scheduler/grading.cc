@@ -124,6 +124,7 @@ void GradingQueue::GradeAll(std::vector<GradeTask> tasks) {
       const std::optional<Grade> known = TooLarge(text, *task.answers);
       item.grades.push_back(known.value_or(Grade{}));
       item.settled.push_back(known.has_value());
+      if (known) item.span.start = item.span.end = Seconds(clock_->Now());
     }
     item.task = std::move(task);
     pending.push_back(std::move(item));

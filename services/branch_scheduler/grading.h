@@ -34,10 +34,9 @@ struct GradedItem {
 // Asks the verifier, off the run's thread. A verifier that is away, overloaded or refuses a call is
 // asked again for as long as it takes, and trouble() says why: a refusal is nobody's reward. A call
 // that can't be answered in time is made again in halves. A response larger than any call may carry
-// is graded `limit` without one; one whose grading
-// crashed or timed out is tried `attempts` times in all, then that is its grade, and no reward
-// (promise 7). Thread-safe. Memory: the tasks waiting, at most the leaves of the batches that are
-// open.
+// is graded `limit` without one; one whose grading crashed or timed out is tried `attempts` times
+// in all, then that is its grade, and no reward (promise 7). Thread-safe. Memory: the tasks
+// waiting, at most the leaves of the batches that are open.
 class GradingQueue {
  public:
   struct Options {

@@ -56,6 +56,16 @@ TEST(LeaseTable, NeverExceedsCredits) {
   EXPECT_EQ(table.open_items(), 9u);
 }
 
+TEST(LeaseTable, KnowsALeaseOfAnEarlierSchedulerFromOneThatWasLost) {
+  LeaseTable table({.epoch = 2});
+  EXPECT_FALSE(table.Holds("a", (uint64_t{1} << 32) | 1, 10));
+  EXPECT_EQ(table.counters().fenced, 1u);
+  EXPECT_EQ(table.counters().fenced_epoch, 1u);
+  EXPECT_FALSE(table.Holds("a", (uint64_t{2} << 32) | 1, 10));
+  EXPECT_EQ(table.counters().fenced, 2u);
+  EXPECT_EQ(table.counters().fenced_epoch, 1u);
+}
+
 TEST(LeaseTable, SharesWorkByCredits) {
   LeaseTable table({});
   for (uint64_t item = 1; item <= 9; ++item) table.Open(0, item);

@@ -50,6 +50,15 @@ std::string FreshFolder(const std::string& name) {
   return folder;
 }
 
+std::map<uint32_t, TrainingBatch> Undisturbed(const SimulationOptions& options,
+                                              uint64_t* transactions) {
+  Simulation run(FreshFolder("undisturbed"), options);
+  EXPECT_TRUE(run.Start().ok());
+  EXPECT_TRUE(run.RunToEnd());
+  *transactions = run.transactions();
+  return run.batches();
+}
+
 Simulation::Simulation(std::string folder, const SimulationOptions& options)
     : folder_(std::move(folder)), sizes_(options) {
   std::filesystem::create_directories(folder_);

@@ -117,4 +117,8 @@ std::string Digest(uint32_t version);
 // syncs its disk at every step.
 std::string FreshFolder(const std::string& name);
 
+// What the learner of a run without any trouble is given, and how many transactions that takes.
+std::map<uint32_t, TrainingBatch> Undisturbed(const SimulationOptions& options,
+                                              uint64_t* transactions);
+
 }  // namespace attnrl::scheduler::testing

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole runs: schedule, promises, and what is left behind after kills.
+// Whole runs: schedule and promises; kills are in kill_test.cc.
 #include "services/branch_scheduler/simulation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -22,16 +21,6 @@ SimulationOptions Branching(PipelineMode mode = PipelineMode::kOverlapped) {
   options.mode = mode;
   options.criterion = Criterion::kEarliest;
   return options;
-}
-
-void ExpectOneMetricsLineAStep(const Simulation& run, uint32_t steps) {
-  const auto lines = run.Lines("metrics.jsonl");
-  ASSERT_EQ(lines.size(), steps);
-  for (uint32_t step = 0; step < steps; ++step) {
-    const Json line = Json::parse(lines[step]);
-    EXPECT_EQ(line["step"], step);
-    EXPECT_EQ(line["weight_version"], step + 1);
-  }
 }
 
 // ---- the schedule, seen from the records
@@ -123,144 +112,6 @@ TEST(Simulation, SamplesCarryTheirPrefixAsItWasMeasured) {
     }
   }
   EXPECT_GT(children, 0u);
-}
-
-// ---- kills
-
-// A run without any trouble.
-std::map<uint32_t, TrainingBatch> Undisturbed(const SimulationOptions& options,
-                                              uint64_t* transactions) {
-  Simulation run(FreshFolder("undisturbed"), options);
-  EXPECT_TRUE(run.Start().ok());
-  EXPECT_TRUE(run.RunToEnd());
-  *transactions = run.transactions();
-  return run.batches();
-}
-
-// Whatever happens, a learner is never refused: it would end.
-void RunWithoutRefusal(Simulation& run) {
-  for (int round = 0; run.Tick(); ++round) {
-    ASSERT_TRUE(run.learner_error.ok()) << run.learner_error;
-    ASSERT_LT(round, 3000);
-  }
-}
-
-struct KilledRun {
-  const char* name;
-  Criterion criterion;
-  bool adaptive;
-  uint32_t problems, responses;
-
-  SimulationOptions Options() const {
-    SimulationOptions options;
-    options.criterion = criterion;
-    options.adaptive = adaptive;
-    options.steps = adaptive ? 5 : 3;  // the first size that adapts is that of batch 3
-    options.problems = problems;
-    options.responses = responses;
-    options.credits = 3;
-    options.training_takes_a_round = true;
-    return options;
-  }
-};
-class KillTest : public ::testing::TestWithParam<KilledRun> {};
-
-TEST_P(KillTest, AtEveryTransactionTheRunEndsWithTheSameBatches) {
-  const SimulationOptions options = GetParam().Options();
-  uint64_t transactions = 0;
-  const auto expected = Undisturbed(options, &transactions);
-  ASSERT_GT(transactions, 10u);
-  for (uint64_t kill = 1; kill <= transactions; ++kill) {
-    SCOPED_TRACE(absl::StrCat("killed after transaction ", kill));
-    Simulation run(FreshFolder("killed"), options);
-    ASSERT_TRUE(run.Start().ok());
-    run.KillAfter(kill);
-    ASSERT_NO_FATAL_FAILURE(RunWithoutRefusal(run));
-    EXPECT_TRUE(run.killed());
-    ASSERT_EQ(run.batches(), expected);
-    ExpectOneMetricsLineAStep(run, options.steps);
-    for (uint32_t b = 0; b < options.steps; ++b) {
-      EXPECT_EQ(run.Lines(absl::StrCat("trees/batch-", b, ".jsonl")).size(),
-                expected.at(b).problems);
-    }
-  }
-}
-
-TEST_P(KillTest, BetweenAnyTwoRoundsTheRunEndsWithTheSameBatches) {
-  const SimulationOptions options = GetParam().Options();
-  uint64_t transactions = 0;
-  const auto expected = Undisturbed(options, &transactions);
-  for (int kill = 1;; ++kill) {
-    SCOPED_TRACE(absl::StrCat("killed after round ", kill));
-    Simulation run(FreshFolder("killed"), options);
-    ASSERT_TRUE(run.Start().ok());
-    int round = 0;
-    while (round < kill && run.Tick()) ++round;
-    if (round < kill) break;
-    run.Kill();
-    ASSERT_TRUE(run.Start().ok());
-    ASSERT_NO_FATAL_FAILURE(RunWithoutRefusal(run));
-    ASSERT_EQ(run.batches(), expected);
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(All, KillTest,
-                         ::testing::Values(KilledRun{"Groups", Criterion::kNone, false, 2, 3},
-                                           KilledRun{"Trees", Criterion::kEarliest, false, 2, 3},
-                                           KilledRun{"AdaptiveTrees", Criterion::kFci, true, 2, 3},
-                                           // Two responses: every fourth problem is solved.
-                                           KilledRun{"SolvedTrees", Criterion::kFci, true, 6, 2}),
-                         [](const auto& run) { return std::string(run.param.name); });
-
-TEST(Simulation, ATornLineIsCutAwayAndWrittenAgain) {
-  const std::string folder = FreshFolder("torn");
-  SimulationOptions options;
-  options.steps = 4;
-  Simulation run(folder, options);
-  ASSERT_TRUE(run.Start().ok());
-  while (run.version < 2) run.Tick();
-  run.learner_absent = true;
-  run.Tick();  // lines that no commit has settled
-  run.Kill();
-  const auto events = run.Lines("events.jsonl");
-  std::filesystem::resize_file(folder + "/events.jsonl",
-                               std::filesystem::file_size(folder + "/events.jsonl") - 5);
-  ASSERT_TRUE(run.Start().ok());
-  EXPECT_EQ(run.Lines("events.jsonl"), events);
-  run.learner_absent = false;
-  ASSERT_TRUE(run.RunToEnd());
-  ExpectOneMetricsLineAStep(run, 4);
-  // One line an initial item, one its grading, one a training step: no more, no less.
-  size_t trained = 0;
-  for (const auto& line : run.Lines("events.jsonl"))
-    trained += Json::parse(line)["kind"] == "train";
-  size_t with_samples = 0;
-  for (const auto& [number, batch] : run.batches()) with_samples += !batch.samples.empty();
-  EXPECT_EQ(trained, with_samples);
-  EXPECT_EQ(run.Lines("events.jsonl").size(),
-            trained + size_t{2} * 4 * options.problems * options.responses);
-}
-
-TEST(Simulation, AResultWhoseAcknowledgementWasLostIsAcknowledgedAgain) {
-  SimulationOptions options;
-  options.workers = 1;
-  options.credits = 1;
-  Simulation run(FreshFolder("lost_ack"), options);
-  ASSERT_TRUE(run.Start().ok());
-  run.RunLearner();
-  SimulatedWorker& worker = run.workers()[0];
-  run.RunWorker(worker);  // connects
-  run.RunWorker(worker);  // takes a lease, sends the result
-  ASSERT_EQ(worker.unacknowledged.size(), 1u);
-  const ItemResult result = worker.unacknowledged.begin()->second;
-  run.scheduler().Step();
-  ASSERT_TRUE(run.scheduler().Receive(worker.session, result).ok());
-  ASSERT_TRUE(run.scheduler().Receive(worker.session, result).ok());
-  run.scheduler().Step();
-  run.RunWorker(worker);
-  EXPECT_EQ(worker.verdicts[result.lease], AckVerdict::kAccepted);
-  EXPECT_EQ(run.scheduler().lease_counters().fenced, 0u);
-  ASSERT_TRUE(run.RunToEnd());
 }
 
 // ---- leases

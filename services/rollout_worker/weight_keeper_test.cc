@@ -85,6 +85,15 @@ TEST_F(WeightKeeperTest, GoesBackToAnOlderVersion) {
   EXPECT_THAT(HeldWith(2), ElementsAre(2, 4));
 }
 
+TEST_F(WeightKeeperTest, DropsOtherBitsUnderAWantedNumberAtOnce) {
+  keeper_->Want({V(0), V(1)});
+  HeldWith(0);
+  HeldWith(1);
+  keeper_->Want({{.number = 1, .digest = "of another run"}});
+  absl::MutexLock lock(&mutex_);
+  EXPECT_THAT(held_, ElementsAre(0));
+}
+
 TEST_F(WeightKeeperTest, NeverPassesDamagedWeightsOn) {
   {
     absl::MutexLock lock(&mutex_);

@@ -14,6 +14,9 @@ namespace {
 constexpr size_t kWindow = 64;
 // Starts that may fail in a row, each after a longer pause, before waiting callers are told.
 constexpr int kStartFailures = 5;
+// A request and its answer both fit a frame.
+static_assert(2 * kMaxBytesPerResponse <= kMaxFrameBytes);
+
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 
