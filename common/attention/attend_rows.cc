@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "common/attention/fixed_order_kernels.h"
+#include "common/attention/fixed_order/kernels.h"
 
 namespace attnrl::attention {
 namespace {

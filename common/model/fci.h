@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/attention/fci.h"
+#include "common/attention/fci/fci.h"
 #include "common/model/transformer.h"
 
 namespace attnrl::model {

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "common/base/philox.h"
-#include "common/model/model_testing.h"
+#include "common/model/testing/tiny_models.h"
 #include "common/text/steps.h"
 
 namespace attnrl::model {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "common/attention/fixed_order_kernels.h"
+#include "common/attention/fixed_order/kernels.h"
 #include "common/model/operators.h"
 
 namespace attnrl::model {

@@ -4,7 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "common/attention/dense_attention.h"
-#include "common/model/model_testing.h"
+#include "common/model/testing/tiny_models.h"
 #include "common/model/transformer.h"
 
 namespace attnrl::model {

@@ -5,7 +5,7 @@
 #include <torch/headeronly/version.h>
 
 #include "absl/strings/str_cat.h"
-#include "common/attention/fixed_order_kernels.h"
+#include "common/attention/fixed_order/kernels.h"
 
 namespace attnrl::model {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "common/model/config.h"
+#include "common/model/files/config.h"
 
 namespace attnrl::model {
 

@@ -9,8 +9,8 @@
 
 #include "common/attention/cached_attention.h"
 #include "common/attention/fixed_order_attention.h"
-#include "common/model/model_testing.h"
 #include "common/model/scoring.h"
+#include "common/model/testing/tiny_models.h"
 #include "common/model/transformer.h"
 
 namespace attnrl::model {

@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "common/model/config.h"
+#include "common/model/files/config.h"
 #include "common/model/operators.h"
 
 namespace attnrl::model {

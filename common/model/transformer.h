@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "common/attention/attention.h"
-#include "common/model/config.h"
+#include "common/model/files/config.h"
+#include "common/model/files/weights.h"
 #include "common/model/operators.h"
-#include "common/model/weights.h"
 
 namespace attnrl::model {
 

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "services/branch_scheduler/simulation.h"
+#include "services/branch_scheduler/testing/simulation.h"
 
 namespace attnrl::scheduler::testing {
 namespace {

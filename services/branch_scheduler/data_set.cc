@@ -36,7 +36,7 @@ absl::StatusOr<std::vector<std::string>> ReadAnswers(const storage::JsonLine& li
 }
 
 absl::StatusOr<PromptMessages> ReadPrompt(const storage::JsonLine& line) {
-  // A conversation comes first, as for the tools (tools/sampling/prompts.cc).
+  // A conversation comes first, as for the tools (tools/attnrl/sampling/prompts.cc).
   if (!storage::HasField(line, "messages")) {
     ATTNRL_ASSIGN_OR_RETURN(std::optional<std::string> text,
                             storage::OptionalStringField(line, "prompt"));

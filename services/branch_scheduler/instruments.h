@@ -7,8 +7,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "services/branch_scheduler/leases.h"
-#include "services/branch_scheduler/run.h"
+#include "services/branch_scheduler/run/run.h"
+#include "services/branch_scheduler/work/leases.h"
 
 namespace attnrl::scheduler {
 

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "services/branch_scheduler/simulation.h"
+#include "services/branch_scheduler/testing/simulation.h"
 
 namespace attnrl::scheduler::testing {
 namespace {

@@ -8,7 +8,7 @@
 #include "common/base/status.h"
 #include "common/observe/log.h"
 #include "common/storage/files.h"
-#include "services/branch_scheduler/records.h"
+#include "services/branch_scheduler/records/records.h"
 
 namespace attnrl::scheduler {
 

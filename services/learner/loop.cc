@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
-#include "services/learner/version_file.h"
+#include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
 namespace {

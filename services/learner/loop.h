@@ -14,10 +14,10 @@
 #include "common/base/clock.h"
 #include "common/base/version.h"
 #include "services/branch_scheduler/client/batch_source.h"
-#include "services/learner/checkpoint.h"
+#include "services/learner/checkpoint/checkpoint.h"
 #include "services/learner/schedule.h"
-#include "services/learner/trainer.h"
-#include "services/learner/version_store.h"
+#include "services/learner/train/trainer.h"
+#include "services/learner/versions/version_store.h"
 
 namespace attnrl::learner {
 

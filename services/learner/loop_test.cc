@@ -11,9 +11,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "services/branch_scheduler/client/fake_batch_source.h"
-#include "services/learner/testing.h"
-#include "services/learner/version_file.h"
+#include "services/branch_scheduler/testing/fake_batch_source.h"
+#include "services/learner/testing/training_batches.h"
+#include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
 namespace {

@@ -3,10 +3,10 @@
 
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
-#include "common/model/config.h"
+#include "common/model/files/config.h"
 #include "services/learner/loop.h"
 #include "services/learner/schedule.h"
-#include "services/learner/trainer.h"
+#include "services/learner/train/trainer.h"
 
 namespace attnrl::learner {
 

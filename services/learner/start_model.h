@@ -6,9 +6,9 @@
 
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
-#include "common/model/config.h"
-#include "common/model/weights.h"
-#include "services/learner/checkpoint.h"
+#include "common/model/files/config.h"
+#include "common/model/files/weights.h"
+#include "services/learner/checkpoint/checkpoint.h"
 
 namespace attnrl::learner {
 

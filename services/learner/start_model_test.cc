@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "services/learner/testing.h"
-#include "services/learner/version_file.h"
+#include "services/learner/testing/training_batches.h"
+#include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "common/model/config.h"
+#include "common/model/files/config.h"
 #include "common/model/numerics.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
@@ -17,10 +17,10 @@
 #include "common/text/tokenizer.h"
 #include "services/branch_scheduler/client/work_stream.h"
 #include "services/learner/client/weight_client.h"
-#include "services/rollout_worker/engine.h"
-#include "services/rollout_worker/runner.h"
-#include "services/rollout_worker/version_loader.h"
-#include "services/rollout_worker/worker.h"
+#include "services/rollout_worker/engine/engine.h"
+#include "services/rollout_worker/runner/runner.h"
+#include "services/rollout_worker/weights/version_loader.h"
+#include "services/rollout_worker/work/worker.h"
 #include "services/rollout_worker/worker_metrics.h"
 
 namespace attnrl::rollout {

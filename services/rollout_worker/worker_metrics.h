@@ -7,8 +7,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/base/version.h"
-#include "services/rollout_worker/request.h"
-#include "services/rollout_worker/stepper.h"
+#include "services/rollout_worker/engine/request.h"
+#include "services/rollout_worker/engine/stepper.h"
 
 namespace attnrl::rollout {
 

@@ -15,9 +15,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
-#include "common/model/weights.h"
-#include "services/rollout_worker/engine.h"
-#include "services/rollout_worker/runner.h"
+#include "common/model/files/weights.h"
+#include "services/rollout_worker/engine/engine.h"
+#include "services/rollout_worker/runner/runner.h"
 
 namespace attnrl {
 namespace {

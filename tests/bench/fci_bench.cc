@@ -21,7 +21,7 @@
 #include "common/base/clock.h"
 #include "common/base/philox.h"
 #include "common/model/fci.h"
-#include "common/model/weights.h"
+#include "common/model/files/weights.h"
 
 namespace attnrl {
 namespace {

@@ -16,9 +16,9 @@
 #include "absl/strings/str_split.h"
 #include "common/base/clock.h"
 #include "common/base/philox.h"
-#include "common/model/weights.h"
+#include "common/model/files/weights.h"
 #include "services/learner/numerics.h"
-#include "services/learner/trainer.h"
+#include "services/learner/train/trainer.h"
 
 namespace attnrl {
 namespace {

@@ -15,7 +15,7 @@
 #include "common/rpc/server.h"
 #include "services/learner/client/weight_client.h"
 #include "services/learner/rpc/weight_store_service.h"
-#include "services/learner/version_store.h"
+#include "services/learner/versions/version_store.h"
 
 namespace attnrl {
 namespace {

@@ -16,7 +16,7 @@ function(attnrl_reuse_torch_headers name deps)
   endif()
 endfunction()
 
-# attnrl_library(name SRCS a.cc... DEPS other...)
+# attnrl_library(name SRCS a.cc... DEPS other...); without SRCS it is headers alone.
 function(attnrl_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   if(ARG_SRCS)
@@ -27,6 +27,7 @@ function(attnrl_library name)
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE ${ARG_DEPS})
+    target_include_directories(${name} INTERFACE "${CMAKE_SOURCE_DIR}")
   endif()
 endfunction()
 

@@ -39,3 +39,13 @@ if(ATTNRL_SANITIZE)
   target_compile_options(attnrl_flags INTERFACE -fsanitize=${ATTNRL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(attnrl_flags INTERFACE -fsanitize=${ATTNRL_SANITIZE})
 endif()
+
+# attnrl_kernels(FILE FLAGS): a kernel compiled for one instruction set, "" for what every machine has. Contraction
+# is off, since it would fuse some sums in one build and not in another. No LibTorch in them.
+set(ATTNRL_AVX2 -mavx2 -mfma)
+# g++ 12 takes the undefined half in its own avx512fintrin.h for a mistake of ours.
+set(ATTNRL_AVX512 -mavx2 -mfma -mavx512f -Wno-uninitialized -Wno-maybe-uninitialized)
+function(attnrl_kernels file flags)
+  set_source_files_properties(${file} PROPERTIES
+    COMPILE_OPTIONS "-O3;-ffp-contract=off;${flags}" SKIP_PRECOMPILE_HEADERS ON)
+endfunction()

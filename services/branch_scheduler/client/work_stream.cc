@@ -11,7 +11,7 @@
 #include "common/rpc/measurement.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
-#include "services/branch_scheduler/rpc/convert.h"
+#include "services/branch_scheduler/convert/convert.h"
 
 namespace attnrl::scheduler {
 namespace {

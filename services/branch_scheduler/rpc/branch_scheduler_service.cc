@@ -8,7 +8,7 @@
 #include "absl/synchronization/notification.h"
 #include "common/base/status.h"
 #include "common/rpc/handler.h"
-#include "services/branch_scheduler/rpc/convert.h"
+#include "services/branch_scheduler/convert/convert.h"
 
 namespace attnrl::scheduler {
 namespace {

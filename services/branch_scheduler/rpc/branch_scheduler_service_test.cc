@@ -14,7 +14,7 @@
 #include "services/branch_scheduler/client/admin.h"
 #include "services/branch_scheduler/client/batch_source.h"
 #include "services/branch_scheduler/client/work_stream.h"
-#include "services/branch_scheduler/simulation.h"
+#include "services/branch_scheduler/testing/simulation.h"
 
 namespace attnrl::scheduler {
 namespace {

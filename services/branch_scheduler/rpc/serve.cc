@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/config/config.h"
-#include "common/model/config.h"
+#include "common/model/files/config.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "common/rpc/server.h"

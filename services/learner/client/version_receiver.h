@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "services/learner/version_data.h"
+#include "services/learner/versions/version_data.h"
 
 namespace attnrl::learner {
 

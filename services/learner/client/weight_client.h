@@ -13,7 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/version.h"
-#include "services/learner/version_data.h"
+#include "services/learner/versions/version_data.h"
 
 namespace attnrl::learner {
 

@@ -15,15 +15,15 @@
 #include "common/rpc/server.h"
 #include "common/storage/files.h"
 #include "services/branch_scheduler/client/batch_source.h"
-#include "services/learner/checkpoint.h"
-#include "services/learner/library_error.h"
+#include "services/learner/checkpoint/checkpoint.h"
 #include "services/learner/loop.h"
 #include "services/learner/metrics.h"
 #include "services/learner/numerics.h"
 #include "services/learner/options.h"
 #include "services/learner/rpc/weight_store_service.h"
 #include "services/learner/start_model.h"
-#include "services/learner/version_store.h"
+#include "services/learner/train/library_error.h"
+#include "services/learner/versions/version_store.h"
 
 namespace attnrl::learner {
 namespace {

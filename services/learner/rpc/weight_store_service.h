@@ -2,7 +2,7 @@
 #pragma once
 
 #include "proto/attnrl/v1/weight_store.grpc.pb.h"
-#include "services/learner/version_store.h"
+#include "services/learner/versions/version_store.h"
 
 namespace attnrl::learner {
 

@@ -12,8 +12,8 @@
 #include "common/storage/digest.h"
 #include "services/learner/client/weight_client.h"
 #include "services/learner/rpc/weight_store_service.h"
-#include "services/learner/testing.h"
-#include "services/learner/version_store.h"
+#include "services/learner/testing/training_batches.h"
+#include "services/learner/versions/version_store.h"
 
 namespace attnrl::learner {
 namespace {

@@ -11,7 +11,7 @@
 #include "common/observe/metrics.h"
 #include "common/rpc/server.h"
 #include "common/storage/files.h"
-#include "services/verifier/grader_pool.h"
+#include "services/verifier/process/grader_pool.h"
 #include "services/verifier/rpc/verifier_service.h"
 
 namespace attnrl::verifier {

@@ -17,7 +17,7 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/server.h"
 #include "services/verifier/client/verifier_client.h"
-#include "services/verifier/grader.h"
+#include "services/verifier/grading/grader.h"
 
 namespace attnrl::verifier {
 namespace {

@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-#include "common/attention/fci_kernel_body.h"
-
-namespace attnrl::attention {
-
-extern const FciKernel kAvx512FciKernel;
-const FciKernel kAvx512FciKernel = {kIsa, RunBlock};
-
-}  // namespace attnrl::attention

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The kernels of fixed_order_kernels.h over the sixteen lanes of fixed_order_lanes.h. Included once
+// by each fixed_order_kernels_<isa>.cc, compiled with its flags and without floating-point
+// contraction: where a multiply-add is fused, the source says so.
+#include "common/attention/fixed_order/kernels.h"
+#include "common/attention/fixed_order/lanes.h"
+#include "common/attention/fixed_order/rows.h"
+
+namespace attnrl::attention {
+namespace {
+
+// Rows x PanelCount outputs at once; each output is its own chain over the inputs, so the size of
+// the tile decides the speed alone.
+template <int Rows, int PanelCount, typename T>
+void LinearTile(const float* x, int64_t in, const T* panels, const float* bias, int64_t columns,
+                int64_t out, float* y) {
+  Lanes sums[Rows][PanelCount];
+  for (int p = 0; p < PanelCount; ++p) {
+    Lanes start = Lanes::Broadcast(0);
+    if (bias != nullptr) {
+      const int64_t left = columns - p * kLanes;
+      start =
+          left >= kLanes ? Lanes::Load(bias + p * kLanes) : LoadPart(bias + p * kLanes, left, 0.0F);
+    }
+    for (int r = 0; r < Rows; ++r) sums[r][p] = start;
+  }
+  for (int64_t i = 0; i < in; ++i) {
+    Lanes weights[PanelCount];
+    for (int p = 0; p < PanelCount; ++p) weights[p] = Lanes::Load(panels + (p * in + i) * kLanes);
+    for (int r = 0; r < Rows; ++r) {
+      const Lanes input = Lanes::Broadcast(x[r * in + i]);
+      for (int p = 0; p < PanelCount; ++p) sums[r][p] = Fma(input, weights[p], sums[r][p]);
+    }
+  }
+  for (int r = 0; r < Rows; ++r) {
+    for (int p = 0; p < PanelCount; ++p) {
+      float* target = y + r * out + p * kLanes;
+      const int64_t left = columns - p * kLanes;
+      if (left >= kLanes) {
+        sums[r][p].Store(target);
+      } else {
+        StorePart(sums[r][p], target, left);
+      }
+    }
+  }
+}
+
+// All rows against PanelCount panels, `columns` of whose outputs exist.
+template <int PanelCount, typename T>
+void LinearColumns(const float* x, int64_t rows, int64_t in, const T* panels, const float* bias,
+                   int64_t columns, int64_t out, float* y) {
+  int64_t r = 0;
+  for (; r + kTileRows <= rows; r += kTileRows) {
+    LinearTile<kTileRows, PanelCount>(x + r * in, in, panels, bias, columns, out, y + r * out);
+  }
+  for (; r < rows; ++r) {
+    LinearTile<1, PanelCount>(x + r * in, in, panels, bias, columns, out, y + r * out);
+  }
+}
+
+template <typename T>
+void LinearOf(const float* x, int64_t rows, int64_t in, const T* panels, const float* bias,
+              int64_t out, float* y) {
+  constexpr int64_t kWide = kTilePanels * kLanes;
+  int64_t column = 0;
+  const auto bias_at = [&] { return bias == nullptr ? nullptr : bias + column; };
+  for (; column + kWide <= out; column += kWide) {
+    LinearColumns<kTilePanels>(x, rows, in, panels + column * in, bias_at(), kWide, out,
+                               y + column);
+  }
+  for (; column < out; column += kLanes) {
+    const int64_t columns = out - column < kLanes ? out - column : kLanes;
+    LinearColumns<1>(x, rows, in, panels + column * in, bias_at(), columns, out, y + column);
+  }
+}
+
+void Linear(const float* x, int64_t rows, int64_t in, const Panels& panels, const float* bias,
+            int64_t out, float* y) {
+  if (panels.float32 != nullptr) {
+    LinearOf(x, rows, in, panels.float32, bias, out, y);
+  } else {
+    LinearOf(x, rows, in, panels.bfloat16, bias, out, y);
+  }
+}
+
+void RmsNorm(const float* x, const float* weight, int64_t rows, int64_t n, float eps, float* y) {
+  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
+    const float mean = Dot(x, x, n) / static_cast<float>(n);
+    const float inverse = 1.0F / __builtin_sqrtf(mean + eps);
+    for (int64_t i = 0; i < n; ++i) y[i] = weight[i] * (x[i] * inverse);
+  }
+}
+
+inline Lanes GatedSilu(Lanes gate, Lanes up) {
+  const Lanes one = Lanes::Broadcast(1);
+  return Mul(Div(gate, Add(one, Exp(Mul(gate, Lanes::Broadcast(-1))))), up);
+}
+
+void GatedSiluOf(const float* gate, const float* up, int64_t n, float* y) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    GatedSilu(Lanes::Load(gate + i), Lanes::Load(up + i)).Store(y + i);
+  }
+  if (i == n) return;
+  StorePart(GatedSilu(LoadPart(gate + i, n - i, 0.0F), LoadPart(up + i, n - i, 0.0F)), y + i,
+            n - i);
+}
+
+void Rotate(const float* x, const float* cosine, const float* sine, int64_t heads, int64_t n,
+            float* y) {
+  const int64_t half = n / 2;
+  for (int64_t h = 0; h < heads; ++h, x += n, y += n) {
+    for (int64_t i = 0; i < half; ++i) {
+      y[i] = x[i] * cosine[i] + x[i + half] * sine[i];
+      y[i + half] = x[i + half] * cosine[i + half] + x[i] * sine[i + half];
+    }
+  }
+}
+
+void LogSoftmax(const float* x, int64_t rows, int64_t n, float* y) {
+  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
+    const float max = MaxOf(x, n);
+    const float log = static_cast<float>(__builtin_log(static_cast<double>(ExpSum(x, n, max, y))));
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - max) - log;
+  }
+}
+
+// scores[t] = q . keys[t] * scale. Sixteen keys at a time, so that their lanes are added up
+// together.
+template <typename T>
+void Scores(const float* q, const T* keys, int64_t tokens, int64_t stride, int64_t n, float scale,
+            float* scores) {
+  int64_t t = 0;
+  for (; n % kLanes == 0 && t + kLanes <= tokens; t += kLanes, keys += kLanes * stride) {
+    Lanes sums[kLanes];
+    for (int64_t j = 0; j < kLanes; ++j) {
+      sums[j] = Lanes::Broadcast(0);
+      for (int64_t i = 0; i < n; i += kLanes) {
+        sums[j] = Fma(Lanes::Load(q + i), Lanes::Load(keys + j * stride + i), sums[j]);
+      }
+    }
+    Mul(SumEach(sums), Lanes::Broadcast(scale)).Store(scores + t);
+  }
+  for (; t < tokens; ++t, keys += stride) scores[t] = Dot(q, keys, n) * scale;
+}
+
+// Adds to Blocks * 16 elements of the weighted sums of Heads heads that read the same values; their
+// weights lie `weights_stride` apart, their sums n. As many chains of additions side by side as
+// hide their latency.
+template <int Heads, int Blocks, typename T>
+void AddWeighted(const float* weights, int64_t weights_stride, const T* values, int64_t tokens,
+                 int64_t stride, int64_t n, float* out) {
+  Lanes sums[Heads][Blocks];
+  for (int h = 0; h < Heads; ++h) {
+    for (int b = 0; b < Blocks; ++b) sums[h][b] = Lanes::Load(out + h * n + b * kLanes);
+  }
+  for (int64_t t = 0; t < tokens; ++t, values += stride) {
+    Lanes value[Blocks];
+    for (int b = 0; b < Blocks; ++b) value[b] = Lanes::Load(values + b * kLanes);
+    for (int h = 0; h < Heads; ++h) {
+      const Lanes weight = Lanes::Broadcast(weights[h * weights_stride + t]);
+      for (int b = 0; b < Blocks; ++b) sums[h][b] = Fma(weight, value[b], sums[h][b]);
+    }
+  }
+  for (int h = 0; h < Heads; ++h) {
+    for (int b = 0; b < Blocks; ++b) sums[h][b].Store(out + h * n + b * kLanes);
+  }
+}
+
+// The last `count` < 16 elements, of one head.
+template <typename T>
+void AddWeightedPart(const float* weights, const T* values, int64_t tokens, int64_t stride,
+                     int64_t count, float* out) {
+  Lanes sum = LoadPart(out, count, 0.0F);
+  for (int64_t t = 0; t < tokens; ++t, values += stride) {
+    sum = Fma(Lanes::Broadcast(weights[t]), LoadPart(values, count, T{0}), sum);
+  }
+  StorePart(sum, out, count);
+}
+
+// All elements of Heads heads.
+template <int Heads, typename T>
+void AddWeightedHeads(const float* weights, int64_t weights_stride, const T* values, int64_t tokens,
+                      int64_t stride, int64_t n, float* out) {
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    AddWeighted<Heads, 4>(weights, weights_stride, values + i, tokens, stride, n, out + i);
+  }
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    AddWeighted<Heads, 2>(weights, weights_stride, values + i, tokens, stride, n, out + i);
+  }
+  for (; i + kLanes <= n; i += kLanes) {
+    AddWeighted<Heads, 1>(weights, weights_stride, values + i, tokens, stride, n, out + i);
+  }
+  for (int h = 0; i < n && h < Heads; ++h) {
+    AddWeightedPart(weights + h * weights_stride, values + i, tokens, stride, n - i,
+                    out + h * n + i);
+  }
+}
+
+// Keys and values come from far memory and are read once, front to back, all heads of some tokens
+// before the next.
+template <typename T>
+void AttendOf(const AttendArguments& a, const T* keys, const T* values) {
+  constexpr int64_t kBlock = 4 * kLanes;
+  const int64_t n = a.head_dim;
+  const int64_t stride = a.kv_heads * n;
+  const int64_t repeats = a.heads / a.kv_heads;
+  for (int64_t t = 0; t < a.tokens; t += kBlock) {
+    const int64_t count = a.tokens - t < kBlock ? a.tokens - t : kBlock;
+    for (int64_t head = 0; head < a.heads; ++head) {
+      Scores(a.q + head * n, keys + t * stride + head / repeats * n, count, stride, n, a.scale,
+             a.scratch + head * a.tokens + t);
+    }
+  }
+  for (int64_t head = 0; head < a.heads; ++head) {
+    float* scores = a.scratch + head * a.tokens;
+    DivideAll(scores, a.tokens, ExpSum(scores, a.tokens, MaxOf(scores, a.tokens), scores));
+  }
+  for (int64_t i = 0; i < a.heads * n; ++i) a.out[i] = 0;
+  for (int64_t t = 0; t < a.tokens; t += kBlock) {
+    const int64_t count = a.tokens - t < kBlock ? a.tokens - t : kBlock;
+    for (int64_t head = 0; head < a.heads;) {
+      const float* weights = a.scratch + head * a.tokens + t;
+      const T* value = values + t * stride + head / repeats * n;
+      float* out = a.out + head * n;
+      const bool two = head % repeats + 2 <= repeats;
+      if (two) {
+        AddWeightedHeads<2>(weights, a.tokens, value, count, stride, n, out);
+      } else {
+        AddWeightedHeads<1>(weights, a.tokens, value, count, stride, n, out);
+      }
+      head += two ? 2 : 1;
+    }
+  }
+}
+
+void Attend(const AttendArguments& a) {
+  if (a.keys != nullptr) {
+    AttendOf(a, a.keys, a.values);
+  } else {
+    AttendOf(a, a.keys_bfloat16, a.values_bfloat16);
+  }
+}
+
+constexpr FixedOrderKernels kKernels = {kIsa,   Linear,     RmsNorm, GatedSiluOf,
+                                        Rotate, LogSoftmax, Attend};
+
+}  // namespace
+}  // namespace attnrl::attention

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/model/files/config.h"
+
+namespace attnrl::model {
+
+// The tensors of a model by their Hugging Face names, in the byte order of the names.
+using Tensors = std::map<std::string, at::Tensor>;
+
+at::ScalarType ToScalarType(DType dtype);
+
+// "cpu", "cuda" or "cuda:N". InputError on `where` in one line where there is no such device, be it
+// for a build without CUDA or a machine without a GPU.
+absl::StatusOr<at::Device> ParseDevice(std::string_view name, std::string_view where = "--device");
+
+// True when `dir` holds weights (model.safetensors or model.safetensors.index.json).
+bool HasWeights(const std::string& dir);
+
+// Reads all tensors of `dir`, single or sharded, converted to `dtype` on `device`. InputError by
+// file and tensor for what is damaged, missing, unexpected, or of another shape or type than
+// `config` says.
+absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& config, DType dtype,
+                                    at::Device device);
+
+// New weights on the CPU: matrices normal with config.initializer_range, biases 0, norms 1. A pure
+// function of its arguments.
+Tensors RandomTensors(const ModelConfig& config, uint64_t seed, DType dtype);
+
+// The digest that names a version (ARCHITECTURE.md): hex SHA-256 over all tensors in the byte order
+// of their names, each as name, NUL, safetensors dtype, NUL, shape joined by commas, NUL, raw
+// bytes.
+std::string Digest(const Tensors& tensors);
+
+// Writes one safetensors file; it appears complete by rename. Tensors of any device; float32,
+// bfloat16, float64, int64 or uint8. kResourceExhausted when the disk is full.
+absl::Status WriteSafetensors(const std::string& path, const Tensors& tensors,
+                              const std::map<std::string, std::string>& metadata);
+
+// Writes a Hugging Face folder that `transformers` loads: model.safetensors of `tensors`, and from
+// `source_dir` config.json (dtype set to that of the tensors), generation_config.json, the
+// tokenizer's files and the chat template, where they exist. The folder appears complete by rename;
+// one that exists is an error (kAlreadyExists).
+absl::Status WriteModelFolder(const std::string& dir, const std::string& source_dir,
+                              const Tensors& tensors);
+
+}  // namespace attnrl::model

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/model/files/weights.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include "common/base/status.h"
+#include "common/model/numerics.h"
+#include "common/model/scoring.h"
+#include "common/model/testing/tiny_models.h"
+#include "common/storage/digest.h"
+#include "common/storage/files.h"
+
+namespace attnrl::model {
+namespace {
+
+using testing::HasSubstr;
+
+absl::StatusOr<Tensors> Load(const std::string& dir, const ModelConfig& config,
+                             DType dtype = DType::kFloat32) {
+  return LoadTensors(dir, config, dtype, at::kCPU);
+}
+
+void ExpectRefused(const absl::Status& status, const std::string& complaint) {
+  EXPECT_TRUE(IsInputError(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(complaint));
+}
+
+TEST(Weights, LoadWhatWasWritten) {
+  const ScratchFolder folder;
+  const ModelConfig config = SmallConfig();
+  const Tensors written = RandomTensors(config, 1, DType::kBFloat16);
+  ASSERT_TRUE(WriteSafetensors(folder.path() + "/model.safetensors", written, {}).ok());
+  EXPECT_TRUE(HasWeights(folder.path()));
+  const auto same = Load(folder.path(), config, DType::kBFloat16);
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_EQ(Digest(*same), Digest(written));
+  const auto wide = Load(folder.path(), config);
+  ASSERT_TRUE(wide.ok()) << wide.status();
+  EXPECT_EQ(wide->at("model.norm.weight").scalar_type(), at::kFloat);
+}
+
+TEST(Weights, LoadShards) {
+  const ScratchFolder folder;
+  const ModelConfig config = SmallConfig();
+  const Tensors all = RandomTensors(config, 1, DType::kFloat32);
+  Tensors shards[2];
+  nlohmann::json map;
+  for (const auto& [name, tensor] : all) {
+    const size_t shard = map.size() % 2;
+    shards[shard][name] = tensor;
+    map[name] = "part-" + std::to_string(shard) + ".safetensors";
+  }
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    ASSERT_TRUE(WriteSafetensors(folder.path() + "/part-" + std::to_string(i) + ".safetensors",
+                                 shards[i], {})
+                    .ok());
+  }
+  const auto write_index = [&] {
+    folder.File("model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
+  };
+  write_index();
+  const auto loaded = Load(folder.path(), config);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(Digest(*loaded), Digest(all));
+
+  map["model.norm.weight"] = "../part-0.safetensors";
+  write_index();
+  ExpectRefused(Load(folder.path(), config).status(), "no file name for tensor model.norm.weight");
+  map["model.norm.weight"] = "part-2.safetensors";
+  write_index();
+  ExpectRefused(Load(folder.path(), config).status(), "part-2.safetensors");
+}
+
+TEST(Weights, RefuseWhatDoesNotFitTheConfiguration) {
+  const ScratchFolder folder;
+  const ModelConfig config = SmallConfig();
+  const std::string path = folder.path() + "/model.safetensors";
+  ExpectRefused(Load(folder.path(), config).status(), "no weights");
+  const auto expect = [&](const Tensors& tensors, const std::string& complaint) {
+    ASSERT_TRUE(WriteSafetensors(path, tensors, {}).ok());
+    ExpectRefused(Load(folder.path(), config).status(), complaint);
+  };
+  Tensors tensors = RandomTensors(config, 1, DType::kFloat32);
+  tensors.erase("model.layers.1.mlp.up_proj.weight");
+  expect(tensors, "tensor model.layers.1.mlp.up_proj.weight is missing");
+  tensors = RandomTensors(config, 1, DType::kFloat32);
+  tensors["model.layers.2.mlp.up_proj.weight"] = at::ones({48, 32});
+  expect(tensors, "tensor model.layers.2.mlp.up_proj.weight is unknown");
+  tensors = RandomTensors(config, 1, DType::kFloat32);
+  tensors["model.norm.weight"] = at::ones({33});
+  expect(tensors, "tensor model.norm.weight has shape [33]; config.json asks for [32]");
+  tensors["model.norm.weight"] = at::ones({32}).to(at::kDouble);
+  expect(tensors, "tensor model.norm.weight has dtype F64");
+}
+
+TEST(Weights, PassOverWhatOlderFilesHold) {
+  const ScratchFolder folder;
+  ModelConfig config = SmallConfig();
+  config.tie_word_embeddings = true;
+  Tensors tensors = RandomTensors(config, 1, DType::kFloat32);
+  EXPECT_FALSE(tensors.contains("lm_head.weight"));
+  tensors["lm_head.weight"] = at::ones({40, 32});
+  tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = at::ones({4});
+  ASSERT_TRUE(WriteSafetensors(folder.path() + "/model.safetensors", tensors, {}).ok());
+  const auto loaded = Load(folder.path(), config);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->size(), tensors.size() - 2);
+}
+
+TEST(Digest, IsTheHashThatArchitectureDefines) {
+  const Tensors tensors = {{"b", at::zeros({2, 1}).to(at::kBFloat16)}, {"a", at::zeros({1})}};
+  using std::string_literals::operator""s;
+  EXPECT_EQ(Digest(tensors), storage::Sha256Hex("a\0F32\0"
+                                                "1\0\0\0\0\0b\0BF16\0"
+                                                "2,1\0\0\0\0\0"s));
+}
+
+TEST(Digest, DoesNotDependOnTheLayoutInMemory) {
+  const at::Tensor dense = at::arange(6).to(at::kFloat).view({2, 3});
+  EXPECT_EQ(Digest({{"a", dense}}), Digest({{"a", dense.t().contiguous().t()}}));
+}
+
+TEST(RandomWeights, AreAFunctionOfTheSeed) {
+  const ModelConfig config = SmallConfig();
+  EXPECT_EQ(Digest(RandomTensors(config, 4, DType::kFloat32)),
+            Digest(RandomTensors(config, 4, DType::kFloat32)));
+  EXPECT_NE(Digest(RandomTensors(config, 4, DType::kFloat32)),
+            Digest(RandomTensors(config, 5, DType::kFloat32)));
+  const Tensors tensors = RandomTensors(config, 4, DType::kFloat32);
+  const at::Tensor weight = tensors.at("model.embed_tokens.weight");
+  EXPECT_NEAR(weight.std().item<double>(), config.initializer_range, 0.02);
+  EXPECT_NEAR(weight.mean().item<double>(), 0, 0.02);
+  EXPECT_TRUE(at::equal(tensors.at("model.norm.weight"), at::ones({32})));
+  EXPECT_TRUE(at::equal(tensors.at("model.layers.0.self_attn.q_proj.bias"), at::zeros({32})));
+}
+
+TEST(ModelFolder, HoldsEverythingUnderItsNameOrNothing) {
+  const ScratchFolder folder;
+  const ModelConfig config = SmallConfig();
+  folder.File(
+      "config.json",
+      R"({"architectures": ["Qwen2ForCausalLM"], "torch_dtype": "float32", "zeta": 1, "alpha": 2})");
+  folder.File("tokenizer.json", "{}");
+  folder.File("chat_template.jinja", "{{ messages }}");
+  folder.File("notes.txt", "private");
+  const Tensors tensors = RandomTensors(config, 1, DType::kBFloat16);
+  const std::string target = folder.path() + "/out";
+  {
+    const storage::ScopedFault fault([](std::string_view operation, const std::string& path) {
+      return operation == "write" && path.find("tokenizer") != std::string::npos ? ENOSPC : 0;
+    });
+    EXPECT_TRUE(absl::IsResourceExhausted(WriteModelFolder(target, folder.path(), tensors)));
+  }
+  EXPECT_FALSE(std::filesystem::exists(target));
+  const absl::Status status = WriteModelFolder(target + "/", folder.path(), tensors);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(absl::IsAlreadyExists(WriteModelFolder(target, folder.path(), tensors)));
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(target)) {
+    names.push_back(entry.path().filename());
+  }
+  EXPECT_THAT(names, testing::UnorderedElementsAre("config.json", "tokenizer.json",
+                                                   "chat_template.jinja", "model.safetensors"));
+  const auto written = nlohmann::ordered_json::parse(*storage::ReadFile(target + "/config.json"));
+  EXPECT_EQ(
+      written.dump(),
+      R"({"architectures":["Qwen2ForCausalLM"],"torch_dtype":"bfloat16","zeta":1,"alpha":2})");
+  EXPECT_EQ(Digest(*Load(target, config, DType::kBFloat16)), Digest(tensors));
+}
+
+TEST(Device, ThatIsNotThereIsRefusedInOneLine) {
+  EXPECT_TRUE(ParseDevice("cpu").ok());
+  ExpectRefused(ParseDevice("tpu").status(),
+                "--device: no device \"tpu\"; allowed are cpu and cuda");
+  if (!at::globalContext().hasCUDA())
+    ExpectRefused(ParseDevice("cuda").status(), "allowed here is cpu");
+}
+
+TEST(Numerics, AreNamedByModeInstructionsDTypeAndBuild) {
+  EXPECT_THAT(NumericsId(DType::kFloat32, true), testing::StartsWith("fixed-order/"));
+  EXPECT_THAT(NumericsId(DType::kBFloat16, false), HasSubstr("/bfloat16/"));
+  EXPECT_NE(NumericsId(DType::kBFloat16, true), NumericsId(DType::kFloat32, true));
+}
+
+TEST(ScoreRequest, IsCheckedAgainstTheModel) {
+  const ModelConfig config = SmallConfig();
+  const auto check = [&](const ScoreRequest& request) {
+    return CheckScoreRequest("f:1", config, request);
+  };
+  EXPECT_TRUE(check({{1}, {39}}).ok());
+  ExpectRefused(check({{}, {1}}), "f:1: field \"prompt_ids\" is empty");
+  ExpectRefused(check({{1}, {}}), "f:1: field \"response_ids\" is empty");
+  ExpectRefused(check({{1}, {40}}), "holds token 40; ids from 0 to 39");
+  ExpectRefused(check({{-1}, {3}}), "holds token -1");
+  ExpectRefused(check({std::vector<int32_t>(128, 1), {1}}), "129 tokens; at most 128");
+}
+
+}  // namespace
+}  // namespace attnrl::model

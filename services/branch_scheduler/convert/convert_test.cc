@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/convert/convert.h"
+
+#include <gtest/gtest.h>
+
+namespace attnrl::scheduler {
+namespace {
+
+WorkItem Item() {
+  WorkItem item;
+  item.item = 77;
+  item.kind = ItemKind::kContinuation;
+  item.batch = 3;
+  item.position = 4;
+  item.version = Version{2, "abc"};
+  item.prompt_ids = {1, 2};
+  item.response_ids = {3, 4, 5};
+  item.samples = {{6, 1, 100}, {7, 2, 99}};
+  item.sampling = SamplingParams{0.7f, 1, 0, 1234567890123ull, {9, 10}};
+  return item;
+}
+
+ItemResult Result() {
+  ItemResult result;
+  result.lease = 5;
+  result.item = 77;
+  result.version = Version{2, "abc"};
+  result.samples = {{6, {1, 2}, {-0.5f, -0.25f}, {0.1f, 0.2f}, FinishReason::kLength}};
+  result.span = Span{1.5, 2.5};
+  result.prefill_tokens = 11;
+  result.reused_tokens = 12;
+  return result;
+}
+
+template <typename Message, typename Proto>
+Message ThereAndBack(const Message& message) {
+  Proto proto;
+  ToProto(message, &proto);
+  Proto wire;
+  EXPECT_TRUE(wire.ParseFromString(proto.SerializeAsString()));
+  auto back = FromProto(wire);
+  EXPECT_TRUE(back.ok()) << back.status();
+  return *back;
+}
+
+TEST(Convert, AWorkItemComesThroughWhole) {
+  const SchedulerMessage sent = Lease{8, Item()};
+  const auto back = ThereAndBack<SchedulerMessage, v1::SchedulerMessage>(sent);
+  EXPECT_EQ(std::get<Lease>(back).lease, 8u);
+  EXPECT_EQ(std::get<Lease>(back).item, Item());
+}
+
+TEST(Convert, AResultComesThroughBitForBit) {
+  const auto back = ThereAndBack<WorkerMessage, v1::WorkerMessage>(WorkerMessage(Result()));
+  EXPECT_EQ(std::get<ItemResult>(back), Result());
+}
+
+TEST(Convert, EveryKindOfWorkerMessageHasItsWay) {
+  Register hello{"w", 4, "id", {{1, 2}, {3, 4}}, 9};
+  const auto back = ThereAndBack<WorkerMessage, v1::WorkerMessage>(WorkerMessage(hello));
+  EXPECT_EQ(std::get<Register>(back).worker, "w");
+  EXPECT_EQ(std::get<Register>(back).held[1].item, 4u);
+  EXPECT_EQ(std::get<Register>(back).credits, 9u);
+  for (const WorkerMessage& message :
+       {WorkerMessage(Renew{{1, 2}}), WorkerMessage(GiveBack{{3}, "why"}),
+        WorkerMessage(Credits{7})}) {
+    EXPECT_EQ((ThereAndBack<WorkerMessage, v1::WorkerMessage>(message).index()), message.index());
+  }
+}
+
+TEST(Convert, EveryKindOfSchedulerMessageHasItsWay) {
+  for (const SchedulerMessage& message :
+       {SchedulerMessage(Registered{1, {2}, 60}),
+        SchedulerMessage(Ack{1, AckVerdict::kFenced, "late"}),
+        SchedulerMessage(Ack{1, AckVerdict::kAccepted, ""}),
+        SchedulerMessage(Ack{1, AckVerdict::kInvalid, "x"}), SchedulerMessage(Cancel{{1}}),
+        SchedulerMessage(Prefetch{Version{1, "a"}}), SchedulerMessage(DrainWorker{})}) {
+    const auto back = ThereAndBack<SchedulerMessage, v1::SchedulerMessage>(message);
+    ASSERT_EQ(back.index(), message.index());
+    if (const auto* ack = std::get_if<Ack>(&message)) {
+      EXPECT_EQ(std::get<Ack>(back).verdict, ack->verdict);
+    }
+  }
+}
+
+TEST(Convert, AMessageOfNoKindIsRefused) {
+  EXPECT_EQ(FromProto(v1::WorkerMessage()).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(FromProto(v1::SchedulerMessage()).ok());
+  v1::WorkerMessage result;
+  result.mutable_result()->add_samples();
+  EXPECT_FALSE(FromProto(result).ok()) << "no finish reason";
+  v1::SchedulerMessage lease;
+  lease.mutable_lease()->mutable_item();
+  EXPECT_FALSE(FromProto(lease).ok()) << "no kind";
+}
+
+TEST(Convert, ASampleComesThroughBitForBit) {
+  TrainingSample sample{
+      1, 2, 3, {4}, {5, 6}, {-0.5f, -1e-20f}, {{2, 0.1}}, {{1, 7, false}, {1, 8, true}}, 1.0, true};
+  v1::TrainingSample wire;
+  ToProto(sample, &wire);
+  EXPECT_EQ(FromProto(wire), sample);
+}
+
+TEST(Convert, AbsentSpansStayAbsent) {
+  BatchCommit commit;
+  commit.batch = 4;
+  commit.version = Version{5, "d"};
+  commit.checkpoint_step = 3;
+  commit.replayed = true;
+  commit.statistics.loss = 0.5;
+  commit.statistics.train = Span{1, 2};
+  v1::CommitBatchRequest wire;
+  ToProto(commit, &wire);
+  const BatchCommit back = FromProto(wire);
+  EXPECT_EQ(back.batch, 4u);
+  EXPECT_EQ(back.version, commit.version);
+  EXPECT_TRUE(back.replayed);
+  EXPECT_EQ(back.statistics.loss, 0.5);
+  EXPECT_EQ(back.statistics.train, commit.statistics.train);
+  EXPECT_FALSE(back.statistics.sync.has_value());
+  EXPECT_FALSE(back.statistics.checkpoint.has_value());
+}
+
+TEST(Convert, AStatusComesThroughWhole) {
+  RunStatus status;
+  status.state = RunState::kPaused;
+  status.reason = "why";
+  status.steps_done = 3;
+  status.workers.push_back({"w", 1, 2, 3, 4});
+  status.batches.push_back({1, 2, 3, 4, 5, 6, 7, "ready"});
+  status.last_metrics_json = "{}";
+  status.epoch = 9;
+  v1::StatusReply wire;
+  ToProto(status, &wire);
+  const RunStatus back = FromProto(wire);
+  EXPECT_EQ(back.state, RunState::kPaused);
+  EXPECT_EQ(back.workers[0].results, 4u);
+  EXPECT_EQ(back.batches[0].phase, "ready");
+  EXPECT_EQ(back.epoch, 9u);
+}
+
+}  // namespace
+}  // namespace attnrl::scheduler

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// Run: what the learner says and gets.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "services/branch_scheduler/decide/outcome.h"
+#include "services/branch_scheduler/item_id.h"
+#include "services/branch_scheduler/records/records.h"
+#include "services/branch_scheduler/run/run.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
+
+std::string Short(const std::string& digest) { return digest.substr(0, 12); }
+
+}  // namespace
+
+std::optional<Version> Run::newest_version() const {
+  if (versions_.empty()) return std::nullopt;
+  return Version{versions_.rbegin()->first, versions_.rbegin()->second};
+}
+
+absl::Status Run::AddVersion(const Version& version) {
+  if (version.digest.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("W(", version.number, ") has no digest"));
+  }
+  auto known = versions_.find(version.number);
+  if (known != versions_.end()) {
+    if (known->second == version.digest) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat("W(", version.number, ") was published with digest ", Short(known->second),
+                     ", the learner has ", Short(version.digest)));
+  }
+  const uint32_t next = versions_.empty() ? 0 : versions_.rbegin()->first + 1;
+  if (version.number != next || version.number > committed_ + 1) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the learner has published W(", version.number, "), the next one of this run is W(", next,
+        ") with ", committed_, " batches committed"));
+  }
+  ATTNRL_RETURN_IF_ERROR(store_.PutVersion(version));
+  versions_[version.number] = version.digest;
+  return absl::OkStatus();
+}
+
+absl::Status Run::AddCheckpoint(uint32_t step) {
+  if (step > committed_ ||
+      std::find(checkpoints_.begin(), checkpoints_.end(), step) != checkpoints_.end()) {
+    return absl::OkStatus();
+  }
+  ATTNRL_RETURN_IF_ERROR(store_.PutCheckpoint(step));
+  checkpoints_.insert(std::upper_bound(checkpoints_.begin(), checkpoints_.end(), step), step);
+  if (checkpoints_.size() < 2) return absl::OkStatus();
+  // One checkpoint more than the newest can be replayed from: the newest may turn out damaged.
+  const uint32_t before = checkpoints_[checkpoints_.size() - 2];
+  if (before <= forgotten_before_) return absl::OkStatus();
+  forgotten_before_ = before;
+  ATTNRL_RETURN_IF_ERROR(store_.Put("forgotten_before", absl::StrCat(before)));
+  return store_.ForgetResultsBefore(before);
+}
+
+absl::Status Run::Announce(const BatchRequest& request) {
+  if (!request.replay && request.batch != request.version.number) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("batch ", request.batch, " is trained from W(", request.batch,
+                     "), the learner has W(", request.version.number, ")"));
+  }
+  if (request.replay && request.batch > request.version.number) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "batch ", request.batch, " can't be replayed to reach W(", request.version.number, ")"));
+  }
+  ATTNRL_RETURN_IF_ERROR(AddVersion(request.version));
+  if (extension_pending_) ATTNRL_RETURN_IF_ERROR(DecideExtension(request));
+  ATTNRL_RETURN_IF_ERROR(AddCheckpoint(request.checkpoint_step));
+  ATTNRL_RETURN_IF_ERROR(Compose());
+  AdvanceAll();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::string* reason) {
+  if (number >= options_.steps) {
+    return absl::OutOfRangeError(
+        absl::StrCat("the run ends before batch ", number, ": it has ", options_.steps, " steps"));
+  }
+  if (number > committed_) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "batch ", number, " was asked for before batch ", committed_, " was committed"));
+  }
+  const uint32_t base = BaseOf(number);
+  const uint32_t initial = schedule_.InitialVersion(base, number);
+  const uint32_t continuation = schedule_.ContinuationVersion(base, number);
+  if (number < committed_) {
+    if (number < forgotten_before_) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("batch ", number, " was forgotten: a checkpoint of step ", forgotten_before_,
+                       " or later is needed to go on"));
+    }
+    ATTNRL_ASSIGN_OR_RETURN(std::vector<Store::BatchRow> rows, store_.Batches(number));
+    if (rows.empty() || rows.front().batch != number) {
+      return absl::DataLossError(absl::StrCat("the database lacks batch ", number));
+    }
+    ATTNRL_ASSIGN_OR_RETURN(BatchState batch, LoadBatch(rows.front()));
+    // Advance must open and count nothing here.
+    std::vector<Runnable> open = std::move(runnable_);
+    const Counters counters = counters_;
+    for (Problem& problem : batch.problems) Advance(batch, problem);
+    runnable_ = std::move(open);
+    counters_ = counters;
+    if (!batch.ready()) {
+      return absl::DataLossError(absl::StrCat("the database lacks results of batch ", number));
+    }
+    return std::optional<TrainingBatch>(MakeTrainingBatch(
+        options_, data_, batch, JudgeAll(options_, batch), initial, continuation));
+  }
+  BatchState* batch = FindBatch(number);
+  if (batch == nullptr) {
+    *reason = absl::StrCat("batch ", number, ": waits for W(", initial, ")");
+    return std::optional<TrainingBatch>();
+  }
+  if (!batch->ready()) {
+    *reason = absl::StrCat("batch ", number, ": ", batch->problems_done, " of ",
+                           batch->problems.size(), " problems graded, ", batch->initial_done,
+                           " of ", batch->problems.size() * options_.initial_responses,
+                           " initial responses sampled");
+    return std::optional<TrainingBatch>();
+  }
+  batch->delivered = true;
+  return std::optional<TrainingBatch>(MakeTrainingBatch(
+      options_, data_, *batch, JudgeAll(options_, *batch), initial, continuation));
+}
+
+absl::StatusOr<CommitReply> Run::CommitAgain(const BatchCommit& commit) {
+  const std::string& published = versions_.at(commit.batch + 1);
+  // Where a replay ended with other bits, those that were published stay published.
+  if (published != commit.version.digest && !commit.replayed) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("batch ", commit.batch, " was committed with digest ", Short(published),
+                     ", now with ", Short(commit.version.digest)));
+  }
+  ATTNRL_RETURN_IF_ERROR(AddCheckpoint(commit.checkpoint_step));
+  return Reply();
+}
+
+absl::StatusOr<CommitReply> Run::Commit(const BatchCommit& commit) {
+  if (commit.version.number != commit.batch + 1 || commit.version.digest.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "batch ", commit.batch, " makes W(", commit.batch + 1, ") with a digest, not W(",
+        commit.version.number, ") with '", Short(commit.version.digest), "'"));
+  }
+  if (commit.batch < committed_) return CommitAgain(commit);
+  BatchState* batch = FindBatch(commit.batch);
+  if (commit.batch > committed_ || batch == nullptr || !batch->ready()) {
+    return absl::FailedPreconditionError(absl::StrCat("batch ", commit.batch,
+                                                      " can't be committed: ", committed_,
+                                                      " batches are, and it was not handed out"));
+  }
+  auto published = versions_.find(commit.version.number);
+  if (!commit.replayed || published == versions_.end()) {
+    ATTNRL_RETURN_IF_ERROR(AddVersion(commit.version));
+  }
+  ATTNRL_RETURN_IF_ERROR(WriteRecords(*batch, commit));
+  ++committed_;
+  batches_.erase(commit.batch);
+  ATTNRL_RETURN_IF_ERROR(AddCheckpoint(commit.checkpoint_step));
+  ATTNRL_RETURN_IF_ERROR(Compose());
+  AdvanceAll();
+  return Reply();
+}
+
+SamplingVersions Run::VersionsOf(const BatchState& batch) const {
+  const auto version = [this](uint32_t number) { return Version{number, versions_.at(number)}; };
+  return {version(schedule_.InitialVersion(batch.base, batch.number)),
+          version(schedule_.ContinuationVersion(batch.base, batch.number))};
+}
+
+std::optional<Run::Trees> Run::TreesToWrite(uint32_t number) const {
+  const auto found = batches_.find(number);
+  if (number != committed_ || found == batches_.end() || !found->second.ready()) {
+    return std::nullopt;
+  }
+  return Trees{found->second, VersionsOf(found->second)};
+}
+
+absl::Status Run::WriteRecords(const BatchState& batch, const BatchCommit& commit) {
+  const std::vector<ProblemOutcome> outcomes = JudgeAll(options_, batch);
+  const SamplingVersions versions = VersionsOf(batch);
+  const double now = Seconds(clock_.Now());
+  StepTiming timing;
+  timing.step_seconds = std::max(0.0, now - last_commit_time_);
+  timing.window_start = last_train_end_;
+  timing.rollouts = rollout_spans_;
+  Store::CommitRow row;
+  row.batch = batch.number;
+  row.time = now;
+  row.train = commit.statistics.train.value_or(Span{});
+  const BatchFacts facts = FactsOf(options_, batch, outcomes);
+  row.metrics = MetricsLine(batch, facts, versions, commit, timing);
+  row.problems = static_cast<uint32_t>(batch.problems.size());
+  row.valid = static_cast<uint32_t>(facts.valid);
+  row.empty = row.valid == 0;
+  row.solved = SolvedMean(batch.number).value_or(tree::RunningMean{});
+  ATTNRL_RETURN_IF_ERROR(AddEvents(commit));
+  ATTNRL_RETURN_IF_ERROR(store_.AddLine(kMetricsFile, row.metrics));
+  ATTNRL_RETURN_IF_ERROR(store_.PutCommit(row));
+
+  known_.push_back(Known{row.problems, row.valid, row.solved});
+  CountTrees(batch, outcomes);
+  trees_.last = facts;
+  trees_.solved = row.solved;
+  last_metrics_ = row.metrics;
+  last_commit_time_ = now;
+  last_train_end_ = std::max(last_train_end_, row.train.end);
+  std::erase_if(rollout_spans_, [this](const Span& span) { return span.end <= last_train_end_; });
+  empty_in_a_row_ = row.empty ? empty_in_a_row_ + 1 : 0;
+  return absl::OkStatus();
+}
+
+absl::Status Run::AddEvents(const BatchCommit& commit) {
+  const std::pair<const char*, const std::optional<Span>*> spans[] = {
+      {"train", &commit.statistics.train},
+      {"sync", &commit.statistics.sync},
+      {"checkpoint", &commit.statistics.checkpoint}};
+  for (const auto& [kind, span] : spans) {
+    if (!span->has_value()) continue;
+    // Training works on W(b); what is written and sent is W(b + 1).
+    const uint32_t version = commit.batch + (std::string_view(kind) == "train" ? 0 : 1);
+    ATTNRL_RETURN_IF_ERROR(store_.AddLine(
+        kEventsFile, EventLine({kind, commit.batch, std::nullopt, version, std::nullopt, **span})));
+  }
+  return absl::OkStatus();
+}
+
+uint32_t Run::OldestVersionNeeded() const {
+  uint32_t oldest = versions_.empty() ? 0 : versions_.rbegin()->first;
+  for (const auto& [number, batch] : batches_) {
+    const bool initial_done =
+        batch.initial_done == batch.problems.size() * options_.initial_responses;
+    oldest = std::min(oldest, schedule_.OldestVersionNeeded(batch.base, number, initial_done));
+  }
+  if (next_batch_ < options_.steps) {
+    oldest = std::min(oldest, schedule_.InitialVersion(BaseOf(next_batch_), next_batch_));
+  }
+  return oldest;
+}
+
+CommitReply Run::Reply() const { return CommitReply{OldestVersionNeeded(), finished()}; }
+
+std::vector<BatchStatus> Run::Batches() const {
+  std::vector<BatchStatus> all;
+  for (const auto& [number, batch] : batches_) {
+    BatchStatus status;
+    status.batch = number;
+    status.problems = static_cast<uint32_t>(batch.problems.size());
+    status.graded = batch.problems_done;
+    status.initial_done = batch.initial_done;
+    status.initial_total = status.problems * options_.initial_responses;
+    for (const Problem& problem : batch.problems) {
+      for (const Response& response : problem.responses) {
+        status.continuation_total += response.expansion.points.empty() ? 0 : 1;
+        status.continuation_done += response.continuation.has_value() ? 1 : 0;
+      }
+    }
+    status.phase = !batch.ready() ? "sampling" : batch.delivered ? "training" : "ready";
+    all.push_back(std::move(status));
+  }
+  return all;
+}
+
+}  // namespace attnrl::scheduler

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// Run: what workers sample and the verifier grades.
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "services/branch_scheduler/decide/expansion.h"
+#include "services/branch_scheduler/item_id.h"
+#include "services/branch_scheduler/records/records.h"
+#include "services/branch_scheduler/run/run.h"
+#include "services/branch_scheduler/store/payload.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+absl::Status CheckSample(const SampleRequest& request, const SampleResult& sample) {
+  if (sample.node != request.node) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("node ", sample.node, " where ", request.node, " was asked for"));
+  }
+  const size_t tokens = sample.token_ids.size();
+  if (tokens == 0 || tokens > request.max_new_tokens) {
+    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has ", tokens,
+                                                   " tokens; 1 to ", request.max_new_tokens,
+                                                   " were asked for"));
+  }
+  if (sample.logprobs.size() != tokens || sample.entropy.size() != tokens) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("node ", sample.node, " has ", sample.logprobs.size(), " log-probs and ",
+                     sample.entropy.size(), " entropies for ", tokens, " tokens"));
+  }
+  auto finite = [](float value) { return std::isfinite(value); };
+  if (!std::all_of(sample.logprobs.begin(), sample.logprobs.end(), finite) ||
+      !std::all_of(sample.entropy.begin(), sample.entropy.end(), finite)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("node ", sample.node, " has a log-prob or entropy that is not finite"));
+  }
+  if (std::any_of(sample.token_ids.begin(), sample.token_ids.end(),
+                  [](int32_t id) { return id < 0; })) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("node ", sample.node, " has a negative token id"));
+  }
+  return absl::OkStatus();
+}
+
+// Every sample has a verdict.
+bool Gradable(const SampledItem& item) {
+  return std::all_of(item.grades.begin(), item.grades.end(),
+                     [](const Grade& grade) { return verifier::IsVerdict(grade.status); });
+}
+
+std::optional<SampledItem>& SlotOf(Response& response, ItemKind kind) {
+  return kind == ItemKind::kInitial ? response.initial : response.continuation;
+}
+
+}  // namespace
+
+BatchState* Run::FindBatch(uint32_t batch) {
+  auto found = batches_.find(batch);
+  return found == batches_.end() ? nullptr : &found->second;
+}
+
+const Problem* Run::FindProblem(const ItemKey& key) const {
+  auto batch = batches_.find(key.batch);
+  if (batch == batches_.end() || key.position >= batch->second.problems.size()) return nullptr;
+  const Problem& problem = batch->second.problems[key.position];
+  return key.response < problem.responses.size() ? &problem : nullptr;
+}
+
+void Run::OpenInitials(BatchState& batch) {
+  const uint32_t version = schedule_.InitialVersion(batch.base, batch.number);
+  for (const Problem& problem : batch.problems) {
+    for (uint32_t r = 0; r < problem.responses.size(); ++r) {
+      if (problem.responses[r].initial.has_value()) continue;
+      runnable_.push_back(
+          Runnable{version, ItemId({batch.number, problem.position, r, ItemKind::kInitial})});
+    }
+  }
+}
+
+WorkItem Run::MakeItem(uint64_t id) const {
+  const ItemKey key = KeyOfItem(id);
+  const BatchState& batch = batches_.at(key.batch);
+  const Problem& problem = batch.problems[key.position];
+  WorkItem item;
+  item.item = id;
+  item.kind = key.kind;
+  item.batch = key.batch;
+  item.position = key.position;
+  item.prompt_ids = data_.problems[problem.row].prompt_ids;
+  item.sampling.temperature = options_.temperature;
+  item.sampling.top_p = options_.top_p;
+  item.sampling.top_k = options_.top_k;
+  item.sampling.seed = options_.seed;
+  item.sampling.stop_ids = options_.stop_ids;
+  if (key.kind == ItemKind::kInitial) {
+    item.version.number = schedule_.InitialVersion(batch.base, batch.number);
+    item.samples.push_back(SampleRequest{key.response, 0, options_.max_response_tokens});
+  } else {
+    item.version.number = schedule_.ContinuationVersion(batch.base, batch.number);
+    const Response& response = problem.responses[key.response];
+    item.response_ids = response.initial->result.samples[0].token_ids;
+    const uint32_t points = static_cast<uint32_t>(response.expansion.points.size());
+    for (uint32_t p = 0; p < points; ++p) {
+      const uint32_t split = response.expansion.points[p];
+      for (uint32_t c = 0; c < options_.branching.children; ++c) {
+        item.samples.push_back(
+            SampleRequest{ContinuationNode(options_.initial_responses, options_.branching.points,
+                                           options_.branching.children, key.response, p, c),
+                          split, options_.max_response_tokens - split});
+      }
+    }
+  }
+  if (key.kind == ItemKind::kInitial && options_.scores_attention()) {
+    item.score_delta = options_.branching.delta;
+  }
+  item.version.digest = versions_.at(item.version.number);
+  return item;
+}
+
+// The scores fit the item, and its steps are those that this process sees in the tokens.
+absl::Status Run::CheckScores(const WorkItem& item, const SampleResult& sample) const {
+  if (!item.score_delta) {
+    if (sample.steps.empty() && sample.fci.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has unwanted scores"));
+  }
+  const auto prompt_tokens = static_cast<uint32_t>(item.prompt_ids.size());
+  if (sample.steps != text_.steps(prompt_tokens, sample.token_ids)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("node ", sample.node, " has other steps than its tokens show"));
+  }
+  if (sample.fci.size() != sample.steps.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has ", sample.fci.size(),
+                                                   " scores for ", sample.steps.size(), " steps"));
+  }
+  for (const float score : sample.fci) {
+    if (std::isfinite(score) && score >= 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has the score ", score));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run::CheckResult(const ItemResult& result) const {
+  const Problem* problem = FindProblem(KeyOfItem(result.item));
+  if (problem == nullptr) return absl::InvalidArgumentError("there is no such item");
+  const WorkItem item = MakeItem(result.item);
+  if (result.version != item.version) {
+    return absl::InvalidArgumentError(absl::StrCat("sampled under W(", result.version.number,
+                                                   ") where W(", item.version.number,
+                                                   ") was asked for, or under other bits of it"));
+  }
+  if (result.samples.size() != item.samples.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(result.samples.size(), " samples where ",
+                                                   item.samples.size(), " were asked for"));
+  }
+  if (!(result.span.start <= result.span.end)) {
+    return absl::InvalidArgumentError("the span ends before it begins");
+  }
+  for (size_t i = 0; i < item.samples.size(); ++i) {
+    ATTNRL_RETURN_IF_ERROR(CheckSample(item.samples[i], result.samples[i]));
+    ATTNRL_RETURN_IF_ERROR(CheckScores(item, result.samples[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run::AddResult(const std::string& worker, const ItemResult& result) {
+  const ItemKey key = KeyOfItem(result.item);
+  BatchState& batch = *FindBatch(key.batch);
+  Problem& problem = batch.problems[key.position];
+  std::optional<SampledItem>& slot = SlotOf(problem.responses[key.response], key.kind);
+  if (slot.has_value()) return absl::InternalError("an item got a second result");
+  ATTNRL_RETURN_IF_ERROR(
+      store_.PutResult(Store::ResultRow{result.item, result.lease, worker, EncodePayload(result)}));
+  ATTNRL_RETURN_IF_ERROR(store_.AddLine(
+      kEventsFile,
+      EventLine({key.kind == ItemKind::kInitial ? "initial" : "continuation", key.batch,
+                 result.item, result.version.number, worker, result.span})));
+  SampledItem item;
+  item.worker = worker;
+  item.result = result;
+  slot = std::move(item);
+  if (key.kind == ItemKind::kInitial) ++batch.initial_done;
+  rollout_spans_.push_back(result.span);
+  counters_.prefill_tokens += result.prefill_tokens;
+  counters_.reused_tokens += result.reused_tokens;
+  for (const SampleResult& sample : result.samples) {
+    counters_.generated_tokens += sample.token_ids.size();
+  }
+  grade_tasks_.push_back(MakeGradeTask(key, problem));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<uint64_t>> Run::LeaseOfResult(uint64_t item) const {
+  return store_.LeaseOfResult(item);
+}
+
+GradeTask Run::MakeGradeTask(const ItemKey& key, const Problem& problem) const {
+  const Response& response = problem.responses[key.response];
+  GradeTask task;
+  task.item = ItemId(key);
+  task.answers = &data_.problems[problem.row].answers;
+  const std::vector<int32_t>& initial = response.initial->result.samples[0].token_ids;
+  if (key.kind == ItemKind::kInitial) {
+    task.responses.push_back(initial);
+    return task;
+  }
+  const SampledItem& continuation = *response.continuation;
+  for (size_t i = 0; i < continuation.result.samples.size(); ++i) {
+    const uint32_t split = response.expansion.points[i / options_.branching.children];
+    std::vector<int32_t> whole(initial.begin(), initial.begin() + split);
+    const std::vector<int32_t>& added = continuation.result.samples[i].token_ids;
+    whole.insert(whole.end(), added.begin(), added.end());
+    task.responses.push_back(std::move(whole));
+  }
+  return task;
+}
+
+absl::Status Run::AddGrades(const GradedItem& graded) {
+  const ItemKey key = KeyOfItem(graded.item);
+  BatchState* batch = FindBatch(key.batch);
+  if (batch == nullptr || FindProblem(key) == nullptr) {
+    return absl::InternalError(
+        absl::StrCat("grades for item ", graded.item, ", which is not open"));
+  }
+  Problem& problem = batch->problems[key.position];
+  std::optional<SampledItem>& slot = SlotOf(problem.responses[key.response], key.kind);
+  if (!slot.has_value() || slot->graded()) return absl::OkStatus();
+  if (slot->result.samples.size() != graded.grades.size()) {
+    return absl::InternalError(absl::StrCat(graded.grades.size(), " grades for ",
+                                            slot->result.samples.size(), " samples"));
+  }
+  ATTNRL_RETURN_IF_ERROR(store_.PutGrades(graded.item, EncodeGrades(graded.grades), graded.span));
+  ATTNRL_RETURN_IF_ERROR(store_.AddLine(
+      kEventsFile, EventLine({"grade", key.batch, graded.item, slot->result.version.number,
+                              std::nullopt, graded.span})));
+  slot->grades = graded.grades;
+  slot->grading = graded.span;
+  const bool complete = batch->graded();
+  Advance(*batch, problem);
+  // Solved problems of this batch and of later ones may have waited for its last grade.
+  if (batch->graded() != complete && options_.adaptive.filter_solved) AdvanceAll();
+  return absl::OkStatus();
+}
+
+void Run::NoteGraded(BatchState& batch, Problem& problem) {
+  if (problem.graded) return;
+  for (const Response& response : problem.responses) {
+    if (!response.initial.has_value() || !response.initial->graded()) return;
+  }
+  for (const Response& response : problem.responses) {
+    problem.ungradable |= !Gradable(*response.initial);
+  }
+  if (options_.scores_attention() && !problem.ungradable && Solved(problem)) {
+    problem.solved_score = SolvedScore(problem);
+  }
+  problem.graded = true;
+  ++batch.problems_graded;
+}
+
+void Run::Advance(BatchState& batch, Problem& problem) {
+  if (problem.done) return;
+  NoteGraded(batch, problem);
+  if (!problem.graded) return;
+  if (!problem.decided && !Decide(batch, problem)) return;
+  bool waiting = false;
+  const uint32_t version = schedule_.ContinuationVersion(batch.base, batch.number);
+  for (uint32_t r = 0; r < problem.responses.size(); ++r) {
+    const Response& response = problem.responses[r];
+    if (response.expansion.points.empty()) continue;
+    if (!response.continuation.has_value()) {
+      waiting = true;
+      if (!versions_.contains(version)) continue;
+      runnable_.push_back(
+          Runnable{version, ItemId({batch.number, problem.position, r, ItemKind::kContinuation})});
+    } else if (!response.continuation->graded()) {
+      waiting = true;
+    } else {
+      problem.ungradable |= !Gradable(*response.continuation);
+    }
+  }
+  if (waiting) return;
+  problem.done = true;
+  ++batch.problems_done;
+  if (problem.ungradable) ++counters_.ungradable_problems;
+}
+
+void Run::AdvanceAll() {
+  for (auto& [number, batch] : batches_) {
+    // Whether a solved problem branches depends on the initial grades of its whole batch.
+    for (Problem& problem : batch.problems) NoteGraded(batch, problem);
+    for (Problem& problem : batch.problems) Advance(batch, problem);
+  }
+}
+
+std::set<std::string> Run::Workers() const {
+  std::set<std::string> names;
+  for (const auto& [number, batch] : batches_) {
+    for (const Problem& problem : batch.problems) {
+      for (const Response& response : problem.responses) {
+        if (response.initial.has_value()) names.insert(response.initial->worker);
+        if (response.continuation.has_value()) names.insert(response.continuation->worker);
+      }
+    }
+  }
+  return names;
+}
+
+std::vector<Run::Runnable> Run::TakeRunnable() { return std::exchange(runnable_, {}); }
+std::vector<GradeTask> Run::TakeGradeTasks() { return std::exchange(grade_tasks_, {}); }
+
+}  // namespace attnrl::scheduler

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole runs: schedule and promises; kills are in kill_test.cc.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "services/branch_scheduler/testing/simulation.h"
+
+namespace attnrl::scheduler::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+SimulationOptions Branching(PipelineMode mode = PipelineMode::kOverlapped) {
+  SimulationOptions options;
+  options.mode = mode;
+  options.criterion = Criterion::kEarliest;
+  return options;
+}
+
+// ---- the schedule, seen from the records
+
+class ModeTest : public ::testing::TestWithParam<std::tuple<PipelineMode, bool>> {};
+
+TEST_P(ModeTest, EveryBatchHasTheLagsOfTheSchedule) {
+  const auto [mode, branching] = GetParam();
+  SimulationOptions options;
+  options.mode = mode;
+  options.criterion = branching ? Criterion::kEarliest : Criterion::kNone;
+  options.steps = 6;
+  Simulation run(FreshFolder(absl::StrCat("mode", static_cast<int>(mode), branching)), options);
+  ASSERT_TRUE(run.Start().ok());
+  ASSERT_TRUE(run.RunToEnd());
+  const uint32_t initial = mode == PipelineMode::kOverlapped   ? (branching ? 2 : 1)
+                           : mode == PipelineMode::kSequential ? 1
+                                                               : 0;
+  const uint32_t continuation = mode == PipelineMode::kOverlapped ? 1 : 0;
+  uint32_t children = 0;
+  for (uint32_t b = 0; b < options.steps; ++b) {
+    const auto rows = run.Lines(absl::StrCat("trees/batch-", b, ".jsonl"));
+    ASSERT_EQ(rows.size(), options.problems);
+    for (const std::string& text : rows) {
+      const Json row = Json::parse(text);
+      for (const Json& response : row["responses"]) {
+        EXPECT_EQ(response["version"], b < initial ? 0 : b - initial);
+        EXPECT_EQ(response["digest"], Digest(response["version"].get<uint32_t>()));
+        EXPECT_EQ(response["steps"].is_null(), !branching);
+        for (const Json& branch : response["branches"]) {
+          for (const Json& child : branch["children"]) {
+            EXPECT_EQ(child["version"], b < continuation ? 0 : b - continuation);
+            ++children;
+          }
+        }
+      }
+    }
+    const Json metrics = Json::parse(run.Lines("metrics.jsonl")[b]);
+    const uint32_t lag = std::min(b, initial);
+    EXPECT_EQ(metrics["lag_initial"], Json::array({lag, lag}));
+    EXPECT_EQ(metrics["lag_continuation"].is_null(), !branching);
+  }
+  EXPECT_EQ(children > 0, branching);
+  EXPECT_EQ(run.scheduler().Status().state, RunState::kFinished);
+  EXPECT_EQ(run.scheduler().Status().open_items, 0u) << "nothing is sampled beyond the end";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ModeTest,
+                         ::testing::Combine(::testing::Values(PipelineMode::kOverlapped,
+                                                              PipelineMode::kSequential,
+                                                              PipelineMode::kOnPolicy),
+                                            ::testing::Bool()));
+
+TEST(Simulation, OverlappedRunsTwoBatchesAheadAndNoFurther) {
+  Simulation run(FreshFolder("ahead"), Branching());
+  run.learner_absent = false;
+  ASSERT_TRUE(run.Start().ok());
+  run.RunLearner();  // announces W(0)
+  const RunStatus status = run.scheduler().Status();
+  ASSERT_EQ(status.batches.size(), 3u) << "batches 0, 1 and 2 are sampled under W(0)";
+  EXPECT_EQ(status.open_items, 3u * 3 * 4);
+}
+
+TEST(Simulation, SamplesCarryTheirPrefixAsItWasMeasured) {
+  Simulation run(FreshFolder("prefix"), Branching());
+  ASSERT_TRUE(run.Start().ok());
+  ASSERT_TRUE(run.RunToEnd());
+  uint32_t children = 0;
+  for (const auto& [number, batch] : run.batches()) {
+    const TrainingSample* parent = nullptr;
+    for (const TrainingSample& sample : batch.samples) {
+      uint32_t advantage_tokens = 0, version_tokens = 0;
+      for (const AdvantageRun& piece : sample.advantages) advantage_tokens += piece.tokens;
+      for (const VersionRun& piece : sample.versions) version_tokens += piece.tokens;
+      EXPECT_EQ(advantage_tokens, sample.response_ids.size());
+      EXPECT_EQ(version_tokens, sample.response_ids.size());
+      EXPECT_EQ(sample.logprobs.size(), sample.response_ids.size());
+      if (!sample.versions.back().continuation) {
+        parent = &sample;
+        continue;
+      }
+      ++children;
+      const uint32_t split = sample.versions.front().tokens;
+      ASSERT_EQ(parent->response, sample.response);
+      for (uint32_t i = 0; i < split; ++i) {
+        EXPECT_EQ(sample.response_ids[i], parent->response_ids[i]);
+        EXPECT_EQ(sample.logprobs[i], parent->logprobs[i]);
+      }
+    }
+  }
+  EXPECT_GT(children, 0u);
+}
+
+// ---- leases
+
+TEST(Simulation, AZombiesLateWriteIsRefusedAndCounted) {
+  SimulationOptions options;
+  options.workers = 2;
+  Simulation run(FreshFolder("zombie"), options);
+  ASSERT_TRUE(run.Start().ok());
+  SimulatedWorker& zombie = run.workers()[0];
+  run.workers()[1].absent = true;
+  zombie.silent = true;
+  run.RunLearner();
+  run.RunWorker(zombie);
+  run.RunWorker(zombie);
+  ASSERT_FALSE(zombie.leases.empty());
+  const auto [lease, item] = *zombie.leases.begin();
+  run.clock().Advance(absl::Seconds(61));
+  run.workers()[1].absent = false;
+  ASSERT_TRUE(run.RunToEnd());
+  ASSERT_TRUE(run.scheduler().Receive(zombie.session, Simulation::Sample(item, lease, false)).ok());
+  run.scheduler().Step();
+  run.RunWorker(zombie);
+  EXPECT_EQ(zombie.verdicts[lease], AckVerdict::kFenced);
+  EXPECT_EQ(run.scheduler().lease_counters().fenced, 1u);
+  EXPECT_GT(run.scheduler().lease_counters().expired, 0u);
+}
+
+TEST(Simulation, AMalformedResultIsRefusedAndItsItemHandedOutAgain) {
+  SimulationOptions options;
+  options.workers = 1;
+  options.credits = 1;
+  Simulation run(FreshFolder("malformed"), options);
+  ASSERT_TRUE(run.Start().ok());
+  SimulatedWorker& worker = run.workers()[0];
+  worker.silent = true;
+  run.RunLearner();
+  run.RunWorker(worker);
+  run.RunWorker(worker);
+  const WorkItem item = worker.leases.begin()->second;
+  std::vector<ItemResult> bad(8, Simulation::Sample(item, 0, false));
+  bad[0].samples[0].logprobs.pop_back();
+  bad[1].samples[0].token_ids.clear();
+  bad[2].samples[0].node += 1;
+  bad[3].version.digest = "other";
+  bad[4].samples.clear();
+  bad[5].samples[0].logprobs[0] = std::numeric_limits<float>::quiet_NaN();
+  bad[6].samples[0].token_ids.assign(65, 'x');
+  bad[7].span = Span{2, 1};
+  for (ItemResult& result : bad) {
+    ASSERT_EQ(worker.leases.begin()->second, item);
+    result.lease = worker.leases.begin()->first;
+    worker.leases.clear();
+    ASSERT_TRUE(run.scheduler().Receive(worker.session, result).ok());
+    run.scheduler().Step();
+    run.RunWorker(worker);
+    EXPECT_EQ(worker.verdicts[result.lease], AckVerdict::kInvalid);
+  }
+  worker.silent = false;
+  ASSERT_TRUE(run.RunToEnd());
+}
+
+TEST(Simulation, WorkersMayComeAndGoAndZeroIsLegal) {
+  SimulationOptions options;
+  uint64_t transactions = 0;
+  const auto expected = Undisturbed(options, &transactions);
+  Simulation run(FreshFolder("come_and_go"), options);
+  ASSERT_TRUE(run.Start().ok());
+  for (auto& worker : run.workers()) worker.absent = true;
+  for (int i = 0; i < 20; ++i) run.Tick();
+  EXPECT_THAT(run.last_reason, HasSubstr("0 of 3 problems graded"));
+  EXPECT_THAT(run.last_reason, HasSubstr("no worker is connected"));
+  EXPECT_GT(run.scheduler().Status().open_items, 0u);
+  // The first worker takes work and dies with it; its successor of the same name gets it at once.
+  SimulatedWorker& first = run.workers()[0];
+  first.absent = false;
+  first.silent = true;
+  run.RunWorker(first);
+  run.RunWorker(first);
+  ASSERT_FALSE(first.leases.empty());
+  run.scheduler().Disconnect(first.session);
+  first = SimulatedWorker{first.name};
+  ASSERT_TRUE(run.RunToEnd());
+  EXPECT_EQ(run.batches(), expected);
+}
+
+TEST(Simulation, ARestartedSchedulerWaitsForTheWorkersThatItKnowsAndKeepsTheirWork) {
+  SimulationOptions options;
+  options.credits = 3;
+  Simulation run(FreshFolder("adoption"), options);
+  ASSERT_TRUE(run.Start().ok());
+  for (int i = 0; i < 3; ++i) run.Tick();  // both have done something
+  SimulatedWorker& slow = run.workers()[1];
+  for (auto& worker : run.workers()) worker.silent = true;
+  run.Tick();
+  run.Tick();
+  const auto held = slow.leases;
+  ASSERT_FALSE(held.empty());
+  run.Kill();
+  ASSERT_TRUE(run.Start().ok());
+  SimulatedWorker& fast = run.workers()[0];
+  run.RunWorker(fast);
+  run.RunWorker(fast);
+  run.scheduler().Step();
+  EXPECT_EQ(run.scheduler().Status().active_leases, fast.leases.size()) << "only its own";
+  run.RunWorker(slow);
+  run.RunWorker(slow);
+  for (const auto& [lease, item] : held) EXPECT_TRUE(slow.leases.contains(lease));
+  EXPECT_EQ(run.scheduler().Status().active_leases, 2u * options.credits) << "the wait is over";
+  for (auto& worker : run.workers()) worker.silent = false;
+  ASSERT_TRUE(run.RunToEnd());
+}
+
+TEST(Simulation, GivenBackWorkIsDoneBySomebodyElse) {
+  SimulationOptions options;
+  Simulation run(FreshFolder("give_back"), options);
+  ASSERT_TRUE(run.Start().ok());
+  SimulatedWorker& leaving = run.workers()[0];
+  leaving.silent = true;
+  run.RunLearner();
+  run.RunWorker(leaving);
+  run.RunWorker(leaving);
+  GiveBack back;
+  for (const auto& [lease, item] : leaving.leases) back.leases.push_back(lease);
+  ASSERT_FALSE(back.leases.empty());
+  ASSERT_TRUE(run.scheduler().Receive(leaving.session, Credits{0}).ok());
+  ASSERT_TRUE(run.scheduler().Receive(leaving.session, back).ok());
+  EXPECT_EQ(run.scheduler().Status().active_leases, 0u);
+  leaving.absent = true;
+  ASSERT_TRUE(run.RunToEnd());
+  EXPECT_EQ(run.scheduler().lease_counters().expired, 0u);
+}
+
+TEST(Simulation, ADeterministicRunRemembersItsNumericsThroughARestart) {
+  SimulationOptions options;
+  options.deterministic = true;
+  Simulation run(FreshFolder("numerics"), options);
+  ASSERT_TRUE(run.Start().ok());
+  for (int i = 0; i < 3; ++i) run.Tick();
+  run.Kill();
+  ASSERT_TRUE(run.Start().ok());
+  Register other;
+  other.worker = "other";
+  other.numerics_id = "another machine";
+  EXPECT_EQ(run.scheduler().Connect(other).status().code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(run.RunToEnd());
+}
+
+}  // namespace
+}  // namespace attnrl::scheduler::testing

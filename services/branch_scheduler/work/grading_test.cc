@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/work/grading.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+using verifier::GradeRequest;
+using verifier::GradeResult;
+using verifier::GradeStatus;
+
+// Answers calls with what `answer` says about their requests; remembers them.
+class ScriptedVerifier final : public verifier::VerifierClient {
+ public:
+  using Answer = std::function<absl::Status(const std::vector<GradeRequest>&)>;
+  explicit ScriptedVerifier(Answer answer) : answer_(std::move(answer)) {}
+
+  absl::StatusOr<std::vector<GradeResult>> Verify(const std::vector<GradeRequest>& requests,
+                                                  absl::Duration deadline) override {
+    sizes.push_back(requests.size());
+    deadlines.push_back(deadline);
+    const absl::Status status = answer_(requests);
+    if (!status.ok()) return status;
+    std::vector<GradeResult> results;
+    for (const GradeRequest& request : requests) {
+      results.push_back({request.id, GradeStatus::kGraded, true, "1", 0, 5});
+    }
+    return results;
+  }
+  void Cancel() override { cancelled.Notify(); }
+
+  std::vector<size_t> sizes;
+  std::vector<absl::Duration> deadlines;
+  absl::Notification cancelled;
+
+ private:
+  const Answer answer_;
+};
+
+class GradingTest : public ::testing::Test {
+ protected:
+  // Item i has one response of one token, i.
+  std::vector<GradeTask> Tasks(int count) {
+    std::vector<GradeTask> tasks;
+    for (int i = 0; i < count; ++i) {
+      tasks.push_back(GradeTask{static_cast<uint64_t>(i), {{i}}, &answers_});
+    }
+    return tasks;
+  }
+  GradingQueue Queue(GradingQueue::Options options, ScriptedVerifier* verifier) {
+    return GradingQueue(
+        options, verifier, [](const std::vector<int32_t>& ids) { return std::to_string(ids[0]); },
+        &clock_, [this](GradedItem item) { graded_[item.item] = item.grades.at(0); });
+  }
+  static bool Holds(const std::vector<GradeRequest>& requests, const std::string& text) {
+    return std::any_of(requests.begin(), requests.end(),
+                       [&](const GradeRequest& request) { return request.response == text; });
+  }
+
+  const std::vector<std::string> answers_ = {"1"};
+  FakeClock clock_;
+  std::map<uint64_t, Grade> graded_;
+};
+
+TEST_F(GradingTest, ACallThatTakesTooLongIsMadeAgainInHalves) {
+  ScriptedVerifier verifier([](const std::vector<GradeRequest>& requests) {
+    return requests.size() > 4 ? absl::DeadlineExceededError("too slow") : absl::OkStatus();
+  });
+  GradingQueue queue = Queue({.threads = 0}, &verifier);
+  queue.Add(Tasks(16));
+  EXPECT_TRUE(queue.RunOnce());
+  EXPECT_EQ(verifier.sizes, (std::vector<size_t>{16, 8, 4, 4, 8, 4, 4}));
+  ASSERT_EQ(graded_.size(), 16u);
+  for (const auto& [item, grade] : graded_) EXPECT_TRUE(grade.correct);
+}
+
+TEST_F(GradingTest, AResponseThatNoCallCanCarryIsGradedLimitAndTheOthersAsEver) {
+  ScriptedVerifier verifier(
+      [](const std::vector<GradeRequest>&) -> absl::Status { return absl::OkStatus(); });
+  GradingQueue queue(
+      {.threads = 0}, &verifier,
+      [](const std::vector<int32_t>& ids) {
+        return ids[0] == 5 ? std::string(verifier::kMaxBytesPerResponse, 'x')
+                           : std::to_string(ids[0]);
+      },
+      &clock_, [this](GradedItem item) { graded_[item.item] = item.grades.at(0); });
+  queue.Add(Tasks(8));
+  EXPECT_TRUE(queue.RunOnce());
+  EXPECT_EQ(verifier.sizes, (std::vector<size_t>{7}));
+  ASSERT_EQ(graded_.size(), 8u);
+  for (const auto& [item, grade] : graded_) {
+    EXPECT_EQ(grade.status, item == 5 ? GradeStatus::kLimit : GradeStatus::kGraded) << item;
+    EXPECT_EQ(grade.correct, item != 5) << item;
+  }
+}
+
+TEST_F(GradingTest, AVerifierThatRefusesItsCallsGivesNobodyAGrade) {
+  bool refuses = true;
+  ScriptedVerifier verifier([&](const std::vector<GradeRequest>&) {
+    return refuses ? absl::InvalidArgumentError("task: unknown") : absl::OkStatus();
+  });
+  GradingQueue queue = Queue({.threads = 0}, &verifier);
+  queue.Add(Tasks(2));
+  EXPECT_TRUE(queue.RunOnce());
+  EXPECT_TRUE(graded_.empty());
+  EXPECT_EQ(queue.waiting(), 2u);
+  EXPECT_THAT(queue.trouble(), ::testing::HasSubstr("task: unknown"));
+  refuses = false;
+  EXPECT_TRUE(queue.RunOnce());
+  EXPECT_EQ(graded_.size(), 2u);
+}
+
+TEST_F(GradingTest, ACallMayTakeAsLongAsTheGradersMayForEachResponseInIt) {
+  ScriptedVerifier verifier(
+      [](const std::vector<GradeRequest>&) -> absl::Status { return absl::OkStatus(); });
+  for (const absl::Duration timeout : {absl::Seconds(1), absl::Seconds(4)}) {
+    GradingQueue queue = Queue({.threads = 0, .grader_timeout = timeout}, &verifier);
+    queue.Add(Tasks(32));
+    EXPECT_TRUE(queue.RunOnce());
+    EXPECT_GE(verifier.deadlines.back(), 32 * 3 * timeout);
+    EXPECT_LT(verifier.deadlines.back(), absl::Minutes(10)) << "servers refuse more";
+  }
+}
+
+TEST_F(GradingTest, StopEndsACallThatNobodyAnswers) {
+  absl::Notification called;
+  ScriptedVerifier* self = nullptr;
+  ScriptedVerifier verifier([&](const std::vector<GradeRequest>&) -> absl::Status {
+    if (!called.HasBeenNotified()) called.Notify();
+    // For ever, were it not for Cancel.
+    EXPECT_TRUE(self->cancelled.WaitForNotificationWithTimeout(absl::Seconds(60)));
+    return absl::CancelledError("cancelled");
+  });
+  self = &verifier;
+  {
+    GradingQueue queue = Queue({.threads = 1}, &verifier);
+    queue.Add(Tasks(1));
+    called.WaitForNotification();
+    queue.Stop();
+  }
+  EXPECT_TRUE(graded_.empty());
+}
+
+}  // namespace
+}  // namespace attnrl::scheduler

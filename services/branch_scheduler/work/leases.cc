@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/work/leases.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace attnrl::scheduler {
+
+void LeaseTable::Open(uint32_t version, uint64_t item) {
+  if (lease_of_item_.contains(item) || ready_version_.contains(item)) return;
+  ready_.emplace(version, item);
+  ready_version_.emplace(item, version);
+}
+
+void LeaseTable::Close(uint64_t item) {
+  if (auto ready = ready_version_.find(item); ready != ready_version_.end()) {
+    ready_.erase({ready->second, item});
+    ready_version_.erase(ready);
+  }
+  if (auto held = lease_of_item_.find(item); held != lease_of_item_.end()) {
+    ++counters_.completed;
+    Release(held->second, /*reopen=*/false);
+  }
+}
+
+void LeaseTable::Take(uint64_t lease, const std::string& worker, uint32_t version, uint64_t item,
+                      absl::Duration now) {
+  ready_.erase({version, item});
+  ready_version_.erase(item);
+  leases_[lease] = Held{worker, item, version, now + options_.lease};
+  lease_of_item_[item] = lease;
+  workers_[worker].leases.insert(lease);
+}
+
+void LeaseTable::Release(uint64_t lease, bool reopen) {
+  auto held = leases_.find(lease);
+  const Held gone = std::move(held->second);
+  leases_.erase(held);
+  lease_of_item_.erase(gone.item);
+  workers_[gone.worker].leases.erase(lease);
+  if (reopen) Open(gone.version, gone.item);
+}
+
+absl::StatusOr<std::vector<uint64_t>> LeaseTable::Connect(uint64_t connection,
+                                                          const Register& hello,
+                                                          absl::Duration now) {
+  if (hello.worker.empty()) {
+    return absl::InvalidArgumentError("register: the worker has no name; a unique one is needed");
+  }
+  if (options_.same_numerics) {
+    if (hello.numerics_id.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "register: worker ", hello.worker, " has no numerics_id; a deterministic run needs one"));
+    }
+    if (!options_.numerics_id.empty() && options_.numerics_id != hello.numerics_id) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("register: worker ", hello.worker, " computes as '", hello.numerics_id,
+                       "', this deterministic run as '", options_.numerics_id,
+                       "'; all workers of a run with rollout.deterministic must be of one kind"));
+    }
+    options_.numerics_id = hello.numerics_id;
+  }
+  Worker& worker = workers_[hello.worker];
+  worker.connection = connection;
+  worker.connected = true;
+  worker.silent = false;
+  worker.capacity = hello.capacity;
+  worker.credits = std::min(hello.credits, options_.max_credits);
+
+  std::set<uint64_t> kept;
+  for (const LeaseRef& ref : hello.held) {
+    auto held = leases_.find(ref.lease);
+    if (held != leases_.end()) {
+      if (held->second.worker != hello.worker || held->second.item != ref.item) continue;
+      held->second.deadline = now + options_.lease;
+      kept.insert(ref.lease);
+      continue;
+    }
+    auto ready = ready_version_.find(ref.item);
+    if (ready == ready_version_.end() || (ref.lease >> 32) >= options_.epoch) continue;
+    Take(ref.lease, hello.worker, ready->second, ref.item, now);
+    ++counters_.adopted;
+    kept.insert(ref.lease);
+  }
+  const std::set<uint64_t> before = worker.leases;
+  for (uint64_t lease : before) {
+    if (kept.contains(lease)) continue;
+    ++counters_.returned;
+    Release(lease, /*reopen=*/true);
+  }
+  return std::vector<uint64_t>(kept.begin(), kept.end());
+}
+
+void LeaseTable::Disconnect(uint64_t connection, absl::Duration now) {
+  for (auto& [name, worker] : workers_) {
+    if (worker.connection != connection || !worker.connected) continue;
+    worker.connected = false;
+    worker.credits = 0;
+    for (uint64_t lease : worker.leases) {
+      Held& held = leases_[lease];
+      held.deadline = std::min(held.deadline, now + options_.disconnect_grace);
+    }
+  }
+}
+
+size_t LeaseTable::Leave(const std::string& worker) {
+  auto found = workers_.find(worker);
+  if (found == workers_.end() || found->second.credits != 0) return 0;
+  return GiveBack(worker, {found->second.leases.begin(), found->second.leases.end()});
+}
+
+void LeaseTable::SetCredits(const std::string& worker, uint32_t credits) {
+  auto found = workers_.find(worker);
+  if (found == workers_.end() || !found->second.connected) return;
+  found->second.credits = std::min(credits, options_.max_credits);
+  found->second.silent = false;
+}
+
+void LeaseTable::Heard(const std::string& worker) {
+  auto found = workers_.find(worker);
+  if (found != workers_.end()) found->second.silent = false;
+}
+
+std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker() {
+  auto best = workers_.end();
+  for (auto it = workers_.begin(); it != workers_.end(); ++it) {
+    const Worker& worker = it->second;
+    if (!worker.connected || worker.silent || worker.leases.size() >= worker.credits) continue;
+    // leases / credits, compared without division.
+    if (best == workers_.end() ||
+        worker.leases.size() * best->second.credits < best->second.leases.size() * worker.credits) {
+      best = it;
+    }
+  }
+  return best;
+}
+
+std::optional<uint64_t> LeaseTable::next_item() const {
+  if (ready_.empty()) return std::nullopt;
+  return ready_.begin()->second;
+}
+
+std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
+  std::vector<Granted> granted;
+  while (!ready_.empty()) {
+    auto worker = PickWorker();
+    if (worker == workers_.end()) break;
+    const auto [version, item] = *ready_.begin();
+    const uint64_t lease = (uint64_t{options_.epoch} << 32) | next_++;
+    Take(lease, worker->first, version, item, now);
+    ++counters_.granted;
+    granted.push_back(Granted{worker->first, lease, item});
+  }
+  return granted;
+}
+
+std::vector<uint64_t> LeaseTable::Renew(const std::string& worker,
+                                        const std::vector<uint64_t>& leases, absl::Duration now) {
+  Heard(worker);
+  std::vector<uint64_t> lost;
+  for (uint64_t lease : leases) {
+    auto held = leases_.find(lease);
+    if (held == leases_.end() || held->second.worker != worker) {
+      lost.push_back(lease);
+      continue;
+    }
+    held->second.deadline = now + options_.lease;
+    ++counters_.renewed;
+  }
+  return lost;
+}
+
+size_t LeaseTable::GiveBack(const std::string& worker, const std::vector<uint64_t>& leases) {
+  Heard(worker);
+  size_t returned = 0;
+  for (uint64_t lease : leases) {
+    auto held = leases_.find(lease);
+    if (held == leases_.end() || held->second.worker != worker) continue;
+    Release(lease, /*reopen=*/true);
+    ++counters_.returned;
+    ++returned;
+  }
+  return returned;
+}
+
+std::vector<LeaseTable::Granted> LeaseTable::Expire(absl::Duration now) {
+  std::vector<Granted> expired;
+  for (const auto& [lease, held] : leases_) {
+    if (held.deadline <= now) expired.push_back(Granted{held.worker, lease, held.item});
+  }
+  for (const Granted& gone : expired) {
+    workers_[gone.worker].silent = true;
+    Release(gone.lease, /*reopen=*/true);
+  }
+  counters_.expired += expired.size();
+  return expired;
+}
+
+std::vector<LeaseTable::Granted> LeaseTable::RevokeAll() {
+  std::vector<Granted> revoked;
+  for (const auto& [lease, held] : leases_) {
+    revoked.push_back(Granted{held.worker, lease, held.item});
+  }
+  for (const Granted& gone : revoked) Release(gone.lease, /*reopen=*/true);
+  counters_.returned += revoked.size();
+  return revoked;
+}
+
+bool LeaseTable::Holds(const std::string& worker, uint64_t lease, uint64_t item) {
+  Heard(worker);
+  auto held = leases_.find(lease);
+  if (held != leases_.end() && held->second.worker == worker && held->second.item == item) {
+    return true;
+  }
+  ++counters_.fenced;
+  if ((lease >> 32) < options_.epoch) ++counters_.fenced_epoch;
+  return false;
+}
+
+std::vector<WorkerStatus> LeaseTable::Workers() const {
+  std::vector<WorkerStatus> all;
+  for (const auto& [name, worker] : workers_) {
+    if (!worker.connected) continue;
+    WorkerStatus status;
+    status.worker = name;
+    status.capacity = worker.capacity;
+    status.leases = static_cast<uint32_t>(worker.leases.size());
+    all.push_back(status);
+  }
+  return all;
+}
+
+}  // namespace attnrl::scheduler

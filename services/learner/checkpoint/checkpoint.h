@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/model/files/weights.h"
+#include "services/learner/train/trainer.h"
+
+namespace attnrl::learner {
+
+// What a checkpoint says about itself.
+struct CheckpointInfo {
+  uint32_t step = 0;        // its tensors are W(step)
+  std::string digest = {};  // of W(step)
+  TrainerCounters counters = {};
+  // Of batch step - 1, so that a commit which was lost can be made again.
+  scheduler::TrainStatistics statistics = {};
+};
+
+// The checkpoints of a run: RUN_DIR/checkpoints/step-N/, each a Hugging Face folder with trainer/
+// beside the model's files (format: README.md). A folder named step-N is complete: it appears by
+// rename. Every file has its SHA-256 in the manifest; a checkpoint that differs from it is never
+// loaded. One thread uses it.
+class CheckpointStore {
+ public:
+  // Takes half-written folders of `run_dir`/checkpoints away.
+  static absl::StatusOr<std::unique_ptr<CheckpointStore>> Open(const std::string& run_dir);
+
+  // Complete ones, ascending.
+  const std::vector<uint32_t>& steps() const { return steps_; }
+  std::string Folder(uint32_t step) const;
+  std::string ModelFile(uint32_t step) const;
+
+  // Writes step-<info.step>: `published` with the configuration and tokenizer of `source_dir`, and
+  // the state of `trainer` (its counters win over info's). Nothing is left behind on failure;
+  // RESOURCE_EXHAUSTED names the path when the disk is full. A step that is there already is left
+  // as it is.
+  absl::Status Write(CheckpointInfo info, const std::string& source_dir,
+                     const model::Tensors& published, Trainer& trainer);
+
+  // What one checkpoint says about itself, unchecked. DATA_LOSS where it can't be read.
+  absl::StatusOr<CheckpointInfo> Info(uint32_t step) const;
+  // The newest one whose every file has its digest. Damaged newer ones are set aside as
+  // damaged-step-N and logged. NOT_FOUND: there was none at all; DATA_LOSS: none is intact.
+  absl::StatusOr<CheckpointInfo> FindIntact();
+  // Reads masters, moments and counters of an intact checkpoint into `trainer`.
+  absl::Status Restore(const CheckpointInfo& info, Trainer& trainer) const;
+
+  // Steps that may be removed: all but step 0, the `kept` newest and those from `keep_from` on.
+  std::vector<uint32_t> Removable(int64_t kept, uint32_t keep_from) const;
+  absl::Status Remove(uint32_t step);
+
+ private:
+  explicit CheckpointStore(std::string folder) : folder_(std::move(folder)) {}
+
+  absl::Status Fill(const std::string& folder, const CheckpointInfo& info, Trainer& trainer) const;
+  absl::Status Verify(uint32_t step) const;
+
+  const std::string folder_;  // RUN_DIR/checkpoints
+  std::vector<uint32_t> steps_;
+};
+
+}  // namespace attnrl::learner

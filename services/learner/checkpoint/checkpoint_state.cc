@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/checkpoint/checkpoint_state.h"
+
+#include <cmath>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace attnrl::learner {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+using scheduler::Span;
+using scheduler::TrainStatistics;
+
+constexpr int kFormat = 1;
+
+ordered_json Number(double value) {
+  return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
+}
+
+double NumberOrNan(const json& value) { return value.is_null() ? NAN : value.get<double>(); }
+
+ordered_json SpanJson(const std::optional<Span>& span) {
+  if (!span) return nullptr;
+  return ordered_json::array({span->start, span->end});
+}
+
+std::optional<Span> ParseSpan(const json& value) {
+  if (value.is_null()) return std::nullopt;
+  return Span{value.at(0).get<double>(), value.at(1).get<double>()};
+}
+
+// The fields of the statistics that are means, by name.
+struct MeanField {
+  const char* name;
+  double TrainStatistics::*field;
+};
+constexpr MeanField kMeans[] = {
+    {"loss", &TrainStatistics::loss},
+    {"kl", &TrainStatistics::kl},
+    {"entropy", &TrainStatistics::entropy},
+    {"ratio_max", &TrainStatistics::ratio_max},
+    {"clip_low", &TrainStatistics::clip_low},
+    {"clip_high", &TrainStatistics::clip_high},
+    {"grad_norm", &TrainStatistics::grad_norm},
+    {"learning_rate", &TrainStatistics::learning_rate},
+    {"wait_seconds", &TrainStatistics::wait_seconds},
+};
+
+ordered_json StatisticsJson(const TrainStatistics& statistics) {
+  ordered_json value;
+  for (const MeanField& mean : kMeans) value[mean.name] = Number(statistics.*mean.field);
+  value["trained_tokens"] = statistics.trained_tokens;
+  value["trained_tokens_unpacked"] = statistics.trained_tokens_unpacked;
+  value["optimizer_steps"] = statistics.optimizer_steps;
+  value["nonfinite_steps"] = statistics.nonfinite_steps;
+  value["train"] = SpanJson(statistics.train);
+  value["sync"] = SpanJson(statistics.sync);
+  return value;
+}
+
+TrainStatistics ParseStatistics(const json& value) {
+  TrainStatistics statistics;
+  for (const MeanField& mean : kMeans) statistics.*mean.field = NumberOrNan(value.at(mean.name));
+  statistics.trained_tokens = value.at("trained_tokens").get<uint64_t>();
+  statistics.trained_tokens_unpacked = value.at("trained_tokens_unpacked").get<uint64_t>();
+  statistics.optimizer_steps = value.at("optimizer_steps").get<uint32_t>();
+  statistics.nonfinite_steps = value.at("nonfinite_steps").get<uint32_t>();
+  statistics.train = ParseSpan(value.at("train"));
+  statistics.sync = ParseSpan(value.at("sync"));
+  return statistics;
+}
+
+}  // namespace
+
+std::string CheckpointStateJson(const CheckpointInfo& info) {
+  const ordered_json state = {{"format", kFormat},
+                              {"step", info.step},
+                              {"digest", info.digest},
+                              {"updates", info.counters.updates},
+                              {"nonfinite", info.counters.nonfinite},
+                              {"replay_mismatches", info.counters.replay_mismatches},
+                              {"statistics", StatisticsJson(info.statistics)}};
+  return state.dump(1) + "\n";
+}
+
+absl::StatusOr<CheckpointInfo> ParseCheckpointState(const std::string& text) {
+  try {
+    const json state = json::parse(text);
+    if (state.at("format") != kFormat) {
+      return absl::DataLossError(absl::StrCat("has format ", state.at("format").dump()));
+    }
+    return CheckpointInfo{
+        .step = state.at("step").get<uint32_t>(),
+        .digest = state.at("digest").get<std::string>(),
+        .counters = {.updates = state.at("updates").get<int64_t>(),
+                     .nonfinite = state.at("nonfinite").get<int64_t>(),
+                     .replay_mismatches = state.at("replay_mismatches").get<int64_t>()},
+        .statistics = ParseStatistics(state.at("statistics"))};
+  } catch (const std::exception& error) {
+    return absl::DataLossError(absl::StrCat("can't be read: ", error.what()));
+  }
+}
+
+}  // namespace attnrl::learner

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/checkpoint/checkpoint.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "services/learner/checkpoint/checkpoint_state.h"
+#include "services/learner/testing/training_batches.h"
+#include "services/learner/versions/version_file.h"
+
+namespace attnrl::learner {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CheckpointTest : public ::testing::Test {
+ protected:
+  CheckpointTest() : store_(CheckpointStore::Open(run_.path()).value()) {
+    WriteTinyModel(model_.path());
+  }
+
+  static std::string Digest(Trainer& trainer) {
+    return ToVersionData(0, trainer.parameters().Published()).version.digest;
+  }
+  absl::Status Write(uint32_t step, Trainer& trainer) {
+    return store_->Write({.step = step, .digest = Digest(trainer)}, model_.path(),
+                         trainer.parameters().Published(), trainer);
+  }
+  static void FlipLastByte(const fs::path& path) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(-2, std::ios::end);
+    const char byte = static_cast<char>(file.peek() ^ 4);
+    file.seekp(-2, std::ios::end);
+    file.put(byte);
+  }
+
+  TemporaryFolder model_, run_;
+  std::unique_ptr<CheckpointStore> store_;
+};
+
+TEST_F(CheckpointTest, TrainingGoesOnWithTheSameBits) {
+  for (model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
+    auto whole = TinyTrainer(model_.path(), TinyOptions(), dtype);
+    for (uint32_t b = 0; b < 4; ++b) ASSERT_TRUE(whole->Train(TinyBatch(b), nullptr).ok());
+
+    const uint32_t step = dtype == model::DType::kFloat32 ? 2 : 20;
+    auto first = TinyTrainer(model_.path(), TinyOptions(), dtype);
+    for (uint32_t b = 0; b < 2; ++b) ASSERT_TRUE(first->Train(TinyBatch(b), nullptr).ok());
+    ASSERT_TRUE(Write(step, *first).ok());
+    auto second = TinyTrainer(model_.path(), TinyOptions(), dtype);
+    const auto info = store_->FindIntact();
+    ASSERT_TRUE(info.ok()) << info.status();
+    EXPECT_EQ(info->step, step);
+    EXPECT_EQ(info->digest, Digest(*first));
+    ASSERT_TRUE(store_->Restore(*info, *second).ok());
+    for (uint32_t b = 2; b < 4; ++b) ASSERT_TRUE(second->Train(TinyBatch(b), nullptr).ok());
+
+    EXPECT_EQ(Digest(*second), Digest(*whole));
+    EXPECT_TRUE(second->parameters().values().equal(whole->parameters().values()));
+    EXPECT_TRUE(second->parameters().second_moment().equal(whole->parameters().second_moment()));
+    EXPECT_EQ(second->counters(), whole->counters());
+  }
+}
+
+TEST_F(CheckpointTest, IsAModelFolderOfThePublishedBits) {
+  auto trainer = TinyTrainer(model_.path(), TinyOptions(), model::DType::kBFloat16);
+  ASSERT_TRUE(Write(0, *trainer).ok());
+  const auto config = model::LoadModelConfig(store_->Folder(0));
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->dtype, model::DType::kBFloat16);
+  const auto tensors =
+      model::LoadTensors(store_->Folder(0), *config, model::DType::kBFloat16, at::kCPU);
+  ASSERT_TRUE(tensors.ok()) << tensors.status();
+  EXPECT_EQ(model::Digest(*tensors), Digest(*trainer));
+  EXPECT_EQ(ReadVersionFile(store_->ModelFile(0))->version.digest, Digest(*trainer));
+}
+
+// Every file of a checkpoint matters: damage to any one of them is noticed.
+TEST_F(CheckpointTest, ADamagedOneIsSetAsideAndTheOneBeforeIsUsed) {
+  auto trainer = TinyTrainer(model_.path(), TinyOptions());
+  ASSERT_TRUE(Write(1, *trainer).ok());
+  ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
+  ASSERT_TRUE(Write(2, *trainer).ok());
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(store_->Folder(2))) {
+    if (entry.is_regular_file()) {
+      files.push_back(fs::relative(entry.path(), store_->Folder(2)).string());
+    }
+  }
+  EXPECT_GE(files.size(), 7u);
+  for (const std::string& file : files) {
+    TemporaryFolder copy;
+    fs::copy(run_.path(), copy.path(), fs::copy_options::recursive);
+    FlipLastByte(copy.path() + "/checkpoints/step-2/" + file);
+    const auto store = CheckpointStore::Open(copy.path()).value();
+    const auto info = store->FindIntact();
+    ASSERT_TRUE(info.ok()) << file << ": " << info.status();
+    EXPECT_EQ(info->step, 1u) << file;
+    EXPECT_EQ(store->steps(), (std::vector<uint32_t>{1}));
+    EXPECT_TRUE(fs::exists(copy.path() + "/checkpoints/damaged-step-2"));
+  }
+}
+
+TEST_F(CheckpointTest, NoneIntactIsDataLossAndNoneAtAllIsNotFound) {
+  EXPECT_TRUE(absl::IsNotFound(store_->FindIntact().status()));
+  auto trainer = TinyTrainer(model_.path(), TinyOptions());
+  ASSERT_TRUE(Write(0, *trainer).ok());
+  fs::remove(store_->Folder(0) + "/trainer/masters.safetensors");
+  EXPECT_TRUE(absl::IsDataLoss(store_->FindIntact().status()));
+}
+
+TEST_F(CheckpointTest, AHalfWrittenOneIsTakenAwayAtTheStart) {
+  auto trainer = TinyTrainer(model_.path(), TinyOptions());
+  ASSERT_TRUE(Write(0, *trainer).ok());
+  fs::create_directories(run_.path() + "/checkpoints/.tmp-step-1/trainer");
+  const auto store = CheckpointStore::Open(run_.path()).value();
+  EXPECT_EQ(store->steps(), (std::vector<uint32_t>{0}));
+  EXPECT_FALSE(fs::exists(run_.path() + "/checkpoints/.tmp-step-1"));
+}
+
+TEST_F(CheckpointTest, KeepsStepZeroAndTheNewest) {
+  auto trainer = TinyTrainer(model_.path(), TinyOptions());
+  for (uint32_t step : {0u, 2u, 4u, 6u}) ASSERT_TRUE(Write(step, *trainer).ok());
+  EXPECT_EQ(store_->Removable(2, 100), (std::vector<uint32_t>{2}));
+  EXPECT_EQ(store_->Removable(1, 100), (std::vector<uint32_t>{2}));
+  EXPECT_EQ(store_->Removable(0, 100), (std::vector<uint32_t>{2}));
+  EXPECT_TRUE(store_->Removable(1, 2).empty());
+  EXPECT_TRUE(store_->Removable(10, 100).empty());
+  ASSERT_TRUE(store_->Remove(2).ok());
+  EXPECT_FALSE(fs::exists(store_->Folder(2)));
+  EXPECT_EQ(store_->steps(), (std::vector<uint32_t>{0, 4, 6}));
+}
+
+TEST_F(CheckpointTest, AFailedWriteLeavesNothingBehind) {
+  auto trainer = TinyTrainer(model_.path(), TinyOptions());
+  const absl::Status status =
+      store_->Write({.step = 3}, "/nowhere/model", trainer->parameters().Published(), *trainer);
+  EXPECT_FALSE(status.ok());
+  EXPECT_TRUE(fs::is_empty(run_.path() + "/checkpoints"));
+  EXPECT_TRUE(store_->steps().empty());
+}
+
+TEST(CheckpointState, ComesBackAsItWasWritten) {
+  CheckpointInfo info{.step = 7, .digest = "abc", .counters = {11, 2, 1}};
+  info.statistics.loss = 0.125;
+  info.statistics.kl = NAN;
+  info.statistics.trained_tokens = 1234;
+  info.statistics.train = scheduler::Span{1.5, 2.25};
+  const auto parsed = ParseCheckpointState(CheckpointStateJson(info));
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->step, 7u);
+  EXPECT_EQ(parsed->digest, "abc");
+  EXPECT_EQ(parsed->counters, info.counters);
+  EXPECT_EQ(parsed->statistics.loss, 0.125);
+  EXPECT_TRUE(std::isnan(parsed->statistics.kl));
+  EXPECT_EQ(parsed->statistics.trained_tokens, 1234u);
+  EXPECT_EQ(parsed->statistics.train, info.statistics.train);
+  EXPECT_FALSE(parsed->statistics.sync.has_value());
+  EXPECT_TRUE(absl::IsDataLoss(ParseCheckpointState("{").status()));
+  EXPECT_TRUE(absl::IsDataLoss(ParseCheckpointState("{\"format\":1}").status()));
+}
+
+}  // namespace
+}  // namespace attnrl::learner

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/testing/training_batches.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "common/base/philox.h"
+#include "common/model/files/weights.h"
+
+namespace attnrl::learner {
+namespace {
+
+constexpr char kConfig[] = R"({
+ "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "torch_dtype": "float32",
+ "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
+ "num_key_value_heads": 1, "vocab_size": 32, "max_position_embeddings": 128, "hidden_act": "silu",
+ "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "tie_word_embeddings": true, "eos_token_id": 2
+})";
+
+constexpr int32_t kVocabulary = 32;
+
+scheduler::TrainingSample TinySample(uint32_t batch, uint32_t position, uint32_t response) {
+  RandomStream random({.seed = 5, .batch = batch, .position = position, .node = response});
+  scheduler::TrainingSample sample{.position = position, .response = response};
+  const uint32_t tokens = 3 + static_cast<uint32_t>(random.Below(12));
+  for (uint32_t i = 0; i < 4 + position % 3; ++i) {
+    sample.prompt_ids.push_back(static_cast<int32_t>((position * 7 + i) % kVocabulary));
+  }
+  for (uint32_t i = 0; i < tokens; ++i) {
+    sample.response_ids.push_back(static_cast<int32_t>(random.Below(kVocabulary)));
+    sample.logprobs.push_back(static_cast<float>(-3.2 - random.Uniform() * 0.5));
+  }
+  sample.reward = response % 2;
+  sample.advantages = {{1, response % 2 == 0 ? -0.8 : 0.9},
+                       {tokens - 1, response % 2 == 0 ? -0.5 : 0.7}};
+  sample.versions = {{tokens, batch, false}};
+  return sample;
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "attnrl-test-XXXXXX").string();
+  path_ = mkdtemp(pattern.data());
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+void WriteTinyModel(const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/config.json") << kConfig;
+  std::ofstream(folder + "/tokenizer.json") << "{}";
+}
+
+model::ModelConfig TinyConfig(const std::string& folder) {
+  return model::LoadModelConfig(folder).value();
+}
+
+TrainerOptions TinyOptions() {
+  TrainerOptions options;
+  options.adamw.learning_rate = 1e-2;
+  options.seed = 3;
+  options.minibatch_problems = 2;
+  options.initial_responses = 4;
+  return options;
+}
+
+std::unique_ptr<Trainer> TinyTrainer(const std::string& folder, const TrainerOptions& options,
+                                     model::DType dtype) {
+  const model::ModelConfig config = TinyConfig(folder);
+  const model::Tensors weights = model::RandomTensors(config, 1, dtype);
+  return std::make_unique<Trainer>(config, weights, dtype, weights, options);
+}
+
+scheduler::TrainingBatch TinyBatch(uint32_t batch, uint32_t problems, bool last) {
+  scheduler::TrainingBatch result{.batch = batch, .base = 0, .problems = problems, .last = last};
+  for (uint32_t position = 0; position < problems; ++position) {
+    for (uint32_t response = 0; response < 4; ++response) {
+      result.samples.push_back(TinySample(batch, position, response));
+    }
+  }
+  return result;
+}
+
+}  // namespace attnrl::learner

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "common/model/files/config.h"
+#include "services/branch_scheduler/types.h"
+#include "services/learner/train/trainer.h"
+
+namespace attnrl::learner {
+
+// A folder that is removed with everything in it. For tests.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Writes config.json and a tokenizer of a two-layer model of 3,000 parameters and vocabulary 32.
+void WriteTinyModel(const std::string& folder);
+model::ModelConfig TinyConfig(const std::string& folder);
+
+TrainerOptions TinyOptions();
+// A trainer of the tiny model with weights of seed 1, which is its own reference.
+std::unique_ptr<Trainer> TinyTrainer(const std::string& folder, const TrainerOptions& options,
+                                     model::DType dtype = model::DType::kFloat32);
+
+// Batch `batch` of a run without branching in mode `on_policy`: problems of four responses with
+// prompts and lengths of their own, advantages of both signs. Pure in its arguments.
+scheduler::TrainingBatch TinyBatch(uint32_t batch, uint32_t problems = 3, bool last = false);
+
+}  // namespace attnrl::learner

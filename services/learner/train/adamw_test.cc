@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/train/adamw.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+namespace attnrl::learner {
+namespace {
+
+model::Tensors SmallWeights(at::ScalarType type) {
+  const at::Tensor values = at::tensor({0.5f, -1.25f, 2.0f, 0.0f, -0.75f, 1.5f}).to(type);
+  return {{"a", values.clone().view({2, 3})}, {"b", values.narrow(0, 1, 2).clone()}};
+}
+
+// Puts the gradient (i + 1) * scale, alternating in sign, into every parameter.
+void SetGradient(Parameters& parameters, double scale) {
+  for (const auto& [name, leaf] : parameters.leaves()) {
+    at::Tensor gradient = at::arange(1, leaf.numel() + 1, at::kFloat).mul(scale);
+    gradient.view({-1}).slice(0, 0, leaf.numel(), 2).neg_();
+    at::Tensor handle = leaf;
+    handle.mutable_grad() = gradient.view(leaf.sizes()).to(leaf.scalar_type());
+  }
+  parameters.ZeroGradient();
+  parameters.AddGradients();
+}
+
+std::vector<double> Values(const at::Tensor& tensor) {
+  const at::Tensor flat = tensor.to(at::kDouble).contiguous().view({-1});
+  return {flat.const_data_ptr<double>(), flat.const_data_ptr<double>() + flat.numel()};
+}
+
+TEST(AdamWStep, EqualsTheClosedFormInFloat64) {
+  Parameters parameters(SmallWeights(at::kFloat), model::DType::kFloat32);
+  const AdamWOptions options{.learning_rate = 0.01, .beta2 = 0.98, .weight_decay = 0.1};
+  std::vector<double> value = Values(parameters.Named(parameters.values()).at("a"));
+  std::vector<double> first(value.size(), 0.0), second(value.size(), 0.0);
+  for (int step = 1; step <= 5; ++step) {
+    SetGradient(parameters, 0.3 * step);
+    AdamWStep(options, step, parameters);
+    for (size_t i = 0; i < value.size(); ++i) {
+      const double gradient = 0.3 * step * static_cast<double>(i + 1) * (i % 2 == 0 ? -1.0 : 1.0);
+      first[i] = 0.9 * first[i] + 0.1 * gradient;
+      second[i] = 0.98 * second[i] + 0.02 * gradient * gradient;
+      const double unbiased_first = first[i] / (1 - std::pow(0.9, step));
+      const double unbiased_second = second[i] / (1 - std::pow(0.98, step));
+      value[i] -= options.learning_rate * options.weight_decay * value[i];
+      value[i] -=
+          options.learning_rate * unbiased_first / (std::sqrt(unbiased_second) + options.epsilon);
+    }
+    const std::vector<double> found = Values(parameters.Named(parameters.values()).at("a"));
+    for (size_t i = 0; i < value.size(); ++i) EXPECT_NEAR(found[i], value[i], 1e-6) << i;
+  }
+}
+
+TEST(AdamWStep, LearningRateZeroChangesNoBitOfTheMasters) {
+  model::Tensors weights = SmallWeights(at::kFloat);
+  weights["b"].fill_(-0.0f);
+  Parameters parameters(weights, model::DType::kFloat32);
+  const at::Tensor before = parameters.values().clone();
+  for (int step = 1; step <= 3; ++step) {
+    SetGradient(parameters, -1.0);
+    AdamWStep({.learning_rate = 0}, step, parameters);
+  }
+  EXPECT_EQ(
+      std::memcmp(before.const_data_ptr(), parameters.values().const_data_ptr(), before.nbytes()),
+      0);
+  EXPECT_GT(parameters.first_moment().abs().max().item<float>(), 0);
+}
+
+TEST(ClipGradient, ScalesALongGradientDownAndLeavesAShortOne) {
+  Parameters parameters(SmallWeights(at::kFloat), model::DType::kFloat32);
+  SetGradient(parameters, 1.0);
+  const double norm = std::sqrt(1.0 + 4 + 9 + 16 + 25 + 36 + 1 + 4);
+  EXPECT_NEAR(ClipGradient(parameters, 0), norm, 1e-6);
+  EXPECT_NEAR(ClipGradient(parameters, 100), norm, 1e-6);
+  EXPECT_NEAR(ClipGradient(parameters, 2), norm, 1e-6);
+  EXPECT_NEAR(ClipGradient(parameters, 0), 2, 1e-5);
+}
+
+TEST(Parameters, ComputeWithRoundedCopiesAndKeepTheMastersInFloat32) {
+  Parameters parameters(SmallWeights(at::kFloat), model::DType::kBFloat16);
+  EXPECT_EQ(parameters.leaves().at("a").scalar_type(), at::kBFloat16);
+  SetGradient(parameters, 1.0);
+  EXPECT_EQ(parameters.gradient().scalar_type(), at::kFloat);
+  // A step too small for bfloat16 is kept in the masters until enough of them add up.
+  AdamWStep({.learning_rate = 1e-4, .weight_decay = 0}, 1, parameters);
+  parameters.Refresh();
+  const model::Tensors masters = parameters.Named(parameters.values());
+  EXPECT_NE(masters.at("b")[0].item<float>(), -1.25f);
+  EXPECT_EQ(parameters.Published().at("b")[0].item<float>(), -1.25f);
+  EXPECT_EQ(parameters.Published().at("a").scalar_type(), at::kBFloat16);
+}
+
+TEST(Parameters, AddUpTheGradientsOfSeveralPasses) {
+  Parameters parameters(SmallWeights(at::kFloat), model::DType::kFloat32);
+  at::Tensor leaf = parameters.leaves().at("b");
+  for (int pass = 0; pass < 3; ++pass) {
+    (leaf * leaf).sum().backward();
+    parameters.AddGradients();
+  }
+  const at::Tensor gradient = parameters.Named(parameters.gradient()).at("b");
+  EXPECT_TRUE(gradient.equal(leaf.detach() * 6));
+  EXPECT_EQ(parameters.count(), 8);
+}
+
+TEST(Parameters, RefuseTensorsOfOtherNamesOrShapes) {
+  Parameters parameters(SmallWeights(at::kFloat), model::DType::kFloat32);
+  model::Tensors named = parameters.Named(parameters.values());
+  EXPECT_TRUE(parameters.Assign(named, parameters.first_moment()));
+  EXPECT_TRUE(parameters.first_moment().equal(parameters.values()));
+  named["c"] = named["b"];
+  EXPECT_FALSE(parameters.Assign(named, parameters.values()));
+  named.erase("a");
+  EXPECT_FALSE(parameters.Assign(named, parameters.values()));
+}
+
+}  // namespace
+}  // namespace attnrl::learner

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/train/objective.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace attnrl::learner {
+namespace {
+
+double Sum(const at::Tensor& values) { return values.sum(at::kDouble).item<double>(); }
+
+// std::max would drop a NaN, which has to stay visible.
+double MaxOrNan(double a, double b) {
+  return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b);
+}
+
+}  // namespace
+
+void ObjectiveSums::Add(const ObjectiveSums& other) {
+  loss += other.loss;
+  kl += other.kl;
+  entropy += other.entropy;
+  clipped_low += other.clipped_low;
+  clipped_high += other.clipped_high;
+  clipped_dual += other.clipped_dual;
+  ratio_max = MaxOrNan(ratio_max, other.ratio_max);
+  tokens += other.tokens;
+  distinct_tokens += other.distinct_tokens;
+}
+
+at::Tensor ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs& inputs,
+                         double denominator, ObjectiveSums* sums) {
+  const at::Tensor& advantages = inputs.advantages;
+  const at::Tensor ratio = (inputs.logprobs - inputs.behaviour).exp();
+  const double low = 1 - options.clip_low, high = 1 + options.clip_high;
+  const at::Tensor clip = at::maximum(-advantages * ratio, -advantages * ratio.clamp(low, high));
+  const at::Tensor negative = advantages.lt(0);
+  at::Tensor loss = at::where(negative, at::minimum(clip, -advantages * options.dual_clip), clip);
+  if (inputs.reference.defined()) {
+    const at::Tensor difference = inputs.reference - inputs.logprobs;
+    const at::Tensor kl = difference.exp() - difference - 1;
+    sums->kl += Sum(kl.detach());
+    loss = loss + options.kl_weight * kl;
+  }
+  if (options.entropy_weight != 0) loss = loss - options.entropy_weight * inputs.entropy;
+
+  const at::Tensor measured = ratio.detach();
+  sums->loss += Sum(loss.detach());
+  sums->entropy += Sum(inputs.entropy.detach());
+  sums->clipped_low += Sum(negative.logical_and(measured.lt(low)));
+  sums->clipped_high += Sum(advantages.gt(0).logical_and(measured.gt(high)));
+  sums->clipped_dual += Sum(negative.logical_and(measured.gt(options.dual_clip)));
+  if (measured.numel() > 0) {
+    sums->ratio_max = MaxOrNan(sums->ratio_max, measured.max().item<double>());
+  }
+  sums->tokens += measured.numel();
+  return loss.sum() / denominator;
+}
+
+}  // namespace attnrl::learner

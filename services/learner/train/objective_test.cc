@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/train/objective.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <vector>
+
+namespace attnrl::learner {
+namespace {
+
+struct Token {
+  double logprob, behaviour, advantage, reference, entropy;
+};
+
+// The objective of one token, written independently from ALGORITHM.md in float64.
+double TokenLoss(const ObjectiveOptions& options, const Token& token, double logprob) {
+  const double ratio = std::exp(logprob - token.behaviour);
+  const double clipped = std::min(std::max(ratio, 1 - options.clip_low), 1 + options.clip_high);
+  const double surrogate = std::min(token.advantage * ratio, token.advantage * clipped);
+  const double dual =
+      token.advantage < 0 ? std::max(surrogate, options.dual_clip * token.advantage) : surrogate;
+  const double kl = std::exp(token.reference - logprob) - (token.reference - logprob) - 1;
+  return -dual + options.kl_weight * kl - options.entropy_weight * token.entropy;
+}
+
+// Ratios from 0.4 to 5 with both signs of the advantage, none on a corner of the clip.
+std::vector<Token> Tokens() {
+  std::vector<Token> tokens;
+  for (double ratio : {0.4, 0.79, 0.9, 1.0, 1.1, 1.27, 1.5, 2.9, 3.1, 5.0}) {
+    for (double advantage : {-1.3, -0.2, 0.0, 0.4, 2.0}) {
+      tokens.push_back({std::log(ratio) - 1.1, -1.1, advantage, -0.7, 0.9});
+    }
+  }
+  return tokens;
+}
+
+at::Tensor Column(const std::vector<Token>& tokens, double Token::*field) {
+  std::vector<double> values;
+  for (const Token& token : tokens) values.push_back(token.*field);
+  return at::tensor(values, at::kDouble);
+}
+
+ObjectiveInputs Inputs(const std::vector<Token>& tokens) {
+  return {.logprobs = Column(tokens, &Token::logprob).set_requires_grad(true),
+          .entropy = Column(tokens, &Token::entropy),
+          .behaviour = Column(tokens, &Token::behaviour),
+          .advantages = Column(tokens, &Token::advantage),
+          .reference = Column(tokens, &Token::reference)};
+}
+
+constexpr ObjectiveOptions kOptions{.kl_weight = 0.05, .entropy_weight = 0.01};
+
+TEST(ObjectiveLoss, EqualsAnIndependentComputationAndItsFiniteDifferences) {
+  const std::vector<Token> tokens = Tokens();
+  ObjectiveInputs inputs = Inputs(tokens);
+  ObjectiveSums sums;
+  const double denominator = 123;
+  const at::Tensor loss = ObjectiveLoss(kOptions, inputs, denominator, &sums);
+  loss.backward();
+  double expected = 0;
+  const at::Tensor gradient = inputs.logprobs.grad();
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const Token& token = tokens[i];
+    expected += TokenLoss(kOptions, token, token.logprob);
+    constexpr double kStep = 1e-6;
+    const double slope = (TokenLoss(kOptions, token, token.logprob + kStep) -
+                          TokenLoss(kOptions, token, token.logprob - kStep)) /
+                         (2 * kStep);
+    EXPECT_NEAR(gradient[static_cast<int64_t>(i)].item<double>(), slope / denominator, 1e-9)
+        << "ratio " << std::exp(token.logprob - token.behaviour) << ", advantage "
+        << token.advantage;
+  }
+  EXPECT_NEAR(loss.item<double>(), expected / denominator, 1e-12);
+  EXPECT_NEAR(sums.loss, expected, 1e-10);
+  EXPECT_EQ(sums.tokens, static_cast<int64_t>(tokens.size()));
+}
+
+TEST(ObjectiveLoss, CountsWhatTheClipCuts) {
+  ObjectiveInputs inputs = Inputs(Tokens());
+  ObjectiveSums sums;
+  ObjectiveLoss(kOptions, inputs, 1, &sums);
+  EXPECT_EQ(sums.clipped_low, 2 * 2);   // ratios 0.4, 0.79 with two negative advantages
+  EXPECT_EQ(sums.clipped_high, 4 * 2);  // ratios from 1.5 on with two positive advantages
+  EXPECT_EQ(sums.clipped_dual, 2 * 2);  // ratios 3.1, 5
+  EXPECT_NEAR(sums.ratio_max, 5.0, 1e-12);
+}
+
+TEST(ObjectiveLoss, PassesAddUpToTheWhole) {
+  const std::vector<Token> tokens = Tokens();
+  ObjectiveInputs whole = Inputs(tokens);
+  ObjectiveSums whole_sums, sums;
+  const double loss = ObjectiveLoss(kOptions, whole, 50, &whole_sums).item<double>();
+  double parts = 0;
+  for (auto [begin, end] : {std::pair<long, long>{0, 17}, {17, 18}, {18, 50}}) {
+    ObjectiveInputs part = Inputs({tokens.begin() + begin, tokens.begin() + end});
+    ObjectiveSums part_sums;
+    parts += ObjectiveLoss(kOptions, part, 50, &part_sums).item<double>();
+    sums.Add(part_sums);
+  }
+  EXPECT_NEAR(parts, loss, 1e-12);
+  EXPECT_NEAR(sums.loss, whole_sums.loss, 1e-10);
+  EXPECT_NEAR(sums.kl, whole_sums.kl, 1e-10);
+  EXPECT_EQ(sums.clipped_high, whole_sums.clipped_high);
+  EXPECT_EQ(sums.ratio_max, whole_sums.ratio_max);
+}
+
+TEST(ObjectiveLoss, WithoutAReferenceHasNoKlTerm) {
+  ObjectiveInputs inputs = Inputs(Tokens());
+  inputs.reference = at::Tensor();
+  ObjectiveSums sums;
+  const double loss = ObjectiveLoss(kOptions, inputs, 1, &sums).item<double>();
+  ObjectiveOptions without = kOptions;
+  without.kl_weight = 0;
+  double expected = 0;
+  for (const Token& token : Tokens()) expected += TokenLoss(without, token, token.logprob);
+  EXPECT_NEAR(loss, expected, 1e-10);
+  EXPECT_EQ(sums.kl, 0);
+}
+
+TEST(ObjectiveSums, KeepANonFiniteRatioVisible) {
+  ObjectiveSums sums{.ratio_max = 2};
+  sums.Add({.ratio_max = NAN});
+  sums.Add({.ratio_max = 3});
+  EXPECT_TRUE(std::isnan(sums.ratio_max));
+}
+
+}  // namespace
+}  // namespace attnrl::learner

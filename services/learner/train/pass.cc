@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/train/pass.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "common/attention/dense_attention.h"
+
+namespace attnrl::learner {
+namespace {
+
+// A prompt and its response, read as one row of tokens.
+class Tokens {
+ public:
+  explicit Tokens(const PassSequence& sequence) : sequence_(sequence) {}
+  size_t size() const { return sequence_.prompt.size() + sequence_.response.size(); }
+  int32_t operator[](size_t i) const {
+    const size_t prompt = sequence_.prompt.size();
+    return i < prompt ? sequence_.prompt[i] : sequence_.response[i - prompt];
+  }
+
+ private:
+  const PassSequence& sequence_;
+};
+
+// Tokens at which two sequences begin alike and which they share.
+size_t Common(const PassSequence& left, const PassSequence& right, Prefixes prefixes) {
+  if (prefixes == Prefixes::kEach) return 0;
+  const Tokens a(left), b(right);
+  const size_t most = std::min(a.size(), b.size());
+  size_t common = 0;
+  while (common < most && a[common] == b[common]) ++common;
+  return common;
+}
+
+// In lexicographic order a sequence shares most with the one before it.
+bool Before(const PassSequence& left, const PassSequence& right) {
+  const Tokens a(left), b(right);
+  const size_t common = Common(left, right, Prefixes::kOnce);
+  if (common == std::min(a.size(), b.size())) return a.size() < b.size();
+  return a[common] < b[common];
+}
+
+std::vector<size_t> Order(std::span<const PassSequence> sequences, Prefixes prefixes) {
+  std::vector<size_t> order(sequences.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return prefixes == Prefixes::kOnce ? Before(sequences[a], sequences[b])
+                                       : sequences[a].rows() > sequences[b].rows();
+  });
+  return order;
+}
+
+// Of each row.
+struct Rows {
+  std::vector<int64_t> ids;
+  std::vector<int64_t> positions;
+};
+
+// Gives every input token of every sequence its row; fills lengths and row_of.
+Rows ShareRows(std::span<const PassSequence> sequences, Prefixes prefixes, Pass* pass) {
+  std::vector<size_t> starts;  // of each sequence in row_of
+  for (const PassSequence& sequence : sequences) {
+    starts.push_back(pass->row_of.size());
+    pass->lengths.push_back(static_cast<int64_t>(sequence.rows()));
+    pass->row_of.resize(pass->row_of.size() + sequence.rows());
+  }
+  Rows rows;
+  const PassSequence* before = nullptr;
+  const int64_t* rows_before = nullptr;
+  for (const size_t index : Order(sequences, prefixes)) {
+    const PassSequence& sequence = sequences[index];
+    const Tokens tokens(sequence);
+    // The last token of the sequence before has no row.
+    const size_t shared =
+        before == nullptr ? 0 : std::min(Common(*before, sequence, prefixes), before->rows());
+    int64_t* row_of = &pass->row_of[starts[index]];
+    for (size_t position = 0; position < sequence.rows(); ++position) {
+      if (position < shared) {
+        row_of[position] = rows_before[position];
+        continue;
+      }
+      row_of[position] = static_cast<int64_t>(rows.ids.size());
+      rows.ids.push_back(tokens[position]);
+      rows.positions.push_back(static_cast<int64_t>(position));
+    }
+    before = &sequence;
+    rows_before = row_of;
+  }
+  return rows;
+}
+
+at::Tensor ToTensor(const std::vector<int64_t>& values, const at::Device& device) {
+  return at::tensor(values, at::kLong).to(device);
+}
+
+}  // namespace
+
+Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes,
+              const at::Device& device) {
+  Pass pass;
+  const Rows rows = ShareRows(sequences, prefixes, &pass);
+  constexpr int64_t kNone = -1;
+  std::vector<int64_t> scored, scored_by, targets;
+  absl::flat_hash_set<std::pair<int64_t, int64_t>> distinct;  // scored rows and what they predict
+  std::vector<int64_t> place(rows.ids.size(), kNone);         // of a row among the scored ones
+  const int64_t* row_of = pass.row_of.data();                 // of the sequence's tokens
+  for (const PassSequence& sequence : sequences) {
+    for (size_t t = sequence.prompt.size() - 1; t < sequence.rows(); ++t) {
+      int64_t& at = place[static_cast<size_t>(row_of[t])];
+      if (at == kNone) {
+        at = static_cast<int64_t>(scored.size());
+        scored.push_back(row_of[t]);
+      }
+      scored_by.push_back(at);
+      targets.push_back(sequence.response[t + 1 - sequence.prompt.size()]);
+      distinct.insert({at, targets.back()});
+    }
+    row_of += sequence.rows();
+  }
+  pass.distinct_tokens = static_cast<int64_t>(distinct.size());
+  pass.ids = ToTensor(rows.ids, device);
+  pass.positions = ToTensor(rows.positions, device);
+  pass.scored = ToTensor(scored, device);
+  pass.scored_by = ToTensor(scored_by, device);
+  pass.targets = ToTensor(targets, device);
+  return pass;
+}
+
+model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
+                             double temperature) {
+  attention::DenseAttention attention(pass.lengths, pass.row_of);
+  const at::Tensor hidden = transformer.Hidden(pass.ids, pass.positions, attention);
+  const at::Tensor logits = transformer.Logits(hidden.index_select(0, pass.scored));
+  return model::ScoreTokens(logits, pass.scored_by, pass.targets, temperature);
+}
+
+std::vector<std::vector<size_t>> PlanPasses(std::span<const PassSequence> sequences,
+                                            Prefixes prefixes, int64_t max_rows) {
+  std::vector<std::vector<size_t>> passes;
+  size_t used = 0;
+  for (const size_t index : Order(sequences, prefixes)) {
+    const PassSequence& sequence = sequences[index];
+    size_t more = sequence.rows();
+    if (!passes.empty()) {
+      const PassSequence& before = sequences[passes.back().back()];
+      more -= std::min({Common(before, sequence, prefixes), before.rows(), sequence.rows()});
+    }
+    if (passes.empty() || used + more > static_cast<size_t>(max_rows)) {
+      passes.emplace_back();
+      used = 0;
+      more = sequence.rows();
+    }
+    passes.back().push_back(index);
+    used += more;
+  }
+  return passes;
+}
+
+}  // namespace attnrl::learner

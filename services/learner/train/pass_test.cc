@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/train/pass.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "common/model/files/weights.h"
+#include "services/learner/testing/training_batches.h"
+
+namespace attnrl::learner {
+namespace {
+
+using ::testing::ElementsAre;
+
+struct Sequence {
+  std::vector<int32_t> prompt;
+  std::vector<int32_t> response;
+};
+
+std::vector<PassSequence> Views(const std::vector<Sequence>& sequences) {
+  std::vector<PassSequence> views;
+  for (const Sequence& sequence : sequences) views.push_back({sequence.prompt, sequence.response});
+  return views;
+}
+
+std::vector<int64_t> Values(const at::Tensor& tensor) {
+  return {tensor.data_ptr<int64_t>(), tensor.data_ptr<int64_t>() + tensor.numel()};
+}
+
+// Two prompts; leaves that share parts of responses, one that ends where another goes on, one twice
+// the same.
+const std::vector<Sequence>& Forest() {
+  static const std::vector<Sequence> sequences = {
+      {{1, 2, 3}, {4, 5, 6, 7}}, {{9, 8}, {7, 6}}, {{1, 2, 3}, {4, 5, 9}}, {{1, 2, 3}, {4, 5}},
+      {{1, 2, 3}, {8, 1}},       {{9, 8}, {7, 6}}, {{1, 2}, {3, 4, 5, 6}}, {{9, 8}, {5}}};
+  return sequences;
+}
+
+TEST(MakePass, GivesEveryDistinctPrefixOneRow) {
+  const std::vector<Sequence> sequences = {
+      {{1, 2}, {3, 4, 5}}, {{1, 2}, {3, 6}}, {{1, 2}, {3}}, {{7}, {3, 4}}};
+  const Pass pass = MakePass(Views(sequences), Prefixes::kOnce, at::kCPU);
+  // In lexicographic order: 1 2 (3) | 1 2 3 4 (5) | 1 2 3 (6) | 7 3 (4).
+  EXPECT_THAT(Values(pass.ids), ElementsAre(1, 2, 3, 4, 7, 3));
+  EXPECT_THAT(Values(pass.positions), ElementsAre(0, 1, 2, 3, 0, 1));
+  EXPECT_THAT(pass.lengths, ElementsAre(4, 3, 2, 2));
+  EXPECT_THAT(pass.row_of, ElementsAre(0, 1, 2, 3, 0, 1, 2, 0, 1, 4, 5));
+  EXPECT_THAT(Values(pass.scored), ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(Values(pass.scored_by), ElementsAre(0, 1, 2, 0, 1, 0, 3, 4));
+  EXPECT_THAT(Values(pass.targets), ElementsAre(3, 4, 5, 3, 6, 3, 3, 4));
+  EXPECT_EQ(pass.distinct_tokens, 6);  // 3 4 5, 6, 3 4
+}
+
+TEST(MakePass, WithoutSharingEveryTokenHasItsRow) {
+  const Pass pass = MakePass(Views(Forest()), Prefixes::kEach, at::kCPU);
+  EXPECT_EQ(static_cast<size_t>(pass.ids.numel()), pass.row_of.size());
+  EXPECT_EQ(std::set<int64_t>(pass.row_of.begin(), pass.row_of.end()).size(), pass.row_of.size());
+  EXPECT_EQ(pass.scored.numel(), pass.targets.numel());
+}
+
+TEST(MakePass, CountsEveryDistinctTokenOfTheResponsesOnce) {
+  std::set<std::vector<int32_t>> prefixes;
+  for (const Sequence& sequence : Forest()) {
+    std::vector<int32_t> tokens = sequence.prompt;
+    for (int32_t token : sequence.response) {
+      tokens.push_back(token);
+      prefixes.insert(tokens);
+    }
+  }
+  const Pass pass = MakePass(Views(Forest()), Prefixes::kOnce, at::kCPU);
+  EXPECT_EQ(pass.distinct_tokens, static_cast<int64_t>(prefixes.size()));
+}
+
+class ScorePassTest : public ::testing::Test {
+ protected:
+  ScorePassTest() {
+    WriteTinyModel(folder_.path());
+    config_ = TinyConfig(folder_.path());
+  }
+
+  struct Result {
+    model::TokenScores scores;
+    std::vector<at::Tensor> gradients;
+  };
+
+  // In float64, of a scalar in which every token's score counts with a weight of its own.
+  Result Compute(Prefixes prefixes) const {
+    model::Tensors leaves = model::RandomTensors(config_, 3, model::DType::kFloat32);
+    for (auto& [name, tensor] : leaves) tensor = tensor.to(at::kDouble).set_requires_grad(true);
+    const model::Transformer transformer(config_, leaves);
+    const Pass pass = MakePass(Views(Forest()), prefixes, at::kCPU);
+    Result result;
+    result.scores = ScorePass(transformer, pass, 0.8);
+    const at::Tensor weights = at::arange(pass.targets.numel()).to(at::kDouble).sin();
+    ((result.scores.logprobs * weights).sum() + (result.scores.entropy * weights.cos()).sum())
+        .backward();
+    for (const auto& [name, leaf] : leaves) result.gradients.push_back(leaf.grad());
+    return result;
+  }
+
+  TemporaryFolder folder_;
+  model::ModelConfig config_;
+};
+
+TEST_F(ScorePassTest, SharedPrefixesGiveTheScoresAndTheGradientOfWholeSequences) {
+  const Result once = Compute(Prefixes::kOnce), each = Compute(Prefixes::kEach);
+  EXPECT_TRUE(once.scores.logprobs.allclose(each.scores.logprobs, 1e-12, 1e-12));
+  EXPECT_TRUE(once.scores.entropy.allclose(each.scores.entropy, 1e-12, 1e-12));
+  ASSERT_EQ(once.gradients.size(), each.gradients.size());
+  for (size_t i = 0; i < once.gradients.size(); ++i) {
+    EXPECT_GT(each.gradients[i].abs().max().item<double>(), 0);
+    EXPECT_TRUE(once.gradients[i].allclose(each.gradients[i], 1e-10, 1e-12)) << i;
+  }
+}
+
+class PlanPassesTest : public ::testing::TestWithParam<Prefixes> {};
+
+TEST_P(PlanPassesTest, KeepsTheBudgetAndTakesEverySequenceOnce) {
+  const std::vector<PassSequence> sequences = Views(Forest());
+  for (const int64_t budget : {1, 6, 9, 1000}) {
+    std::vector<size_t> all;
+    for (const std::vector<size_t>& members : PlanPasses(sequences, GetParam(), budget)) {
+      std::vector<PassSequence> pass;
+      for (size_t i : members) pass.push_back(sequences[i]);
+      EXPECT_TRUE(MakePass(pass, GetParam(), at::kCPU).ids.numel() <= budget || pass.size() == 1 ||
+                  budget == 1);
+      all.insert(all.end(), members.begin(), members.end());
+    }
+    std::sort(all.begin(), all.end());
+    EXPECT_THAT(all, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7)) << budget;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Prefixes, PlanPassesTest,
+                         ::testing::Values(Prefixes::kOnce, Prefixes::kEach));
+
+TEST(PlanPasses, PutsLongSequencesFirstWhereNothingIsShared) {
+  const std::vector<int32_t> tokens(40);
+  std::vector<PassSequence> sequences;
+  for (const size_t rows : {5u, 9u, 3u, 30u, 8u, 1u, 10u}) {
+    sequences.push_back({std::span(tokens).first(1), std::span(tokens).first(rows)});
+  }
+  EXPECT_THAT(PlanPasses(sequences, Prefixes::kEach, 20),
+              ElementsAre(ElementsAre(3), ElementsAre(6, 1), ElementsAre(4, 0, 2, 5)));
+}
+
+TEST(PlanPasses, PutsWhatBeginsAlikeTogether) {
+  EXPECT_THAT(PlanPasses(Views(Forest()), Prefixes::kOnce, 8),
+              ElementsAre(ElementsAre(3, 6, 0, 2, 4), ElementsAre(7, 1, 5)));
+}
+
+}  // namespace
+}  // namespace attnrl::learner

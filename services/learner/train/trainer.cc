@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/train/trainer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "common/base/status.h"
+#include "services/learner/train/library_error.h"
+#include "services/learner/train/minibatch.h"
+
+namespace attnrl::learner {
+namespace {
+
+using scheduler::TrainingBatch;
+using scheduler::TrainingSample;
+
+// Behaviour log-probs and advantages of every token of a pass.
+std::pair<at::Tensor, at::Tensor> TokenTargets(const std::vector<const TrainingSample*>& samples,
+                                               const at::Device& device) {
+  std::vector<float> behaviour, advantages;
+  for (const TrainingSample* sample : samples) {
+    behaviour.insert(behaviour.end(), sample->logprobs.begin(), sample->logprobs.end());
+    for (const scheduler::AdvantageRun& run : sample->advantages) {
+      advantages.insert(advantages.end(), run.tokens, static_cast<float>(run.advantage));
+    }
+  }
+  return {at::tensor(behaviour, at::kFloat).to(device),
+          at::tensor(advantages, at::kFloat).to(device)};
+}
+
+}  // namespace
+
+struct Trainer::Totals {
+  ObjectiveSums sums;
+  double grad_norm = 0;
+  uint32_t steps = 0;
+  uint32_t nonfinite = 0;
+};
+
+Trainer::Trainer(const model::ModelConfig& config, const model::Tensors& weights,
+                 model::DType compute, model::Tensors reference, const TrainerOptions& options)
+    : options_(options), parameters_(weights, compute), transformer_(config, parameters_.leaves()) {
+  if (options_.objective.kl_weight != 0) {
+    reference_ = std::make_unique<model::Transformer>(config, std::move(reference));
+  }
+}
+
+std::vector<std::vector<size_t>> Trainer::Minibatches(const TrainingBatch& batch) const {
+  std::vector<SamplePlace> places;
+  for (const TrainingSample& sample : batch.samples) {
+    places.push_back({sample.position, sample.response});
+  }
+  return CutMinibatches(places, {.seed = options_.seed,
+                                 .batch = batch.batch,
+                                 .minibatch_problems = options_.minibatch_problems,
+                                 .initial_responses = options_.initial_responses});
+}
+
+ObjectiveSums Trainer::RunPass(const std::vector<const TrainingSample*>& samples,
+                               const std::vector<PassSequence>& sequences, double denominator) {
+  const at::Device device = parameters_.values().device();
+  const Pass pass = MakePass(sequences, options_.prefixes, device);
+  ObjectiveInputs inputs;
+  std::tie(inputs.behaviour, inputs.advantages) = TokenTargets(samples, device);
+  if (reference_ != nullptr) {
+    at::NoGradGuard no_grad;
+    inputs.reference = ScorePass(*reference_, pass, options_.temperature).logprobs;
+  }
+  model::TokenScores scores = ScorePass(transformer_, pass, options_.temperature);
+  // An entropy that only statistics want must not keep its rows x vocabulary graph until backward.
+  if (options_.objective.entropy_weight == 0) scores.entropy = scores.entropy.detach();
+  inputs.logprobs = scores.logprobs;
+  inputs.entropy = scores.entropy;
+  ObjectiveSums sums;
+  ObjectiveLoss(options_.objective, inputs, denominator, &sums).backward();
+  parameters_.AddGradients();
+  sums.distinct_tokens = pass.distinct_tokens;
+  rows_ += pass.ids.numel();
+  return sums;
+}
+
+absl::StatusOr<ObjectiveSums> Trainer::Gradient(const TrainingBatch& batch,
+                                                const std::vector<size_t>& minibatch,
+                                                const std::function<bool()>& abandon) {
+  std::vector<const TrainingSample*> samples;
+  std::vector<PassSequence> sequences;
+  double tokens = 0;
+  for (size_t index : minibatch) {
+    const TrainingSample& sample = batch.samples[index];
+    if (options_.mask_truncated && sample.truncated) continue;
+    samples.push_back(&sample);
+    sequences.push_back({sample.prompt_ids, sample.response_ids});
+    tokens += static_cast<double>(sample.response_ids.size());
+  }
+  ObjectiveSums sums;
+  try {
+    parameters_.ZeroGradient();
+    for (const std::vector<size_t>& members :
+         PlanPasses(sequences, options_.prefixes, options_.max_tokens_per_pass)) {
+      if (abandon && abandon()) return absl::CancelledError("training was abandoned");
+      std::vector<const TrainingSample*> pass;
+      std::vector<PassSequence> pass_sequences;
+      for (size_t member : members) {
+        pass.push_back(samples[member]);
+        pass_sequences.push_back(sequences[member]);
+      }
+      sums.Add(RunPass(pass, pass_sequences, tokens));
+    }
+  } catch (const std::exception& error) {
+    return LibraryError("training pass", error);
+  }
+  return sums;
+}
+
+absl::Status Trainer::Update(const TrainingBatch& batch, const std::vector<size_t>& minibatch,
+                             const std::function<bool()>& abandon, Totals* totals) {
+  ATTNRL_ASSIGN_OR_RETURN(const ObjectiveSums sums, Gradient(batch, minibatch, abandon));
+  if (sums.tokens == 0) return absl::OkStatus();  // every sample was masked
+  try {
+    const double norm = ClipGradient(parameters_, options_.max_grad_norm);
+    if (!std::isfinite(sums.loss) || !std::isfinite(norm)) {
+      ++totals->nonfinite;
+      ++counters_.nonfinite;
+      return absl::OkStatus();
+    }
+    AdamWOptions adamw = options_.adamw;
+    adamw.learning_rate = LearningRate(batch.batch);
+    AdamWStep(adamw, ++counters_.updates, parameters_);
+    parameters_.Refresh();
+    totals->grad_norm += norm;
+  } catch (const std::exception& error) {
+    return LibraryError("optimizer step", error);
+  }
+  ++totals->steps;
+  totals->sums.Add(sums);
+  return absl::OkStatus();
+}
+
+// A pure function of the batch, so that a resumed run goes on where it was.
+double Trainer::LearningRate(uint32_t batch) const {
+  const double peak = options_.adamw.learning_rate;
+  if (batch < options_.warmup_steps) {
+    return peak * (static_cast<double>(batch) + 1) / static_cast<double>(options_.warmup_steps + 1);
+  }
+  if (options_.decay_after == 0 || batch < options_.decay_after) return peak;
+  const double fallen = static_cast<double>(batch - options_.decay_after + 1) /
+                        static_cast<double>(options_.decay_steps);
+  return peak * std::max(0.1, 1 - 0.9 * fallen);
+}
+
+absl::StatusOr<scheduler::TrainStatistics> Trainer::Train(const TrainingBatch& batch,
+                                                          const std::function<bool()>& abandon) {
+  Totals totals;
+  for (const std::vector<size_t>& minibatch : Minibatches(batch)) {
+    ATTNRL_RETURN_IF_ERROR(Update(batch, minibatch, abandon, &totals));
+  }
+  const bool none = totals.sums.tokens == 0;
+  const double tokens = static_cast<double>(totals.sums.tokens);
+  const auto mean = [none, tokens](double sum) { return none ? NAN : sum / tokens; };
+  scheduler::TrainStatistics statistics;
+  statistics.loss = mean(totals.sums.loss);
+  statistics.kl = reference_ != nullptr ? mean(totals.sums.kl) : NAN;
+  statistics.entropy = mean(totals.sums.entropy);
+  statistics.ratio_max = none ? NAN : totals.sums.ratio_max;
+  statistics.clip_low = mean(totals.sums.clipped_low);
+  statistics.clip_high = mean(totals.sums.clipped_high);
+  statistics.grad_norm = totals.steps > 0 ? totals.grad_norm / totals.steps : NAN;
+  statistics.learning_rate = LearningRate(batch.batch);
+  statistics.trained_tokens = static_cast<uint64_t>(totals.sums.distinct_tokens);
+  statistics.trained_tokens_unpacked = static_cast<uint64_t>(totals.sums.tokens);
+  statistics.optimizer_steps = totals.steps;
+  statistics.nonfinite_steps = totals.nonfinite;
+  return statistics;
+}
+
+}  // namespace attnrl::learner

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/model/files/config.h"
+#include "common/model/files/weights.h"
+#include "common/model/transformer.h"
+#include "services/branch_scheduler/types.h"
+#include "services/learner/train/adamw.h"
+#include "services/learner/train/objective.h"
+#include "services/learner/train/parameters.h"
+#include "services/learner/train/pass.h"
+
+namespace attnrl::learner {
+
+struct TrainerOptions {
+  ObjectiveOptions objective;
+  AdamWOptions adamw;
+  // Training steps in which the learning rate rises linearly to adamw.learning_rate.
+  int64_t warmup_steps = 0;
+  // After so many training steps (0: never) it falls linearly to a tenth, over decay_steps.
+  int64_t decay_after = 0;
+  int64_t decay_steps = 100;
+  double max_grad_norm = 1;
+  uint64_t seed = 0;
+  int64_t minibatch_problems = 32;
+  int64_t initial_responses = 6;
+  double temperature = 1;       // that the tokens were sampled with
+  bool mask_truncated = false;  // leave truncated responses out
+  int64_t max_tokens_per_pass = 16384;
+  Prefixes prefixes = Prefixes::kOnce;  // the same gradient either way, up to rounding
+};
+
+// What a checkpoint keeps of a trainer besides tensors.
+struct TrainerCounters {
+  int64_t updates = 0;            // optimizer steps taken: AdamW's step number
+  int64_t nonfinite = 0;          // optimizer steps skipped for a loss or gradient not finite
+  int64_t replay_mismatches = 0;  // replayed batches that ended with other bits than published
+  bool operator==(const TrainerCounters&) const = default;
+};
+
+// Turns W(b) into W(b+1): PPO on the samples of one batch (ALGORITHM.md "Objective", correction
+// `behaviour`), with float32 masters, in the compute dtype's arithmetic. The same state, batch,
+// options and thread count give the same bits. Knows no files and no versions. One thread calls it;
+// Train blocks for seconds to minutes. Memory: Parameters, the reference model where there is a KL
+// term, and the activations of max_tokens_per_pass tokens.
+class Trainer {
+ public:
+  // `weights` become the masters. `reference` is the model that the run started from, in the
+  // compute dtype; kept as it is, and only where there is a KL term.
+  Trainer(const model::ModelConfig& config, const model::Tensors& weights, model::DType compute,
+          model::Tensors reference, const TrainerOptions& options);
+
+  // Trains on one batch; its samples were checked by CheckBatch. `abandon` is asked between passes;
+  // when it says yes the result is CANCELLED and the trainer is in the middle of a batch: drop it.
+  // Fills every field but wait_seconds, sync and checkpoint. No samples: no update, means are NaN.
+  absl::StatusOr<scheduler::TrainStatistics> Train(const scheduler::TrainingBatch& batch,
+                                                   const std::function<bool()>& abandon);
+
+  // The minibatches of a batch, as indices of samples.
+  std::vector<std::vector<size_t>> Minibatches(const scheduler::TrainingBatch& batch) const;
+
+  // The gradient of the objective over one minibatch, before clipping, in
+  // parameters().gradient(); the statistics of its tokens.
+  absl::StatusOr<ObjectiveSums> Gradient(const scheduler::TrainingBatch& batch,
+                                         const std::vector<size_t>& minibatch,
+                                         const std::function<bool()>& abandon);
+
+  Parameters& parameters() { return parameters_; }
+  TrainerCounters& counters() { return counters_; }
+  const TrainerOptions& options() const { return options_; }
+  // Rows of all forward passes of the policy so far: tokens computed.
+  int64_t rows() const { return rows_; }
+
+ private:
+  struct Totals;
+
+  // Adds the gradient of one pass. `sequences` are those of `samples`.
+  ObjectiveSums RunPass(const std::vector<const scheduler::TrainingSample*>& samples,
+                        const std::vector<PassSequence>& sequences, double denominator);
+  double LearningRate(uint32_t batch) const;
+  absl::Status Update(const scheduler::TrainingBatch& batch, const std::vector<size_t>& minibatch,
+                      const std::function<bool()>& abandon, Totals* totals);
+
+  const TrainerOptions options_;
+  Parameters parameters_;
+  TrainerCounters counters_;
+  int64_t rows_ = 0;
+  model::Transformer transformer_;
+  std::unique_ptr<model::Transformer> reference_;  // null: no KL term
+};
+
+}  // namespace attnrl::learner

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/model/files/weights.h"
+#include "services/learner/versions/version_data.h"
+
+namespace attnrl::learner {
+
+// `tensors` (any device, float32 or bfloat16) as plain bytes, with its digest.
+VersionData ToVersionData(uint32_t number, const model::Tensors& tensors);
+
+// Reads all tensors of one safetensors file; the digest is computed, the number left 0. DATA_LOSS
+// names the file where its header or size is wrong.
+absl::StatusOr<VersionData> ReadVersionFile(const std::string& path);
+
+// The tensors of a version, on the CPU, own memory.
+model::Tensors ToTensors(const VersionData& data);
+
+}  // namespace attnrl::learner

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/versions/version_store.h"
+
+#include <algorithm>
+#include <charconv>
+#include <exception>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/observe/log.h"
+#include "common/storage/files.h"
+#include "services/learner/versions/version_file.h"
+
+namespace attnrl::learner {
+namespace {
+
+constexpr size_t kCachedVersions = 2;
+constexpr char kJournal[] = "published.json";
+constexpr char kUnfinished[] = ".tmp-";
+
+std::optional<uint32_t> ParseNumber(const std::string& text) {
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::string FileOf(const std::string& folder, uint32_t number) {
+  return absl::StrCat(folder, "/", number, "/model.safetensors");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<VersionStore>> VersionStore::Open(const std::string& run_dir) {
+  auto store = std::unique_ptr<VersionStore>(new VersionStore(run_dir + "/weights"));
+  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(store->folder_));
+  ATTNRL_RETURN_IF_ERROR(store->ReadJournal());
+  ATTNRL_RETURN_IF_ERROR(store->ScanFolder());
+  return store;
+}
+
+absl::Status VersionStore::ReadJournal() {
+  const std::string path = absl::StrCat(folder_, "/", kJournal);
+  const auto text = storage::ReadFile(path);
+  if (absl::IsNotFound(text.status())) return absl::OkStatus();
+  ATTNRL_RETURN_IF_ERROR(text.status());
+  absl::MutexLock lock(&mutex_);
+  try {
+    for (const auto& entry : nlohmann::json::parse(*text)) {
+      published_[entry.at("number").get<uint32_t>()] = entry.at("digest").get<std::string>();
+    }
+  } catch (const std::exception& error) {
+    return absl::DataLossError(absl::StrCat(path, ": can't be read: ", error.what()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VersionStore::ScanFolder() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  if (error) return absl::InternalError(absl::StrCat(folder_, ": ", error.message()));
+  std::vector<uint32_t> numbers;
+  for (const std::string& name : names) {
+    if (name.starts_with(kUnfinished)) {
+      ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(folder_ + "/" + name));
+    } else if (const auto number = ParseNumber(name)) {
+      numbers.push_back(*number);
+    }
+  }
+  std::sort(numbers.begin(), numbers.end());
+  absl::MutexLock lock(&mutex_);
+  for (uint32_t number : numbers) {
+    const std::string file = FileOf(folder_, number);
+    const auto data = ReadVersionFile(file);
+    const auto known = published_.find(number);
+    // Without an entry the process died between making the version durable and announcing it.
+    if (data.ok() && (known == published_.end() || known->second == data->version.digest)) {
+      ATTNRL_RETURN_IF_ERROR(
+          Announce({number, data->version.digest}, {.digest = data->version.digest, .file = file}));
+      continue;
+    }
+    // Only damage is a reason to remove anything; what can't be read now may be readable later.
+    if (!data.ok() && !absl::IsDataLoss(data.status()) && !absl::IsNotFound(data.status())) {
+      return data.status();
+    }
+    observe::LogWarning("damaged weights removed", {{"version", number}, {"file", file}});
+    ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(absl::StrCat(folder_, "/", number)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VersionStore::CheckDigest(const Version& version) const {
+  const auto known = published_.find(version.number);
+  if (known == published_.end() || known->second == version.digest) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("W(", version.number, ") was published with digest ", known->second,
+                   " and can't be published again with digest ", version.digest));
+}
+
+absl::Status VersionStore::Announce(const Version& version, Stored stored) {
+  if (published_.emplace(version.number, version.digest).second) {
+    nlohmann::ordered_json journal = nlohmann::ordered_json::array();
+    for (const auto& [number, digest] : published_) {
+      journal.push_back({{"number", number}, {"digest", digest}});
+    }
+    const absl::Status written =
+        storage::WriteFileAtomically(absl::StrCat(folder_, "/", kJournal), journal.dump());
+    if (!written.ok()) {
+      published_.erase(version.number);
+      return written;
+    }
+  }
+  if (stored_.insert_or_assign(version.number, std::move(stored)).second) {
+    announced_.push_back(version);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VersionStore::WriteFolder(uint32_t number, const model::Tensors& tensors) const {
+  const std::string unfinished = absl::StrCat(folder_, "/", kUnfinished, number);
+  absl::Status written = storage::EnsureDirectory(unfinished);
+  if (written.ok()) {
+    written =
+        model::WriteSafetensors(unfinished + "/model.safetensors", tensors, {{"format", "pt"}});
+  }
+  if (written.ok()) {
+    written = storage::RenameDurably(unfinished, absl::StrCat(folder_, "/", number));
+  }
+  if (!written.ok()) (void)storage::RemoveTree(unfinished);
+  return written;
+}
+
+absl::StatusOr<Version> VersionStore::Publish(uint32_t number, const model::Tensors& tensors) {
+  auto data = std::make_shared<const VersionData>(ToVersionData(number, tensors));
+  const Version version = data->version;
+  {
+    absl::MutexLock lock(&mutex_);
+    ATTNRL_RETURN_IF_ERROR(CheckDigest(version));
+    if (stored_.contains(number)) return version;
+  }
+  ATTNRL_RETURN_IF_ERROR(WriteFolder(number, tensors));
+  absl::MutexLock lock(&mutex_);
+  ATTNRL_RETURN_IF_ERROR(
+      Announce(version, {.digest = version.digest, .file = FileOf(folder_, number)}));
+  Cache(std::move(data));
+  return version;
+}
+
+absl::Status VersionStore::Adopt(const Version& version, const std::string& file) {
+  {
+    absl::MutexLock lock(&mutex_);
+    ATTNRL_RETURN_IF_ERROR(CheckDigest(version));
+    ATTNRL_RETURN_IF_ERROR(
+        Announce(version, {.digest = version.digest, .file = file, .checkpoint = true}));
+  }
+  return storage::RemoveTree(absl::StrCat(folder_, "/", version.number));
+}
+
+std::pair<std::vector<Version>, size_t> VersionStore::Snapshot() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<Version> versions;
+  for (const auto& [number, stored] : stored_) versions.push_back({number, stored.digest});
+  return {std::move(versions), announced_.size()};
+}
+
+std::optional<Version> VersionStore::Newest() const {
+  absl::MutexLock lock(&mutex_);
+  if (published_.empty()) return std::nullopt;
+  const auto& [number, digest] = *published_.rbegin();
+  return Version{number, digest};
+}
+
+std::optional<std::string> VersionStore::DigestOf(uint32_t number) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = published_.find(number);
+  if (found == published_.end()) return std::nullopt;
+  return found->second;
+}
+
+bool VersionStore::Holds(uint32_t number) const {
+  absl::MutexLock lock(&mutex_);
+  return stored_.contains(number);
+}
+
+absl::StatusOr<VersionStore::Stored> VersionStore::Find(
+    const Version& version, std::shared_ptr<const VersionData>* cached) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = stored_.find(version.number);
+  if (found == stored_.end() ||
+      (!version.digest.empty() && version.digest != found->second.digest)) {
+    return absl::NotFoundError(
+        absl::StrCat("W(", version.number, ") ", version.digest,
+                     found == stored_.end() ? " is not kept here" : " has another digest here"));
+  }
+  for (const auto& data : cache_) {
+    if (data->version == Version{version.number, found->second.digest}) *cached = data;
+  }
+  return found->second;
+}
+
+absl::StatusOr<std::shared_ptr<const VersionData>> VersionStore::Read(const Version& version) {
+  std::shared_ptr<const VersionData> cached;
+  ATTNRL_RETURN_IF_ERROR(Find(version, &cached).status());
+  if (cached) return cached;
+  // One file at a time: of the workers that ask at once, the first one loads it for all.
+  absl::MutexLock loading(&loading_);
+  ATTNRL_ASSIGN_OR_RETURN(const Stored stored, Find(version, &cached));
+  if (cached) return cached;
+  ATTNRL_ASSIGN_OR_RETURN(VersionData data, ReadVersionFile(stored.file));
+  if (data.version.digest != stored.digest) {
+    return absl::DataLossError(absl::StrCat(stored.file, ": has digest ", data.version.digest,
+                                            ", was published with ", stored.digest));
+  }
+  data.version.number = version.number;
+  auto read = std::make_shared<const VersionData>(std::move(data));
+  absl::MutexLock lock(&mutex_);
+  Cache(read);
+  return read;
+}
+
+void VersionStore::Cache(std::shared_ptr<const VersionData> data) {
+  cache_.push_back(std::move(data));
+  if (cache_.size() > kCachedVersions) cache_.pop_front();
+}
+
+absl::Status VersionStore::Prune(uint32_t keep_from) {
+  std::vector<uint32_t> dropped;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto it = stored_.begin(); it != stored_.end() && it->first < keep_from;) {
+      if (it->second.checkpoint) {
+        ++it;
+        continue;
+      }
+      dropped.push_back(it->first);
+      it = stored_.erase(it);
+    }
+  }
+  for (uint32_t number : dropped) {
+    ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(absl::StrCat(folder_, "/", number)));
+  }
+  return absl::OkStatus();
+}
+
+void VersionStore::Forget(uint32_t number) {
+  absl::MutexLock lock(&mutex_);
+  stored_.erase(number);
+}
+
+std::vector<Version> VersionStore::AnnouncedAfter(size_t seen, absl::Duration timeout) const {
+  absl::MutexLock lock(&mutex_);
+  const auto ready = [this, seen]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return closed_ || announced_.size() > seen;
+  };
+  mutex_.AwaitWithTimeout(absl::Condition(&ready), timeout);
+  if (announced_.size() <= seen) return {};
+  return {announced_.begin() + static_cast<ptrdiff_t>(seen), announced_.end()};
+}
+
+void VersionStore::Close() {
+  absl::MutexLock lock(&mutex_);
+  closed_ = true;
+}
+
+bool VersionStore::closed() const {
+  absl::MutexLock lock(&mutex_);
+  return closed_;
+}
+
+}  // namespace attnrl::learner

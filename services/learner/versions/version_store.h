@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/version.h"
+#include "common/model/files/weights.h"
+#include "services/learner/versions/version_data.h"
+
+namespace attnrl::learner {
+
+// The published versions of a run on the learner's volume: RUN_DIR/weights/<N>/ for those that no
+// checkpoint holds (formats: README.md). A version is announced only when it is durable. A number,
+// once published, keeps its digest for ever: weights/published.json remembers all of them, also
+// those whose bits are pruned.
+//
+// Thread-safe: the training loop publishes and prunes; RPC handlers read and wait. Memory: the bits
+// of the two versions published or read last, however many workers they are sent to, of one that
+// is being read, and of older ones whose sending has not ended.
+class VersionStore {
+ public:
+  // Takes half-written folders of `run_dir`/weights away and reads what is durable there. A version
+  // whose bits don't have their digest is removed and logged; one that can't be read is an error.
+  static absl::StatusOr<std::unique_ptr<VersionStore>> Open(const std::string& run_dir);
+
+  // Makes `tensors` durable as weights/<number>, then announces them. FAILED_PRECONDITION where the
+  // number was published with another digest; the same digest again restores bits that were lost.
+  absl::StatusOr<Version> Publish(uint32_t number, const model::Tensors& tensors);
+  // Announces the version that a complete checkpoint holds in `file`, and drops weights/<number>.
+  // FAILED_PRECONDITION as above.
+  absl::Status Adopt(const Version& version, const std::string& file);
+
+  // The newest one ever published; nullopt before the first.
+  std::optional<Version> Newest() const;
+  // The digest under which `number` was published; nullopt if it never was.
+  std::optional<std::string> DigestOf(uint32_t number) const;
+
+  // Whether `number` can be read; its bits were intact when they were published or adopted, or when
+  // this was opened.
+  bool Holds(uint32_t number) const;
+
+  // The bits of a version (an empty digest: of that number), checked. NOT_FOUND: never published,
+  // or pruned. DATA_LOSS: damaged on disk.
+  absl::StatusOr<std::shared_ptr<const VersionData>> Read(const Version& version);
+
+  // Forgets the versions below `keep_from` and removes their folders, but for those that a
+  // checkpoint holds: the checkpoint's owner calls Forget.
+  absl::Status Prune(uint32_t keep_from);
+  // The checkpoint that held `number` is about to be removed.
+  void Forget(uint32_t number);
+
+  // What is durable now, ascending, and how many announcements were made so far: where a watcher
+  // starts.
+  std::pair<std::vector<Version>, size_t> Snapshot() const;
+  // Blocks until more than `seen` announcements were made, or Close, or for `timeout`. Returns the
+  // announcements after the first `seen`, in their order.
+  std::vector<Version> AnnouncedAfter(size_t seen, absl::Duration timeout) const;
+  // Wakes whoever waits, now and later: for shutdown.
+  void Close();
+  bool closed() const;
+
+ private:
+  struct Stored {
+    std::string digest;
+    std::string file;         // its model.safetensors
+    bool checkpoint = false;  // `file` belongs to a checkpoint
+  };
+
+  explicit VersionStore(std::string folder) : folder_(std::move(folder)) {}
+
+  absl::Status ReadJournal();
+  absl::Status ScanFolder();
+  absl::Status WriteFolder(uint32_t number, const model::Tensors& tensors) const;
+  absl::Status CheckDigest(const Version& version) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Announce(const Version& version, Stored stored)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Where a version is, and its bits if they are in memory. NOT_FOUND as Read.
+  absl::StatusOr<Stored> Find(const Version& version,
+                              std::shared_ptr<const VersionData>* cached) const;
+  void Cache(std::shared_ptr<const VersionData> data) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::string folder_;                          // RUN_DIR/weights
+  absl::Mutex loading_ ABSL_ACQUIRED_BEFORE(mutex_);  // held while a file is read
+  mutable absl::Mutex mutex_;
+  std::map<uint32_t, std::string> published_ ABSL_GUARDED_BY(mutex_);  // number -> digest, for ever
+  std::map<uint32_t, Stored> stored_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Version> announced_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::shared_ptr<const VersionData>> cache_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace attnrl::learner

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/versions/version_store.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "services/learner/testing/training_batches.h"
+#include "services/learner/versions/version_file.h"
+
+namespace attnrl::learner {
+namespace {
+
+namespace fs = std::filesystem;
+
+model::Tensors Weights(float value) {
+  return {{"a", at::full({2, 3}, value)}, {"b", at::full({4}, value).to(at::kBFloat16)}};
+}
+
+class VersionStoreTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<VersionStore> Open() {
+    auto store = VersionStore::Open(run_.path());
+    EXPECT_TRUE(store.ok()) << store.status();
+    return *std::move(store);
+  }
+  static std::vector<uint32_t> Numbers(const VersionStore& store) {
+    std::vector<uint32_t> numbers;
+    for (const Version& version : store.Snapshot().first) numbers.push_back(version.number);
+    return numbers;
+  }
+
+  TemporaryFolder run_;
+};
+
+TEST_F(VersionStoreTest, WhatWasPublishedIsThereAfterAnotherOpen) {
+  Version version;
+  {
+    auto store = Open();
+    EXPECT_FALSE(store->Newest().has_value());
+    ASSERT_TRUE(store->Publish(0, Weights(1)).ok());
+    version = store->Publish(1, Weights(2)).value();
+  }
+  auto store = Open();
+  EXPECT_EQ(store->Newest(), version);
+  EXPECT_EQ(Numbers(*store), (std::vector<uint32_t>{0, 1}));
+  const auto data = store->Read({1, ""});
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ((*data)->version, version);
+  EXPECT_TRUE(ToTensors(**data).at("b").equal(Weights(2).at("b")));
+}
+
+TEST_F(VersionStoreTest, ANumberIsNeverPublishedWithOtherBits) {
+  {
+    auto store = Open();
+    ASSERT_TRUE(store->Publish(0, Weights(1)).ok());
+    EXPECT_TRUE(store->Publish(0, Weights(1)).ok());
+    EXPECT_TRUE(absl::IsFailedPrecondition(store->Publish(0, Weights(2)).status()));
+    ASSERT_TRUE(store->Publish(5, Weights(1)).ok());
+    ASSERT_TRUE(store->Prune(5).ok());
+  }
+  // Pruned bits don't free the number, and the same bits may come back.
+  auto store = Open();
+  EXPECT_EQ(Numbers(*store), (std::vector<uint32_t>{5}));
+  EXPECT_TRUE(absl::IsNotFound(store->Read({0, ""}).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(store->Publish(0, Weights(2)).status()));
+  EXPECT_TRUE(store->Publish(0, Weights(1)).ok());
+  EXPECT_TRUE(store->Read({0, ""}).ok());
+}
+
+TEST_F(VersionStoreTest, DamagedBitsAreRemovedButTheirNumberStaysTaken) {
+  Open()->Publish(3, Weights(1)).value();
+  std::ofstream(run_.path() + "/weights/3/model.safetensors", std::ios::app) << "x";
+  {
+    std::fstream file(run_.path() + "/weights/3/model.safetensors",
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-3, std::ios::end);
+    file.put('z');
+  }
+  auto store = Open();
+  EXPECT_TRUE(Numbers(*store).empty());
+  EXPECT_FALSE(fs::exists(run_.path() + "/weights/3"));
+  EXPECT_EQ(store->Newest()->number, 3u);
+  EXPECT_TRUE(absl::IsFailedPrecondition(store->Publish(3, Weights(2)).status()));
+}
+
+TEST_F(VersionStoreTest, AVersionThatWasDurableButNotYetNotedIsAdopted) {
+  Open()->Publish(0, Weights(1)).value();
+  fs::remove(run_.path() + "/weights/published.json");
+  fs::create_directories(run_.path() + "/weights/.tmp-1");
+  auto store = Open();
+  EXPECT_EQ(store->Newest()->number, 0u);
+  EXPECT_TRUE(fs::exists(run_.path() + "/weights/published.json"));
+  EXPECT_FALSE(fs::exists(run_.path() + "/weights/.tmp-1"));
+}
+
+TEST_F(VersionStoreTest, ACheckpointTakesAVersionOver) {
+  auto store = Open();
+  const Version version = store->Publish(2, Weights(1)).value();
+  const std::string file = run_.path() + "/step-2.safetensors";
+  ASSERT_TRUE(model::WriteSafetensors(file, Weights(1), {}).ok());
+  ASSERT_TRUE(store->Adopt(version, file).ok());
+  EXPECT_FALSE(fs::exists(run_.path() + "/weights/2"));
+  ASSERT_TRUE(store->Prune(100).ok());
+  EXPECT_TRUE(store->Read(version).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(store->Adopt({2, "another"}, file)));
+  store->Forget(2);
+  EXPECT_TRUE(absl::IsNotFound(store->Read(version).status()));
+}
+
+TEST_F(VersionStoreTest, AVersionIsInMemoryOnceHoweverManyReadIt) {
+  Open()->Publish(1, Weights(1)).value();
+  auto store = Open();  // nothing in memory yet
+  std::vector<std::shared_ptr<const VersionData>> copies(4);
+  std::vector<std::thread> readers;
+  for (auto& copy : copies) readers.emplace_back([&] { copy = store->Read({1, ""}).value(); });
+  for (std::thread& reader : readers) reader.join();
+  for (const auto& copy : copies) EXPECT_EQ(copy, copies[0]);
+}
+
+TEST_F(VersionStoreTest, WeightsThatCannotBeReadNowAreNotRemoved) {
+  Open()->Publish(3, Weights(1)).value();
+  const fs::path file = run_.path() + "/weights/3/model.safetensors";
+  fs::remove(file);
+  fs::create_directory(file);  // as unreadable as a disk with an error, also for root
+  EXPECT_FALSE(VersionStore::Open(run_.path()).ok());
+  EXPECT_TRUE(fs::exists(file));
+}
+
+TEST_F(VersionStoreTest, AnnouncementsComeInTheirOrder) {
+  auto store = Open();
+  ASSERT_TRUE(store->Publish(0, Weights(1)).ok());
+  ASSERT_TRUE(store->Publish(1, Weights(1)).ok());
+  EXPECT_EQ(store->AnnouncedAfter(1, absl::ZeroDuration()).size(), 1u);
+  EXPECT_TRUE(store->AnnouncedAfter(2, absl::ZeroDuration()).empty());
+  store->Close();
+  EXPECT_TRUE(store->AnnouncedAfter(2, absl::InfiniteDuration()).empty());
+}
+
+}  // namespace
+}  // namespace attnrl::learner

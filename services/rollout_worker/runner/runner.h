@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/model/files/config.h"
+#include "common/model/files/weights.h"
+#include "common/text/steps.h"
+#include "services/rollout_worker/engine/step_runner.h"
+
+namespace attnrl::rollout {
+
+struct RunnerOptions {
+  int64_t slots = 64;
+  int64_t max_tokens = 0;  // of a slot: prompt and response
+  // Own kernels with one fixed order of sums: the bits of a sequence don't depend on the batch, the
+  // slots or the threads. CPU only, slower.
+  bool deterministic = false;
+  int threads = 1;
+  model::DType dtype = model::DType::kFloat32;
+  at::Device device = at::Device(at::kCPU);
+  // Cuts responses into the steps whose attention is scored; null: Score fails.
+  std::shared_ptr<const text::StepSegmenter> segmenter = nullptr;
+};
+
+// Runs steps with LibTorch on models of `config`. The KV cache is made here, once: in the dtype of
+// the model, or float32 when deterministic. INVALID_ARGUMENT for a device that can't be
+// deterministic.
+absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const RunnerOptions& options,
+                                                       const model::ModelConfig& config);
+
+// Bytes of the KV cache that MakeRunner takes.
+int64_t KvCacheBytes(const RunnerOptions& options, const model::ModelConfig& config);
+
+// A model over `weights` (complete for `config`) that fits such a runner. INTERNAL for what
+// LibTorch refuses.
+absl::StatusOr<std::shared_ptr<const model::Transformer>> MakeModel(
+    const model::ModelConfig& config, model::Tensors weights, bool deterministic);
+
+// Limits LibTorch and its OpenMP to `threads` in this process. Call first thing.
+void LimitThreads(int threads);
+
+}  // namespace attnrl::rollout

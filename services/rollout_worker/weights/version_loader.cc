@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/rollout_worker/weights/version_loader.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+#include <exception>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status.h"
+
+namespace attnrl::rollout {
+namespace {
+
+absl::Status Damaged(const learner::VersionData& data, const std::string& what) {
+  return absl::DataLossError(absl::StrCat("W(", data.version.number, "): ", what));
+}
+
+// A copy of one tensor's bytes with its type and shape.
+absl::StatusOr<at::Tensor> MakeTensor(const learner::VersionData& data,
+                                      const learner::TensorEntry& entry, model::DType dtype) {
+  const char* word = dtype == model::DType::kBFloat16 ? "BF16" : "F32";
+  if (entry.dtype != word) {
+    return Damaged(data,
+                   absl::StrCat(entry.name, " is ", entry.dtype, "; this worker runs ", word));
+  }
+  at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(model::ToScalarType(dtype)));
+  const std::string_view bytes = data.Bytes(entry);
+  if (bytes.size() != tensor.nbytes()) {
+    return Damaged(data, absl::StrCat(entry.name, " has ", bytes.size(), " bytes instead of ",
+                                      tensor.nbytes()));
+  }
+  std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());
+  return tensor;
+}
+
+absl::StatusOr<model::Tensors> MakeTensors(const learner::VersionData& data,
+                                           const model::ModelConfig& config, model::DType dtype) {
+  std::map<std::string, std::vector<int64_t>> shapes = model::TensorShapes(config);
+  model::Tensors tensors;
+  for (const learner::TensorEntry& entry : data.tensors) {
+    const auto expected = shapes.find(entry.name);
+    if (expected == shapes.end()) return Damaged(data, absl::StrCat("unexpected ", entry.name));
+    if (expected->second != entry.shape) {
+      return Damaged(data,
+                     absl::StrCat(entry.name, " has shape [", absl::StrJoin(entry.shape, ","),
+                                  "] instead of [", absl::StrJoin(expected->second, ","), "]"));
+    }
+    shapes.erase(expected);
+    absl::StatusOr<at::Tensor> tensor = MakeTensor(data, entry, dtype);
+    if (!tensor.ok()) return tensor.status();
+    tensors[entry.name] = *std::move(tensor);
+  }
+  if (!shapes.empty()) return Damaged(data, absl::StrCat(shapes.begin()->first, " is missing"));
+  return tensors;
+}
+
+absl::StatusOr<Weights> LoadVersion(const learner::VersionData& data,
+                                    const model::ModelConfig& config,
+                                    const RunnerOptions& options) {
+  absl::StatusOr<model::Tensors> tensors = MakeTensors(data, config, options.dtype);
+  if (!tensors.ok()) return tensors.status();
+  const std::string digest = model::Digest(*tensors);
+  if (digest != data.version.digest) {
+    return Damaged(data, absl::StrCat("digest ", digest, " instead of ", data.version.digest));
+  }
+  for (auto& [name, tensor] : *tensors) tensor = tensor.to(options.device);
+  return MakeModel(config, *std::move(tensors), options.deterministic);
+}
+
+}  // namespace
+
+WeightLoader MakeVersionLoader(const model::ModelConfig& config, const RunnerOptions& options) {
+  return [config, options](const learner::VersionData& data) -> absl::StatusOr<Weights> {
+    try {
+      return LoadVersion(data, config, options);
+    } catch (const std::exception& error) {  // LibTorch's, when memory is used up
+      return absl::ResourceExhaustedError(
+          absl::StrCat("W(", data.version.number, ") can't be loaded: ", OneLine(error.what())));
+    }
+  };
+}
+
+}  // namespace attnrl::rollout

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/base/version.h"
+#include "services/learner/client/weight_client.h"
+#include "services/rollout_worker/work/backoff.h"
+
+namespace attnrl::model {
+class Transformer;
+}
+
+namespace attnrl::rollout {
+
+using Weights = std::shared_ptr<const model::Transformer>;
+// Makes a model of a version's bytes; must verify that they are what they claim to be.
+using WeightLoader = std::function<absl::StatusOr<Weights>(const learner::VersionData&)>;
+
+struct WeightKeeperOptions {
+  std::string name = "worker";  // spreads the back-off
+  size_t capacity = 2;          // versions held at once: the current and the next one
+  absl::Duration fetch_deadline = absl::Seconds(120);  // of a fetch that makes no progress
+  absl::Duration first_backoff = absl::Milliseconds(100);
+  absl::Duration max_backoff = absl::Seconds(5);
+  // Where loaded and dropped weights go. Called under the keeper's lock, so in an order that makes
+  // sense; must be quick.
+  std::function<void(uint32_t, Weights)> set = nullptr;
+  std::function<void(uint32_t)> drop = nullptr;
+  // Optional: a fetch has ended, and how long it and the loading took.
+  std::function<void(const Version&, absl::Duration, const absl::Status&)> observe = nullptr;
+};
+
+// Holds the versions that the worker's leases need: fetches what is missing in a thread of its own,
+// most urgent first, and drops what nobody needs. A failed or damaged fetch is tried again after
+// a back-off, for as long as the version is wanted; damaged weights are never passed on.
+// Thread-safe. Memory: `capacity` versions, and one more while it is fetched.
+class WeightKeeper {
+ public:
+  // `client` must outlive this; the destructor cancels it.
+  WeightKeeper(WeightKeeperOptions options, learner::WeightClient& client, WeightLoader load,
+               const Clock& clock = Clock::Real());
+  ~WeightKeeper();
+  WeightKeeper(const WeightKeeper&) = delete;
+  WeightKeeper& operator=(const WeightKeeper&) = delete;
+
+  // The versions needed from now on, most urgent first; those beyond `capacity` wait.
+  void Want(std::vector<Version> versions);
+
+ private:
+  void Run();
+  bool Changed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Version> Missing() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  size_t MissingCount() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status FetchOne(const Version& version);
+
+  const WeightKeeperOptions options_;
+  learner::WeightClient& client_;
+  const WeightLoader load_;
+  const Clock& clock_;
+  Backoff backoff_;  // the keeper's thread only
+
+  mutable absl::Mutex mutex_;
+  std::vector<Version> wanted_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Version> held_ ABSL_GUARDED_BY(mutex_);
+  // Set by Want and by the destructor, taken by the thread.
+  bool changed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::thread thread_;
+};
+
+}  // namespace attnrl::rollout

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/rollout_worker/work/lease_book.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/base/status.h"
+
+namespace attnrl::rollout {
+namespace {
+
+double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
+
+Request MakeRequest(const scheduler::WorkItem& item, const scheduler::SampleRequest& sample) {
+  Request request;
+  request.version = item.version.number;
+  request.prompt_ids = item.prompt_ids;
+  request.prompt_ids.insert(request.prompt_ids.end(), item.response_ids.begin(),
+                            item.response_ids.begin() + sample.split);
+  request.first_index = sample.split;
+  request.max_new_tokens = sample.max_new_tokens;
+  request.sampling = {item.sampling.temperature, item.sampling.top_p, item.sampling.top_k};
+  request.stop_ids = item.sampling.stop_ids;
+  request.score_delta = item.score_delta;
+  request.key = {item.sampling.seed, kSampleToken, item.batch, item.position, sample.node};
+  return request;
+}
+
+}  // namespace
+
+absl::Status LeaseBook::Check(const scheduler::WorkItem& item) const {
+  const std::string name = absl::StrCat("item ", item.item, " of batch ", item.batch);
+  if (item.samples.empty()) return InputError(name, "no samples", "at least one");
+  for (const scheduler::SampleRequest& sample : item.samples) {
+    if (sample.split > item.response_ids.size()) {
+      return InputError(name, absl::StrCat("a split at token ", sample.split),
+                        absl::StrCat("at most ", item.response_ids.size()));
+    }
+    const size_t tokens = item.prompt_ids.size() + sample.split + sample.max_new_tokens;
+    if (static_cast<int64_t>(tokens) > max_tokens_) {
+      return InputError(name, absl::StrCat("a sequence of up to ", tokens, " tokens"),
+                        absl::StrCat("at most ", max_tokens_));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Request>> LeaseBook::Add(const scheduler::Lease& lease) {
+  std::vector<Request> requests;
+  if (entries_.contains(lease.lease)) return requests;
+  ATTNRL_RETURN_IF_ERROR(Check(lease.item));
+  Entry& entry = entries_[lease.lease];
+  entry.result.lease = lease.lease;
+  entry.result.item = lease.item.item;
+  entry.result.version = lease.item.version;
+  entry.result.samples.resize(lease.item.samples.size());
+  entry.open = lease.item.samples.size();
+  for (size_t i = 0; i < lease.item.samples.size(); ++i) {
+    Request request = MakeRequest(lease.item, lease.item.samples[i]);
+    request.id = next_request_++;
+    entry.result.samples[i].node = lease.item.samples[i].node;
+    entry.requests.push_back(request.id);
+    requests_[request.id] = {lease.lease, i};
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+std::optional<scheduler::ItemResult> LeaseBook::Complete(const Completion& completion) {
+  const auto found = requests_.find(completion.id);
+  if (found == requests_.end()) return std::nullopt;
+  const auto [lease, index] = found->second;
+  requests_.erase(found);
+  Entry& entry = entries_[lease];
+  scheduler::ItemResult& result = entry.result;
+  scheduler::SampleResult& sample = result.samples[index];
+  sample.token_ids = completion.token_ids;
+  sample.logprobs = completion.logprobs;
+  sample.entropy = completion.entropy;
+  uint32_t begin = 0;
+  for (const uint32_t end : completion.scores.ends) {
+    sample.steps.emplace_back(begin, end);
+    begin = end;
+  }
+  sample.fci = completion.scores.fci;
+  sample.finish = completion.finish == FinishReason::kStop ? scheduler::FinishReason::kStop
+                                                           : scheduler::FinishReason::kLength;
+  const double start = Seconds(completion.start);
+  const bool first = entry.open == result.samples.size();
+  result.span.start = first ? start : std::min(result.span.start, start);
+  result.span.end = std::max(result.span.end, Seconds(completion.end));
+  result.prefill_tokens += static_cast<uint64_t>(completion.prefill_tokens);
+  result.reused_tokens += static_cast<uint64_t>(completion.reused_tokens);
+  if (--entry.open > 0) return std::nullopt;
+  return result;
+}
+
+std::vector<uint64_t> LeaseBook::Forget(const std::vector<uint64_t>& leases) {
+  std::vector<uint64_t> open;
+  for (const uint64_t lease : leases) {
+    const auto found = entries_.find(lease);
+    if (found == entries_.end()) continue;
+    for (const uint64_t request : found->second.requests) {
+      if (requests_.erase(request) > 0) open.push_back(request);
+    }
+    entries_.erase(found);
+  }
+  return open;
+}
+
+std::optional<uint64_t> LeaseBook::LeaseOf(uint64_t request) const {
+  const auto found = requests_.find(request);
+  if (found == requests_.end()) return std::nullopt;
+  return found->second.first;
+}
+
+std::vector<scheduler::LeaseRef> LeaseBook::Held() const {
+  std::vector<scheduler::LeaseRef> held;
+  for (const auto& [lease, entry] : entries_) held.push_back({lease, entry.result.item});
+  return held;
+}
+
+std::vector<uint64_t> LeaseBook::Leases() const {
+  std::vector<uint64_t> leases;
+  for (const auto& [lease, entry] : entries_) leases.push_back(lease);
+  return leases;
+}
+
+std::vector<uint64_t> LeaseBook::Unfinished() const {
+  std::vector<uint64_t> leases;
+  for (const auto& [lease, entry] : entries_) {
+    if (entry.open > 0) leases.push_back(lease);
+  }
+  return leases;
+}
+
+std::vector<scheduler::ItemResult> LeaseBook::Unacknowledged() const {
+  std::vector<scheduler::ItemResult> results;
+  for (const auto& [lease, entry] : entries_) {
+    if (entry.open == 0) results.push_back(entry.result);
+  }
+  return results;
+}
+
+std::vector<Version> LeaseBook::VersionsNeeded() const {
+  std::map<uint32_t, Version> versions;
+  for (const auto& [lease, entry] : entries_) {
+    if (entry.open > 0) versions[entry.result.version.number] = entry.result.version;
+  }
+  std::vector<Version> needed;
+  for (const auto& [number, version] : versions) needed.push_back(version);
+  return needed;
+}
+
+}  // namespace attnrl::rollout

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/base/version.h"
+#include "services/branch_scheduler/types.h"
+#include "services/rollout_worker/engine/request.h"
+
+namespace attnrl::rollout {
+
+// The leases that a worker holds: which sequences they became, which results are not acknowledged
+// yet. Does nothing by itself: it turns leases into engine requests and completions into results.
+// One thread. Memory: the items of all leases held, which the worker bounds by its credits.
+class LeaseBook {
+ public:
+  // `max_tokens`: longest prompt and response of a sequence.
+  explicit LeaseBook(int64_t max_tokens) : max_tokens_(max_tokens) {}
+
+  // The requests that a new lease stands for, in the order of its samples. A continuation's prompt
+  // is the item's prompt and the kept part of its response; its token index counts from the start
+  // of the response. Nothing for a lease that is held already. INVALID_ARGUMENT for an item that
+  // can't be worked on; it is not held then.
+  absl::StatusOr<std::vector<Request>> Add(const scheduler::Lease& lease);
+
+  // Puts a sampled sequence where it belongs. The whole result when it was the item's last one;
+  // it is kept until Forget. Nothing for sequences of leases that are forgotten.
+  std::optional<scheduler::ItemResult> Complete(const Completion& completion);
+
+  // Drops these leases and their results. Returns the requests that are still being sampled.
+  std::vector<uint64_t> Forget(const std::vector<uint64_t>& leases);
+
+  // The lease that a request belongs to; nullopt when it is forgotten.
+  std::optional<uint64_t> LeaseOf(uint64_t request) const;
+
+  // Everything held, ascending.
+  std::vector<scheduler::LeaseRef> Held() const;
+  std::vector<uint64_t> Leases() const;
+  // Leases with samples left to draw, ascending.
+  std::vector<uint64_t> Unfinished() const;
+  // Finished results that still wait for their acknowledgement, by ascending lease.
+  std::vector<scheduler::ItemResult> Unacknowledged() const;
+  // Versions that unfinished leases need, by ascending number.
+  std::vector<Version> VersionsNeeded() const;
+  // Sequences left to sample, over all leases.
+  int64_t open_samples() const { return static_cast<int64_t>(requests_.size()); }
+  bool empty() const { return entries_.empty(); }
+
+ private:
+  struct Entry {
+    scheduler::ItemResult result;
+    size_t open = 0;  // samples left
+    std::vector<uint64_t> requests;
+  };
+
+  absl::Status Check(const scheduler::WorkItem& item) const;
+
+  const int64_t max_tokens_;
+  uint64_t next_request_ = 1;
+  std::map<uint64_t, Entry> entries_;                         // by lease
+  std::map<uint64_t, std::pair<uint64_t, size_t>> requests_;  // -> lease, index of the sample
+};
+
+}  // namespace attnrl::rollout

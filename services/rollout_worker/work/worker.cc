@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/rollout_worker/work/worker.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/observe/log.h"
+
+namespace attnrl::rollout {
+namespace {
+
+// Every wait has a deadline: the longest that the worker or its reader waits without looking up.
+constexpr absl::Duration kLookUp = absl::Seconds(30);
+constexpr absl::Duration kReadWait = absl::Seconds(1);
+// How long a worker that leaves waits for the scheduler's proof that it took everything.
+constexpr absl::Duration kLinger = absl::Seconds(5);
+
+// The scheduler will not have this worker; coming back is useless.
+bool IsRefusal(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status);
+}
+
+void Read(scheduler::WorkStream& stream, int number, Inbox& inbox) {
+  while (true) {
+    absl::StatusOr<std::optional<scheduler::SchedulerMessage>> message = stream.Receive(kReadWait);
+    if (!message.ok()) return inbox.Push(StreamEnded{number, message.status()});
+    if (!message->has_value()) continue;
+    if (!inbox.PushMessage({number, **std::move(message)})) return;
+  }
+}
+
+}  // namespace
+
+Worker::Worker(WorkerOptions options, scheduler::WorkConnector& connector, Engine& engine,
+               WeightKeeper& keeper, const Clock& clock)
+    : options_(std::move(options)),
+      connector_(connector),
+      engine_(engine),
+      keeper_(keeper),
+      clock_(clock),
+      inbox_(std::make_shared<Inbox>()),
+      book_(options_.max_tokens),
+      backoff_(options_.first_backoff, options_.max_backoff, options_.name),
+      lease_time_(options_.lease_time),
+      next_connect_(clock.Monotonic()),
+      next_renew_(absl::InfiniteDuration()),
+      linger_end_(clock.Monotonic()),
+      drain_end_(absl::InfiniteDuration()) {}
+
+Worker::~Worker() {
+  inbox_->Close();
+  CloseStream();
+}
+
+void Worker::Drain() { inbox_->Push(DrainWanted{}); }
+
+absl::Status Worker::Run() {
+  while (!Done()) {
+    Timers();
+    std::optional<WorkerEvent> event = inbox_->Pop(UntilNextTimer());
+    if (event) Handle(*std::move(event));
+  }
+  inbox_->Close();  // the reader may wait for room in it
+  CloseStream();
+  return failure_.value_or(unfit_);
+}
+
+bool Worker::Done() const {
+  if (failure_) return true;
+  if (!draining_) return false;
+  const absl::Duration now = clock_.Monotonic();
+  if (now >= drain_end_ || (book_.empty() && !stream_)) return true;
+  return left_ && now >= linger_end_;
+}
+
+// ---- Stream ----
+
+void Worker::Connect() {
+  absl::StatusOr<std::unique_ptr<scheduler::WorkStream>> stream = connector_.Open();
+  if (!stream.ok()) return Disconnect(stream.status());
+  stream_ = *std::move(stream);
+  registered_ = false;
+  credits_ = WantedCredits();
+  reader_ = std::thread(
+      [this, raw = stream_.get(), number = ++stream_number_] { Read(*raw, number, *inbox_); });
+  Send(scheduler::Register{.worker = options_.name,
+                           .capacity = static_cast<uint32_t>(options_.slots),
+                           .numerics_id = options_.numerics_id,
+                           .held = book_.Held(),
+                           .credits = credits_});
+}
+
+// The stream has ended, or none could be opened: another try later, unless it was a refusal.
+void Worker::Disconnect(const absl::Status& status) {
+  CloseStream();
+  if (left_) return;
+  if (IsRefusal(status)) {
+    failure_ = status;
+    return;
+  }
+  const absl::Duration wait = backoff_.Next();
+  next_connect_ = clock_.Monotonic() + wait;
+  next_renew_ = absl::InfiniteDuration();
+  observe::LogWarning("no stream with the scheduler, trying again",
+                      {{"reason", status},
+                       {"seconds", absl::ToDoubleSeconds(wait)},
+                       {"leases", book_.Leases().size()}});
+}
+
+void Worker::CloseStream() {
+  if (!stream_) return;
+  stream_->Cancel();
+  reader_.join();
+  stream_.reset();
+  registered_ = false;
+}
+
+// A failed send shows as the stream's end in the reader, so it needs no other handling.
+void Worker::Send(const scheduler::WorkerMessage& message) {
+  if (stream_) stream_->Send(message).IgnoreError();
+}
+
+// ---- Events ----
+
+void Worker::Handle(WorkerEvent event) {
+  if (auto* message = std::get_if<StreamMessage>(&event)) {
+    if (stream_ && message->stream == stream_number_) HandleMessage(std::move(message->message));
+  } else if (auto* ended = std::get_if<StreamEnded>(&event)) {
+    if (stream_ && ended->stream == stream_number_) Disconnect(ended->status);
+  } else if (auto* completion = std::get_if<Completion>(&event)) {
+    OnCompletion(*completion);
+  } else {
+    StartDrain("the worker was asked to stop");
+  }
+}
+
+void Worker::HandleMessage(scheduler::SchedulerMessage message) {
+  if (const auto* registered = std::get_if<scheduler::Registered>(&message)) {
+    OnRegistered(*registered);
+  } else if (const auto* lease = std::get_if<scheduler::Lease>(&message)) {
+    OnLease(*lease);
+  } else if (const auto* ack = std::get_if<scheduler::Ack>(&message)) {
+    OnAck(*ack);
+  } else if (const auto* cancel = std::get_if<scheduler::Cancel>(&message)) {
+    Forget(cancel->leases);
+  } else if (const auto* prefetch = std::get_if<scheduler::Prefetch>(&message)) {
+    OnPrefetch(prefetch->version);
+  } else {
+    StartDrain("the scheduler asked the worker to leave");
+  }
+}
+
+void Worker::OnRegistered(const scheduler::Registered& registered) {
+  registered_ = true;
+  backoff_.Reset();
+  if (registered.lease_seconds > 0) lease_time_ = absl::Seconds(registered.lease_seconds);
+  next_renew_ = clock_.Monotonic() + lease_time_ / 3;
+  std::vector<uint64_t> lost = book_.Leases();
+  std::erase_if(lost, [&](uint64_t lease) {
+    return std::find(registered.adopted.begin(), registered.adopted.end(), lease) !=
+           registered.adopted.end();
+  });
+  Forget(lost);
+  const std::vector<scheduler::ItemResult> results = book_.Unacknowledged();
+  for (const scheduler::ItemResult& result : results) Send(result);
+  observe::LogInfo("registered with the scheduler", {{"epoch", registered.epoch},
+                                                     {"kept", registered.adopted.size()},
+                                                     {"lost", lost.size()},
+                                                     {"sent_again", results.size()}});
+  UpdateCredits();
+}
+
+void Worker::OnLease(const scheduler::Lease& lease) {
+  // After leaving nothing can be said, and the scheduler takes it back by itself.
+  if (draining_) return GiveBack({lease.lease}, "the worker is leaving");
+  absl::StatusOr<std::vector<Request>> requests = book_.Add(lease);
+  if (!requests.ok()) {
+    GiveBack({lease.lease}, std::string(requests.status().message()));
+    return LeaveAsUnfit(requests.status());
+  }
+  samples_per_lease_ = static_cast<int64_t>(lease.item.samples.size());
+  UpdateWants();
+  for (Request& request : *requests) {
+    engine_.Submit(std::move(request),
+                   [inbox = inbox_](Completion completion) { inbox->Push(std::move(completion)); });
+  }
+  UpdateCredits();
+}
+
+void Worker::OnAck(const scheduler::Ack& ack) {
+  Forget({ack.lease});
+  if (ack.verdict == scheduler::AckVerdict::kInvalid) {
+    return LeaveAsUnfit(absl::InvalidArgumentError(
+        absl::StrCat("the scheduler can't use its results: ", OneLine(ack.reason))));
+  }
+  if (ack.verdict != scheduler::AckVerdict::kAccepted) {
+    observe::LogWarning("the scheduler refused a result",
+                        {{"lease", ack.lease}, {"reason", ack.reason}});
+  }
+}
+
+void Worker::OnPrefetch(const Version& version) {
+  prefetch_ = version;
+  UpdateWants();
+}
+
+void Worker::OnCompletion(const Completion& completion) {
+  if (!book_.LeaseOf(completion.id)) return;  // cancelled meanwhile
+  if (!completion.status.ok()) {
+    // The same model would fail at every other lease too.
+    failure_ = completion.status;
+    return;
+  }
+  if (options_.observe) options_.observe(completion);
+  const std::optional<scheduler::ItemResult> result = book_.Complete(completion);
+  if (!result) return;
+  if (registered_) Send(*result);
+  UpdateWants();
+  UpdateCredits();
+}
+
+void Worker::StartDrain(const std::string& reason) {
+  if (draining_) return;
+  draining_ = true;
+  drain_end_ = clock_.Monotonic() + options_.drain_limit;
+  const std::vector<uint64_t> unfinished = book_.Unfinished();
+  observe::LogInfo("draining", {{"reason", reason}, {"given_back", unfinished.size()}});
+  if (registered_) {
+    Send(scheduler::Credits{0});
+    if (!unfinished.empty()) GiveBack(unfinished, reason);
+  }
+  Forget(unfinished);
+}
+
+// Another try would end the same way, and the item would go back and forth for ever.
+void Worker::LeaveAsUnfit(const absl::Status& why) {
+  if (!unfit_.ok()) return;
+  unfit_ = why;
+  observe::LogError("this worker doesn't fit the run", {{"reason", why}});
+  StartDrain(std::string(why.message()));
+}
+
+void Worker::GiveBack(const std::vector<uint64_t>& leases, const std::string& reason) {
+  Send(scheduler::GiveBack{leases, reason});
+}
+
+// ---- Bookkeeping ----
+
+void Worker::Forget(const std::vector<uint64_t>& leases) {
+  for (const uint64_t request : book_.Forget(leases)) engine_.Abort(request);
+  UpdateWants();
+  UpdateCredits();
+}
+
+// Older versions first, as the engine runs them; the one that will be needed soon comes last.
+void Worker::UpdateWants() {
+  std::vector<Version> wanted = book_.VersionsNeeded();
+  if (prefetch_ && !wanted.empty() && prefetch_->number < wanted.front().number) prefetch_.reset();
+  if (prefetch_ && std::find(wanted.begin(), wanted.end(), *prefetch_) == wanted.end()) {
+    wanted.push_back(*prefetch_);
+  }
+  if (!wanted.empty()) keeper_.Want(std::move(wanted));
+}
+
+// Enough leases to keep every slot busy and a quarter more waiting, counted in samples: what is
+// open now and as many further leases, of the size of the newest one, as are missing.
+uint32_t Worker::WantedCredits() const {
+  if (draining_) return 0;
+  const int64_t target = options_.slots + options_.slots / 4;
+  const int64_t missing = std::max<int64_t>(0, target - book_.open_samples());
+  const int64_t further = (missing + samples_per_lease_ - 1) / samples_per_lease_;
+  return static_cast<uint32_t>(static_cast<int64_t>(book_.Leases().size()) + further);
+}
+
+void Worker::UpdateCredits() {
+  if (!registered_ || draining_) return;
+  const uint32_t wanted = WantedCredits();
+  if (wanted == credits_) return;
+  credits_ = wanted;
+  Send(scheduler::Credits{wanted});
+}
+
+void Worker::Timers() {
+  const absl::Duration now = clock_.Monotonic();
+  if (draining_ && book_.empty()) return Leave(now);
+  if (!stream_ && now >= next_connect_) Connect();
+  if (!registered_ || now < next_renew_) return;
+  next_renew_ = now + lease_time_ / 3;
+  // Without leases too: a scheduler that took them away gives no more until it hears from us.
+  Send(scheduler::Renew{book_.Leases()});
+}
+
+// The scheduler ends the stream when it has taken everything, which ends the worker too.
+void Worker::Leave(absl::Duration now) {
+  if (left_ || !stream_) return;
+  left_ = true;
+  linger_end_ = now + kLinger;
+  stream_->Leave();
+}
+
+absl::Duration Worker::UntilNextTimer() const {
+  const absl::Duration now = clock_.Monotonic();
+  absl::Duration wait = kLookUp;
+  if (!stream_) wait = std::min(wait, next_connect_ - now);
+  if (registered_) wait = std::min(wait, next_renew_ - now);
+  if (draining_) wait = std::min(wait, (left_ ? linger_end_ : drain_end_) - now);
+  return std::max(wait, absl::ZeroDuration());
+}
+
+}  // namespace attnrl::rollout

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/rollout_worker/work/worker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "services/branch_scheduler/testing/fake_work_stream.h"
+#include "services/learner/client/weight_client.h"
+#include "services/rollout_worker/testing/fake_step_runner.h"
+
+namespace attnrl::rollout {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+constexpr absl::Duration kLimit = absl::Seconds(20);
+constexpr int64_t kSlots = 4;
+
+scheduler::Lease MakeLease(uint64_t number, uint32_t version = 0, uint32_t tokens = 5) {
+  scheduler::Lease lease;
+  lease.lease = number;
+  lease.item.item = number + 100;
+  lease.item.version = {.number = version, .digest = "x"};
+  lease.item.prompt_ids = {1, 2};
+  lease.item.samples = {{.node = static_cast<uint32_t>(number), .max_new_tokens = tokens}};
+  return lease;
+}
+
+// Long enough that it never ends within a test.
+scheduler::Lease EndlessLease(uint64_t number) { return MakeLease(number, 0, 1u << 24); }
+
+class WorkerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (uint32_t version = 0; version < 4; ++version) Publish(version);
+    EngineOptions engine;
+    engine.stepper = {.slots = kSlots, .max_tokens = 1 << 25};
+    engine_ = Engine::Start(engine, std::make_unique<FakeStepRunner>(kSlots, 8));
+    WeightKeeperOptions keeper;
+    keeper.first_backoff = absl::Milliseconds(1);
+    keeper.set = [this](uint32_t version, Weights weights) {
+      engine_->SetWeights(version, std::move(weights));
+    };
+    keeper.drop = [this](uint32_t version) { engine_->DropWeights(version); };
+    keeper_ = std::make_unique<WeightKeeper>(
+        keeper, store_, [](const learner::VersionData& data) -> absl::StatusOr<Weights> {
+          return FakeStepRunner::Weights(data.version.number);
+        });
+  }
+
+  void Publish(uint32_t version) {
+    learner::VersionData data;
+    data.version = {.number = version, .digest = "x"};
+    store_.Publish(data);
+  }
+
+  void Start(absl::Duration drain_limit = kLimit) {
+    WorkerOptions options;
+    options.name = "worker-7";
+    options.numerics_id = "test numerics";
+    options.slots = kSlots;
+    options.max_tokens = 1 << 25;
+    options.drain_limit = drain_limit;
+    options.first_backoff = absl::Milliseconds(1);
+    worker_ = std::make_unique<Worker>(options, scheduler_, *engine_, *keeper_);
+    thread_ = std::thread([this] { status_ = worker_->Run(); });
+  }
+
+  void TearDown() override {
+    if (worker_) worker_->Drain();
+    if (thread_.joinable()) {
+      // A test that leaves results unacknowledged must not wait for them.
+      scheduler_.RefuseOpen(absl::FailedPreconditionError("the test is over"));
+      scheduler_.Break(absl::FailedPreconditionError("the test is over"));
+      thread_.join();
+    }
+    engine_->Stop();
+  }
+
+  absl::Status Join() {
+    thread_.join();
+    return status_;
+  }
+
+  // The next message of type M; others in between are passed over.
+  template <typename M>
+  M Next() {
+    while (true) {
+      std::optional<scheduler::WorkerMessage> message = scheduler_.AwaitSent(kLimit);
+      if (!message) {
+        ADD_FAILURE() << "the worker sent nothing more";
+        return M{};
+      }
+      if (M* found = std::get_if<M>(&*message)) return std::move(*found);
+    }
+  }
+
+  scheduler::Register Accept(std::vector<uint64_t> adopted = {}, double lease_seconds = 60) {
+    scheduler::Register hello = Next<scheduler::Register>();
+    scheduler_.Push(scheduler::Registered{1, std::move(adopted), lease_seconds});
+    return hello;
+  }
+
+  scheduler::FakeWorkConnector scheduler_;
+  learner::FakeWeightClient store_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<WeightKeeper> keeper_;
+  std::unique_ptr<Worker> worker_;
+  std::thread thread_;
+  absl::Status status_;
+};
+
+TEST_F(WorkerTest, SaysWhoItIsAndWhatItCanDo) {
+  Start();
+  const scheduler::Register hello = Accept();
+  EXPECT_EQ(hello.worker, "worker-7");
+  EXPECT_EQ(hello.numerics_id, "test numerics");
+  EXPECT_EQ(hello.capacity, 4u);
+  EXPECT_GT(hello.credits, 0u);
+  EXPECT_THAT(hello.held, IsEmpty());
+}
+
+TEST_F(WorkerTest, SendsTheResultOfALease) {
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1, 2));
+  const scheduler::ItemResult result = Next<scheduler::ItemResult>();
+  EXPECT_EQ(result.lease, 1u);
+  EXPECT_EQ(result.item, 101u);
+  EXPECT_EQ(result.version.number, 2u);
+  ASSERT_EQ(result.samples.size(), 1u);
+  EXPECT_EQ(result.samples[0].token_ids.size(), 5u);
+  EXPECT_EQ(result.samples[0].finish, scheduler::FinishReason::kLength);
+  EXPECT_LE(result.span.start, result.span.end);
+}
+
+TEST_F(WorkerTest, GrantsCreditsForFullSlotsAndALittleMore) {
+  Start();
+  EXPECT_EQ(Accept().credits, 2u);  // 5 samples, guessed to come in items of 4
+  scheduler_.Push(EndlessLease(1));
+  EXPECT_EQ(Next<scheduler::Credits>().outstanding, 5u);
+}
+
+TEST_F(WorkerTest, SendsAnUnacknowledgedResultAgainOnANewStream) {
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1));
+  const scheduler::ItemResult first = Next<scheduler::ItemResult>();
+  scheduler_.Break(absl::UnavailableError("restart"));
+  const scheduler::Register hello = Accept({1});
+  ASSERT_EQ(hello.held.size(), 1u);
+  EXPECT_EQ(hello.held[0].lease, 1u);
+  EXPECT_EQ(hello.held[0].item, 101u);
+  EXPECT_EQ(Next<scheduler::ItemResult>(), first);
+  scheduler_.Push(scheduler::Ack{.lease = 1});
+  scheduler_.Push(MakeLease(2));
+  Next<scheduler::ItemResult>();
+  scheduler_.Break(absl::UnavailableError("restart"));
+  const scheduler::Register again = Accept({2});
+  ASSERT_EQ(again.held.size(), 1u);  // 1 was acknowledged and is gone
+  EXPECT_EQ(again.held[0].lease, 2u);
+}
+
+TEST_F(WorkerTest, GoesOnWithALeaseWhoseStreamBrokeInTheMiddle) {
+  Start();
+  Accept();
+  engine_->Pause();
+  scheduler_.Push(MakeLease(1));
+  Next<scheduler::Credits>();  // the lease has arrived
+  scheduler_.Break(absl::UnavailableError("restart"));
+  const scheduler::Register hello = Accept({1});
+  ASSERT_EQ(hello.held.size(), 1u);
+  engine_->Resume();
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, 1u);
+}
+
+TEST_F(WorkerTest, DropsWhatTheSchedulerNoLongerLeasesToIt) {
+  Start();
+  Accept();
+  for (uint64_t lease = 1; lease <= kSlots; ++lease) scheduler_.Push(EndlessLease(lease));
+  Next<scheduler::Credits>();
+  scheduler_.Break(absl::UnavailableError("restart"));
+  Accept({});
+  scheduler_.Push(MakeLease(9));  // finds a slot: the endless ones are gone
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, 9u);
+}
+
+TEST_F(WorkerTest, DropsAFencedResult) {
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1));
+  Next<scheduler::ItemResult>();
+  scheduler_.Push(scheduler::Ack{1, scheduler::AckVerdict::kFenced, "expired"});
+  scheduler_.Push(MakeLease(2));
+  Next<scheduler::ItemResult>();
+  scheduler_.Break(absl::UnavailableError("restart"));
+  const scheduler::Register hello = Accept({2});
+  ASSERT_EQ(hello.held.size(), 1u);
+  EXPECT_EQ(hello.held[0].lease, 2u);
+}
+
+TEST_F(WorkerTest, StopsWorkingOnACancelledLease) {
+  Start();
+  Accept();
+  for (uint64_t lease = 1; lease <= kSlots; ++lease) scheduler_.Push(EndlessLease(lease));
+  scheduler_.Push(scheduler::Cancel{{1, 2}});
+  scheduler_.Push(MakeLease(9));
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, 9u);
+}
+
+TEST_F(WorkerTest, RenewsItsLeasesBeforeTheyEnd) {
+  Start();
+  Accept({}, 0.15);
+  scheduler_.Push(EndlessLease(1));
+  scheduler_.Push(EndlessLease(2));
+  scheduler::Renew renew = Next<scheduler::Renew>();
+  if (renew.leases.size() < 2) renew = Next<scheduler::Renew>();
+  EXPECT_THAT(renew.leases, UnorderedElementsAre(1, 2));
+}
+
+TEST_F(WorkerTest, ADrainGivesBackWhatIsUnfinishedAndWaitsForTheRest) {
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1));
+  Next<scheduler::ItemResult>();
+  scheduler_.Push(EndlessLease(2));
+  worker_->Drain();
+  scheduler_.Push(EndlessLease(3));
+  // Whether they were there already or only on their way.
+  std::vector<uint64_t> given_back;
+  while (given_back.size() < 2 && !HasFailure()) {
+    for (const uint64_t lease : Next<scheduler::GiveBack>().leases) given_back.push_back(lease);
+  }
+  EXPECT_THAT(given_back, UnorderedElementsAre(2, 3));
+  EXPECT_FALSE(scheduler_.left());
+  scheduler_.Push(scheduler::Ack{.lease = 1});
+  EXPECT_TRUE(Join().ok());
+  // The scheduler's end of the stream is the proof that what was given back has arrived.
+  EXPECT_TRUE(scheduler_.left());
+}
+
+TEST_F(WorkerTest, ADrainDoesNotWaitForEver) {
+  Start(absl::Milliseconds(50));
+  Accept();
+  scheduler_.Push(MakeLease(1));
+  Next<scheduler::ItemResult>();
+  worker_->Drain();
+  EXPECT_TRUE(Join().ok());
+}
+
+TEST_F(WorkerTest, LeavesWhenTheSchedulerSaysSo) {
+  Start();
+  Accept();
+  scheduler_.Push(scheduler::DrainWorker{});
+  EXPECT_TRUE(Join().ok());
+}
+
+TEST_F(WorkerTest, EndsWhenTheSchedulerRefusesIt) {
+  Start();
+  Next<scheduler::Register>();
+  scheduler_.Break(absl::FailedPreconditionError("numerics 'a' instead of 'b'"));
+  EXPECT_EQ(Join().message(), "numerics 'a' instead of 'b'");
+}
+
+TEST_F(WorkerTest, KeepsTryingWhileTheSchedulerIsAway) {
+  scheduler_.RefuseOpen(absl::UnavailableError("nobody there"));
+  Start();
+  EXPECT_EQ(scheduler_.AwaitSent(absl::Milliseconds(30)), std::nullopt);
+  scheduler_.RefuseOpen(absl::OkStatus());
+  EXPECT_EQ(Accept().worker, "worker-7");
+}
+
+TEST_F(WorkerTest, TriesAgainWhenWeightsCannotBeFetched) {
+  store_.FailFetches(3, absl::UnavailableError("the learner restarts"));
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1, 1));
+  EXPECT_EQ(Next<scheduler::ItemResult>().version.number, 1u);
+  EXPECT_EQ(store_.fetches(), 4);
+}
+
+TEST_F(WorkerTest, WorksOnSeveralVersionsOneAfterAnother) {
+  Start();
+  Accept();
+  for (uint64_t lease = 1; lease <= 8; ++lease) {
+    scheduler_.Push(MakeLease(lease, static_cast<uint32_t>(lease % 3 + 1)));
+  }
+  for (int i = 0; i < 8; ++i) {
+    const scheduler::ItemResult result = Next<scheduler::ItemResult>();
+    EXPECT_EQ(result.version.number, result.lease % 3 + 1);
+    scheduler_.Push(scheduler::Ack{.lease = result.lease});
+  }
+}
+
+TEST_F(WorkerTest, FetchesTheNextVersionAhead) {
+  Start();
+  Accept();
+  scheduler_.Push(scheduler::Prefetch{{.number = 3, .digest = "x"}});
+  scheduler_.Push(MakeLease(1, 3));
+  Next<scheduler::ItemResult>();
+  EXPECT_EQ(store_.fetches(), 1);
+}
+
+TEST_F(WorkerTest, LeavesWithAnItemThatItCannotRun) {
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1, 0, 1u << 26));
+  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(1));
+  EXPECT_THAT(Join().message(), HasSubstr("item 101 of batch 0: a sequence of up to"));
+}
+
+TEST_F(WorkerTest, LeavesWhenItsResultsAreOfNoUse) {
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1));
+  Next<scheduler::ItemResult>();
+  scheduler_.Push(EndlessLease(2));
+  scheduler_.Push(scheduler::Ack{1, scheduler::AckVerdict::kInvalid, "other steps"});
+  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(2));
+  const absl::Status status = Join();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_EQ(status.message(), "the scheduler can't use its results: other steps");
+}
+
+}  // namespace
+}  // namespace attnrl::rollout

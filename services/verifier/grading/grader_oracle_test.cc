@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The grader against labelled records from outside the repository; skips where they are absent.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/base/shared_data.h"
+#include "services/verifier/grading/grader.h"
+
+namespace attnrl::verifier {
+namespace {
+
+struct Tally {
+  int records = 0;
+  int right = 0;
+  std::vector<std::string> false_accepts;
+};
+
+// Text, or lists of texts and [text, times] pairs.
+std::string Expanded(const nlohmann::json& parts) {
+  if (parts.is_string()) return parts;
+  std::string out;
+  for (const auto& part : parts) {
+    if (part.is_string()) {
+      out += part.get<std::string>();
+      continue;
+    }
+    for (int i = 0; i < part[1].get<int>(); ++i) out += part[0].get<std::string>();
+  }
+  return out;
+}
+
+GradeRequest RequestOf(const nlohmann::json& record) {
+  GradeRequest request;
+  request.id = record["id"];
+  if (record.contains("response_parts") && record["response"].is_null()) {
+    request.response = Expanded(record["response_parts"]);
+  } else if (record["response"].is_string()) {
+    request.response = record["response"];
+  }
+  const auto& answers = record["answers"].is_null() ? record["answers_parts"] : record["answers"];
+  for (const auto& answer : answers) request.answers.push_back(Expanded(answer));
+  return request;
+}
+
+TEST(GraderOracle, AgreesWithTheLabelsAndAcceptsNothingWrong) {
+  std::ifstream file(SharedData("data/verify/public.jsonl"));
+  if (!file) GTEST_SKIP() << "no labelled answers: " << SharedData("data/verify/public.jsonl");
+  const std::set<std::string> basic = {"integer", "fraction", "decimal"};
+  Tally numbers;
+  Tally others;
+  for (std::string line; std::getline(file, line);) {
+    nlohmann::json record = nlohmann::json::parse(line);
+    if (record.value("policy", false)) continue;
+    std::string id = record["id"];
+    GradeResult result = Grade(RequestOf(record));
+    bool adversarial = id.starts_with("adv-");
+    Tally& tally = basic.count(record["kind"]) > 0 && !adversarial ? numbers : others;
+    ++tally.records;
+    tally.right += result.correct == record["label"].get<bool>() ? 1 : 0;
+    if (result.correct && !record["label"].get<bool>()) tally.false_accepts.push_back(id);
+  }
+  EXPECT_GT(numbers.records, 1000);
+  EXPECT_GE(numbers.right, 0.98 * numbers.records);
+  EXPECT_GE(others.right, 0.75 * others.records);  // roots, sets and equations need exact algebra
+  EXPECT_EQ(numbers.false_accepts, std::vector<std::string>{});
+  EXPECT_EQ(others.false_accepts, std::vector<std::string>{});
+}
+
+}  // namespace
+}  // namespace attnrl::verifier

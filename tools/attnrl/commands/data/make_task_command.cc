@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/commands/data/make_task_command.h"
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "common/base/status.h"
+#include "common/storage/jsonl.h"
+#include "tools/attnrl/task/model_recipe.h"
+#include "tools/attnrl/task/task_generator.h"
+
+namespace attnrl::tools {
+namespace {
+
+struct Options {
+  uint32_t count = 0;
+  uint64_t seed = 0;
+  int64_t max_definitions = kMaxDefinitions;
+  std::string split = "eval";
+  std::string output = "-";
+  std::string model_recipe;
+};
+
+absl::Status MakeTask(const Options& options) {
+  if (!options.model_recipe.empty()) {
+    ATTNRL_RETURN_IF_ERROR(WriteModelRecipe(options.model_recipe));
+    if (options.count == 0) return absl::OkStatus();
+  }
+  if (options.count == 0) return InputError("--count", "is missing", "how many problems to make");
+  ATTNRL_ASSIGN_OR_RETURN(const TaskSplit split, ParseTaskSplit(options.split));
+  ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
+                          storage::JsonLinesWriter::Open(options.output));
+  for (uint32_t index = 0; index < options.count; ++index) {
+    ATTNRL_RETURN_IF_ERROR(writer.Write(
+        TaskRecord(GenerateTask(split, options.seed, index, options.max_definitions))));
+  }
+  return writer.Close();
+}
+
+}  // namespace
+
+void AddMakeTaskCommand(CLI::App& app, Work* run) {
+  CLI::App* command = app.add_subcommand("make-task", "Problems of the embedded task");
+  auto options = std::make_shared<Options>();
+  command->add_option("--count", options->count, "Problems to make")
+      ->check(CLI::Range(1, 10'000'000));
+  command->add_option("--seed", options->seed, "Another seed, other problems");
+  command
+      ->add_option("--max-definitions", options->max_definitions,
+                   "Longest programs: how many definitions")
+      ->check(CLI::Range(kMinDefinitions, kMaxDefinitions))
+      ->capture_default_str();
+  command->add_option("--split", options->split,
+                      "train or eval: disjoint whatever the seeds, by a hash of the content");
+  command->add_option("--output", options->output, "Where the data set goes; - is stdout");
+  command->add_option("--model-recipe", options->model_recipe,
+                      "Folder to write the embedded model's configuration and tokenizer to");
+  command->footer(
+      "A problem is {\"id\",\"prompt\",\"answers\",\"source\",\"response\"}, response a worked "
+      "solution for attnrl sft. The same seed gives the same bytes.\nExample:\n  attnrl make-task "
+      "--count 200 --seed 1 --output eval.jsonl");
+  command->callback([options, run] { *run = [options] { return MakeTask(*options); }; });
+}
+
+}  // namespace attnrl::tools

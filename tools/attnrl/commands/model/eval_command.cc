@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/commands/model/eval_command.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/storage/files.h"
+#include "services/verifier/process/grader_pool.h"
+#include "tools/attnrl/command_line.h"
+#include "tools/attnrl/progress.h"
+#include "tools/attnrl/sampling/eval_set.h"
+#include "tools/attnrl/sampling/model_flags.h"
+#include "tools/attnrl/sampling/sampling_flags.h"
+#include "tools/attnrl/sampling/sampling_run.h"
+
+namespace attnrl::tools {
+namespace {
+
+// Responses handed to the graders in one go.
+constexpr size_t kGradeAtOnce = 64;
+
+struct Flags {
+  ModelFlags model;
+  SamplingFlags sampling = {.temperature = 0.6};
+  std::vector<std::string> data;
+  std::string prompt_suffix;
+  std::string output;
+};
+
+absl::StatusOr<std::vector<EvalSet>> ReadSets(const Flags& flags, const ModelFolder& folder) {
+  PromptReader reader({.model_dir = flags.model.model,
+                       .chat_template = flags.model.chat_template,
+                       .suffix = flags.prompt_suffix,
+                       .context = folder.config.max_position_embeddings,
+                       .vocabulary = folder.config.vocab_size},
+                      folder.tokenizer);
+  std::vector<EvalSet> sets;
+  std::set<std::string> names;
+  for (const std::string& file : flags.data) {
+    ATTNRL_ASSIGN_OR_RETURN(EvalSet set, ReadEvalSet(file, reader));
+    if (!names.insert(set.name).second) {
+      return InputError("--data", absl::StrCat("two sets named ", set.name),
+                        "files of different names");
+    }
+    sets.push_back(std::move(set));
+  }
+  return sets;
+}
+
+// Grades responses a few at a time and counts.
+class Grading {
+ public:
+  Grading(const EvalSet& set, const ModelFolder& folder, verifier::GraderPool& graders,
+          EvalTally* tally)
+      : set_(set), folder_(folder), graders_(graders), tally_(*tally) {}
+
+  absl::Status Add(size_t index, const rollout::Completion& completion) {
+    const size_t problem = index / static_cast<size_t>(tally_.samples);
+    tally_.response_tokens += static_cast<int64_t>(completion.token_ids.size());
+    if (completion.finish == rollout::FinishReason::kLength) ++tally_.truncated;
+    requests_.push_back({absl::StrCat(problem), folder_.tokenizer.Decode(completion.token_ids),
+                         set_.answers[problem]});
+    problems_.push_back(problem);
+    return requests_.size() < kGradeAtOnce ? absl::OkStatus() : Flush();
+  }
+
+  absl::Status Flush() {
+    if (requests_.empty()) return absl::OkStatus();
+    ATTNRL_ASSIGN_OR_RETURN(const auto results, graders_.Grade(requests_));
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (results[i].correct) ++tally_.correct[problems_[i]];
+      if (!verifier::IsVerdict(results[i].status)) ++tally_.unverified;
+    }
+    requests_.clear();
+    problems_.clear();
+    return absl::OkStatus();
+  }
+
+ private:
+  const EvalSet& set_;
+  const ModelFolder& folder_;
+  verifier::GraderPool& graders_;
+  EvalTally& tally_;
+  std::vector<verifier::GradeRequest> requests_;
+  std::vector<size_t> problems_;
+};
+
+absl::StatusOr<EvalResult> Measure(const EvalSet& set, SamplingJob job, const ModelFolder& folder,
+                                   rollout::Engine& engine, verifier::GraderPool& graders) {
+  job.prompts = set.prompts;
+  EvalTally tally(set, job.samples);
+  Grading grading(set, folder, graders, &tally);
+  Progress progress(
+      {.what = absl::StrCat("set ", set.name), .total = static_cast<int64_t>(job.size())});
+  ATTNRL_RETURN_IF_ERROR(RunSampling(
+      engine, job, folder.config.max_position_embeddings, progress,
+      [&](size_t index, const rollout::Completion& result) { return grading.Add(index, result); }));
+  ATTNRL_RETURN_IF_ERROR(grading.Flush());
+  progress.Finish();
+  if (tally.unverified > 0) {
+    std::cerr << set.name << ": " << tally.unverified
+              << " responses without a verdict, counted as wrong" << std::endl;
+  }
+  return Summarise(tally);
+}
+
+absl::Status Run(const Flags& flags) {
+  ATTNRL_RETURN_IF_ERROR(CheckSamplingFlags(flags.sampling));
+  ATTNRL_ASSIGN_OR_RETURN(const ModelFolder folder, OpenModelFolder(flags.model));
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<EvalSet> sets, ReadSets(flags, folder));
+  verifier::GraderPoolOptions grader_options;
+  grader_options.children = std::min(2, folder.threads);
+  ATTNRL_ASSIGN_OR_RETURN(const auto graders, verifier::GraderPool::Start(grader_options));
+  SamplingJob job = MakeJob(flags.sampling);
+  job.stop_ids = folder.end_tokens;
+  SamplingJob all = job;  // the engine has room for the longest of all sets
+  for (const EvalSet& set : sets) {
+    all.prompts.insert(all.prompts.end(), set.prompts.begin(), set.prompts.end());
+  }
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<rollout::Engine> engine,
+                          StartEngine(flags.model, folder, all));
+  std::vector<EvalResult> results;
+  for (const EvalSet& set : sets) {
+    ATTNRL_ASSIGN_OR_RETURN(EvalResult result, Measure(set, job, folder, *engine, *graders));
+    results.push_back(std::move(result));
+  }
+  const std::string json = EvalJson(results).dump(2) + "\n";
+  if (flags.output == "-") {
+    std::cerr << EvalTable(results);
+    std::cout << json << std::flush;
+    return absl::OkStatus();
+  }
+  std::cout << EvalTable(results) << std::flush;
+  return flags.output.empty() ? absl::OkStatus() : storage::WriteFileAtomically(flags.output, json);
+}
+
+}  // namespace
+
+void AddEvalCommand(CLI::App& app, Work* run) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand("eval", "Measures a model's accuracy on data sets");
+  AddModelFlags(*command, &flags->model);
+  command->add_option("--data", flags->data, "Data sets, JSON Lines")->required();
+  AddSamplingFlags(*command, &flags->sampling);
+  command->add_option("--prompt-suffix", flags->prompt_suffix, "Appended to every prompt");
+  command->add_option("--output", flags->output, "Write the figures there too, as JSON")
+      ->check(NotWritable);
+  command->footer(
+      "Records: {\"id\", \"prompt\" | \"messages\", \"answers\": [text,..]}. pass@k takes k = "
+      "--samples.\nExample: attnrl eval --model DIR --data math500.jsonl --samples 4 --output "
+      "r.json");
+  command->callback([flags, run] { *run = [flags] { return Run(*flags); }; });
+}
+
+}  // namespace attnrl::tools

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/commands/model/learn_bench_command.h"
+
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/config/config.h"
+#include "common/model/files/config.h"
+#include "common/model/files/weights.h"
+#include "common/storage/jsonl.h"
+#include "services/learner/numerics.h"
+#include "services/learner/options.h"
+#include "services/learner/train/trainer.h"
+#include "services/learner/train/tree_samples.h"
+#include "tools/attnrl/command_line.h"
+
+namespace attnrl::tools {
+namespace {
+
+using scheduler::TrainingBatch;
+
+struct BenchFlags {
+  std::string model, config, dump_grads, stats, dtype;
+  std::vector<std::string> inputs, sets;
+  std::string device = "cpu";
+  int threads = 1;
+  int64_t steps = 0;
+  bool packed = false;
+  bool unpacked = false;
+};
+
+void AddFlags(CLI::App& command, BenchFlags& flags) {
+  command.add_option("--model", flags.model, "Hugging Face folder; also the reference model")
+      ->required();
+  command.add_option("--config", flags.config, "configuration whose learner settings are used");
+  command.add_option("--set", flags.sets, "a.b=c: one key, over the file's value");
+  command.add_option("--input", flags.inputs, "trees/batch-N.jsonl of a run, or a folder of them")
+      ->required();
+  CLI::Option* packed =
+      command.add_flag("--packed", flags.packed, "compute what leaves share once (the default)");
+  command.add_flag("--unpacked", flags.unpacked, "compute every leaf by itself")->excludes(packed);
+  command
+      .add_option("--dump-grads", flags.dump_grads,
+                  "safetensors file for the gradient of the first minibatch, before clipping")
+      ->check(NotWritable);
+  command.add_option("--steps", flags.steps, "batches to train, the files in turn; 0: each once")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--dtype", flags.dtype, "float32 | bfloat16; config.json's by default")
+      ->check(CLI::IsMember({"float32", "bfloat16"}));
+  command.add_option("--device", flags.device, "cpu | cuda")->capture_default_str();
+  command.add_option("--threads", flags.threads, "compute threads")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--stats", flags.stats, "file for the figures; stdout by default")
+      ->check(NotWritable);
+  command.footer(
+      "Example:\n  attnrl learn-bench --model runs/a/checkpoints/step-0 --input "
+      "runs/a/trees/batch-0.jsonl --unpacked --dump-grads grads.safetensors");
+}
+
+absl::StatusOr<std::vector<TrainingBatch>> ReadBatches(const BenchFlags& flags,
+                                                       const model::ModelConfig& config) {
+  std::vector<std::string> files;
+  for (const std::string& input : flags.inputs) {
+    if (!std::filesystem::is_directory(input)) {
+      files.push_back(input);
+      continue;
+    }
+    for (const auto& entry : std::filesystem::directory_iterator(input)) {
+      if (entry.path().extension() == ".jsonl") files.push_back(entry.path().string());
+    }
+  }
+  std::vector<TrainingBatch> batches;
+  for (const std::string& file : files) {
+    ATTNRL_ASSIGN_OR_RETURN(TrainingBatch batch, learner::ReadTreeSamples(file));
+    for (const auto& sample : batch.samples) {
+      for (const std::vector<int32_t>* ids : {&sample.prompt_ids, &sample.response_ids}) {
+        for (int32_t id : *ids) {
+          if (id >= 0 && id < config.vocab_size) continue;
+          return InputError(file, absl::StrCat("token ", id, " is outside the model's vocabulary"),
+                            absl::StrCat("ids from 0 to ", config.vocab_size - 1));
+        }
+      }
+    }
+    if (!batch.samples.empty()) batches.push_back(std::move(batch));
+  }
+  if (batches.empty()) {
+    return InputError("--input", "no sample was trained in it",
+                      "files of trees/ with kept \"all\"");
+  }
+  std::sort(batches.begin(), batches.end(),
+            [](const TrainingBatch& a, const TrainingBatch& b) { return a.batch < b.batch; });
+  return batches;
+}
+
+absl::StatusOr<learner::TrainerOptions> Options(const BenchFlags& flags) {
+  config::Config config;
+  if (!flags.config.empty() || !flags.sets.empty()) {
+    ATTNRL_ASSIGN_OR_RETURN(config, config::Load(flags.config, flags.sets, config::Environment()));
+  }
+  return learner::TrainerOptionsOf(config);
+}
+
+absl::Status DumpGradient(const std::string& path, const TrainingBatch& batch,
+                          learner::Trainer& trainer) {
+  ATTNRL_RETURN_IF_ERROR(
+      trainer.Gradient(batch, trainer.Minibatches(batch).front(), nullptr).status());
+  learner::Parameters& parameters = trainer.parameters();
+  return model::WriteSafetensors(path, parameters.Named(parameters.gradient()), {{"format", "pt"}});
+}
+
+int64_t PeakRssBytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{1024} * usage.ru_maxrss;
+}
+
+nlohmann::ordered_json NumberOrNull(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+}
+
+// Trains `steps` batches, and says what that took: tokens that went through the model, those that
+// would without packing, tokens computed a second. Loss and gradient norm are those of the first.
+absl::StatusOr<nlohmann::ordered_json> Measure(const std::vector<TrainingBatch>& batches,
+                                               int64_t steps, learner::Trainer& trainer) {
+  Clock& clock = Clock::Real();
+  const absl::Duration start = clock.Monotonic();
+  int64_t unpacked = 0;
+  const int64_t before = trainer.rows();
+  scheduler::TrainStatistics first;
+  for (int64_t step = 0; step < steps; ++step) {
+    const TrainingBatch& batch = batches[static_cast<size_t>(step) % batches.size()];
+    ATTNRL_ASSIGN_OR_RETURN(const scheduler::TrainStatistics statistics,
+                            trainer.Train(batch, nullptr));
+    if (step == 0) first = statistics;
+    for (const auto& sample : batch.samples) {
+      unpacked += static_cast<int64_t>(sample.prompt_ids.size() + sample.response_ids.size()) - 1;
+    }
+  }
+  const double seconds = absl::ToDoubleSeconds(clock.Monotonic() - start);
+  const int64_t tokens = trainer.rows() - before;
+  return nlohmann::ordered_json{{"tokens", tokens},
+                                {"unpacked_tokens", unpacked},
+                                {"seconds", seconds},
+                                {"tokens_per_second", static_cast<double>(tokens) / seconds},
+                                {"peak_rss_bytes", PeakRssBytes()},
+                                {"loss", NumberOrNull(first.loss)},
+                                {"grad_norm", NumberOrNull(first.grad_norm)}};
+}
+
+absl::Status LearnBench(const BenchFlags& flags) {
+  learner::FixNumerics(flags.threads);
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device device, model::ParseDevice(flags.device));
+  ATTNRL_ASSIGN_OR_RETURN(learner::TrainerOptions options, Options(flags));
+  if (flags.unpacked) options.prefixes = learner::Prefixes::kEach;
+  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config, model::LoadModelConfig(flags.model));
+  model::DType dtype = config.dtype;
+  if (!flags.dtype.empty()) {
+    ATTNRL_ASSIGN_OR_RETURN(dtype, model::ParseDType(flags.dtype, "--dtype"));
+  }
+  ATTNRL_ASSIGN_OR_RETURN(const auto batches, ReadBatches(flags, config));
+  ATTNRL_ASSIGN_OR_RETURN(const model::Tensors weights,
+                          model::LoadTensors(flags.model, config, dtype, device));
+  learner::Trainer trainer(config, weights, dtype, weights, options);
+  if (!flags.dump_grads.empty()) {
+    ATTNRL_RETURN_IF_ERROR(DumpGradient(flags.dump_grads, batches.front(), trainer));
+  }
+  const int64_t steps = flags.steps > 0 ? flags.steps : static_cast<int64_t>(batches.size());
+  ATTNRL_ASSIGN_OR_RETURN(const nlohmann::ordered_json stats, Measure(batches, steps, trainer));
+  ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
+                          storage::JsonLinesWriter::Open(flags.stats.empty() ? "-" : flags.stats));
+  ATTNRL_RETURN_IF_ERROR(writer.Write(stats));
+  return writer.Close();
+}
+
+}  // namespace
+
+void AddLearnBenchCommand(CLI::App& app, Work* run) {
+  CLI::App* command = app.add_subcommand(
+      "learn-bench", "The learner's update on recorded batches: speed, gradient");
+  auto flags = std::make_shared<BenchFlags>();
+  AddFlags(*command, *flags);
+  command->callback([flags, run] { *run = [flags] { return LearnBench(*flags); }; });
+}
+
+}  // namespace attnrl::tools

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/commands/model/sft_command.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "common/base/status.h"
+#include "common/model/files/config.h"
+#include "common/model/files/weights.h"
+#include "common/storage/jsonl.h"
+#include "common/text/chat_template.h"
+#include "common/text/tokenizer.h"
+#include "services/learner/numerics.h"
+#include "services/learner/train/supervised.h"
+#include "tools/attnrl/progress.h"
+
+namespace attnrl::tools {
+namespace {
+
+struct SftFlags {
+  std::string model, data, output;
+  std::string chat_template;
+  std::string schedule = "cosine";
+  std::string save_dtype;
+  std::string device = "cpu";
+  int threads = 1;
+  int64_t snapshot_every = 0;
+  bool skip_bad = false;
+  learner::SupervisedOptions options;
+};
+
+void AddFlags(CLI::App& command, SftFlags& flags) {
+  learner::SupervisedOptions& options = flags.options;
+  options.steps = 0;
+  command
+      .add_option("--model", flags.model,
+                  "Hugging Face folder; without weights the model is initialised at random")
+      ->required();
+  command
+      .add_option("--data", flags.data, "JSON Lines of {\"prompt\" | \"messages\", \"response\"}")
+      ->required();
+  command.add_option("--output", flags.output, "folder to write; must not exist")->required();
+  command.add_option("--steps", options.steps, "optimizer steps (0: one epoch)")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--seed", options.seed, "of the initial weights and of the order of the data");
+  command.add_option("--batch", options.batch, "sequences a step")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--learning-rate", options.adamw.learning_rate, "peak learning rate")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--warmup", options.warmup, "steps of linear warm-up")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--schedule", flags.schedule, "after the warm-up: cosine (to a tenth) | constant")
+      ->check(CLI::IsMember({"cosine", "constant"}))
+      ->capture_default_str();
+  command
+      .add_option("--temperature", options.temperature,
+                  "of the loss; below 1 the model is less sure when sampled at 1")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--weight-decay", options.adamw.weight_decay, "of AdamW")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--beta2", options.adamw.beta2, "of AdamW")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_option("--max-grad-norm", options.max_grad_norm, "gradient clipping; 0: none")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--save-dtype", flags.save_dtype, "float32 | bfloat16; config.json's by default")
+      ->check(CLI::IsMember({"float32", "bfloat16"}));
+  command
+      .add_option("--snapshot-every", flags.snapshot_every,
+                  "also write OUTPUT-step<N> every so many steps; 0: never")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--chat-template", flags.chat_template, "for records with \"messages\"");
+  command.add_option("--device", flags.device, "cpu | cuda")->capture_default_str();
+  command.add_option("--threads", flags.threads, "compute threads; the result's bits depend on it")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_flag("--skip-bad", flags.skip_bad, "leave bad records out and count them");
+  command.footer(
+      "Example:\n  attnrl sft --model deploy/local/model --data train.jsonl --output /tmp/trained "
+      "--steps 3000");
+}
+
+// Turns records into tokens the way that prompts are prepared for sampling.
+class ExampleReader {
+ public:
+  static absl::StatusOr<ExampleReader> Open(const SftFlags& flags,
+                                            const model::ModelConfig& config) {
+    ATTNRL_ASSIGN_OR_RETURN(text::Tokenizer tokenizer, text::Tokenizer::Load(flags.model));
+    ATTNRL_ASSIGN_OR_RETURN(const std::vector<int32_t> end_tokens,
+                            model::LoadEndTokens(flags.model));
+    ExampleReader reader(flags, std::move(tokenizer));
+    reader.end_token_ = end_tokens.front();
+    reader.longest_ = config.max_position_embeddings;
+    reader.vocabulary_ = config.vocab_size;
+    return reader;
+  }
+
+  absl::StatusOr<learner::SupervisedExample> Read(const storage::JsonLine& line) {
+    ATTNRL_ASSIGN_OR_RETURN(const std::string response, storage::StringField(line, "response"));
+    learner::SupervisedExample example;
+    ATTNRL_ASSIGN_OR_RETURN(example.prompt, Prompt(line));
+    example.response = tokenizer_.Encode(response);
+    example.response.push_back(end_token_);
+    const size_t length = example.prompt.size() + example.response.size();
+    if (example.prompt.empty()) {
+      return InputError(line.where, "the prompt is empty", "at least one token is needed");
+    }
+    for (const std::vector<int32_t>* ids : {&example.prompt, &example.response}) {
+      for (int32_t id : *ids) {
+        if (id < vocabulary_) continue;
+        return InputError(line.where, absl::StrCat("token ", id, " is outside the vocabulary"),
+                          absl::StrCat("ids below ", vocabulary_));
+      }
+    }
+    if (length > static_cast<size_t>(longest_)) {
+      return InputError(line.where, absl::StrCat("prompt and response have ", length, " tokens"),
+                        absl::StrCat("the model takes up to ", longest_));
+    }
+    return example;
+  }
+
+ private:
+  ExampleReader(const SftFlags& flags, text::Tokenizer tokenizer)
+      : flags_(flags), tokenizer_(std::move(tokenizer)) {}
+
+  absl::StatusOr<std::vector<int32_t>> Prompt(const storage::JsonLine& line) {
+    if (!line.value.contains("messages")) {
+      ATTNRL_ASSIGN_OR_RETURN(const std::string prompt, storage::StringField(line, "prompt"));
+      return tokenizer_.Encode(prompt);
+    }
+    if (!template_.has_value()) {
+      ATTNRL_ASSIGN_OR_RETURN(template_,
+                              text::ChatTemplate::Load(flags_.model, flags_.chat_template));
+    }
+    std::vector<text::ChatMessage> messages;
+    try {
+      for (const auto& message : line.value.at("messages")) {
+        messages.push_back(
+            {message.at("role").get<std::string>(), message.at("content").get<std::string>()});
+      }
+    } catch (const std::exception&) {
+      return InputError(line.where, "field \"messages\" can't be read",
+                        "a list of {\"role\", \"content\"} is needed");
+    }
+    ATTNRL_ASSIGN_OR_RETURN(const std::string prompt,
+                            template_->Render(messages, /*add_generation_prompt=*/true));
+    return tokenizer_.Encode(prompt);
+  }
+
+  const SftFlags& flags_;
+  text::Tokenizer tokenizer_;
+  std::optional<text::ChatTemplate> template_;
+  int32_t end_token_ = 0;
+  int64_t longest_ = 0;
+  int64_t vocabulary_ = 0;
+};
+
+absl::StatusOr<std::vector<learner::SupervisedExample>> ReadExamples(
+    const SftFlags& flags, const model::ModelConfig& config) {
+  ATTNRL_ASSIGN_OR_RETURN(ExampleReader reader, ExampleReader::Open(flags, config));
+  std::vector<learner::SupervisedExample> examples;
+  int64_t skipped = 0;
+  ATTNRL_RETURN_IF_ERROR(storage::ReadJsonLines(
+      flags.data, flags.skip_bad, &skipped, [&](const storage::JsonLine& line) -> absl::Status {
+        ATTNRL_ASSIGN_OR_RETURN(learner::SupervisedExample example, reader.Read(line));
+        examples.push_back(std::move(example));
+        return absl::OkStatus();
+      }));
+  if (skipped > 0) std::cerr << skipped << " bad records left out\n";
+  if (examples.empty()) return InputError(flags.data, "holds no record", "one a line is needed");
+  return examples;
+}
+
+absl::Status Save(const SftFlags& flags, const std::string& folder, model::DType dtype,
+                  const learner::SupervisedTrainer& trainer) {
+  model::Tensors weights = trainer.Weights();
+  for (auto& [name, tensor] : weights) tensor = tensor.to(model::ToScalarType(dtype));
+  return model::WriteModelFolder(folder, flags.model, weights);
+}
+
+absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
+                          learner::SupervisedTrainer& trainer) {
+  const int64_t steps = flags.options.steps;
+  Progress progress({.what = "sft", .total = steps});
+  const absl::Time start = absl::Now();
+  double tokens = 0, loss = 0;
+  int64_t skipped = 0;
+  for (int64_t step = 1; step <= steps; ++step) {
+    ATTNRL_ASSIGN_OR_RETURN(const learner::SupervisedStep done, trainer.Step());
+    skipped += done.skipped ? 1 : 0;
+    tokens += static_cast<double>(done.tokens);
+    // A mean over about the last fifty steps: one small batch says little.
+    loss += (done.loss - loss) / static_cast<double>(std::min<int64_t>(step, 50));
+    progress.Update(step, absl::StrFormat("loss %.3f, %.0f tokens/s", loss,
+                                          tokens / absl::ToDoubleSeconds(absl::Now() - start)));
+    if (flags.snapshot_every > 0 && step % flags.snapshot_every == 0 && step < steps) {
+      ATTNRL_RETURN_IF_ERROR(
+          Save(flags, absl::StrCat(flags.output, "-step", step), save_dtype, trainer));
+    }
+  }
+  progress.Finish(absl::StrFormat("loss %.3f, %.2f million tokens", loss, tokens / 1e6));
+  if (skipped > 0) std::cerr << skipped << " steps skipped: loss or gradient not finite\n";
+  return Save(flags, flags.output, save_dtype, trainer);
+}
+
+absl::Status Sft(SftFlags& flags) {
+  if (std::filesystem::exists(flags.output)) {
+    return InputError("--output", flags.output + " exists", "a new folder is needed");
+  }
+  learner::FixNumerics(flags.threads);
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device device, model::ParseDevice(flags.device));
+  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config, model::LoadModelConfig(flags.model));
+  ATTNRL_ASSIGN_OR_RETURN(const auto examples, ReadExamples(flags, config));
+  model::Tensors weights;
+  if (model::HasWeights(flags.model)) {
+    ATTNRL_ASSIGN_OR_RETURN(
+        weights, model::LoadTensors(flags.model, config, model::DType::kFloat32, device));
+  } else {
+    weights = model::RandomTensors(config, flags.options.seed, model::DType::kFloat32);
+    for (auto& [name, tensor] : weights) tensor = tensor.to(device);
+  }
+  learner::SupervisedOptions& options = flags.options;
+  if (options.steps == 0) {
+    const int64_t count = static_cast<int64_t>(examples.size());
+    options.steps = (count + options.batch - 1) / options.batch;
+  }
+  options.schedule = flags.schedule == "cosine" ? learner::LearningRateSchedule::kCosine
+                                                : learner::LearningRateSchedule::kConstant;
+  const model::DType save_dtype = flags.save_dtype.empty()         ? config.dtype
+                                  : flags.save_dtype == "bfloat16" ? model::DType::kBFloat16
+                                                                   : model::DType::kFloat32;
+  learner::SupervisedTrainer trainer(config, weights, examples, options);
+  std::cerr << absl::StrFormat("%d examples, %.2f million parameters, %d steps of %d\n",
+                               examples.size(), static_cast<double>(trainer.parameters()) / 1e6,
+                               options.steps, options.batch);
+  return TrainAndSave(flags, save_dtype, trainer);
+}
+
+}  // namespace
+
+void AddSftCommand(CLI::App& app, Work* run) {
+  CLI::App* command = app.add_subcommand("sft", "Supervised training on prompts and responses");
+  auto flags = std::make_shared<SftFlags>();
+  AddFlags(*command, *flags);
+  command->callback([flags, run] { *run = [flags] { return Sft(*flags); }; });
+}
+
+}  // namespace attnrl::tools

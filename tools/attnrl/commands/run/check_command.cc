@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/commands/run/check_command.h"
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "common/base/status.h"
+#include "common/config/config.h"
+#include "tools/attnrl/train/preflight.h"
+#include "tools/attnrl/train/report.h"
+
+namespace attnrl::tools {
+namespace {
+
+struct Options {
+  std::string config;
+  std::vector<std::string> sets;
+};
+
+absl::Status Check(const Options& options) {
+  ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
+                          config::Load(options.config, options.sets, config::Environment()));
+  const std::string binaries =
+      std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
+  ATTNRL_ASSIGN_OR_RETURN(const PreflightReport report, CheckBeforeTraining(config, binaries));
+  std::cout << options.config << " is ready to train\nmodel   " << report.model << "\ndata    "
+            << report.data << "\nmemory  about " << FormatBytes(report.memory.total_bytes)
+            << " for all services" << std::endl;
+  NameIgnoredVariables(config);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddCheckCommand(CLI::App& app, Work* run) {
+  CLI::App* command =
+      app.add_subcommand("check", "Check a configuration without starting anything");
+  auto options = std::make_shared<Options>();
+  command->add_option("--config", options->config, "Configuration file (YAML)")->required();
+  command->add_option("--set", options->sets, "One setting over the file's, key=value; repeatable")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->footer("Example:\n  attnrl check --config deploy/local/quickstart.yaml");
+  command->callback([options, run] { *run = [options] { return Check(*options); }; });
+}
+
+}  // namespace attnrl::tools

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/commands/run/show_command.h"
+
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/text/tokenizer.h"
+#include "tools/attnrl/train/batch_text.h"
+#include "tools/attnrl/tree/batch_file.h"
+
+namespace attnrl::tools {
+namespace {
+
+struct Options {
+  std::string run_directory;
+  int64_t batch = 0;
+  std::string problem;
+};
+
+absl::Status Show(const Options& options) {
+  ATTNRL_ASSIGN_OR_RETURN(const std::string path, BatchFile(options.run_directory, options.batch));
+  std::ifstream file(path);
+  if (!file.is_open()) return InputError(path, "can't be read", "a file of the run");
+  // step-0 is never pruned and carries the tokenizer's files.
+  ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
+                          text::Tokenizer::Load(options.run_directory + "/checkpoints/step-0"));
+  const DecodeIds decode = [&tokenizer](const std::vector<int32_t>& ids) {
+    return tokenizer.Decode(ids);
+  };
+  int64_t number = 0;
+  bool shown = false;
+  std::vector<std::string> ids;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    const std::string where = absl::StrCat(path, ":", number);
+    const nlohmann::json problem = nlohmann::json::parse(line, nullptr, false);
+    if (!problem.is_object())
+      return InputError(where, "is not a JSON object", "a problem's record");
+    const nlohmann::json id = problem.value("problem_id", nlohmann::json());
+    ids.push_back(id.is_string() ? id.get<std::string>() : id.dump());
+    if (!options.problem.empty() && ids.back() != options.problem) continue;
+    const absl::StatusOr<std::string> text = ProblemText(problem, decode);
+    if (!text.ok()) return Annotate(text.status(), where);
+    std::cout << (shown ? "\n" : "") << *text;
+    shown = true;
+  }
+  std::cout << std::flush;
+  if (!shown && !options.problem.empty()) return NoSuchProblem(path, options.problem, ids);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddShowCommand(CLI::App& app, Work* run) {
+  CLI::App* command =
+      app.add_subcommand("show", "Prompts, responses and verdicts of a batch as text");
+  auto options = std::make_shared<Options>();
+  command->add_option("RUN_DIR", options->run_directory, "The run's directory")->required();
+  command->add_option("--batch", options->batch, "Number of the batch, from 0")
+      ->required()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--problem", options->problem, "Only the problem with this id");
+  command->footer("Example:\n  attnrl show runs/quickstart --batch 39");
+  command->callback([options, run] { *run = [options] { return Show(*options); }; });
+}
+
+}  // namespace attnrl::tools

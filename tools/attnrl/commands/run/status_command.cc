@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/commands/run/status_command.h"
+
+#include <iostream>
+#include <memory>
+
+#include "common/base/status.h"
+#include "tools/attnrl/train/scheduler_address.h"
+#include "tools/attnrl/train/status_text.h"
+
+namespace attnrl::tools {
+namespace {
+
+struct Options {
+  std::string scheduler;
+  bool json = false;
+  bool watch = false;
+};
+
+void Print(const Options& options, const scheduler::RunStatus& status) {
+  std::cout << (options.json ? StatusJson(status) + "\n" : StatusText(status)) << std::flush;
+}
+
+absl::Status Show(const Options& options) {
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::Admin> admin,
+                          FindScheduler(options.scheduler));
+  if (!options.watch) {
+    ATTNRL_ASSIGN_OR_RETURN(const scheduler::RunStatus status, admin->Status(absl::Seconds(5)));
+    Print(options, status);
+    return absl::OkStatus();
+  }
+  return admin->WatchStatus([&options](const scheduler::RunStatus& status) {
+    Print(options, status);
+    return status.state != scheduler::RunState::kFinished && std::cout.good();
+  });
+}
+
+}  // namespace
+
+void AddStatusCommand(CLI::App& app, Work* run) {
+  CLI::App* command = app.add_subcommand("status", "What a run does now");
+  auto options = std::make_shared<Options>();
+  command->add_option("--scheduler", options->scheduler, "Run directory, unix:/path or host:port")
+      ->required();
+  command->add_flag("--json", options->json, "One line of JSON instead of text");
+  command->add_flag("--watch", options->watch,
+                    "Again after each change, until the run has finished");
+  command->footer("Example:\n  attnrl status --scheduler runs/quickstart --watch");
+  command->callback([options, run] { *run = [options] { return Show(*options); }; });
+}
+
+}  // namespace attnrl::tools

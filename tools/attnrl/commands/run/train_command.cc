@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/commands/run/train_command.h"
+
+#include <memory>
+
+#include "tools/attnrl/train/train.h"
+
+namespace attnrl::tools {
+
+void AddTrainCommand(CLI::App& app, Work* run) {
+  CLI::App* command = app.add_subcommand("train", "Train a model: all services, one command");
+  auto options = std::make_shared<TrainOptions>();
+  command->add_option("--config", options->config, "Configuration file (YAML)")->required();
+  command->add_option("--set", options->sets, "One setting over the file's, key=value; repeatable")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--run-dir", options->run_directory,
+                      "Where the run's files go (default: runs/<config>-<n>)");
+  command->add_flag("--resume", options->resume, "Go on with the run that the directory holds");
+  command->add_option("--workers", options->workers, "Rollout workers (rollout.workers)")
+      ->check(CLI::NonNegativeNumber);
+  command->footer(
+      "Ctrl-C gives work back, stops the services and prints the command that goes on.\n"
+      "Example:\n"
+      "  attnrl train --config deploy/local/quickstart.yaml --set run.steps=20 --workers 2");
+  command->callback([options, run] { *run = [options] { return Train(*options); }; });
+}
+
+}  // namespace attnrl::tools

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/commands/run/tree_command.h"
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/storage/files.h"
+#include "common/text/steps.h"
+#include "common/text/tokenizer.h"
+#include "tools/attnrl/command_line.h"
+#include "tools/attnrl/tree/batch_file.h"
+#include "tools/attnrl/tree/page.h"
+#include "tools/attnrl/tree/record.h"
+
+namespace attnrl::tools {
+namespace {
+
+struct Options {
+  std::string run_directory;
+  int64_t batch = 0;
+  std::string problem;
+  std::string output = "-";
+};
+
+absl::Status Tree(const Options& options) {
+  ATTNRL_ASSIGN_OR_RETURN(const std::string path, BatchFile(options.run_directory, options.batch));
+  ATTNRL_ASSIGN_OR_RETURN(const nlohmann::json record, FindProblem(path, options.problem));
+  // step-0 is never pruned and carries the tokenizer's files.
+  ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
+                          text::Tokenizer::Load(options.run_directory + "/checkpoints/step-0"));
+  const text::StepSegmenter segmenter(tokenizer);
+  const TreeText text = {
+      .decode = [&](const std::vector<int32_t>& ids) { return tokenizer.Decode(ids); },
+      .steps =
+          [&](int64_t prompt_tokens, std::span<const int32_t> response) {
+            return segmenter.Segment(prompt_tokens, response);
+          }};
+  const absl::StatusOr<TreeProblem> problem = ReadTreeProblem(record, text);
+  if (!problem.ok()) {
+    return Annotate(problem.status(), absl::StrCat(path, ", problem ", options.problem));
+  }
+  const std::string page = TreePage(*problem, path);
+  if (options.output == "-") {
+    std::cout << page << std::flush;
+    return std::cout ? absl::OkStatus() : absl::InternalError("standard output: writing failed");
+  }
+  ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(options.output, page));
+  std::cerr << "written to " << options.output << "; open it in a browser" << std::endl;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddTreeCommand(CLI::App& app, Work* run) {
+  CLI::App* command = app.add_subcommand("tree", "The tree of one problem as a page of HTML");
+  auto options = std::make_shared<Options>();
+  command->add_option("RUN_DIR", options->run_directory, "The run's directory")->required();
+  command->add_option("--batch", options->batch, "Number of the batch, from 0")
+      ->required()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--problem", options->problem, "The problem's id")->required();
+  command->add_option("--output", options->output, "Where the page goes; - is stdout")
+      ->check(NotWritable);
+  command->footer(
+      "One file without any other: responses step by step, shaded by FCI, their branch points and "
+      "continuations, rewards and advantages.\nExample:\n  attnrl tree runs/quickstart --batch 39 "
+      "--problem keys-train-1-2405 --output tree.html");
+  command->callback([options, run] { *run = [options] { return Tree(*options); }; });
+}
+
+}  // namespace attnrl::tools

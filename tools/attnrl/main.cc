@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// `attnrl`: one command line for training, its tools and its records. See README.md.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+
+#include "common/base/status.h"
+#include "tools/attnrl/command.h"
+#include "tools/attnrl/command_line.h"
+
+namespace {
+
+int ExitCode(const absl::Status& status) {
+  if (status.ok()) return 0;
+  if (attnrl::IsInputError(status)) return 2;
+  return absl::IsCancelled(status) ? 130 : 1;
+}
+
+// A path that the user named can be anything: unreadable, too long, on a disk with errors.
+absl::Status Run(const attnrl::tools::Work& run) {
+  try {
+    return run();
+  } catch (const std::filesystem::filesystem_error& error) {
+    return attnrl::InputError(error.path1().string(), error.code().message(),
+                              "a path that can be used is needed");
+  } catch (const std::exception& error) {
+    return absl::InternalError(error.what());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, not a death
+  CLI::App app("attnrl: trains reasoning language models with process-supervised RL", "attnrl");
+  app.set_version_flag("--version", "attnrl " ATTNRL_VERSION);
+  app.require_subcommand(0, 1);
+  app.footer("`attnrl COMMAND --help` shows the flags of a command and an example.");
+  attnrl::tools::Work run;
+  attnrl::tools::AddEveryCommand(app, &run);
+
+  bool answered = false;
+  absl::Status status = attnrl::tools::ParseCommandLine(app, argc, argv, &answered);
+  if (status.ok() && !answered) {
+    status = run ? Run(run) : attnrl::InputError("command line", "no command", "see attnrl --help");
+  }
+  if (!status.ok()) {
+    std::cerr << "error: " << attnrl::OneLine(std::string(status.message()), 2000) << std::endl;
+  }
+  return ExitCode(status);
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/sampling/eval_set.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/text/test_folder.h"
+
+namespace attnrl::tools {
+namespace {
+
+using ::testing::HasSubstr;
+
+class EvalSetTest : public ::testing::Test {
+ protected:
+  EvalSetTest() { folder_.Write("tokenizer.json", text::SmallTokenizer().dump()); }
+
+  absl::StatusOr<EvalSet> Read(const std::string& content) {
+    folder_.Write("unseen.jsonl", content);
+    PromptReader reader({.model_dir = folder_.path(), .context = 50, .vocabulary = 260},
+                        *text::Tokenizer::Load(folder_.path()));
+    return ReadEvalSet(folder_.path() + "/unseen.jsonl", reader);
+  }
+
+  text::TestFolder folder_;
+};
+
+TEST_F(EvalSetTest, IsNamedByItsFile) {
+  const auto set = Read(R"({"id":"a","prompt":"x","answers":["1","2"]})");
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->name, "unseen");
+  EXPECT_EQ(set->prompts.size(), 1u);
+  EXPECT_EQ(set->answers[0].size(), 2u);
+}
+
+TEST_F(EvalSetTest, RefusesAnEmptySetAndRecordsWithoutAnswers) {
+  EXPECT_THAT(std::string(Read("").status().message()), HasSubstr("no problems"));
+  EXPECT_THAT(std::string(Read(R"({"id":"a","prompt":"x","answers":[]})").status().message()),
+              HasSubstr("unseen.jsonl:1: field \"answers\" is empty"));
+}
+
+EvalResult TwoProblems() {
+  EvalSet set{.name = "s", .prompts = {{1}, {2}}, .answers = {{"1"}, {"2"}}};
+  EvalTally tally(set, 4);
+  tally.correct = {1, 0};
+  tally.response_tokens = 80;
+  tally.truncated = 2;
+  return Summarise(tally);
+}
+
+TEST(EvalResult, AveragesOverProblems) {
+  const EvalResult result = TwoProblems();
+  EXPECT_DOUBLE_EQ(result.pass_at_1.mean, 0.125);
+  EXPECT_DOUBLE_EQ(result.pass_at_1.standard_error, 0.125);
+  EXPECT_DOUBLE_EQ(result.pass_at_k.mean, 0.5);
+  EXPECT_DOUBLE_EQ(result.response_tokens_mean, 10);
+  EXPECT_DOUBLE_EQ(result.truncated_ratio, 0.25);
+}
+
+TEST(EvalResult, HasTheFormOfTheContract) {
+  EXPECT_EQ(
+      EvalJson({TwoProblems()}).dump(),
+      R"({"sets":{"s":{"problems":2,"samples":4,"pass@1":0.125,"pass@1_se":0.125,"pass@k":0.5,)"
+      R"("k":4,"response_tokens_mean":10.0,"truncated_ratio":0.25}},)"
+      R"("average":{"pass@1":0.125,"pass@k":0.5}})");
+}
+
+TEST(EvalResult, IsATableForPeople) {
+  const std::string table = EvalTable({TwoProblems()});
+  EXPECT_THAT(table, HasSubstr("0.1250 +- 0.1250"));
+  EXPECT_THAT(table, HasSubstr("average"));
+}
+
+}  // namespace
+}  // namespace attnrl::tools

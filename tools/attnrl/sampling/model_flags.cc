@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/sampling/model_flags.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/model/files/weights.h"
+#include "common/text/chat_template.h"
+
+namespace attnrl::tools {
+
+void AddModelFlags(CLI::App& command, ModelFlags* flags) {
+  command.add_option("--model", flags->model, "Model folder in Hugging Face layout")
+      ->required()
+      ->type_name("DIR");
+  command.add_option("--device", flags->device, "cpu or cuda")->capture_default_str();
+  command.add_option("--dtype", flags->dtype, "float32 or bfloat16 (default: that of config.json)");
+  command.add_option("--threads", flags->threads, "Threads (default: one a processor)");
+  command.add_option("--chat-template", flags->chat_template,
+                     "Name of the chat template (default: recognised from the folder)");
+}
+
+absl::StatusOr<ModelFolder> OpenModelFolder(const ModelFlags& flags) {
+  if (flags.threads < 0 || flags.threads > 1024) {
+    return InputError("--threads", absl::StrCat(flags.threads), "1 to 1024");
+  }
+  ATTNRL_RETURN_IF_ERROR(model::ParseDevice(flags.device).status());
+  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config, model::LoadModelConfig(flags.model));
+  model::DType dtype = config.dtype;
+  if (!flags.dtype.empty()) {
+    ATTNRL_ASSIGN_OR_RETURN(dtype, model::ParseDType(flags.dtype, "--dtype"));
+  }
+  ATTNRL_ASSIGN_OR_RETURN(text::Tokenizer tokenizer, text::Tokenizer::Load(flags.model));
+  // A name that is given must be one, whether there are conversations or not.
+  if (!flags.chat_template.empty()) {
+    ATTNRL_RETURN_IF_ERROR(text::ChatTemplate::Load(flags.model, flags.chat_template).status());
+  }
+  ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> end_tokens, model::LoadEndTokens(flags.model));
+  const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return ModelFolder{config, dtype, std::move(tokenizer), std::move(end_tokens),
+                     flags.threads > 0 ? flags.threads : processors};
+}
+
+}  // namespace attnrl::tools

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/sampling/sampling_flags.h"
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+
+namespace attnrl::tools {
+namespace {
+
+absl::Status CheckRange(const char* flag, int64_t value, int64_t low) {
+  if (value >= low && value <= std::numeric_limits<int32_t>::max()) return absl::OkStatus();
+  return InputError(flag, absl::StrCat(value), absl::StrCat("at least ", low));
+}
+
+}  // namespace
+
+void AddSamplingFlags(CLI::App& command, SamplingFlags* flags) {
+  command.add_option("--samples", flags->samples, "Responses a prompt")->capture_default_str();
+  command.add_option("--max-new-tokens", flags->max_new_tokens,
+                     "Longest response (default: what the model's context leaves)");
+  command.add_option("--temperature", flags->temperature, "0 is greedy")->capture_default_str();
+  command.add_option("--top-p", flags->top_p, "1 is off")->capture_default_str();
+  command.add_option("--top-k", flags->top_k, "0 is off")->capture_default_str();
+  command.add_option("--seed", flags->seed, "The same seed gives the same tokens")
+      ->capture_default_str();
+  command.add_option("--max-batch", flags->max_batch, "Sequences decoded at once")
+      ->capture_default_str();
+}
+
+absl::Status CheckSamplingFlags(const SamplingFlags& flags) {
+  ATTNRL_RETURN_IF_ERROR(CheckRange("--samples", flags.samples, 1));
+  ATTNRL_RETURN_IF_ERROR(CheckRange("--max-new-tokens", flags.max_new_tokens, 0));
+  ATTNRL_RETURN_IF_ERROR(CheckRange("--top-k", flags.top_k, 0));
+  ATTNRL_RETURN_IF_ERROR(CheckRange("--max-batch", flags.max_batch, 1));
+  if (!std::isfinite(flags.temperature) || flags.temperature < 0) {
+    return InputError("--temperature", absl::StrCat(flags.temperature), "0 or more");
+  }
+  if (!(flags.top_p > 0 && flags.top_p <= 1)) {
+    return InputError("--top-p", absl::StrCat(flags.top_p), "more than 0, at most 1");
+  }
+  return absl::OkStatus();
+}
+
+SamplingJob MakeJob(const SamplingFlags& flags) {
+  SamplingJob job;
+  job.samples = flags.samples;
+  job.max_new_tokens = flags.max_new_tokens;
+  job.sampling = {flags.temperature, flags.top_p, flags.top_k};
+  job.seed = flags.seed;
+  job.max_batch = flags.max_batch;
+  return job;
+}
+
+}  // namespace attnrl::tools

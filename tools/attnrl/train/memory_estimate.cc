@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/memory_estimate.h"
+
+#include <algorithm>
+
+namespace attnrl::tools {
+namespace {
+
+constexpr int64_t kMegabyte = int64_t{1000} * 1000;
+// A process with LibTorch and gRPC loaded, and one with gRPC alone.
+constexpr int64_t kTorchProcess = 150 * kMegabyte;
+constexpr int64_t kPlainProcess = 30 * kMegabyte;
+constexpr int64_t kFloatBytes = 4;
+
+// Bytes that a training pass keeps for the backward pass, for each token.
+int64_t ActivationBytes(const model::ModelConfig& shape) {
+  const int64_t attention =
+      2 * shape.hidden_size + (shape.heads + 2 * shape.kv_heads) * shape.head_dim * 2;
+  const int64_t layer = attention + 3 * shape.hidden_size + 4 * shape.intermediate_size;
+  // Logits, their log-softmax and its gradient.
+  return kFloatBytes * (shape.layers * layer + 3 * shape.vocab_size);
+}
+
+}  // namespace
+
+MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelConfig& shape,
+                              int64_t dtype_bytes) {
+  const int64_t weights = model::CountParameters(shape);
+  const int64_t longest = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
+  const int64_t cached_token = 2 * shape.layers * shape.kv_heads * shape.head_dim * dtype_bytes;
+  MemoryEstimate memory;
+  // Two versions of the weights: the one in use and the next one while it arrives.
+  memory.worker_bytes =
+      kTorchProcess + 2 * weights * dtype_bytes + config.rollout.slots * longest * cached_token;
+  // Masters, gradients and two moments; the published copy; the reference where there is a KL term.
+  const int64_t copies = config.learner.kl_weight > 0 ? 2 : 1;
+  memory.learner_bytes =
+      kTorchProcess + weights * (4 * kFloatBytes + copies * dtype_bytes) +
+      std::max(config.learner.max_tokens_per_pass, longest) * ActivationBytes(shape);
+  memory.scheduler_bytes = 2 * kPlainProcess;
+  memory.verifier_bytes = kPlainProcess;
+  memory.total_bytes = memory.worker_bytes * config.rollout.workers + memory.learner_bytes +
+                       memory.scheduler_bytes + memory.verifier_bytes;
+  return memory;
+}
+
+}  // namespace attnrl::tools

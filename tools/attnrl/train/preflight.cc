@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/preflight.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/status.h"
+#include "common/model/files/config.h"
+#include "common/model/files/weights.h"
+#include "services/branch_scheduler/assemble.h"
+#include "services/branch_scheduler/data_set.h"
+#include "tools/attnrl/train/report.h"
+
+namespace attnrl::tools {
+namespace {
+
+absl::Status CheckBinaries(const std::string& folder) {
+  for (const char* name : {"attnrl-rollout-worker", "attnrl-branch-scheduler", "attnrl-verifier",
+                           "attnrl-learner", "attnrl-grader"}) {
+    const std::string path = absl::StrCat(folder, "/", name);
+    if (access(path.c_str(), X_OK) != 0) {
+      return absl::NotFoundError(absl::StrCat(path, " is not there: tools/build builds it"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string ArchitectureName(model::Architecture architecture) {
+  switch (architecture) {
+    case model::Architecture::kQwen2:
+      return "Qwen2";
+    case model::Architecture::kLlama:
+      return "Llama";
+    case model::Architecture::kQwen3:
+      return "Qwen3";
+  }
+  return "";
+}
+
+absl::StatusOr<model::DType> RunDType(const config::Config& config,
+                                      const model::ModelConfig& shape) {
+  if (config.model.dtype == "auto") return shape.dtype;
+  return model::ParseDType(config.model.dtype, "model.dtype");
+}
+
+// Loads every tensor once: only that finds all damage.
+absl::Status CheckWeights(const config::Config& config, const model::ModelConfig& shape,
+                          model::DType dtype) {
+  ATTNRL_RETURN_IF_ERROR(model::ParseDevice(config.rollout.device, "rollout.device").status());
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
+                          model::ParseDevice(config.learner.device, "learner.device"));
+  static_cast<void>(device);
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device cpu, model::ParseDevice("cpu"));
+  return model::LoadTensors(config.model.path, shape, dtype, cpu).status();
+}
+
+// A worker's slots hold the longest sequence that the configuration allows.
+absl::Status CheckContext(const config::Rollout& rollout, const model::ModelConfig& shape) {
+  const int64_t longest = rollout.max_prompt_tokens + rollout.max_response_tokens;
+  if (longest <= shape.max_position_embeddings) return absl::OkStatus();
+  return InputError("rollout.max_prompt_tokens, rollout.max_response_tokens",
+                    absl::StrCat(rollout.max_prompt_tokens, " and ", rollout.max_response_tokens,
+                                 " are ", longest, " tokens a sequence"),
+                    absl::StrCat("the model's context is ", shape.max_position_embeddings));
+}
+
+// The data sets as the scheduler will read them; the report's line about the training set.
+absl::StatusOr<std::string> CheckData(const config::Config& config) {
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::ModelText> text,
+                          scheduler::ModelText::Load(config));
+  const scheduler::PromptEncoder encode = [&text](const scheduler::PromptMessages& messages) {
+    return text->EncodePrompt(messages);
+  };
+  const auto limit = static_cast<uint32_t>(config.rollout.max_prompt_tokens);
+  ATTNRL_ASSIGN_OR_RETURN(const scheduler::DataSet train,
+                          scheduler::LoadDataSet("data.train", config.data.train, limit, encode));
+  for (const std::string& path : config.data.eval) {
+    ATTNRL_RETURN_IF_ERROR(scheduler::LoadDataSet("data.eval", path, limit, encode).status());
+  }
+  size_t longest = 0;
+  size_t total = 0;
+  for (const scheduler::DataProblem& problem : train.problems) {
+    longest = std::max(longest, problem.prompt_ids.size());
+    total += problem.prompt_ids.size();
+  }
+  return absl::StrFormat("%d problems, prompts of %d tokens on average, %d at most",
+                         train.problems.size(), total / train.problems.size(), longest);
+}
+
+// Physical memory of this machine; 0 where it isn't known.
+int64_t MachineMemory() {
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
+}
+
+absl::Status CheckMemory(const config::Config& config, const MemoryEstimate& memory) {
+  const int64_t machine = MachineMemory();
+  if (config.rollout.device != "cpu" || config.learner.device != "cpu" || machine <= 0 ||
+      memory.total_bytes <= machine) {
+    return absl::OkStatus();
+  }
+  return InputError("rollout.slots, learner.max_tokens_per_pass",
+                    absl::StrCat("the services would need about ", FormatBytes(memory.total_bytes),
+                                 " (a worker ", FormatBytes(memory.worker_bytes), ", the learner ",
+                                 FormatBytes(memory.learner_bytes), ")"),
+                    absl::StrCat("this machine has ", FormatBytes(machine),
+                                 "; fewer slots, shorter responses or smaller passes need less"));
+}
+
+}  // namespace
+
+absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
+                                                    const std::string& binary_folder) {
+  ATTNRL_RETURN_IF_ERROR(config::CheckComplete(config));
+  ATTNRL_RETURN_IF_ERROR(CheckBinaries(binary_folder));
+  PreflightReport report;
+  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig shape,
+                          model::LoadModelConfig(config.model.path));
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<int32_t> ends, model::LoadEndTokens(config.model.path));
+  ATTNRL_RETURN_IF_ERROR(scheduler::OptionsOf(config, "", ends, "").status());
+  ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, RunDType(config, shape));
+  ATTNRL_RETURN_IF_ERROR(CheckContext(config.rollout, shape));
+  ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config));
+  report.memory = EstimateMemory(config, shape, dtype == model::DType::kBFloat16 ? 2 : 4);
+  ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
+  ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape, dtype));
+  report.model = absl::StrCat(config.model.path, ": ", ArchitectureName(shape.architecture), ", ",
+                              FormatCount(model::CountParameters(shape)), " weights, ",
+                              std::string(model::DTypeName(dtype)));
+  return report;
+}
+
+void NameIgnoredVariables(const config::Config& config) {
+  for (const std::string& variable : config.ignored_variables) {
+    if (variable == "ATTNRL_BUILD_DIR" || variable == "ATTNRL_DEPS_DIR") continue;
+    std::cerr << "warning: the environment variable " << variable
+              << " names no key, it is ignored\n";
+  }
+}
+
+}  // namespace attnrl::tools

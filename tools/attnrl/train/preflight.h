@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/config/config.h"
+#include "tools/attnrl/train/memory_estimate.h"
+
+namespace attnrl::tools {
+
+// What the checks found, for people.
+struct PreflightReport {
+  std::string model;  // "Qwen2, 0.65 M weights, float32"
+  std::string data;   // "2000 problems, prompts of 99 tokens on average, 112 at most"
+  MemoryEstimate memory;
+};
+
+// Everything that can be wrong before a run starts, with nothing written and nothing started: the
+// services' binaries, the model folder (files, shapes, damage, tokenizer, chat template), every
+// record of the data sets (form, answers, prompt within rollout.max_prompt_tokens), and memory.
+// `binary_folder` holds the services. Errors: InputError naming file and line or key.
+absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
+                                                    const std::string& binary_folder);
+
+// One line on stderr for each ATTNRL_ variable of the environment that names no key of the
+// configuration (a typo is likely) and isn't one of the scripts'. To be called where nothing is
+// wrong: an error is one line.
+void NameIgnoredVariables(const config::Config& config);
+
+}  // namespace attnrl::tools

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/report.h"
+
+#include <algorithm>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/attnrl/progress.h"
+
+namespace attnrl::tools {
+namespace {
+
+std::optional<double> Number(const nlohmann::json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_number()) return std::nullopt;
+  return found->get<double>();
+}
+
+int64_t Count(const nlohmann::json& object, const char* key) {
+  return static_cast<int64_t>(Number(object, key).value_or(0));
+}
+
+std::string Fixed(std::optional<double> value, int digits) {
+  return value.has_value() ? absl::StrFormat("%.*f", digits, *value) : "-";
+}
+
+// Mean of a field over a range of lines; absent where no line has it.
+std::optional<double> Mean(const std::vector<StepLine>& lines, size_t begin, size_t end,
+                           const std::function<std::optional<double>(const StepLine&)>& field) {
+  double sum = 0;
+  int64_t count = 0;
+  for (size_t i = begin; i < end; ++i) {
+    if (const std::optional<double> value = field(lines[i])) {
+      sum += *value;
+      ++count;
+    }
+  }
+  if (count == 0) return std::nullopt;
+  return sum / static_cast<double>(count);
+}
+
+}  // namespace
+
+std::optional<StepLine> ParseStepLine(std::string_view json) {
+  const nlohmann::json record = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (!record.is_object() || !Number(record, "step").has_value()) return std::nullopt;
+  StepLine line;
+  line.step = Count(record, "step");
+  line.reward = Number(record, "reward_mean");
+  line.accuracy = Number(record, "initial_accuracy");
+  line.loss = Number(record, "loss");
+  line.entropy = Number(record, "entropy");
+  line.truncated = Number(record, "truncated_ratio");
+  line.response_tokens = Number(record, "response_tokens_mean");
+  line.generated_tokens = Count(record, "generated_tokens");
+  line.valid_samples = Count(record, "valid_samples");
+  line.branch_gain = Number(record, "branch_gain");
+  const nlohmann::json seconds = record.value("seconds", nlohmann::json::object());
+  if (seconds.is_object()) {
+    line.step_seconds = Number(seconds, "step").value_or(0);
+    line.rollout_seconds = Number(seconds, "rollout").value_or(0);
+    line.learn_seconds = Number(seconds, "learn").value_or(0);
+    line.wait_seconds = Number(seconds, "wait").value_or(0);
+  }
+  return line;
+}
+
+std::string FormatStep(const StepLine& line, int64_t steps) {
+  return absl::StrFormat(
+      "step %3d/%d  accuracy %s%s  trained %d samples  sampled %s tokens (%s a response, %s %% "
+      "cut)  "
+      "entropy %s  %.1f s (rollout %.1f, learn %.1f, learner waited %.1f)",
+      line.step + 1, steps, Fixed(line.accuracy, 3),
+      line.branch_gain.has_value() ? absl::StrCat("  branch gain ", Fixed(*line.branch_gain, 2))
+                                   : "",
+      line.valid_samples, FormatCount(line.generated_tokens), Fixed(line.response_tokens, 0),
+      line.truncated.has_value() ? Fixed(*line.truncated * 100, 0) : "-", Fixed(line.entropy, 3),
+      line.step_seconds, line.rollout_seconds, line.learn_seconds, line.wait_seconds);
+}
+
+std::string FormatSummary(const std::vector<StepLine>& lines, absl::Duration elapsed) {
+  if (lines.empty()) return "";
+  const size_t part = std::max<size_t>(1, lines.size() / 5);
+  const size_t last = lines.size() - part;
+  int64_t tokens = 0;
+  for (const StepLine& line : lines) tokens += line.generated_tokens;
+  std::string text = absl::StrFormat("%d steps, %s sampled tokens, %s\n", lines.size(),
+                                     FormatCount(tokens), ShortDuration(elapsed));
+  absl::StrAppend(
+      &text, absl::StrFormat("%-28s%12s%12s\n", "mean over steps", absl::StrFormat("1-%d", part),
+                             absl::StrFormat("%d-%d", last + 1, lines.size())));
+  const auto row = [&](const char* name, int digits, const auto& field) {
+    absl::StrAppend(
+        &text, absl::StrFormat("%-28s%12s%12s\n", name, Fixed(Mean(lines, 0, part, field), digits),
+                               Fixed(Mean(lines, last, lines.size(), field), digits)));
+  };
+  row("accuracy (training problems)", 3, [](const StepLine& l) { return l.accuracy; });
+  row("entropy", 3, [](const StepLine& l) { return l.entropy; });
+  row("response tokens", 1, [](const StepLine& l) { return l.response_tokens; });
+  row("seconds a step", 2, [](const StepLine& l) { return std::optional<double>(l.step_seconds); });
+  return text;
+}
+
+std::string FormatBytes(int64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (value < 1e9) return absl::StrFormat("%.0f MB", value / 1e6);
+  return absl::StrFormat("%.1f GB", value / 1e9);
+}
+
+std::string FormatCount(int64_t count) {
+  const auto value = static_cast<double>(count);
+  if (count < 1000) return absl::StrCat(count);
+  if (count < 1000000) return absl::StrFormat("%.1f k", value / 1e3);
+  return absl::StrFormat("%.2f M", value / 1e6);
+}
+
+}  // namespace attnrl::tools

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/run_directory.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/storage/files.h"
+
+namespace attnrl::tools {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr char kSocketLink[] = "sockets";
+constexpr size_t kLongestSocketFolder = 70;  // leaves room for /branch-scheduler.sock within 107
+constexpr size_t kLongestLastWords = 300;
+
+std::string NumberedDirectory(const std::string& config, int number) {
+  return absl::StrCat("runs/", fs::path(config).stem().string(), "-", number);
+}
+
+// True for anything but what a start leaves that ended before it wrote its configuration.
+bool HoldsOtherFiles(const std::string& directory) {
+  if (!fs::exists(directory)) return false;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (name != ".lock" && name != "logs" && name != kSocketLink) return true;
+  }
+  return false;
+}
+
+std::string ReadText(const std::string& path) {
+  std::stringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+std::string LastLine(const std::string& text) {
+  size_t end = text.find_last_not_of("\r\n \t");
+  if (end == std::string::npos) return "";
+  const size_t start = text.find_last_of('\n', end);
+  return text.substr(start == std::string::npos ? 0 : start + 1,
+                     end - (start == std::string::npos ? 0 : start + 1) + 1);
+}
+
+// Removes a folder that a link names, if it looks like one of ours.
+void RemoveLinked(const fs::path& link) {
+  std::error_code ignored;
+  const fs::path folder = fs::read_symlink(link, ignored);
+  if (ignored) return;
+  if (folder.filename().string().rfind("attnrl-", 0) == 0) fs::remove_all(folder, ignored);
+  fs::remove(link, ignored);
+}
+
+}  // namespace
+
+bool HoldsRun(const std::string& directory) {
+  for (const char* name : {"config.yaml", "scheduler.db", "checkpoints"}) {
+    if (fs::exists(fs::path(directory) / name)) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const std::string& config,
+                                               bool resume) {
+  std::string directory = asked;
+  if (directory.empty()) {
+    int number = 1;
+    while (fs::exists(NumberedDirectory(config, number))) ++number;
+    if (resume) {
+      while (number > 1 && !HoldsRun(NumberedDirectory(config, number - 1))) --number;
+      if (number == 1) {
+        return InputError("--resume", absl::StrCat("no run of ", config, " in runs/"),
+                          "name one with --run-dir, or start one without --resume");
+      }
+      --number;
+    }
+    directory = NumberedDirectory(config, number);
+  }
+  directory = fs::absolute(directory).lexically_normal().string();
+  if (directory.size() > 1 && directory.back() == '/') directory.pop_back();
+  if (fs::exists(directory) && !fs::is_directory(directory)) {
+    return InputError(directory, "is not a directory", "name another one with --run-dir");
+  }
+  const bool holds = HoldsRun(directory);
+  if (holds && !resume) {
+    return InputError(directory, "holds a run already",
+                      "go on with it by --resume, or start another one in another --run-dir");
+  }
+  if (!holds && resume) {
+    return InputError(directory, "holds no run to resume", "leave --resume out to start one here");
+  }
+  if (!holds && HoldsOtherFiles(directory)) {
+    return InputError(directory, "holds other files", "name an empty or a new --run-dir");
+  }
+  return directory;
+}
+
+absl::StatusOr<std::string> MakeSocketFolder(const std::string& run_directory) {
+  RemoveSocketFolder(run_directory);
+  const char* temporary = std::getenv("TMPDIR");
+  std::string base = temporary == nullptr || *temporary == 0 ? "/tmp" : temporary;
+  if (base.size() + 16 > kLongestSocketFolder || base[0] != '/') base = "/tmp";
+  std::string folder = base + "/attnrl-XXXXXX";
+  if (mkdtemp(folder.data()) == nullptr) {
+    return InputError(base,
+                      absl::StrCat("no folder for sockets can be made: ", std::strerror(errno)),
+                      "TMPDIR or /tmp must be a folder that can be written");
+  }
+  std::error_code error;
+  fs::create_directory_symlink(folder, fs::path(run_directory) / kSocketLink, error);
+  if (error) return absl::InternalError(absl::StrCat(run_directory, ": ", error.message()));
+  return folder;
+}
+
+void RemoveSocketFolder(const std::string& run_directory) {
+  RemoveLinked(fs::path(run_directory) / kSocketLink);
+}
+
+std::string SocketFolder(const std::string& run_directory) {
+  std::error_code none;
+  return fs::read_symlink(fs::path(run_directory) / kSocketLink, none).string();
+}
+
+absl::Status WriteEndpoints(const std::string& run_directory,
+                            const std::vector<std::string>& names) {
+  nlohmann::ordered_json groups = nlohmann::ordered_json::array();
+  const std::string run = fs::path(run_directory).filename().string();
+  for (const std::string& name : names) {
+    const std::string address =
+        LastLine(ReadText(absl::StrCat(run_directory, "/logs/", name, ".metrics")));
+    if (address.empty()) continue;
+    groups.push_back({{"targets", {address}}, {"labels", {{"service", name}, {"run", run}}}});
+  }
+  const std::string path = run_directory + "/endpoints.json";
+  const std::string text = groups.dump(1) + "\n";
+  if (ReadText(path) == text) return absl::OkStatus();
+  return storage::WriteFileAtomically(path, text);
+}
+
+std::string LogPath(const std::string& run_directory, std::string_view name) {
+  return absl::StrCat(run_directory, "/logs/", std::string(name), ".log");
+}
+
+std::string OutputPath(const std::string& run_directory, std::string_view name) {
+  return absl::StrCat(run_directory, "/logs/", std::string(name), ".out");
+}
+
+std::string LastWords(const std::string& run_directory, const std::string& name) {
+  std::string line = LastLine(ReadText(OutputPath(run_directory, name)));
+  if (line.empty()) {
+    line = LastLine(ReadText(LogPath(run_directory, name)));
+    const nlohmann::json record = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (record.is_object() && record.contains("message") && record["message"].is_string()) {
+      line = record["message"].get<std::string>();
+    }
+  }
+  return line.empty() ? "nothing" : OneLine(line, kLongestLastWords);
+}
+
+std::vector<std::string> LineReader::NewLines() {
+  std::vector<std::string> lines;
+  std::ifstream file(path_, std::ios::binary);
+  file.seekg(offset_);
+  for (std::string line; std::getline(file, line) && !file.eof();) {
+    offset_ += static_cast<int64_t>(line.size()) + 1;
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+}  // namespace attnrl::tools

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/services.h"
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tools/attnrl/train/run_directory.h"
+
+namespace attnrl::tools {
+namespace {
+
+// Several processes share few cores: each gets its threads, and waiting ones don't spin.
+std::map<std::string, std::string> ThreadBudget(int64_t threads) {
+  return {{"OMP_NUM_THREADS", absl::StrCat(threads)},
+          {"MKL_NUM_THREADS", absl::StrCat(threads)},
+          {"OMP_WAIT_POLICY", "PASSIVE"},
+          {"GOMP_SPINCOUNT", "0"}};
+}
+
+ServicePlan Plan(const std::string& role, const std::string& name, std::string does,
+                 int64_t threads, int64_t memory_bytes, const RunPaths& paths) {
+  ServicePlan plan;
+  plan.does = std::move(does);
+  plan.threads = threads;
+  plan.memory_bytes = memory_bytes;
+  plan.process.name = name;
+  plan.process.environment = ThreadBudget(threads);
+  plan.process.output_file = OutputPath(paths.run_directory, name);
+  plan.process.argv = {absl::StrCat(paths.binary_folder, "/attnrl-", role),
+                       "--config",
+                       paths.run_directory + "/config.yaml",
+                       "--run-dir",
+                       paths.run_directory,
+                       "--name",
+                       name};
+  for (const char* section : {"scheduler", "verifier", "learner"}) {
+    plan.process.argv.emplace_back("--set");
+    plan.process.argv.push_back(
+        absl::StrCat(section, ".address=", SocketAddress(paths.socket_folder, section)));
+  }
+  return plan;
+}
+
+}  // namespace
+
+std::string SocketAddress(const std::string& socket_folder, const std::string& section) {
+  return absl::StrCat("unix:", socket_folder, "/", section, ".sock");
+}
+
+std::vector<ServicePlan> PlanServices(const config::Config& config, const MemoryEstimate& memory,
+                                      const RunPaths& paths) {
+  std::vector<ServicePlan> plans;
+  plans.push_back(Plan("verifier", "verifier", "grades responses in child processes", 1,
+                       memory.verifier_bytes, paths));
+  plans.push_back(Plan("learner", "learner", "trains, keeps weights and checkpoints",
+                       config.learner.threads, memory.learner_bytes, paths));
+  plans.push_back(Plan("branch-scheduler", "branch-scheduler",
+                       "owns the run: problems, leases, batches, records", 1,
+                       memory.scheduler_bytes, paths));
+  for (int64_t worker = 0; worker < config.rollout.workers; ++worker) {
+    plans.push_back(Plan("rollout-worker", absl::StrCat("worker-", worker),
+                         "samples responses with its copy of the policy", config.rollout.threads,
+                         memory.worker_bytes, paths));
+  }
+  return plans;
+}
+
+}  // namespace attnrl::tools

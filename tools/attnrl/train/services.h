@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "tools/attnrl/train/memory_estimate.h"
+#include "tools/attnrl/train/process.h"
+
+namespace attnrl::tools {
+
+// One child of a run and what the console says about it.
+struct ServicePlan {
+  ProcessSpec process;
+  std::string does;  // in a few words
+  int64_t threads = 1;
+  int64_t memory_bytes = 0;  // estimated
+};
+
+// Where the pieces of a run are; absolute paths.
+struct RunPaths {
+  std::string run_directory;
+  std::string socket_folder;
+  std::string binary_folder;  // of this binary: the services lie beside it
+};
+
+// "unix:<folder>/scheduler.sock" for "scheduler", "verifier", "learner".
+std::string SocketAddress(const std::string& socket_folder, const std::string& section);
+
+// The children of a run in the order in which they are started: verifier, learner,
+// branch-scheduler, worker-0 .. worker-(n-1). Each reads RUN_DIR/config.yaml; the sockets of this
+// start come as --set.
+std::vector<ServicePlan> PlanServices(const config::Config& config, const MemoryEstimate& memory,
+                                      const RunPaths& paths);
+
+}  // namespace attnrl::tools

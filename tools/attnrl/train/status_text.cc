@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/status_text.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/attnrl/train/report.h"
+
+namespace attnrl::tools {
+
+std::string StatusText(const scheduler::RunStatus& status) {
+  std::string text =
+      absl::StrFormat("%s, %d of %d steps", std::string(scheduler::RunStateName(status.state)),
+                      status.steps_done, status.steps_total);
+  if (!status.reason.empty()) absl::StrAppend(&text, " (", status.reason, ")");
+  absl::StrAppend(&text, absl::StrFormat("\nweights W(%d) %s, %d open items, %d leased\n",
+                                         status.newest_version.number,
+                                         status.newest_version.digest.substr(0, 12),
+                                         status.open_items, status.active_leases));
+  for (const scheduler::WorkerStatus& worker : status.workers) {
+    absl::StrAppend(&text,
+                    absl::StrFormat("worker  %s: %d leases, room for %d, %d results, %s tokens\n",
+                                    worker.worker, worker.leases, worker.capacity, worker.results,
+                                    FormatCount(static_cast<int64_t>(worker.generated_tokens))));
+  }
+  for (const scheduler::BatchStatus& batch : status.batches) {
+    absl::StrAppend(
+        &text, absl::StrFormat(
+                   "batch   %d %s: %d of %d problems graded, %d/%d responses, %d/%d continued\n",
+                   batch.batch, batch.phase, batch.graded, batch.problems, batch.initial_done,
+                   batch.initial_total, batch.continuation_done, batch.continuation_total));
+  }
+  if (const auto line = ParseStepLine(status.last_metrics_json)) {
+    absl::StrAppend(&text, FormatStep(*line, status.steps_total), "\n");
+  }
+  return text;
+}
+
+std::string StatusJson(const scheduler::RunStatus& status) {
+  nlohmann::ordered_json out = {
+      {"state", std::string(scheduler::RunStateName(status.state))},
+      {"reason", status.reason},
+      {"steps_done", status.steps_done},
+      {"steps_total", status.steps_total},
+      {"newest_version",
+       {{"number", status.newest_version.number}, {"digest", status.newest_version.digest}}},
+      {"open_items", status.open_items},
+      {"active_leases", status.active_leases},
+      {"workers", nlohmann::ordered_json::array()},
+      {"batches", nlohmann::ordered_json::array()},
+      {"last_metrics", nullptr},
+      {"epoch", status.epoch}};
+  for (const scheduler::WorkerStatus& worker : status.workers) {
+    out["workers"].push_back({{"worker", worker.worker},
+                              {"capacity", worker.capacity},
+                              {"leases", worker.leases},
+                              {"generated_tokens", worker.generated_tokens},
+                              {"results", worker.results}});
+  }
+  for (const scheduler::BatchStatus& batch : status.batches) {
+    out["batches"].push_back({{"batch", batch.batch},
+                              {"phase", batch.phase},
+                              {"problems", batch.problems},
+                              {"graded", batch.graded},
+                              {"initial_done", batch.initial_done},
+                              {"initial_total", batch.initial_total},
+                              {"continuation_done", batch.continuation_done},
+                              {"continuation_total", batch.continuation_total}});
+  }
+  const auto metrics = nlohmann::ordered_json::parse(status.last_metrics_json, nullptr, false);
+  if (metrics.is_object()) out["last_metrics"] = metrics;
+  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace attnrl::tools

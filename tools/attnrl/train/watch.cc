@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/watch.h"
+
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+
+namespace attnrl::tools {
+namespace {
+
+constexpr absl::Duration kStatusDeadline = absl::Seconds(2);
+
+// What the newest unfinished batch waits for, in a few words.
+std::string Note(const scheduler::RunStatus& status) {
+  if (status.workers.empty()) return "no worker is connected";
+  for (const scheduler::BatchStatus& batch : status.batches) {
+    if (batch.phase != "sampling") continue;
+    std::string note = absl::StrCat("batch ", batch.batch, ": ", batch.initial_done, "/",
+                                    batch.initial_total, " responses");
+    if (batch.continuation_total > 0) {
+      absl::StrAppend(&note, ", ", batch.continuation_done, "/", batch.continuation_total,
+                      " continued");
+    }
+    return note;
+  }
+  return std::string(scheduler::RunStateName(status.state));
+}
+
+}  // namespace
+
+RunWatch::RunWatch(Options options, Supervisor& supervisor, scheduler::Admin& admin,
+                   Progress& progress, Clock& clock, std::function<int()> interrupts)
+    : options_(std::move(options)),
+      supervisor_(supervisor),
+      admin_(admin),
+      progress_(progress),
+      clock_(clock),
+      interrupts_(std::move(interrupts)),
+      metrics_(options_.run_directory + "/metrics.jsonl") {}
+
+void RunWatch::SkipOldSteps() {
+  for (const std::string& text : metrics_.NewLines()) {
+    if (const std::optional<StepLine> line = ParseStepLine(text)) steps_.push_back(*line);
+  }
+}
+
+absl::Status RunWatch::Watch() {
+  absl::Duration ask_at = clock_.Monotonic();
+  for (;;) {
+    if (interrupts_() > 0) return absl::CancelledError("interrupted");
+    ATTNRL_RETURN_IF_ERROR(Look());
+    if (clock_.Monotonic() >= ask_at) {
+      bool over = false;
+      ATTNRL_RETURN_IF_ERROR(AskScheduler(&over));
+      if (over) {
+        ShowNewSteps();
+        return absl::OkStatus();
+      }
+      ask_at = clock_.Monotonic() + options_.ask_every;
+    }
+    progress_.Update(static_cast<int64_t>(steps_.size()), note_);
+    clock_.Sleep(options_.look_every);
+  }
+}
+
+absl::Status RunWatch::Look() {
+  absl::StatusOr<std::vector<ChildEvent>> events = supervisor_.Poll();
+  if (!events.ok()) return Explain(events.status());
+  for (const ChildEvent& event : *events) Say(event);
+  ShowNewSteps();
+  return absl::OkStatus();
+}
+
+void RunWatch::ShowNewSteps() {
+  for (const std::string& text : metrics_.NewLines()) {
+    const std::optional<StepLine> line = ParseStepLine(text);
+    if (!line.has_value()) continue;
+    steps_.push_back(*line);
+    supervisor_.NoteProgress();
+    progress_.Line(FormatStep(*line, options_.steps));
+    if (!memory_shown_) progress_.Line("memory in use: " + MemoryInUse());
+    memory_shown_ = true;
+  }
+}
+
+absl::Status RunWatch::AskScheduler(bool* over) {
+  ATTNRL_RETURN_IF_ERROR(WriteEndpoints(options_.run_directory, options_.names));
+  const absl::StatusOr<scheduler::RunStatus> status = admin_.Status(kStatusDeadline);
+  if (!status.ok()) {
+    note_ = "waiting for the branch-scheduler";  // starting, or restarted by Poll
+    return absl::OkStatus();
+  }
+  note_ = Note(*status);
+  // A learner that was killed at the very end still owes the last checkpoint.
+  *over = status->state == scheduler::RunState::kFinished &&
+          std::filesystem::exists(
+              absl::StrCat(options_.run_directory, "/checkpoints/step-", options_.steps));
+  // The scheduler takes no worker back while it drains: nothing more will come.
+  drained_ = status->state == scheduler::RunState::kDraining && status->workers.empty() &&
+             status->active_leases == 0;
+  *over |= drained_;
+  if (status->state == scheduler::RunState::kPaused && !status->reason.empty()) {
+    const bool said = absl::StartsWith(status->reason, "paused");
+    return absl::FailedPreconditionError(
+        absl::StrCat(said ? "the run is " : "the run is paused: ", status->reason));
+  }
+  return absl::OkStatus();
+}
+
+void RunWatch::Say(const ChildEvent& event) {
+  if (event.kind == ChildEvent::kRestarted) {
+    progress_.Line(absl::StrCat(event.name, " started again"));
+    return;
+  }
+  progress_.Line(absl::StrCat(event.name, " ended (", event.exit.Text(),
+                              "), last words: ", LastWords(options_.run_directory, event.name),
+                              "; log ", LogPath(options_.run_directory, event.name),
+                              "; starts again in ", absl::FormatDuration(event.restarts_in)));
+}
+
+absl::Status RunWatch::Explain(const absl::Status& status) const {
+  const std::string& name = supervisor_.culprit();
+  if (name.empty()) return status;
+  const std::string words = LastWords(options_.run_directory, name);
+  // What the child found wrong is the message; who found it is a detail.
+  if (IsInputError(status) && absl::StartsWith(words, "error: ")) {
+    return absl::InvalidArgumentError(absl::StrCat(words.substr(7), " (", name, ")"));
+  }
+  return absl::Status(status.code(),
+                      absl::StrCat(std::string(status.message()), "; last words: ", words, "; log ",
+                                   LogPath(options_.run_directory, name)));
+}
+
+std::string RunWatch::MemoryInUse() {
+  std::string text;
+  int64_t total = 0;
+  for (const Supervisor::Running& child : supervisor_.running()) {
+    const ProcessUse use = ReadProcessUse(child.pid);
+    absl::StrAppend(&text, text.empty() ? "" : ", ", child.name, " ",
+                    FormatBytes(use.resident_bytes), " in ", use.threads, " threads");
+    total += use.resident_bytes;
+  }
+  return absl::StrCat(text, "; together ", FormatBytes(total));
+}
+
+}  // namespace attnrl::tools

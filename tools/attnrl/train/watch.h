@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "services/branch_scheduler/client/admin.h"
+#include "tools/attnrl/progress.h"
+#include "tools/attnrl/train/report.h"
+#include "tools/attnrl/train/run_directory.h"
+#include "tools/attnrl/train/supervisor.h"
+
+namespace attnrl::tools {
+
+// Looks after a run whose children are started, until it is over: restarts the dead, prints a line
+// a step and the bar, keeps endpoints.json true. One thread. Everything it uses must outlive it.
+class RunWatch {
+ public:
+  struct Options {
+    std::string run_directory;
+    std::vector<std::string> names;  // of the children, for endpoints.json
+    int64_t steps = 0;               // run.steps
+    absl::Duration look_every = absl::Milliseconds(50);
+    absl::Duration ask_every = absl::Milliseconds(500);
+  };
+  RunWatch(Options options, Supervisor& supervisor, scheduler::Admin& admin, Progress& progress,
+           Clock& clock, std::function<int()> interrupts);
+
+  // Steps that earlier starts of the run finished: not printed again, part of the summary.
+  void SkipOldSteps();
+
+  // Blocks until the run has finished or was drained (OK), was interrupted (Cancelled), or can't go
+  // on: what a child ended with (see Supervisor::Poll), with its last words and log, or
+  // FailedPrecondition with the reason where the scheduler paused the run.
+  absl::Status Watch();
+
+  // Watch ended because somebody drained the run: no work is out and no worker is connected.
+  bool drained() const { return drained_; }
+  const std::vector<StepLine>& steps() const { return steps_; }
+  // "worker-0 210 MB, learner 480 MB", of the children that run now.
+  std::string MemoryInUse();
+
+ private:
+  absl::Status Look();
+  absl::Status AskScheduler(bool* over);
+  void ShowNewSteps();
+  void Say(const ChildEvent& event);
+  absl::Status Explain(const absl::Status& status) const;
+
+  const Options options_;
+  Supervisor& supervisor_;
+  scheduler::Admin& admin_;
+  Progress& progress_;
+  Clock& clock_;
+  const std::function<int()> interrupts_;
+  LineReader metrics_;
+  std::vector<StepLine> steps_;
+  std::string note_ = "starting";
+  bool memory_shown_ = false;
+  bool drained_ = false;
+};
+
+}  // namespace attnrl::tools

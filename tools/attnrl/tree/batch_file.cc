@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/tree/batch_file.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status.h"
+#include "common/storage/jsonl.h"
+
+namespace attnrl::tools {
+namespace {
+
+constexpr size_t kNamedIds = 3;
+constexpr size_t kComparedBytes = 200;  // of an id; a longer one is told apart by less
+
+// The N of "batch-N.jsonl".
+std::optional<int64_t> BatchNumber(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  constexpr size_t kPrefix = sizeof("batch-") - 1;
+  int64_t number = 0;
+  if (name.rfind("batch-", 0) != 0 || path.extension() != ".jsonl" ||
+      !absl::SimpleAtoi(path.stem().string().substr(kPrefix), &number)) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::vector<int64_t> Batches(const std::string& folder) {
+  std::vector<int64_t> batches;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (const auto number = BatchNumber(entry.path())) batches.push_back(*number);
+  }
+  std::sort(batches.begin(), batches.end());
+  return batches;
+}
+
+// How many bytes to insert, remove or replace (Levenshtein).
+size_t Distance(std::string a, std::string b) {
+  a.resize(std::min(a.size(), kComparedBytes));
+  b.resize(std::min(b.size(), kComparedBytes));
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t batch) {
+  std::error_code error;
+  const std::string folder = run_directory + "/trees";
+  if (!std::filesystem::is_directory(run_directory, error)) {
+    return InputError(run_directory, "there is no such directory", "the directory of a run");
+  }
+  if (!std::filesystem::is_directory(folder, error)) {
+    return InputError(run_directory, "holds no run: it has no folder trees/",
+                      "the directory of a run");
+  }
+  std::string path = absl::StrCat(folder, "/batch-", batch, ".jsonl");
+  if (std::filesystem::is_regular_file(path, error)) return path;
+  const std::vector<int64_t> batches = Batches(folder);
+  std::string there = "the run has trained no batch yet";
+  if (batches.size() == 1) there = absl::StrCat("the run has batch ", batches[0]);
+  if (batches.size() > 1) {
+    there = absl::StrCat("the run has batches ", batches.front(), " to ", batches.back());
+  }
+  return InputError(absl::StrCat("--batch ", batch), "there is no such batch in " + folder, there);
+}
+
+absl::StatusOr<nlohmann::json> FindProblem(const std::string& path, const std::string& problem_id) {
+  std::optional<nlohmann::json> found;
+  std::vector<std::string> ids;
+  ATTNRL_RETURN_IF_ERROR(
+      storage::ReadJsonLines(path, false, nullptr, [&](const storage::JsonLine& line) {
+        ATTNRL_ASSIGN_OR_RETURN(const nlohmann::json id, storage::AnyField(line, "problem_id"));
+        ids.push_back(id.is_string() ? id.get<std::string>() : id.dump());
+        if (!found && ids.back() == problem_id) found = line.value;
+        return absl::OkStatus();
+      }));
+  if (!found) return NoSuchProblem(path, problem_id, std::move(ids));
+  return *std::move(found);
+}
+
+absl::Status NoSuchProblem(const std::string& path, const std::string& problem_id,
+                           std::vector<std::string> ids) {
+  const std::string what = absl::StrCat("there is no such problem in ", path);
+  if (ids.empty()) return InputError("--problem " + problem_id, what, "the batch is empty");
+  const size_t all = ids.size();
+  std::stable_sort(ids.begin(), ids.end(), [&](const std::string& a, const std::string& b) {
+    return Distance(a, problem_id) < Distance(b, problem_id);
+  });
+  ids.resize(std::min(all, kNamedIds));
+  return InputError("--problem " + problem_id, what,
+                    absl::StrCat(all > kNamedIds ? absl::StrCat("the nearest of ", all, " are ")
+                                                 : std::string("the batch has "),
+                                 absl::StrJoin(ids, ", ")));
+}
+
+}  // namespace attnrl::tools
