@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/philox.h"
+#include "services/verifier/testing/fake_verifier_client.h"
 
 namespace attnrl::scheduler::testing {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "common/base/clock.h"
 #include "services/branch_scheduler/scheduler.h"
-#include "services/verifier/client/verifier_client.h"
+#include "services/verifier/testing/fake_verifier_client.h"
 
 // Whole runs in one thread and no time, for tests: a real scheduler on a real database, with
 // workers, a learner and a verifier that do nothing but what their contracts say. What a worker

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "common/storage/digest.h"
-#include "services/learner/client/weight_client.h"
+#include "services/learner/testing/fake_weight_client.h"
 
 namespace attnrl::learner {
 namespace {

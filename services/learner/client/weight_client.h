@@ -3,14 +3,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/version.h"
 #include "services/learner/versions/version_data.h"
@@ -57,30 +54,5 @@ struct WeightClientOptions {
 // yet: an unreachable learner is waited for by the calls.
 absl::StatusOr<std::unique_ptr<WeightClient>> ConnectWeightStore(
     const std::string& address, const WeightClientOptions& options = {});
-
-// Keeps versions in memory. For tests of whoever uses a WeightClient. Thread-safe.
-class FakeWeightClient final : public WeightClient {
- public:
-  // Makes `data` durable: it can be fetched and is announced. Fills in an empty digest.
-  Version Publish(VersionData data);
-  void Remove(uint32_t number);
-  // The next `count` calls of Fetch fail with `status`.
-  void FailFetches(int count, absl::Status status);
-
-  absl::StatusOr<VersionData> Fetch(const Version& version, absl::Duration deadline) override;
-  absl::Status Watch(const std::function<bool(const Version&)>& announced) override;
-  void Cancel() override;
-
-  int fetches() const;
-
- private:
-  mutable absl::Mutex mutex_;
-  std::map<uint32_t, VersionData> versions_ ABSL_GUARDED_BY(mutex_);
-  uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  int fetches_ ABSL_GUARDED_BY(mutex_) = 0;
-  int failures_left_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
-};
 
 }  // namespace attnrl::learner

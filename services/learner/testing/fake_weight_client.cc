@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "services/learner/testing/fake_weight_client.h"
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "services/learner/client/weight_client.h"
 
 namespace attnrl::learner {
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "services/learner/testing/fake_weight_client.h"
 #include "services/rollout_worker/testing/fake_step_runner.h"
 
 namespace attnrl::rollout {

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "services/branch_scheduler/testing/fake_work_stream.h"
-#include "services/learner/client/weight_client.h"
+#include "services/learner/testing/fake_weight_client.h"
 #include "services/rollout_worker/testing/fake_step_runner.h"
 
 namespace attnrl::rollout {

@@ -13,7 +13,7 @@
 #include "common/rpc/measurement.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/verifier.grpc.pb.h"
-#include "services/verifier/client/convert.h"
+#include "services/verifier/convert/convert.h"
 
 namespace attnrl::verifier {
 namespace {

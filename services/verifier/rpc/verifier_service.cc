@@ -5,7 +5,7 @@
 #include "common/base/status.h"
 #include "common/observe/metrics.h"
 #include "common/rpc/handler.h"
-#include "services/verifier/rpc/convert.h"
+#include "services/verifier/convert/convert.h"
 
 namespace attnrl::verifier {
 namespace {

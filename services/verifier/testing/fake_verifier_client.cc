@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <utility>
+#include "services/verifier/testing/fake_verifier_client.h"
 
-#include "services/verifier/client/verifier_client.h"
+#include <utility>
 
 namespace attnrl::verifier {
 namespace {

@@ -10,8 +10,14 @@
 
 namespace attnrl::verifier {
 
-// Between the plain types and the messages of proto/attnrl/v1/verifier.proto, as a client needs.
+// Between the plain types and the messages of proto/attnrl/v1/verifier.proto. Pure functions.
+
+// Of a request, as the client sends and the service reads it.
 v1::GradeRequest ToProto(const GradeRequest& request);
+std::vector<GradeRequest> FromProto(const v1::VerifyRequest& message);
+
+// Of a result, as the service sends it.
+v1::GradeResult ToProto(const GradeResult& result);
 
 // The results for `requests`. DATA_LOSS where the reply isn't one result for each of them, in their
 // order, each with a known status and a matched answer that exists.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/verifier/client/convert.h"
+#include "services/verifier/convert/convert.h"
 
 #include <gtest/gtest.h>
 
-#include "services/verifier/rpc/convert.h"
+#include "services/verifier/convert/convert.h"
 
 namespace attnrl::verifier {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/verifier/client/convert.h"
+#include "services/verifier/convert/convert.h"
 
 #include <optional>
 
@@ -27,6 +27,24 @@ std::optional<GradeStatus> FromProto(v1::GradeResult::Status status) {
   }
 }
 
+v1::GradeResult::Status ToProto(GradeStatus status) {
+  switch (status) {
+    case GradeStatus::kGraded:
+      return v1::GradeResult::STATUS_GRADED;
+    case GradeStatus::kNoAnswer:
+      return v1::GradeResult::STATUS_NO_ANSWER;
+    case GradeStatus::kUnparsable:
+      return v1::GradeResult::STATUS_UNPARSABLE;
+    case GradeStatus::kTimeout:
+      return v1::GradeResult::STATUS_TIMEOUT;
+    case GradeStatus::kLimit:
+      return v1::GradeResult::STATUS_LIMIT;
+    case GradeStatus::kCrash:
+      return v1::GradeResult::STATUS_CRASH;
+  }
+  return v1::GradeResult::STATUS_UNSPECIFIED;
+}
+
 }  // namespace
 
 v1::GradeRequest ToProto(const GradeRequest& request) {
@@ -34,6 +52,28 @@ v1::GradeRequest ToProto(const GradeRequest& request) {
   message.set_id(request.id);
   message.set_response(request.response);
   for (const std::string& answer : request.answers) message.add_answers(answer);
+  return message;
+}
+
+std::vector<GradeRequest> FromProto(const v1::VerifyRequest& message) {
+  std::vector<GradeRequest> requests;
+  requests.reserve(static_cast<size_t>(message.responses_size()));
+  for (const v1::GradeRequest& response : message.responses()) {
+    requests.push_back({response.id(),
+                        response.response(),
+                        {response.answers().begin(), response.answers().end()}});
+  }
+  return requests;
+}
+
+v1::GradeResult ToProto(const GradeResult& result) {
+  v1::GradeResult message;
+  message.set_id(result.id);
+  message.set_status(ToProto(result.status));
+  message.set_correct(result.correct);
+  message.set_extracted(result.extracted);
+  message.set_matched(result.matched);
+  message.set_micros(result.micros);
   return message;
 }
 
