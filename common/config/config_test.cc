@@ -12,7 +12,7 @@
 
 #include "common/config/key.h"
 #include "common/config/key_kinds.h"
-#include "common/config/test_file.h"
+#include "common/config/testing/test_file.h"
 
 namespace attnrl::config {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "common/config/config.h"
 #include "common/config/key.h"
-#include "common/config/test_file.h"
+#include "common/config/testing/test_file.h"
 
 namespace attnrl::config {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "common/base/status.h"
 #include "common/observe/log.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::service {
 namespace {
@@ -27,12 +28,7 @@ const Program kProgram = {.binary = "attnrl-test",
 
 class ServiceMain : public ::testing::Test {
  protected:
-  ServiceMain() {
-    std::string pattern = ::testing::TempDir() + "service_XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-    std::ofstream(folder_ + "/run.yaml") << "run: {steps: 3}\n";
-  }
-  ~ServiceMain() override { std::filesystem::remove_all(folder_); }
+  ServiceMain() { folder_.Write("run.yaml", "run: {steps: 3}\n"); }
 
   static std::string Refusal(std::vector<const char*> args) {
     args.insert(args.begin(), "attnrl-test");
@@ -44,9 +40,9 @@ class ServiceMain : public ::testing::Test {
     return std::string(status.message());
   }
   int RunMain(const absl::Status& status) {
-    const std::string config = folder_ + "/run.yaml";
-    const char* args[] = {"attnrl-test",   "--config", config.c_str(), "--run-dir",
-                          folder_.c_str(), "--set",    "run.seed=5"};
+    const std::string config = folder_ / "run.yaml";
+    const char* args[] = {"attnrl-test",          "--config", config.c_str(), "--run-dir",
+                          folder_.path().c_str(), "--set",    "run.seed=5"};
     return Main(kProgram, 7, args, [&](const config::Config& read, const Flags& flags) {
       EXPECT_EQ(read.run.steps, 3);
       EXPECT_EQ(read.run.seed, 5u);
@@ -56,7 +52,7 @@ class ServiceMain : public ::testing::Test {
     });
   }
 
-  std::string folder_;
+  const TemporaryFolder folder_;
 };
 
 TEST_F(ServiceMain, NamesTheMisspeltFlagAndTheRightOneNotTheOneThatIsMissing) {
@@ -80,7 +76,7 @@ TEST_F(ServiceMain, TheExitCodeSaysWhetherAnotherTryCanHelp) {
   EXPECT_EQ(RunMain(absl::UnavailableError("away")), 1);
   EXPECT_EQ(RunMain(InputError("a.b", "wrong", "right")), 2);
   EXPECT_EQ(RunMain(absl::ResourceExhaustedError("no space")), 3);
-  std::ifstream log(folder_ + "/logs/test.log");
+  std::ifstream log(folder_ / "logs/test.log");
   const std::string text((std::istreambuf_iterator<char>(log)), {});
   EXPECT_THAT(text, HasSubstr("\"here\""));
   EXPECT_THAT(text, HasSubstr("no space"));

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "common/base/status.h"
-#include "common/storage/test_directory.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::storage {
 namespace {
@@ -43,7 +43,7 @@ class DatabaseTest : public ::testing::Test {
     return statement.Text(0);
   }
 
-  TestDirectory directory_;
+  TemporaryFolder directory_;
   std::unique_ptr<Database> database_;
 };
 
@@ -152,17 +152,17 @@ TEST_F(DatabaseTest, CheckpointMovesTheWalIntoTheFile) {
 TEST_F(DatabaseTest, RefusesADamagedFile) {
   for (int64_t key = 0; key < 200; ++key) ASSERT_TRUE(Insert(key, std::string(500, 'x')).ok());
   database_.reset();
-  std::string bytes = directory_.Get("run.db");
+  std::string bytes = directory_.Read("run.db");
   for (size_t at = 5000; at < 9000; ++at) bytes[at] = static_cast<char>(at * 7);
-  directory_.Put("run.db", bytes);
+  directory_.Write("run.db", bytes);
   const absl::Status status = Database::Open(path()).status();
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(path()));
 }
 
 TEST(Database, RefusesWhatIsNoDatabase) {
-  const TestDirectory directory;
-  directory.Put("text.db", std::string(5000, 'x'));
+  const TemporaryFolder directory;
+  directory.Write("text.db", std::string(5000, 'x'));
   EXPECT_TRUE(absl::IsDataLoss(Database::Open(directory / "text.db").status()));
   EXPECT_TRUE(absl::IsNotFound(Database::Open(directory / "no/where.db").status()));
 }

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "common/base/status.h"
-#include "common/storage/test_directory.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::storage {
 namespace {
@@ -20,7 +20,7 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(WriteFileAtomically, WritesWhatReadFileReads) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   const std::string bytes("a\0b\n\xff", 5);
   ASSERT_TRUE(WriteFileAtomically(directory / "file", bytes).ok());
   EXPECT_EQ(*ReadFile(directory / "file"), bytes);
@@ -30,8 +30,8 @@ TEST(WriteFileAtomically, WritesWhatReadFileReads) {
 }
 
 TEST(WriteFileAtomically, KeepsTheOldFileWhateverFails) {
-  const TestDirectory directory;
-  directory.Put("file", "old");
+  const TemporaryFolder directory;
+  directory.Write("file", "old");
   for (const std::string failing : {"open", "write", "sync", "rename"}) {
     const ScopedFault fault([&](std::string_view operation, const std::string&) {
       return operation == failing ? ENOSPC : 0;
@@ -39,13 +39,13 @@ TEST(WriteFileAtomically, KeepsTheOldFileWhateverFails) {
     const absl::Status status = WriteFileAtomically(directory / "file", "new");
     EXPECT_TRUE(absl::IsResourceExhausted(status)) << failing << ": " << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr(directory / "file"));
-    EXPECT_EQ(directory.Get("file"), "old") << failing;
+    EXPECT_EQ(directory.Read("file"), "old") << failing;
     EXPECT_EQ(directory.Count(), 1u) << failing;
   }
 }
 
 TEST(WriteFileAtomically, SyncsTheFileBeforeTheRenameAndTheDirectoryAfterIt) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   std::string order;
   {
     const ScopedFault fault([&](std::string_view operation, const std::string& path) {
@@ -64,7 +64,7 @@ TEST(WriteFileAtomically, NamesAFolderThatIsMissing) {
 }
 
 TEST(ReadFile, SaysWhatIsWrong) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   EXPECT_TRUE(absl::IsNotFound(ReadFile(directory / "nothing").status()));
   EXPECT_THAT(std::string(ReadFile(directory.path()).status().message()), HasSubstr("directory"));
 }
@@ -72,49 +72,49 @@ TEST(ReadFile, SaysWhatIsWrong) {
 TEST(ReadFile, ReadsFilesWithoutASize) { EXPECT_FALSE(ReadFile("/proc/self/status")->empty()); }
 
 TEST(EnsureDirectory, MakesParentsAndIsIdempotent) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   ASSERT_TRUE(EnsureDirectory(directory / "a/b/c/").ok());
   ASSERT_TRUE(EnsureDirectory(directory / "a/b/c").ok());
   EXPECT_TRUE(std::filesystem::is_directory(directory / "a/b/c"));
 }
 
 TEST(EnsureDirectory, RefusesAFileInTheWay) {
-  const TestDirectory directory;
-  directory.Put("a", "");
+  const TemporaryFolder directory;
+  directory.Write("a", "");
   EXPECT_FALSE(EnsureDirectory(directory / "a").ok());
   EXPECT_FALSE(EnsureDirectory(directory / "a/b").ok());
 }
 
 TEST(EnsureDirectory, TellsAFullDisk) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   const ScopedFault fault([](std::string_view, const std::string&) { return ENOSPC; });
   EXPECT_TRUE(absl::IsResourceExhausted(EnsureDirectory(directory / "a")));
 }
 
 TEST(RemoveTree, RemovesAllAndFollowsNoLinks) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   ASSERT_TRUE(EnsureDirectory(directory / "a/b").ok());
-  directory.Put("kept", "x");
+  directory.Write("kept", "x");
   std::filesystem::create_symlink(directory / "kept", directory / "a/link");
   ASSERT_TRUE(RemoveTree(directory / "a").ok());
   ASSERT_TRUE(RemoveTree(directory / "a").ok());
-  EXPECT_EQ(directory.Get("kept"), "x");
+  EXPECT_EQ(directory.Read("kept"), "x");
   EXPECT_EQ(directory.Count(), 1u);
 }
 
 TEST(RemoveUnfinished, LeavesFinishedFiles) {
-  const TestDirectory directory;
-  directory.Put(".unfinished-1-0-file", "half");
-  directory.Put("file", "whole");
+  const TemporaryFolder directory;
+  directory.Write(".unfinished-1-0-file", "half");
+  directory.Write("file", "whole");
   ASSERT_TRUE(RemoveUnfinished(directory.path()).ok());
-  EXPECT_EQ(directory.Get("file"), "whole");
+  EXPECT_EQ(directory.Read("file"), "whole");
   EXPECT_EQ(directory.Count(), 1u);
 }
 
 TEST(SyncTree, SyncsEveryFileAndDirectory) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   ASSERT_TRUE(EnsureDirectory(directory / "a/b").ok());
-  directory.Put("a/b/file", "x");
+  directory.Write("a/b/file", "x");
   int synced = 0;
   {
     const ScopedFault fault([&](std::string_view operation, const std::string&) {
@@ -133,7 +133,7 @@ TEST(FreeBytes, IsPositiveHereAndAnErrorNowhere) {
 }
 
 TEST(FileLock, IsHeldByOneProcess) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   absl::StatusOr<FileLock> lock = FileLock::Acquire(directory.path());
   ASSERT_TRUE(lock.ok()) << lock.status();
   const absl::Status second = FileLock::Acquire(directory.path()).status();
@@ -143,7 +143,7 @@ TEST(FileLock, IsHeldByOneProcess) {
 }
 
 TEST(FileLock, EndsWithItsScope) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   {
     FileLock first = *FileLock::Acquire(directory.path());
     const FileLock moved = std::move(first);
@@ -153,7 +153,7 @@ TEST(FileLock, EndsWithItsScope) {
 }
 
 TEST(FileLock, EndsWithAKilledProcess) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);
   const pid_t child = ::fork();

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/base/status.h"
-#include "common/storage/test_directory.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::storage {
 namespace {
@@ -36,18 +36,18 @@ std::vector<std::string> Read(const std::string& path, bool skip_bad, int64_t* s
 }
 
 TEST(ReadJsonLines, HandsOutRecordsWithTheirLines) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   const std::string path =
-      directory.Put("in", "\xef\xbb\xbf{\"id\":\"a\"}\r\n\n  \n{\"id\":\"b\",\"unknown\":[{}]}");
+      directory.Write("in", "\xef\xbb\xbf{\"id\":\"a\"}\r\n\n  \n{\"id\":\"b\",\"unknown\":[{}]}");
   absl::Status status;
   EXPECT_THAT(Read(path, false, nullptr, &status), ElementsAre("1a", "4b"));
   EXPECT_TRUE(status.ok());
 }
 
 TEST(ReadJsonLines, RefusesALineThatNestsTooDeeply) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   const int deep = 200000;  // printing such a value would overflow the stack
-  const std::string path = directory.Put(
+  const std::string path = directory.Write(
       "in", "{\"id\":" + std::string(deep, '[') + std::string(deep, ']') + "}\n{\"id\":\"b\"}\n");
   absl::Status status;
   EXPECT_THAT(Read(path, false, nullptr, &status), ElementsAre());
@@ -58,8 +58,8 @@ TEST(ReadJsonLines, RefusesALineThatNestsTooDeeply) {
 }
 
 TEST(ReadJsonLines, NamesTheLineAndThePlaceOfWhatIsNoJson) {
-  const TestDirectory directory;
-  const std::string path = directory.Put("in", "{\"id\":\"a\"}\n{\"id\": oops}\n");
+  const TemporaryFolder directory;
+  const std::string path = directory.Write("in", "{\"id\":\"a\"}\n{\"id\": oops}\n");
   absl::Status status;
   EXPECT_THAT(Read(path, false, nullptr, &status), ElementsAre("1a"));
   EXPECT_TRUE(IsInputError(status));
@@ -67,18 +67,18 @@ TEST(ReadJsonLines, NamesTheLineAndThePlaceOfWhatIsNoJson) {
 }
 
 TEST(ReadJsonLines, RefusesLinesThatAreNoObject) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   absl::Status status;
-  Read(directory.Put("in", "[1]\n"), false, nullptr, &status);
+  Read(directory.Write("in", "[1]\n"), false, nullptr, &status);
   EXPECT_THAT(Message(status), HasSubstr(":1: found array; "));
-  Read(directory.Put("in", "{\"id\":1e999}\n"), false, nullptr, &status);
+  Read(directory.Write("in", "{\"id\":1e999}\n"), false, nullptr, &status);
   EXPECT_TRUE(IsInputError(status)) << status;
 }
 
 TEST(ReadJsonLines, CountsAndLeavesOutBadRecordsOnDemand) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   const std::string path =
-      directory.Put("in", "{\"id\":\"a\"}\n{\n{\"id\":7}\n{}\n{\"id\":\"b\"}\n");
+      directory.Write("in", "{\"id\":\"a\"}\n{\n{\"id\":7}\n{}\n{\"id\":\"b\"}\n");
   absl::Status status;
   int64_t skipped = 0;
   EXPECT_THAT(Read(path, true, &skipped, &status), ElementsAre("1a", "5b"));
@@ -87,17 +87,17 @@ TEST(ReadJsonLines, CountsAndLeavesOutBadRecordsOnDemand) {
 }
 
 TEST(ReadJsonLines, NeverSkipsAFailureOfTheWorkItself) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   int64_t skipped = 0;
   const absl::Status status =
-      ReadJsonLines(directory.Put("in", "{}\n{}\n"), true, &skipped,
+      ReadJsonLines(directory.Write("in", "{}\n{}\n"), true, &skipped,
                     [](const JsonLine&) { return absl::InternalError("broken"); });
   EXPECT_EQ(Message(status), "broken");
   EXPECT_EQ(skipped, 0);
 }
 
 TEST(ReadJsonLines, RefusesFilesThatCannotBeRead) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   absl::Status status;
   Read(directory / "nothing", false, nullptr, &status);
   EXPECT_TRUE(IsInputError(status));
@@ -169,30 +169,30 @@ TEST(Fields, RefuseNumbersThatDoNotFit) {
 }
 
 TEST(JsonLinesWriter, WritesWhatTheReaderReads) {
-  const TestDirectory directory;
+  const TemporaryFolder directory;
   JsonLinesWriter writer = *JsonLinesWriter::Open(directory / "out");
   ASSERT_TRUE(writer.Write({{"id", "a"}, {"x", 0.1}, {"a", {1, 2}}}).ok());
   ASSERT_TRUE(writer.Write({{"id", "not utf-8: \xff"}}).ok());
   ASSERT_TRUE(writer.Close().ok());
-  EXPECT_EQ(directory.Get("out"),
+  EXPECT_EQ(directory.Read("out"),
             "{\"id\":\"a\",\"x\":0.1,\"a\":[1,2]}\n{\"id\":\"not utf-8: \xef\xbf\xbd\"}\n");
 }
 
 TEST(JsonLinesWriter, AFileAppearsWholeAtCloseOrNotAtAll) {
-  const TestDirectory directory;
-  directory.Put("out", "before");
+  const TemporaryFolder directory;
+  directory.Write("out", "before");
   {
     JsonLinesWriter writer = *JsonLinesWriter::Open(directory / "out");
     ASSERT_TRUE(writer.Write({{"a", 1}}).ok());
-    EXPECT_EQ(directory.Get("out"), "before");
+    EXPECT_EQ(directory.Read("out"), "before");
   }  // the command failed
-  EXPECT_EQ(directory.Get("out"), "before");
+  EXPECT_EQ(directory.Read("out"), "before");
   EXPECT_EQ(directory.Count(), 1u);
   std::filesystem::create_symlink(directory / "out", directory / "link");
   JsonLinesWriter writer = *JsonLinesWriter::Open(directory / "link");
   ASSERT_TRUE(writer.Write({{"a", 1}}).ok());
   ASSERT_TRUE(writer.Close().ok());
-  EXPECT_EQ(directory.Get("out"), "{\"a\":1}\n");
+  EXPECT_EQ(directory.Read("out"), "{\"a\":1}\n");
   EXPECT_TRUE(std::filesystem::is_symlink(directory / "link"));
   EXPECT_EQ(directory.Count(), 2u);
 }

@@ -4,7 +4,8 @@
 #include <gmock/gmock.h>
 
 #include "common/base/status.h"
-#include "common/text/test_folder.h"
+#include "common/testing/temporary_folder.h"
+#include "common/text/testing/small_tokenizer.h"
 
 namespace attnrl::text {
 namespace {
@@ -31,7 +32,7 @@ constexpr const char* kQwen2 =
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
 std::string NameOf(const std::string& text) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   folder.Write("chat_template.jinja", text);
   const auto chat_template = ChatTemplate::Load(folder.path(), "");
   return chat_template.ok() ? std::string(chat_template->name())
@@ -62,7 +63,7 @@ TEST(ChatTemplate, RefusesAnUnknownTextAndSaysWhatToSet) {
 }
 
 TEST(ChatTemplate, SaysThatAFolderHasNone) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const absl::Status status = ChatTemplate::Load(folder.path(), "").status();
   EXPECT_TRUE(IsInputError(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("has no chat template; set"));
@@ -70,7 +71,7 @@ TEST(ChatTemplate, SaysThatAFolderHasNone) {
 }
 
 TEST(ChatTemplate, IsFoundInTheTokenizersConfiguration) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   nlohmann::json config = {{"chat_template", kQwen2}};
   folder.Write("tokenizer_config.json", config.dump());
   EXPECT_EQ(ChatTemplate::Load(folder.path(), "")->name(), "chatml-default-system");
@@ -84,7 +85,7 @@ TEST(ChatTemplate, IsFoundInTheTokenizersConfiguration) {
 }
 
 TEST(ChatTemplate, IsTheOneThatTheUserNames) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   folder.Write("chat_template.jinja", "{{ messages }}");
   EXPECT_EQ(*ChatTemplate::Load(folder.path(), "chatml")->Render(kQuestion, true),
             "<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n");
@@ -95,7 +96,7 @@ TEST(ChatTemplate, IsTheOneThatTheUserNames) {
 }
 
 TEST(ChatTemplate, WritesTheFoldersOwnSystemTurn) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   folder.Write("chat_template.jinja", kQwen2);
   const auto chat_template = ChatTemplate::Load(folder.path(), "");
   ASSERT_TRUE(chat_template.ok());
@@ -108,7 +109,7 @@ TEST(ChatTemplate, WritesTheFoldersOwnSystemTurn) {
 }
 
 TEST(ChatTemplate, RendersDeepseeksTurns) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   folder.Write("tokenizer_config.json", R"({"bos_token": {"content": "<bos>"}})");
   const auto chat_template = ChatTemplate::Load(folder.path(), "deepseek-r1-think");
   ASSERT_TRUE(chat_template.ok()) << chat_template.status();

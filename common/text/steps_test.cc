@@ -3,7 +3,8 @@
 
 #include <gmock/gmock.h>
 
-#include "common/text/test_folder.h"
+#include "common/testing/temporary_folder.h"
+#include "common/text/testing/small_tokenizer.h"
 
 namespace attnrl::text {
 namespace {
@@ -31,7 +32,7 @@ class Steps : public testing::Test {
   static constexpr int32_t kPointLine = 301;
   static constexpr int32_t kThinkEnd = 302;
   static constexpr int32_t kAddedBlank = 303;
-  TestFolder folder_;
+  TemporaryFolder folder_;
   std::optional<StepSegmenter> segmenter_;
 };
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "common/base/shared_data.h"
+#include "common/testing/shared_data.h"
 #include "common/text/chat_template.h"
 #include "common/text/steps.h"
 #include "common/text/tokenizer.h"

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "common/base/status.h"
-#include "common/text/test_folder.h"
+#include "common/testing/temporary_folder.h"
+#include "common/text/testing/small_tokenizer.h"
 
 namespace attnrl::text {
 namespace {
@@ -44,7 +45,7 @@ class TokenizerTest : public testing::Test {
     return std::string(status.message());
   }
 
-  TestFolder folder_;
+  TemporaryFolder folder_;
 };
 
 void Nothing(Json& /*file*/) {}

@@ -10,7 +10,7 @@
 #include <set>
 #include <string>
 
-#include "common/base/shared_data.h"
+#include "common/testing/shared_data.h"
 
 namespace attnrl::tree {
 namespace {

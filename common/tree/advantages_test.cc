@@ -11,8 +11,8 @@
 #include <string>
 #include <tuple>
 
-#include "common/base/shared_data.h"
 #include "common/base/status.h"
+#include "common/testing/shared_data.h"
 
 namespace attnrl::tree {
 namespace {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "common/base/shared_data.h"
+#include "common/testing/shared_data.h"
 #include "common/tree/branch_points.h"
 
 namespace attnrl::tree {

@@ -51,7 +51,7 @@ double Score(const Json& record) {
 }
 
 TEST(AdaptiveRun, KeepsASolvedProblemWhenItsScoreIsAboveTheMeanOfAllSoFar) {
-  Simulation run(FreshFolder("filter"), Adaptive());
+  Simulation run(Adaptive());
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
   double sum = 0;
@@ -78,7 +78,7 @@ TEST(AdaptiveRun, KeepsASolvedProblemWhenItsScoreIsAboveTheMeanOfAllSoFar) {
 class BatchSizeTest : public ::testing::TestWithParam<PipelineMode> {};
 
 TEST_P(BatchSizeTest, FollowsTheNewestBatchThatIsTrainedIntoItsWeights) {
-  Simulation run(FreshFolder("size"), Adaptive(GetParam()));
+  Simulation run(Adaptive(GetParam()));
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
   const uint32_t behind = GetParam() == PipelineMode::kOverlapped   ? 3
@@ -105,10 +105,9 @@ INSTANTIATE_TEST_SUITE_P(Modes, BatchSizeTest,
                                            PipelineMode::kOnPolicy));
 
 TEST(AdaptiveRun, AMeanThatGoesOnThroughAnExtensionIsThatOfTheWholeRun) {
-  const std::string folder = FreshFolder("extended");
   SimulationOptions options = Adaptive();
   options.steps = 4;
-  Simulation run(folder, options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
   run.Kill();
@@ -133,7 +132,7 @@ TEST(AdaptiveRun, AMeanThatGoesOnThroughAnExtensionIsThatOfTheWholeRun) {
 }
 
 TEST(AdaptiveRun, AResultWhoseStepsAreNotThoseOfItsTokensIsRefused) {
-  Simulation run(FreshFolder("steps"), Adaptive());
+  Simulation run(Adaptive());
   ASSERT_TRUE(run.Start().ok());
   run.workers()[0].silent = true;
   run.workers()[1].absent = true;

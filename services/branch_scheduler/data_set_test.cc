@@ -3,12 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <fstream>
 
 #include "absl/strings/match.h"
 #include "common/base/status.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -27,10 +25,8 @@ absl::StatusOr<std::vector<int32_t>> Bytes(const PromptMessages& messages) {
 }
 
 absl::StatusOr<DataSet> Load(const std::string& text, uint32_t limit = 100) {
-  const std::string path =
-      testing::TempDir() + "/data_set-" + std::to_string(::getpid()) + ".jsonl";
-  std::ofstream(path) << text;
-  return LoadDataSet("data.train", path, limit, Bytes);
+  const TemporaryFolder folder;
+  return LoadDataSet("data.train", folder.Write("data_set.jsonl", text), limit, Bytes);
 }
 
 void ExpectRefused(const std::string& text, const std::string& part) {

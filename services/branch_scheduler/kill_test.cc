@@ -61,7 +61,7 @@ TEST_P(KillTest, AtEveryTransactionTheRunEndsWithTheSameBatches) {
   ASSERT_GT(transactions, 10u);
   for (uint64_t kill = 1; kill <= transactions; ++kill) {
     SCOPED_TRACE(absl::StrCat("killed after transaction ", kill));
-    Simulation run(FreshFolder("killed"), options);
+    Simulation run(options);
     ASSERT_TRUE(run.Start().ok());
     run.KillAfter(kill);
     ASSERT_NO_FATAL_FAILURE(RunWithoutRefusal(run));
@@ -81,7 +81,7 @@ TEST_P(KillTest, BetweenAnyTwoRoundsTheRunEndsWithTheSameBatches) {
   const auto expected = Undisturbed(options, &transactions);
   for (int kill = 1;; ++kill) {
     SCOPED_TRACE(absl::StrCat("killed after round ", kill));
-    Simulation run(FreshFolder("killed"), options);
+    Simulation run(options);
     ASSERT_TRUE(run.Start().ok());
     int round = 0;
     while (round < kill && run.Tick()) ++round;
@@ -102,18 +102,17 @@ INSTANTIATE_TEST_SUITE_P(All, KillTest,
                          [](const auto& run) { return std::string(run.param.name); });
 
 TEST(Simulation, ATornLineIsCutAwayAndWrittenAgain) {
-  const std::string folder = FreshFolder("torn");
   SimulationOptions options;
   options.steps = 4;
-  Simulation run(folder, options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   while (run.version < 2) run.Tick();
   run.learner_absent = true;
   run.Tick();  // lines that no commit has settled
   run.Kill();
   const auto events = run.Lines("events.jsonl");
-  std::filesystem::resize_file(folder + "/events.jsonl",
-                               std::filesystem::file_size(folder + "/events.jsonl") - 5);
+  std::filesystem::resize_file(run.folder() + "/events.jsonl",
+                               std::filesystem::file_size(run.folder() + "/events.jsonl") - 5);
   ASSERT_TRUE(run.Start().ok());
   EXPECT_EQ(run.Lines("events.jsonl"), events);
   run.learner_absent = false;
@@ -134,7 +133,7 @@ TEST(Simulation, AResultWhoseAcknowledgementWasLostIsAcknowledgedAgain) {
   SimulationOptions options;
   options.workers = 1;
   options.credits = 1;
-  Simulation run(FreshFolder("lost_ack"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   run.RunLearner();
   SimulatedWorker& worker = run.workers()[0];

@@ -32,7 +32,7 @@ TEST_P(ModeTest, EveryBatchHasTheLagsOfTheSchedule) {
   options.mode = mode;
   options.criterion = branching ? Criterion::kEarliest : Criterion::kNone;
   options.steps = 6;
-  Simulation run(FreshFolder(absl::StrCat("mode", static_cast<int>(mode), branching)), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
   const uint32_t initial = mode == PipelineMode::kOverlapped   ? (branching ? 2 : 1)
@@ -74,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(All, ModeTest,
                                             ::testing::Bool()));
 
 TEST(Simulation, OverlappedRunsTwoBatchesAheadAndNoFurther) {
-  Simulation run(FreshFolder("ahead"), Branching());
+  Simulation run(Branching());
   run.learner_absent = false;
   ASSERT_TRUE(run.Start().ok());
   run.RunLearner();  // announces W(0)
@@ -84,7 +84,7 @@ TEST(Simulation, OverlappedRunsTwoBatchesAheadAndNoFurther) {
 }
 
 TEST(Simulation, SamplesCarryTheirPrefixAsItWasMeasured) {
-  Simulation run(FreshFolder("prefix"), Branching());
+  Simulation run(Branching());
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
   uint32_t children = 0;
@@ -118,7 +118,7 @@ TEST(Simulation, SamplesCarryTheirPrefixAsItWasMeasured) {
 TEST(Simulation, AZombiesLateWriteIsRefusedAndCounted) {
   SimulationOptions options;
   options.workers = 2;
-  Simulation run(FreshFolder("zombie"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   SimulatedWorker& zombie = run.workers()[0];
   run.workers()[1].absent = true;
@@ -143,7 +143,7 @@ TEST(Simulation, AMalformedResultIsRefusedAndItsItemHandedOutAgain) {
   SimulationOptions options;
   options.workers = 1;
   options.credits = 1;
-  Simulation run(FreshFolder("malformed"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   SimulatedWorker& worker = run.workers()[0];
   worker.silent = true;
@@ -177,7 +177,7 @@ TEST(Simulation, WorkersMayComeAndGoAndZeroIsLegal) {
   SimulationOptions options;
   uint64_t transactions = 0;
   const auto expected = Undisturbed(options, &transactions);
-  Simulation run(FreshFolder("come_and_go"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   for (auto& worker : run.workers()) worker.absent = true;
   for (int i = 0; i < 20; ++i) run.Tick();
@@ -200,7 +200,7 @@ TEST(Simulation, WorkersMayComeAndGoAndZeroIsLegal) {
 TEST(Simulation, ARestartedSchedulerWaitsForTheWorkersThatItKnowsAndKeepsTheirWork) {
   SimulationOptions options;
   options.credits = 3;
-  Simulation run(FreshFolder("adoption"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   for (int i = 0; i < 3; ++i) run.Tick();  // both have done something
   SimulatedWorker& slow = run.workers()[1];
@@ -226,7 +226,7 @@ TEST(Simulation, ARestartedSchedulerWaitsForTheWorkersThatItKnowsAndKeepsTheirWo
 
 TEST(Simulation, GivenBackWorkIsDoneBySomebodyElse) {
   SimulationOptions options;
-  Simulation run(FreshFolder("give_back"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   SimulatedWorker& leaving = run.workers()[0];
   leaving.silent = true;
@@ -247,7 +247,7 @@ TEST(Simulation, GivenBackWorkIsDoneBySomebodyElse) {
 TEST(Simulation, ADeterministicRunRemembersItsNumericsThroughARestart) {
   SimulationOptions options;
   options.deterministic = true;
-  Simulation run(FreshFolder("numerics"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   for (int i = 0; i < 3; ++i) run.Tick();
   run.Kill();

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/testing/fake_batch_source.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/versions/version_file.h"

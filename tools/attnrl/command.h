@@ -16,12 +16,12 @@ namespace attnrl::tools {
 // "error: ...". Results go to stdout or --output, everything else to stderr.
 using Work = std::function<absl::Status()>;
 
-// A command `attnrl make-task` is the file pair tools/make_task_command.{h,cc} with
+// A command `attnrl make-task` is the file commands/<room>/make_task_command.cc with
 //   void AddMakeTaskCommand(CLI::App& app, Work* run);
 // which registers the command's flags, help and example, and sets `*run` from the command's
 // callback when it is the one chosen on the command line. Flags are read before `*run` is called,
-// on the main thread, once. tools/CMakeLists.txt finds the pairs by name and generates the function
-// below.
+// on the main thread, once. commands/CMakeLists.txt finds the files by name, and generates the
+// declarations and the function below.
 
 // Registers every command, in the order of their names.
 void AddEveryCommand(CLI::App& app, Work* run);

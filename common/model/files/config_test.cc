@@ -6,6 +6,7 @@
 
 #include "common/base/status.h"
 #include "common/model/testing/tiny_models.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::model {
 namespace {
@@ -31,8 +32,8 @@ json Qwen2() {
 }
 
 absl::StatusOr<ModelConfig> Load(const json& value) {
-  const ScratchFolder folder;
-  folder.File("config.json", value.dump());
+  const TemporaryFolder folder;
+  folder.Write("config.json", value.dump());
   return LoadModelConfig(folder.path());
 }
 
@@ -128,10 +129,10 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 TEST(ModelConfig, NamesAMissingOrBrokenFile) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   EXPECT_THAT(std::string(LoadModelConfig(folder.path()).status().message()),
               HasSubstr("no such file"));
-  folder.File("config.json", "{");
+  folder.Write("config.json", "{");
   EXPECT_THAT(std::string(LoadModelConfig(folder.path()).status().message()),
               HasSubstr("is not JSON"));
 }
@@ -145,19 +146,19 @@ TEST(ModelConfig, CountsParameters) {
 }
 
 TEST(EndTokens, ComeFromTheFirstFileThatNamesAny) {
-  const ScratchFolder folder;
-  folder.File("config.json", R"({"eos_token_id": 7})");
+  const TemporaryFolder folder;
+  folder.Write("config.json", R"({"eos_token_id": 7})");
   EXPECT_EQ(*LoadEndTokens(folder.path()), std::vector<int32_t>{7});
-  folder.File("generation_config.json", R"({"eos_token_id": [9, 3, 9]})");
+  folder.Write("generation_config.json", R"({"eos_token_id": [9, 3, 9]})");
   EXPECT_EQ(*LoadEndTokens(folder.path()), (std::vector<int32_t>{3, 9}));
-  folder.File("generation_config.json", R"({"eos_token_id": "x"})");
+  folder.Write("generation_config.json", R"({"eos_token_id": "x"})");
   EXPECT_TRUE(IsInputError(LoadEndTokens(folder.path()).status()));
 }
 
 TEST(EndTokens, FallBackToTheTokenizer) {
   const std::string source = SharedData("data/oracle/qwen2-tiny");
   if (!std::filesystem::exists(source)) GTEST_SKIP() << source << " is not there";
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
     std::filesystem::copy(source + "/" + name, folder.path() + "/" + name);
   }

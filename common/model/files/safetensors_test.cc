@@ -8,6 +8,7 @@
 #include "common/model/files/weights.h"
 #include "common/model/testing/tiny_models.h"
 #include "common/storage/files.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::model {
 namespace {
@@ -82,8 +83,8 @@ std::vector<Attack> Attacks() {
 class DamagedFile : public testing::TestWithParam<Attack> {};
 
 TEST_P(DamagedFile, IsRefusedByWhatIsWrong) {
-  const ScratchFolder folder;
-  const std::string path = folder.File("x.safetensors", GetParam().file);
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("x.safetensors", GetParam().file);
   const auto file = SafetensorsFile::Open(path);
   ASSERT_FALSE(file.ok());
   EXPECT_TRUE(IsInputError(file.status())) << file.status();
@@ -95,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(Attacks, DamagedFile, testing::ValuesIn(Attacks()),
                          [](const auto& test) { return test.param.name; });
 
 TEST(Safetensors, RoundTripsValuesShapesAndDTypes) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string path = folder.path() + "/x.safetensors";
   const Tensors tensors = {{"z", at::arange(6).to(at::kFloat).view({2, 3})},
                            {"b.c", at::arange(5).to(at::kBFloat16)},
@@ -114,7 +115,7 @@ TEST(Safetensors, RoundTripsValuesShapesAndDTypes) {
 }
 
 TEST(Safetensors, WritesSortedNamesBehindAnAlignedHeader) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string path = folder.path() + "/x.safetensors";
   const at::Tensor one = at::ones({1});
   ASSERT_TRUE(
@@ -128,8 +129,8 @@ TEST(Safetensors, WritesSortedNamesBehindAnAlignedHeader) {
 }
 
 TEST(Safetensors, ReadsTheMetadataAsNoTensor) {
-  const ScratchFolder folder;
-  const std::string path = folder.File(
+  const TemporaryFolder folder;
+  const std::string path = folder.Write(
       "x.safetensors",
       FileOf(
           R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}   )",
@@ -140,8 +141,8 @@ TEST(Safetensors, ReadsTheMetadataAsNoTensor) {
 }
 
 TEST(Safetensors, LeavesTheOldFileWhenTheDiskIsFull) {
-  const ScratchFolder folder;
-  const std::string path = folder.File("x.safetensors", "old");
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("x.safetensors", "old");
   const storage::ScopedFault fault([](std::string_view operation, const std::string&) {
     return operation == "write" ? ENOSPC : 0;
   });

@@ -10,6 +10,7 @@
 #include "common/model/testing/tiny_models.h"
 #include "common/storage/digest.h"
 #include "common/storage/files.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::model {
 namespace {
@@ -27,7 +28,7 @@ void ExpectRefused(const absl::Status& status, const std::string& complaint) {
 }
 
 TEST(Weights, LoadWhatWasWritten) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const ModelConfig config = SmallConfig();
   const Tensors written = RandomTensors(config, 1, DType::kBFloat16);
   ASSERT_TRUE(WriteSafetensors(folder.path() + "/model.safetensors", written, {}).ok());
@@ -41,7 +42,7 @@ TEST(Weights, LoadWhatWasWritten) {
 }
 
 TEST(Weights, LoadShards) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const ModelConfig config = SmallConfig();
   const Tensors all = RandomTensors(config, 1, DType::kFloat32);
   Tensors shards[2];
@@ -57,7 +58,7 @@ TEST(Weights, LoadShards) {
                     .ok());
   }
   const auto write_index = [&] {
-    folder.File("model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
+    folder.Write("model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
   };
   write_index();
   const auto loaded = Load(folder.path(), config);
@@ -73,7 +74,7 @@ TEST(Weights, LoadShards) {
 }
 
 TEST(Weights, RefuseWhatDoesNotFitTheConfiguration) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const ModelConfig config = SmallConfig();
   const std::string path = folder.path() + "/model.safetensors";
   ExpectRefused(Load(folder.path(), config).status(), "no weights");
@@ -95,7 +96,7 @@ TEST(Weights, RefuseWhatDoesNotFitTheConfiguration) {
 }
 
 TEST(Weights, PassOverWhatOlderFilesHold) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   ModelConfig config = SmallConfig();
   config.tie_word_embeddings = true;
   Tensors tensors = RandomTensors(config, 1, DType::kFloat32);
@@ -136,14 +137,14 @@ TEST(RandomWeights, AreAFunctionOfTheSeed) {
 }
 
 TEST(ModelFolder, HoldsEverythingUnderItsNameOrNothing) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const ModelConfig config = SmallConfig();
-  folder.File(
+  folder.Write(
       "config.json",
       R"({"architectures": ["Qwen2ForCausalLM"], "torch_dtype": "float32", "zeta": 1, "alpha": 2})");
-  folder.File("tokenizer.json", "{}");
-  folder.File("chat_template.jinja", "{{ messages }}");
-  folder.File("notes.txt", "private");
+  folder.Write("tokenizer.json", "{}");
+  folder.Write("chat_template.jinja", "{{ messages }}");
+  folder.Write("notes.txt", "private");
   const Tensors tensors = RandomTensors(config, 1, DType::kBFloat16);
   const std::string target = folder.path() + "/out";
   {

@@ -1,42 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "common/base/shared_data.h"
 #include "common/model/files/config.h"
+#include "common/testing/shared_data.h"
 
 namespace attnrl::model {
 
-// For tests only. A folder of the test's own, removed with the object.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = info->name();
-    std::replace(name.begin(), name.end(), '/', '-');
-    path_ = testing::TempDir() + "attnrl-model-" + name + "-" + std::to_string(::getpid());
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-  std::string File(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path_ + "/" + name, std::ios::binary) << bytes;
-    return path_ + "/" + name;
-  }
-
- private:
-  std::string path_;
-};
+// For tests only.
 
 // A small decoder; qk_norm, biases and ties as asked for by the test.
 inline ModelConfig SmallConfig() {

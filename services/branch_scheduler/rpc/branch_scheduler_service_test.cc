@@ -20,7 +20,6 @@ namespace attnrl::scheduler {
 namespace {
 
 using testing::Digest;
-using testing::FreshFolder;
 using ::testing::HasSubstr;
 using testing::Simulation;
 using testing::SimulationOptions;
@@ -30,7 +29,7 @@ constexpr absl::Duration kLong = absl::Seconds(30);
 // A scheduler behind a socket; the test is the worker and the learner.
 class ServiceTest : public ::testing::Test {
  protected:
-  ServiceTest() : run_(FreshFolder("rpc"), Options()) {
+  ServiceTest() : run_(Options()) {
     run_.UseThreads();
     EXPECT_TRUE(run_.Start().ok());
     Serve();

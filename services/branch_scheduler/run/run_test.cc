@@ -35,7 +35,7 @@ BatchRequest RequestOf(uint32_t batch, uint32_t version, bool replay = false) {
 }
 
 TEST(Run, CommitIsIdempotentByBatchAndDigest) {
-  Simulation run(FreshFolder("idempotent"), {});
+  Simulation run(SimulationOptions{});
   ASSERT_TRUE(run.Start().ok());
   while (run.version < 2) run.Tick();
   Scheduler& scheduler = run.scheduler();
@@ -50,7 +50,7 @@ TEST(Run, CommitIsIdempotentByBatchAndDigest) {
 }
 
 TEST(Run, WeightsThatDontFitTheScheduleAreRefused) {
-  Simulation run(FreshFolder("unfit"), {});
+  Simulation run(SimulationOptions{});
   ASSERT_TRUE(run.Start().ok());
   while (run.version < 2) run.Tick();
   Scheduler& scheduler = run.scheduler();
@@ -74,7 +74,7 @@ TEST(Run, BatchesAfterTheCheckpointBeforeTheNewestCanBeReplayedBitForBit) {
   options.steps = 8;
   options.checkpoint_every = 2;
   options.criterion = Criterion::kEarliest;
-  Simulation run(FreshFolder("replay"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   while (run.version < 7) run.Tick();
   run.Kill();
@@ -96,7 +96,7 @@ TEST(Run, BatchesAfterTheCheckpointBeforeTheNewestCanBeReplayedBitForBit) {
 
 // The learner made W(b+1) durable and was killed before it could commit batch b.
 TEST(Run, AVersionPublishedBeforeItsCommitIsAccepted) {
-  Simulation run(FreshFolder("published"), {});
+  Simulation run(SimulationOptions{});
   ASSERT_TRUE(run.Start().ok());
   while (run.version < 2) run.Tick();
   while (run.scheduler().Status().batches[0].phase == "sampling") {
@@ -117,7 +117,7 @@ TEST(Run, ARunThatEndedAndIsExtendedStartsASegmentAtItsEnd) {
   SimulationOptions options;
   options.steps = 4;
   options.criterion = Criterion::kEarliest;
-  Simulation run(FreshFolder("segment"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
   run.Kill();
@@ -136,7 +136,7 @@ TEST(Run, ARunThatEndedAndIsExtendedStartsASegmentAtItsEnd) {
 TEST(Run, ARunThatHadNotEndedGoesOnInItsSegment) {
   SimulationOptions options;
   options.steps = 4;
-  Simulation run(FreshFolder("goes_on"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   while (run.version < 3) run.Tick();
   run.Kill();
@@ -149,7 +149,7 @@ TEST(Run, ARunThatHadNotEndedGoesOnInItsSegment) {
 TEST(Run, AnExtensionWithoutACheckpointAtTheEndGoesOnInItsSegment) {
   SimulationOptions options;
   options.steps = 3;
-  Simulation run(FreshFolder("no_checkpoint"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
   run.Kill();
@@ -163,7 +163,7 @@ TEST(Run, AnExtensionWithoutACheckpointAtTheEndGoesOnInItsSegment) {
 TEST(Run, ASmallerNumberOfStepsEndsTheRun) {
   SimulationOptions options;
   options.steps = 6;
-  Simulation run(FreshFolder("shrunk"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   while (run.version < 3) run.Tick();
   run.Kill();
@@ -174,7 +174,7 @@ TEST(Run, ASmallerNumberOfStepsEndsTheRun) {
 }
 
 TEST(Run, OtherSettingsAreRefusedByName) {
-  Simulation run(FreshFolder("fingerprint"), {});
+  Simulation run(SimulationOptions{});
   ASSERT_TRUE(run.Start().ok());
   run.Kill();
   run.options().fingerprint["run.seed"] = "8";
@@ -184,7 +184,7 @@ TEST(Run, OtherSettingsAreRefusedByName) {
 }
 
 TEST(Run, ASecondSchedulerOnTheSameDatabaseIsRefused) {
-  Simulation first(FreshFolder("two"), {});
+  Simulation first(SimulationOptions{});
   ASSERT_TRUE(first.Start().ok());
   Simulation second(first.folder(), {});
   const absl::Status status = second.Start();
@@ -197,7 +197,7 @@ TEST(Run, EmptyBatchesAreSkippedAndTooManyInARowPauseIt) {
   options.steps = 9;
   options.all_correct = true;
   options.max_empty_batches = 3;
-  Simulation run(FreshFolder("empty"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   ASSERT_FALSE(run.RunToEnd(100));
   EXPECT_EQ(run.scheduler().Status().state, RunState::kPaused);
@@ -220,7 +220,7 @@ TEST(Run, EmptyBatchesAreSkippedAndTooManyInARowPauseIt) {
 TEST(Run, ACrashOfTheGraderIsNoRewardAndDropsTheProblemAfterThreeTries) {
   SimulationOptions options;
   options.steps = 2;
-  Simulation run(FreshFolder("crash"), options);
+  Simulation run(options);
   std::map<std::string, int> tries;
   run.grade = [&](const verifier::GradeRequest& request) {
     verifier::GradeResult result;
@@ -250,7 +250,7 @@ TEST(Run, ACrashOfTheGraderIsNoRewardAndDropsTheProblemAfterThreeTries) {
 }
 
 TEST(Run, AVerifierThatIsAwayIsWaitedFor) {
-  Simulation run(FreshFolder("away"), {});
+  Simulation run(SimulationOptions{});
   ASSERT_TRUE(run.Start().ok());
   run.verifier().FailCalls(1, absl::UnavailableError("no verifier"));
   for (int i = 0; i < 2; ++i) run.Tick();
@@ -258,7 +258,7 @@ TEST(Run, AVerifierThatIsAwayIsWaitedFor) {
 }
 
 TEST(Run, PauseHandsOutNothingAndKeepsWhatIsLeased) {
-  Simulation run(FreshFolder("pause"), {});
+  Simulation run(SimulationOptions{});
   ASSERT_TRUE(run.Start().ok());
   run.Tick();
   run.scheduler().Pause("lunch");
@@ -271,7 +271,7 @@ TEST(Run, PauseHandsOutNothingAndKeepsWhatIsLeased) {
 }
 
 TEST(Run, DrainTakesBackWhatIsNotFinishedInTime) {
-  Simulation run(FreshFolder("drain"), {});
+  Simulation run(SimulationOptions{});
   ASSERT_TRUE(run.Start().ok());
   for (auto& worker : run.workers()) worker.silent = true;
   for (int i = 0; i < 3; ++i) run.Tick();
@@ -290,7 +290,7 @@ TEST(Run, EveryKeyOfTheMetricsIsAlwaysThere) {
   SimulationOptions options;
   options.criterion = Criterion::kEarliest;
   options.steps = 3;
-  Simulation run(FreshFolder("keys"), options);
+  Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
   const std::set<std::string> keys = {"step",

@@ -44,24 +44,27 @@ std::vector<StepRange> Steps(uint32_t prompt_tokens, const std::vector<int32_t>&
 
 std::string Digest(uint32_t version) { return absl::StrCat("digest-of-", version); }
 
-std::string FreshFolder(const std::string& name) {
-  const std::string root = std::filesystem::exists("/dev/shm") ? "/dev/shm" : ::testing::TempDir();
-  const std::string folder = absl::StrCat(root, "/attnrl-scheduler-test-", ::getpid(), "/", name);
-  std::filesystem::remove_all(folder);
-  return folder;
-}
-
 std::map<uint32_t, TrainingBatch> Undisturbed(const SimulationOptions& options,
                                               uint64_t* transactions) {
-  Simulation run(FreshFolder("undisturbed"), options);
+  Simulation run(options);
   EXPECT_TRUE(run.Start().ok());
   EXPECT_TRUE(run.RunToEnd());
   *transactions = run.transactions();
   return run.batches();
 }
 
+// A run syncs its disk at every step.
+Simulation::Simulation(const SimulationOptions& options)
+    : Simulation(std::make_unique<TemporaryFolder>(TemporaryFolder::On::kMemory), "", options) {}
+
 Simulation::Simulation(std::string folder, const SimulationOptions& options)
-    : folder_(std::move(folder)), sizes_(options) {
+    : Simulation(nullptr, std::move(folder), options) {}
+
+Simulation::Simulation(std::unique_ptr<TemporaryFolder> own, std::string folder,
+                       const SimulationOptions& options)
+    : own_(std::move(own)),
+      folder_(own_ != nullptr ? own_->path() : std::move(folder)),
+      sizes_(options) {
   std::filesystem::create_directories(folder_);
   options_.run_dir = folder_;
   options_.database = folder_ + "/scheduler.db";

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/scheduler.h"
 #include "services/verifier/testing/fake_verifier_client.h"
 
@@ -48,6 +49,8 @@ struct SimulatedWorker {
 
 class Simulation {
  public:
+  // In a folder of its own, gone with the object; or in one that outlives it.
+  explicit Simulation(const SimulationOptions& options);
   Simulation(std::string folder, const SimulationOptions& options);
   ~Simulation();
 
@@ -91,9 +94,12 @@ class Simulation {
   std::function<verifier::GradeResult(const verifier::GradeRequest&)> grade;
 
  private:
+  Simulation(std::unique_ptr<TemporaryFolder> own, std::string folder,
+             const SimulationOptions& options);
   bool KilledHere();
   bool TakeBatch();
 
+  const std::unique_ptr<TemporaryFolder> own_;  // null where the folder was given
   const std::string folder_;
   SimulationOptions sizes_;
   SchedulerOptions options_;
@@ -112,10 +118,6 @@ class Simulation {
 };
 
 std::string Digest(uint32_t version);
-
-// An empty folder of this process for a run; in memory where the system has that, because a run
-// syncs its disk at every step.
-std::string FreshFolder(const std::string& name);
 
 // What the learner of a run without any trouble is given, and how many transactions that takes.
 std::map<uint32_t, TrainingBatch> Undisturbed(const SimulationOptions& options,

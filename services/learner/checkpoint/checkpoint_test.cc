@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/testing/temporary_folder.h"
 #include "services/learner/checkpoint/checkpoint_state.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/versions/version_file.h"

@@ -10,6 +10,7 @@
 
 #include "common/rpc/server.h"
 #include "common/storage/digest.h"
+#include "common/testing/temporary_folder.h"
 #include "services/learner/client/weight_client.h"
 #include "services/learner/rpc/weight_store_service.h"
 #include "services/learner/testing/training_batches.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/testing/training_batches.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -39,16 +38,6 @@ scheduler::TrainingSample TinySample(uint32_t batch, uint32_t position, uint32_t
 }
 
 }  // namespace
-
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "attnrl-test-XXXXXX").string();
-  path_ = mkdtemp(pattern.data());
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 void WriteTinyModel(const std::string& folder) {
   std::filesystem::create_directories(folder);

@@ -11,19 +11,6 @@
 
 namespace attnrl::learner {
 
-// A folder that is removed with everything in it. For tests.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 // Writes config.json and a tokenizer of a two-layer model of 3,000 parameters and vocabulary 32.
 void WriteTinyModel(const std::string& folder);
 model::ModelConfig TinyConfig(const std::string& folder);

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "common/model/files/weights.h"
+#include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
 
 namespace attnrl::learner {

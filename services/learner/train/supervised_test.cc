@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
 
 namespace attnrl::learner {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/testing/temporary_folder.h"
 #include "services/learner/numerics.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/versions/version_file.h"

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "common/base/status.h"
+#include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
 
 namespace attnrl::learner {

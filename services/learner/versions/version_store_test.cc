@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/versions/version_file.h"
 

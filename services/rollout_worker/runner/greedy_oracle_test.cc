@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "common/base/shared_data.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
+#include "common/testing/shared_data.h"
 #include "services/rollout_worker/engine/stepper.h"
 #include "services/rollout_worker/runner/runner.h"
 

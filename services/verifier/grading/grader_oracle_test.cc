@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "common/base/shared_data.h"
+#include "common/testing/shared_data.h"
 #include "services/verifier/grading/grader.h"
 
 namespace attnrl::verifier {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -90,8 +91,8 @@ TEST(GraderPool, ACrashIsTriedOnOtherProcessesAndThenAResult) {
 }
 
 TEST(GraderPool, ACrashThatDoesNotRepeatLeavesNoTrace) {
-  std::string file = testing::TempDir() + "/grader_pool_once_" + std::to_string(getpid());
-  std::ofstream(file) << "x";
+  const TemporaryFolder folder;
+  const std::string file = folder.Write("once", "x");
   auto pool = StartPool({.binary = kTestGrader});
   GradeRequest request = Right(1);
   request.response += "[once " + file + "]";

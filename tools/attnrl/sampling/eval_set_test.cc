@@ -4,7 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/text/test_folder.h"
+#include "common/testing/temporary_folder.h"
+#include "common/text/testing/small_tokenizer.h"
 
 namespace attnrl::tools {
 namespace {
@@ -22,7 +23,7 @@ class EvalSetTest : public ::testing::Test {
     return ReadEvalSet(folder_.path() + "/unseen.jsonl", reader);
   }
 
-  text::TestFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(EvalSetTest, IsNamedByItsFile) {

@@ -4,7 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/text/test_folder.h"
+#include "common/testing/temporary_folder.h"
+#include "common/text/testing/small_tokenizer.h"
 
 namespace attnrl::tools {
 namespace {
@@ -30,7 +31,7 @@ class PromptReaderTest : public ::testing::Test {
     return text::Tokenizer::Load(folder_.path())->Decode(ids);
   }
 
-  text::TestFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(PromptReaderTest, TakesTextAsItIs) {

@@ -7,7 +7,8 @@
 #include <sstream>
 
 #include "common/model/files/weights.h"
-#include "common/text/test_folder.h"
+#include "common/testing/temporary_folder.h"
+#include "common/text/testing/small_tokenizer.h"
 
 namespace attnrl::tools {
 namespace {
@@ -59,7 +60,7 @@ class SamplingRunTest : public ::testing::Test {
     return results;
   }
 
-  text::TestFolder folder_;
+  TemporaryFolder folder_;
   ModelFlags flags_;
 };
 

@@ -3,7 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "common/text/test_folder.h"
+#include "common/testing/temporary_folder.h"
+#include "common/text/testing/small_tokenizer.h"
 
 namespace attnrl::tools {
 namespace {
@@ -13,7 +14,7 @@ class StopTextTest : public ::testing::Test {
   StopTextTest() { folder_.Write("tokenizer.json", text::SmallTokenizer().dump()); }
   text::Tokenizer Load() { return *text::Tokenizer::Load(folder_.path()); }
 
-  text::TestFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(StopTextTest, IsFoundAcrossTokens) {

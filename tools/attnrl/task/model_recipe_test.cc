@@ -10,6 +10,7 @@
 #include <iterator>
 #include <string>
 
+#include "common/testing/temporary_folder.h"
 #include "common/text/steps.h"
 #include "common/text/tokenizer.h"
 #include "tools/attnrl/task/task_generator.h"
@@ -20,15 +21,13 @@ namespace {
 class EmbeddedTokenizer : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "attnrl_model_recipe-" + std::to_string(::getpid());
-    ASSERT_TRUE(WriteModelRecipe(folder_).ok());
-    const auto tokenizer = text::Tokenizer::Load(folder_);
+    ASSERT_TRUE(WriteModelRecipe(folder_.path()).ok());
+    const auto tokenizer = text::Tokenizer::Load(folder_.path());
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
     tokenizer_ = *tokenizer;
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  std::string folder_;
+  const TemporaryFolder folder_;
   std::optional<text::Tokenizer> tokenizer_;
 };
 

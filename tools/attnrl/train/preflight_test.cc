@@ -8,8 +8,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "common/base/shared_data.h"
 #include "common/base/status.h"
+#include "common/testing/shared_data.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::tools {
 namespace fs = std::filesystem;
@@ -24,8 +25,6 @@ class Preflight : public ::testing::Test {
   void SetUp() override {
     const std::string shared = SharedData("data/oracle/qwen2-tiny");
     if (!fs::exists(shared)) GTEST_SKIP() << shared << " is not there";
-    std::string pattern = ::testing::TempDir() + "preflight_XXXXXX";
-    root_ = mkdtemp(pattern.data());
     fs::create_directories(root_ / "model");
     for (const fs::directory_entry& file : fs::directory_iterator(shared)) {
       Write("model/" + file.path().filename().string(), Read(file.path()));
@@ -42,24 +41,19 @@ class Preflight : public ::testing::Test {
     config_.rollout.max_response_tokens = 100;
     config_.learner.max_tokens_per_pass = 1000;
   }
-  void TearDown() override {
-    if (!root_.empty()) fs::remove_all(root_);
-  }
   static std::string Read(const fs::path& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   }
-  void Write(const std::string& name, const std::string& text) {
-    fs::create_directories((root_ / name).parent_path());
-    std::ofstream(root_ / name, std::ios::binary) << text;
-  }
+  void Write(const std::string& name, const std::string& text) { folder_.Write(name, text); }
   std::string Refusal() {
     const auto report = CheckBeforeTraining(config_, root_ / "bin");
     EXPECT_TRUE(IsInputError(report.status())) << report.status();
     return std::string(report.status().message());
   }
 
-  fs::path root_;
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.path();
   config::Config config_;
 };
 

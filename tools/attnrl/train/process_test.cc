@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "common/base/clock.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::tools {
 namespace {
@@ -30,14 +31,10 @@ class PosixProcessesTest : public ::testing::Test {
       Clock::Real().Sleep(absl::Milliseconds(1));
     }
   }
-  std::string Output() {
-    std::stringstream text;
-    text << std::ifstream(output_).rdbuf();
-    return text.str();
-  }
-  void TearDown() override { unlink(output_.c_str()); }
+  std::string Output() { return folder_.Read("output"); }
 
-  std::string output_ = ::testing::TempDir() + "process_test_" + std::to_string(getpid());
+  const TemporaryFolder folder_;
+  const std::string output_ = folder_ / "output";
   PosixProcesses processes_;
 };
 

@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "common/base/status.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::tools {
 namespace fs = std::filesystem;
@@ -24,26 +25,19 @@ using ::testing::Not;
 class RunDirectory : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "run_directory_XXXXXX";
-    root_ = mkdtemp(pattern.data());
     before_ = fs::current_path();
     fs::current_path(root_);
   }
-  void TearDown() override {
-    fs::current_path(before_);
-    fs::remove_all(root_);
-  }
-  void Write(const fs::path& path, const std::string& text) {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text;
-  }
+  void TearDown() override { fs::current_path(before_); }
+  void Write(const std::string& path, const std::string& text) { folder_.Write(path, text); }
   std::string Refusal(const std::string& asked, bool resume) {
     const auto chosen = ChooseRunDirectory(asked, "quickstart.yaml", resume);
     EXPECT_TRUE(IsInputError(chosen.status()));
     return std::string(chosen.status().message());
   }
 
-  fs::path root_;
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.path();
   fs::path before_;
 };
 

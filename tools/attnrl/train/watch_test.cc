@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "common/base/status.h"
+#include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/testing/fake_admin.h"
 #include "tools/attnrl/train/fake_processes.h"
 
@@ -30,13 +31,10 @@ scheduler::RunStatus InState(scheduler::RunState state, const std::string& reaso
 class RunWatchTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "watch_XXXXXX";
-    run_ = mkdtemp(pattern.data());
     fs::create_directory(run_ / "logs");
     fs::create_directories(run_ / "checkpoints" / "step-2");  // of a run that is over
     EXPECT_TRUE(supervisor_.Start({.name = "learner"}).ok());
   }
-  void TearDown() override { fs::remove_all(run_); }
   void Append(const std::string& file, const std::string& text) {
     std::ofstream(run_ / file, std::ios::app) << text << "\n";
   }
@@ -55,7 +53,8 @@ class RunWatchTest : public ::testing::Test {
     return status;
   }
 
-  fs::path run_;
+  const TemporaryFolder folder_;
+  const fs::path run_ = folder_.path();
   FakeClock clock_;
   FakeProcesses processes_;
   Supervisor supervisor_{processes_, clock_};

@@ -2,13 +2,13 @@
 #include "tools/attnrl/tree/batch_file.h"
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "common/base/status.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::tools {
 namespace {
@@ -18,16 +18,10 @@ using testing::HasSubstr;
 
 class BatchFiles : public testing::Test {
  protected:
-  BatchFiles() : run_(testing::TempDir() + "attnrl_batch_file-" + std::to_string(::getpid())) {
-    std::filesystem::remove_all(run_);
-    std::filesystem::create_directories(run_ + "/trees");
-  }
-  ~BatchFiles() override { std::filesystem::remove_all(run_); }
+  BatchFiles() { std::filesystem::create_directories(run_ + "/trees"); }
 
   std::string Write(int64_t batch, const std::string& lines) const {
-    std::string path = run_ + "/trees/batch-" + std::to_string(batch) + ".jsonl";
-    std::ofstream(path) << lines;
-    return path;
+    return folder_.Write("trees/batch-" + std::to_string(batch) + ".jsonl", lines);
   }
 
   template <typename T>
@@ -36,7 +30,8 @@ class BatchFiles : public testing::Test {
     return std::string(result.status().message());
   }
 
-  const std::string run_;
+  const TemporaryFolder folder_;
+  const std::string run_ = folder_.path();
 };
 
 TEST_F(BatchFiles, AreFoundByTheirNumber) {

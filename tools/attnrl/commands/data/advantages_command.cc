@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/data/advantages_command.h"
-
+#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +11,7 @@
 #include "common/base/status.h"
 #include "common/storage/jsonl.h"
 #include "common/tree/advantages.h"
+#include "tools/attnrl/command.h"
 
 namespace attnrl::tools {
 namespace {
@@ -132,6 +132,7 @@ absl::Status Advantages(const Options& options) {
 
 }  // namespace
 
+// `attnrl advantages`: the tree advantages of problems, one a line.
 void AddAdvantagesCommand(CLI::App& app, Work* run) {
   CLI::App* command =
       app.add_subcommand("advantages", "Advantages of the tokens of a tree of responses");

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/data/branch_command.h"
-
+#include <CLI/CLI.hpp>
 #include <cmath>
 #include <iostream>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "common/base/status.h"
 #include "common/storage/jsonl.h"
 #include "common/tree/branch_points.h"
+#include "tools/attnrl/command.h"
 
 namespace attnrl::tools {
 namespace {
@@ -132,6 +132,7 @@ absl::Status Branch(const Options& options) {
 
 }  // namespace
 
+// `attnrl branch`: the branch points of scored responses, one a line.
 void AddBranchCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand("branch", "Branch points of responses from their FCI");
   auto options = std::make_shared<Options>();

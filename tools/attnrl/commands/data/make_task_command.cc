@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/data/make_task_command.h"
-
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,6 +7,7 @@
 
 #include "common/base/status.h"
 #include "common/storage/jsonl.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/task/model_recipe.h"
 #include "tools/attnrl/task/task_generator.h"
 
@@ -41,6 +41,7 @@ absl::Status MakeTask(const Options& options) {
 
 }  // namespace
 
+// `attnrl make-task`: problems of the embedded task as a data set.
 void AddMakeTaskCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand("make-task", "Problems of the embedded task");
   auto options = std::make_shared<Options>();

@@ -1,111 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands that need no model: tokenize, branch, advantages, make-task, tree.
 #include <gmock/gmock.h>
-#include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "common/base/status.h"
-#include "tools/attnrl/command_line.h"
-#include "tools/attnrl/commands/data/advantages_command.h"
-#include "tools/attnrl/commands/data/branch_command.h"
-#include "tools/attnrl/commands/data/make_task_command.h"
-#include "tools/attnrl/commands/model/tokenize_command.h"
-#include "tools/attnrl/commands/run/tree_command.h"
+#include "tools/attnrl/testing/command_test.h"
 
 namespace attnrl::tools {
 namespace {
 
 using testing::HasSubstr;
 
-class TextCommands : public testing::Test {
+class TextCommands : public CommandTest {
  protected:
-  TextCommands()
-      : folder_(testing::TempDir() + "attnrl_text_commands-" + std::to_string(::getpid())) {
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  ~TextCommands() override { std::filesystem::remove_all(folder_); }
-
-  std::string Path(const std::string& name) const { return folder_ + "/" + name; }
+  std::string Path(const std::string& name) const { return folder_ / name; }
   void Write(const std::string& name, const std::string& content) const {
-    std::ofstream(Path(name), std::ios::binary) << content;
+    folder_.Write(name, content);
   }
-  std::string Read(const std::string& name) const {
-    std::ifstream in(Path(name), std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  }
+  std::string Read(const std::string& name) const { return folder_.Read(name); }
 
-  // Runs one command line as main.cc does, --input in and --output out for those that read.
-  absl::Status Run(std::vector<std::string> words) {
+  // --input in and --output out for the commands that read.
+  absl::Status Run(std::vector<std::string> words) const {
     const bool reads = words[0] != "make-task" && words[0] != "tree";
     if (reads) words.insert(words.end(), {"--input", Path("in")});
     words.insert(words.end(), {"--output", Path("out")});
-    CLI::App app("test", "attnrl");
-    Work run;
-    AddAdvantagesCommand(app, &run);
-    AddBranchCommand(app, &run);
-    AddMakeTaskCommand(app, &run);
-    AddTokenizeCommand(app, &run);
-    AddTreeCommand(app, &run);
-    std::vector<const char*> arguments = {"attnrl"};
-    for (const std::string& word : words) arguments.push_back(word.c_str());
-    bool answered = false;
-    const absl::Status parsed =
-        ParseCommandLine(app, static_cast<int>(arguments.size()), arguments.data(), &answered);
-    return parsed.ok() && run ? run() : parsed;
+    return CommandTest::Run(words);
   }
-
-  // The message of an InputError; the folder's path is cut out of it.
-  std::string Refusal(const std::vector<std::string>& words) {
-    const absl::Status status = Run(words);
-    EXPECT_TRUE(IsInputError(status)) << status;
-    std::string message(status.message());
-    for (size_t at = 0; (at = message.find(folder_ + "/")) != std::string::npos;) {
-      message.erase(at, folder_.size() + 1);
-    }
-    return message;
-  }
-
-  const std::string folder_;
+  std::string Refusal(const std::vector<std::string>& words) const { return Refused(Run(words)); }
 };
 
 TEST_F(TextCommands, TokenizeEncodesAndDecodes) {
-  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_}).ok());
+  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_.path()}).ok());
   Write("in",
         "{\"id\":\"a\",\"text\":\"d=10\\n\\n<|endoftext|>\",\"more\":1}\n\n{\"id\":2,\"text\":\"\"}"
         "\n");
-  ASSERT_TRUE(Run({"tokenize", "--model", folder_}).ok());
+  ASSERT_TRUE(Run({"tokenize", "--model", folder_.path()}).ok());
   EXPECT_EQ(Read("out"), "{\"id\":\"a\",\"ids\":[100,61,257,256,262]}\n{\"id\":2,\"ids\":[]}\n");
   std::filesystem::rename(Path("out"), Path("in"));
-  ASSERT_TRUE(Run({"tokenize", "--model", folder_, "--decode"}).ok());
+  ASSERT_TRUE(Run({"tokenize", "--model", folder_.path(), "--decode"}).ok());
   EXPECT_EQ(Read("out"),
             "{\"id\":\"a\",\"text\":\"d=10\\n\\n<|endoftext|>\"}\n{\"id\":2,\"text\":\"\"}\n");
 }
 
 TEST_F(TextCommands, TokenizeRendersConversations) {
-  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_}).ok());
+  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_.path()}).ok());
   Write("in",
         "{\"id\":1,\"messages\":[{\"role\":\"u\",\"content\":\"x\"}],\"add_generation_prompt\":"
         "false}");
-  EXPECT_THAT(Refusal({"tokenize", "--model", folder_, "--skip-bad"}),
+  EXPECT_THAT(Refusal({"tokenize", "--model", folder_.path(), "--skip-bad"}),
               HasSubstr("tokenizer_config.json: chat_template: the model has no chat template"));
-  ASSERT_TRUE(Run({"tokenize", "--model", folder_, "--chat-template", "chatml"}).ok());
+  ASSERT_TRUE(Run({"tokenize", "--model", folder_.path(), "--chat-template", "chatml"}).ok());
   const std::string encoded = Read("out");
   Write("in", encoded);
-  ASSERT_TRUE(Run({"tokenize", "--model", folder_, "--decode"}).ok());
+  ASSERT_TRUE(Run({"tokenize", "--model", folder_.path(), "--decode"}).ok());
   EXPECT_EQ(Read("out"), "{\"id\":1,\"text\":\"<|im_start|>u\\nx<|im_end|>\\n\"}\n");
 }
 
 TEST_F(TextCommands, TokenizeNamesFileLineAndFieldOfABadRecord) {
-  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_}).ok());
-  const std::vector<std::string> encode = {"tokenize", "--model", folder_};
-  const std::vector<std::string> decode = {"tokenize", "--model", folder_, "--decode"};
+  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_.path()}).ok());
+  const std::vector<std::string> encode = {"tokenize", "--model", folder_.path()};
+  const std::vector<std::string> decode = {"tokenize", "--model", folder_.path(), "--decode"};
   Write("in", "{\"id\":1,\"text\":\"\"}\n{\"id\":2}\n");
   EXPECT_THAT(Refusal(encode), HasSubstr("in:2: field \"text\" is missing"));
   Write("in", "{\"id\":1,\"messages\":[{\"role\":\"user\"}]}\n");
@@ -118,9 +76,9 @@ TEST_F(TextCommands, TokenizeNamesFileLineAndFieldOfABadRecord) {
 }
 
 TEST_F(TextCommands, TokenizeLeavesBadRecordsOutWhenAsked) {
-  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_}).ok());
+  ASSERT_TRUE(Run({"make-task", "--model-recipe", folder_.path()}).ok());
   Write("in", "{\"id\":1}\nnot json\n{\"id\":3,\"text\":\"a\"}\n");
-  ASSERT_TRUE(Run({"tokenize", "--model", folder_, "--skip-bad"}).ok());
+  ASSERT_TRUE(Run({"tokenize", "--model", folder_.path(), "--skip-bad"}).ok());
   EXPECT_EQ(Read("out"), "{\"id\":3,\"ids\":[97]}\n");
 }
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/data/verify_command.h"
-
 #include <CLI/CLI.hpp>
 #include <deque>
 #include <future>
@@ -20,6 +18,7 @@
 #include "common/storage/files.h"
 #include "common/storage/jsonl.h"
 #include "services/verifier/process/grader_pool.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/command_line.h"
 
 namespace attnrl::tools {
@@ -174,6 +173,7 @@ absl::Status Verify(const Options& options) {
 
 }  // namespace
 
+// `attnrl verify`: grades responses from a file, as the verifier of a run would.
 void AddVerifyCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand("verify", "Grade responses against accepted answers");
   auto options = std::make_shared<Options>();

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/model/eval_command.h"
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -14,6 +12,7 @@
 #include "common/base/status.h"
 #include "common/storage/files.h"
 #include "services/verifier/process/grader_pool.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/command_line.h"
 #include "tools/attnrl/progress.h"
 #include "tools/attnrl/sampling/eval_set.h"

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/model/fci_command.h"
-
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
 
@@ -22,6 +20,7 @@
 #include "common/storage/files.h"
 #include "common/storage/jsonl.h"
 #include "common/text/steps.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/command_line.h"
 #include "tools/attnrl/progress.h"
 #include "tools/attnrl/sampling/model_flags.h"
@@ -202,6 +201,7 @@ absl::Status Run(const Flags& flags) {
 
 }  // namespace
 
+// `attnrl fci`: future attention influence of the steps of given responses.
 void AddFciCommand(CLI::App& app, Work* run) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("fci", "Influence of each step on later steps");

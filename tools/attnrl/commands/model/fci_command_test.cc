@@ -1,77 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/model/fci_command.h"
-
 #include <gmock/gmock.h>
-#include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "common/base/shared_data.h"
-#include "common/base/status.h"
-#include "tools/attnrl/command_line.h"
+#include "common/testing/shared_data.h"
+#include "tools/attnrl/testing/command_test.h"
 
 namespace attnrl::tools {
 namespace {
 
 using testing::HasSubstr;
 
-class FciCommand : public testing::Test {
+class FciCommand : public CommandTest {
  protected:
-  FciCommand() : folder_(testing::TempDir() + "attnrl_fci-" + std::to_string(::getpid())) {
-    std::filesystem::create_directories(folder_);
-  }
-  ~FciCommand() override { std::filesystem::remove_all(folder_); }
   void SetUp() override {
     if (!std::filesystem::exists(model_)) GTEST_SKIP() << model_ << " is not there";
   }
 
-  // Runs the command over the records of `input`, as main.cc does.
-  absl::Status RunFci(const std::string& input, const std::vector<std::string>& flags = {}) {
-    std::ofstream(folder_ + "/in", std::ios::binary) << input;
-    std::vector<std::string> words = {"fci",           "--model",  model_,          "--input",
-                                      folder_ + "/in", "--output", folder_ + "/out"};
+  // Runs the command over the records of `input`.
+  absl::Status RunFci(const std::string& input, const std::vector<std::string>& flags = {}) const {
+    std::vector<std::string> words = {
+        "fci",      "--model",      model_, "--input", folder_.Write("in", input),
+        "--output", folder_ / "out"};
     words.insert(words.end(), flags.begin(), flags.end());
-    CLI::App app("test", "attnrl");
-    Work run;
-    AddFciCommand(app, &run);
-    std::vector<const char*> arguments = {"attnrl"};
-    for (const std::string& word : words) arguments.push_back(word.c_str());
-    bool answered = false;
-    const absl::Status parsed =
-        ParseCommandLine(app, static_cast<int>(arguments.size()), arguments.data(), &answered);
-    return parsed.ok() && run ? run() : parsed;
+    return Run(words);
   }
-
-  std::string Refusal(const std::string& input, const std::vector<std::string>& flags = {}) {
-    const absl::Status status = RunFci(input, flags);
-    EXPECT_TRUE(IsInputError(status)) << status;
-    std::string message(status.message());
-    if (message.starts_with(folder_ + "/")) message.erase(0, folder_.size() + 1);
-    return message;
+  std::string Refusal(const std::string& input, const std::vector<std::string>& flags = {}) const {
+    return Refused(RunFci(input, flags));
   }
 
   std::vector<nlohmann::json> Records(const std::string& name) const {
     std::vector<nlohmann::json> records;
-    std::ifstream in(folder_ + "/" + name);
+    std::ifstream in(folder_ / name);
     for (std::string line; std::getline(in, line);) records.push_back(nlohmann::json::parse(line));
     return records;
   }
 
   const std::string model_ = SharedData("data/oracle/qwen2-tiny");
-  const std::string folder_;
 };
 
 TEST_F(FciCommand, UsesTheStepsOfARecordAsTheyAre) {
   ASSERT_TRUE(RunFci(R"({"id":7,"prompt_ids":[5,6],"response_ids":[7,8,9,10],)"
                      R"("steps":[[0,2],[2,3],[3,4],[4,6]],"more":1})"
                      "\n",
-                     {"--delta", "1", "--stats", folder_ + "/stats"})
+                     {"--delta", "1", "--stats", folder_ / "stats"})
                   .ok());
   const auto records = Records("out");
   ASSERT_EQ(records.size(), 1U);

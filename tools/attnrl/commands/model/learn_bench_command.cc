@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/model/learn_bench_command.h"
-
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -26,6 +24,7 @@
 #include "services/learner/options.h"
 #include "services/learner/train/trainer.h"
 #include "services/learner/train/tree_samples.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/command_line.h"
 
 namespace attnrl::tools {
@@ -189,6 +188,7 @@ absl::Status LearnBench(const BenchFlags& flags) {
 
 }  // namespace
 
+// `attnrl learn-bench`: the learner's update on the recorded batches of a run.
 void AddLearnBenchCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand(
       "learn-bench", "The learner's update on recorded batches: speed, gradient");

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/model/score_command.h"
-
 #include <ATen/Parallel.h>
 
 #include <CLI/CLI.hpp>
@@ -19,6 +17,7 @@
 #include "common/model/scoring.h"
 #include "common/model/transformer.h"
 #include "common/storage/jsonl.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/progress.h"
 #include "tools/attnrl/sampling/model_flags.h"
 
@@ -112,6 +111,7 @@ absl::Status Run(const Flags& flags) {
 
 }  // namespace
 
+// `attnrl score`: log-prob and entropy of given responses.
 void AddScoreCommand(CLI::App& app, Work* run) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("score", "Log-probs and entropies of given responses");

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/model/sft_command.h"
-
 #include <ATen/core/Tensor.h>
 
 #include <CLI/CLI.hpp>
@@ -25,6 +23,7 @@
 #include "common/text/tokenizer.h"
 #include "services/learner/numerics.h"
 #include "services/learner/train/supervised.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/progress.h"
 
 namespace attnrl::tools {
@@ -259,6 +258,7 @@ absl::Status Sft(SftFlags& flags) {
 
 }  // namespace
 
+// `attnrl sft`: supervised training of a model on {"prompt", "response"} records.
 void AddSftCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand("sft", "Supervised training on prompts and responses");
   auto flags = std::make_shared<SftFlags>();

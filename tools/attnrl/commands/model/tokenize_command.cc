@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/model/tokenize_command.h"
-
+#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -14,6 +13,7 @@
 #include "common/storage/jsonl.h"
 #include "common/text/chat_template.h"
 #include "common/text/tokenizer.h"
+#include "tools/attnrl/command.h"
 
 namespace attnrl::tools {
 namespace {
@@ -127,6 +127,7 @@ absl::Status Tokenize(const Options& options) {
 
 }  // namespace
 
+// `attnrl tokenize`: texts and conversations to token ids, and with --decode ids to texts.
 void AddTokenizeCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand("tokenize", "Texts to token ids and back");
   auto options = std::make_shared<Options>();

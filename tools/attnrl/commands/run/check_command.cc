@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/run/check_command.h"
-
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include "common/base/status.h"
 #include "common/config/config.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/train/preflight.h"
 #include "tools/attnrl/train/report.h"
 
@@ -33,6 +33,7 @@ absl::Status Check(const Options& options) {
 
 }  // namespace
 
+// `attnrl check`: everything that `attnrl train` checks before it starts, and nothing else.
 void AddCheckCommand(CLI::App& app, Work* run) {
   CLI::App* command =
       app.add_subcommand("check", "Check a configuration without starting anything");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/run/drain_command.h"
-
+#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <thread>
 
 #include "common/base/status.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/train/scheduler_address.h"
 #include "tools/attnrl/train/status_text.h"
 
@@ -62,6 +62,7 @@ absl::Status Drain(const Options& options) {
 
 }  // namespace
 
+// `attnrl drain`: no new work is handed out; waits for the work that is out.
 void AddDrainCommand(CLI::App& app, Work* run) {
   CLI::App* command =
       app.add_subcommand("drain", "Hand out no more work and wait for the work that is out");

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/run/show_command.h"
-
+#include <CLI/CLI.hpp>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -11,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/text/tokenizer.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/train/batch_text.h"
 #include "tools/attnrl/tree/batch_file.h"
 
@@ -57,6 +57,7 @@ absl::Status Show(const Options& options) {
 
 }  // namespace
 
+// `attnrl show`: what was sampled in a batch, as text.
 void AddShowCommand(CLI::App& app, Work* run) {
   CLI::App* command =
       app.add_subcommand("show", "Prompts, responses and verdicts of a batch as text");

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/run/status_command.h"
-
+#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
 #include "common/base/status.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/train/scheduler_address.h"
 #include "tools/attnrl/train/status_text.h"
 
@@ -37,6 +37,7 @@ absl::Status Show(const Options& options) {
 
 }  // namespace
 
+// `attnrl status`: what a run does now, once or after each change.
 void AddStatusCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand("status", "What a run does now");
   auto options = std::make_shared<Options>();

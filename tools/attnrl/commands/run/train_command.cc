@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/run/train_command.h"
-
+#include <CLI/CLI.hpp>
 #include <memory>
 
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/train/train.h"
 
 namespace attnrl::tools {
 
+// `attnrl train`: starts the four services, trains, shows the progress.
 void AddTrainCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand("train", "Train a model: all services, one command");
   auto options = std::make_shared<TrainOptions>();

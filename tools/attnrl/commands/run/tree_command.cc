@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/commands/run/tree_command.h"
-
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -12,6 +11,7 @@
 #include "common/storage/files.h"
 #include "common/text/steps.h"
 #include "common/text/tokenizer.h"
+#include "tools/attnrl/command.h"
 #include "tools/attnrl/command_line.h"
 #include "tools/attnrl/tree/batch_file.h"
 #include "tools/attnrl/tree/page.h"
@@ -56,6 +56,7 @@ absl::Status Tree(const Options& options) {
 
 }  // namespace
 
+// `attnrl tree`: the tree of one problem as a page for the browser.
 void AddTreeCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand("tree", "The tree of one problem as a page of HTML");
   auto options = std::make_shared<Options>();

@@ -2,34 +2,25 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "common/config/config.h"
+#include "common/testing/temporary_folder.h"
 
 namespace attnrl::config {
 
 // Tests only: a configuration file in a folder of its own.
 class TestFile {
  public:
-  explicit TestFile(const std::string& text) {
-    std::string name = ::testing::TempDir() + "attnrl-config-XXXXXX";
-    folder_ = ::mkdtemp(name.data());
-    std::ofstream(path()) << text;
-  }
-  ~TestFile() { std::filesystem::remove_all(folder_); }
-  TestFile(const TestFile&) = delete;
-  TestFile& operator=(const TestFile&) = delete;
+  explicit TestFile(const std::string& text) { folder_.Write("run.yaml", text); }
 
-  const std::string& folder() const { return folder_; }
-  std::string path() const { return folder_ + "/run.yaml"; }
+  const std::string& folder() const { return folder_.path(); }
+  std::string path() const { return folder_ / "run.yaml"; }
 
  private:
-  std::string folder_;
+  const TemporaryFolder folder_;
 };
 
 inline absl::StatusOr<Config> LoadText(const std::string& text,
