@@ -8,6 +8,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/words.h"
+#include "common/pipeline/schedule.h"
+#include "common/tree/adaptive_sampling.h"
+#include "common/tree/criteria/criterion.h"
 
 namespace attnrl::config {
 
@@ -16,13 +20,26 @@ namespace attnrl::config {
 // them. Plain values: copy them freely.
 
 enum class AlgorithmName { kAttnrl, kTreerl, kGrpo };
-enum class Criterion { kFci, kEntropy, kRandom, kFixedLength, kEarliest, kNone };
-enum class Choice { kPositional, kTop };
-enum class ExpandRounding { kCeil, kNearest };
+inline std::vector<Word<AlgorithmName>> WordsOf(AlgorithmName) {
+  return {{"attnrl", AlgorithmName::kAttnrl},
+          {"treerl", AlgorithmName::kTreerl},
+          {"grpo", AlgorithmName::kGrpo}};
+}
+
 enum class Advantages { kTree, kGroup };
-enum class PipelineMode { kOverlapped, kSequential, kOnPolicy };
+inline std::vector<Word<Advantages>> WordsOf(Advantages) {
+  return {{"tree", Advantages::kTree}, {"group", Advantages::kGroup}};
+}
+
 enum class FciMethod { kOnline, kRecompute };
+inline std::vector<Word<FciMethod>> WordsOf(FciMethod) {
+  return {{"online", FciMethod::kOnline}, {"recompute", FciMethod::kRecompute}};
+}
+
 enum class Correction { kBehaviour };
+inline std::vector<Word<Correction>> WordsOf(Correction) {
+  return {{"behaviour", Correction::kBehaviour}};
+}
 
 struct Run {
   int64_t steps = 500;
@@ -43,8 +60,8 @@ struct Data {
 };
 
 struct Branching {
-  Criterion criterion = Criterion::kFci;
-  Choice choice = Choice::kPositional;
+  tree::Criterion criterion = tree::Criterion::kFci;
+  tree::Choice choice = tree::Choice::kPositional;
   int64_t points = 2;          // N
   int64_t children = 2;        // T
   double quantile = 0.8;       // the threshold of FCI scores
@@ -61,7 +78,7 @@ struct Sampling {
   bool filter_solved = true;
   bool drop_all_solved = false;
   bool difficulty_expansion = true;
-  ExpandRounding expand_rounding = ExpandRounding::kCeil;
+  tree::ExpandRounding expand_rounding = tree::ExpandRounding::kCeil;
 };
 
 struct Algorithm {
@@ -69,10 +86,16 @@ struct Algorithm {
   Branching branching = {};
   Sampling sampling = {};
   Advantages advantages = Advantages::kTree;
+
+  bool branches() const { return branching.criterion != tree::Criterion::kNone; }
+  // Workers score the attention of initial responses.
+  bool scores_attention() const {
+    return tree::ReadsFci(branching.criterion) || sampling.filter_solved;
+  }
 };
 
 struct Pipeline {
-  PipelineMode mode = PipelineMode::kOverlapped;
+  pipeline::PipelineMode mode = pipeline::PipelineMode::kOverlapped;
 };
 
 struct Rollout {
@@ -191,10 +214,5 @@ absl::Status CheckResume(const Config& before, const Config& now);
 
 // Every value that CheckResume holds fast: key -> text.
 std::map<std::string, std::string> Fingerprint(const Config& config);
-
-// The words of the choices as YAML has them.
-std::string Name(AlgorithmName value);
-std::string Name(Criterion value);
-std::string Name(PipelineMode value);
 
 }  // namespace attnrl::config

@@ -101,7 +101,7 @@ TEST(ToYaml, ReadsBackToTheSameValues) {
   config.model.path = "/with space/m";
   config.algorithm.name = AlgorithmName::kTreerl;
   config.algorithm.advantages = Advantages::kTree;
-  config.algorithm.branching.criterion = Criterion::kEarliest;
+  config.algorithm.branching.criterion = tree::Criterion::kEarliest;
   const std::string yaml = ToYaml(config);
   const absl::StatusOr<Config> read = LoadText(yaml);
   ASSERT_TRUE(read.ok()) << read.status() << yaml;
@@ -141,9 +141,9 @@ TEST(KeyHelp, ExplainsKeysAndSections) {
 }
 
 TEST(Name, GivesTheWordsOfTheFile) {
-  EXPECT_EQ(Name(AlgorithmName::kTreerl), "treerl");
-  EXPECT_EQ(Name(Criterion::kFixedLength), "fixed_length");
-  EXPECT_EQ(Name(PipelineMode::kOnPolicy), "on_policy");
+  EXPECT_EQ(WordOf(AlgorithmName::kTreerl), "treerl");
+  EXPECT_EQ(WordOf(tree::Criterion::kFixedLength), "fixed_length");
+  EXPECT_EQ(WordOf(pipeline::PipelineMode::kOnPolicy), "on_policy");
 }
 
 TEST(CheckResume, LetsARunGoOnLongerWithOtherWorkersAndServices) {

@@ -122,7 +122,7 @@ std::vector<std::string> ApplyPreset(AlgorithmName name, Config* config) {
   const bool grpo = name == AlgorithmName::kGrpo;
   algorithm.name = name;
   algorithm.branching.criterion =
-      grpo ? Criterion::kNone : (attnrl ? Criterion::kFci : Criterion::kEntropy);
+      grpo ? tree::Criterion::kNone : (attnrl ? tree::Criterion::kFci : tree::Criterion::kEntropy);
   algorithm.advantages = grpo ? Advantages::kGroup : Advantages::kTree;
   algorithm.sampling.adaptive_batch = attnrl;
   algorithm.sampling.filter_solved = attnrl;

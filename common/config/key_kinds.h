@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <concepts>
 #include <cstdint>
@@ -97,58 +98,47 @@ class BoolKey final : public Key {
   const Get get_;
 };
 
-// One of a list of words, held as an enum whose values count from 0 in the order of the words.
-template <typename Get>
+// One of the words of an enum (common/base/words.h), or of a list, held as text.
+template <typename Value, typename Get>
 class ChoiceKey final : public Key {
  public:
-  ChoiceKey(std::string name, Get get, std::vector<std::string> words, std::string comment)
+  ChoiceKey(std::string name, Get get, std::vector<std::pair<std::string, Value>> words,
+            std::string comment)
       : Key(std::move(name), std::move(comment)), get_(get), words_(std::move(words)) {}
 
-  std::string Allowed() const override { return absl::StrJoin(words_, " | "); }
+  std::string Allowed() const override {
+    return absl::StrJoin(words_, " | ",
+                         [](std::string* out, const auto& each) { out->append(each.first); });
+  }
   bool Set(const Written& written, const std::string&, Config* config) const override {
     if (written.is_list) return false;
-    for (size_t i = 0; i < words_.size(); ++i) {
-      if (words_[i] != written.items[0]) continue;
-      Assign(i, &get_(*config));
+    for (const auto& [word, value] : words_) {
+      if (word != written.items[0]) continue;
+      get_(*config) = value;
       return true;
     }
     return false;
   }
   std::string Print(const Config& config) const override {
-    const auto& value = get_(config);
-    const size_t index = Index(value);
-    if (index < words_.size()) return words_[index];
+    const Value& held = get_(config);
+    for (const auto& [word, value] : words_) {
+      if (value == held) return word;
+    }
     // Assigned by a program: shown in the error.
-    if constexpr (std::same_as<std::decay_t<decltype(value)>, std::string>) {
-      return value;
+    if constexpr (std::same_as<Value, std::string>) {
+      return held;
     } else {
-      return absl::StrCat(index);
+      return absl::StrCat(static_cast<int>(held));
     }
   }
-  bool Valid(const Config& config) const override { return Index(get_(config)) < words_.size(); }
+  bool Valid(const Config& config) const override {
+    return std::any_of(words_.begin(), words_.end(),
+                       [&](const auto& each) { return each.second == get_(config); });
+  }
 
  private:
-  template <typename T>
-  void Assign(size_t index, T* value) const {
-    if constexpr (std::same_as<T, std::string>) {
-      *value = words_[index];
-    } else {
-      *value = static_cast<T>(index);
-    }
-  }
-  template <typename T>
-  size_t Index(const T& value) const {
-    if constexpr (std::same_as<T, std::string>) {
-      size_t index = 0;
-      while (index < words_.size() && words_[index] != value) ++index;
-      return index;
-    } else {
-      return static_cast<size_t>(value);
-    }
-  }
-
   const Get get_;
-  const std::vector<std::string> words_;
+  const std::vector<std::pair<std::string, Value>> words_;
 };
 
 enum class TextKind { kFree, kPath, kAddress, kHostPort };

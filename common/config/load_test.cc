@@ -35,7 +35,7 @@ TEST(Load, ReadsEveryType) {
   EXPECT_EQ(config.run.steps, 40);
   EXPECT_TRUE(config.rollout.deterministic);
   EXPECT_EQ(config.learner.learning_rate, 3e-4);
-  EXPECT_EQ(config.pipeline.mode, PipelineMode::kOnPolicy);
+  EXPECT_EQ(config.pipeline.mode, pipeline::PipelineMode::kOnPolicy);
   EXPECT_EQ(config.data.prompt_suffix, "a\nb");
 }
 
@@ -150,52 +150,52 @@ TEST(LoadErrors, NameAFileThatCannotBeRead) {
 
 TEST(Presets, SetTheirParts) {
   const Config attnrl = *LoadText("algorithm: {name: attnrl}");
-  EXPECT_EQ(attnrl.algorithm.branching.criterion, Criterion::kFci);
+  EXPECT_EQ(attnrl.algorithm.branching.criterion, tree::Criterion::kFci);
   EXPECT_EQ(attnrl.algorithm.advantages, Advantages::kTree);
   EXPECT_TRUE(attnrl.algorithm.sampling.adaptive_batch);
   EXPECT_TRUE(attnrl.algorithm.sampling.filter_solved);
   EXPECT_TRUE(attnrl.algorithm.sampling.difficulty_expansion);
   EXPECT_FALSE(attnrl.algorithm.sampling.drop_all_solved);
   const Config treerl = *LoadText("algorithm: {name: treerl}");
-  EXPECT_EQ(treerl.algorithm.branching.criterion, Criterion::kEntropy);
+  EXPECT_EQ(treerl.algorithm.branching.criterion, tree::Criterion::kEntropy);
   EXPECT_EQ(treerl.algorithm.advantages, Advantages::kTree);
   EXPECT_FALSE(treerl.algorithm.sampling.difficulty_expansion);
   const Config grpo = *LoadText("algorithm: {name: grpo}");
-  EXPECT_EQ(grpo.algorithm.branching.criterion, Criterion::kNone);
+  EXPECT_EQ(grpo.algorithm.branching.criterion, tree::Criterion::kNone);
   EXPECT_EQ(grpo.algorithm.advantages, Advantages::kGroup);
 }
 
 TEST(Presets, LoseAgainstKeysOfTheSameSource) {
   const Config config = *LoadText("algorithm: {branching: {criterion: earliest}, name: treerl}");
-  EXPECT_EQ(config.algorithm.branching.criterion, Criterion::kEarliest);
+  EXPECT_EQ(config.algorithm.branching.criterion, tree::Criterion::kEarliest);
   EXPECT_EQ(LoadText("", {"algorithm.branching.criterion=earliest", "algorithm.name=treerl"})
                 ->algorithm.branching.criterion,
-            Criterion::kEarliest);
+            tree::Criterion::kEarliest);
 }
 
 TEST(Presets, LoseAgainstKeysOfAStrongerSource) {
   EXPECT_EQ(LoadText("algorithm: {name: treerl}", {"algorithm.branching.criterion=earliest"})
                 ->algorithm.branching.criterion,
-            Criterion::kEarliest);
+            tree::Criterion::kEarliest);
 }
 
 TEST(Presets, WinAgainstKeysOfAWeakerSource) {
   const std::string file = "algorithm: {name: treerl, branching: {criterion: earliest, points: 5}}";
   const Config config = *LoadText(file, {"algorithm.name=grpo"});
   EXPECT_EQ(config.algorithm.name, AlgorithmName::kGrpo);
-  EXPECT_EQ(config.algorithm.branching.criterion, Criterion::kNone);
+  EXPECT_EQ(config.algorithm.branching.criterion, tree::Criterion::kNone);
   // Not part of the preset.
   EXPECT_EQ(config.algorithm.branching.points, 5);
   EXPECT_EQ(
       LoadText(file, {}, {{"ATTNRL_ALGORITHM_NAME", "treerl"}})->algorithm.branching.criterion,
-      Criterion::kEntropy);
+      tree::Criterion::kEntropy);
 }
 
 TEST(Presets, OfTheStrongestSourceCounts) {
   EXPECT_EQ(LoadText("algorithm: {name: grpo}", {"algorithm.name=treerl"},
                      {{"ATTNRL_ALGORITHM_NAME", "grpo"}})
                 ->algorithm.branching.criterion,
-            Criterion::kEntropy);
+            tree::Criterion::kEntropy);
 }
 
 TEST(Environment, HoldsTheProcesssVariables) {

@@ -111,22 +111,4 @@ absl::StatusOr<std::string> KeyHelp(const std::string& key) {
   return out;
 }
 
-std::string Name(AlgorithmName value) {
-  Config config;
-  config.algorithm.name = value;
-  return FindKey("algorithm.name")->Print(config);
-}
-
-std::string Name(Criterion value) {
-  Config config;
-  config.algorithm.branching.criterion = value;
-  return FindKey("algorithm.branching.criterion")->Print(config);
-}
-
-std::string Name(PipelineMode value) {
-  Config config;
-  config.pipeline.mode = value;
-  return FindKey("pipeline.mode")->Print(config);
-}
-
 }  // namespace attnrl::config

@@ -4,6 +4,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -37,9 +38,21 @@ class Table {
   void Bool(const char* name, Get get, const char* comment) {
     Add(new BoolKey<Get>(name, get, comment));
   }
+  // A member that is an enum takes the enum's words.
   template <typename Get>
-  void Choice(const char* name, Get get, std::vector<std::string> words, const char* comment) {
-    Add(new ChoiceKey<Get>(name, get, std::move(words), comment));
+  void Choice(const char* name, Get get, const char* comment) {
+    using Enum = std::decay_t<decltype(get(std::declval<Config&>()))>;
+    std::vector<std::pair<std::string, Enum>> words;
+    for (const auto& each : WordsOf(Enum{})) words.emplace_back(each.word, each.value);
+    Add(new ChoiceKey<Enum, Get>(name, get, std::move(words), comment));
+  }
+  // A member that is text takes these.
+  template <typename Get>
+  void Choice(const char* name, Get get, const std::vector<std::string>& texts,
+              const char* comment) {
+    std::vector<std::pair<std::string, std::string>> words;
+    for (const std::string& each : texts) words.emplace_back(each, each);
+    Add(new ChoiceKey<std::string, Get>(name, get, std::move(words), comment));
   }
   template <typename Get>
   void Text(const char* name, Get get, TextKind kind, const char* comment) {
@@ -81,13 +94,11 @@ void AddRun(Table& table) {
 }
 
 void AddAlgorithm(Table& table) {
-  table.Choice(ATTNRL_KEY(algorithm.name), {"attnrl", "treerl", "grpo"},
+  table.Choice(ATTNRL_KEY(algorithm.name),
                "Preset: sets criterion, advantages and the switches of adaptive sampling. It ranks "
                "with the source that names it.");
-  table.Choice(ATTNRL_KEY(algorithm.branching.criterion),
-               {"fci", "entropy", "random", "fixed_length", "earliest", "none"},
-               "What branch points are chosen by.");
-  table.Choice(ATTNRL_KEY(algorithm.branching.choice), {"positional", "top"},
+  table.Choice(ATTNRL_KEY(algorithm.branching.criterion), "What branch points are chosen by.");
+  table.Choice(ATTNRL_KEY(algorithm.branching.choice),
                "Of the steps above the threshold, the earliest or the highest.");
   table.Int(ATTNRL_KEY(algorithm.branching.points), 1, 64, "Branch points of a response (N).");
   table.Int(ATTNRL_KEY(algorithm.branching.children), 1, 64,
@@ -114,12 +125,11 @@ void AddAlgorithm(Table& table) {
              "Drop every problem that every response solves.");
   table.Bool(ATTNRL_KEY(algorithm.sampling.difficulty_expansion),
              "Expand fewer responses of easy problems.");
-  table.Choice(ATTNRL_KEY(algorithm.sampling.expand_rounding), {"ceil", "nearest"},
+  table.Choice(ATTNRL_KEY(algorithm.sampling.expand_rounding),
                "How the number of expanded responses is rounded.");
-  table.Choice(ATTNRL_KEY(algorithm.advantages), {"tree", "group"},
+  table.Choice(ATTNRL_KEY(algorithm.advantages),
                "Advantages of tree segments, or of whole responses within their group.");
-  table.Choice(ATTNRL_KEY(pipeline.mode), {"overlapped", "sequential", "on_policy"},
-               "What samples while the learner trains.");
+  table.Choice(ATTNRL_KEY(pipeline.mode), "What samples while the learner trains.");
 }
 
 void AddRollout(Table& table) {
@@ -136,7 +146,7 @@ void AddRollout(Table& table) {
   table.Bool(ATTNRL_KEY(rollout.deterministic),
              "The same bits for any number of workers and threads; slower.");
   table.Int(ATTNRL_KEY(rollout.slots), 1, 65'536, "Sequences that a worker decodes at once.");
-  table.Choice(ATTNRL_KEY(rollout.fci_method), {"online", "recompute"},
+  table.Choice(ATTNRL_KEY(rollout.fci_method),
                "Attention scores while decoding, or by a pass of their own.");
 }
 
@@ -182,7 +192,7 @@ void AddLearner(Table& table) {
   table.Real(ATTNRL_KEY(learner.beta1), 0, 0.999999, "Of AdamW.");
   table.Real(ATTNRL_KEY(learner.beta2), 0, 0.999999, "Of AdamW.");
   table.Real(ATTNRL_KEY(learner.adam_epsilon), 1e-15, 1, "Of AdamW.");
-  table.Choice(ATTNRL_KEY(learner.correction), {"behaviour"},
+  table.Choice(ATTNRL_KEY(learner.correction),
                "Off-policy correction: the ratio to the policy that sampled, clipped.");
   table.Bool(ATTNRL_KEY(learner.mask_truncated), "Leave truncated responses out of the loss.");
   table.Int(ATTNRL_KEY(learner.max_tokens_per_pass), 1, kBillion,

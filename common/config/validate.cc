@@ -34,7 +34,7 @@ class Rules {
 
   absl::Status CheckAlgorithm() const {
     const Algorithm& algorithm = config_.algorithm;
-    const bool branches = algorithm.branching.criterion != Criterion::kNone;
+    const bool branches = algorithm.branches();
     if (algorithm.name == AlgorithmName::kGrpo && branches) {
       return Wrong("algorithm.branching.criterion",
                    "none, as grpo does not branch; algorithm.name: treerl does");
@@ -49,7 +49,7 @@ class Rules {
   absl::Status CheckSampling() const {
     const Sampling& sampling = config_.algorithm.sampling;
     const std::string prefix = "algorithm.sampling.";
-    if (config_.algorithm.branching.criterion == Criterion::kNone) {
+    if (!config_.algorithm.branches()) {
       const std::string off = "false, as no response branches";
       if (sampling.filter_solved) return Wrong(prefix + "filter_solved", off);
       if (sampling.drop_all_solved) return Wrong(prefix + "drop_all_solved", off);

@@ -13,7 +13,6 @@
 namespace attnrl::model {
 
 using attention::FciOptions;
-using attention::StepRange;
 
 // One sequence to score; what it points to must outlive the call.
 struct FciRequest {

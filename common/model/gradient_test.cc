@@ -2,6 +2,7 @@
 // Gradients of the forward pass, in float64 against finite differences.
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
 
 #include "common/attention/dense_attention.h"
 #include "common/model/testing/tiny_models.h"

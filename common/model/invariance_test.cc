@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
+#include <gtest/gtest.h>
 
 #include "common/attention/cached_attention.h"
 #include "common/attention/dense_attention.h"

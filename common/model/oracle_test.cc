@@ -2,6 +2,7 @@
 // The forward pass against Hugging Face transformers (expected values beside the repository).
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
+#include <gtest/gtest.h>
 
 #include <cmath>
 #include <iostream>

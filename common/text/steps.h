@@ -7,12 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/step_range.h"
 #include "common/text/tokenizer.h"
 
 namespace attnrl::text {
-
-// A step: token positions [first, second) over prompt + response.
-using StepRange = std::pair<int64_t, int64_t>;
 
 // Cuts sequences into steps (ALGORITHM.md, "Steps"): range 0 is the whole prompt; the response is
 // cut after every token whose own text has two newlines in a row; if it has no such token, after

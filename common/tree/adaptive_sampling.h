@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/philox.h"
+#include "common/base/words.h"
 
 namespace attnrl::tree {
 
@@ -13,6 +14,9 @@ namespace attnrl::tree {
 // solved problems are worth keeping, and how many problems the next batch needs. Pure functions.
 
 enum class ExpandRounding { kCeil, kNearest };  // the published code; the paper
+inline std::vector<Word<ExpandRounding>> WordsOf(ExpandRounding) {
+  return {{"ceil", ExpandRounding::kCeil}, {"nearest", ExpandRounding::kNearest}};
+}
 
 // exp(-accuracy) * responses, rounded; between 1 and `responses` (> 0). accuracy in [0, 1].
 int64_t ExpansionCount(double accuracy, int64_t responses, ExpandRounding rounding);

@@ -16,9 +16,9 @@ using Json = nlohmann::json;
 
 constexpr uint32_t kSteps = 9;
 
-SimulationOptions Adaptive(PipelineMode mode = PipelineMode::kOverlapped) {
+SimulationOptions Adaptive(pipeline::PipelineMode mode = pipeline::PipelineMode::kOverlapped) {
   SimulationOptions options;
-  options.criterion = Criterion::kFci;
+  options.criterion = tree::Criterion::kFci;
   options.adaptive = true;
   options.mode = mode;
   options.steps = kSteps;
@@ -75,15 +75,15 @@ TEST(AdaptiveRun, KeepsASolvedProblemWhenItsScoreIsAboveTheMeanOfAllSoFar) {
   EXPECT_GT(filtered, 0);
 }
 
-class BatchSizeTest : public ::testing::TestWithParam<PipelineMode> {};
+class BatchSizeTest : public ::testing::TestWithParam<pipeline::PipelineMode> {};
 
 TEST_P(BatchSizeTest, FollowsTheNewestBatchThatIsTrainedIntoItsWeights) {
   Simulation run(Adaptive(GetParam()));
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
-  const uint32_t behind = GetParam() == PipelineMode::kOverlapped   ? 3
-                          : GetParam() == PipelineMode::kSequential ? 2
-                                                                    : 1;
+  const uint32_t behind = GetParam() == pipeline::PipelineMode::kOverlapped   ? 3
+                          : GetParam() == pipeline::PipelineMode::kSequential ? 2
+                                                                              : 1;
   const double target = 4 * 2 * 5;
   double real = 4;
   std::set<size_t> sizes;
@@ -101,8 +101,9 @@ TEST_P(BatchSizeTest, FollowsTheNewestBatchThatIsTrainedIntoItsWeights) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, BatchSizeTest,
-                         ::testing::Values(PipelineMode::kOverlapped, PipelineMode::kSequential,
-                                           PipelineMode::kOnPolicy));
+                         ::testing::Values(pipeline::PipelineMode::kOverlapped,
+                                           pipeline::PipelineMode::kSequential,
+                                           pipeline::PipelineMode::kOnPolicy));
 
 TEST(AdaptiveRun, AMeanThatGoesOnThroughAnExtensionIsThatOfTheWholeRun) {
   SimulationOptions options = Adaptive();

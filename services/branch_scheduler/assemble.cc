@@ -9,33 +9,15 @@
 namespace attnrl::scheduler {
 namespace {
 
-Criterion CriterionOf(config::Criterion criterion) {
-  switch (criterion) {
-    case config::Criterion::kNone:
-      return Criterion::kNone;
-    case config::Criterion::kFci:
-      return Criterion::kFci;
-    case config::Criterion::kEntropy:
-      return Criterion::kEntropy;
-    case config::Criterion::kRandom:
-      return Criterion::kRandom;
-    case config::Criterion::kFixedLength:
-      return Criterion::kFixedLength;
-    case config::Criterion::kEarliest:
-      return Criterion::kEarliest;
-  }
-  return Criterion::kNone;
-}
-
 BranchingOptions BranchingOf(const config::Branching& branching) {
   BranchingOptions options;
-  options.criterion = CriterionOf(branching.criterion);
+  options.criterion = branching.criterion;
   options.points = static_cast<uint32_t>(branching.points);
   options.children = static_cast<uint32_t>(branching.children);
   options.quantile = branching.quantile;
   options.min_distance = static_cast<uint32_t>(branching.min_distance);
   options.delta = static_cast<uint32_t>(branching.delta);
-  options.top = branching.choice == config::Choice::kTop;
+  options.choice = branching.choice;
   return options;
 }
 
@@ -44,25 +26,11 @@ AdaptiveOptions AdaptiveOf(const config::Sampling& sampling) {
   options.difficulty_expansion = sampling.difficulty_expansion;
   options.filter_solved = sampling.filter_solved;
   options.drop_all_solved = sampling.drop_all_solved;
-  options.rounding = sampling.expand_rounding == config::ExpandRounding::kCeil
-                         ? tree::ExpandRounding::kCeil
-                         : tree::ExpandRounding::kNearest;
+  options.rounding = sampling.expand_rounding;
   options.adaptive_batch = sampling.adaptive_batch;
   options.batch_min = static_cast<uint32_t>(sampling.batch_min);
   options.batch_max = static_cast<uint32_t>(sampling.batch_max);
   return options;
-}
-
-PipelineMode ModeOf(config::PipelineMode mode) {
-  switch (mode) {
-    case config::PipelineMode::kOverlapped:
-      return PipelineMode::kOverlapped;
-    case config::PipelineMode::kSequential:
-      return PipelineMode::kSequential;
-    case config::PipelineMode::kOnPolicy:
-      return PipelineMode::kOnPolicy;
-  }
-  return PipelineMode::kOverlapped;
 }
 
 }  // namespace
@@ -77,7 +45,7 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
   options.seed = config.run.seed;
   options.steps = static_cast<uint32_t>(config.run.steps);
   options.max_empty_batches = static_cast<uint32_t>(config.run.max_empty_batches);
-  options.mode = ModeOf(config.pipeline.mode);
+  options.mode = config.pipeline.mode;
 
   const config::Algorithm& algorithm = config.algorithm;
   options.batch_problems = static_cast<uint32_t>(algorithm.sampling.batch_problems);
@@ -136,11 +104,7 @@ TextTools ModelText::Tools() const {
   TextTools tools;
   tools.decode = [this](const std::vector<int32_t>& ids) { return tokenizer_.Decode(ids); };
   tools.steps = [this](uint32_t prompt_tokens, const std::vector<int32_t>& response) {
-    std::vector<StepRange> steps;
-    for (const auto& [start, end] : segmenter_.Segment(prompt_tokens, response)) {
-      steps.emplace_back(static_cast<uint32_t>(start), static_cast<uint32_t>(end));
-    }
-    return steps;
+    return segmenter_.Segment(prompt_tokens, response);
   };
   return tools;
 }

@@ -36,7 +36,7 @@ void RunWithoutRefusal(Simulation& run) {
 
 struct KilledRun {
   const char* name;
-  Criterion criterion;
+  tree::Criterion criterion;
   bool adaptive;
   uint32_t problems, responses;
 
@@ -93,13 +93,14 @@ TEST_P(KillTest, BetweenAnyTwoRoundsTheRunEndsWithTheSameBatches) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, KillTest,
-                         ::testing::Values(KilledRun{"Groups", Criterion::kNone, false, 2, 3},
-                                           KilledRun{"Trees", Criterion::kEarliest, false, 2, 3},
-                                           KilledRun{"AdaptiveTrees", Criterion::kFci, true, 2, 3},
-                                           // Two responses: every fourth problem is solved.
-                                           KilledRun{"SolvedTrees", Criterion::kFci, true, 6, 2}),
-                         [](const auto& run) { return std::string(run.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    All, KillTest,
+    ::testing::Values(KilledRun{"Groups", tree::Criterion::kNone, false, 2, 3},
+                      KilledRun{"Trees", tree::Criterion::kEarliest, false, 2, 3},
+                      KilledRun{"AdaptiveTrees", tree::Criterion::kFci, true, 2, 3},
+                      // Two responses: every fourth problem is solved.
+                      KilledRun{"SolvedTrees", tree::Criterion::kFci, true, 6, 2}),
+    [](const auto& run) { return std::string(run.param.name); });
 
 TEST(Simulation, ATornLineIsCutAwayAndWrittenAgain) {
   SimulationOptions options;

@@ -8,24 +8,23 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/pipeline/schedule.h"
 #include "common/tree/adaptive_sampling.h"
-#include "services/branch_scheduler/schedule.h"
+#include "common/tree/criteria/criterion.h"
 
 namespace attnrl::scheduler {
 
-enum class Criterion { kNone, kFci, kEntropy, kRandom, kFixedLength, kEarliest };
-
 // Where a response is expanded (ALGORITHM.md, branch points).
 struct BranchingOptions {
-  Criterion criterion = Criterion::kNone;
+  tree::Criterion criterion = tree::Criterion::kNone;
   uint32_t points = 2;    // N
   uint32_t children = 2;  // T
-  // Of criterion fci: the threshold's quantile, tokens between points, steps between an attended
-  // step and those that attend (D), and the highest scores instead of the earliest.
+  // Of criterion fci: how to choose among scored steps, the threshold's quantile, tokens between
+  // points, and steps between an attended step and those that attend (D).
+  tree::Choice choice = tree::Choice::kPositional;
   double quantile = 0.8;
   uint32_t min_distance = 512;
   uint32_t delta = 4;
-  bool top = false;
 };
 
 // Which responses and problems are expanded, and how many problems a batch has (ALGORITHM.md,
@@ -48,7 +47,7 @@ struct SchedulerOptions {
   uint64_t seed = 0;  // run.seed
   uint32_t steps = 500;
   uint32_t max_empty_batches = 10;
-  PipelineMode mode = PipelineMode::kOverlapped;
+  pipeline::PipelineMode mode = pipeline::PipelineMode::kOverlapped;
 
   uint32_t batch_problems = 64;
   uint32_t initial_responses = 6;  // n
@@ -77,14 +76,14 @@ struct SchedulerOptions {
   // What may not differ when the run is resumed: configuration key -> value.
   std::map<std::string, std::string> fingerprint = {};
 
-  bool branches() const { return branching.criterion != Criterion::kNone; }
+  bool branches() const { return branching.criterion != tree::Criterion::kNone; }
   // Workers score the attention of initial responses.
   bool scores_attention() const {
-    return branching.criterion == Criterion::kFci || adaptive.filter_solved;
+    return tree::ReadsFci(branching.criterion) || adaptive.filter_solved;
   }
   // The rule of an adaptive batch size; its target is that of B0 problems, all expanded.
   tree::BatchSizing sizing() const;
-  Schedule schedule() const { return Schedule{mode, branches(), steps}; }
+  pipeline::Schedule schedule() const { return {.mode = mode, .branching = branches()}; }
   // Names the key that is out of range; InputError.
   absl::Status Validate() const;
 };

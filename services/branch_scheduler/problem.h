@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/step_range.h"
 #include "common/base/version.h"
+#include "common/pipeline/schedule.h"
 #include "services/branch_scheduler/types.h"
 #include "services/verifier/types.h"
 
@@ -82,6 +84,7 @@ struct BatchState {
   uint32_t problems_done = 0;
   bool delivered = false;  // handed to the learner since the start
 
+  pipeline::Place place() const { return {.base = base, .batch = number}; }
   bool graded() const { return problems_graded == problems.size(); }
   bool ready() const { return problems_done == problems.size(); }
 };

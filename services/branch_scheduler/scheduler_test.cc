@@ -15,30 +15,30 @@ namespace {
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-SimulationOptions Branching(PipelineMode mode = PipelineMode::kOverlapped) {
+SimulationOptions Branching(pipeline::PipelineMode mode = pipeline::PipelineMode::kOverlapped) {
   SimulationOptions options;
   options.mode = mode;
-  options.criterion = Criterion::kEarliest;
+  options.criterion = tree::Criterion::kEarliest;
   return options;
 }
 
 // ---- the schedule, seen from the records
 
-class ModeTest : public ::testing::TestWithParam<std::tuple<PipelineMode, bool>> {};
+class ModeTest : public ::testing::TestWithParam<std::tuple<pipeline::PipelineMode, bool>> {};
 
 TEST_P(ModeTest, EveryBatchHasTheLagsOfTheSchedule) {
   const auto [mode, branching] = GetParam();
   SimulationOptions options;
   options.mode = mode;
-  options.criterion = branching ? Criterion::kEarliest : Criterion::kNone;
+  options.criterion = branching ? tree::Criterion::kEarliest : tree::Criterion::kNone;
   options.steps = 6;
   Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
-  const uint32_t initial = mode == PipelineMode::kOverlapped   ? (branching ? 2 : 1)
-                           : mode == PipelineMode::kSequential ? 1
-                                                               : 0;
-  const uint32_t continuation = mode == PipelineMode::kOverlapped ? 1 : 0;
+  const uint32_t initial = mode == pipeline::PipelineMode::kOverlapped   ? (branching ? 2 : 1)
+                           : mode == pipeline::PipelineMode::kSequential ? 1
+                                                                         : 0;
+  const uint32_t continuation = mode == pipeline::PipelineMode::kOverlapped ? 1 : 0;
   uint32_t children = 0;
   for (uint32_t b = 0; b < options.steps; ++b) {
     const auto rows = run.Lines(absl::StrCat("trees/batch-", b, ".jsonl"));
@@ -68,9 +68,9 @@ TEST_P(ModeTest, EveryBatchHasTheLagsOfTheSchedule) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ModeTest,
-                         ::testing::Combine(::testing::Values(PipelineMode::kOverlapped,
-                                                              PipelineMode::kSequential,
-                                                              PipelineMode::kOnPolicy),
+                         ::testing::Combine(::testing::Values(pipeline::PipelineMode::kOverlapped,
+                                                              pipeline::PipelineMode::kSequential,
+                                                              pipeline::PipelineMode::kOnPolicy),
                                             ::testing::Bool()));
 
 TEST(Simulation, OverlappedRunsTwoBatchesAheadAndNoFurther) {

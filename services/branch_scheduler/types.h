@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/base/step_range.h"
 #include "common/base/version.h"
 
 // What the branch scheduler exchanges with workers, the learner and people, as plain structs. They
@@ -44,9 +45,6 @@ struct SampleRequest {
   uint32_t max_new_tokens = 0;  // at least 1
   bool operator==(const SampleRequest&) const = default;
 };
-
-// Token range of a sequence, end exclusive.
-using StepRange = std::pair<uint32_t, uint32_t>;
 
 // One response to begin (initial: one request) or all continuations of one response.
 struct WorkItem {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
+#include "services/learner/batch_check.h"
 #include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {

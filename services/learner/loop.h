@@ -13,16 +13,16 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/version.h"
+#include "common/pipeline/schedule.h"
 #include "services/branch_scheduler/client/batch_source.h"
 #include "services/learner/checkpoint/checkpoint.h"
-#include "services/learner/schedule.h"
 #include "services/learner/train/trainer.h"
 #include "services/learner/versions/version_store.h"
 
 namespace attnrl::learner {
 
 struct LoopOptions {
-  Schedule schedule = {};
+  pipeline::Schedule schedule = {};
   int64_t checkpoint_every = 10;
   int64_t checkpoints_kept = 3;
   // Configuration and tokenizer of the model, copied into every checkpoint.

@@ -48,7 +48,7 @@ struct Life {
              observer) {}
 
   static LoopOptions Complete(LoopOptions options, const std::string& model) {
-    options.schedule = {PipelineMode::kOnPolicy, false};
+    options.schedule = {pipeline::PipelineMode::kOnPolicy, false};
     options.model_folder = model;
     return options;
   }

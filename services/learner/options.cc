@@ -27,25 +27,8 @@ TrainerOptions TrainerOptionsOf(const config::Config& config) {
           .max_tokens_per_pass = learner.max_tokens_per_pass};
 }
 
-Schedule ScheduleOf(const config::Config& config) {
-  Schedule schedule;
-  switch (config.pipeline.mode) {
-    case config::PipelineMode::kOverlapped:
-      schedule.mode = PipelineMode::kOverlapped;
-      break;
-    case config::PipelineMode::kSequential:
-      schedule.mode = PipelineMode::kSequential;
-      break;
-    case config::PipelineMode::kOnPolicy:
-      schedule.mode = PipelineMode::kOnPolicy;
-      break;
-  }
-  schedule.branching = config.algorithm.branching.criterion != config::Criterion::kNone;
-  return schedule;
-}
-
 LoopOptions LoopOptionsOf(const config::Config& config) {
-  return {.schedule = ScheduleOf(config),
+  return {.schedule = {.mode = config.pipeline.mode, .branching = config.algorithm.branches()},
           .checkpoint_every = config.learner.checkpoint_every,
           .checkpoints_kept = config.learner.checkpoints_kept,
           .model_folder = config.model.path};

@@ -5,14 +5,12 @@
 #include "common/config/config.h"
 #include "common/model/files/config.h"
 #include "services/learner/loop.h"
-#include "services/learner/schedule.h"
 #include "services/learner/train/trainer.h"
 
 namespace attnrl::learner {
 
 // The parts of a run's configuration that the learner's own types want.
 TrainerOptions TrainerOptionsOf(const config::Config& config);
-Schedule ScheduleOf(const config::Config& config);
 LoopOptions LoopOptionsOf(const config::Config& config);
 // model.dtype; `stored` is that of config.json ("auto").
 absl::StatusOr<model::DType> ComputeDTypeOf(const config::Config& config, model::DType stored);

@@ -46,8 +46,7 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
   }
   ATTNRL_ASSIGN_OR_RETURN(runner.device,
                           model::ParseDevice(config.rollout.device, "rollout.device"));
-  if (config.algorithm.branching.criterion == config::Criterion::kFci ||
-      config.algorithm.sampling.filter_solved) {
+  if (config.algorithm.scores_attention()) {
     ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
                             text::Tokenizer::Load(config.model.path));
     runner.segmenter = std::make_shared<const text::StepSegmenter>(tokenizer);

@@ -59,7 +59,7 @@ model::ModelConfig MakeConfig(const Settings& settings) {
 
 struct Sequences {
   std::vector<std::vector<int32_t>> ids;
-  std::vector<model::StepRange> steps;
+  std::vector<StepRange> steps;
   std::vector<model::FciRequest> Requests() const {
     std::vector<model::FciRequest> requests;
     for (const auto& sequence : ids) requests.push_back({sequence, steps, std::nullopt});

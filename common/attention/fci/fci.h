@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "common/attention/attention.h"
 #include "common/attention/fci/kernel.h"
+#include "common/base/step_range.h"
 
 namespace attnrl::attention {
 
@@ -19,9 +20,6 @@ namespace attnrl::attention {
 struct FciOptions {
   int64_t delta = 4;  // steps j >= k + delta count for step k; >= 0
 };
-
-// Token positions [first, second) over prompt + response.
-using StepRange = std::pair<int64_t, int64_t>;
 
 // One sequence of a pass. Range 0 is the prompt; the ranges follow each other without a hole from
 // position 0 on, none is empty, and the end of the last is the number of the sequence's rows.

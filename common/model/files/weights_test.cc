@@ -5,8 +5,6 @@
 #include <gmock/gmock.h>
 
 #include "common/base/status.h"
-#include "common/model/numerics.h"
-#include "common/model/scoring.h"
 #include "common/model/testing/tiny_models.h"
 #include "common/storage/digest.h"
 #include "common/storage/files.h"
@@ -176,25 +174,6 @@ TEST(Device, ThatIsNotThereIsRefusedInOneLine) {
                 "--device: no device \"tpu\"; allowed are cpu and cuda");
   if (!at::globalContext().hasCUDA())
     ExpectRefused(ParseDevice("cuda").status(), "allowed here is cpu");
-}
-
-TEST(Numerics, AreNamedByModeInstructionsDTypeAndBuild) {
-  EXPECT_THAT(NumericsId(DType::kFloat32, true), testing::StartsWith("fixed-order/"));
-  EXPECT_THAT(NumericsId(DType::kBFloat16, false), HasSubstr("/bfloat16/"));
-  EXPECT_NE(NumericsId(DType::kBFloat16, true), NumericsId(DType::kFloat32, true));
-}
-
-TEST(ScoreRequest, IsCheckedAgainstTheModel) {
-  const ModelConfig config = SmallConfig();
-  const auto check = [&](const ScoreRequest& request) {
-    return CheckScoreRequest("f:1", config, request);
-  };
-  EXPECT_TRUE(check({{1}, {39}}).ok());
-  ExpectRefused(check({{}, {1}}), "f:1: field \"prompt_ids\" is empty");
-  ExpectRefused(check({{1}, {}}), "f:1: field \"response_ids\" is empty");
-  ExpectRefused(check({{1}, {40}}), "holds token 40; ids from 0 to 39");
-  ExpectRefused(check({{-1}, {3}}), "holds token -1");
-  ExpectRefused(check({std::vector<int32_t>(128, 1), {1}}), "129 tokens; at most 128");
 }
 
 }  // namespace

@@ -85,7 +85,8 @@ void Write(const ItemResult& from, v1::ItemResult* to) {
     result->set_finish_reason(sample.finish == FinishReason::kStop
                                   ? v1::SampleResult::FINISH_REASON_STOP
                                   : v1::SampleResult::FINISH_REASON_LENGTH);
-    for (const StepRange& step : sample.steps) result->add_step_ends(step.second);
+    for (const StepRange& step : sample.steps)
+      result->add_step_ends(static_cast<uint32_t>(step.second));
     SetList(sample.fci, result->mutable_fci());
   }
   SetSpan(from.span, to->mutable_span());

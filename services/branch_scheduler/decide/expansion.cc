@@ -4,37 +4,21 @@
 #include <algorithm>
 #include <numeric>
 
-#include "common/tree/branch_points.h"
+#include "common/tree/criteria/criterion.h"
 
 namespace attnrl::scheduler {
 namespace {
 
-std::vector<tree::BranchPoint> ChoosePoints(const BranchingOptions& branching,
-                                            const Response& response, const RandomKey& key) {
+std::vector<tree::BranchPoint> PointsOf(const BranchingOptions& branching, const Response& response,
+                                        const RandomKey& key) {
   const SampleResult& sample = response.initial->result.samples[0];
-  const std::vector<tree::StepRange> steps(response.expansion.steps.begin(),
-                                           response.expansion.steps.end());
-  switch (branching.criterion) {
-    case Criterion::kNone:
-      return {};
-    case Criterion::kFci: {
-      const tree::SelectionOptions selection{.count = branching.points,
-                                             .quantile = branching.quantile,
-                                             .min_distance = branching.min_distance};
-      return branching.top ? tree::TopPoints(steps, sample.fci, selection, /*spaced=*/false)
-                           : tree::PositionalPoints(steps, sample.fci, selection);
-    }
-    case Criterion::kEntropy:
-      return tree::EntropyPoints(sample.entropy, branching.points);
-    case Criterion::kRandom:
-      return tree::RandomPoints(steps, branching.points, key);
-    case Criterion::kFixedLength:
-      return tree::FixedLengthPoints(static_cast<int64_t>(sample.token_ids.size()),
-                                     branching.points, key);
-    case Criterion::kEarliest:
-      return tree::EarliestPoints(steps, branching.points);
-  }
-  return {};
+  return tree::ChoosePoints(
+      branching.criterion,
+      {.steps = response.expansion.steps, .fci = sample.fci, .entropy = sample.entropy, .key = key},
+      {.count = branching.points,
+       .quantile = branching.quantile,
+       .min_distance = branching.min_distance,
+       .choice = branching.choice});
 }
 
 bool Filtered(const AdaptiveOptions& adaptive, const Problem& problem,
@@ -94,9 +78,9 @@ void Expand(const SchedulerOptions& options, const TextTools& text, const DataSe
                         .batch = batch,
                         .position = problem->position,
                         .node = static_cast<uint32_t>(r)};
-    for (const tree::BranchPoint& point : ChoosePoints(options.branching, response, key)) {
+    for (const tree::BranchPoint& point : PointsOf(options.branching, response, key)) {
       response.expansion.points.push_back(static_cast<uint32_t>(point.split));
-      response.expansion.origins.emplace_back(tree::PointOriginName(point.origin));
+      response.expansion.origins.emplace_back(WordOf(point.origin));
     }
   }
 }

@@ -44,7 +44,7 @@ Response Initial(bool correct, const std::vector<float>& fci) {
 class ExpandTest : public testing::Test {
  protected:
   ExpandTest() {
-    options.branching.criterion = Criterion::kFci;
+    options.branching.criterion = tree::Criterion::kFci;
     options.branching.min_distance = 0;
     options.initial_responses = 4;
     data.problems.push_back(DataProblem{"p", std::vector<int32_t>(kPrompt, 1), {"1"}});
@@ -94,28 +94,29 @@ TEST_F(ExpandTest, FillsUpWhereDistanceLeavesTooFewPoints) {
 }
 
 TEST_F(ExpandTest, TakesTheHighestScoresWhereAsked) {
-  options.branching.top = true;
+  options.branching.choice = tree::Choice::kTop;
   options.branching.points = 1;
   EXPECT_THAT(Expanded(0).responses[0].expansion.points, ElementsAre(4));
 }
 
 TEST_F(ExpandTest, EveryCriterionGivesPointsAfterTheFirstStep) {
-  for (const Criterion criterion : {Criterion::kFci, Criterion::kEntropy, Criterion::kRandom,
-                                    Criterion::kFixedLength, Criterion::kEarliest}) {
+  for (const tree::Criterion criterion :
+       {tree::Criterion::kFci, tree::Criterion::kEntropy, tree::Criterion::kRandom,
+        tree::Criterion::kFixedLength, tree::Criterion::kEarliest}) {
     options.branching.criterion = criterion;
     const Expansion expansion = Expanded(0).responses[1].expansion;
     ASSERT_EQ(expansion.points.size(), 2u) << static_cast<int>(criterion);
     EXPECT_EQ(expansion.origins.size(), 2u);
     EXPECT_TRUE(std::is_sorted(expansion.points.begin(), expansion.points.end()));
     EXPECT_LT(expansion.points[1], 12u);
-    if (criterion != Criterion::kEntropy) {
+    if (criterion != tree::Criterion::kEntropy) {
       EXPECT_GT(expansion.points[0], 0u);
     }
   }
 }
 
 TEST_F(ExpandTest, RandomPointsDifferFromResponseToResponseAndNotFromTimeToTime) {
-  options.branching.criterion = Criterion::kRandom;
+  options.branching.criterion = tree::Criterion::kRandom;
   const Problem once = Expanded(0), again = Expanded(0);
   std::set<std::vector<uint32_t>> different;
   for (size_t r = 0; r < 4; ++r) {

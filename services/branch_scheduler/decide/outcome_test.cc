@@ -38,10 +38,10 @@ TextTools EveryToken() {
   return tools;
 }
 
-SchedulerOptions Options(Criterion criterion) {
+SchedulerOptions Options(tree::Criterion criterion) {
   SchedulerOptions options;
   options.branching = {criterion, 2, 2};
-  options.tree_advantages = criterion != Criterion::kNone;
+  options.tree_advantages = criterion != tree::Criterion::kNone;
   options.steps = 2;
   return options;
 }
@@ -58,7 +58,7 @@ Problem Group(const std::vector<bool>& correct) {
 
 TEST(Judge, GroupAdvantagesAreRewardsLessTheirMeanOverTheirDeviation) {
   const ProblemOutcome outcome =
-      Judge(Options(Criterion::kNone), Group({true, false, false, false}));
+      Judge(Options(tree::Criterion::kNone), Group({true, false, false, false}));
   EXPECT_EQ(outcome.kept, Kept::kAll);
   EXPECT_EQ(outcome.samples, 4u);
   ASSERT_EQ(outcome.responses[0].size(), 1u);
@@ -69,7 +69,7 @@ TEST(Judge, GroupAdvantagesAreRewardsLessTheirMeanOverTheirDeviation) {
 
 TEST(Judge, AProblemWithoutDifferencesTeachesNothing) {
   for (bool right : {false, true}) {
-    const ProblemOutcome outcome = Judge(Options(Criterion::kNone), Group({right, right}));
+    const ProblemOutcome outcome = Judge(Options(tree::Criterion::kNone), Group({right, right}));
     EXPECT_EQ(outcome.kept, Kept::kZeroAdvantage);
     EXPECT_EQ(outcome.samples, 2u) << "they count as samples before the drop rule";
     EXPECT_TRUE(outcome.responses[0].empty());
@@ -79,13 +79,13 @@ TEST(Judge, AProblemWithoutDifferencesTeachesNothing) {
 TEST(Judge, AnUngradableProblemIsDropped) {
   Problem problem = Group({true, false});
   problem.ungradable = true;
-  const ProblemOutcome outcome = Judge(Options(Criterion::kNone), problem);
+  const ProblemOutcome outcome = Judge(Options(tree::Criterion::kNone), problem);
   EXPECT_EQ(outcome.kept, Kept::kUngradable);
   EXPECT_EQ(outcome.samples, 0u);
 }
 
 TEST(Judge, OnlyLeavesOfExpandedResponsesAreSamples) {
-  const SchedulerOptions options = Options(Criterion::kEarliest);
+  const SchedulerOptions options = Options(tree::Criterion::kEarliest);
   DataSet data;
   data.problems.push_back({"p", {7, 8}, {"1"}});
   Problem problem = Group({true, false});
@@ -120,7 +120,7 @@ TEST(Expand, EntropyTakesTheMostUncertainTokensInOrderOfPosition) {
   data.problems.push_back({"p", {7}, {"1"}});
   Problem problem = Group({true});
   problem.responses[0].initial->result.samples[0].entropy = {0.1f, 0.9f, 0.5f, 2.0f};
-  Expand(Options(Criterion::kEntropy), EveryToken(), data, 0, {}, &problem);
+  Expand(Options(tree::Criterion::kEntropy), EveryToken(), data, 0, {}, &problem);
   EXPECT_EQ(problem.responses[0].expansion.points, (std::vector<uint32_t>{1, 2}))
       << "the last token is excluded";
 }
@@ -130,7 +130,7 @@ TEST(Expand, NothingBranchesInAProblemThatIsDropped) {
   data.problems.push_back({"p", {7}, {"1"}});
   Problem problem = Group({true});
   problem.ungradable = true;
-  Expand(Options(Criterion::kEarliest), EveryToken(), data, 0, {}, &problem);
+  Expand(Options(tree::Criterion::kEarliest), EveryToken(), data, 0, {}, &problem);
   EXPECT_TRUE(problem.responses[0].expansion.points.empty());
   EXPECT_FALSE(problem.responses[0].expansion.steps.empty());
 }

@@ -42,7 +42,7 @@ class ServiceTest : public ::testing::Test {
   static SimulationOptions Options() {
     SimulationOptions options;
     options.steps = 2;
-    options.criterion = Criterion::kEarliest;
+    options.criterion = tree::Criterion::kEarliest;
     return options;
   }
 

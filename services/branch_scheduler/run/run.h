@@ -152,7 +152,7 @@ class Run {
 
   // run_adapt.cc
   // b_real of the next batch to compose; nullopt while its size is B0.
-  std::optional<double> NextRealSize(uint32_t base) const;
+  std::optional<double> NextRealSize(pipeline::Place next) const;
   // The mean over all solved problems up to and with this batch; nullopt while initial responses of
   // one of them are missing.
   std::optional<tree::RunningMean> SolvedMean(uint32_t batch) const;
@@ -179,7 +179,7 @@ class Run {
   CommitReply Reply() const;
 
   const SchedulerOptions& options_;
-  const Schedule schedule_;
+  const pipeline::Schedule schedule_;
   const DataSet& data_;
   const TextTools& text_;
   Store& store_;

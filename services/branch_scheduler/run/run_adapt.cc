@@ -5,8 +5,8 @@
 
 namespace attnrl::scheduler {
 
-std::optional<double> Run::NextRealSize(uint32_t base) const {
-  const std::optional<uint32_t> known = schedule_.NewestKnownBatch(base, next_batch_);
+std::optional<double> Run::NextRealSize(pipeline::Place next) const {
+  const std::optional<uint32_t> known = schedule_.NewestKnownBatch(next);
   if (!options_.adaptive.adaptive_batch || !known) return std::nullopt;
   if (*known < known_.size()) {
     const Known& batch = known_[*known];

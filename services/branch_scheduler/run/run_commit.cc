@@ -89,9 +89,9 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
     return absl::FailedPreconditionError(absl::StrCat(
         "batch ", number, " was asked for before batch ", committed_, " was committed"));
   }
-  const uint32_t base = BaseOf(number);
-  const uint32_t initial = schedule_.InitialVersion(base, number);
-  const uint32_t continuation = schedule_.ContinuationVersion(base, number);
+  const pipeline::Place place{.base = BaseOf(number), .batch = number};
+  const uint32_t initial = schedule_.InitialVersion(place);
+  const uint32_t continuation = schedule_.ContinuationVersion(place);
   if (number < committed_) {
     if (number < forgotten_before_) {
       return absl::FailedPreconditionError(
@@ -172,8 +172,8 @@ absl::StatusOr<CommitReply> Run::Commit(const BatchCommit& commit) {
 
 SamplingVersions Run::VersionsOf(const BatchState& batch) const {
   const auto version = [this](uint32_t number) { return Version{number, versions_.at(number)}; };
-  return {version(schedule_.InitialVersion(batch.base, batch.number)),
-          version(schedule_.ContinuationVersion(batch.base, batch.number))};
+  return {version(schedule_.InitialVersion(batch.place())),
+          version(schedule_.ContinuationVersion(batch.place()))};
 }
 
 std::optional<Run::Trees> Run::TreesToWrite(uint32_t number) const {
@@ -238,10 +238,11 @@ uint32_t Run::OldestVersionNeeded() const {
   for (const auto& [number, batch] : batches_) {
     const bool initial_done =
         batch.initial_done == batch.problems.size() * options_.initial_responses;
-    oldest = std::min(oldest, schedule_.OldestVersionNeeded(batch.base, number, initial_done));
+    oldest = std::min(oldest, schedule_.OldestVersionNeeded(batch.place(), initial_done));
   }
   if (next_batch_ < options_.steps) {
-    oldest = std::min(oldest, schedule_.InitialVersion(BaseOf(next_batch_), next_batch_));
+    oldest = std::min(
+        oldest, schedule_.InitialVersion({.base = BaseOf(next_batch_), .batch = next_batch_}));
   }
   return oldest;
 }

@@ -201,15 +201,15 @@ uint32_t Run::BaseOf(uint32_t batch) const {
 }
 
 absl::Status Run::Compose() {
-  while (!extension_pending_) {
+  while (!extension_pending_ && next_batch_ < options_.steps) {
     const std::optional<Version> newest = newest_version();
-    const uint32_t base = BaseOf(next_batch_);
-    if (!schedule_.MayBegin(base, next_batch_,
+    const pipeline::Place next{.base = BaseOf(next_batch_), .batch = next_batch_};
+    if (!schedule_.MayBegin(next,
                             newest ? std::optional<uint32_t>(newest->number) : std::nullopt)) {
       return absl::OkStatus();
     }
-    Store::BatchRow row{.batch = next_batch_, .base = base, .cursor = next_place_};
-    const std::optional<double> real = NextRealSize(base);
+    Store::BatchRow row{.batch = next.batch, .base = next.base, .cursor = next_place_};
+    const std::optional<double> real = NextRealSize(next);
     row.real_size = real.value_or(options_.batch_problems);
     row.problems = real ? static_cast<uint32_t>(tree::BatchProblems(*real, options_.sizing()))
                         : options_.batch_problems;

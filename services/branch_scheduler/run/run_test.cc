@@ -73,7 +73,7 @@ TEST(Run, BatchesAfterTheCheckpointBeforeTheNewestCanBeReplayedBitForBit) {
   SimulationOptions options;
   options.steps = 8;
   options.checkpoint_every = 2;
-  options.criterion = Criterion::kEarliest;
+  options.criterion = tree::Criterion::kEarliest;
   Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   while (run.version < 7) run.Tick();
@@ -116,7 +116,7 @@ TEST(Run, AVersionPublishedBeforeItsCommitIsAccepted) {
 TEST(Run, ARunThatEndedAndIsExtendedStartsASegmentAtItsEnd) {
   SimulationOptions options;
   options.steps = 4;
-  options.criterion = Criterion::kEarliest;
+  options.criterion = tree::Criterion::kEarliest;
   Simulation run(options);
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
@@ -288,7 +288,7 @@ TEST(Run, DrainTakesBackWhatIsNotFinishedInTime) {
 
 TEST(Run, EveryKeyOfTheMetricsIsAlwaysThere) {
   SimulationOptions options;
-  options.criterion = Criterion::kEarliest;
+  options.criterion = tree::Criterion::kEarliest;
   options.steps = 3;
   Simulation run(options);
   ASSERT_TRUE(run.Start().ok());

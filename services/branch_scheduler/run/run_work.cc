@@ -70,7 +70,7 @@ const Problem* Run::FindProblem(const ItemKey& key) const {
 }
 
 void Run::OpenInitials(BatchState& batch) {
-  const uint32_t version = schedule_.InitialVersion(batch.base, batch.number);
+  const uint32_t version = schedule_.InitialVersion(batch.place());
   for (const Problem& problem : batch.problems) {
     for (uint32_t r = 0; r < problem.responses.size(); ++r) {
       if (problem.responses[r].initial.has_value()) continue;
@@ -96,10 +96,10 @@ WorkItem Run::MakeItem(uint64_t id) const {
   item.sampling.seed = options_.seed;
   item.sampling.stop_ids = options_.stop_ids;
   if (key.kind == ItemKind::kInitial) {
-    item.version.number = schedule_.InitialVersion(batch.base, batch.number);
+    item.version.number = schedule_.InitialVersion(batch.place());
     item.samples.push_back(SampleRequest{key.response, 0, options_.max_response_tokens});
   } else {
-    item.version.number = schedule_.ContinuationVersion(batch.base, batch.number);
+    item.version.number = schedule_.ContinuationVersion(batch.place());
     const Response& response = problem.responses[key.response];
     item.response_ids = response.initial->result.samples[0].token_ids;
     const uint32_t points = static_cast<uint32_t>(response.expansion.points.size());
@@ -265,7 +265,7 @@ void Run::Advance(BatchState& batch, Problem& problem) {
   if (!problem.graded) return;
   if (!problem.decided && !Decide(batch, problem)) return;
   bool waiting = false;
-  const uint32_t version = schedule_.ContinuationVersion(batch.base, batch.number);
+  const uint32_t version = schedule_.ContinuationVersion(batch.place());
   for (uint32_t r = 0; r < problem.responses.size(); ++r) {
     const Response& response = problem.responses[r];
     if (response.expansion.points.empty()) continue;

@@ -88,7 +88,7 @@ std::string EncodePayload(const ItemResult& result) {
     PutList(&out, sample.logprobs);
     PutList(&out, sample.entropy);
     std::vector<uint32_t> ends;
-    for (const StepRange& step : sample.steps) ends.push_back(step.second);
+    for (const StepRange& step : sample.steps) ends.push_back(static_cast<uint32_t>(step.second));
     PutList(&out, ends);
     PutList(&out, sample.fci);
   }

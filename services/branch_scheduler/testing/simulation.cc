@@ -74,7 +74,7 @@ Simulation::Simulation(std::unique_ptr<TemporaryFolder> own, std::string folder,
   options_.batch_problems = options.problems;
   options_.initial_responses = options.responses;
   options_.branching.criterion = options.criterion;
-  options_.tree_advantages = options.criterion != Criterion::kNone;
+  options_.tree_advantages = options.criterion != tree::Criterion::kNone;
   options_.branching.min_distance = 2;
   options_.branching.delta = 1;
   options_.adaptive.difficulty_expansion = options.adaptive;

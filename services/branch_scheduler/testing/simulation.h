@@ -18,8 +18,8 @@
 namespace attnrl::scheduler::testing {
 
 struct SimulationOptions {
-  PipelineMode mode = PipelineMode::kOverlapped;
-  Criterion criterion = Criterion::kNone;
+  pipeline::PipelineMode mode = pipeline::PipelineMode::kOverlapped;
+  tree::Criterion criterion = tree::Criterion::kNone;
   uint32_t steps = 5;
   uint32_t problems = 3;
   uint32_t responses = 4;

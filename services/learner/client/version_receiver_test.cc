@@ -4,21 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "common/storage/digest.h"
-#include "services/learner/testing/fake_weight_client.h"
+#include "services/learner/testing/sample_version.h"
 
 namespace attnrl::learner {
 namespace {
 
 constexpr uint64_t kLimit = 1 << 20;
-
-VersionData Sample() {
-  VersionData data;
-  data.tensors = {{.name = "a", .dtype = "F32", .shape = {2}, .offset = 0, .size = 8},
-                  {.name = "b", .dtype = "BF16", .shape = {1, 3}, .offset = 8, .size = 6}};
-  data.bytes = "01234567abcdef";
-  data.version = {3, VersionDigest(data)};
-  return data;
-}
 
 VersionData ManifestOf(VersionData data) {
   data.bytes.clear();
@@ -31,7 +22,7 @@ absl::Status Send(VersionReceiver& receiver, uint64_t offset, std::string_view b
 }
 
 TEST(VersionReceiver, PutsTheChunksTogether) {
-  const VersionData data = Sample();
+  const VersionData data = SampleVersion();
   VersionReceiver receiver(data.version, kLimit);
   ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
   ASSERT_TRUE(Send(receiver, 0, data.bytes.substr(0, 10)).ok());
@@ -45,7 +36,7 @@ TEST(VersionReceiver, PutsTheChunksTogether) {
 }
 
 TEST(VersionReceiver, GoesOnWhereAStreamBroke) {
-  const VersionData data = Sample();
+  const VersionData data = SampleVersion();
   VersionReceiver receiver(data.version, kLimit);
   ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
   ASSERT_TRUE(Send(receiver, 0, data.bytes.substr(0, 5)).ok());
@@ -56,7 +47,7 @@ TEST(VersionReceiver, GoesOnWhereAStreamBroke) {
 }
 
 TEST(VersionReceiver, RefusesAChunkWithAWrongChecksumAndKeepsWhatItHas) {
-  const VersionData data = Sample();
+  const VersionData data = SampleVersion();
   VersionReceiver receiver(data.version, kLimit);
   ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
   ASSERT_TRUE(Send(receiver, 0, "01234").ok());
@@ -65,7 +56,7 @@ TEST(VersionReceiver, RefusesAChunkWithAWrongChecksumAndKeepsWhatItHas) {
 }
 
 TEST(VersionReceiver, RefusesAWholeThatHasAnotherDigest) {
-  const VersionData data = Sample();
+  const VersionData data = SampleVersion();
   VersionReceiver receiver(data.version, kLimit);
   ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
   ASSERT_TRUE(Send(receiver, 0, "01234567abcdeF").ok());
@@ -74,7 +65,7 @@ TEST(VersionReceiver, RefusesAWholeThatHasAnotherDigest) {
 }
 
 TEST(VersionReceiver, RefusesBytesOutOfPlace) {
-  const VersionData data = Sample();
+  const VersionData data = SampleVersion();
   VersionReceiver receiver(data.version, kLimit);
   EXPECT_TRUE(absl::IsDataLoss(Send(receiver, 0, "01")));  // before the manifest
   ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
@@ -83,7 +74,7 @@ TEST(VersionReceiver, RefusesBytesOutOfPlace) {
 }
 
 TEST(VersionReceiver, RefusesAnotherVersionThanTheOneWanted) {
-  const VersionData data = Sample();
+  const VersionData data = SampleVersion();
   VersionReceiver number({4, data.version.digest}, kLimit);
   EXPECT_TRUE(absl::IsDataLoss(number.Manifest(ManifestOf(data), 14)));
   VersionReceiver digest({3, "00"}, kLimit);
@@ -95,29 +86,9 @@ TEST(VersionReceiver, RefusesAnotherVersionThanTheOneWanted) {
 }
 
 TEST(VersionReceiver, RefusesAVersionOverTheLimit) {
-  const VersionData data = Sample();
+  const VersionData data = SampleVersion();
   VersionReceiver receiver(data.version, 13);
   EXPECT_TRUE(absl::IsResourceExhausted(receiver.Manifest(ManifestOf(data), 14)));
-}
-
-TEST(FakeWeightClient, AnnouncesInOrderAndGivesTheBits) {
-  FakeWeightClient client;
-  VersionData second = Sample();
-  const Version published = client.Publish(second);
-  second.version = {1, ""};
-  client.Publish(second);
-  std::vector<uint32_t> numbers;
-  ASSERT_TRUE(client
-                  .Watch([&numbers](const Version& version) {
-                    numbers.push_back(version.number);
-                    return numbers.size() < 2;
-                  })
-                  .ok());
-  EXPECT_EQ(numbers, (std::vector<uint32_t>{1, 3}));
-  EXPECT_TRUE(client.Fetch(published, absl::Seconds(1)).ok());
-  EXPECT_TRUE(absl::IsNotFound(client.Fetch({9, ""}, absl::Seconds(1)).status()));
-  client.Cancel();
-  EXPECT_TRUE(absl::IsCancelled(client.Fetch(published, absl::Seconds(1)).status()));
 }
 
 }  // namespace

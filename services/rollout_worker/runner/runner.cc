@@ -89,7 +89,7 @@ class TorchRunner final : public StepRunner {
  private:
   struct SteppedSequence {
     std::vector<int32_t> ids;  // prompt + response
-    std::vector<model::StepRange> steps;
+    std::vector<StepRange> steps;
     std::optional<int64_t> think_end;
   };
 

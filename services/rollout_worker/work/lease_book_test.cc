@@ -66,8 +66,7 @@ TEST(LeaseBook, ScoresTravelWithTheirSample) {
   completion.scores = {{2, 3}, {0, 0.5f}};
   const auto result = book.Complete(completion);
   ASSERT_TRUE(result.has_value());
-  EXPECT_THAT(result->samples[0].steps,
-              ElementsAre(scheduler::StepRange{0, 2}, scheduler::StepRange{2, 3}));
+  EXPECT_THAT(result->samples[0].steps, ElementsAre(StepRange{0, 2}, StepRange{2, 3}));
   EXPECT_THAT(result->samples[0].fci, ElementsAre(0, 0.5f));
   EXPECT_EQ(result->reused_tokens, 2u);
 }

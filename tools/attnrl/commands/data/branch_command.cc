@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/storage/jsonl.h"
-#include "common/tree/branch_points.h"
+#include "common/tree/criteria/criterion.h"
 #include "tools/attnrl/command.h"
 
 namespace attnrl::tools {
@@ -25,14 +25,13 @@ struct Options {
   std::string input = "-";
   std::string output = "-";
   bool skip_bad = false;
-  tree::SelectionOptions selection;
-  std::string choice = "positional";
-  bool spaced = false;
+  tree::PointOptions selection;
+  std::string choice = "positional";  // in words, until the callback
 };
 
 // The record's own values win over the flags.
-absl::StatusOr<tree::SelectionOptions> Selection(const storage::JsonLine& line,
-                                                 tree::SelectionOptions selection) {
+absl::StatusOr<tree::PointOptions> Selection(const storage::JsonLine& line,
+                                             tree::PointOptions selection) {
   ATTNRL_ASSIGN_OR_RETURN(const auto points, storage::OptionalIntField(line, "points"));
   ATTNRL_ASSIGN_OR_RETURN(const auto quantile, storage::OptionalNumberField(line, "quantile"));
   ATTNRL_ASSIGN_OR_RETURN(const auto distance, storage::OptionalIntField(line, "min_distance"));
@@ -54,13 +53,13 @@ absl::StatusOr<tree::SelectionOptions> Selection(const storage::JsonLine& line,
   return selection;
 }
 
-absl::StatusOr<std::vector<tree::StepRange>> Steps(const storage::JsonLine& line) {
+absl::StatusOr<std::vector<StepRange>> Steps(const storage::JsonLine& line) {
   ATTNRL_ASSIGN_OR_RETURN(const nlohmann::json value, storage::AnyField(line, "steps"));
   constexpr char kNeeded[] = "[start,end] pairs from 0 on without gaps, the prompt first";
   if (!value.is_array() || value.empty()) {
     return storage::BadRecord(line, "\"steps\" is no list of steps", kNeeded);
   }
-  std::vector<tree::StepRange> steps;
+  std::vector<StepRange> steps;
   int64_t reached = 0;
   for (const nlohmann::json& item : value) {
     const std::string name = absl::StrCat("\"steps\"[", steps.size(), "]");
@@ -68,7 +67,7 @@ absl::StatusOr<std::vector<tree::StepRange>> Steps(const storage::JsonLine& line
         !item[1].is_number_integer() || item[1] > INT64_MAX) {
       return storage::BadRecord(line, name + " is no pair of whole numbers", kNeeded);
     }
-    const auto step = item.get<tree::StepRange>();
+    const auto step = item.get<StepRange>();
     // Only the prompt may be empty.
     if (step.first != reached || step.second < step.first ||
         (step.second == step.first && !steps.empty())) {
@@ -101,20 +100,18 @@ absl::StatusOr<std::vector<float>> Scores(const storage::JsonLine& line, size_t 
 
 absl::StatusOr<Record> Convert(const storage::JsonLine& line, const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(nlohmann::json id, storage::AnyField(line, "id"));
-  ATTNRL_ASSIGN_OR_RETURN(const std::vector<tree::StepRange> steps, Steps(line));
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<StepRange> steps, Steps(line));
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<float> fci, Scores(line, steps.size()));
-  ATTNRL_ASSIGN_OR_RETURN(const tree::SelectionOptions selection,
-                          Selection(line, options.selection));
+  ATTNRL_ASSIGN_OR_RETURN(const tree::PointOptions selection, Selection(line, options.selection));
   const std::vector<tree::BranchPoint> points =
-      options.choice == "top" ? tree::TopPoints(steps, fci, selection, options.spaced)
-                              : tree::PositionalPoints(steps, fci, selection);
+      tree::ChoosePoints(tree::Criterion::kFci, {.steps = steps, .fci = fci}, selection);
   Record splits = Record::array();
   for (const tree::BranchPoint& point : points) splits.push_back(point.split);
   return Record{{"id", std::move(id)}, {"points", std::move(splits)}};
 }
 
 absl::Status Branch(const Options& options) {
-  if (options.spaced && options.choice != "top") {
+  if (options.selection.spaced && options.selection.choice != tree::Choice::kTop) {
     return InputError("--spaced", "has no meaning with --choice positional",
                       "--choice top --spaced (positional always keeps the distance)");
   }
@@ -130,13 +127,19 @@ absl::Status Branch(const Options& options) {
   return writer.Close();
 }
 
+std::vector<std::string> ChoiceWords() {
+  std::vector<std::string> words;
+  for (const tree::ChoiceEntry& each : tree::Choices()) words.emplace_back(each.word);
+  return words;
+}
+
 }  // namespace
 
 // `attnrl branch`: the branch points of scored responses, one a line.
 void AddBranchCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand("branch", "Branch points of responses from their FCI");
   auto options = std::make_shared<Options>();
-  tree::SelectionOptions& selection = options->selection;
+  tree::PointOptions& selection = options->selection;
   command->add_option("--input", options->input,
                       "JSON Lines as `attnrl fci` writes them: {\"id\",\"steps\":[[start,end],..],"
                       "\"fci\":[..]}, the prompt first; - is stdin");
@@ -155,16 +158,19 @@ void AddBranchCommand(CLI::App& app, Work* run) {
   command
       ->add_option("--choice", options->choice,
                    "positional: the earliest that qualify; top: the highest scores")
-      ->check(CLI::IsMember({"positional", "top"}))
+      ->check(CLI::IsMember(ChoiceWords()))
       ->capture_default_str();
-  command->add_flag("--spaced", options->spaced, "The top choice keeps --min-distance too");
+  command->add_flag("--spaced", selection.spaced, "The top choice keeps --min-distance too");
   command->add_flag("--skip-bad", options->skip_bad, "Leave bad records out and count them");
   command->footer(
       "A record's own \"points\", \"quantile\" and \"min_distance\" win over the flags. A result "
       "is "
       "{\"id\",\"points\":[..]}, token indices in the response, ascending.\nExample:\n  attnrl "
       "branch --input fci.jsonl --output points.jsonl --points 2 --min-distance 16");
-  command->callback([options, run] { *run = [options] { return Branch(*options); }; });
+  command->callback([options, run] {
+    options->selection.choice = *ValueOf<tree::Choice>(options->choice);
+    *run = [options] { return Branch(*options); };
+  });
 }
 
 }  // namespace attnrl::tools

@@ -44,13 +44,13 @@ struct Flags {
 struct Record {
   nlohmann::json id;
   std::vector<int32_t> ids;  // prompt + response
-  std::vector<model::StepRange> steps;
+  std::vector<StepRange> steps;
   std::optional<int64_t> think_end_step;
 };
 
-absl::StatusOr<std::vector<model::StepRange>> GivenSteps(const storage::JsonLine& line) {
+absl::StatusOr<std::vector<StepRange>> GivenSteps(const storage::JsonLine& line) {
   const nlohmann::json& field = line.value["steps"];
-  std::vector<model::StepRange> steps;
+  std::vector<StepRange> steps;
   const auto whole = [](const nlohmann::json& value) {
     return value.is_number_integer() && !(value.is_number_unsigned() && value > INT64_MAX);
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/learner/schedule.h"
+#include "services/learner/batch_check.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,6 +10,8 @@
 namespace attnrl::learner {
 namespace {
 
+using pipeline::PipelineMode;
+using pipeline::Schedule;
 using ::testing::HasSubstr;
 
 scheduler::TrainingBatch BatchOf(uint32_t batch, uint32_t base,
@@ -42,21 +44,6 @@ const std::vector<Case>& Cases() {
       {{PipelineMode::kOnPolicy, false}, {0, 0, 0, 0}, {}},
   };
   return cases;
-}
-
-TEST(ScheduledLags, FollowEveryModeFromTheBaseOfTheSegment) {
-  for (const Case& c : Cases()) {
-    for (uint32_t base : {0u, 40u}) {
-      for (uint32_t age = 0; age < 4; ++age) {
-        const Lags lags = ScheduledLags(c.schedule, base, base + age);
-        EXPECT_EQ(lags.initial, c.initial[age]);
-        EXPECT_EQ(lags.continuation.has_value(), !c.continuation.empty());
-        if (lags.continuation) {
-          EXPECT_EQ(*lags.continuation, c.continuation[age]);
-        }
-      }
-    }
-  }
 }
 
 TEST(CheckBatch, AcceptsTheScheduledLagsAndRefusesTheirNeighbours) {

@@ -3,38 +3,21 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "common/base/philox.h"
+#include "common/base/step_range.h"
+#include "common/tree/criteria/criterion.h"
 
+// The function of each criterion and choice (common/tree/README.md, "Branch points"): pure, from
+// any thread, points in ascending order of `split`. `steps` has the prompt first and covers
+// prompt + response.
 namespace attnrl::tree {
 
-// Where an expanded response is regenerated from. One function a criterion; each is pure and
-// returns the points in ascending order of `split`. A response without a point is not expanded.
-// Source: ALGORITHM.md, "Branch points of a response". All of them may be called from any thread.
-
-// How a point came about, as trees/ records it: the first three belong to the walk over scored
-// steps, every other choice writes kChosen.
-enum class PointOrigin { kThreshold, kFill, kDuplicate, kChosen };
-std::string_view PointOriginName(PointOrigin origin);  // "threshold", "fill", ...
-
-struct BranchPoint {
-  int64_t split = 0;  // token index within the response; regenerated from there on
-  PointOrigin origin = PointOrigin::kChosen;
-
-  bool operator==(const BranchPoint& other) const = default;
-};
-
-// Token positions [first, second) over prompt + response; range 0 is the prompt.
-using StepRange = std::pair<int64_t, int64_t>;
-
-struct SelectionOptions {
-  int64_t count = 2;           // points of a response; nothing is chosen below 1
-  double quantile = 0.8;       // in [0, 1]: the share of steps whose scores lie below the threshold
-  int64_t min_distance = 512;  // tokens
-};
+// Tokens of the response that the steps cover.
+inline int64_t ResponseTokens(std::span<const StepRange> steps) {
+  return steps.empty() ? 0 : steps.back().second - steps.front().second;
+}
 
 // `positional` choice among scored steps: the `count` earliest of those whose score reaches the
 // threshold, with `min_distance` tokens between the start of the sequence (prompt included) and the
@@ -47,15 +30,14 @@ struct SelectionOptions {
 // `steps` has the prompt first and covers prompt + response; `fci` has one score a step, the
 // prompt's (which is not read) included.
 std::vector<BranchPoint> PositionalPoints(std::span<const StepRange> steps,
-                                          std::span<const float> fci,
-                                          const SelectionOptions& options);
+                                          std::span<const float> fci, const PointOptions& options);
 
 // `top` choice: the `count` highest positive scores from the second response step on, ties to the
-// earlier step (origin kChosen); with `spaced` each keeps `min_distance` as above, in the order of
-// falling scores. Fewer points where there are not enough; `quantile` is not read. Arguments as in
-// PositionalPoints.
+// earlier step (origin kChosen); with options.spaced each keeps `min_distance` as above, in the
+// order of falling scores. Fewer points where there are not enough; `quantile` is not read.
+// Arguments as in PositionalPoints.
 std::vector<BranchPoint> TopPoints(std::span<const StepRange> steps, std::span<const float> fci,
-                                   const SelectionOptions& options, bool spaced);
+                                   const PointOptions& options);
 
 // `random`: `count` starts of response steps from the second on, drawn without replacement from the
 // stream of `key` (purpose kBranch; node = the response). Only where there are fewer steps, each is

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/learner/schedule.h"
+#include "services/learner/batch_check.h"
 
-#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -35,7 +34,7 @@ absl::Status CheckWhole(const std::string& name, const scheduler::TrainingSample
 }
 
 absl::Status CheckLags(const std::string& name, const scheduler::TrainingSample& sample,
-                       uint32_t batch, const Lags& due) {
+                       uint32_t batch, const pipeline::Lags& due) {
   for (const scheduler::VersionRun& run : sample.versions) {
     const char* kind = run.continuation ? "continuation" : "initial";
     if (run.continuation && !due.continuation.has_value()) {
@@ -54,29 +53,12 @@ absl::Status CheckLags(const std::string& name, const scheduler::TrainingSample&
 
 }  // namespace
 
-Lags ScheduledLags(const Schedule& schedule, uint32_t base, uint32_t batch) {
-  const uint32_t age = batch - base;
-  const uint32_t one = std::min(age, 1u), two = std::min(age, 2u);
-  switch (schedule.mode) {
-    case PipelineMode::kOverlapped:
-      if (!schedule.branching) return {.initial = one, .continuation = std::nullopt};
-      return {.initial = two, .continuation = one};
-    case PipelineMode::kSequential:
-      if (!schedule.branching) return {.initial = one, .continuation = std::nullopt};
-      return {.initial = one, .continuation = 0};
-    case PipelineMode::kOnPolicy:
-      if (!schedule.branching) return {.initial = 0, .continuation = std::nullopt};
-      return {.initial = 0, .continuation = 0};
-  }
-  return {};
-}
-
-absl::Status CheckBatch(const Schedule& schedule, const scheduler::TrainingBatch& batch) {
+absl::Status CheckBatch(const pipeline::Schedule& schedule, const scheduler::TrainingBatch& batch) {
   if (batch.base > batch.batch) {
     return absl::FailedPreconditionError(
         absl::StrCat("batch ", batch.batch, ": its segment begins later, at ", batch.base));
   }
-  const Lags due = ScheduledLags(schedule, batch.base, batch.batch);
+  const pipeline::Lags due = schedule.LagsOf({.base = batch.base, .batch = batch.batch});
   for (const scheduler::TrainingSample& sample : batch.samples) {
     const std::string name = NameOf(batch, sample);
     if (absl::Status whole = CheckWhole(name, sample); !whole.ok()) return whole;

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+namespace attnrl {
+
+// A step of a sequence: token positions [first, second) over prompt + response. In a list of steps
+// the first is the whole prompt, and each begins where the one before ends (common/text/steps.h
+// cuts sequences into them).
+using StepRange = std::pair<int64_t, int64_t>;
+
+}  // namespace attnrl
