@@ -21,6 +21,11 @@ class Clock {
   static Clock& Real();
 };
 
+// Seconds since the epoch, as records and messages have wall-clock times; microseconds survive.
+inline double UnixSeconds(absl::Time time) {
+  return absl::ToDoubleSeconds(time - absl::UnixEpoch());
+}
+
 // Stands still until told to advance; Sleep advances it. For tests.
 class FakeClock final : public Clock {
  public:

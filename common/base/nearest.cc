@@ -2,13 +2,10 @@
 #include "common/base/nearest.h"
 
 #include <algorithm>
-#include <cstddef>
 
 namespace attnrl {
-namespace {
 
-// Edit distance with neighbour swaps (optimal string alignment).
-size_t Distance(std::string_view a, std::string_view b) {
+size_t EditDistance(std::string_view a, std::string_view b) {
   std::vector<std::vector<size_t>> cost(a.size() + 1, std::vector<size_t>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i) {
     for (size_t j = 0; j <= b.size(); ++j) {
@@ -26,13 +23,11 @@ size_t Distance(std::string_view a, std::string_view b) {
   return cost[a.size()][b.size()];
 }
 
-}  // namespace
-
 std::string Nearest(std::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
   size_t best_distance = (word.size() < 4 ? 1 : std::max<size_t>(2, word.size() / 3)) + 1;
   for (const std::string& candidate : candidates) {
-    const size_t distance = Distance(word, candidate);
+    const size_t distance = EditDistance(word, candidate);
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

@@ -10,8 +10,8 @@ namespace attnrl {
 // Number and digest together name it; two versions are the same exactly when both are.
 struct Version {
   uint32_t number = 0;
-  // Hex SHA-256 over all tensors (services/learner/README.md gives the byte order). Empty in a
-  // request means: whatever was published under this number.
+  // Hex SHA-256 over all tensors (common/pipeline/README.md, "Versions and digests", gives the byte
+  // order). Empty in a request means: whatever was published under this number.
   std::string digest;
 
   bool operator==(const Version& other) const = default;

@@ -2,7 +2,6 @@
 #include "common/config/key.h"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -11,26 +10,11 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "common/base/nearest.h"
 #include "common/base/status.h"
 
 namespace attnrl::config {
 namespace {
-
-// Least number of letters to insert, drop or replace (Levenshtein).
-size_t Distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
 
 std::string Leaf(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
@@ -76,9 +60,9 @@ std::string Nearest(const std::string& unknown) {
   size_t least = std::max<size_t>(2, unknown.size() / 4) + 1;
   for (const std::string& name : AllNames()) {
     // The right name in the wrong section counts as one mistake.
-    const size_t misplaced = Distance(Leaf(unknown), Leaf(name)) + 1;
+    const size_t misplaced = EditDistance(Leaf(unknown), Leaf(name)) + 1;
     const size_t distance =
-        std::min(Distance(unknown, name), Leaf(unknown).size() > 4 ? misplaced : least);
+        std::min(EditDistance(unknown, name), Leaf(unknown).size() > 4 ? misplaced : least);
     if (distance >= least) continue;
     least = distance;
     nearest = name;

@@ -65,7 +65,8 @@ absl::Status UnknownKey(const std::string& where, const std::string& unknown);
 // `text` in YAML's double quotes.
 std::string Quoted(const std::string& text);
 
-// Sets what a preset stands for (ALGORITHM.md); returns the names of these keys.
+// Sets what a preset stands for (common/tree/README.md, "Presets"); returns the names of these
+// keys.
 std::vector<std::string> ApplyPreset(AlgorithmName name, Config* config);
 
 // Where a key's value came from, for errors: "train.yaml:12"; the key itself where it is a default.

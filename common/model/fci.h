@@ -22,12 +22,13 @@ struct FciRequest {
   std::optional<int64_t> think_end_step = std::nullopt;  // text::StepSegmenter::ThinkEndStep
 };
 
-// FCI by one pass over each sequence ("recompute", ALGORITHM.md, "FCI"): one score a step, in the
-// order of the requests. No logits, no gradients. With FixedOrder operators a sequence's scores
-// have the same bits in any company and on any number of threads; with Standard ones its company
-// may show in the last bits. InvalidArgument for what breaks the rules of FciRequest, and for ids
-// or lengths that the model doesn't have. What LibTorch throws passes through. Blocks; any thread.
-// Sequences share passes of up to `tokens_per_pass` tokens (a longer one has its own).
+// FCI by one pass over each sequence ("recompute"; common/attention/fci/README.md, "Definition"):
+// one score a step, in the order of the requests. No logits, no gradients. With FixedOrder
+// operators a sequence's scores have the same bits in any company and on any number of threads;
+// with Standard ones its company may show in the last bits. InvalidArgument for what breaks the
+// rules of FciRequest, and for ids or lengths that the model doesn't have. What LibTorch throws
+// passes through. Blocks; any thread. Sequences share passes of up to `tokens_per_pass` tokens (a
+// longer one has its own).
 absl::StatusOr<std::vector<std::vector<float>>> RecomputeFci(const Transformer& model,
                                                              std::span<const FciRequest> requests,
                                                              const FciOptions& options,

@@ -29,8 +29,9 @@ struct Lags {
   std::optional<uint32_t> continuation;  // nullopt: the run has no such tokens
 };
 
-// The one-step pipeline (README.md) as pure functions: which weights sample what, and what may be
-// known when. W(v) is the policy after v training batches; batch b turns W(b) into W(b+1).
+// The one-step pipeline (common/pipeline/README.md, "The one-step pipeline") as pure functions:
+// which weights sample what, and what may be known when. W(v) is the policy after v training
+// batches; batch b turns W(b) into W(b+1).
 //
 //   | mode                  | initial(b) under | continuations(b) under |
 //   | overlapped            | W(b-2)           | W(b-1)                 |

@@ -49,21 +49,6 @@ std::string Parent(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-absl::Status WriteAll(int descriptor, const std::string& path, std::string_view bytes) {
-  while (!bytes.empty()) {
-    if (const int fault = InjectedFault("write", path); fault != 0) {
-      return FileError(path, "writing", fault);
-    }
-    // Linux writes at most 2 GiB a call.
-    const ssize_t count =
-        ::write(descriptor, bytes.data(), std::min(bytes.size(), size_t{1} << 30));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return FileError(path, "writing", errno);
-    bytes.remove_prefix(static_cast<size_t>(count));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Sync(int descriptor, const std::string& path) {
   if (const int fault = InjectedFault("sync", path); fault != 0) {
     return FileError(path, "syncing", fault);
@@ -97,6 +82,21 @@ std::string UnfinishedName(const std::string& path) {
 }
 
 }  // namespace
+
+absl::Status WriteAll(int descriptor, const std::string& path, std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (const int fault = InjectedFault("write", path); fault != 0) {
+      return FileError(path, "writing", fault);
+    }
+    // Linux writes at most 2 GiB a call.
+    const ssize_t count =
+        ::write(descriptor, bytes.data(), std::min(bytes.size(), size_t{1} << 30));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return FileError(path, "writing", errno);
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

@@ -22,6 +22,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path);
 // before: written beside it, synced, renamed over it, and the directory synced.
 absl::Status WriteFileAtomically(const std::string& path, std::string_view bytes);
 
+// All of `bytes` to an open file, which `path` names in errors.
+absl::Status WriteAll(int descriptor, const std::string& path, std::string_view bytes);
+
 // Creates the directory and its parents where they are missing, durably. An existing one is OK.
 absl::Status EnsureDirectory(const std::string& path);
 

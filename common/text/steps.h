@@ -12,10 +12,10 @@
 
 namespace attnrl::text {
 
-// Cuts sequences into steps (ALGORITHM.md, "Steps"): range 0 is the whole prompt; the response is
-// cut after every token whose own text has two newlines in a row; if it has no such token, after
-// every token with a newline; if none either, after every token. Added tokens never separate.
-// Immutable and thread-safe; one byte a token of the vocabulary.
+// Cuts sequences into steps (common/text/README.md, "Steps"): range 0 is the whole prompt; the
+// response is cut after every token whose own text has two newlines in a row; if it has no such
+// token, after every token with a newline; if none either, after every token. Added tokens never
+// separate. Immutable and thread-safe; one byte a token of the vocabulary.
 class StepSegmenter {
  public:
   explicit StepSegmenter(const Tokenizer& tokenizer);

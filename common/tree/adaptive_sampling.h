@@ -10,8 +10,9 @@
 
 namespace attnrl::tree {
 
-// Adaptive sampling (ALGORITHM.md, "Adaptive sampling"): which responses are worth expanding, which
-// solved problems are worth keeping, and how many problems the next batch needs. Pure functions.
+// Adaptive sampling (common/tree/README.md, "Adaptive sampling"): which responses are worth
+// expanding, which solved problems are worth keeping, and how many problems the next batch needs.
+// Pure functions.
 
 enum class ExpandRounding { kCeil, kNearest };  // the published code; the paper
 inline std::vector<Word<ExpandRounding>> WordsOf(ExpandRounding) {

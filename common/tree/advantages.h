@@ -56,11 +56,11 @@ struct TreeAdvantages {
   std::vector<Leaf> leaves;  // by response: the response itself, then branch by branch
 };
 
-// Advantages of process supervision (ALGORITHM.md, "Trees and advantages"), float64: with V the
-// mean reward of the leaves below a node, A(segment) = (V - V(root) + V - V(parent)) / sqrt(leaves
-// below). Leaves of expanded responses are samples; unexpanded responses count in V(root) only.
-// Depends on nothing but its argument. InputError where a split is outside its response, a branch
-// has no child, or something has no tokens.
+// Advantages of process supervision (common/tree/README.md, "Trees and advantages"), float64: with
+// V the mean reward of the leaves below a node, A(segment) = (V - V(root) + V - V(parent)) /
+// sqrt(leaves below). Leaves of expanded responses are samples; unexpanded responses count in
+// V(root) only. Depends on nothing but its argument. InputError where a split is outside its
+// response, a branch has no child, or something has no tokens.
 absl::StatusOr<TreeAdvantages> ComputeTreeAdvantages(const ProblemTree& problem);
 
 // Group-normalised outcome rewards (GRPO as verl computes it): each initial response is one sample

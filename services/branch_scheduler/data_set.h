@@ -29,11 +29,12 @@ using PromptMessages = std::vector<std::pair<std::string, std::string>>;
 using PromptEncoder =
     std::function<absl::StatusOr<std::vector<int32_t>>(const PromptMessages& messages)>;
 
-// Reads and tokenises a whole data set (CLI.md, "Data sets"): JSON Lines with `id` (a string or a
-// number, unique), `prompt` or `messages`, `answers` (texts, at least one). InputError at file:line
-// for the first record that is wrong or whose prompt has more than `max_prompt_tokens` tokens, and
-// for a file without records; `key` names the setting ("data.train") of a file that can't be read.
-// Where a record has both, `messages` count. Memory: the tokens of all prompts.
+// Reads and tokenises a whole data set (services/branch_scheduler/README.md, "Data sets"): JSON
+// Lines with `id` (a string or a number, unique), `prompt` or `messages`, `answers` (texts, at
+// least one). InputError at file:line for the first record that is wrong or whose prompt has more
+// than `max_prompt_tokens` tokens, and for a file without records; `key` names the setting
+// ("data.train") of a file that can't be read. Where a record has both, `messages` count. Memory:
+// the tokens of all prompts.
 absl::StatusOr<DataSet> LoadDataSet(const std::string& key, const std::string& path,
                                     uint32_t max_prompt_tokens, const PromptEncoder& encode);
 

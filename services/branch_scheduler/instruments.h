@@ -28,8 +28,8 @@ class Instruments {
   Run::TreeFacts trees_;
   uint64_t ungradable_ = 0;
   uint32_t committed_ = 0;
-  bool counting_ = false;              // what was committed before this process isn't counted
-  std::optional<uint64_t> next_item_;  // to be handed out, since pending_since_
+  bool counting_ = false;            // what was committed before this process isn't counted
+  std::optional<ItemId> next_item_;  // to be handed out, since pending_since_
   absl::Duration pending_since_;
 };
 

@@ -22,12 +22,13 @@ inline constexpr uint32_t kMaxResponses = 1u << 11;
 
 // (batch + 1) in bits 32.., position in 12..31, response in 1..11, kind in bit 0. Never 0; numbers
 // order by batch, position, response, kind.
-inline uint64_t ItemId(const ItemKey& key) {
-  return ((uint64_t{key.batch} + 1) << 32) | (uint64_t{key.position} << 12) |
-         (uint64_t{key.response} << 1) | (key.kind == ItemKind::kContinuation ? 1u : 0u);
+inline ItemId IdOf(const ItemKey& key) {
+  return ItemId{((uint64_t{key.batch} + 1) << 32) | (uint64_t{key.position} << 12) |
+                (uint64_t{key.response} << 1) | (key.kind == ItemKind::kContinuation ? 1u : 0u)};
 }
 
-inline ItemKey KeyOfItem(uint64_t item) {
+inline ItemKey KeyOfItem(ItemId id) {
+  const uint64_t item = Number(id);
   return ItemKey{static_cast<uint32_t>((item >> 32) - 1),
                  static_cast<uint32_t>((item >> 12) & (kMaxPositions - 1)),
                  static_cast<uint32_t>((item >> 1) & (kMaxResponses - 1)),

@@ -14,7 +14,7 @@
 
 namespace attnrl::scheduler {
 
-// Where a response is expanded (ALGORITHM.md, branch points).
+// Where a response is expanded (common/tree/README.md, "Branch points").
 struct BranchingOptions {
   tree::Criterion criterion = tree::Criterion::kNone;
   uint32_t points = 2;    // N
@@ -27,8 +27,8 @@ struct BranchingOptions {
   uint32_t delta = 4;
 };
 
-// Which responses and problems are expanded, and how many problems a batch has (ALGORITHM.md,
-// adaptive sampling). Each is a switch of its own.
+// Which responses and problems are expanded, and how many problems a batch has
+// (common/tree/README.md, "Adaptive sampling"). Each is a switch of its own.
 struct AdaptiveOptions {
   bool difficulty_expansion = false;  // off: every response of a problem
   bool filter_solved = false;         // by attention

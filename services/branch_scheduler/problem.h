@@ -43,7 +43,8 @@ struct Expansion {
   std::vector<StepRange> steps = {};  // prompt first, over prompt + response
   // Token indices in the response, ascending; empty: not expanded. Equal ones may occur.
   std::vector<uint32_t> points = {};
-  std::vector<std::string> origins = {};  // parallel to points, words of CLI.md
+  std::vector<std::string> origins =
+      {};  // parallel to points, words of common/tree/README.md, "Branch points"
 };
 
 // An initial response and its continuations.
@@ -59,12 +60,12 @@ struct Problem {
   std::vector<Response> responses = {};
   // All initial responses are graded.
   bool graded = false;
-  // The mean attention score of a problem that all its responses solve (ALGORITHM.md, the m of the
-  // attention filter); where attention is scored.
+  // The mean attention score of a problem that all its responses solve (common/tree/README.md,
+  // "Adaptive sampling", the m of the attention filter); where attention is scored.
   std::optional<double> solved_score = {};
   // The expansions are known.
   bool decided = false;
-  // Some leaf could not be graded: the problem is dropped (promise 7).
+  // Some leaf could not be graded: the problem is dropped (tests/README.md, promise 7).
   bool ungradable = false;
   // Solved by all its responses and left out before branching (adaptive sampling).
   bool filtered = false;
@@ -77,7 +78,8 @@ struct BatchState {
   uint32_t base = 0;    // e of its segment
   uint64_t cursor = 0;  // place of its first problem in the run's sequence of problems
   std::vector<Problem> problems = {};
-  // Of the rule for an adaptive size (ALGORITHM.md, b_real); B0 where the size is fixed.
+  // Of the rule for an adaptive size (common/tree/README.md, "Adaptive sampling", b_real); B0 where
+  // the size is fixed.
   double real_size = 0;
   uint32_t initial_done = 0;     // initial items with a durable result
   uint32_t problems_graded = 0;  // all of their initial responses
@@ -93,7 +95,7 @@ struct BatchState {
 struct TextTools {
   // Special tokens are kept, invalid UTF-8 replaced.
   std::function<std::string(const std::vector<int32_t>& ids)> decode;
-  // Steps over prompt + response, the prompt first (ALGORITHM.md, "Steps").
+  // Steps over prompt + response, the prompt first (common/text/README.md, "Steps").
   std::function<std::vector<StepRange>(uint32_t prompt_tokens,
                                        const std::vector<int32_t>& response)>
       steps;

@@ -88,7 +88,7 @@ absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register
   ATTNRL_RETURN_IF_ERROR(Alive());
   if (draining_) return absl::UnavailableError("the scheduler is draining");
   const uint64_t connection = next_connection_++;
-  ATTNRL_ASSIGN_OR_RETURN(std::vector<uint64_t> adopted,
+  ATTNRL_ASSIGN_OR_RETURN(std::vector<LeaseId> adopted,
                           leases_->Connect(connection, hello, clock_.Monotonic()));
   if (options_.deterministic && run_->numerics_id() != leases_->numerics_id()) {
     ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -132,7 +132,7 @@ absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
   ATTNRL_RETURN_IF_ERROR(Alive());
   const std::string& worker = session->worker();
   if (const auto* renew = std::get_if<Renew>(&message)) {
-    std::vector<uint64_t> lost = leases_->Renew(worker, renew->leases, clock_.Monotonic());
+    std::vector<LeaseId> lost = leases_->Renew(worker, renew->leases, clock_.Monotonic());
     if (!lost.empty()) session->Push(Cancel{std::move(lost)});
     return absl::OkStatus();
   }

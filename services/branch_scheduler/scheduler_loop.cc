@@ -75,24 +75,26 @@ absl::StatusOr<Ack> Scheduler::ApplyResult(const WorkerSession& session, const I
   const std::string& worker = session.worker();
   Ack ack;
   ack.lease = result.lease;
-  ATTNRL_ASSIGN_OR_RETURN(std::optional<uint64_t> stored, run_->LeaseOfResult(result.item));
+  ATTNRL_ASSIGN_OR_RETURN(std::optional<LeaseId> stored, run_->LeaseOfResult(result.item));
   if (stored == result.lease) {  // durable by an earlier copy
     leases_->NoteDuplicate();
     return ack;
   }
   if (!leases_->Holds(worker, result.lease, result.item)) {
     ack.verdict = AckVerdict::kFenced;
-    ack.reason = absl::StrCat("lease ", result.lease, " of item ", result.item,
+    ack.reason = absl::StrCat("lease ", Number(result.lease), " of item ", Number(result.item),
                               " is no longer worker ", worker, "'s");
-    observe::LogWarning("late write refused", {{"worker", worker}, {"lease", result.lease}});
+    observe::LogWarning("late write refused",
+                        {{"worker", worker}, {"lease", Number(result.lease)}});
     return ack;
   }
   if (absl::Status status = run_->CheckResult(result); !status.ok()) {
     leases_->GiveBack(worker, {result.lease});
     ack.verdict = AckVerdict::kInvalid;
     ack.reason = std::string(status.message());
-    observe::LogError("a worker's result is malformed",
-                      {{"worker", worker}, {"item", result.item}, {"reason", OneLine(ack.reason)}});
+    observe::LogError(
+        "a worker's result is malformed",
+        {{"worker", worker}, {"item", Number(result.item)}, {"reason", OneLine(ack.reason)}});
     return ack;
   }
   ATTNRL_RETURN_IF_ERROR(run_->AddResult(worker, result));
@@ -115,7 +117,8 @@ void Scheduler::HandOut() {
   const absl::Duration now = clock_.Monotonic();
   for (const LeaseTable::Granted& expired : leases_->Expire(now)) {
     PushTo(expired.worker, Cancel{{expired.lease}});
-    observe::LogWarning("lease expired", {{"worker", expired.worker}, {"item", expired.item}});
+    observe::LogWarning("lease expired",
+                        {{"worker", expired.worker}, {"item", Number(expired.item)}});
     Changed();
   }
   const std::optional<Version> newest = run_->newest_version();

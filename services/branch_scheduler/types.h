@@ -27,6 +27,13 @@ struct Span {
 
 // ---- Work ----
 
+// What is to be done, and the right of one worker to do it: two numbers that must not be taken for
+// each other. item_id.h says how items are numbered; a lease is epoch << 32 | counter.
+enum class ItemId : uint64_t {};
+enum class LeaseId : uint64_t {};
+constexpr uint64_t Number(ItemId id) { return static_cast<uint64_t>(id); }
+constexpr uint64_t Number(LeaseId id) { return static_cast<uint64_t>(id); }
+
 enum class ItemKind { kInitial, kContinuation };
 enum class FinishReason { kStop, kLength };
 
@@ -48,7 +55,7 @@ struct SampleRequest {
 
 // One response to begin (initial: one request) or all continuations of one response.
 struct WorkItem {
-  uint64_t item = 0;
+  ItemId item = {};
   ItemKind kind = ItemKind::kInitial;
   uint32_t batch = 0;
   uint32_t position = 0;
@@ -75,8 +82,8 @@ struct SampleResult {
 };
 
 struct ItemResult {
-  uint64_t lease = 0;
-  uint64_t item = 0;
+  LeaseId lease = {};
+  ItemId item = {};
   Version version = {};
   std::vector<SampleResult> samples = {};  // one a request, in its order
   Span span = {};                          // from admission to a slot to the last token
@@ -86,8 +93,8 @@ struct ItemResult {
 };
 
 struct LeaseRef {
-  uint64_t lease = 0;
-  uint64_t item = 0;
+  LeaseId lease = {};
+  ItemId item = {};
 };
 
 // From a worker. The first message of a stream is Register.
@@ -103,10 +110,10 @@ struct Credits {
   uint32_t outstanding = 0;
 };
 struct Renew {
-  std::vector<uint64_t> leases = {};
+  std::vector<LeaseId> leases = {};
 };
 struct GiveBack {
-  std::vector<uint64_t> leases = {};
+  std::vector<LeaseId> leases = {};
   std::string reason = {};
 };
 using WorkerMessage = std::variant<Register, ItemResult, Renew, GiveBack, Credits>;
@@ -114,21 +121,21 @@ using WorkerMessage = std::variant<Register, ItemResult, Renew, GiveBack, Credit
 // To a worker. The first message of a stream is Registered.
 struct Registered {
   uint64_t epoch = 0;
-  std::vector<uint64_t> adopted = {};  // of the held leases, those that are still the worker's
+  std::vector<LeaseId> adopted = {};  // of the held leases, those that are still the worker's
   double lease_seconds = 0;
 };
 struct Lease {
-  uint64_t lease = 0;
+  LeaseId lease = {};
   WorkItem item = {};
 };
 enum class AckVerdict { kAccepted, kFenced, kInvalid };
 struct Ack {
-  uint64_t lease = 0;
+  LeaseId lease = {};
   AckVerdict verdict = AckVerdict::kAccepted;
   std::string reason = {};
 };
 struct Cancel {
-  std::vector<uint64_t> leases = {};
+  std::vector<LeaseId> leases = {};
 };
 struct Prefetch {
   Version version = {};

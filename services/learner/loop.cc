@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
 #include "services/learner/batch_check.h"
@@ -16,8 +17,6 @@ namespace {
 
 // Versions kept whatever the scheduler needs: those of the last two steps.
 constexpr uint32_t kLastSteps = 2;
-
-double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 
 double MeanReward(const scheduler::TrainingBatch& batch) {
   if (batch.samples.empty()) return NAN;
@@ -271,7 +270,7 @@ bool LearnerLoop::Abandon() {
 }
 
 scheduler::Span LearnerLoop::SpanSince(absl::Time start) const {
-  return {Seconds(start), Seconds(clock_.Now())};
+  return {UnixSeconds(start), UnixSeconds(clock_.Now())};
 }
 
 }  // namespace attnrl::learner

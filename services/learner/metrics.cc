@@ -29,7 +29,7 @@ void MetricsObserver::Refused(uint32_t batch, const absl::Status& status) {
 
 void MetricsObserver::Done(const StepReport& report) {
   const scheduler::TrainStatistics& statistics = report.statistics;
-  const double now = absl::ToDoubleSeconds(clock_.Now() - absl::UnixEpoch());
+  const double now = UnixSeconds(clock_.Now());
   observe::Count(observe::kLearnerStepsTotal);
   observe::Set(observe::kLearnerLastStepTimestampSeconds, {}, now);
   if (const auto free = storage::FreeBytes(run_dir_); free.ok()) {

@@ -17,8 +17,9 @@ inline constexpr size_t kMaxBytesPerResponse = size_t{32} << 20;
 // Longest message of the service: the above and what surrounds it.
 inline constexpr size_t kMaxMessageBytes = size_t{64} << 20;
 
-// How the grading of one response ended. The words of StatusName are those of CLI.md (`attnrl
-// verify`) and of `verdict` in a run's trees/ files.
+// How the grading of one response ended. The words of StatusName are those of
+// services/verifier/README.md, "Verdicts" (`attnrl verify`) and of `verdict` in a run's trees/
+// files.
 enum class GradeStatus {
   kGraded,      // "graded": compared with every accepted answer until one matched
   kNoAnswer,    // "no_answer": no boxed answer
@@ -31,7 +32,7 @@ enum class GradeStatus {
 std::string_view StatusName(GradeStatus status);
 
 // True where the status is a verdict about the response, so that it may become a reward. Time-outs
-// and crashes are not: the problem is dropped and counted (ARCHITECTURE.md, promise 7).
+// and crashes are not: the problem is dropped and counted (tests/README.md, promise 7).
 bool IsVerdict(GradeStatus status);
 
 struct GradeRequest {

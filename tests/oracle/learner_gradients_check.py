@@ -49,7 +49,7 @@ def samples(path):
 
 
 def token_losses(model, prompt, response, behaviour, advantage, kl_weight):
-    """The clipped objective per token (ALGORITHM.md, Objective), with the reference policy = model."""
+    """The clipped objective per token (services/learner/train/README.md, "Objective"), with the reference policy = model."""
     ids = torch.tensor([prompt + response])
     logits = model(ids).logits[0, len(prompt) - 1:-1].double()
     logp = torch.log_softmax(logits, -1).gather(1, torch.tensor(response)[:, None])[:, 0]

@@ -15,8 +15,8 @@
 
 namespace attnrl::attention {
 
-// Future attention influence of each step of a sequence (ALGORITHM.md, "FCI"): how much later steps
-// attend to it.
+// Forward context influence of each step of a sequence (common/attention/fci/README.md,
+// "Definition"): how much later steps attend to it.
 struct FciOptions {
   int64_t delta = 4;  // steps j >= k + delta count for step k; >= 0
 };

@@ -9,11 +9,11 @@
 
 namespace attnrl::attention {
 
-// CPU kernel of FCI (ALGORITHM.md, "FCI"): causal attention of one sequence, block of queries by
-// block of queries, that sums the probabilities of each query over the keys of each step while it
-// has them. FlashAttention's online softmax (arXiv 2205.14135) with the queries in the lanes: the
-// probabilities of a tile of keys come out key after key, so that steps of any size are sums of
-// whole registers and every score is exponentiated once.
+// CPU kernel of FCI (common/attention/fci/README.md, "Definition"): causal attention of one
+// sequence, block of queries by block of queries, that sums the probabilities of each query over
+// the keys of each step while it has them. FlashAttention's online softmax (arXiv 2205.14135) with
+// the queries in the lanes: the probabilities of a tile of keys come out key after key, so that
+// steps of any size are sums of whole registers and every score is exponentiated once.
 //
 // Every sum has one order that the sequence alone decides: over head_dim and over keys from first
 // to last, rescaled between tiles of kFciKeys keys. The builds for AVX-512, AVX2+FMA and portable

@@ -23,8 +23,8 @@ struct FciLayerResult {
   std::vector<double> scores;  // one a step: the maximum over this layer's heads
 };
 
-// FCI of one layer as ALGORITHM.md ("FCI") writes it down, in float64 with the whole matrix of
-// probabilities: slow and obvious, for tests.
+// FCI of one layer as common/attention/fci/README.md ("Definition") writes it down, in float64 with
+// the whole matrix of probabilities: slow and obvious, for tests.
 FciLayerResult FciReference(const FciLayer& layer, const FciSequence& sequence,
                             const FciOptions& options);
 

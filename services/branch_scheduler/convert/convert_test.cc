@@ -8,7 +8,7 @@ namespace {
 
 WorkItem Item() {
   WorkItem item;
-  item.item = 77;
+  item.item = ItemId{77};
   item.kind = ItemKind::kContinuation;
   item.batch = 3;
   item.position = 4;
@@ -22,8 +22,8 @@ WorkItem Item() {
 
 ItemResult Result() {
   ItemResult result;
-  result.lease = 5;
-  result.item = 77;
+  result.lease = LeaseId{5};
+  result.item = ItemId{77};
   result.version = Version{2, "abc"};
   result.samples = {{6, {1, 2}, {-0.5f, -0.25f}, {0.1f, 0.2f}, FinishReason::kLength}};
   result.span = Span{1.5, 2.5};
@@ -44,9 +44,9 @@ Message ThereAndBack(const Message& message) {
 }
 
 TEST(Convert, AWorkItemComesThroughWhole) {
-  const SchedulerMessage sent = Lease{8, Item()};
+  const SchedulerMessage sent = Lease{LeaseId{8}, Item()};
   const auto back = ThereAndBack<SchedulerMessage, v1::SchedulerMessage>(sent);
-  EXPECT_EQ(std::get<Lease>(back).lease, 8u);
+  EXPECT_EQ(std::get<Lease>(back).lease, LeaseId{8});
   EXPECT_EQ(std::get<Lease>(back).item, Item());
 }
 
@@ -56,14 +56,14 @@ TEST(Convert, AResultComesThroughBitForBit) {
 }
 
 TEST(Convert, EveryKindOfWorkerMessageHasItsWay) {
-  Register hello{"w", 4, "id", {{1, 2}, {3, 4}}, 9};
+  Register hello{"w", 4, "id", {{LeaseId{1}, ItemId{2}}, {LeaseId{3}, ItemId{4}}}, 9};
   const auto back = ThereAndBack<WorkerMessage, v1::WorkerMessage>(WorkerMessage(hello));
   EXPECT_EQ(std::get<Register>(back).worker, "w");
-  EXPECT_EQ(std::get<Register>(back).held[1].item, 4u);
+  EXPECT_EQ(std::get<Register>(back).held[1].item, ItemId{4});
   EXPECT_EQ(std::get<Register>(back).credits, 9u);
   for (const WorkerMessage& message :
-       {WorkerMessage(Renew{{1, 2}}), WorkerMessage(GiveBack{{3}, "why"}),
-        WorkerMessage(Credits{7})}) {
+       {WorkerMessage(Renew{{LeaseId{1}, LeaseId{2}}}),
+        WorkerMessage(GiveBack{{LeaseId{3}}, "why"}), WorkerMessage(Credits{7})}) {
     EXPECT_EQ((ThereAndBack<WorkerMessage, v1::WorkerMessage>(message).index()), message.index());
   }
 }

@@ -28,7 +28,7 @@ SamplingParams Read(const v1::SamplingParams& from) {
 }
 
 void Write(const WorkItem& from, v1::WorkItem* to) {
-  to->set_item(from.item);
+  to->set_item(Number(from.item));
   to->set_kind(from.kind == ItemKind::kInitial ? v1::WorkItem::KIND_INITIAL
                                                : v1::WorkItem::KIND_CONTINUATION);
   to->set_batch(from.batch);
@@ -58,7 +58,7 @@ absl::StatusOr<WorkItem> Read(const v1::WorkItem& from) {
     default:
       return absl::InvalidArgumentError("item.kind: neither initial nor continuation");
   }
-  to.item = from.item();
+  to.item = ItemId{from.item()};
   to.batch = from.batch();
   to.position = from.position();
   to.version = GetVersion(from.version());
@@ -73,8 +73,8 @@ absl::StatusOr<WorkItem> Read(const v1::WorkItem& from) {
 }
 
 void Write(const ItemResult& from, v1::ItemResult* to) {
-  to->set_lease(from.lease);
-  to->set_item(from.item);
+  to->set_lease(Number(from.lease));
+  to->set_item(Number(from.item));
   SetVersion(from.version, to->mutable_version());
   for (const SampleResult& sample : from.samples) {
     v1::SampleResult* result = to->add_samples();
@@ -96,8 +96,8 @@ void Write(const ItemResult& from, v1::ItemResult* to) {
 
 absl::StatusOr<ItemResult> Read(const v1::ItemResult& from) {
   ItemResult to;
-  to.lease = from.lease();
-  to.item = from.item();
+  to.lease = LeaseId{from.lease()};
+  to.item = ItemId{from.item()};
   to.version = GetVersion(from.version());
   for (const v1::SampleResult& sample : from.samples()) {
     SampleResult result;
@@ -129,6 +129,15 @@ absl::StatusOr<ItemResult> Read(const v1::ItemResult& from) {
   return to;
 }
 
+void SetLeases(const std::vector<LeaseId>& from, google::protobuf::RepeatedField<uint64_t>* to) {
+  for (const LeaseId lease : from) to->Add(Number(lease));
+}
+std::vector<LeaseId> GetLeases(const google::protobuf::RepeatedField<uint64_t>& from) {
+  std::vector<LeaseId> leases;
+  for (const uint64_t lease : from) leases.push_back(LeaseId{lease});
+  return leases;
+}
+
 // One overload a kind of message.
 struct WorkerWriter {
   v1::WorkerMessage* to;
@@ -140,16 +149,16 @@ struct WorkerWriter {
     hello->set_credits(from.credits);
     for (const LeaseRef& held : from.held) {
       v1::LeaseRef* ref = hello->add_held();
-      ref->set_lease(held.lease);
-      ref->set_item(held.item);
+      ref->set_lease(Number(held.lease));
+      ref->set_item(Number(held.item));
     }
   }
   void operator()(const ItemResult& from) const { Write(from, to->mutable_result()); }
   void operator()(const Renew& from) const {
-    SetList(from.leases, to->mutable_renew()->mutable_leases());
+    SetLeases(from.leases, to->mutable_renew()->mutable_leases());
   }
   void operator()(const GiveBack& from) const {
-    SetList(from.leases, to->mutable_give_back()->mutable_leases());
+    SetLeases(from.leases, to->mutable_give_back()->mutable_leases());
     to->mutable_give_back()->set_reason(from.reason);
   }
   void operator()(const Credits& from) const {
@@ -173,20 +182,20 @@ struct SchedulerWriter {
   v1::SchedulerMessage* to;
   void operator()(const Registered& from) const {
     to->mutable_registered()->set_epoch(from.epoch);
-    SetList(from.adopted, to->mutable_registered()->mutable_adopted());
+    SetLeases(from.adopted, to->mutable_registered()->mutable_adopted());
     to->mutable_registered()->set_lease_seconds(from.lease_seconds);
   }
   void operator()(const Lease& from) const {
-    to->mutable_lease()->set_lease(from.lease);
+    to->mutable_lease()->set_lease(Number(from.lease));
     Write(from.item, to->mutable_lease()->mutable_item());
   }
   void operator()(const Ack& from) const {
-    to->mutable_ack()->set_lease(from.lease);
+    to->mutable_ack()->set_lease(Number(from.lease));
     to->mutable_ack()->set_verdict(WireVerdict(from.verdict));
     to->mutable_ack()->set_reason(from.reason);
   }
   void operator()(const Cancel& from) const {
-    SetList(from.leases, to->mutable_cancel()->mutable_leases());
+    SetLeases(from.leases, to->mutable_cancel()->mutable_leases());
   }
   void operator()(const Prefetch& from) const {
     SetVersion(from.version, to->mutable_prefetch()->mutable_version());
@@ -200,18 +209,20 @@ Register ReadRegister(const v1::Register& from) {
   to.capacity = from.capacity();
   to.numerics_id = from.numerics_id();
   to.credits = from.credits();
-  for (const v1::LeaseRef& held : from.held()) to.held.push_back({held.lease(), held.item()});
+  for (const v1::LeaseRef& held : from.held()) {
+    to.held.push_back({LeaseId{held.lease()}, ItemId{held.item()}});
+  }
   return to;
 }
 
 absl::StatusOr<Ack> ReadAck(const v1::Ack& from) {
   switch (from.verdict()) {
     case v1::Ack::VERDICT_ACCEPTED:
-      return Ack{from.lease(), AckVerdict::kAccepted, from.reason()};
+      return Ack{LeaseId{from.lease()}, AckVerdict::kAccepted, from.reason()};
     case v1::Ack::VERDICT_FENCED:
-      return Ack{from.lease(), AckVerdict::kFenced, from.reason()};
+      return Ack{LeaseId{from.lease()}, AckVerdict::kFenced, from.reason()};
     case v1::Ack::VERDICT_INVALID:
-      return Ack{from.lease(), AckVerdict::kInvalid, from.reason()};
+      return Ack{LeaseId{from.lease()}, AckVerdict::kInvalid, from.reason()};
     default:
       return absl::InvalidArgumentError("ack.verdict: unknown");
   }
@@ -241,9 +252,10 @@ absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& from) {
     case v1::WorkerMessage::kResult:
       return Either<WorkerMessage>(Read(from.result()));
     case v1::WorkerMessage::kRenew:
-      return WorkerMessage(Renew{GetList(from.renew().leases())});
+      return WorkerMessage(Renew{GetLeases(from.renew().leases())});
     case v1::WorkerMessage::kGiveBack:
-      return WorkerMessage(GiveBack{GetList(from.give_back().leases()), from.give_back().reason()});
+      return WorkerMessage(
+          GiveBack{GetLeases(from.give_back().leases()), from.give_back().reason()});
     case v1::WorkerMessage::kCredits:
       return WorkerMessage(Credits{from.credits().outstanding()});
     case v1::WorkerMessage::MESSAGE_NOT_SET:
@@ -256,17 +268,17 @@ absl::StatusOr<SchedulerMessage> FromProto(const v1::SchedulerMessage& from) {
   switch (from.message_case()) {
     case v1::SchedulerMessage::kRegistered:
       return SchedulerMessage(Registered{from.registered().epoch(),
-                                         GetList(from.registered().adopted()),
+                                         GetLeases(from.registered().adopted()),
                                          from.registered().lease_seconds()});
     case v1::SchedulerMessage::kLease: {
       auto item = Read(from.lease().item());
       if (!item.ok()) return std::move(item).status();
-      return SchedulerMessage(Lease{from.lease().lease(), *std::move(item)});
+      return SchedulerMessage(Lease{LeaseId{from.lease().lease()}, *std::move(item)});
     }
     case v1::SchedulerMessage::kAck:
       return Either<SchedulerMessage>(ReadAck(from.ack()));
     case v1::SchedulerMessage::kCancel:
-      return SchedulerMessage(Cancel{GetList(from.cancel().leases())});
+      return SchedulerMessage(Cancel{GetLeases(from.cancel().leases())});
     case v1::SchedulerMessage::kPrefetch:
       return SchedulerMessage(Prefetch{GetVersion(from.prefetch().version())});
     case v1::SchedulerMessage::kDrain:

@@ -12,12 +12,13 @@
 
 namespace attnrl::scheduler {
 
-// What became of a problem; words of CLI.md in KeptName.
+// What became of a problem; the words of KeptName are those of
+// services/branch_scheduler/decide/README.md, "What became of a problem".
 enum class Kept {
   kAll,            // its samples are trained
   kFiltered,       // left out before branching (adaptive sampling)
   kZeroAdvantage,  // all samples have the same reward, or there is none
-  kUngradable,     // some leaf could not be graded (promise 7)
+  kUngradable,     // some leaf could not be graded (tests/README.md, promise 7)
 };
 std::string_view KeptName(Kept kept);
 
@@ -29,7 +30,8 @@ struct ProblemOutcome {
   uint32_t samples = 0;                                               // before the drop rule
 };
 
-// Advantages and drop rule (ALGORITHM.md) of a problem that is done. Pure.
+// Advantages and drop rule (common/tree/README.md, "Trees and advantages") of a problem that is
+// done. Pure.
 ProblemOutcome Judge(const SchedulerOptions& options, const Problem& problem);
 
 // Judge of every problem, in order.

@@ -80,7 +80,7 @@ std::string EventLine(const Event& event) {
   Json json;
   json["kind"] = event.kind;
   json["batch"] = event.batch;
-  json["item"] = event.item.has_value() ? Json(*event.item) : Json(nullptr);
+  json["item"] = event.item.has_value() ? Json(Number(*event.item)) : Json(nullptr);
   json["version"] = event.version;
   json["worker"] = event.worker.has_value() ? Json(*event.worker) : Json(nullptr);
   json["start"] = microseconds(event.span.start);

@@ -13,8 +13,8 @@
 #include "services/branch_scheduler/problem.h"
 #include "services/branch_scheduler/types.h"
 
-// The lines of a run's records, as CLI.md fixes them: one JSON object each, no line break at the
-// end.
+// The lines of a run's records, as services/branch_scheduler/records/README.md fixes them: one JSON
+// object each, no line break at the end.
 namespace attnrl::scheduler {
 
 inline constexpr char kEventsFile[] = "events.jsonl";
@@ -23,7 +23,7 @@ inline constexpr char kMetricsFile[] = "metrics.jsonl";
 struct Event {
   const char* kind = "";  // initial|continuation|grade|train|sync|checkpoint
   uint32_t batch = 0;
-  std::optional<uint64_t> item = {};
+  std::optional<ItemId> item = {};
   uint32_t version = 0;
   std::optional<std::string> worker = {};
   Span span = {};

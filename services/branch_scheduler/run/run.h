@@ -43,7 +43,7 @@ class Run {
  public:
   struct Runnable {
     uint32_t version = 0;
-    uint64_t item = 0;
+    ItemId item = {};
   };
   struct Counters {
     uint64_t ungradable_problems = 0;
@@ -93,13 +93,13 @@ class Run {
   // ---- workers and grader
 
   // What a worker is to do. `item` is open.
-  WorkItem MakeItem(uint64_t item) const;
+  WorkItem MakeItem(ItemId item) const;
   // INVALID_ARGUMENT when the result isn't one of this item; nothing has changed then. The caller
   // has checked the lease.
   absl::Status CheckResult(const ItemResult& result) const;
   absl::Status AddResult(const std::string& worker, const ItemResult& result);
   // The lease whose result of this item is durable, if any is.
-  absl::StatusOr<std::optional<uint64_t>> LeaseOfResult(uint64_t item) const;
+  absl::StatusOr<std::optional<LeaseId>> LeaseOfResult(ItemId item) const;
   absl::Status AddGrades(const GradedItem& graded);
 
   std::vector<Runnable> TakeRunnable();

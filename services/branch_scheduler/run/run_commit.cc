@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "services/branch_scheduler/decide/outcome.h"
 #include "services/branch_scheduler/item_id.h"
@@ -12,8 +13,6 @@
 
 namespace attnrl::scheduler {
 namespace {
-
-double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 
 std::string Short(const std::string& digest) { return digest.substr(0, 12); }
 
@@ -187,7 +186,7 @@ std::optional<Run::Trees> Run::TreesToWrite(uint32_t number) const {
 absl::Status Run::WriteRecords(const BatchState& batch, const BatchCommit& commit) {
   const std::vector<ProblemOutcome> outcomes = JudgeAll(options_, batch);
   const SamplingVersions versions = VersionsOf(batch);
-  const double now = Seconds(clock_.Now());
+  const double now = UnixSeconds(clock_.Now());
   StepTiming timing;
   timing.step_seconds = std::max(0.0, now - last_commit_time_);
   timing.window_start = last_train_end_;

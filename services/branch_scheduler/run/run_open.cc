@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/run/run.h"
@@ -14,8 +15,6 @@
 
 namespace attnrl::scheduler {
 namespace {
-
-double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 
 absl::StatusOr<std::optional<uint32_t>> GetNumber(Store& store, const std::string& key) {
   ATTNRL_ASSIGN_OR_RETURN(std::optional<std::string> text, store.Get(key));
@@ -104,7 +103,7 @@ absl::Status Run::Recover() {
     last_train_end_ = std::max(last_train_end_, row.train.end);
     last_metrics_ = row.metrics;
   }
-  last_commit_time_ = Seconds(clock_.Now());
+  last_commit_time_ = UnixSeconds(clock_.Now());
   ATTNRL_RETURN_IF_ERROR(RecoverSteps());
   ATTNRL_ASSIGN_OR_RETURN(versions_, store_.Versions());
   ATTNRL_ASSIGN_OR_RETURN(checkpoints_, store_.Checkpoints());
@@ -172,8 +171,9 @@ absl::StatusOr<BatchState> Run::LoadBatch(const Store::BatchRow& row) const {
   for (const Store::ResultRow& stored : results) {
     const ItemKey key = KeyOfItem(stored.item);
     if (key.position >= row.problems || key.response >= options_.initial_responses) {
-      return absl::DataLossError(absl::StrCat("the database has a result for item ", stored.item,
-                                              ", which batch ", row.batch, " doesn't have"));
+      return absl::DataLossError(absl::StrCat("the database has a result for item ",
+                                              Number(stored.item), ", which batch ", row.batch,
+                                              " doesn't have"));
     }
     SampledItem item;
     item.worker = stored.worker;
@@ -213,7 +213,7 @@ absl::Status Run::Compose() {
     row.real_size = real.value_or(options_.batch_problems);
     row.problems = real ? static_cast<uint32_t>(tree::BatchProblems(*real, options_.sizing()))
                         : options_.batch_problems;
-    row.created = Seconds(clock_.Now());
+    row.created = UnixSeconds(clock_.Now());
     ATTNRL_RETURN_IF_ERROR(store_.PutBatch(row));
     BatchState& batch = batches_[row.batch] = NewBatch(row);
     OpenInitials(batch);

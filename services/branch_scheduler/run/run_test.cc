@@ -226,8 +226,8 @@ TEST(Run, ACrashOfTheGraderIsNoRewardAndDropsTheProblemAfterThreeTries) {
     verifier::GradeResult result;
     result.id = request.id;
     const int attempt = ++tries[request.id];
-    const bool cursed = absl::StartsWith(request.id, absl::StrCat(ItemId({0, 1, 2, {}}), "/"));
-    const bool shaky = absl::StartsWith(request.id, absl::StrCat(ItemId({0, 0, 0, {}}), "/"));
+    const bool cursed = absl::StartsWith(request.id, absl::StrCat(IdOf({0, 1, 2, {}}), "/"));
+    const bool shaky = absl::StartsWith(request.id, absl::StrCat(IdOf({0, 0, 0, {}}), "/"));
     result.correct = request.response.ends_with("=1.");
     if (cursed || (shaky && attempt < 3)) {
       result.status = cursed ? verifier::GradeStatus::kCrash : verifier::GradeStatus::kTimeout;
@@ -239,7 +239,7 @@ TEST(Run, ACrashOfTheGraderIsNoRewardAndDropsTheProblemAfterThreeTries) {
   };
   ASSERT_TRUE(run.Start().ok());
   ASSERT_TRUE(run.RunToEnd());
-  EXPECT_EQ(tries[absl::StrCat(ItemId({0, 1, 2, {}}), "/0")], 3);
+  EXPECT_EQ(tries[absl::StrCat(IdOf({0, 1, 2, {}}), "/0")], 3);
   const auto rows = run.Lines("trees/batch-0.jsonl");
   EXPECT_EQ(Json::parse(rows[1])["kept"], "ungradable");
   EXPECT_EQ(Json::parse(rows[1])["responses"][2]["verdict"], "crash");

@@ -75,12 +75,12 @@ void Run::OpenInitials(BatchState& batch) {
     for (uint32_t r = 0; r < problem.responses.size(); ++r) {
       if (problem.responses[r].initial.has_value()) continue;
       runnable_.push_back(
-          Runnable{version, ItemId({batch.number, problem.position, r, ItemKind::kInitial})});
+          Runnable{version, IdOf({batch.number, problem.position, r, ItemKind::kInitial})});
     }
   }
 }
 
-WorkItem Run::MakeItem(uint64_t id) const {
+WorkItem Run::MakeItem(ItemId id) const {
   const ItemKey key = KeyOfItem(id);
   const BatchState& batch = batches_.at(key.batch);
   const Problem& problem = batch.problems[key.position];
@@ -192,14 +192,14 @@ absl::Status Run::AddResult(const std::string& worker, const ItemResult& result)
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<uint64_t>> Run::LeaseOfResult(uint64_t item) const {
+absl::StatusOr<std::optional<LeaseId>> Run::LeaseOfResult(ItemId item) const {
   return store_.LeaseOfResult(item);
 }
 
 GradeTask Run::MakeGradeTask(const ItemKey& key, const Problem& problem) const {
   const Response& response = problem.responses[key.response];
   GradeTask task;
-  task.item = ItemId(key);
+  task.item = IdOf(key);
   task.answers = &data_.problems[problem.row].answers;
   const std::vector<int32_t>& initial = response.initial->result.samples[0].token_ids;
   if (key.kind == ItemKind::kInitial) {
@@ -222,7 +222,7 @@ absl::Status Run::AddGrades(const GradedItem& graded) {
   BatchState* batch = FindBatch(key.batch);
   if (batch == nullptr || FindProblem(key) == nullptr) {
     return absl::InternalError(
-        absl::StrCat("grades for item ", graded.item, ", which is not open"));
+        absl::StrCat("grades for item ", Number(graded.item), ", which is not open"));
   }
   Problem& problem = batch->problems[key.position];
   std::optional<SampledItem>& slot = SlotOf(problem.responses[key.response], key.kind);
@@ -273,7 +273,7 @@ void Run::Advance(BatchState& batch, Problem& problem) {
       waiting = true;
       if (!versions_.contains(version)) continue;
       runnable_.push_back(
-          Runnable{version, ItemId({batch.number, problem.position, r, ItemKind::kContinuation})});
+          Runnable{version, IdOf({batch.number, problem.position, r, ItemKind::kContinuation})});
     } else if (!response.continuation->graded()) {
       waiting = true;
     } else {

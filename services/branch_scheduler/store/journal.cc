@@ -7,31 +7,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/storage/file_error.h"
+#include "common/storage/files.h"
 
 namespace attnrl::scheduler {
 namespace {
-
-absl::Status FileError(const std::string& path, const char* doing) {
-  const int error = errno;
-  const std::string message = absl::StrCat(path, ": ", doing, ": ", std::strerror(error));
-  return error == ENOSPC || error == EDQUOT ? absl::ResourceExhaustedError(message)
-                                            : absl::InternalError(message);
-}
-
-absl::Status WriteAll(int fd, const std::string& path, const std::string& bytes) {
-  size_t written = 0;
-  while (written < bytes.size()) {
-    const ssize_t count = ::write(fd, bytes.data() + written, bytes.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return FileError(path, "writing");
-    written += static_cast<size_t>(count);
-  }
-  return absl::OkStatus();
-}
 
 // Bytes of the file up to the end of its last whole line.
 int64_t WholeLines(int fd, int64_t size) {
@@ -58,17 +41,17 @@ absl::Status Journal::Reconcile(const std::string& name, std::string* warning) {
   File file;
   ATTNRL_ASSIGN_OR_RETURN(file.bytes, store_->SettledBytes(name));
   file.fd = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-  if (file.fd < 0) return FileError(path, "opening");
+  if (file.fd < 0) return storage::FileError(path, "opening", errno);
   File& kept = files_[name] = file;
   struct stat info {};
-  if (::fstat(kept.fd, &info) != 0) return FileError(path, "reading its size");
+  if (::fstat(kept.fd, &info) != 0) return storage::FileError(path, "reading its size", errno);
   if (info.st_size < kept.bytes) {
     *warning = absl::StrCat(path, " has ", info.st_size, " bytes where ", kept.bytes,
                             " were written: something else cut it; what is missing stays missing");
     kept.bytes = WholeLines(kept.fd, info.st_size);
   }
-  if (::ftruncate(kept.fd, kept.bytes) != 0) return FileError(path, "cutting");
-  if (::lseek(kept.fd, kept.bytes, SEEK_SET) < 0) return FileError(path, "seeking");
+  if (::ftruncate(kept.fd, kept.bytes) != 0) return storage::FileError(path, "cutting", errno);
+  if (::lseek(kept.fd, kept.bytes, SEEK_SET) < 0) return storage::FileError(path, "seeking", errno);
   return FlushFile(name, kept);
 }
 
@@ -78,7 +61,7 @@ absl::Status Journal::FlushFile(const std::string& name, File& file) {
   if (rows.empty()) return absl::OkStatus();
   std::string bytes;
   for (const Store::JournalRow& row : rows) absl::StrAppend(&bytes, row.line, "\n");
-  ATTNRL_RETURN_IF_ERROR(WriteAll(file.fd, absl::StrCat(folder_, "/", name), bytes));
+  ATTNRL_RETURN_IF_ERROR(storage::WriteAll(file.fd, absl::StrCat(folder_, "/", name), bytes));
   file.bytes += static_cast<int64_t>(bytes.size());
   file.last_id = rows.back().id;
   return absl::OkStatus();
@@ -91,7 +74,8 @@ absl::Status Journal::Flush() {
 
 absl::Status Journal::Settle() {
   for (auto& [name, file] : files_) {
-    if (::fdatasync(file.fd) != 0) return FileError(absl::StrCat(folder_, "/", name), "syncing");
+    if (::fdatasync(file.fd) != 0)
+      return storage::FileError(absl::StrCat(folder_, "/", name), "syncing", errno);
   }
   ATTNRL_RETURN_IF_ERROR(store_->Begin());
   for (auto& [name, file] : files_) {

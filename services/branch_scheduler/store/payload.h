@@ -11,8 +11,8 @@
 
 namespace attnrl::scheduler {
 
-// An item's result as stored in the database (README.md, "Payload"). Everything but lease and item,
-// which are columns. Floats keep their bits.
+// An item's result as stored in the database (services/branch_scheduler/store/README.md,
+// "Payload"). Everything but lease and item, which are columns. Floats keep their bits.
 std::string EncodePayload(const ItemResult& result);
 
 // DATA_LOSS when the bytes are not a payload.

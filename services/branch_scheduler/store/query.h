@@ -4,6 +4,7 @@
 #include <concepts>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -56,6 +57,9 @@ class Query {
   void Bind(int index, std::integral auto value) {
     statement_->Bind(index, static_cast<int64_t>(value));
   }
+  template <typename Id>
+  requires std::is_enum_v<Id>
+  void Bind(int index, Id id) { Bind(index, static_cast<uint64_t>(id)); }
   void Bind(int index, double value) { statement_->Bind(index, value); }
   void Bind(int index, const std::string& text) { statement_->Bind(index, std::string_view(text)); }
   void Bind(int index, const Blob& blob) { statement_->BindBlob(index, blob.bytes); }

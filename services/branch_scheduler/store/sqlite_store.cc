@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS files(file TEXT PRIMARY KEY, bytes INTEGER NOT NULL) 
 
 // First item number of a batch; those of batch b lie in [FirstItem(b), FirstItem(b + 1)).
 int64_t FirstItem(uint32_t batch) {
-  return static_cast<int64_t>(ItemId({batch, 0, 0, ItemKind::kInitial}));
+  return static_cast<int64_t>(IdOf({batch, 0, 0, ItemKind::kInitial}));
 }
 
 class SqliteStore final : public Store {
@@ -131,7 +131,7 @@ class SqliteStore final : public Store {
     return Run("INSERT INTO results VALUES(?1, ?2, ?3, ?4)", row.item, row.lease, row.worker,
                Blob{row.payload});
   }
-  absl::Status PutGrades(uint64_t item, const std::string& grades, const Span& grading) override {
+  absl::Status PutGrades(ItemId item, const std::string& grades, const Span& grading) override {
     return Run("INSERT INTO grades VALUES(?1, ?2, ?3, ?4)", item, Blob{grades}, grading.start,
                grading.end);
   }
@@ -144,8 +144,8 @@ class SqliteStore final : public Store {
     std::vector<ResultRow> rows;
     while (query.Next()) {
       ResultRow row;
-      row.item = query.Number<uint64_t>(0);
-      row.lease = query.Number<uint64_t>(1);
+      row.item = ItemId{query.Number<uint64_t>(0)};
+      row.lease = LeaseId{query.Number<uint64_t>(1)};
       row.worker = query.Text(2);
       row.payload = query.Bytes(3);
       if (!query.IsNull(4)) row.grades = query.Bytes(4);
@@ -155,10 +155,10 @@ class SqliteStore final : public Store {
     if (!query.status().ok()) return query.status();
     return rows;
   }
-  absl::StatusOr<std::optional<uint64_t>> LeaseOfResult(uint64_t item) override {
+  absl::StatusOr<std::optional<LeaseId>> LeaseOfResult(ItemId item) override {
     Query query(*database_, "SELECT lease FROM results WHERE item = ?1", item);
-    std::optional<uint64_t> lease;
-    while (query.Next()) lease = query.Number<uint64_t>(0);
+    std::optional<LeaseId> lease;
+    while (query.Next()) lease = LeaseId{query.Number<uint64_t>(0)};
     if (!query.status().ok()) return query.status();
     return lease;
   }

@@ -15,10 +15,11 @@
 
 namespace attnrl::scheduler {
 
-// The durable state of a run: one SQLite file (README.md has the schema), WAL, synchronous=FULL:
-// what Commit has returned OK for survives any kill and loss of power. One process at a time: Open
-// takes a lock beside the file. Not thread-safe; Run owns the order of calls. Every write must lie
-// between Begin and Commit. RESOURCE_EXHAUSTED: the disk is full; DATA_LOSS: the file is damaged.
+// The durable state of a run: one SQLite file (services/branch_scheduler/store/README.md,
+// "Database", has the schema), WAL, synchronous=FULL: what Commit has returned OK for survives any
+// kill and loss of power. One process at a time: Open takes a lock beside the file. Not
+// thread-safe; Run owns the order of calls. Every write must lie between Begin and Commit.
+// RESOURCE_EXHAUSTED: the disk is full; DATA_LOSS: the file is damaged.
 class Store {
  public:
   struct BatchRow {
@@ -30,8 +31,8 @@ class Store {
     double created = 0;    // seconds since the epoch
   };
   struct ResultRow {
-    uint64_t item = 0;
-    uint64_t lease = 0;
+    ItemId item = {};
+    LeaseId lease = {};
     std::string worker = {};
     std::string payload = {};
     std::optional<std::string> grades = {};
@@ -78,11 +79,11 @@ class Store {
   virtual absl::Status ForgetResultsBefore(uint32_t batch) = 0;
 
   virtual absl::Status PutResult(const ResultRow& row) = 0;
-  virtual absl::Status PutGrades(uint64_t item, const std::string& grades, const Span& grading) = 0;
+  virtual absl::Status PutGrades(ItemId item, const std::string& grades, const Span& grading) = 0;
   // Of one batch, in order of the items.
   virtual absl::StatusOr<std::vector<ResultRow>> Results(uint32_t batch) = 0;
   // The lease whose result is stored; nullopt: none is.
-  virtual absl::StatusOr<std::optional<uint64_t>> LeaseOfResult(uint64_t item) = 0;
+  virtual absl::StatusOr<std::optional<LeaseId>> LeaseOfResult(ItemId item) = 0;
 
   virtual absl::StatusOr<std::map<uint32_t, std::string>> Versions() = 0;
   virtual absl::Status PutVersion(const Version& version) = 0;

@@ -148,7 +148,7 @@ bool Simulation::KilledHere() {
   return true;
 }
 
-ItemResult Simulation::Sample(const WorkItem& item, uint64_t lease, bool all_correct) {
+ItemResult Simulation::Sample(const WorkItem& item, LeaseId lease, bool all_correct) {
   ItemResult result;
   result.lease = lease;
   result.item = item.item;
@@ -223,7 +223,7 @@ void Simulation::RunWorker(SimulatedWorker& worker) {
       worker.verdicts[ack->lease] = ack->verdict;
       worker.unacknowledged.erase(ack->lease);
     } else if (const auto* cancel = std::get_if<Cancel>(&*message)) {
-      for (uint64_t taken : cancel->leases) worker.leases.erase(taken);
+      for (const LeaseId taken : cancel->leases) worker.leases.erase(taken);
     }
   }
   if (over.has_value()) worker.session.reset();

@@ -40,11 +40,11 @@ struct SimulationOptions {
 struct SimulatedWorker {
   std::string name = {};
   std::shared_ptr<WorkerSession> session = nullptr;
-  std::map<uint64_t, WorkItem> leases = {};  // not answered yet
-  std::map<uint64_t, ItemResult> unacknowledged = {};
+  std::map<LeaseId, WorkItem> leases = {};  // not answered yet
+  std::map<LeaseId, ItemResult> unacknowledged = {};
   bool silent = false;
-  bool absent = false;                           // doesn't connect
-  std::map<uint64_t, AckVerdict> verdicts = {};  // by lease
+  bool absent = false;                          // doesn't connect
+  std::map<LeaseId, AckVerdict> verdicts = {};  // by lease
 };
 
 class Simulation {
@@ -71,7 +71,7 @@ class Simulation {
 
   void RunWorker(SimulatedWorker& worker);
   void RunLearner();
-  static ItemResult Sample(const WorkItem& item, uint64_t lease, bool all_correct);
+  static ItemResult Sample(const WorkItem& item, LeaseId lease, bool all_correct);
 
   Scheduler& scheduler() { return *scheduler_; }
   SchedulerOptions& options() { return options_; }

@@ -21,8 +21,6 @@ constexpr int kStarved = 30;
 // Servers refuse a deadline beyond ten minutes.
 constexpr absl::Duration kLongestCall = absl::Minutes(9);
 
-double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
-
 Grade ToGrade(const verifier::GradeResult& result) {
   Grade grade;
   grade.status = result.status;
@@ -124,7 +122,7 @@ void GradingQueue::GradeAll(std::vector<GradeTask> tasks) {
       const std::optional<Grade> known = TooLarge(text, *task.answers);
       item.grades.push_back(known.value_or(Grade{}));
       item.settled.push_back(known.has_value());
-      if (known) item.span.start = item.span.end = Seconds(clock_->Now());
+      if (known) item.span.start = item.span.end = UnixSeconds(clock_->Now());
     }
     item.task = std::move(task);
     pending.push_back(std::move(item));
@@ -174,12 +172,12 @@ bool GradingQueue::Attempt(std::vector<Pending>& pending, bool final_attempt) {
     const std::vector<Place>& places = calls.back();
     std::vector<verifier::GradeRequest> requests;
     for (const auto& [task, s] : places) {
-      requests.push_back({absl::StrCat(pending[task].task.item, "/", s), pending[task].texts[s],
-                          *pending[task].task.answers});
+      requests.push_back({absl::StrCat(Number(pending[task].task.item), "/", s),
+                          pending[task].texts[s], *pending[task].task.answers});
     }
-    const double start = Seconds(clock_->Now());
+    const double start = UnixSeconds(clock_->Now());
     absl::StatusOr<std::vector<Grade>> grades = Call(requests);
-    const double end = Seconds(clock_->Now());
+    const double end = UnixSeconds(clock_->Now());
     if (stopping()) return false;
     if (absl::IsDeadlineExceeded(grades.status()) && places.size() > 1) {
       const std::vector<Place> whole = std::move(calls.back());

@@ -20,13 +20,13 @@ namespace attnrl::scheduler {
 
 // All leaves of one item, to be graded.
 struct GradeTask {
-  uint64_t item = 0;
+  ItemId item = {};
   std::vector<std::vector<int32_t>> responses = {};   // whole responses, the prompt not included
   const std::vector<std::string>* answers = nullptr;  // lives as long as the data set
 };
 
 struct GradedItem {
-  uint64_t item = 0;
+  ItemId item = {};
   std::vector<Grade> grades = {};  // one a response, in order
   Span span = {};                  // of the calls that graded it
 };
@@ -35,8 +35,8 @@ struct GradedItem {
 // asked again for as long as it takes, and trouble() says why: a refusal is nobody's reward. A call
 // that can't be answered in time is made again in halves. A response larger than any call may carry
 // is graded `limit` without one; one whose grading crashed or timed out is tried `attempts` times
-// in all, then that is its grade, and no reward (promise 7). Thread-safe. Memory: the tasks
-// waiting, at most the leaves of the batches that are open.
+// in all, then that is its grade, and no reward (tests/README.md, promise 7). Thread-safe. Memory:
+// the tasks waiting, at most the leaves of the batches that are open.
 class GradingQueue {
  public:
   struct Options {

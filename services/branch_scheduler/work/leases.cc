@@ -6,14 +6,19 @@
 #include "absl/strings/str_cat.h"
 
 namespace attnrl::scheduler {
+namespace {
 
-void LeaseTable::Open(uint32_t version, uint64_t item) {
+uint64_t EpochOf(LeaseId lease) { return Number(lease) >> 32; }
+
+}  // namespace
+
+void LeaseTable::Open(uint32_t version, ItemId item) {
   if (lease_of_item_.contains(item) || ready_version_.contains(item)) return;
   ready_.emplace(version, item);
   ready_version_.emplace(item, version);
 }
 
-void LeaseTable::Close(uint64_t item) {
+void LeaseTable::Close(ItemId item) {
   if (auto ready = ready_version_.find(item); ready != ready_version_.end()) {
     ready_.erase({ready->second, item});
     ready_version_.erase(ready);
@@ -24,7 +29,7 @@ void LeaseTable::Close(uint64_t item) {
   }
 }
 
-void LeaseTable::Take(uint64_t lease, const std::string& worker, uint32_t version, uint64_t item,
+void LeaseTable::Take(LeaseId lease, const std::string& worker, uint32_t version, ItemId item,
                       absl::Duration now) {
   ready_.erase({version, item});
   ready_version_.erase(item);
@@ -33,7 +38,7 @@ void LeaseTable::Take(uint64_t lease, const std::string& worker, uint32_t versio
   workers_[worker].leases.insert(lease);
 }
 
-void LeaseTable::Release(uint64_t lease, bool reopen) {
+void LeaseTable::Release(LeaseId lease, bool reopen) {
   auto held = leases_.find(lease);
   const Held gone = std::move(held->second);
   leases_.erase(held);
@@ -42,9 +47,8 @@ void LeaseTable::Release(uint64_t lease, bool reopen) {
   if (reopen) Open(gone.version, gone.item);
 }
 
-absl::StatusOr<std::vector<uint64_t>> LeaseTable::Connect(uint64_t connection,
-                                                          const Register& hello,
-                                                          absl::Duration now) {
+absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, const Register& hello,
+                                                         absl::Duration now) {
   if (hello.worker.empty()) {
     return absl::InvalidArgumentError("register: the worker has no name; a unique one is needed");
   }
@@ -68,7 +72,7 @@ absl::StatusOr<std::vector<uint64_t>> LeaseTable::Connect(uint64_t connection,
   worker.capacity = hello.capacity;
   worker.credits = std::min(hello.credits, options_.max_credits);
 
-  std::set<uint64_t> kept;
+  std::set<LeaseId> kept;
   for (const LeaseRef& ref : hello.held) {
     auto held = leases_.find(ref.lease);
     if (held != leases_.end()) {
@@ -78,18 +82,18 @@ absl::StatusOr<std::vector<uint64_t>> LeaseTable::Connect(uint64_t connection,
       continue;
     }
     auto ready = ready_version_.find(ref.item);
-    if (ready == ready_version_.end() || (ref.lease >> 32) >= options_.epoch) continue;
+    if (ready == ready_version_.end() || EpochOf(ref.lease) >= options_.epoch) continue;
     Take(ref.lease, hello.worker, ready->second, ref.item, now);
     ++counters_.adopted;
     kept.insert(ref.lease);
   }
-  const std::set<uint64_t> before = worker.leases;
-  for (uint64_t lease : before) {
+  const std::set<LeaseId> before = worker.leases;
+  for (LeaseId lease : before) {
     if (kept.contains(lease)) continue;
     ++counters_.returned;
     Release(lease, /*reopen=*/true);
   }
-  return std::vector<uint64_t>(kept.begin(), kept.end());
+  return std::vector<LeaseId>(kept.begin(), kept.end());
 }
 
 void LeaseTable::Disconnect(uint64_t connection, absl::Duration now) {
@@ -97,7 +101,7 @@ void LeaseTable::Disconnect(uint64_t connection, absl::Duration now) {
     if (worker.connection != connection || !worker.connected) continue;
     worker.connected = false;
     worker.credits = 0;
-    for (uint64_t lease : worker.leases) {
+    for (LeaseId lease : worker.leases) {
       Held& held = leases_[lease];
       held.deadline = std::min(held.deadline, now + options_.disconnect_grace);
     }
@@ -136,7 +140,7 @@ std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker() {
   return best;
 }
 
-std::optional<uint64_t> LeaseTable::next_item() const {
+std::optional<ItemId> LeaseTable::next_item() const {
   if (ready_.empty()) return std::nullopt;
   return ready_.begin()->second;
 }
@@ -147,7 +151,7 @@ std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
     auto worker = PickWorker();
     if (worker == workers_.end()) break;
     const auto [version, item] = *ready_.begin();
-    const uint64_t lease = (uint64_t{options_.epoch} << 32) | next_++;
+    const LeaseId lease{(uint64_t{options_.epoch} << 32) | next_++};
     Take(lease, worker->first, version, item, now);
     ++counters_.granted;
     granted.push_back(Granted{worker->first, lease, item});
@@ -155,11 +159,11 @@ std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
   return granted;
 }
 
-std::vector<uint64_t> LeaseTable::Renew(const std::string& worker,
-                                        const std::vector<uint64_t>& leases, absl::Duration now) {
+std::vector<LeaseId> LeaseTable::Renew(const std::string& worker,
+                                       const std::vector<LeaseId>& leases, absl::Duration now) {
   Heard(worker);
-  std::vector<uint64_t> lost;
-  for (uint64_t lease : leases) {
+  std::vector<LeaseId> lost;
+  for (LeaseId lease : leases) {
     auto held = leases_.find(lease);
     if (held == leases_.end() || held->second.worker != worker) {
       lost.push_back(lease);
@@ -171,10 +175,10 @@ std::vector<uint64_t> LeaseTable::Renew(const std::string& worker,
   return lost;
 }
 
-size_t LeaseTable::GiveBack(const std::string& worker, const std::vector<uint64_t>& leases) {
+size_t LeaseTable::GiveBack(const std::string& worker, const std::vector<LeaseId>& leases) {
   Heard(worker);
   size_t returned = 0;
-  for (uint64_t lease : leases) {
+  for (LeaseId lease : leases) {
     auto held = leases_.find(lease);
     if (held == leases_.end() || held->second.worker != worker) continue;
     Release(lease, /*reopen=*/true);
@@ -207,14 +211,14 @@ std::vector<LeaseTable::Granted> LeaseTable::RevokeAll() {
   return revoked;
 }
 
-bool LeaseTable::Holds(const std::string& worker, uint64_t lease, uint64_t item) {
+bool LeaseTable::Holds(const std::string& worker, LeaseId lease, ItemId item) {
   Heard(worker);
   auto held = leases_.find(lease);
   if (held != leases_.end() && held->second.worker == worker && held->second.item == item) {
     return true;
   }
   ++counters_.fenced;
-  if ((lease >> 32) < options_.epoch) ++counters_.fenced_epoch;
+  if (EpochOf(lease) < options_.epoch) ++counters_.fenced_epoch;
   return false;
 }
 

@@ -43,8 +43,8 @@ class LeaseTable {
  public:
   struct Granted {
     std::string worker;
-    uint64_t lease = 0;
-    uint64_t item = 0;
+    LeaseId lease = {};
+    ItemId item = {};
   };
   struct Counters {
     uint64_t granted = 0, renewed = 0, completed = 0, expired = 0, returned = 0, adopted = 0;
@@ -56,16 +56,16 @@ class LeaseTable {
   explicit LeaseTable(LeaseOptions options) : options_(std::move(options)) {}
 
   // The item is runnable under W(version). Nothing happens when it is open already.
-  void Open(uint32_t version, uint64_t item);
+  void Open(uint32_t version, ItemId item);
   // The item's result is durable, or it isn't needed any more: it and its lease are gone.
-  void Close(uint64_t item);
+  void Close(ItemId item);
 
   // A worker's new stream `connection` (unique). Ends an earlier stream of the same name; its
   // leases that it no longer holds are handed out again. A held lease of an earlier epoch is
   // adopted when its item is open and nobody has it. Returns the leases that are the worker's.
   // FAILED_PRECONDITION: another numerics_id than the run's. INVALID_ARGUMENT: no name.
-  absl::StatusOr<std::vector<uint64_t>> Connect(uint64_t connection, const Register& hello,
-                                                absl::Duration now);
+  absl::StatusOr<std::vector<LeaseId>> Connect(uint64_t connection, const Register& hello,
+                                               absl::Duration now);
   // The stream is gone. Ignored when the worker has a newer one.
   void Disconnect(uint64_t connection, absl::Duration now);
   // A worker that wants no credits and has left in order holds nothing any more: its leases are
@@ -76,16 +76,16 @@ class LeaseTable {
   // As many leases as items and credits allow, in order.
   std::vector<Granted> Grant(absl::Duration now);
   // Leases among these that are not the worker's (any more): it must stop working on them.
-  std::vector<uint64_t> Renew(const std::string& worker, const std::vector<uint64_t>& leases,
-                              absl::Duration now);
+  std::vector<LeaseId> Renew(const std::string& worker, const std::vector<LeaseId>& leases,
+                             absl::Duration now);
   // The items are handed out again. Returns how many of the leases were the worker's.
-  size_t GiveBack(const std::string& worker, const std::vector<uint64_t>& leases);
+  size_t GiveBack(const std::string& worker, const std::vector<LeaseId>& leases);
   // Takes away leases whose time is up.
   std::vector<Granted> Expire(absl::Duration now);
   // Takes away every lease (the end of a drain).
   std::vector<Granted> RevokeAll();
   // True when the worker may write the item's result with this lease. Counts a refusal.
-  bool Holds(const std::string& worker, uint64_t lease, uint64_t item);
+  bool Holds(const std::string& worker, LeaseId lease, ItemId item);
   // A result came again because its acknowledgement was lost.
   void NoteDuplicate() { ++counters_.duplicate; }
 
@@ -93,7 +93,7 @@ class LeaseTable {
   size_t open_items() const { return ready_.size() + leases_.size(); }
   size_t ready_items() const { return ready_.size(); }
   // The item that is handed out next; nullopt when every runnable one is leased.
-  std::optional<uint64_t> next_item() const;
+  std::optional<ItemId> next_item() const;
   size_t active_leases() const { return leases_.size(); }
   const Counters& counters() const { return counters_; }
   const std::string& numerics_id() const { return options_.numerics_id; }
@@ -103,7 +103,7 @@ class LeaseTable {
  private:
   struct Held {
     std::string worker;
-    uint64_t item = 0;
+    ItemId item = {};
     uint32_t version = 0;
     absl::Duration deadline;
   };
@@ -114,23 +114,23 @@ class LeaseTable {
     bool silent = false;
     uint32_t capacity = 0;
     uint32_t credits = 0;
-    std::set<uint64_t> leases;
+    std::set<LeaseId> leases;
   };
 
-  void Take(uint64_t lease, const std::string& worker, uint32_t version, uint64_t item,
+  void Take(LeaseId lease, const std::string& worker, uint32_t version, ItemId item,
             absl::Duration now);
   // Ends the lease; its item becomes ready again if `reopen`.
-  void Release(uint64_t lease, bool reopen);
+  void Release(LeaseId lease, bool reopen);
   void Heard(const std::string& worker);
   // The worker that gets the next item; end() when none has credit left.
   std::map<std::string, Worker>::iterator PickWorker();
 
   LeaseOptions options_;
-  uint32_t next_ = 1;                              // lower half of the next lease number
-  std::set<std::pair<uint32_t, uint64_t>> ready_;  // (version, item)
-  std::map<uint64_t, uint32_t> ready_version_;     // item -> version, of ready_
-  std::map<uint64_t, Held> leases_;
-  std::map<uint64_t, uint64_t> lease_of_item_;
+  uint32_t next_ = 1;                            // lower half of the next lease number
+  std::set<std::pair<uint32_t, ItemId>> ready_;  // (version, item)
+  std::map<ItemId, uint32_t> ready_version_;     // item -> version, of ready_
+  std::map<LeaseId, Held> leases_;
+  std::map<ItemId, LeaseId> lease_of_item_;
   std::map<std::string, Worker> workers_;
   Counters counters_;
 };

@@ -26,28 +26,33 @@ Register Hello(const std::string& name, uint32_t credits, std::vector<LeaseRef> 
 
 constexpr absl::Duration kStart = absl::ZeroDuration();
 
+constexpr ItemId Item(uint64_t number) { return ItemId{number}; }
+constexpr LeaseId LeaseOf(uint64_t epoch, uint64_t counter) {
+  return LeaseId{epoch << 32 | counter};
+}
+
 TEST(ItemId, IsReversibleAndOrdersByBatchPositionResponseKind) {
   const ItemKey key{3, 70'000, 1'000, ItemKind::kContinuation};
-  EXPECT_EQ(KeyOfItem(ItemId(key)), key);
-  EXPECT_LT(ItemId({0, 5, 5, ItemKind::kContinuation}), ItemId({1, 0, 0, ItemKind::kInitial}));
-  EXPECT_LT(ItemId({1, 0, 5, ItemKind::kInitial}), ItemId({1, 1, 0, ItemKind::kInitial}));
-  EXPECT_GT(ItemId({0, 0, 0, ItemKind::kInitial}), 0u);
+  EXPECT_EQ(KeyOfItem(IdOf(key)), key);
+  EXPECT_LT(IdOf({0, 5, 5, ItemKind::kContinuation}), IdOf({1, 0, 0, ItemKind::kInitial}));
+  EXPECT_LT(IdOf({1, 0, 5, ItemKind::kInitial}), IdOf({1, 1, 0, ItemKind::kInitial}));
+  EXPECT_GT(IdOf({0, 0, 0, ItemKind::kInitial}), ItemId{0});
 }
 
 TEST(LeaseTable, HandsOutOlderVersionsFirst) {
   LeaseTable table({});
-  table.Open(2, 10);
-  table.Open(1, 20);
-  table.Open(1, 15);
+  table.Open(2, Item(10));
+  table.Open(1, Item(20));
+  table.Open(1, Item(15));
   ASSERT_TRUE(table.Connect(1, Hello("a", 10), kStart).ok());
-  std::vector<uint64_t> items;
+  std::vector<ItemId> items;
   for (const auto& grant : table.Grant(kStart)) items.push_back(grant.item);
-  EXPECT_THAT(items, ElementsAre(15, 20, 10));
+  EXPECT_THAT(items, ElementsAre(Item(15), Item(20), Item(10)));
 }
 
 TEST(LeaseTable, NeverExceedsCredits) {
   LeaseTable table({});
-  for (uint64_t item = 1; item <= 9; ++item) table.Open(0, item);
+  for (uint64_t item = 1; item <= 9; ++item) table.Open(0, Item(item));
   ASSERT_TRUE(table.Connect(1, Hello("a", 2), kStart).ok());
   EXPECT_EQ(table.Grant(kStart).size(), 2u);
   EXPECT_THAT(table.Grant(kStart), IsEmpty());
@@ -58,17 +63,17 @@ TEST(LeaseTable, NeverExceedsCredits) {
 
 TEST(LeaseTable, KnowsALeaseOfAnEarlierSchedulerFromOneThatWasLost) {
   LeaseTable table({.epoch = 2});
-  EXPECT_FALSE(table.Holds("a", (uint64_t{1} << 32) | 1, 10));
+  EXPECT_FALSE(table.Holds("a", LeaseOf(1, 1), Item(10)));
   EXPECT_EQ(table.counters().fenced, 1u);
   EXPECT_EQ(table.counters().fenced_epoch, 1u);
-  EXPECT_FALSE(table.Holds("a", (uint64_t{2} << 32) | 1, 10));
+  EXPECT_FALSE(table.Holds("a", LeaseOf(2, 1), Item(10)));
   EXPECT_EQ(table.counters().fenced, 2u);
   EXPECT_EQ(table.counters().fenced_epoch, 1u);
 }
 
 TEST(LeaseTable, SharesWorkByCredits) {
   LeaseTable table({});
-  for (uint64_t item = 1; item <= 9; ++item) table.Open(0, item);
+  for (uint64_t item = 1; item <= 9; ++item) table.Open(0, Item(item));
   ASSERT_TRUE(table.Connect(1, Hello("a", 100), kStart).ok());
   ASSERT_TRUE(table.Connect(2, Hello("b", 50), kStart).ok());
   table.Grant(kStart);
@@ -78,24 +83,24 @@ TEST(LeaseTable, SharesWorkByCredits) {
 
 TEST(LeaseTable, AnExpiredLeaseIsHandedOutAgainAndItsOldHolderFenced) {
   LeaseTable table({.lease = absl::Seconds(60)});
-  table.Open(0, 7);
+  table.Open(0, Item(7));
   ASSERT_TRUE(table.Connect(1, Hello("zombie", 1), kStart).ok());
-  const uint64_t old = table.Grant(kStart)[0].lease;
+  const LeaseId old = table.Grant(kStart)[0].lease;
   EXPECT_THAT(table.Expire(absl::Seconds(59)), IsEmpty());
   EXPECT_EQ(table.Expire(absl::Seconds(60)).size(), 1u);
   ASSERT_TRUE(table.Connect(2, Hello("b", 1), absl::Seconds(60)).ok());
   const auto again = table.Grant(absl::Seconds(60));
   ASSERT_EQ(again.size(), 1u);
   EXPECT_EQ(again[0].worker, "b");
-  EXPECT_FALSE(table.Holds("zombie", old, 7));
+  EXPECT_FALSE(table.Holds("zombie", old, Item(7)));
   EXPECT_EQ(table.counters().fenced, 1u);
-  EXPECT_TRUE(table.Holds("b", again[0].lease, 7));
-  EXPECT_FALSE(table.Holds("b", again[0].lease, 8)) << "another item under the same lease";
+  EXPECT_TRUE(table.Holds("b", again[0].lease, Item(7)));
+  EXPECT_FALSE(table.Holds("b", again[0].lease, Item(8))) << "another item under the same lease";
 }
 
 TEST(LeaseTable, AWorkerThatLetALeaseExpireGetsNothingUntilItSpeaks) {
   LeaseTable table({.lease = absl::Seconds(60)});
-  table.Open(0, 7);
+  table.Open(0, Item(7));
   ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
   table.Grant(kStart);
   table.Expire(absl::Seconds(60));
@@ -106,10 +111,10 @@ TEST(LeaseTable, AWorkerThatLetALeaseExpireGetsNothingUntilItSpeaks) {
 
 TEST(LeaseTable, RenewingKeepsALeaseAndNamesThoseThatAreLost) {
   LeaseTable table({.lease = absl::Seconds(60)});
-  table.Open(0, 7);
+  table.Open(0, Item(7));
   ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
-  const uint64_t lease = table.Grant(kStart)[0].lease;
-  EXPECT_THAT(table.Renew("a", {lease, 99}, absl::Seconds(50)), ElementsAre(99));
+  const LeaseId lease = table.Grant(kStart)[0].lease;
+  EXPECT_THAT(table.Renew("a", {lease, LeaseId{99}}, absl::Seconds(50)), ElementsAre(LeaseId{99}));
   EXPECT_THAT(table.Expire(absl::Seconds(70)), IsEmpty());
   EXPECT_THAT(table.Renew("b", {lease}, absl::Seconds(70)), ElementsAre(lease));
   EXPECT_EQ(table.Expire(absl::Seconds(110)).size(), 1u);
@@ -117,17 +122,17 @@ TEST(LeaseTable, RenewingKeepsALeaseAndNamesThoseThatAreLost) {
 
 TEST(LeaseTable, GivenBackWorkIsHandedOutAtOnce) {
   LeaseTable table({});
-  table.Open(0, 7);
+  table.Open(0, Item(7));
   ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
-  const uint64_t lease = table.Grant(kStart)[0].lease;
+  const LeaseId lease = table.Grant(kStart)[0].lease;
   EXPECT_EQ(table.GiveBack("b", {lease}), 0u);
-  EXPECT_EQ(table.GiveBack("a", {lease, 1234}), 1u);
+  EXPECT_EQ(table.GiveBack("a", {lease, LeaseId{1234}}), 1u);
   EXPECT_NE(table.Grant(kStart)[0].lease, lease);
 }
 
 TEST(LeaseTable, AWorkerThatLeavesHoldsNothingAnyMore) {
   LeaseTable table({});
-  table.Open(0, 7);
+  table.Open(0, Item(7));
   ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
   table.Grant(kStart);
   EXPECT_EQ(table.Leave("a"), 0u) << "it wants credits, so its connection broke";
@@ -139,12 +144,12 @@ TEST(LeaseTable, AWorkerThatLeavesHoldsNothingAnyMore) {
 
 TEST(LeaseTable, ARestartedWorkerLosesWhatItNoLongerHolds) {
   LeaseTable table({});
-  table.Open(0, 7);
-  table.Open(0, 8);
+  table.Open(0, Item(7));
+  table.Open(0, Item(8));
   ASSERT_TRUE(table.Connect(1, Hello("a", 2), kStart).ok());
   const auto granted = table.Grant(kStart);
   table.Disconnect(1, kStart);
-  auto adopted = table.Connect(2, Hello("a", 2, {{granted[0].lease, 7}}), kStart);
+  auto adopted = table.Connect(2, Hello("a", 2, {{granted[0].lease, Item(7)}}), kStart);
   ASSERT_TRUE(adopted.ok());
   EXPECT_THAT(*adopted, ElementsAre(granted[0].lease));
   EXPECT_EQ(table.ready_items(), 1u);
@@ -154,7 +159,7 @@ TEST(LeaseTable, ARestartedWorkerLosesWhatItNoLongerHolds) {
 
 TEST(LeaseTable, ABrokenStreamShortensLeases) {
   LeaseTable table({.lease = absl::Seconds(60), .disconnect_grace = absl::Seconds(10)});
-  table.Open(0, 7);
+  table.Open(0, Item(7));
   ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
   table.Grant(kStart);
   table.Disconnect(1, absl::Seconds(5));
@@ -164,25 +169,26 @@ TEST(LeaseTable, ABrokenStreamShortensLeases) {
 
 TEST(LeaseTable, ARestartedSchedulerAdoptsWhatWorkersHold) {
   LeaseTable table({.epoch = 2});
-  table.Open(0, 7);
-  table.Open(0, 8);
-  const uint64_t old = (uint64_t{1} << 32) | 5, older = (uint64_t{1} << 32) | 4;
-  auto adopted = table.Connect(1, Hello("a", 2, {{old, 7}, {old + 1, 99}}), kStart);
+  table.Open(0, Item(7));
+  table.Open(0, Item(8));
+  const LeaseId old = LeaseOf(1, 5), older = LeaseOf(1, 4);
+  auto adopted =
+      table.Connect(1, Hello("a", 2, {{old, Item(7)}, {LeaseOf(1, 6), Item(99)}}), kStart);
   ASSERT_TRUE(adopted.ok());
   EXPECT_THAT(*adopted, ElementsAre(old)) << "item 99 is not open";
-  EXPECT_TRUE(table.Holds("a", old, 7));
-  auto late = table.Connect(2, Hello("b", 2, {{older, 7}}), kStart);
+  EXPECT_TRUE(table.Holds("a", old, Item(7)));
+  auto late = table.Connect(2, Hello("b", 2, {{older, Item(7)}}), kStart);
   ASSERT_TRUE(late.ok());
   EXPECT_THAT(*late, IsEmpty()) << "the item has a holder";
 }
 
 TEST(LeaseTable, NeverAdoptsALeaseOfItsOwnEpochThatItTookAway) {
   LeaseTable table({.lease = absl::Seconds(60), .epoch = 2});
-  table.Open(0, 7);
+  table.Open(0, Item(7));
   ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
-  const uint64_t lease = table.Grant(kStart)[0].lease;
+  const LeaseId lease = table.Grant(kStart)[0].lease;
   table.Expire(absl::Seconds(60));
-  auto adopted = table.Connect(2, Hello("a", 0, {{lease, 7}}), absl::Seconds(61));
+  auto adopted = table.Connect(2, Hello("a", 0, {{lease, Item(7)}}), absl::Seconds(61));
   ASSERT_TRUE(adopted.ok());
   EXPECT_THAT(*adopted, IsEmpty());
 }
@@ -199,12 +205,12 @@ TEST(LeaseTable, ADeterministicRunRefusesAMixedSetOfWorkers) {
 
 TEST(LeaseTable, AClosedItemIsGoneWithItsLease) {
   LeaseTable table({});
-  table.Open(0, 7);
+  table.Open(0, Item(7));
   ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
-  const uint64_t lease = table.Grant(kStart)[0].lease;
-  table.Close(7);
+  const LeaseId lease = table.Grant(kStart)[0].lease;
+  table.Close(Item(7));
   EXPECT_EQ(table.open_items(), 0u);
-  EXPECT_FALSE(table.Holds("a", lease, 7));
+  EXPECT_FALSE(table.Holds("a", lease, Item(7)));
   EXPECT_EQ(table.counters().completed, 1u);
 }
 

@@ -21,12 +21,12 @@ struct MinibatchOptions {
   int64_t initial_responses = 6;    // n
 };
 
-// Cuts a batch into minibatches (ALGORITHM.md "Objective"): the problems in an order shuffled by
-// (seed, batch); max(1, round(v / (minibatch_problems * n))) minibatches of near-equal sample
-// count, each cut at the response boundary nearest to its even share. `places` come with the
-// samples of a response next to each other and the responses of a problem next to each other.
-// Returns indices of samples; every one exactly once, no minibatch empty. Pure: depends on nothing
-// else.
+// Cuts a batch into minibatches (services/learner/train/README.md, "Minibatches"): the problems in
+// an order shuffled by (seed, batch); max(1, round(v / (minibatch_problems * n))) minibatches of
+// near-equal sample count, each cut at the response boundary nearest to its even share. `places`
+// come with the samples of a response next to each other and the responses of a problem next to
+// each other. Returns indices of samples; every one exactly once, no minibatch empty. Pure: depends
+// on nothing else.
 std::vector<std::vector<size_t>> CutMinibatches(std::span<const SamplePlace> places,
                                                 const MinibatchOptions& options);
 

@@ -7,7 +7,7 @@
 
 namespace attnrl::learner {
 
-// ALGORITHM.md "Objective".
+// services/learner/train/README.md, "Objective".
 struct ObjectiveOptions {
   double clip_low = 0.2;
   double clip_high = 0.28;

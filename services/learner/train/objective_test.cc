@@ -15,7 +15,8 @@ struct Token {
   double logprob, behaviour, advantage, reference, entropy;
 };
 
-// The objective of one token, written independently from ALGORITHM.md in float64.
+// The objective of one token, written independently from services/learner/train/README.md
+// ("Objective") in float64.
 double TokenLoss(const ObjectiveOptions& options, const Token& token, double logprob) {
   const double ratio = std::exp(logprob - token.behaviour);
   const double clipped = std::min(std::max(ratio, 1 - options.clip_low), 1 + options.clip_high);

@@ -41,7 +41,7 @@ Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const 
 
 // Log-prob and entropy of every token, float32 [tokens]. Logits are computed at the scored rows
 // only. Differentiable in the model's weights: a shared row's gradient is the sum over the
-// sequences it serves (ALGORITHM.md "Objective").
+// sequences it serves (services/learner/train/README.md, "Packing").
 model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
                              double temperature);
 

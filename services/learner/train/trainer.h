@@ -44,11 +44,11 @@ struct TrainerCounters {
   bool operator==(const TrainerCounters&) const = default;
 };
 
-// Turns W(b) into W(b+1): PPO on the samples of one batch (ALGORITHM.md "Objective", correction
-// `behaviour`), with float32 masters, in the compute dtype's arithmetic. The same state, batch,
-// options and thread count give the same bits. Knows no files and no versions. One thread calls it;
-// Train blocks for seconds to minutes. Memory: Parameters, the reference model where there is a KL
-// term, and the activations of max_tokens_per_pass tokens.
+// Turns W(b) into W(b+1): PPO on the samples of one batch (services/learner/train/README.md,
+// "Objective", correction `behaviour`), with float32 masters, in the compute dtype's arithmetic.
+// The same state, batch, options and thread count give the same bits. Knows no files and no
+// versions. One thread calls it; Train blocks for seconds to minutes. Memory: Parameters, the
+// reference model where there is a KL term, and the activations of max_tokens_per_pass tokens.
 class Trainer {
  public:
   // `weights` become the masters. `reference` is the model that the run started from, in the

@@ -8,9 +8,10 @@
 
 namespace attnrl::learner {
 
-// Rebuilds the training batch of a record file of a run, RUN_DIR/trees/batch-N.jsonl (CLI.md):
-// every leaf that trained, in the order of BatchSource, with its behaviour log-probs, advantages
-// and versions. The base of the segment isn't in the file: it is 0. InputError names file and line.
+// Rebuilds the training batch of a record file of a run, RUN_DIR/trees/batch-N.jsonl
+// (services/branch_scheduler/records/README.md): every leaf that trained, in the order of
+// BatchSource, with its behaviour log-probs, advantages and versions. The base of the segment isn't
+// in the file: it is 0. InputError names file and line.
 absl::StatusOr<scheduler::TrainingBatch> ReadTreeSamples(const std::string& path);
 
 }  // namespace attnrl::learner

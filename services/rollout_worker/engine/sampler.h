@@ -17,10 +17,11 @@ struct SampledToken {
   float entropy = 0;  // nats, of softmax(logits / T)
 };
 
-// Draws tokens from rows of logits (ALGORITHM.md, "Objective"). What it draws is a pure function of
-// (row, params, key, index): sums run over the ids in ascending order in float64, the token is the
-// inverse of the cumulative distribution at RandomUniform(key, index). So a sequence is the same
-// in every batch. Holds scratch memory of the vocabulary's size; one thread an object.
+// Draws tokens from rows of logits (services/rollout_worker/engine/README.md, "Sampling"). What it
+// draws is a pure function of (row, params, key, index): sums run over the ids in ascending order
+// in float64, the token is the inverse of the cumulative distribution at RandomUniform(key, index).
+// So a sequence is the same in every batch. Holds scratch memory of the vocabulary's size; one
+// thread an object.
 class Sampler {
  public:
   // `logits`: float32 [vocabulary], not empty. `index`: the token's index in its response.

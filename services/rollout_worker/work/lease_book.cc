@@ -6,12 +6,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 
 namespace attnrl::rollout {
 namespace {
-
-double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 
 Request MakeRequest(const scheduler::WorkItem& item, const scheduler::SampleRequest& sample) {
   Request request;
@@ -87,19 +86,19 @@ std::optional<scheduler::ItemResult> LeaseBook::Complete(const Completion& compl
   sample.fci = completion.scores.fci;
   sample.finish = completion.finish == FinishReason::kStop ? scheduler::FinishReason::kStop
                                                            : scheduler::FinishReason::kLength;
-  const double start = Seconds(completion.start);
+  const double start = UnixSeconds(completion.start);
   const bool first = entry.open == result.samples.size();
   result.span.start = first ? start : std::min(result.span.start, start);
-  result.span.end = std::max(result.span.end, Seconds(completion.end));
+  result.span.end = std::max(result.span.end, UnixSeconds(completion.end));
   result.prefill_tokens += static_cast<uint64_t>(completion.prefill_tokens);
   result.reused_tokens += static_cast<uint64_t>(completion.reused_tokens);
   if (--entry.open > 0) return std::nullopt;
   return result;
 }
 
-std::vector<uint64_t> LeaseBook::Forget(const std::vector<uint64_t>& leases) {
+std::vector<uint64_t> LeaseBook::Forget(const std::vector<scheduler::LeaseId>& leases) {
   std::vector<uint64_t> open;
-  for (const uint64_t lease : leases) {
+  for (const scheduler::LeaseId lease : leases) {
     const auto found = entries_.find(lease);
     if (found == entries_.end()) continue;
     for (const uint64_t request : found->second.requests) {
@@ -110,7 +109,7 @@ std::vector<uint64_t> LeaseBook::Forget(const std::vector<uint64_t>& leases) {
   return open;
 }
 
-std::optional<uint64_t> LeaseBook::LeaseOf(uint64_t request) const {
+std::optional<scheduler::LeaseId> LeaseBook::LeaseOf(uint64_t request) const {
   const auto found = requests_.find(request);
   if (found == requests_.end()) return std::nullopt;
   return found->second.first;
@@ -122,14 +121,14 @@ std::vector<scheduler::LeaseRef> LeaseBook::Held() const {
   return held;
 }
 
-std::vector<uint64_t> LeaseBook::Leases() const {
-  std::vector<uint64_t> leases;
+std::vector<scheduler::LeaseId> LeaseBook::Leases() const {
+  std::vector<scheduler::LeaseId> leases;
   for (const auto& [lease, entry] : entries_) leases.push_back(lease);
   return leases;
 }
 
-std::vector<uint64_t> LeaseBook::Unfinished() const {
-  std::vector<uint64_t> leases;
+std::vector<scheduler::LeaseId> LeaseBook::Unfinished() const {
+  std::vector<scheduler::LeaseId> leases;
   for (const auto& [lease, entry] : entries_) {
     if (entry.open > 0) leases.push_back(lease);
   }

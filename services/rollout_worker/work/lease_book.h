@@ -33,16 +33,16 @@ class LeaseBook {
   std::optional<scheduler::ItemResult> Complete(const Completion& completion);
 
   // Drops these leases and their results. Returns the requests that are still being sampled.
-  std::vector<uint64_t> Forget(const std::vector<uint64_t>& leases);
+  std::vector<uint64_t> Forget(const std::vector<scheduler::LeaseId>& leases);
 
   // The lease that a request belongs to; nullopt when it is forgotten.
-  std::optional<uint64_t> LeaseOf(uint64_t request) const;
+  std::optional<scheduler::LeaseId> LeaseOf(uint64_t request) const;
 
   // Everything held, ascending.
   std::vector<scheduler::LeaseRef> Held() const;
-  std::vector<uint64_t> Leases() const;
+  std::vector<scheduler::LeaseId> Leases() const;
   // Leases with samples left to draw, ascending.
-  std::vector<uint64_t> Unfinished() const;
+  std::vector<scheduler::LeaseId> Unfinished() const;
   // Finished results that still wait for their acknowledgement, by ascending lease.
   std::vector<scheduler::ItemResult> Unacknowledged() const;
   // Versions that unfinished leases need, by ascending number.
@@ -62,8 +62,9 @@ class LeaseBook {
 
   const int64_t max_tokens_;
   uint64_t next_request_ = 1;
-  std::map<uint64_t, Entry> entries_;                         // by lease
-  std::map<uint64_t, std::pair<uint64_t, size_t>> requests_;  // -> lease, index of the sample
+  std::map<scheduler::LeaseId, Entry> entries_;  // by lease
+  std::map<uint64_t, std::pair<scheduler::LeaseId, size_t>>
+      requests_;  // -> lease, index of the sample
 };
 
 }  // namespace attnrl::rollout

@@ -12,8 +12,8 @@ using ::testing::IsEmpty;
 
 scheduler::Lease MakeLease(uint64_t number, std::vector<scheduler::SampleRequest> samples) {
   scheduler::Lease lease;
-  lease.lease = number;
-  lease.item.item = number + 100;
+  lease.lease = scheduler::LeaseId{number};
+  lease.item.item = scheduler::ItemId{number + 100};
   lease.item.batch = 5;
   lease.item.position = 6;
   lease.item.version = {.number = 3, .digest = "d3"};
@@ -78,8 +78,8 @@ TEST(LeaseBook, AResultIsWholeWhenItsLastSampleIs) {
   EXPECT_THAT(book.Unacknowledged(), IsEmpty());
   const auto result = book.Complete(Done((*requests)[0].id, 40, 2, 4));
   ASSERT_TRUE(result.has_value());
-  EXPECT_EQ(result->lease, 1u);
-  EXPECT_EQ(result->item, 101u);
+  EXPECT_EQ(result->lease, scheduler::LeaseId{1});
+  EXPECT_EQ(result->item, scheduler::ItemId{101});
   EXPECT_EQ(result->version.digest, "d3");
   EXPECT_THAT(result->samples[0].token_ids, ElementsAre(40));
   EXPECT_EQ(result->samples[0].node, 7u);
@@ -89,7 +89,7 @@ TEST(LeaseBook, AResultIsWholeWhenItsLastSampleIs) {
   EXPECT_EQ(result->prefill_tokens, 8u);
   EXPECT_THAT(book.Unacknowledged(), ElementsAre(*result));
   EXPECT_THAT(book.Unfinished(), IsEmpty());
-  book.Forget({1});
+  book.Forget({scheduler::LeaseId{1}});
   EXPECT_TRUE(book.empty());
 }
 
@@ -103,7 +103,8 @@ TEST(LeaseBook, ForgettingNamesTheSequencesToAbort) {
   LeaseBook book(100);
   const auto requests = book.Add(MakeLease(1, {{7, 0, 5}, {8, 0, 5}}));
   book.Complete(Done((*requests)[0].id, 1));
-  EXPECT_THAT(book.Forget({1, 2}), ElementsAre((*requests)[1].id));
+  EXPECT_THAT(book.Forget({scheduler::LeaseId{1}, scheduler::LeaseId{2}}),
+              ElementsAre((*requests)[1].id));
   EXPECT_EQ(book.Complete(Done((*requests)[1].id, 1)), std::nullopt);
   EXPECT_EQ(book.open_samples(), 0);
 }

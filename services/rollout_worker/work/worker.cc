@@ -43,7 +43,7 @@ Worker::Worker(WorkerOptions options, scheduler::WorkConnector& connector, Engin
       clock_(clock),
       inbox_(std::make_shared<Inbox>()),
       book_(options_.max_tokens),
-      backoff_(options_.first_backoff, options_.max_backoff, options_.name),
+      backoff_(options_.first_backoff, options_.max_backoff, std::hash<std::string>{}(options_.name)),
       lease_time_(options_.lease_time),
       next_connect_(clock.Monotonic()),
       next_renew_(absl::InfiniteDuration()),
@@ -158,8 +158,8 @@ void Worker::OnRegistered(const scheduler::Registered& registered) {
   backoff_.Reset();
   if (registered.lease_seconds > 0) lease_time_ = absl::Seconds(registered.lease_seconds);
   next_renew_ = clock_.Monotonic() + lease_time_ / 3;
-  std::vector<uint64_t> lost = book_.Leases();
-  std::erase_if(lost, [&](uint64_t lease) {
+  std::vector<scheduler::LeaseId> lost = book_.Leases();
+  std::erase_if(lost, [&](scheduler::LeaseId lease) {
     return std::find(registered.adopted.begin(), registered.adopted.end(), lease) !=
            registered.adopted.end();
   });
@@ -243,13 +243,13 @@ void Worker::LeaveAsUnfit(const absl::Status& why) {
   StartDrain(std::string(why.message()));
 }
 
-void Worker::GiveBack(const std::vector<uint64_t>& leases, const std::string& reason) {
+void Worker::GiveBack(const std::vector<scheduler::LeaseId>& leases, const std::string& reason) {
   Send(scheduler::GiveBack{leases, reason});
 }
 
 // ---- Bookkeeping ----
 
-void Worker::Forget(const std::vector<uint64_t>& leases) {
+void Worker::Forget(const std::vector<scheduler::LeaseId>& leases) {
   for (const uint64_t request : book_.Forget(leases)) engine_.Abort(request);
   UpdateWants();
   UpdateCredits();

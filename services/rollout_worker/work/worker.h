@@ -11,11 +11,11 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "services/branch_scheduler/client/work_stream.h"
 #include "services/rollout_worker/engine/engine.h"
 #include "services/rollout_worker/weights/weight_keeper.h"
-#include "services/rollout_worker/work/backoff.h"
 #include "services/rollout_worker/work/inbox.h"
 #include "services/rollout_worker/work/lease_book.h"
 
@@ -80,9 +80,9 @@ class Worker {
   void OnCompletion(const Completion& completion);
   void StartDrain(const std::string& reason);
   void LeaveAsUnfit(const absl::Status& why);
-  void GiveBack(const std::vector<uint64_t>& leases, const std::string& reason);
+  void GiveBack(const std::vector<scheduler::LeaseId>& leases, const std::string& reason);
   // Bookkeeping.
-  void Forget(const std::vector<uint64_t>& leases);
+  void Forget(const std::vector<scheduler::LeaseId>& leases);
   void UpdateWants();
   void UpdateCredits();
   uint32_t WantedCredits() const;

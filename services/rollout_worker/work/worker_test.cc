@@ -15,6 +15,7 @@
 namespace attnrl::rollout {
 namespace {
 
+using scheduler::LeaseId;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -25,8 +26,8 @@ constexpr int64_t kSlots = 4;
 
 scheduler::Lease MakeLease(uint64_t number, uint32_t version = 0, uint32_t tokens = 5) {
   scheduler::Lease lease;
-  lease.lease = number;
-  lease.item.item = number + 100;
+  lease.lease = LeaseId{number};
+  lease.item.item = scheduler::ItemId{number + 100};
   lease.item.version = {.number = version, .digest = "x"};
   lease.item.prompt_ids = {1, 2};
   lease.item.samples = {{.node = static_cast<uint32_t>(number), .max_new_tokens = tokens}};
@@ -102,7 +103,7 @@ class WorkerTest : public ::testing::Test {
     }
   }
 
-  scheduler::Register Accept(std::vector<uint64_t> adopted = {}, double lease_seconds = 60) {
+  scheduler::Register Accept(std::vector<LeaseId> adopted = {}, double lease_seconds = 60) {
     scheduler::Register hello = Next<scheduler::Register>();
     scheduler_.Push(scheduler::Registered{1, std::move(adopted), lease_seconds});
     return hello;
@@ -132,8 +133,8 @@ TEST_F(WorkerTest, SendsTheResultOfALease) {
   Accept();
   scheduler_.Push(MakeLease(1, 2));
   const scheduler::ItemResult result = Next<scheduler::ItemResult>();
-  EXPECT_EQ(result.lease, 1u);
-  EXPECT_EQ(result.item, 101u);
+  EXPECT_EQ(result.lease, LeaseId{1});
+  EXPECT_EQ(result.item, scheduler::ItemId{101});
   EXPECT_EQ(result.version.number, 2u);
   ASSERT_EQ(result.samples.size(), 1u);
   EXPECT_EQ(result.samples[0].token_ids.size(), 5u);
@@ -154,18 +155,18 @@ TEST_F(WorkerTest, SendsAnUnacknowledgedResultAgainOnANewStream) {
   scheduler_.Push(MakeLease(1));
   const scheduler::ItemResult first = Next<scheduler::ItemResult>();
   scheduler_.Break(absl::UnavailableError("restart"));
-  const scheduler::Register hello = Accept({1});
+  const scheduler::Register hello = Accept({LeaseId{1}});
   ASSERT_EQ(hello.held.size(), 1u);
-  EXPECT_EQ(hello.held[0].lease, 1u);
-  EXPECT_EQ(hello.held[0].item, 101u);
+  EXPECT_EQ(hello.held[0].lease, LeaseId{1});
+  EXPECT_EQ(hello.held[0].item, scheduler::ItemId{101});
   EXPECT_EQ(Next<scheduler::ItemResult>(), first);
-  scheduler_.Push(scheduler::Ack{.lease = 1});
+  scheduler_.Push(scheduler::Ack{.lease = LeaseId{1}});
   scheduler_.Push(MakeLease(2));
   Next<scheduler::ItemResult>();
   scheduler_.Break(absl::UnavailableError("restart"));
-  const scheduler::Register again = Accept({2});
+  const scheduler::Register again = Accept({LeaseId{2}});
   ASSERT_EQ(again.held.size(), 1u);  // 1 was acknowledged and is gone
-  EXPECT_EQ(again.held[0].lease, 2u);
+  EXPECT_EQ(again.held[0].lease, LeaseId{2});
 }
 
 TEST_F(WorkerTest, GoesOnWithALeaseWhoseStreamBrokeInTheMiddle) {
@@ -175,10 +176,10 @@ TEST_F(WorkerTest, GoesOnWithALeaseWhoseStreamBrokeInTheMiddle) {
   scheduler_.Push(MakeLease(1));
   Next<scheduler::Credits>();  // the lease has arrived
   scheduler_.Break(absl::UnavailableError("restart"));
-  const scheduler::Register hello = Accept({1});
+  const scheduler::Register hello = Accept({LeaseId{1}});
   ASSERT_EQ(hello.held.size(), 1u);
   engine_->Resume();
-  EXPECT_EQ(Next<scheduler::ItemResult>().lease, 1u);
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{1});
 }
 
 TEST_F(WorkerTest, DropsWhatTheSchedulerNoLongerLeasesToIt) {
@@ -189,7 +190,7 @@ TEST_F(WorkerTest, DropsWhatTheSchedulerNoLongerLeasesToIt) {
   scheduler_.Break(absl::UnavailableError("restart"));
   Accept({});
   scheduler_.Push(MakeLease(9));  // finds a slot: the endless ones are gone
-  EXPECT_EQ(Next<scheduler::ItemResult>().lease, 9u);
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{9});
 }
 
 TEST_F(WorkerTest, DropsAFencedResult) {
@@ -201,9 +202,9 @@ TEST_F(WorkerTest, DropsAFencedResult) {
   scheduler_.Push(MakeLease(2));
   Next<scheduler::ItemResult>();
   scheduler_.Break(absl::UnavailableError("restart"));
-  const scheduler::Register hello = Accept({2});
+  const scheduler::Register hello = Accept({LeaseId{2}});
   ASSERT_EQ(hello.held.size(), 1u);
-  EXPECT_EQ(hello.held[0].lease, 2u);
+  EXPECT_EQ(hello.held[0].lease, LeaseId{2});
 }
 
 TEST_F(WorkerTest, StopsWorkingOnACancelledLease) {
@@ -212,7 +213,7 @@ TEST_F(WorkerTest, StopsWorkingOnACancelledLease) {
   for (uint64_t lease = 1; lease <= kSlots; ++lease) scheduler_.Push(EndlessLease(lease));
   scheduler_.Push(scheduler::Cancel{{1, 2}});
   scheduler_.Push(MakeLease(9));
-  EXPECT_EQ(Next<scheduler::ItemResult>().lease, 9u);
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{9});
 }
 
 TEST_F(WorkerTest, RenewsItsLeasesBeforeTheyEnd) {
@@ -222,7 +223,7 @@ TEST_F(WorkerTest, RenewsItsLeasesBeforeTheyEnd) {
   scheduler_.Push(EndlessLease(2));
   scheduler::Renew renew = Next<scheduler::Renew>();
   if (renew.leases.size() < 2) renew = Next<scheduler::Renew>();
-  EXPECT_THAT(renew.leases, UnorderedElementsAre(1, 2));
+  EXPECT_THAT(renew.leases, UnorderedElementsAre(LeaseId{1}, LeaseId{2}));
 }
 
 TEST_F(WorkerTest, ADrainGivesBackWhatIsUnfinishedAndWaitsForTheRest) {
@@ -234,13 +235,13 @@ TEST_F(WorkerTest, ADrainGivesBackWhatIsUnfinishedAndWaitsForTheRest) {
   worker_->Drain();
   scheduler_.Push(EndlessLease(3));
   // Whether they were there already or only on their way.
-  std::vector<uint64_t> given_back;
+  std::vector<LeaseId> given_back;
   while (given_back.size() < 2 && !HasFailure()) {
-    for (const uint64_t lease : Next<scheduler::GiveBack>().leases) given_back.push_back(lease);
+    for (const LeaseId lease : Next<scheduler::GiveBack>().leases) given_back.push_back(lease);
   }
-  EXPECT_THAT(given_back, UnorderedElementsAre(2, 3));
+  EXPECT_THAT(given_back, UnorderedElementsAre(LeaseId{2}, LeaseId{3}));
   EXPECT_FALSE(scheduler_.left());
-  scheduler_.Push(scheduler::Ack{.lease = 1});
+  scheduler_.Push(scheduler::Ack{.lease = LeaseId{1}});
   EXPECT_TRUE(Join().ok());
   // The scheduler's end of the stream is the proof that what was given back has arrived.
   EXPECT_TRUE(scheduler_.left());
@@ -294,7 +295,7 @@ TEST_F(WorkerTest, WorksOnSeveralVersionsOneAfterAnother) {
   }
   for (int i = 0; i < 8; ++i) {
     const scheduler::ItemResult result = Next<scheduler::ItemResult>();
-    EXPECT_EQ(result.version.number, result.lease % 3 + 1);
+    EXPECT_EQ(result.version.number, scheduler::Number(result.lease) % 3 + 1);
     scheduler_.Push(scheduler::Ack{.lease = result.lease});
   }
 }
@@ -312,7 +313,7 @@ TEST_F(WorkerTest, LeavesWithAnItemThatItCannotRun) {
   Start();
   Accept();
   scheduler_.Push(MakeLease(1, 0, 1u << 26));
-  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(1));
+  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{1}));
   EXPECT_THAT(Join().message(), HasSubstr("item 101 of batch 0: a sequence of up to"));
 }
 
@@ -323,7 +324,7 @@ TEST_F(WorkerTest, LeavesWhenItsResultsAreOfNoUse) {
   Next<scheduler::ItemResult>();
   scheduler_.Push(EndlessLease(2));
   scheduler_.Push(scheduler::Ack{1, scheduler::AckVerdict::kInvalid, "other steps"});
-  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(2));
+  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{2}));
   const absl::Status status = Join();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_EQ(status.message(), "the scheduler can't use its results: other steps");

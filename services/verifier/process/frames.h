@@ -10,8 +10,9 @@
 
 namespace attnrl::verifier {
 
-// What goes over the pipes between a GraderPool and an `attnrl-grader` (README.md, Pipe format): a
-// frame is a 4-byte little-endian length and that many bytes of body.
+// What goes over the pipes between a GraderPool and an `attnrl-grader`
+// (services/verifier/process/README.md, "Pipe format"): a frame is a 4-byte little-endian length
+// and that many bytes of body.
 
 // Longest body either side accepts.
 inline constexpr size_t kMaxFrameBytes = size_t{64} << 20;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kReadBytes = size_t{64} << 10;
 
+// Of its own: the grader links nothing that a sandboxed process doesn't need.
 bool WriteAll(std::string_view bytes) {
   while (!bytes.empty()) {
     ssize_t written = write(STDOUT_FILENO, bytes.data(), bytes.size());

@@ -7,7 +7,7 @@
 namespace attnrl::tools {
 
 // Unbiased estimate of the chance that at least one of k samples is right, from `correct` right
-// ones of n (ALGORITHM.md, "Evaluation"): 1 - C(n - correct, k) / C(n, k). 0 < k <= n.
+// ones of n (tests/README.md, "Evaluation"): 1 - C(n - correct, k) / C(n, k). 0 < k <= n.
 double PassAtK(int64_t n, int64_t correct, int64_t k);
 
 struct MeanAndError {

@@ -12,7 +12,7 @@
 
 namespace attnrl::tools {
 
-// A data set to measure a model on (CLI.md, "Data sets").
+// A data set to measure a model on (services/branch_scheduler/README.md, "Data sets").
 struct EvalSet {
   std::string name;  // the file's stem
   std::vector<std::vector<int32_t>> prompts;
@@ -45,7 +45,8 @@ struct EvalResult {
 };
 EvalResult Summarise(const EvalTally& tally);
 
-// The file form of CLI.md, and the same as a table for people.
+// The file of `attnrl eval` (tools/attnrl/README.md, "Model tools"), and the same as a table for
+// people.
 nlohmann::ordered_json EvalJson(const std::vector<EvalResult>& results);
 std::string EvalTable(const std::vector<EvalResult>& results);
 

@@ -15,7 +15,7 @@ class App;
 
 namespace attnrl::tools {
 
-// The flags that every command with a model has (CLI.md, "Model tools").
+// The flags that every command with a model has (tools/attnrl/README.md, "Model tools").
 struct ModelFlags {
   std::string model = {};  // folder in Hugging Face layout
   std::string device = "cpu";

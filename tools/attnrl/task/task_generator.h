@@ -41,8 +41,8 @@ struct TaskProblem {
 TaskProblem GenerateTask(TaskSplit split, uint64_t seed, uint32_t index,
                          int64_t max_definitions = kMaxDefinitions);
 
-// The problem as a record of a data set (CLI.md, "Data sets"), with "response" for supervised
-// training.
+// The problem as a record of a data set (services/branch_scheduler/README.md, "Data sets"), with
+// "response" for supervised training.
 nlohmann::ordered_json TaskRecord(const TaskProblem& problem);
 
 absl::StatusOr<TaskSplit> ParseTaskSplit(std::string_view name);  // InputError

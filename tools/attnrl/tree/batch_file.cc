@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/nearest.h"
 #include "common/base/status.h"
 #include "common/storage/jsonl.h"
 
@@ -41,22 +41,8 @@ std::vector<int64_t> Batches(const std::string& folder) {
   return batches;
 }
 
-// How many bytes to insert, remove or replace (Levenshtein).
-size_t Distance(std::string a, std::string b) {
-  a.resize(std::min(a.size(), kComparedBytes));
-  b.resize(std::min(b.size(), kComparedBytes));
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
+size_t Distance(std::string_view a, std::string_view b) {
+  return EditDistance(a.substr(0, kComparedBytes), b.substr(0, kComparedBytes));
 }
 
 }  // namespace

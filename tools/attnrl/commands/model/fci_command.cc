@@ -201,7 +201,7 @@ absl::Status Run(const Flags& flags) {
 
 }  // namespace
 
-// `attnrl fci`: future attention influence of the steps of given responses.
+// `attnrl fci`: forward context influence of the steps of given responses.
 void AddFciCommand(CLI::App& app, Work* run) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("fci", "Influence of each step on later steps");
