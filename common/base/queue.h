@@ -28,14 +28,6 @@ class BoundedQueue {
     return true;
   }
 
-  // False when the queue is full or closed. Never blocks.
-  bool TryPush(T item) {
-    absl::MutexLock lock(&mutex_);
-    if (closed_ || items_.size() >= capacity_) return false;
-    items_.push_back(std::move(item));
-    return true;
-  }
-
   // The oldest item; nullopt after `timeout` without one, or when closed and empty.
   std::optional<T> Pop(absl::Duration timeout = absl::InfiniteDuration()) {
     absl::MutexLock lock(&mutex_);

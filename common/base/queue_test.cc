@@ -12,7 +12,6 @@ TEST(BoundedQueue, GivesItemsBackInOrder) {
   BoundedQueue<int> queue(2);
   EXPECT_TRUE(queue.Push(1));
   EXPECT_TRUE(queue.Push(2));
-  EXPECT_FALSE(queue.TryPush(3));
   EXPECT_EQ(queue.Pop(), 1);
   EXPECT_EQ(queue.Pop(), 2);
   EXPECT_EQ(queue.Pop(absl::ZeroDuration()), std::nullopt);

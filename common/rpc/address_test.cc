@@ -12,7 +12,7 @@
 #include <string>
 
 #include "common/base/status.h"
-#include "common/rpc/test_services.h"
+#include "common/rpc/testing/test_services.h"
 
 namespace attnrl::rpc {
 namespace {

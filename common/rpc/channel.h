@@ -30,13 +30,4 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
 // streams that live as long as their peer.
 std::unique_ptr<grpc::ClientContext> MakeContext(absl::Duration deadline);
 
-// Waits until the channel is connected. `what` names the peer: kDeadlineExceeded
-// "branch-scheduler at unix:/tmp/a/scheduler.sock: not reachable within 10s".
-absl::Status WaitReady(grpc::Channel& channel, absl::Duration timeout, const std::string& what);
-
-// Asks grpc.health.v1.Health whether `service` ("" is the whole server) is serving. kUnavailable
-// when it is not, or nobody answers within `deadline`.
-absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, const std::string& service,
-                         absl::Duration deadline);
-
 }  // namespace attnrl::rpc

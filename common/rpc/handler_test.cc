@@ -10,7 +10,7 @@
 
 #include "common/base/status.h"
 #include "common/observe/metrics.h"
-#include "common/rpc/test_services.h"
+#include "common/rpc/testing/test_services.h"
 
 namespace attnrl::rpc {
 namespace {

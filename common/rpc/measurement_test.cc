@@ -6,7 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "common/observe/metrics.h"
-#include "common/rpc/test_services.h"
+#include "common/rpc/testing/test_services.h"
 
 namespace attnrl::rpc {
 namespace {

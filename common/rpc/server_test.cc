@@ -13,7 +13,8 @@
 
 #include "absl/synchronization/notification.h"
 #include "common/base/status.h"
-#include "common/rpc/test_services.h"
+#include "common/rpc/testing/health.h"
+#include "common/rpc/testing/test_services.h"
 
 namespace attnrl::rpc {
 namespace {

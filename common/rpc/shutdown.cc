@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -70,10 +69,5 @@ bool ShutdownSignal::WaitWithTimeout(absl::Duration timeout) const {
 }
 
 void ShutdownSignal::Request() { RequestNow(); }
-
-void DieWithParent(int expected_parent) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (expected_parent != 0 && ::getppid() != expected_parent) ::_exit(kInterruptedExit);
-}
 
 }  // namespace attnrl::rpc

@@ -26,8 +26,4 @@ class ShutdownSignal {
   ShutdownSignal();
 };
 
-// The kernel kills this process when its parent dies (children of `attnrl train`). Exits at once
-// when the parent is not `expected_parent` any more (0: not checked).
-void DieWithParent(int expected_parent = 0);
-
 }  // namespace attnrl::rpc

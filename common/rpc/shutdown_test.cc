@@ -67,37 +67,5 @@ TEST(ShutdownSignal, LeavesBrokenPipesToTheirWriter) {
             0);
 }
 
-TEST(DieWithParent, EndsWithItsParent) {
-  int ends[2];
-  ASSERT_EQ(::pipe(ends), 0);
-  EXPECT_EQ(InChild([&ends] {
-              const pid_t me = ::getpid();
-              int ready[2];
-              if (::pipe(ready) != 0) return 1;
-              if (::fork() == 0) {
-                ::close(ends[0]);
-                DieWithParent(me);
-                if (::write(ready[1], "x", 1) != 1) ::_exit(1);
-                while (true) ::pause();
-              }
-              char byte = 0;
-              return ::read(ready[0], &byte, 1) == 1 ? 0 : 2;
-            }),
-            0);
-  // The last writer is gone when the grandchild is.
-  ::close(ends[1]);
-  char byte = 0;
-  EXPECT_EQ(::read(ends[0], &byte, 1), 0);
-  ::close(ends[0]);
-}
-
-TEST(DieWithParent, EndsAtOnceWhenTheParentIsGone) {
-  EXPECT_EQ(InChild([] {
-              DieWithParent(::getppid() + 1);
-              return 0;
-            }),
-            130);
-}
-
 }  // namespace
 }  // namespace attnrl::rpc

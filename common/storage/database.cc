@@ -107,15 +107,6 @@ void Database::Rollback() {
   }
 }
 
-absl::Status Database::Checkpoint() {
-  const int code =
-      sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
-  return code == SQLITE_OK ? absl::OkStatus() : Error(code, "checkpoint of the WAL");
-}
-
-int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(handle_); }
-int64_t Database::changes() const { return sqlite3_changes64(handle_); }
-
 Statement::Statement(Statement&& other) noexcept
     : database_(other.database_),
       statement_(std::exchange(other.statement_, nullptr)),
@@ -154,8 +145,6 @@ Statement& Statement::BindBlob(int index, std::string_view bytes) {
   const char* data = bytes.empty() ? "" : bytes.data();
   return Keep(sqlite3_bind_blob64(statement_, index, data, bytes.size(), SQLITE_TRANSIENT));
 }
-
-Statement& Statement::BindNull(int index) { return Keep(sqlite3_bind_null(statement_, index)); }
 
 absl::StatusOr<bool> Statement::Step() {
   if (bind_error_ != SQLITE_OK) {

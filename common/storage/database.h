@@ -39,7 +39,6 @@ class Statement {
   Statement& Bind(int index, double value);
   Statement& Bind(int index, std::string_view text);
   Statement& BindBlob(int index, std::string_view bytes);
-  Statement& BindNull(int index);
 
   // True: a row is there to be read; false: done, and the statement is reset. The first error of a
   // Bind is reported here.
@@ -84,12 +83,6 @@ class Database {
   // One or more statements without parameters or rows.
   absl::Status Execute(const std::string& sql);
   absl::StatusOr<Statement> Prepare(std::string_view sql);
-  // Moves the WAL into the database file and empties it.
-  absl::Status Checkpoint();
-
-  int64_t last_insert_id() const;
-  // Rows that the last statement changed.
-  int64_t changes() const;
   const std::string& path() const { return path_; }
 
  private:

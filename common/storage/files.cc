@@ -165,19 +165,6 @@ absl::Status RenameDurably(const std::string& from, const std::string& to) {
   return SyncPath(Parent(to));
 }
 
-absl::Status SyncTree(const std::string& path) {
-  std::error_code error;
-  if (fs::is_directory(path, error)) {
-    for (fs::recursive_directory_iterator at(path, error), end; !error && at != end;
-         at.increment(error)) {
-      if (at->is_symlink()) continue;
-      ATTNRL_RETURN_IF_ERROR(SyncPath(at->path().string()));
-    }
-    if (error) return FileError(path, "listing", error.value());
-  }
-  return SyncPath(path);
-}
-
 absl::Status RemoveTree(const std::string& path) {
   std::error_code error;
   fs::remove_all(path, error);

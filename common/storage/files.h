@@ -28,12 +28,9 @@ absl::Status WriteAll(int descriptor, const std::string& path, std::string_view 
 // Creates the directory and its parents where they are missing, durably. An existing one is OK.
 absl::Status EnsureDirectory(const std::string& path);
 
-// Renames a file or directory over `to` and syncs the directory that holds `to`. Syncs no content:
-// that was done by whoever wrote it (SyncTree for a directory of other writers' files).
+// Renames a file or directory over `to` and syncs the directory that holds `to`.  Syncs no content:
+// that was done by who wrote it.
 absl::Status RenameDurably(const std::string& from, const std::string& to);
-
-// Syncs every file and directory below `path`, and `path` itself.
-absl::Status SyncTree(const std::string& path);
 
 // Removes a file or a directory with all it holds; nothing there is OK. Follows no links.
 absl::Status RemoveTree(const std::string& path);

@@ -111,22 +111,6 @@ TEST(RemoveUnfinished, LeavesFinishedFiles) {
   EXPECT_EQ(directory.Count(), 1u);
 }
 
-TEST(SyncTree, SyncsEveryFileAndDirectory) {
-  const TemporaryFolder directory;
-  ASSERT_TRUE(EnsureDirectory(directory / "a/b").ok());
-  directory.Write("a/b/file", "x");
-  int synced = 0;
-  {
-    const ScopedFault fault([&](std::string_view operation, const std::string&) {
-      synced += operation == "sync";
-      return 0;
-    });
-    ASSERT_TRUE(SyncTree(directory.path()).ok());
-  }
-  EXPECT_EQ(synced, 4);
-  EXPECT_FALSE(SyncTree(directory / "nothing").ok());
-}
-
 TEST(FreeBytes, IsPositiveHereAndAnErrorNowhere) {
   EXPECT_GT(*FreeBytes("/"), 0);
   EXPECT_FALSE(FreeBytes("/nowhere/at/all").ok());

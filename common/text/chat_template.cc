@@ -192,13 +192,6 @@ absl::StatusOr<ChatTemplate> ChatTemplate::Load(const std::string& model_dir,
   return out;
 }
 
-bool ChatTemplate::PresentIn(const std::string& model_dir) {
-  const absl::StatusOr<Json> config = ReadConfig(model_dir);
-  if (!config.ok()) return false;
-  const absl::StatusOr<TemplateText> source = ReadTemplate(model_dir, *config);
-  return source.ok() && !source->text.empty();
-}
-
 std::string_view ChatTemplate::name() const { return kNames[static_cast<size_t>(kind_)]; }
 
 absl::StatusOr<std::string> ChatTemplate::Render(const std::vector<ChatMessage>& messages,

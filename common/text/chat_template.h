@@ -32,9 +32,6 @@ class ChatTemplate {
   // this where the first conversation is met.
   static absl::StatusOr<ChatTemplate> Load(const std::string& model_dir, std::string_view name);
 
-  // True where the folder brings a template, known or not.
-  static bool PresentIn(const std::string& model_dir);
-
   // The prompt's text, to be encoded with special tokens recognised. `add_generation_prompt` opens
   // the assistant's turn. InputError for a role that the template has no turn for.
   absl::StatusOr<std::string> Render(const std::vector<ChatMessage>& messages,

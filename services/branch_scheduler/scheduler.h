@@ -95,6 +95,8 @@ class Scheduler {
   absl::Status failure() const;
   // Ends every wait and every stream. For shutdown.
   void Stop();
+
+  // What was counted since the start, for tests; people read it at /metrics.
   LeaseTable::Counters lease_counters() const;
   Run::Counters run_counters() const;
   uint64_t store_commits() const;

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "common/attention/fci/reference.h"
+#include "common/attention/fci/testing/reference.h"
 #include "common/base/philox.h"
 
 namespace attnrl::attention {

@@ -60,13 +60,13 @@ std::span<const ChoiceEntry> Choices() { return kChoices; }
 
 std::vector<Word<Criterion>> WordsOf(Criterion) {
   std::vector<Word<Criterion>> words;
-  for (const CriterionEntry& each : kCriteria) words.push_back({each.word, each.criterion});
+  for (const CriterionEntry& each : Criteria()) words.push_back({each.word, each.criterion});
   return words;
 }
 
 std::vector<Word<Choice>> WordsOf(Choice) {
   std::vector<Word<Choice>> words;
-  for (const ChoiceEntry& each : kChoices) words.push_back({each.word, each.choice});
+  for (const ChoiceEntry& each : Choices()) words.push_back({each.word, each.choice});
   return words;
 }
 

@@ -91,6 +91,7 @@ class LeaseTable {
 
   // Runnable items, handed out or not.
   size_t open_items() const { return ready_.size() + leases_.size(); }
+  // Runnable items that nobody holds, for tests.
   size_t ready_items() const { return ready_.size(); }
   // The item that is handed out next; nullopt when every runnable one is leased.
   std::optional<ItemId> next_item() const;

@@ -7,7 +7,7 @@
 #include <csignal>
 
 #include "common/base/status.h"
-#include "tools/attnrl/train/fake_processes.h"
+#include "tools/attnrl/train/testing/fake_processes.h"
 
 namespace attnrl::tools {
 namespace {

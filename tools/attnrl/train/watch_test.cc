@@ -13,7 +13,7 @@
 #include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/testing/fake_admin.h"
-#include "tools/attnrl/train/fake_processes.h"
+#include "tools/attnrl/train/testing/fake_processes.h"
 
 namespace attnrl::tools {
 namespace fs = std::filesystem;

@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "tools/attnrl/tree/test_record.h"
+#include "tools/attnrl/tree/testing/test_record.h"
 
 namespace attnrl::tools {
 namespace {

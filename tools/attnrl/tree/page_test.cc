@@ -6,7 +6,7 @@
 #include <regex>
 #include <set>
 
-#include "tools/attnrl/tree/test_record.h"
+#include "tools/attnrl/tree/testing/test_record.h"
 
 namespace attnrl::tools {
 namespace {

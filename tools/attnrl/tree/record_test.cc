@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "common/base/status.h"
-#include "tools/attnrl/tree/test_record.h"
+#include "tools/attnrl/tree/testing/test_record.h"
 
 namespace attnrl::tools {
 namespace {

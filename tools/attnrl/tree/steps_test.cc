@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "tools/attnrl/tree/test_record.h"
+#include "tools/attnrl/tree/testing/test_record.h"
 
 namespace attnrl::tools {
 namespace {

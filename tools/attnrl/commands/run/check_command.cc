@@ -16,9 +16,26 @@ namespace {
 struct Options {
   std::string config;
   std::vector<std::string> sets;
+  std::string explain;  // a key or section; empty: none
+  bool reference = false;
 };
 
+// What the configuration may hold, without a file.
+absl::Status Explain(const Options& options) {
+  if (options.reference) {
+    std::cout << config::ReferenceYaml() << std::flush;
+    return absl::OkStatus();
+  }
+  ATTNRL_ASSIGN_OR_RETURN(const std::string help, config::KeyHelp(options.explain));
+  std::cout << help << std::flush;
+  return absl::OkStatus();
+}
+
 absl::Status Check(const Options& options) {
+  if (options.reference || !options.explain.empty()) return Explain(options);
+  if (options.config.empty()) {
+    return InputError("--config", "is missing", "a configuration file, --explain or --reference");
+  }
   ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
                           config::Load(options.config, options.sets, config::Environment()));
   const std::string binaries =
@@ -38,11 +55,16 @@ void AddCheckCommand(CLI::App& app, Work* run) {
   CLI::App* command =
       app.add_subcommand("check", "Check a configuration without starting anything");
   auto options = std::make_shared<Options>();
-  command->add_option("--config", options->config, "Configuration file (YAML)")->required();
+  command->add_option("--config", options->config, "Configuration file (YAML)");
   command->add_option("--set", options->sets, "One setting over the file's, key=value; repeatable")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->footer("Example:\n  attnrl check --config deploy/local/quickstart.yaml");
+  command->add_option("--explain", options->explain,
+                      "Say what a key or section may hold, e.g. learner or run.seed");
+  command->add_flag("--reference", options->reference, "Print every key with its default");
+  command->footer(
+      "Examples:\n  attnrl check --config deploy/local/quickstart.yaml\n"
+      "  attnrl check --explain algorithm.branching");
   command->callback([options, run] { *run = [options] { return Check(*options); }; });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/attention/fci/reference.h"
+#include "common/attention/fci/testing/reference.h"
 
 #include <algorithm>
 #include <cmath>
