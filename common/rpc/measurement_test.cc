@@ -4,24 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "absl/strings/numbers.h"
-#include "common/observe/metrics.h"
 #include "common/rpc/testing/test_services.h"
 
 namespace attnrl::rpc {
 namespace {
-
-// What /metrics says of one series, 0 before there is one. Tests share the process's metrics, so
-// they look at what a call adds.
-double Series(const std::string& name) {
-  const std::string text = "\n" + observe::MetricsText();
-  const size_t found = text.find("\n" + name + " ");
-  double value = 0;
-  if (found == std::string::npos) return value;
-  const size_t begin = found + name.size() + 2;
-  EXPECT_TRUE(absl::SimpleAtod(text.substr(begin, text.find('\n', begin) - begin), &value));
-  return value;
-}
 
 double Calls(const std::string& code) {
   return Series("attnrl_rpc_client_requests_total{code=\"" + code +

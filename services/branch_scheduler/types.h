@@ -242,7 +242,7 @@ struct BatchStatus {
   uint32_t initial_total = 0;
   uint32_t continuation_done = 0;
   uint32_t continuation_total = 0;
-  std::string phase = {};  // "sampling", "ready", "training", "trained"
+  std::string phase = {};  // "sampling", "ready", "training"
 };
 struct RunStatus {
   RunState state = RunState::kStarting;

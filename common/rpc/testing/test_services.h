@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "common/observe/metrics.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/handler.h"
 #include "common/rpc/server.h"
@@ -73,6 +75,18 @@ class SocketFolder {
  private:
   std::string path_;
 };
+
+// Tests only: what /metrics says of one series, 0 before there is one. Tests share the process's
+// metrics, so they look at what a call adds.
+inline double Series(const std::string& name) {
+  const std::string text = "\n" + observe::MetricsText();
+  const size_t found = text.find("\n" + name + " ");
+  double value = 0;
+  if (found == std::string::npos) return value;
+  const size_t begin = found + name.size() + 2;
+  EXPECT_TRUE(absl::SimpleAtod(text.substr(begin, text.find('\n', begin) - begin), &value));
+  return value;
+}
 
 inline absl::Status CallVerify(const std::shared_ptr<grpc::Channel>& channel,
                                const v1::VerifyRequest& request, v1::VerifyReply* reply,

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/base/status.h"
-#include "common/rpc/call_cancel.h"
+#include "common/rpc/call_group.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
@@ -22,62 +22,57 @@ class StubAdmin final : public Admin {
       : stub_(v1::BranchScheduler::NewStub(std::move(channel))) {}
 
   absl::StatusOr<RunStatus> Status(absl::Duration deadline) override {
-    const auto context = rpc::MakeContext(deadline);
-    const rpc::CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::Call call(calls_, deadline);
     v1::StatusReply reply;
     ATTNRL_RETURN_IF_ERROR(
-        rpc::FromGrpc(stub_->Status(context.get(), {}, &reply), "status of the scheduler"));
+        rpc::FromGrpc(stub_->Status(call.context(), {}, &reply), "status of the scheduler"));
     return FromProto(reply);
   }
 
   absl::Status WatchStatus(const std::function<bool(const RunStatus&)>& use) override {
-    const auto context = rpc::MakeContext(absl::InfiniteDuration());
-    const rpc::CallCancel::Scope scope(&cancel_, context.get());
-    const auto stream = stub_->WatchStatus(context.get(), {});
+    const rpc::Call call(calls_, absl::InfiniteDuration());
+    const auto stream = stub_->WatchStatus(call.context(), {});
     bool wanted = true;
     v1::StatusReply reply;
     while (wanted && stream->Read(&reply)) wanted = use(FromProto(reply));
-    if (!wanted) context->TryCancel();
+    if (!wanted) call.Cancel();
     const absl::Status status = rpc::FromGrpc(stream->Finish(), "status of the scheduler");
     if (!wanted) return absl::OkStatus();
-    if (cancel_.cancelled()) return absl::CancelledError("watching the scheduler was cancelled");
+    if (calls_.cancelled()) return absl::CancelledError("watching the scheduler was cancelled");
     return status.ok() || absl::IsCancelled(status)
                ? absl::UnavailableError("the scheduler ended the stream of its status")
                : status;
   }
 
   absl::Status Pause(const std::string& reason, absl::Duration deadline) override {
-    const auto context = rpc::MakeContext(deadline);
-    const rpc::CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::Call call(calls_, deadline);
     v1::PauseRequest request;
     request.set_reason(reason);
     v1::PauseReply reply;
-    return rpc::FromGrpc(stub_->Pause(context.get(), request, &reply), "pausing the run");
+    return rpc::FromGrpc(stub_->Pause(call.context(), request, &reply), "pausing the run");
   }
 
   absl::Status Resume(absl::Duration deadline) override {
-    const auto context = rpc::MakeContext(deadline);
-    const rpc::CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::Call call(calls_, deadline);
     v1::ResumeReply reply;
-    return rpc::FromGrpc(stub_->Resume(context.get(), {}, &reply), "resuming the run");
+    return rpc::FromGrpc(stub_->Resume(call.context(), {}, &reply), "resuming the run");
   }
 
   absl::StatusOr<uint32_t> Drain(absl::Duration grace) override {
-    const auto context = rpc::MakeContext(grace + kDrainMargin);
-    const rpc::CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::Call call(calls_, grace + kDrainMargin);
     v1::DrainRequest request;
     request.set_grace_seconds(absl::ToDoubleSeconds(grace));
     v1::DrainReply reply;
     ATTNRL_RETURN_IF_ERROR(
-        rpc::FromGrpc(stub_->Drain(context.get(), request, &reply), "draining the run"));
+        rpc::FromGrpc(stub_->Drain(call.context(), request, &reply), "draining the run"));
     return reply.returned_leases();
   }
 
-  void Cancel() override { cancel_.Cancel(); }
+  void Cancel() override { calls_.Cancel(); }
 
  private:
   const std::unique_ptr<v1::BranchScheduler::Stub> stub_;
-  rpc::CallCancel cancel_;
+  rpc::CallGroup calls_;
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ class Admin {
   // Waits up to `grace` for leased work, then takes it back; the number of leases returned or
   // taken.
   virtual absl::StatusOr<uint32_t> Drain(absl::Duration grace) = 0;
-  // Ends WatchStatus and Drain.
+  // Ends every call, now and later.
   virtual void Cancel() = 0;
 };
 

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/client/batch_source.h"
 
-#include <unistd.h>
-
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/backoff.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
-#include "common/rpc/call_cancel.h"
+#include "common/rpc/call_group.h"
 #include "common/rpc/channel.h"
-#include "common/rpc/measurement.h"
-#include "common/rpc/retry.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
 #include "services/branch_scheduler/convert/convert.h"
@@ -21,7 +19,8 @@ namespace {
 
 // A commit writes the batch's records and syncs a disk.
 constexpr absl::Duration kCommitDeadline = absl::Seconds(120);
-constexpr absl::Duration kMaxBackoff = absl::Seconds(2);
+constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
+constexpr absl::Duration kLongestWait = absl::Seconds(2);
 
 class StubBatchSource final : public BatchSource {
  public:
@@ -32,11 +31,12 @@ class StubBatchSource final : public BatchSource {
       const BatchRequest& request,
       const std::function<void(const std::string&)>& waiting) override {
     TrainingBatch batch;
-    ATTNRL_RETURN_IF_ERROR(UntilAnswered(
-        "NextBatch", absl::StrCat("batch ", request.batch), waiting, [&]() -> absl::Status {
-          ATTNRL_ASSIGN_OR_RETURN(batch, Receive(request, waiting));
-          return absl::OkStatus();
-        }));
+    ATTNRL_RETURN_IF_ERROR(
+        UntilAnswered("BranchScheduler/NextBatch", absl::StrCat("batch ", request.batch), waiting,
+                      [&]() -> absl::Status {
+                        ATTNRL_ASSIGN_OR_RETURN(batch, Receive(request, waiting));
+                        return absl::OkStatus();
+                      }));
     return batch;
   }
 
@@ -45,15 +45,14 @@ class StubBatchSource final : public BatchSource {
     ToProto(commit, &message);
     v1::CommitBatchReply reply;
     const std::string what = absl::StrCat("commit of batch ", commit.batch);
-    ATTNRL_RETURN_IF_ERROR(UntilAnswered("CommitBatch", what, nullptr, [&] {
-      const auto context = rpc::MakeContext(kCommitDeadline);
-      const rpc::CallCancel::Scope scope(&cancel_, context.get());
-      return rpc::FromGrpc(stub_->CommitBatch(context.get(), message, &reply), what);
+    ATTNRL_RETURN_IF_ERROR(UntilAnswered("BranchScheduler/CommitBatch", what, nullptr, [&] {
+      const rpc::Call call(calls_, kCommitDeadline);
+      return rpc::FromGrpc(stub_->CommitBatch(call.context(), message, &reply), what);
     }));
     return FromProto(reply);
   }
 
-  void Cancel() override { cancel_.Cancel(); }
+  void Cancel() override { calls_.Cancel(); }
 
  private:
   // The scheduler is away, was killed in the middle of an answer, or is too slow or too busy today.
@@ -65,20 +64,15 @@ class StubBatchSource final : public BatchSource {
   absl::Status UntilAnswered(const char* method, const std::string& what,
                              const std::function<void(const std::string&)>& waiting,
                              const std::function<absl::Status()>& attempt) {
-    rpc::RetryPolicy policy;
-    policy.max_backoff = kMaxBackoff;
-    policy.seed = static_cast<uint64_t>(::getpid());
-    rpc::Backoff backoff(policy);
-    while (!cancel_.cancelled()) {
+    Backoff backoff(kFirstWait, kLongestWait);
+    do {
       const absl::Status status = attempt();
       if (status.ok() || !IsWorthAnotherTry(status)) return status;
-      if (cancel_.cancelled()) break;
+      if (calls_.cancelled()) break;
       observe::LogWarning("the scheduler doesn't answer, trying again",
                           {{"what", what}, {"status", status}});
       if (waiting) waiting(absl::StrCat(what, ": the scheduler doesn't answer"));
-      cancel_.Sleep(backoff.Next());
-      rpc::CountRetry(absl::StrCat("BranchScheduler/", method));
-    }
+    } while (calls_.WaitToRetry(method, backoff.Next()));
     return absl::CancelledError(absl::StrCat(what, ": the learner stops"));
   }
 
@@ -87,11 +81,10 @@ class StubBatchSource final : public BatchSource {
     const std::string what = absl::StrCat("batch ", request.batch);
     // No deadline: a batch takes as long as it takes. The scheduler speaks every few seconds, and
     // keepalive notices when it is gone.
-    const auto context = rpc::MakeContext(absl::InfiniteDuration());
-    const rpc::CallCancel::Scope scope(&cancel_, context.get());
+    const rpc::Call call(calls_, absl::InfiniteDuration());
     v1::NextBatchRequest message;
     ToProto(request, &message);
-    const auto stream = stub_->NextBatch(context.get(), message);
+    const auto stream = stub_->NextBatch(call.context(), message);
     TrainingBatch batch;
     uint32_t announced = 0;
     std::optional<uint32_t> ended;
@@ -116,7 +109,7 @@ class StubBatchSource final : public BatchSource {
   }
 
   const std::unique_ptr<v1::BranchScheduler::Stub> stub_;
-  rpc::CallCancel cancel_;
+  rpc::CallGroup calls_;
 };
 
 }  // namespace

@@ -13,8 +13,9 @@
 namespace attnrl::scheduler {
 
 // Where the learner gets its batches and reports them done (rpcs NextBatch, CommitBatch). Called
-// from one thread; Cancel from any. Both calls are idempotent, so a scheduler that is away
-// (UNAVAILABLE) is waited for with jittered back-off, until Cancel. Memory: one batch.
+// from one thread; Cancel from any. Both calls are idempotent, so a scheduler that is away or busy
+// (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, CANCELLED by it) is waited for with jittered
+// back-off, until Cancel. Memory: one batch.
 class BatchSource {
  public:
   virtual ~BatchSource() = default;

@@ -2,11 +2,15 @@
 #include "services/branch_scheduler/client/work_stream.h"
 
 #include <atomic>
+#include <optional>
 #include <thread>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "common/base/queue.h"
 #include "common/base/status.h"
+#include "common/rpc/call_group.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/measurement.h"
 #include "common/rpc/status.h"
@@ -22,8 +26,8 @@ constexpr size_t kMaxReceived = 1024;
 class StubWorkStream final : public WorkStream {
  public:
   explicit StubWorkStream(v1::BranchScheduler::Stub* stub)
-      : context_(rpc::MakeContext(absl::InfiniteDuration())),
-        stream_(stub->Work(context_.get())),
+      : call_(calls_, absl::InfiniteDuration()),
+        stream_(stub->Work(call_.context())),
         received_(kMaxReceived),
         reader_([this] { Read(); }) {}
 
@@ -54,13 +58,7 @@ class StubWorkStream final : public WorkStream {
     return ended_.value_or(absl::CancelledError("the work stream was cancelled"));
   }
 
-  void Cancel() override {
-    {
-      absl::MutexLock lock(&cancel_mutex_);
-      cancelled_ = true;
-    }
-    context_->TryCancel();
-  }
+  void Cancel() override { calls_.Cancel(); }
 
  private:
   void Read() {
@@ -72,7 +70,7 @@ class StubWorkStream final : public WorkStream {
       broken = message.status();
       if (broken.ok() && !received_.Push(*std::move(message))) break;
     }
-    if (!broken.ok()) context_->TryCancel();
+    if (!broken.ok()) call_.Cancel();
     absl::MutexLock lock(&mutex_);
     const absl::Status status = rpc::FromGrpc(stream_->Finish(), "the work stream");
     ended_ = broken.ok() ? Meaning(status) : broken;
@@ -87,20 +85,18 @@ class StubWorkStream final : public WorkStream {
 
   // A stream is meant to last: OK and a cancellation by the other side are ends like any other.
   absl::Status Meaning(const absl::Status& status) {
-    absl::MutexLock lock(&cancel_mutex_);
-    if (cancelled_) return absl::CancelledError("the work stream was cancelled");
+    if (calls_.cancelled()) return absl::CancelledError("the work stream was cancelled");
     if (status.ok()) return absl::UnavailableError("the scheduler ended the work stream");
     return absl::IsCancelled(status) ? absl::UnavailableError(status.message()) : status;
   }
 
-  const std::unique_ptr<grpc::ClientContext> context_;
+  rpc::CallGroup calls_;
+  const rpc::Call call_;
   const std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::SchedulerMessage>> stream_;
   BoundedQueue<SchedulerMessage> received_;
   absl::Mutex mutex_;  // one writer at a time, and none after the end
   std::optional<absl::Status> ended_ ABSL_GUARDED_BY(mutex_);
   bool left_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Mutex cancel_mutex_;
-  bool cancelled_ ABSL_GUARDED_BY(cancel_mutex_) = false;
   std::thread reader_;
 };
 

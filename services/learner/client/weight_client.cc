@@ -2,17 +2,14 @@
 #include "services/learner/client/weight_client.h"
 
 #include <algorithm>
-#include <optional>
-#include <set>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
+#include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/rpc/call_group.h"
 #include "common/rpc/channel.h"
-#include "common/rpc/measurement.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/weight_store.grpc.pb.h"
 #include "services/learner/client/version_receiver.h"
@@ -20,8 +17,8 @@
 namespace attnrl::learner {
 namespace {
 
-constexpr absl::Duration kFirstBackoff = absl::Milliseconds(50);
-// A damaged stream is asked for again this often: the damage may lie in the transport.
+constexpr absl::Duration kFirstWait = absl::Milliseconds(50);
+// A version that came damaged this often is given up; once, it may have been the transport.
 constexpr int kDamagedTries = 2;
 
 VersionData FromProto(const v1::VersionManifest& manifest) {
@@ -48,7 +45,6 @@ absl::Status Accept(const v1::VersionPiece& piece, VersionReceiver& receiver) {
   return absl::DataLossError("a piece of a version is of no known kind");
 }
 
-// The stub-backed client. Contexts of running calls are kept, so that Cancel can end them.
 class StubWeightClient final : public WeightClient {
  public:
   StubWeightClient(std::shared_ptr<grpc::Channel> channel, const WeightClientOptions& options)
@@ -56,47 +52,19 @@ class StubWeightClient final : public WeightClient {
 
   absl::StatusOr<VersionData> Fetch(const Version& version, absl::Duration deadline) override;
   absl::Status Watch(const std::function<bool(const Version&)>& announced) override;
-  void Cancel() override;
+  void Cancel() override { calls_.Cancel(); }
 
  private:
-  // Registers a context for the length of one call.
-  class Call {
-   public:
-    Call(StubWeightClient& client, absl::Duration deadline);
-    ~Call();
-    grpc::ClientContext& context() { return *context_; }
-
-   private:
-    StubWeightClient& client_;
-    std::unique_ptr<grpc::ClientContext> context_;
-  };
-
   absl::Status FetchOnce(const Version& version, absl::Duration deadline,
                          VersionReceiver& receiver);
   absl::Status WatchOnce(const std::function<bool(const Version&)>& announced, bool* ended);
-  // Waits before the next attempt, twice as long each time; false after Cancel.
-  bool BackOff(const char* method, absl::Duration* wait);
 
   const WeightClientOptions options_;
   const std::unique_ptr<v1::WeightStore::Stub> stub_;
-  absl::Mutex mutex_;
-  std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  rpc::CallGroup calls_;
 };
 
 absl::Status Cancelled() { return absl::CancelledError("the weight client was cancelled"); }
-
-StubWeightClient::Call::Call(StubWeightClient& client, absl::Duration deadline)
-    : client_(client), context_(rpc::MakeContext(deadline)) {
-  absl::MutexLock lock(&client_.mutex_);
-  client_.running_.insert(context_.get());
-  if (client_.cancelled_) context_->TryCancel();
-}
-
-StubWeightClient::Call::~Call() {
-  absl::MutexLock lock(&client_.mutex_);
-  client_.running_.erase(context_.get());
-}
 
 absl::Status StubWeightClient::FetchOnce(const Version& version, absl::Duration deadline,
                                          VersionReceiver& receiver) {
@@ -104,12 +72,12 @@ absl::Status StubWeightClient::FetchOnce(const Version& version, absl::Duration 
   request.mutable_version()->set_number(version.number);
   request.mutable_version()->set_digest(version.digest);
   request.set_offset(receiver.offset());
-  Call call(*this, deadline);
-  const auto reader = stub_->Fetch(&call.context(), request);
+  const rpc::Call call(calls_, deadline);
+  const auto reader = stub_->Fetch(call.context(), request);
   absl::Status accepted;
   v1::VersionPiece piece;
   while (accepted.ok() && reader->Read(&piece)) accepted = Accept(piece, receiver);
-  if (!accepted.ok()) call.context().TryCancel();
+  if (!accepted.ok()) call.Cancel();
   const grpc::Status finished = reader->Finish();
   if (!accepted.ok()) return accepted;
   ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(finished, absl::StrCat("fetch of W(", version.number, ")")));
@@ -124,7 +92,7 @@ absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version,
   Clock& clock = Clock::Real();
   absl::Duration end = clock.Monotonic() + deadline;
   VersionReceiver receiver(version, options_.max_version_bytes);
-  absl::Duration wait = kFirstBackoff;
+  Backoff backoff(kFirstWait, options_.max_backoff);
   int damaged = 0;
   while (true) {
     const absl::Duration left = end - clock.Monotonic();
@@ -140,61 +108,46 @@ absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version,
       fetched = data.status();
     }
     if (receiver.offset() > before) {
-      wait = kFirstBackoff;
+      backoff.Reset();
       end = clock.Monotonic() + deadline;
     }
     if (absl::IsDataLoss(fetched) && ++damaged >= kDamagedTries) return fetched;
     if (absl::IsDeadlineExceeded(fetched)) continue;
     if (!absl::IsDataLoss(fetched) && !absl::IsUnavailable(fetched)) return fetched;
-    wait = std::min(wait, std::max(absl::ZeroDuration(), end - clock.Monotonic()));
-    if (!BackOff("WeightStore/Fetch", &wait)) return Cancelled();
+    const absl::Duration wait = std::min(backoff.Next(), end - clock.Monotonic());
+    if (!calls_.WaitToRetry("WeightStore/Fetch", wait)) return Cancelled();
   }
 }
 
 absl::Status StubWeightClient::WatchOnce(const std::function<bool(const Version&)>& announced,
                                          bool* ended) {
-  Call call(*this, absl::InfiniteDuration());
-  const auto reader = stub_->Watch(&call.context(), v1::WatchVersionsRequest());
+  const rpc::Call call(calls_, absl::InfiniteDuration());
+  const auto reader = stub_->Watch(call.context(), v1::WatchVersionsRequest());
   v1::VersionAnnouncement announcement;
   while (!*ended && reader->Read(&announcement)) {
     *ended = !announced({announcement.version().number(), announcement.version().digest()});
   }
-  if (*ended) call.context().TryCancel();
+  if (*ended) call.Cancel();
   const grpc::Status finished = reader->Finish();
   return *ended ? absl::OkStatus() : rpc::FromGrpc(finished, "watch of the learner's versions");
 }
 
 absl::Status StubWeightClient::Watch(const std::function<bool(const Version&)>& announced) {
-  absl::Duration wait = kFirstBackoff;
+  Backoff backoff(kFirstWait, options_.max_backoff);
   bool ended = false;
-  while (true) {
+  do {
     const absl::Status status = WatchOnce(
         [&](const Version& version) {
-          wait = kFirstBackoff;
+          backoff.Reset();
           return announced(version);
         },
         &ended);
     if (ended) return absl::OkStatus();
     if (!status.ok() && !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) {
-      absl::MutexLock lock(&mutex_);
-      return cancelled_ ? Cancelled() : status;
+      return calls_.cancelled() ? Cancelled() : status;
     }
-    if (!BackOff("WeightStore/Watch", &wait)) return Cancelled();
-  }
-}
-
-bool StubWeightClient::BackOff(const char* method, absl::Duration* wait) {
-  absl::MutexLock lock(&mutex_);
-  mutex_.AwaitWithTimeout(absl::Condition(&cancelled_), *wait);
-  *wait = std::min(*wait * 2, options_.max_backoff);
-  if (!cancelled_) rpc::CountRetry(method);
-  return !cancelled_;
-}
-
-void StubWeightClient::Cancel() {
-  absl::MutexLock lock(&mutex_);
-  cancelled_ = true;
-  for (grpc::ClientContext* context : running_) context->TryCancel();
+  } while (calls_.WaitToRetry("WeightStore/Watch", backoff.Next()));
+  return Cancelled();
 }
 
 }  // namespace

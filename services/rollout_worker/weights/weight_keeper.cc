@@ -24,7 +24,8 @@ WeightKeeper::WeightKeeper(WeightKeeperOptions options, learner::WeightClient& c
       client_(client),
       load_(std::move(load)),
       clock_(clock),
-      backoff_(options_.first_backoff, options_.max_backoff, options_.name),
+      backoff_(options_.first_backoff, options_.max_backoff,
+               std::hash<std::string>{}(options_.name)),
       thread_([this] { Run(); }) {}
 
 WeightKeeper::~WeightKeeper() {

@@ -13,10 +13,10 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/version.h"
 #include "services/learner/client/weight_client.h"
-#include "services/rollout_worker/work/backoff.h"
 
 namespace attnrl::model {
 class Transformer;

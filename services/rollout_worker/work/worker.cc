@@ -43,7 +43,8 @@ Worker::Worker(WorkerOptions options, scheduler::WorkConnector& connector, Engin
       clock_(clock),
       inbox_(std::make_shared<Inbox>()),
       book_(options_.max_tokens),
-      backoff_(options_.first_backoff, options_.max_backoff, std::hash<std::string>{}(options_.name)),
+      backoff_(options_.first_backoff, options_.max_backoff,
+               std::hash<std::string>{}(options_.name)),
       lease_time_(options_.lease_time),
       next_connect_(clock.Monotonic()),
       next_renew_(absl::InfiniteDuration()),
@@ -198,7 +199,7 @@ void Worker::OnAck(const scheduler::Ack& ack) {
   }
   if (ack.verdict != scheduler::AckVerdict::kAccepted) {
     observe::LogWarning("the scheduler refused a result",
-                        {{"lease", ack.lease}, {"reason", ack.reason}});
+                        {{"lease", scheduler::Number(ack.lease)}, {"reason", ack.reason}});
   }
 }
 
@@ -226,7 +227,7 @@ void Worker::StartDrain(const std::string& reason) {
   if (draining_) return;
   draining_ = true;
   drain_end_ = clock_.Monotonic() + options_.drain_limit;
-  const std::vector<uint64_t> unfinished = book_.Unfinished();
+  const std::vector<scheduler::LeaseId> unfinished = book_.Unfinished();
   observe::LogInfo("draining", {{"reason", reason}, {"given_back", unfinished.size()}});
   if (registered_) {
     Send(scheduler::Credits{0});

@@ -198,7 +198,7 @@ TEST_F(WorkerTest, DropsAFencedResult) {
   Accept();
   scheduler_.Push(MakeLease(1));
   Next<scheduler::ItemResult>();
-  scheduler_.Push(scheduler::Ack{1, scheduler::AckVerdict::kFenced, "expired"});
+  scheduler_.Push(scheduler::Ack{LeaseId{1}, scheduler::AckVerdict::kFenced, "expired"});
   scheduler_.Push(MakeLease(2));
   Next<scheduler::ItemResult>();
   scheduler_.Break(absl::UnavailableError("restart"));
@@ -211,7 +211,7 @@ TEST_F(WorkerTest, StopsWorkingOnACancelledLease) {
   Start();
   Accept();
   for (uint64_t lease = 1; lease <= kSlots; ++lease) scheduler_.Push(EndlessLease(lease));
-  scheduler_.Push(scheduler::Cancel{{1, 2}});
+  scheduler_.Push(scheduler::Cancel{{LeaseId{1}, LeaseId{2}}});
   scheduler_.Push(MakeLease(9));
   EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{9});
 }
@@ -323,7 +323,7 @@ TEST_F(WorkerTest, LeavesWhenItsResultsAreOfNoUse) {
   scheduler_.Push(MakeLease(1));
   Next<scheduler::ItemResult>();
   scheduler_.Push(EndlessLease(2));
-  scheduler_.Push(scheduler::Ack{1, scheduler::AckVerdict::kInvalid, "other steps"});
+  scheduler_.Push(scheduler::Ack{LeaseId{1}, scheduler::AckVerdict::kInvalid, "other steps"});
   EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{2}));
   const absl::Status status = Join();
   EXPECT_TRUE(absl::IsInvalidArgument(status));

@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
-#include "common/rpc/call_cancel.h"
+#include "common/rpc/call_group.h"
 #include "common/rpc/channel.h"
-#include "common/rpc/measurement.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/verifier.grpc.pb.h"
 #include "services/verifier/convert/convert.h"
@@ -18,7 +18,7 @@
 namespace attnrl::verifier {
 namespace {
 
-constexpr absl::Duration kFirstBackoff = absl::Milliseconds(20);
+constexpr absl::Duration kFirstWait = absl::Milliseconds(20);
 
 absl::Status Check(const GradeRequest& request) {
   std::string where = absl::StrCat("response \"", OneLine(request.id, 60), "\"");
@@ -44,6 +44,8 @@ size_t CallSize(std::span<const GradeRequest> requests) {
   return count;
 }
 
+absl::Status Cancelled() { return absl::CancelledError("the verification was cancelled"); }
+
 class StubVerifierClient final : public VerifierClient {
  public:
   StubVerifierClient(std::shared_ptr<grpc::Channel> channel, const VerifierClientOptions& options)
@@ -64,34 +66,34 @@ class StubVerifierClient final : public VerifierClient {
     return results;
   }
 
-  void Cancel() override { cancel_.Cancel(); }
+  void Cancel() override { calls_.Cancel(); }
 
  private:
-  // One call, again and again while the verifier is away or overloaded, until `end`.
+  // One call, again and again while the verifier is away or overloaded, until `end`: the last error
+  // when there is no time for another attempt.
   absl::StatusOr<std::vector<GradeResult>> VerifySome(std::span<const GradeRequest> requests,
                                                       absl::Duration end) {
     v1::VerifyRequest message;
     for (const GradeRequest& request : requests) *message.add_responses() = ToProto(request);
-    for (absl::Duration wait = kFirstBackoff;; wait = std::min(2 * wait, options_.max_backoff)) {
-      const absl::Duration left = end - Clock::Real().Monotonic();
-      const auto context = rpc::MakeContext(left);
-      const rpc::CallCancel::Scope scope(&cancel_, context.get());
+    Backoff backoff(kFirstWait, options_.max_backoff);
+    while (true) {
+      const rpc::Call call(calls_, end - Clock::Real().Monotonic());
       v1::VerifyReply reply;
       const absl::Status status =
-          rpc::FromGrpc(stub_->Verify(context.get(), message, &reply),
+          rpc::FromGrpc(stub_->Verify(call.context(), message, &reply),
                         absl::StrCat("verification of ", requests.size(), " responses"));
       if (status.ok()) return FromProto(reply, requests);
-      const bool again = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
-      if (cancel_.cancelled()) return absl::CancelledError("the verification was cancelled");
-      if (!again || Clock::Real().Monotonic() + wait >= end) return status;
-      cancel_.Sleep(wait);
-      rpc::CountRetry("Verifier/Verify");
+      if (calls_.cancelled()) return Cancelled();
+      if (!absl::IsUnavailable(status) && !absl::IsResourceExhausted(status)) return status;
+      const absl::Duration wait = backoff.Next();
+      if (Clock::Real().Monotonic() + wait >= end) return status;
+      if (!calls_.WaitToRetry("Verifier/Verify", wait)) return Cancelled();
     }
   }
 
   const VerifierClientOptions options_;
   const std::unique_ptr<v1::Verifier::Stub> stub_;
-  rpc::CallCancel cancel_;
+  rpc::CallGroup calls_;
 };
 
 }  // namespace

@@ -25,6 +25,8 @@ class VerifierClient {
   // UNAVAILABLE: no verifier answered until the deadline (it is retried until then).
   // RESOURCE_EXHAUSTED: overloaded until the deadline; later it may work. DEADLINE_EXCEEDED.
   // INVALID_ARGUMENT: a request without answers, or one larger than kMaxBytesPerResponse.
+  // DATA_LOSS: the reply is not one result for each request. CANCELLED after Cancel. Whatever else
+  // the verifier answers is returned at once.
   virtual absl::StatusOr<std::vector<GradeResult>> Verify(const std::vector<GradeRequest>& requests,
                                                           absl::Duration deadline) = 0;
   // Ends the calls that others are in, and all later ones, with CANCELLED. For shutdown.

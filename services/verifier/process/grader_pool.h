@@ -61,8 +61,8 @@ class GraderPool {
   ~GraderPool();
 
   // One result a request, in their order. Blocks until all are graded. RESOURCE_EXHAUSTED, before
-  // anything is done, when the queue has no room; UNAVAILABLE when children can't be started any
-  // more. INVALID_ARGUMENT: a request without answers.
+  // anything is done, when the queue has no room; the error of GraderProcess::Start when
+  // children can't be started any more. INVALID_ARGUMENT: a request without answers.
   absl::StatusOr<std::vector<GradeResult>> Grade(const std::vector<GradeRequest>& requests);
 
   Counters counters() const;
