@@ -2,7 +2,7 @@
 // `attnrl-rollout-worker`: samples responses for a run. See README.md.
 #include "common/rpc/shutdown.h"
 #include "common/service/service_main.h"
-#include "services/rollout_worker/service.h"
+#include "services/rollout_worker/rpc/serve.h"
 
 int main(int argc, char** argv) {
   attnrl::rpc::ShutdownSignal& shutdown = attnrl::rpc::ShutdownSignal::Install();

@@ -17,7 +17,7 @@
 #include "common/base/clock.h"
 #include "common/base/philox.h"
 #include "common/model/files/weights.h"
-#include "services/learner/numerics.h"
+#include "services/learner/train/numerics.h"
 #include "services/learner/train/trainer.h"
 
 namespace attnrl {

@@ -4,11 +4,15 @@
 
   tests/experiments/curves.py OUT [--presets attnrl,treerl,grpo] [--seeds 1,2,3] [--tokens 1200000]
 
-Trains deploy/local/quickstart.yaml with each preset and seed until it has sampled that many tokens (initial
-responses and continuations together), measures unseen accuracy at the start, half way and at the end of
-them, and prints a Markdown table. Runs that OUT already holds are not made again, so it can be stopped
-and started. ATTNRL_BIN names another binary. Three minutes a run on two quiet cores."""
+Trains deploy/local/quickstart.yaml with each preset and seed until it has sampled that many tokens
+(initial responses and continuations together), measures unseen accuracy at the start, half way and
+at the end of them, and prints a Markdown table. Runs that OUT already holds are not made again, so
+it can be stopped and started. ATTNRL_BIN names another binary. Three minutes a run on two quiet
+cores.
+"""
+
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -19,6 +23,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = os.environ.get("ATTNRL_BIN", str(ROOT / "build/bin/attnrl"))
+CONFIG = ROOT / "deploy/local/quickstart.yaml"
+# The accuracy is measured at the start and at the end of each part of a run.
 PARTS = 2
 # The presets differ in how they branch and sample; what they share is said once.
 SETTINGS = {
@@ -26,26 +32,36 @@ SETTINGS = {
     "treerl": {},
     "attnrl": {},
 }
-TOKENS_PER_STEP = {"grpo": 18_300, "treerl": 29_300, "attnrl": 49_400}  # about; the learning rate's schedule needs it
+# About; the learning rate's schedule needs it.
+TOKENS_PER_STEP = {"grpo": 18_300, "treerl": 29_300, "attnrl": 49_400}
+# Exit codes of a run that ended by itself, by SIGINT or by SIGTERM.
+GOOD_ENDS = (0, 130, 143)
+
+
+def run_attnrl(*words):
+    """Runs a command of attnrl to its end."""
+    subprocess.run([BIN, *map(str, words)], check=True, capture_output=True)
 
 
 def metrics(run):
+    """The records of a run, one a step."""
     file = run / "metrics.jsonl"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def sampled(run):
     """Tokens sampled up to and with each step."""
-    total, totals = 0, []
-    for line in metrics(run):
-        total += line["generated_tokens"]
-        totals.append(total)
-    return totals
+    return list(itertools.accumulate(line["generated_tokens"] for line in metrics(run)))
 
 
-def train(run, preset, seed, tokens, log):
+def has_sampled(run, tokens):
+    return bool(sampled(run)) and sampled(run)[-1] >= tokens
+
+
+def settings_of(preset, seed, tokens):
+    """What a run changes of the quickstart's configuration."""
     steps = round(tokens / TOKENS_PER_STEP[preset])
-    settings = {
+    return {
         "algorithm.name": preset,
         "run.seed": seed,
         "run.steps": 1000,
@@ -56,88 +72,109 @@ def train(run, preset, seed, tokens, log):
         "learner.checkpoints_kept": 1000,
         **SETTINGS[preset],
     }
-    command = [BIN, "train", "--config", ROOT / "deploy/local/quickstart.yaml", "--run-dir", run]
+
+
+def train(run, preset, seed, tokens, log):
+    """Starts a run or goes on with it, and ends it once it has sampled enough tokens."""
+    command = [BIN, "train", "--config", str(CONFIG), "--run-dir", str(run)]
     if (run / "config.yaml").exists():
         command.append("--resume")
-    for key, value in settings.items():
+    for key, value in settings_of(preset, seed, tokens).items():
         command += ["--set", f"{key}={value}"]
     with open(log, "a") as out:
-        process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=out)
-        while process.poll() is None and (sampled(run) or [0])[-1] < tokens:
+        process = subprocess.Popen(command, stdout=out, stderr=out)
+        while process.poll() is None and not has_sampled(run, tokens):
             time.sleep(1)
         if process.poll() is None:
             process.terminate()
         code = process.wait()
-    if code not in (0, 130, 143):
+    if code not in GOOD_ENDS:
         sys.exit(f"{preset}, seed {seed}: attnrl train ended with {code}; see {log}")
 
 
 def accuracy(model, data):
+    """pass@1 of a checkpoint on `data`, measured once."""
     # All runs start from the same model.
     folder = data.parent if model.name == "step-0" else model.parent.parent
     file = folder / f"eval-{model.name}.json"
     if not file.exists():
-        subprocess.run(
-            [BIN, "eval", "--model", model, "--data", data, "--samples", "4", "--temperature", "1",
-             "--max-new-tokens", "260", "--max-batch", "400", "--output", file],
-            check=True, capture_output=True)
-    return next(iter(json.loads(file.read_text())["sets"].values()))["pass@1"]
+        how = ["--samples", 4, "--temperature", 1, "--max-new-tokens", 260, "--max-batch", 400]
+        run_attnrl("eval", "--model", model, "--data", data, *how, "--output", file)
+    (figures,) = json.loads(file.read_text())["sets"].values()
+    return figures["pass@1"]
 
 
 def curve(run, tokens, data):
-    """[(sampled tokens, accuracy)] at the start and at the start and at the end of each part."""
-    totals = sampled(run)
-    steps = sorted(int(path.name[5:]) for path in (run / "checkpoints").glob("step-*"))
+    """[(sampled tokens, accuracy)] at the start and at the end of each part."""
+    checkpoints = run / "checkpoints"
+    spent = [0, *sampled(run)]  # by the number of a checkpoint's step
+    steps = sorted(int(path.name.removeprefix("step-")) for path in checkpoints.glob("step-*"))
     points = []
     for part in range(PARTS + 1):
         goal = tokens * part / PARTS
-        spent = lambda step: totals[step - 1] if step > 0 else 0
-        step = min(steps, key=lambda s: abs(spent(s) - goal))
-        points.append((spent(step), accuracy(run / "checkpoints" / f"step-{step}", data)))
+        _, step = min((abs(spent[step] - goal), step) for step in steps)
+        points.append((spent[step], accuracy(checkpoints / f"step-{step}", data)))
     return points
 
 
-def summary(curves):
-    header = " | ".join(f"{q}/{PARTS}" for q in range(1, PARTS + 1))
-    print(f"| preset | seed | steps | tokens | start | {header} | gain |")
-    print("|---|---|---|---|---" + "|---" * (PARTS + 1) + "|")
+def table_row(*cells):
+    return f"| {' | '.join(cells)} |"
+
+
+def print_summary(curves):
+    """The Markdown table of {(preset, seed): (steps, points)}."""
+    header = ["preset", "seed", "steps", "tokens", "start"]
+    header += [f"{part}/{PARTS}" for part in range(1, PARTS + 1)] + ["gain"]
+    print(table_row(*header))
+    print("|" + "---|" * len(header))
     for (preset, seed), (steps, points) in curves.items():
         values = [value for _, value in points]
-        cells = " | ".join(f"{value:.3f}" for value in values)
-        print(f"| {preset} | {seed} | {steps} | {points[-1][0] / 1e6:.2f} M | {cells} | "
-              f"{values[-1] - values[0]:+.3f} |")
+        cells = [f"{value:.3f}" for value in values]
+        tokens = f"{points[-1][0] / 1e6:.2f} M"
+        gain = f"{values[-1] - values[0]:+.3f}"
+        print(table_row(preset, seed, str(steps), tokens, *cells, gain))
     for preset in dict.fromkeys(preset for preset, _ in curves):
-        runs = [points for (name, _), (_, points) in curves.items() if name == preset]
-        means = [statistics.mean(points[i][1] for points in runs) for i in range(PARTS + 1)]
-        spread = statistics.stdev(points[-1][1] for points in runs) if len(runs) > 1 else 0
-        cells = " | ".join(f"{value:.3f}" for value in means)
-        print(f"| **{preset}** | mean | | | {cells} | {means[-1] - means[0]:+.3f} (+-{spread:.3f}) |")
+        print_mean(preset, [points for (name, _), (_, points) in curves.items() if name == preset])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def print_mean(preset, runs):
+    """The row of the mean over the runs of one preset; +- is the deviation of a run's end."""
+    means = [statistics.mean(points[i][1] for points in runs) for i in range(PARTS + 1)]
+    spread = statistics.stdev(points[-1][1] for points in runs) if len(runs) > 1 else 0
+    cells = [f"{value:.3f}" for value in means]
+    gain = f"{means[-1] - means[0]:+.3f} (+-{spread:.3f})"
+    # Cells of steps and tokens stay empty.
+    print(f"| **{preset}** | mean | | | {' | '.join(cells)} | {gain} |")
+
+
+def parse_flags():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--presets", default="attnrl,treerl,grpo")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--tokens", type=int, default=1_200_000)
-    arguments = parser.parse_args()
-    out = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
-    data = out / "unseen.jsonl"
+    return parser.parse_args()
+
+
+def main():
+    flags = parse_flags()
+    flags.out.mkdir(parents=True, exist_ok=True)
+    data = flags.out / "unseen.jsonl"
     if not data.exists():
-        subprocess.run([BIN, "make-task", "--count", "300", "--seed", "77", "--output", data],
-                       check=True, capture_output=True)
+        run_attnrl("make-task", "--count", 300, "--seed", 77, "--output", data)
     curves = {}
-    for seed in arguments.seeds.split(","):
-        for preset in arguments.presets.split(","):
-            run = out / f"{preset}-{seed}"
-            if (sampled(run) or [0])[-1] < arguments.tokens:
-                train(run, preset, seed, arguments.tokens, out / f"{preset}-{seed}.log")
-            points = curve(run, arguments.tokens, data)
+    for seed in flags.seeds.split(","):
+        for preset in flags.presets.split(","):
+            run = flags.out / f"{preset}-{seed}"
+            if not has_sampled(run, flags.tokens):
+                train(run, preset, seed, flags.tokens, flags.out / f"{preset}-{seed}.log")
+            points = curve(run, flags.tokens, data)
             curves[preset, seed] = (len(metrics(run)), points)
-            print(f"{preset}, seed {seed}: " + ", ".join(f"{v:.3f}" for _, v in points),
-                  file=sys.stderr, flush=True)
-    summary(dict(sorted(curves.items())))
+            values = ", ".join(f"{value:.3f}" for _, value in points)
+            print(f"{preset}, seed {seed}: {values}", file=sys.stderr, flush=True)
+    print_summary(dict(sorted(curves.items())))
 
 
 if __name__ == "__main__":

@@ -1,53 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kubernetes' own schemas of its objects (release 1.32), read strictly: an unknown field is an error, as `kubectl apply` has it.
+"""Kubernetes' own schemas of its objects (release 1.32), read strictly: an unknown field is an
+error, as `kubectl apply` has it.
 
-They come with tools/install test, from the PyPI package kubernetes-validate; custom resources from ../shared/data/crds."""
-import functools, json, os, pathlib
+They come with tools/install test, from the PyPI package kubernetes-validate; custom resources from
+../shared/data/crds.
+"""
 
-try: import jsonschema
-except ImportError: jsonschema = None
+import functools
+import json
+import os
+import pathlib
+
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CORE = pathlib.Path(os.environ.get("ATTNRL_DEPS_DIR", ROOT / ".deps")) / "kubernetes_validate/kubernetes-json-schema/v1.32.0-local/_definitions.json"
+DEPS = pathlib.Path(os.environ.get("ATTNRL_DEPS_DIR", ROOT / ".deps"))
+CORE = DEPS / "kubernetes_validate/kubernetes-json-schema/v1.32.0-local/_definitions.json"
 CRDS = ROOT.parent / "shared/data/crds"
+# Within these, values are restricted and no fields are named.
+RESTRICTIONS = ("allOf", "anyOf", "oneOf", "not")
 
 
 def unavailable():
     """Why nothing can be validated here; empty where it can."""
-    if jsonschema is None: return "the Python module jsonschema is missing (Debian's python3-jsonschema, installed by tools/install test)"
+    if jsonschema is None:
+        return (
+            "the Python module jsonschema is missing "
+            "(Debian's python3-jsonschema, installed by tools/install test)"
+        )
     return "" if CORE.exists() else f"{CORE} is missing; tools/install test fetches it"
 
 
 def closed(schema):
-    """Objects that list their properties allow no others (but where the API server itself keeps unknown fields)."""
-    if isinstance(schema, list): return [closed(item) for item in schema]
-    if not isinstance(schema, dict): return schema
-    # Within these, values are restricted and no fields are named.
-    out = {key: value if key in ("allOf", "anyOf", "oneOf", "not") else closed(value) for key, value in schema.items()}
-    if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
+    """The schema with objects that allow no other properties than they list."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = {key: value if key in RESTRICTIONS else closed(value) for key, value in schema.items()}
+    if is_open_by_omission(schema):
         out["additionalProperties"] = False
     return out
 
 
+def is_open_by_omission(schema):
+    """Whether it lists an object's properties and says nothing of others. Some say that the API
+    server keeps unknown fields.
+    """
+    return (
+        isinstance(schema.get("properties"), dict)
+        and "additionalProperties" not in schema
+        and not schema.get("x-kubernetes-preserve-unknown-fields")
+    )
+
+
 @functools.cache
-def definitions(): return closed(json.loads(CORE.read_text())["$defs"])
+def definitions():
+    return closed(json.loads(CORE.read_text())["$defs"])
+
+
+def allowed_values(schema, field):
+    return schema.get("properties", {}).get(field, {}).get("enum", [])
 
 
 @functools.cache
 def validator(api_version, kind):
+    """The validator of a kind; None where there is no such kind."""
     group, _, version = api_version.rpartition("/")
     crd = CRDS / f"{kind}.{version}.json"
     if "." in group and not group.endswith(".k8s.io") and crd.exists():
         return jsonschema.Draft4Validator(closed(json.loads(crd.read_text())))
     for name, schema in definitions().items():
-        named = lambda field: schema.get("properties", {}).get(field, {}).get("enum", [])
-        if named("kind") == [kind] and named("apiVersion") == [api_version]:
-            return jsonschema.Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": definitions()})
+        kinds, versions = allowed_values(schema, "kind"), allowed_values(schema, "apiVersion")
+        if kinds == [kind] and versions == [api_version]:
+            root = {"$ref": f"#/$defs/{name}", "$defs": definitions()}
+            return jsonschema.Draft202012Validator(root)
     return None
 
 
 def violations(doc):
+    """A sentence for each place where the document does not fit the schema of its kind."""
     found = validator(doc.get("apiVersion", ""), doc.get("kind", ""))
-    if found is None: return [f"{doc.get('kind')} of {doc.get('apiVersion')}: there is no such kind"]
+    if found is None:
+        return [f"{doc.get('kind')} of {doc.get('apiVersion')}: there is no such kind"]
     name = f"{doc['kind']} {doc.get('metadata', {}).get('name')}"
-    return [f"{name}: {'.'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in found.iter_errors(doc)]
+    return [
+        f"{name}: {'.'.join(map(str, error.absolute_path))}: {error.message[:200]}"
+        for error in found.iter_errors(doc)
+    ]

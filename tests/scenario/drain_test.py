@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`attnrl drain` ends a local run in order: exit 0, nothing left running, and the resumed run is whole."""
+"""`attnrl drain` ends a local run in order: exit 0, nothing left running, and the resumed run is
+whole.
+"""
+
 import json
 
 from framework import SMALL, Scenario, children, main, still_running
@@ -10,14 +13,17 @@ class Drain(Scenario):
         run = self.start("drained", SMALL)
         run.wait_for_step(0)
         pids = [pid for pid, _ in children(run.pid)]
-        said = self.tool("drain", "--scheduler", run.dir, "--watch", "--json").stdout.splitlines()
-        self.assertIn("returned_leases", json.loads(said[-1]))
-        self.assertIn("draining", [json.loads(line)["state"] for line in said[:-1]])
+        drain = self.tool("drain", "--scheduler", run.dir, "--watch", "--json")
+        *states, end = map(json.loads, drain.stdout.splitlines())
+        self.assertIn("returned_leases", end)
+        self.assertIn("draining", [line["state"] for line in states])
         self.assertIn("drained; go on with: attnrl train", run.wait(60))
         self.assertEqual(still_running(pids), [], "services outlived attnrl train")
         self.assertLess(len(run.lines()), 4, "it had ended before the drain")
+
         resumed = self.finish("drained", SMALL, resume=True)
         self.check_records(resumed, 4)
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

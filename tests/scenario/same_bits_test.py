@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With rollout.deterministic the final weights have the same bits for any number of workers and through any kill."""
-import os, signal
+"""With rollout.deterministic the final weights have the same bits for any number of workers and
+through any kill.
+"""
+
+import os
+import signal
 
 from framework import EXACT, GROUPS, ROLES, SMALL, Scenario, main
 
@@ -8,12 +12,21 @@ STEPS = 6
 LONG = {"run.steps": STEPS}
 
 
+def responses_of(run):
+    return [response for row in run.trees() for response in row["responses"]]
+
+
 class SameBits(Scenario):
     def kill_each_service_once(self, run):
-        for step, role in enumerate(ROLES):  # the learner between two checkpoints
+        """Kills one service after each step, the learner between two checkpoints."""
+        for step, role in enumerate(ROLES):
             run.wait_for_step(step)
             os.kill(run.service(role), signal.SIGKILL)
         run.wait(300)
+
+    def check_run(self, run, digest, what):
+        self.assertEqual(run.digest(STEPS), digest, what)
+        self.check_records(run, STEPS)
 
     def test_one_worker_two_workers_and_every_kill(self):
         base = (SMALL, EXACT, LONG)
@@ -21,33 +34,32 @@ class SameBits(Scenario):
         want = one.digest(STEPS)
         self.check_records(one, STEPS)
         self.assertNotEqual(want, one.digest(0), "nothing was trained")
-        self.assertTrue(any(r["branches"] for row in one.trees() for r in row["responses"]), "no continuation was sampled")
+        branched = any(response["branches"] for response in responses_of(one))
+        self.assertTrue(branched, "no continuation was sampled")
 
         two = self.finish("two", *base, workers=2)
         self.assertEqual(two.digest(STEPS), want, "two workers")
-        workers = {r["worker"] for row in two.trees() for r in row["responses"]}
+        workers = {response["worker"] for response in responses_of(two)}
         self.assertEqual(len(workers), 2, "only one worker sampled")
 
         killed = self.start("killed", *base, workers=2)
         self.kill_each_service_once(killed)
-        self.assertEqual(killed.digest(STEPS), want, "each service killed once")
-        self.check_records(killed, STEPS)
+        self.check_run(killed, want, "each service killed once")
 
-        self.start("resumed", *base, workers=2).wait_for_step(2)
-        self.runs[-1].kill_everything()
-        self.assertLess(len(self.runs[-1].lines()), STEPS, "it had ended before the kill")
+        stopped = self.start("resumed", *base, workers=2)
+        stopped.wait_for_step(2)
+        stopped.kill_everything()
+        self.assertLess(len(stopped.lines()), STEPS, "it had ended before the kill")
         resumed = self.finish("resumed", *base, workers=2, resume=True)
-        self.assertEqual(resumed.digest(STEPS), want, "everything killed, then resumed")
-        self.check_records(resumed, STEPS)
+        self.check_run(resumed, want, "everything killed, then resumed")
 
     def test_groups_without_continuations(self):
         base = (SMALL, EXACT, GROUPS, LONG)
         one = self.finish("one", *base)
-        want = one.digest(STEPS)
         killed = self.start("killed", *base, workers=2)
         self.kill_each_service_once(killed)
-        self.assertEqual(killed.digest(STEPS), want)
-        self.check_records(killed, STEPS)
+        self.check_run(killed, one.digest(STEPS), "each service killed once")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,7 @@
 #include "services/learner/checkpoint/checkpoint.h"
 #include "services/learner/loop.h"
 #include "services/learner/metrics.h"
-#include "services/learner/numerics.h"
+#include "services/learner/train/numerics.h"
 #include "services/learner/options.h"
 #include "services/learner/rpc/weight_store_service.h"
 #include "services/learner/start_model.h"

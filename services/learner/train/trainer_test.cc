@@ -15,7 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/testing/temporary_folder.h"
-#include "services/learner/numerics.h"
+#include "services/learner/train/numerics.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/versions/version_file.h"
 

@@ -20,7 +20,7 @@
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/storage/jsonl.h"
-#include "services/learner/numerics.h"
+#include "services/learner/train/numerics.h"
 #include "services/learner/options.h"
 #include "services/learner/train/trainer.h"
 #include "services/learner/train/tree_samples.h"

@@ -21,7 +21,7 @@
 #include "common/storage/jsonl.h"
 #include "common/text/chat_template.h"
 #include "common/text/tokenizer.h"
-#include "services/learner/numerics.h"
+#include "services/learner/train/numerics.h"
 #include "services/learner/train/supervised.h"
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/progress.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/learner/numerics.h"
+#include "services/learner/train/numerics.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>

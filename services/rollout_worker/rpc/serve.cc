@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/rollout_worker/service.h"
+#include "services/rollout_worker/rpc/serve.h"
 
 #include <memory>
 #include <thread>
@@ -21,7 +21,7 @@
 #include "services/rollout_worker/runner/runner.h"
 #include "services/rollout_worker/weights/version_loader.h"
 #include "services/rollout_worker/work/worker.h"
-#include "services/rollout_worker/worker_metrics.h"
+#include "services/rollout_worker/work/worker_metrics.h"
 
 namespace attnrl::rollout {
 namespace {

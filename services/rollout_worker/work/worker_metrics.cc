@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/rollout_worker/worker_metrics.h"
+#include "services/rollout_worker/work/worker_metrics.h"
 
 #include "common/observe/metrics.h"
 
