@@ -151,7 +151,7 @@ TEST(Simulation, AMalformedResultIsRefusedAndItsItemHandedOutAgain) {
   run.RunWorker(worker);
   run.RunWorker(worker);
   const WorkItem item = worker.leases.begin()->second;
-  std::vector<ItemResult> bad(8, Simulation::Sample(item, 0, false));
+  std::vector<ItemResult> bad(8, Simulation::Sample(item, {}, false));
   bad[0].samples[0].logprobs.pop_back();
   bad[1].samples[0].token_ids.clear();
   bad[2].samples[0].node += 1;

@@ -70,11 +70,12 @@ TEST(Convert, EveryKindOfWorkerMessageHasItsWay) {
 
 TEST(Convert, EveryKindOfSchedulerMessageHasItsWay) {
   for (const SchedulerMessage& message :
-       {SchedulerMessage(Registered{1, {2}, 60}),
-        SchedulerMessage(Ack{1, AckVerdict::kFenced, "late"}),
-        SchedulerMessage(Ack{1, AckVerdict::kAccepted, ""}),
-        SchedulerMessage(Ack{1, AckVerdict::kInvalid, "x"}), SchedulerMessage(Cancel{{1}}),
-        SchedulerMessage(Prefetch{Version{1, "a"}}), SchedulerMessage(DrainWorker{})}) {
+       {SchedulerMessage(Registered{1, {LeaseId{2}}, 60}),
+        SchedulerMessage(Ack{LeaseId{1}, AckVerdict::kFenced, "late"}),
+        SchedulerMessage(Ack{LeaseId{1}, AckVerdict::kAccepted, ""}),
+        SchedulerMessage(Ack{LeaseId{1}, AckVerdict::kInvalid, "x"}),
+        SchedulerMessage(Cancel{{LeaseId{1}}}), SchedulerMessage(Prefetch{Version{1, "a"}}),
+        SchedulerMessage(DrainWorker{})}) {
     const auto back = ThereAndBack<SchedulerMessage, v1::SchedulerMessage>(message);
     ASSERT_EQ(back.index(), message.index());
     if (const auto* ack = std::get_if<Ack>(&message)) {

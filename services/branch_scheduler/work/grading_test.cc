@@ -53,7 +53,7 @@ class GradingTest : public ::testing::Test {
   std::vector<GradeTask> Tasks(int count) {
     std::vector<GradeTask> tasks;
     for (int i = 0; i < count; ++i) {
-      tasks.push_back(GradeTask{static_cast<uint64_t>(i), {{i}}, &answers_});
+      tasks.push_back(GradeTask{static_cast<ItemId>(i), {{i}}, &answers_});
     }
     return tasks;
   }
@@ -69,7 +69,7 @@ class GradingTest : public ::testing::Test {
 
   const std::vector<std::string> answers_ = {"1"};
   FakeClock clock_;
-  std::map<uint64_t, Grade> graded_;
+  std::map<ItemId, Grade> graded_;
 };
 
 TEST_F(GradingTest, ACallThatTakesTooLongIsMadeAgainInHalves) {
@@ -99,8 +99,9 @@ TEST_F(GradingTest, AResponseThatNoCallCanCarryIsGradedLimitAndTheOthersAsEver) 
   EXPECT_EQ(verifier.sizes, (std::vector<size_t>{7}));
   ASSERT_EQ(graded_.size(), 8u);
   for (const auto& [item, grade] : graded_) {
-    EXPECT_EQ(grade.status, item == 5 ? GradeStatus::kLimit : GradeStatus::kGraded) << item;
-    EXPECT_EQ(grade.correct, item != 5) << item;
+    const bool large = item == ItemId{5};
+    EXPECT_EQ(grade.status, large ? GradeStatus::kLimit : GradeStatus::kGraded) << Number(item);
+    EXPECT_EQ(grade.correct, !large) << Number(item);
   }
 }
 
