@@ -14,7 +14,7 @@ namespace {
 // A call may take this long whatever is in it, and for each response as long as the verifier takes
 // to give up on it: its time-out on three graders one after another, each ten times as long where
 // the machine is too busy, which happens to all responses together
-// (services/verifier/grader_pool.h, grader_process.cc).
+// (services/verifier/process/grader_pool.h, grader_process.cc).
 constexpr absl::Duration kCallBase = absl::Seconds(30);
 constexpr size_t kGraderTries = 3;
 constexpr int kStarved = 30;
