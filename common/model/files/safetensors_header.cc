@@ -38,6 +38,14 @@ constexpr std::array<std::pair<std::string_view, uint64_t>, 15> kDTypes = {{{"BO
                                                                             {"U64", 8},
                                                                             {"F64", 8}}};
 
+// Bytes of one element; 0 for what is no dtype of the format.
+uint64_t DTypeBytes(std::string_view dtype) {
+  for (const auto& [name, bytes] : kDTypes) {
+    if (name == dtype) return bytes;
+  }
+  return 0;
+}
+
 absl::Status Damaged(const std::string& path, std::string_view what) {
   return InputError(path, what, "an intact safetensors file is needed");
 }
@@ -189,13 +197,6 @@ absl::Status CheckCoverage(const std::string& path, const std::vector<TensorInfo
 }
 
 }  // namespace
-
-uint64_t DTypeBytes(std::string_view dtype) {
-  for (const auto& [name, bytes] : kDTypes) {
-    if (name == dtype) return bytes;
-  }
-  return 0;
-}
 
 absl::Status CheckHeaderLength(const std::string& path, uint64_t header_bytes,
                                uint64_t file_bytes) {

@@ -17,14 +17,13 @@ struct TensorInfo {
   std::vector<int64_t> shape;
   uint64_t begin = 0;  // of the data that follows the header
   uint64_t end = 0;
+
+  uint64_t bytes() const { return end - begin; }
 };
 
 // The header's length field may say at most this; real ones are some ten kilobytes.
 inline constexpr uint64_t kMaxHeaderBytes = uint64_t{16} << 20;
 inline constexpr uint64_t kHeaderLengthBytes = 8;
-
-// Bytes of one element; 0 for what is no dtype of the format.
-uint64_t DTypeBytes(std::string_view dtype);
 
 // Checks the length field of a file of `file_bytes` bytes.
 absl::Status CheckHeaderLength(const std::string& path, uint64_t header_bytes, uint64_t file_bytes);

@@ -108,7 +108,7 @@ TEST(Safetensors, RoundTripsValuesShapesAndDTypes) {
   ASSERT_TRUE(file.ok()) << file.status();
   ASSERT_EQ(file->tensors().size(), tensors.size());
   for (const TensorInfo& info : file->tensors()) {
-    const auto tensor = file->Read(info);
+    const auto tensor = ReadTensor(*file, info);
     ASSERT_TRUE(tensor.ok()) << tensor.status();
     EXPECT_TRUE(at::equal(*tensor, tensors.at(info.name))) << info.name;
   }

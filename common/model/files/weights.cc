@@ -16,7 +16,7 @@
 #include "common/base/status.h"
 #include "common/model/files/json_file.h"
 #include "common/model/files/safetensors.h"
-#include "common/storage/digest.h"
+#include "common/model/files/weights_digest.h"
 
 namespace attnrl::model {
 namespace {
@@ -97,10 +97,21 @@ absl::Status CheckShard(const Shard& shard, const SafetensorsFile& file) {
   return absl::OkStatus();
 }
 
+// A model folder is what the user gave us: so is a file in it that can't be opened.
+absl::StatusOr<SafetensorsFile> OpenShard(const std::string& path) {
+  absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
+  if (file.ok() || IsInputError(file.status())) return file;
+  return InputError(path,
+                    absl::IsNotFound(file.status())
+                        ? "no such file"
+                        : absl::StrCat("can't be read: ", std::string(file.status().message())),
+                    "a safetensors file is needed");
+}
+
 absl::Status LoadShard(const Shard& shard, const ModelConfig& config,
                        const std::map<std::string, std::vector<int64_t>>& shapes,
                        at::TensorOptions options, Tensors* tensors) {
-  ATTNRL_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(shard.path));
+  ATTNRL_ASSIGN_OR_RETURN(const SafetensorsFile file, OpenShard(shard.path));
   ATTNRL_RETURN_IF_ERROR(CheckShard(shard, file));
   for (const TensorInfo& info : file.tensors()) {
     if (IsIgnored(info.name, config)) continue;
@@ -110,7 +121,7 @@ absl::Status LoadShard(const Shard& shard, const ModelConfig& config,
                         "only the tensors of config.json's architecture are allowed");
     }
     ATTNRL_RETURN_IF_ERROR(CheckTensor(shard.path, info, expected->second));
-    ATTNRL_ASSIGN_OR_RETURN(const at::Tensor tensor, file.Read(info));
+    ATTNRL_ASSIGN_OR_RETURN(const at::Tensor tensor, ReadTensor(file, info));
     if (!tensors->emplace(info.name, tensor.to(options)).second) {
       return InputError(shard.path, absl::StrCat("tensor ", info.name, " is in another file too"),
                         "every tensor once is needed");
@@ -201,19 +212,13 @@ Tensors RandomTensors(const ModelConfig& config, uint64_t seed, DType dtype) {
 }
 
 std::string Digest(const Tensors& tensors) {
-  storage::Sha256 hash;
-  const std::string_view nul("\0", 1);
+  WeightsDigest digest;
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
-    hash.Update(name);
-    hash.Update(nul);
-    hash.Update(SafetensorsDType(plain));
-    hash.Update(nul);
-    hash.Update(absl::StrJoin(plain.sizes().vec(), ","));
-    hash.Update(nul);
-    hash.Update(plain.const_data_ptr(), plain.nbytes());
+    digest.Add(name, SafetensorsDType(plain), plain.sizes(),
+               {static_cast<const char*>(plain.const_data_ptr()), plain.nbytes()});
   }
-  return hash.HexDigest();
+  return digest.Hex();
 }
 
 }  // namespace attnrl::model

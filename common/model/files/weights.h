@@ -38,9 +38,7 @@ absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& c
 // function of its arguments.
 Tensors RandomTensors(const ModelConfig& config, uint64_t seed, DType dtype);
 
-// The digest that names a version (ARCHITECTURE.md): hex SHA-256 over all tensors in the byte order
-// of their names, each as name, NUL, safetensors dtype, NUL, shape joined by commas, NUL, raw
-// bytes.
+// The digest that names a version, as WeightsDigest defines it.
 std::string Digest(const Tensors& tensors);
 
 // Writes one safetensors file; it appears complete by rename. Tensors of any device; float32,

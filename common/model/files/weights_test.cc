@@ -68,7 +68,9 @@ TEST(Weights, LoadShards) {
   ExpectRefused(Load(folder.path(), config).status(), "no file name for tensor model.norm.weight");
   map["model.norm.weight"] = "part-2.safetensors";
   write_index();
-  ExpectRefused(Load(folder.path(), config).status(), "part-2.safetensors");
+  ExpectRefused(Load(folder.path(), config).status(), "part-2.safetensors: no such file");
+  std::filesystem::create_directory(folder / "part-2.safetensors");
+  ExpectRefused(Load(folder.path(), config).status(), "part-2.safetensors: can't be read");
 }
 
 TEST(Weights, RefuseWhatDoesNotFitTheConfiguration) {
@@ -107,7 +109,7 @@ TEST(Weights, PassOverWhatOlderFilesHold) {
   EXPECT_EQ(loaded->size(), tensors.size() - 2);
 }
 
-TEST(Digest, IsTheHashThatArchitectureDefines) {
+TEST(Digest, IsTheHashOfNamesTypesShapesAndBytes) {
   const Tensors tensors = {{"b", at::zeros({2, 1}).to(at::kBFloat16)}, {"a", at::zeros({1})}};
   using std::string_literals::operator""s;
   EXPECT_EQ(Digest(tensors), storage::Sha256Hex("a\0F32\0"

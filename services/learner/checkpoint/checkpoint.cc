@@ -39,9 +39,7 @@ std::optional<uint32_t> ParseStep(const std::string& name) {
 
 absl::StatusOr<std::string> FileDigest(const std::string& path) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string bytes, storage::ReadFile(path));
-  storage::Sha256 hash;
-  hash.Update(bytes);
-  return hash.HexDigest();
+  return storage::Sha256Hex(bytes);
 }
 
 // Paths of all files below `folder`, relative to it, sorted.

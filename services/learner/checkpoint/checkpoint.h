@@ -24,9 +24,9 @@ struct CheckpointInfo {
 };
 
 // The checkpoints of a run: RUN_DIR/checkpoints/step-N/, each a Hugging Face folder with trainer/
-// beside the model's files (format: README.md). A folder named step-N is complete: it appears by
-// rename. Every file has its SHA-256 in the manifest; a checkpoint that differs from it is never
-// loaded. One thread uses it.
+// beside the model's files (services/learner/checkpoint/README.md, "Format"). A folder named step-N
+// is complete: it appears by rename. Every file has its SHA-256 in the manifest; a checkpoint that
+// differs from it is never loaded. One thread uses it.
 class CheckpointStore {
  public:
   // Takes half-written folders of `run_dir`/checkpoints away.

@@ -8,7 +8,8 @@
 
 namespace attnrl::learner {
 
-// trainer/state.json of a checkpoint (format: README.md). NaN is written as null.
+// trainer/state.json of a checkpoint (services/learner/checkpoint/README.md, "Format"). NaN is
+// written as null.
 std::string CheckpointStateJson(const CheckpointInfo& info);
 // The inverse; DATA_LOSS says what is missing or wrong.
 absl::StatusOr<CheckpointInfo> ParseCheckpointState(const std::string& text);

@@ -30,8 +30,7 @@ struct VersionData {
   }
 };
 
-// The digest of a version (ARCHITECTURE.md): hex SHA-256 over all tensors in byte order of their
-// names, each as name, NUL, dtype, NUL, shape joined by commas, NUL, raw bytes.
+// The digest of a version, as model::WeightsDigest defines it.
 std::string VersionDigest(const VersionData& data);
 
 }  // namespace attnrl::learner

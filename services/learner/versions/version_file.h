@@ -14,7 +14,9 @@ namespace attnrl::learner {
 VersionData ToVersionData(uint32_t number, const model::Tensors& tensors);
 
 // Reads all tensors of one safetensors file; the digest is computed, the number left 0. DATA_LOSS
-// names the file where its header or size is wrong.
+// names the file and what is damaged: anything that model::SafetensorsFile refuses, and a dtype
+// other than F32 and BF16. The codes of common/storage/files.h where it can't be opened or read.
+// Memory: the version.
 absl::StatusOr<VersionData> ReadVersionFile(const std::string& path);
 
 // The tensors of a version, on the CPU, own memory.

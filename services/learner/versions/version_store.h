@@ -22,9 +22,9 @@
 namespace attnrl::learner {
 
 // The published versions of a run on the learner's volume: RUN_DIR/weights/<N>/ for those that no
-// checkpoint holds (formats: README.md). A version is announced only when it is durable. A number,
-// once published, keeps its digest for ever: weights/published.json remembers all of them, also
-// those whose bits are pruned.
+// checkpoint holds (services/learner/versions/README.md, "Format"). A version is announced only
+// when it is durable. A number, once published, keeps its digest for ever: weights/published.json
+// remembers all of them, also those whose bits are pruned.
 //
 // Thread-safe: the training loop publishes and prunes; RPC handlers read and wait. Memory: the bits
 // of the two versions published or read last, however many workers they are sent to, of one that

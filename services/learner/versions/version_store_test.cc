@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -75,19 +75,22 @@ TEST_F(VersionStoreTest, ANumberIsNeverPublishedWithOtherBits) {
 }
 
 TEST_F(VersionStoreTest, DamagedBitsAreRemovedButTheirNumberStaysTaken) {
-  Open()->Publish(3, Weights(1)).value();
-  std::ofstream(run_.path() + "/weights/3/model.safetensors", std::ios::app) << "x";
   {
-    std::fstream file(run_.path() + "/weights/3/model.safetensors",
-                      std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(-3, std::ios::end);
-    file.put('z');
+    auto store = Open();
+    for (const uint32_t number : {3u, 4u, 5u}) ASSERT_TRUE(store->Publish(number, Weights(1)).ok());
   }
+  // Another value in a sound file, and a file that isn't sound.
+  std::string bytes = run_.Read("weights/3/model.safetensors");
+  bytes[bytes.size() - 3] = 'z';
+  run_.Write("weights/3/model.safetensors", bytes);
+  run_.Write("weights/4/model.safetensors", run_.Read("weights/4/model.safetensors") + "x");
   auto store = Open();
-  EXPECT_TRUE(Numbers(*store).empty());
-  EXPECT_FALSE(fs::exists(run_.path() + "/weights/3"));
-  EXPECT_EQ(store->Newest()->number, 3u);
-  EXPECT_TRUE(absl::IsFailedPrecondition(store->Publish(3, Weights(2)).status()));
+  EXPECT_EQ(Numbers(*store), (std::vector<uint32_t>{5}));
+  for (const uint32_t number : {3u, 4u}) {
+    EXPECT_FALSE(fs::exists(run_ / "weights/" + std::to_string(number)));
+    EXPECT_TRUE(absl::IsFailedPrecondition(store->Publish(number, Weights(2)).status()));
+  }
+  EXPECT_EQ(store->Newest()->number, 5u);
 }
 
 TEST_F(VersionStoreTest, AVersionThatWasDurableButNotYetNotedIsAdopted) {
