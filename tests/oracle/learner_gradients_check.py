@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares `attnrl learn-bench --dump-grads` with the same objective written in PyTorch.
 
-usage: learner_gradients_check.py [MODEL TREES [--config FILE]] [--attnrl build/bin/attnrl] [--kl-weight 0.001]
+usage: learner_gradients_check.py [MODEL TREES [--config FILE]] [--attnrl build/bin/attnrl]
+                                  [--kl-weight 0.001]
 
-MODEL is a Hugging Face folder, TREES a trees/batch-N.jsonl of a run. All samples of the file must fit
-one minibatch (give a file of few problems, or raise learner.minibatch_problems). Without them a small
-run is made: its last batch, as the weights after it see it, so that ratios are away from 1. Needs torch, transformers and safetensors; without them it says
-so and exits 77, which ctest counts as skipped.
+MODEL is a Hugging Face folder, TREES a trees/batch-N.jsonl of a run. All samples of the file must
+fit one minibatch (give a file of few problems, or raise learner.minibatch_problems). Without them a
+small run is made: its last batch, as the weights after it see it, so that ratios are away from 1.
+Needs torch, transformers and safetensors; without them it says so and exits 77, which ctest counts
+as skipped.
 """
+
 import argparse
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -28,30 +32,39 @@ CLIP_LOW, CLIP_HIGH, DUAL_CLIP = 0.2, 0.28, 3.0
 TOLERANCE = 2e-3  # of the largest gradient of a tensor, float32 against float64
 
 
+def leaves_of(response):
+    """(tokens, log-probs, segments) of a response and of its continuations, each from the start."""
+    tokens, logprobs = response["token_ids"], response["logprobs"]
+    yield tokens, logprobs, response["segments"]
+    for branch in response.get("branches") or []:
+        split = branch["split"]
+        for child in branch["children"]:
+            yield (
+                tokens[:split] + child["token_ids"],
+                logprobs[:split] + child["logprobs"],
+                child["segments"],
+            )
+
+
 def samples(path):
     """Every leaf that trains: (prompt, response, behaviour log-probs, advantage per token)."""
-    for line in open(path):
-        row = json.loads(line)
+    with open(path) as file:
+        rows = [json.loads(line) for line in file]
+    for row in rows:
         if row["kept"] != "all":
             continue
         for response in row["responses"]:
-            leaves = [(response["token_ids"], response["logprobs"], response["segments"])]
-            for branch in response.get("branches") or []:
-                split = branch["split"]
-                for child in branch["children"]:
-                    leaves.append((response["token_ids"][:split] + child["token_ids"],
-                                   response["logprobs"][:split] + child["logprobs"],
-                                   child["segments"]))
-            for tokens, logprobs, segments in leaves:
+            for tokens, logprobs, segments in leaves_of(response):
                 if segments:
                     advantage = [a for length, a in segments for _ in range(length)]
                     yield row["prompt_ids"], tokens, logprobs, advantage
 
 
 def token_losses(model, prompt, response, behaviour, advantage, kl_weight):
-    """The clipped objective per token (services/learner/train/README.md, "Objective"), with the reference policy = model."""
+    """The objective per token (services/learner/train/README.md, "Objective"); the reference
+    policy is the model itself."""
     ids = torch.tensor([prompt + response])
-    logits = model(ids).logits[0, len(prompt) - 1:-1].double()
+    logits = model(ids).logits[0, len(prompt) - 1 : -1].double()
     logp = torch.log_softmax(logits, -1).gather(1, torch.tensor(response)[:, None])[:, 0]
     mu, adv = torch.tensor(behaviour).double(), torch.tensor(advantage).double()
     ratio = torch.exp(logp - mu)
@@ -63,20 +76,80 @@ def token_losses(model, prompt, response, behaviour, advantage, kl_weight):
 
 
 def small_run(attnrl, folder, kl_weight):
-    """(model, trees, config) of a run with branches: 40 leaves a batch, in one minibatch of 20 problems' initial responses."""
-    sets = {"run.steps": 3, "algorithm.name": "treerl", "algorithm.branching.criterion": "earliest",
-            "algorithm.branching.min_distance": 0, "algorithm.sampling.batch_problems": 4,
-            "algorithm.sampling.initial_responses": 2, "learner.minibatch_problems": 20,
-            "learner.kl_weight": kl_weight, "rollout.slots": 16}
-    command = [attnrl, "train", "--config", ROOT / "deploy/local/quickstart.yaml", "--run-dir", folder]
-    for key, value in sets.items():
+    """(model, trees, config) of a run with branches: 40 leaves a batch, in one minibatch of 20
+    problems' initial responses.
+    """
+    settings = {
+        "run.steps": 3,
+        "algorithm.name": "treerl",
+        "algorithm.branching.criterion": "earliest",
+        "algorithm.branching.min_distance": 0,
+        "algorithm.sampling.batch_problems": 4,
+        "algorithm.sampling.initial_responses": 2,
+        "learner.minibatch_problems": 20,
+        "learner.kl_weight": kl_weight,
+        "rollout.slots": 16,
+    }
+    config = ROOT / "deploy/local/quickstart.yaml"
+    command = [attnrl, "train", "--config", str(config), "--run-dir", folder]
+    for key, value in settings.items():
         command += ["--set", f"{key}={value}"]
-    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return f"{folder}/checkpoints/step-3", f"{folder}/trees/batch-2.jsonl", f"{folder}/config.yaml"
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return (
+        f"{folder}/checkpoints/step-3",
+        f"{folder}/trees/batch-2.jsonl",
+        f"{folder}/config.yaml",
+    )
+
+
+def add_gradients(model, rows, kl_weight):
+    """Leaves the gradients of the mean over all tokens in the model's parameters."""
+    total = sum(len(response) for _, response, _, _ in rows)
+    for row in rows:
+        (token_losses(model, *row, kl_weight).sum() / total).backward()
+
+
+def gradients_of_attnrl(args):
+    """{tensor: gradient} as the learner computes them."""
+    with tempfile.TemporaryDirectory() as folder:
+        dump = pathlib.Path(folder) / "grads.safetensors"
+        command = [args.attnrl, "learn-bench", "--model", args.model, "--input", args.trees]
+        command += ["--dtype", "float32", "--steps", "1", "--dump-grads", str(dump)]
+        if args.config:
+            command += ["--config", args.config]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return load_file(dump)
+
+
+def worst_gap(model, ours):
+    """(difference relative to the largest gradient of its tensor, tensor) where it is largest; one
+    that is no number is larger than all others.
+    """
+    gaps = []
+    for name, parameter in model.named_parameters():
+        scale = parameter.grad.abs().max().clamp_min(1e-12)
+        gap = ((ours[name].double() - parameter.grad).abs().max() / scale).item()
+        gaps.append((gap, name))
+    return max(gaps, key=lambda gap: math.inf if math.isnan(gap[0]) else gap[0])
+
+
+def check(args):
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        args.model, dtype=torch.float64, attn_implementation="eager"
+    )
+    rows = list(samples(args.trees))
+    add_gradients(model, rows, args.kl_weight)
+    worst, name = worst_gap(model, gradients_of_attnrl(args))
+    tokens = sum(len(response) for _, response, _, _ in rows)
+    print(
+        f"{len(rows)} samples, {tokens} tokens: worst relative gradient difference {worst:.1e} "
+        f"({name}; limit {TOLERANCE:.0e})"
+    )
+    return 0 if worst <= TOLERANCE else 1
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("model", nargs="?")
     parser.add_argument("trees", nargs="?")
     parser.add_argument("--attnrl", default="build/bin/attnrl")
@@ -85,34 +158,9 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if args.trees is None:
-            args.model, args.trees, args.config = small_run(args.attnrl, f"{folder}/run", args.kl_weight)
+            run = small_run(args.attnrl, f"{folder}/run", args.kl_weight)
+            args.model, args.trees, args.config = run
         return check(args)
-
-
-def check(args):
-    model = transformers.AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float64,
-                                                              attn_implementation="eager")
-    rows = list(samples(args.trees))
-    total = sum(len(response) for _, response, _, _ in rows)
-    for prompt, response, behaviour, advantage in rows:
-        (token_losses(model, prompt, response, behaviour, advantage, args.kl_weight).sum() / total).backward()
-    with tempfile.TemporaryDirectory() as folder:
-        dump = pathlib.Path(folder) / "grads.safetensors"
-        command = [args.attnrl, "learn-bench", "--model", args.model, "--input", args.trees,
-                   "--dtype", "float32", "--steps", "1", "--dump-grads", str(dump)]
-        if args.config:
-            command += ["--config", args.config]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        ours = load_file(dump)
-    worst, name = 0.0, ""
-    for key, parameter in model.named_parameters():
-        scale = parameter.grad.abs().max().clamp_min(1e-12)
-        gap = ((ours[key].double() - parameter.grad).abs().max() / scale).item()
-        if not gap <= worst:
-            worst, name = gap, key
-    print(f"{len(rows)} samples, {total} tokens: worst relative gradient difference {worst:.1e} "
-          f"({name}; limit {TOLERANCE:.0e})")
-    return 0 if worst <= TOLERANCE else 1
 
 
 if __name__ == "__main__":
