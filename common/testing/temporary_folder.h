@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -19,8 +20,10 @@ class TemporaryFolder {
   enum class On { kDisk, kMemory };
 
   // kMemory: where the system has a file system in memory, for tests that sync at every step.
+  // TEST_TMPDIR, where it is set, is the place for both.
   explicit TemporaryFolder(On on = On::kDisk) {
-    const bool memory = on == On::kMemory && std::filesystem::exists("/dev/shm");
+    const bool memory = on == On::kMemory && std::getenv("TEST_TMPDIR") == nullptr &&
+                        std::filesystem::exists("/dev/shm");
     std::string pattern = (memory ? "/dev/shm/" : ::testing::TempDir()) + "attnrl-test-XXXXXX";
     const char* made = ::mkdtemp(pattern.data());
     if (made == nullptr) ADD_FAILURE() << pattern << " can't be made";
