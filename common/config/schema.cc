@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every key of the configuration: what it is, what may stand there. Defaults are those of config.h.
+// Every key of the configuration: what it means and which values are allowed. Defaults are in
+// config.h.
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -76,141 +77,162 @@ class Table {
 void AddRun(Table& table) {
   table.Int(ATTNRL_KEY(run.steps), 1, kBillion,
             "Training batches of the run, each of which makes one weight version.");
-  table.Seed(ATTNRL_KEY(run.seed), "Keys every random choice of the run.");
+  table.Seed(ATTNRL_KEY(run.seed), "Seed of every random choice of the run.");
   table.Int(ATTNRL_KEY(run.max_empty_batches), 1, kMillion,
-            "So many batches in a row without a sample to train pause the run.");
+            "The run pauses after this many batches in a row without a sample to train on.");
   table.Text(ATTNRL_KEY(model.path), TextKind::kPath,
-             "Folder of the starting model in Hugging Face layout.");
+             "Folder of the starting model, in Hugging Face layout.");
   table.Choice(ATTNRL_KEY(model.dtype), {"auto", "float32", "bfloat16"},
-               "What the policy computes in; auto is config.json's.");
+               "Number format that the policy computes in; auto takes it from config.json.");
   table.Text(ATTNRL_KEY(model.chat_template), TextKind::kFree,
-             "chatml, chatml-default-system, deepseek-r1 or deepseek-r1-think; empty: recognised "
-             "from the folder.");
+             "Chat template: chatml, chatml-default-system, deepseek-r1 or deepseek-r1-think; if "
+             "empty, it is recognised from the model folder.");
   table.Text(ATTNRL_KEY(data.train), TextKind::kPath,
-             "Problems to train on, JSON Lines: {\"id\",\"prompt\"|\"messages\",\"answers\"}.");
-  table.Paths(ATTNRL_KEY(data.eval), "Problems to evaluate on, one file a set.");
+             "Problems to train on: JSON Lines of {\"id\",\"prompt\"|\"messages\",\"answers\"}.");
+  table.Paths(ATTNRL_KEY(data.eval), "Problems to evaluate on, one file for each set.");
   table.Text(ATTNRL_KEY(data.prompt_suffix), TextKind::kFree,
-             "Appended to every problem, e.g. how to write the answer.");
+             "Text appended to every prompt, for example how to write the answer.");
 }
 
 void AddAlgorithm(Table& table) {
   table.Choice(ATTNRL_KEY(algorithm.name),
-               "Preset: sets criterion, advantages and the switches of adaptive sampling. It ranks "
-               "with the source that names it.");
-  table.Choice(ATTNRL_KEY(algorithm.branching.criterion), "What branch points are chosen by.");
+               "Preset: sets the branching criterion, the advantages and the switches of adaptive "
+               "sampling. It ranks with the source that names it.");
+  table.Choice(ATTNRL_KEY(algorithm.branching.criterion),
+               "How branch points are chosen; none: responses do not branch.");
   table.Choice(ATTNRL_KEY(algorithm.branching.choice),
-               "Of the steps above the threshold, the earliest or the highest.");
-  table.Int(ATTNRL_KEY(algorithm.branching.points), 1, 64, "Branch points of a response (N).");
+               "Which steps to take among those above the threshold: the earliest (positional) or "
+               "those with the highest scores (top).");
+  table.Int(ATTNRL_KEY(algorithm.branching.points), 1, 64,
+            "Branch points of an expanded response (N).");
   table.Int(ATTNRL_KEY(algorithm.branching.children), 1, 64,
-            "Continuations at each branch point (T).");
-  table.Real(ATTNRL_KEY(algorithm.branching.quantile), 0, 1,
-             "Threshold of the scores: steps above this quantile qualify.");
+            "Continuations sampled at each branch point (T).");
+  table.Real(
+      ATTNRL_KEY(algorithm.branching.quantile), 0, 1,
+      "Threshold: a step qualifies if its score reaches this quantile of the response's scores.");
   table.Int(ATTNRL_KEY(algorithm.branching.min_distance), 0, kMillion,
-            "Least distance of branch points from the start and from each other, in tokens.");
+            "Minimum distance in tokens from the start of the sequence to the first branch point, "
+            "and between branch points.");
   table.Int(ATTNRL_KEY(algorithm.branching.delta), 1, 10'000,
-            "Attention from so many steps on counts as influence (D).");
+            "Attention counts as influence from this many steps later on (D).");
   table.Int(ATTNRL_KEY(algorithm.sampling.initial_responses), 1, 1024,
-            "Initial responses of a problem (n).");
+            "Initial responses sampled for each problem (n).");
   table.Int(ATTNRL_KEY(algorithm.sampling.batch_problems), 1, kMillion,
-            "Problems of a batch, of the first one where the size is adaptive (B0).");
+            "Problems in a batch; with adaptive_batch, in the first one (B0).");
   table.Int(ATTNRL_KEY(algorithm.sampling.batch_min), 1, kMillion,
-            "Fewest problems of an adaptive batch.");
+            "Minimum number of problems in an adaptive batch.");
   table.Int(ATTNRL_KEY(algorithm.sampling.batch_max), 1, kMillion,
-            "Most problems of an adaptive batch.");
+            "Maximum number of problems in an adaptive batch.");
   table.Bool(ATTNRL_KEY(algorithm.sampling.adaptive_batch),
-             "Size batches by the share of samples with an advantage.");
+             "Adapt the batch size to the share of samples that have an advantage.");
   table.Bool(ATTNRL_KEY(algorithm.sampling.filter_solved),
-             "Drop problems that every response solves, by their attention.");
+             "Drop a problem that every response solves if its attention score is low.");
   table.Bool(ATTNRL_KEY(algorithm.sampling.drop_all_solved),
              "Drop every problem that every response solves.");
   table.Bool(ATTNRL_KEY(algorithm.sampling.difficulty_expansion),
-             "Expand fewer responses of easy problems.");
+             "Expand fewer responses of easier problems.");
   table.Choice(ATTNRL_KEY(algorithm.sampling.expand_rounding),
-               "How the number of expanded responses is rounded.");
+               "How the number of responses to expand is rounded.");
   table.Choice(ATTNRL_KEY(algorithm.advantages),
-               "Advantages of tree segments, or of whole responses within their group.");
-  table.Choice(ATTNRL_KEY(pipeline.mode), "What samples while the learner trains.");
+               "Advantages of segments of the tree, or of whole responses within their group.");
+  table.Choice(ATTNRL_KEY(pipeline.mode),
+               "Which weights sample a batch: overlapped takes older ones, so that sampling and "
+               "training overlap; sequential and on_policy wait for the learner.");
 }
 
 void AddRollout(Table& table) {
   table.Int(ATTNRL_KEY(rollout.workers), 0, 1024, "Rollout workers that attnrl train starts.");
-  table.Int(ATTNRL_KEY(rollout.threads), 1, 1024, "Threads of each worker.");
-  table.Choice(ATTNRL_KEY(rollout.device), {"cpu", "cuda"}, "Where the workers compute.");
-  table.Int(ATTNRL_KEY(rollout.max_prompt_tokens), 1, kMillion, "Longest prompt, in tokens.");
+  table.Int(ATTNRL_KEY(rollout.threads), 1, 1024, "Compute threads of each worker.");
+  table.Choice(ATTNRL_KEY(rollout.device), {"cpu", "cuda"}, "Device that the workers compute on.");
+  table.Int(ATTNRL_KEY(rollout.max_prompt_tokens), 1, kMillion,
+            "Maximum length of a prompt, in tokens.");
   table.Int(ATTNRL_KEY(rollout.max_response_tokens), 1, kMillion,
-            "Longest response, in tokens; longer ones are truncated.");
-  table.Real(ATTNRL_KEY(rollout.temperature), 0, 10, "Sampling temperature; 0 is greedy.");
-  table.Real(ATTNRL_KEY(rollout.top_p), 0, 1, "Nucleus; must be 1 in training.");
+            "Maximum length of a response, in tokens; longer ones are truncated.");
+  table.Real(ATTNRL_KEY(rollout.temperature), 0, 10,
+             "Sampling temperature; 0 is greedy, training needs more than 0.");
+  table.Real(ATTNRL_KEY(rollout.top_p), 0, 1,
+             "Nucleus sampling (top-p); must be 1 (off) in training.");
   table.Int(ATTNRL_KEY(rollout.top_k), 0, kMillion,
-            "Most tokens to choose from; must be 0 (all) in training.");
+            "Sample from this many most likely tokens (top-k); must be 0 (off) in training.");
   table.Bool(ATTNRL_KEY(rollout.deterministic),
-             "The same bits for any number of workers and threads; slower.");
+             "Sample the same bits with any number of workers and threads; slower.");
   table.Int(ATTNRL_KEY(rollout.slots), 1, 65'536, "Sequences that a worker decodes at once.");
-  table.Choice(ATTNRL_KEY(rollout.fci_method),
-               "Attention scores while decoding, or by a pass of their own.");
+  table.Choice(
+      ATTNRL_KEY(rollout.fci_method),
+      "How attention is scored: while decoding (online) or in a separate pass (recompute).");
 }
 
 void AddServices(Table& table) {
   table.Text(ATTNRL_KEY(scheduler.address), TextKind::kAddress,
-             "unix:/path or host:port; attnrl train sets it.");
+             "Address of the branch-scheduler; attnrl train sets it.");
   table.Text(ATTNRL_KEY(scheduler.database), TextKind::kPath,
-             "SQLite file of the run; empty: scheduler.db in the run directory.");
+             "SQLite file of the run; if empty, scheduler.db in the run directory.");
   table.Real(ATTNRL_KEY(scheduler.lease_seconds), 1, 86'400,
-             "A lease that is not renewed for so long is taken away.");
-  table.Real(ATTNRL_KEY(scheduler.drain_seconds), 0, 86'400,
-             "How long a drain waits for leased work.");
+             "A lease ends if the worker does not renew it within this many seconds.");
+  table.Real(
+      ATTNRL_KEY(scheduler.drain_seconds), 0, 86'400,
+      "Maximum time in seconds that a stopping worker waits for its results to be acknowledged.");
   table.Text(ATTNRL_KEY(verifier.address), TextKind::kAddress,
-             "unix:/path or host:port; attnrl train sets it.");
-  table.Int(ATTNRL_KEY(verifier.children), 1, 1024, "Grader processes.");
+             "Address of the verifier; attnrl train sets it.");
+  table.Int(ATTNRL_KEY(verifier.children), 1, 1024, "Grader processes that the verifier runs.");
   table.Int(ATTNRL_KEY(verifier.timeout_ms), 1, 600'000,
-            "Watchdog of one response, in milliseconds; its firing is never a reward.");
+            "Processor time that one response may take, in milliseconds, before its grader is "
+            "replaced; a timeout never becomes a reward.");
 }
 
 void AddLearner(Table& table) {
   table.Text(ATTNRL_KEY(learner.address), TextKind::kAddress,
-             "unix:/path or host:port; attnrl train sets it.");
-  table.Int(ATTNRL_KEY(learner.threads), 1, 1024, "Threads; part of the numerics of a run.");
-  table.Choice(ATTNRL_KEY(learner.device), {"cpu", "cuda"}, "Where the learner computes.");
-  table.Real(ATTNRL_KEY(learner.learning_rate), 0, 1, "Of AdamW, between warm-up and decay.");
+             "Address of the learner; attnrl train sets it.");
   table.Int(
-      ATTNRL_KEY(learner.warmup_steps), 0, kMillion,
-      "Training steps in which the learning rate rises linearly; 0: constant from the start.");
+      ATTNRL_KEY(learner.threads), 1, 1024,
+      "Compute threads of the learner; fixed for a run, because the update's bits depend on them.");
+  table.Choice(ATTNRL_KEY(learner.device), {"cpu", "cuda"}, "Device that the learner computes on.");
+  table.Real(ATTNRL_KEY(learner.learning_rate), 0, 1,
+             "Learning rate of AdamW, between warm-up and decay.");
+  table.Int(ATTNRL_KEY(learner.warmup_steps), 0, kMillion,
+            "Training steps over which the learning rate rises linearly; 0: no warm-up.");
   table.Int(ATTNRL_KEY(learner.decay_after), 0, kMillion,
-            "The learning rate falls after so many training steps; 0: never.");
-  table.Int(ATTNRL_KEY(learner.decay_steps), 1, kMillion,
-            "Training steps in which it falls linearly, to a tenth; then it stays there.");
+            "Training steps before the learning rate starts to decay; 0: it never decays.");
+  table.Int(
+      ATTNRL_KEY(learner.decay_steps), 1, kMillion,
+      "Training steps over which the learning rate decays linearly to a tenth, where it stays.");
   table.Int(ATTNRL_KEY(learner.minibatch_problems), 1, kMillion,
-            "An optimizer step takes this times initial_responses samples.");
-  table.Real(ATTNRL_KEY(learner.clip_low), 0, 1, "PPO clip of the ratio downwards.");
-  table.Real(ATTNRL_KEY(learner.clip_high), 0, 100, "PPO clip of the ratio upwards.");
+            "Problems in a minibatch; an optimizer step takes about this number times "
+            "initial_responses samples.");
+  table.Real(ATTNRL_KEY(learner.clip_low), 0, 1, "PPO: lower clip of the ratio, at 1 - clip_low.");
+  table.Real(ATTNRL_KEY(learner.clip_high), 0, 100,
+             "PPO: upper clip of the ratio, at 1 + clip_high.");
   table.Real(ATTNRL_KEY(learner.dual_clip), 1, 1000,
-             "Bound of the ratio where the advantage is negative.");
-  table.Real(ATTNRL_KEY(learner.kl_weight), 0, 100, "Weight of the k3 KL to the starting model.");
+             "Dual clip: the largest ratio that counts where the advantage is negative.");
+  table.Real(ATTNRL_KEY(learner.kl_weight), 0, 100,
+             "Weight of the KL term (k3) to the starting model.");
   table.Real(ATTNRL_KEY(learner.entropy_weight), 0, 100, "Weight of the entropy bonus.");
   table.Real(ATTNRL_KEY(learner.max_grad_norm), 1e-9, 1e9, "Gradients are clipped to this norm.");
-  table.Real(ATTNRL_KEY(learner.weight_decay), 0, 1, "Of AdamW, decoupled.");
-  table.Real(ATTNRL_KEY(learner.beta1), 0, 0.999999, "Of AdamW.");
-  table.Real(ATTNRL_KEY(learner.beta2), 0, 0.999999, "Of AdamW.");
-  table.Real(ATTNRL_KEY(learner.adam_epsilon), 1e-15, 1, "Of AdamW.");
+  table.Real(ATTNRL_KEY(learner.weight_decay), 0, 1, "Decoupled weight decay of AdamW.");
+  table.Real(ATTNRL_KEY(learner.beta1), 0, 0.999999, "Decay rate of the first moment of AdamW.");
+  table.Real(ATTNRL_KEY(learner.beta2), 0, 0.999999, "Decay rate of the second moment of AdamW.");
+  table.Real(ATTNRL_KEY(learner.adam_epsilon), 1e-15, 1, "Epsilon of AdamW.");
   table.Choice(ATTNRL_KEY(learner.correction),
-               "Off-policy correction: the ratio to the policy that sampled, clipped.");
+               "Off-policy correction: the clipped ratio to the policy that sampled (behaviour).");
   table.Bool(ATTNRL_KEY(learner.mask_truncated), "Leave truncated responses out of the loss.");
   table.Int(ATTNRL_KEY(learner.max_tokens_per_pass), 1, kBillion,
-            "Tokens of one forward and backward pass; gradients accumulate over passes.");
-  table.Int(ATTNRL_KEY(learner.checkpoint_every), 1, kMillion, "Steps between checkpoints.");
+            "Maximum number of tokens in one forward and backward pass; gradients are summed over "
+            "passes.");
+  table.Int(ATTNRL_KEY(learner.checkpoint_every), 1, kMillion,
+            "Training steps between checkpoints.");
   table.Int(ATTNRL_KEY(learner.checkpoints_kept), 1, kMillion,
-            "Newest checkpoints that are kept, beside the first.");
+            "Newest checkpoints to keep, at least 2; that of step 0 is always kept.");
 }
 
 void AddRest(Table& table) {
   table.Bool(ATTNRL_KEY(security.allow_plaintext),
-             "Serve and call TCP addresses of other machines without TLS, to try things out.");
+             "Allow TCP to and from other machines without TLS, to try things out.");
   table.Text(ATTNRL_KEY(observe.metrics_address), TextKind::kHostPort,
-             "Where each service serves /metrics.");
+             "Address on which each service serves /metrics.");
   table.Choice(ATTNRL_KEY(observe.log_level), {"debug", "info", "warning", "error"},
-               "Least level of the services' logs.");
+               "Lowest level that the services log.");
   table.Choice(ATTNRL_KEY(observe.console_level), {"debug", "info", "warning", "error"},
-               "Least level that services with a log file also write to stderr.");
+               "Lowest level that a service with a log file also writes to stderr.");
 }
 
 #undef ATTNRL_KEY
@@ -235,17 +257,17 @@ const Keys& Schema() {
 const std::vector<std::pair<std::string, std::string>>& Sections() {
   static const auto* sections = new std::vector<std::pair<std::string, std::string>>{
       {"run", "The run as a whole"},
-      {"model", "The model that is trained"},
-      {"data", "Problems with their accepted answers"},
+      {"model", "The model to train"},
+      {"data", "Problems and their accepted answers"},
       {"algorithm", "What is sampled and how it is rewarded"},
       {"algorithm.branching", "Where responses branch"},
-      {"algorithm.sampling", "What a batch consists of"},
+      {"algorithm.sampling", "What goes into a batch"},
       {"pipeline", "How sampling and training overlap"},
-      {"rollout", "Workers that sample"},
-      {"scheduler", "Owner of the run's state"},
-      {"verifier", "Grading of answers"},
+      {"rollout", "Sampling by the rollout workers"},
+      {"scheduler", "The branch-scheduler, which owns the run's state"},
+      {"verifier", "Grading of responses"},
       {"learner", "Training"},
-      {"security", "Who may talk to whom"},
+      {"security", "Connections between machines"},
       {"observe", "Logs and metrics"}};
   return *sections;
 }
