@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From YAML to assignments; the only file that knows yaml-cpp.
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <cerrno>
@@ -7,7 +8,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -108,18 +111,48 @@ absl::StatusOr<std::string> ReadText(const std::string& file) {
   return text;
 }
 
+// Hears where each document begins.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  std::vector<YAML::Mark> marks;
+
+ private:
+  using Style = YAML::EmitterStyle::value;
+  void OnDocumentStart(const YAML::Mark& mark) override { marks.push_back(mark); }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, Style) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, Style) override {}
+  void OnMapEnd() override {}
+};
+
+// Where a second document begins. Asks for two and no more: of a text with a comma outside its
+// brackets yaml-cpp makes documents without end, so LoadAll must never see it.
+std::optional<YAML::Mark> SecondDocument(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  for (int document = 0; document < 2; ++document) {
+    if (!parser.HandleNextDocument(starts)) return std::nullopt;
+  }
+  return starts.marks.back();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<Assignment>> ReadAssignments(const std::string& file) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
   Reader reader(file);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      return InputError(reader.Where(documents[1].Mark()), "a second document begins here",
+    if (const std::optional<YAML::Mark> second = SecondDocument(text)) {
+      return InputError(reader.Where(*second), "a second document begins here",
                         "one is read; leave the line --- out");
     }
-    ATTNRL_RETURN_IF_ERROR(reader.ReadSection(documents.empty() ? YAML::Node() : documents[0], ""));
+    ATTNRL_RETURN_IF_ERROR(reader.ReadSection(YAML::Load(text), ""));
   } catch (const YAML::Exception& error) {
     return InputError(reader.Where(error.mark), absl::StrCat("not YAML: ", OneLine(error.msg)),
                       "a YAML file is needed");
