@@ -7,7 +7,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/base/status.h"
 #include "common/config/key.h"
 
@@ -95,6 +95,21 @@ class Reader {
   std::vector<Assignment> assignments_;
 };
 
+// YAML has no control characters but tab and line ends. yaml-cpp lets them pass, and takes NUL for
+// the backslash of an escape.
+absl::Status CheckPrintable(const std::string& file, const std::string& text) {
+  int line = 1;
+  for (const char c : text) {
+    if (c == '\n') ++line;
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 || c == '\t' || c == '\n' || c == '\r') continue;
+    return InputError(absl::StrCat(file, ":", line),
+                      absl::StrFormat("holds the control character \\x%02x", byte),
+                      "text in UTF-8; in double quotes \\x.. stands for such a character");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> ReadText(const std::string& file) {
   std::error_code error;
   const bool directory = std::filesystem::is_directory(file, error);
@@ -103,11 +118,15 @@ absl::StatusOr<std::string> ReadText(const std::string& file) {
     return InputError(file, directory ? "is a directory" : std::strerror(errno),
                       "a configuration file is needed");
   }
-  std::string text(std::istreambuf_iterator<char>(stream), {});
+  // One more than allowed: /dev/zero has no end.
+  std::string text(kMaxFileBytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(stream.gcount()));
   if (text.size() > kMaxFileBytes) {
-    return InputError(file, absl::StrCat("has ", text.size(), " bytes"),
-                      absl::StrCat("a configuration has at most ", kMaxFileBytes));
+    return InputError(file, "is too long",
+                      absl::StrCat("a configuration has at most ", kMaxFileBytes, " bytes"));
   }
+  ATTNRL_RETURN_IF_ERROR(CheckPrintable(file, text));
   return text;
 }
 
