@@ -16,6 +16,8 @@ struct Written {
   bool is_list = false;
   // Quoted in YAML: text, even where it looks like a number.
   bool quoted = false;
+  // Begins as a list and is none.
+  bool malformed = false;
 };
 
 // One key of the configuration: a line of the schema. Immutable; all functions are pure but for the

@@ -205,9 +205,10 @@ class PathListKey final : public Key {
 
   std::string Allowed() const override { return "a list of paths"; }
   bool Set(const Written& written, const std::string& base, Config* config) const override {
+    if (written.malformed) return false;
     std::vector<std::string> paths;
     for (const std::string& item : written.items) {
-      if (item.empty()) return false;
+      if (!Fits(item)) return false;
       paths.push_back(Absolute(item, base));
     }
     get_(*config) = std::move(paths);
@@ -218,9 +219,15 @@ class PathListKey final : public Key {
     for (const std::string& path : get_(config)) quoted.push_back(Quoted(path));
     return absl::StrCat("[", absl::StrJoin(quoted, ", "), "]");
   }
-  bool Valid(const Config&) const override { return true; }
+  bool Valid(const Config& config) const override {
+    return std::all_of(get_(config).begin(), get_(config).end(), Fits);
+  }
 
  private:
+  static bool Fits(const std::string& path) {
+    return !path.empty() && path.find('\0') == std::string::npos;
+  }
+
   const Get get_;
 };
 

@@ -24,6 +24,22 @@ namespace {
 
 constexpr size_t kMaxFileBytes = 1 << 20;
 
+// False for what is neither one value nor a flat list of them.
+bool ReadValue(const YAML::Node& node, Written* written) {
+  if (node.IsScalar()) {
+    written->items = {node.Scalar()};
+    written->quoted = node.Tag() == "!";
+    return true;
+  }
+  if (!node.IsSequence()) return false;
+  written->is_list = true;
+  for (const YAML::Node& item : node) {
+    if (!item.IsScalar()) return false;
+    written->items.push_back(item.Scalar());
+  }
+  return true;
+}
+
 // Walks one file.
 class Reader {
  public:
@@ -73,21 +89,6 @@ class Reader {
     }
     assignments_.push_back(std::move(assignment));
     return absl::OkStatus();
-  }
-
-  static bool ReadValue(const YAML::Node& node, Written* written) {
-    if (node.IsScalar()) {
-      written->items = {node.Scalar()};
-      written->quoted = node.Tag() == "!";
-      return true;
-    }
-    if (!node.IsSequence()) return false;
-    written->is_list = true;
-    for (const YAML::Node& item : node) {
-      if (!item.IsScalar()) return false;
-      written->items.push_back(item.Scalar());
-    }
-    return true;
   }
 
   const std::string file_;
@@ -184,13 +185,13 @@ Written ParsePlain(const Key& key, const std::string& text) {
   if (!wants_list) return {.items = {text}};
   if (text.empty()) return {.is_list = true};
   if (text[0] != '[') return {.items = {text}};
-  Written written{.is_list = true};
   try {
-    for (const YAML::Node& item : YAML::Load(text)) written.items.push_back(item.as<std::string>());
-  } catch (const YAML::Exception&) {
-    return {.items = {""}};  // not allowed anywhere in a list
+    Written written;
+    if (!SecondDocument(text) && ReadValue(YAML::Load(text), &written)) return written;
+  } catch (
+      const YAML::Exception&) {  // the same answer as for what YAML allows, but a list does not
   }
-  return written;
+  return {.items = {text}, .malformed = true};
 }
 
 }  // namespace attnrl::config
