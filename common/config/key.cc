@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -15,6 +16,9 @@
 
 namespace attnrl::config {
 namespace {
+
+// Twice the longest name.
+constexpr size_t kLongestCompared = 80;
 
 std::string Leaf(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
@@ -56,13 +60,18 @@ bool IsSection(const std::string& name) {
 }
 
 std::string Nearest(const std::string& unknown) {
+  // Nobody mistypes so long a name, and EditDistance takes minutes for one of a megabyte.
+  if (unknown.size() > kLongestCompared) return "";
+  const size_t most = std::max<size_t>(2, unknown.size() / 4);
   std::string nearest;
-  size_t least = std::max<size_t>(2, unknown.size() / 4) + 1;
+  std::pair<size_t, size_t> least = {most + 1, 0};
   for (const std::string& name : AllNames()) {
-    // The right name in the wrong section counts as one mistake.
-    const size_t misplaced = EditDistance(Leaf(unknown), Leaf(name)) + 1;
-    const size_t distance =
-        std::min(EditDistance(unknown, name), Leaf(unknown).size() > 4 ? misplaced : least);
+    const size_t whole = EditDistance(unknown, name);
+    // The right name in the wrong section counts as one mistake; of several sections that have it
+    // the one that is spelt most alike is meant.
+    const size_t misplaced =
+        Leaf(unknown).size() > 4 ? EditDistance(Leaf(unknown), Leaf(name)) + 1 : most + 1;
+    const std::pair<size_t, size_t> distance = {std::min(whole, misplaced), whole};
     if (distance >= least) continue;
     least = distance;
     nearest = name;
@@ -74,7 +83,8 @@ absl::Status UnknownKey(const std::string& where, const std::string& unknown) {
   const std::string nearest = Nearest(unknown);
   std::string section;
   for (size_t dot = unknown.find('.'); dot != std::string::npos; dot = unknown.find('.', dot + 1)) {
-    if (IsSection(unknown.substr(0, dot))) section = unknown.substr(0, dot);
+    if (!IsSection(unknown.substr(0, dot))) break;
+    section = unknown.substr(0, dot);
   }
   const std::string known =
       absl::StrCat(section.empty() ? "there is " : absl::StrCat("in ", section, " there is "),
