@@ -20,7 +20,7 @@ class TestFile {
   std::string path() const { return folder_ / "run.yaml"; }
 
  private:
-  const TemporaryFolder folder_;
+  const TemporaryFolder folder_{TemporaryFolder::On::kMemory};
 };
 
 inline absl::StatusOr<Config> LoadText(const std::string& text,

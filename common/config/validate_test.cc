@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/config/config.h"
+#include "common/config/key.h"
+#include "common/config/testing/key_values.h"
+#include "common/config/testing/test_file.h"
+
+namespace attnrl::config {
+namespace {
+
+TEST(Validate, AcceptsTheDefaults) { EXPECT_TRUE(Validate(Config()).ok()); }
+
+TEST(Validate, NamesTheRuleBetweenKeysAtTheSourceOfTheKeyThatBreaksIt) {
+  const std::string sampling = "algorithm.sampling.";
+  const std::vector<std::vector<std::string>> cases = {
+      {"algorithm: {name: grpo,\n  branching: {criterion: earliest}}",
+       "run.yaml:2: algorithm.branching.criterion is earliest; none, as grpo does not branch; "
+       "algorithm.name: treerl does"},
+      {"algorithm:\n  name: treerl\n  advantages: group\n",
+       "run.yaml:3: algorithm.advantages is group; tree, as responses branch"},
+      // The preset's own value, at the place of the preset.
+      {"algorithm:\n  name: treerl\n  branching:\n    criterion: none\n",
+       "run.yaml:2: algorithm.advantages is tree; group, as no response branches"},
+      {"algorithm: {name: grpo}", sampling + "filter_solved=true",
+       "is true; false, as no response branches"},
+      {"algorithm: {name: grpo}", sampling + "drop_all_solved=true",
+       "is true; false, as no response branches"},
+      {"algorithm: {name: grpo}", sampling + "difficulty_expansion=true",
+       "is true; false, as no response branches"},
+      {"", sampling + "batch_min=1025", "is 1025; at most batch_max, which is 1024"},
+      {"algorithm: {name: grpo}", sampling + "initial_responses=1",
+       "is 1; at least 2, as a group is compared with itself"},
+      {"", "rollout.fci_method=online",
+       "is online; recompute (scores while decoding are not there yet)"},
+      {"", "rollout.top_p=0.9", "is 0.9; 1 in training"},
+      {"", "rollout.top_k=50", "is 50; 0 (all tokens) in training"}};
+  for (const std::vector<std::string>& each : cases) {
+    if (each.size() == 2) {
+      EXPECT_EQ(ErrorOf(each[0]), each[1]);
+      continue;
+    }
+    const std::string key = each[1].substr(0, each[1].find('='));
+    EXPECT_EQ(ErrorOf(each[0], {each[1]}), "--set " + each[1] + ": " + key + " " + each[2]);
+  }
+}
+
+TEST(Validate, NamesADefaultThatBreaksARuleByItsKeyAlone) {
+  // batch_max alone is set; batch_min is wrong because of it, and nobody has set that.
+  Config config;
+  config.algorithm.sampling.batch_min = 9;
+  config.algorithm.sampling.batch_max = 8;
+  EXPECT_EQ(Validate(config).message(),
+            "algorithm.sampling.batch_min: is 9; at most batch_max, which is 8");
+  EXPECT_EQ(ErrorOf("algorithm: {sampling: {batch_min: 9}}", {"algorithm.sampling.batch_max=8"}),
+            "run.yaml:1: algorithm.sampling.batch_min is 9; at most batch_max, which is 8");
+}
+
+TEST(Validate, LetsEveryCriterionAndSwitchThroughWhereResponsesBranch) {
+  for (const char* criterion : {"fci", "entropy", "random", "fixed_length", "earliest"}) {
+    for (const char* name : {"attnrl", "treerl"}) {
+      EXPECT_TRUE(LoadText(absl::StrCat("algorithm: {name: ", name,
+                                        ", branching: {criterion: ", criterion, "}}"))
+                      .ok())
+          << criterion;
+    }
+  }
+  EXPECT_TRUE(LoadText("algorithm: {name: treerl, sampling: {drop_all_solved: true}}").ok());
+  EXPECT_TRUE(LoadText("algorithm: {name: grpo, sampling: {adaptive_batch: true}}").ok());
+  EXPECT_TRUE(LoadText("algorithm: {name: treerl, sampling: {initial_responses: 1}}").ok());
+  EXPECT_TRUE(LoadText("algorithm: {sampling: {batch_min: 7, batch_max: 7}}").ok());
+}
+
+// The next number outside on either side, as text.
+std::vector<std::string> JustOutside(const Key& key) {
+  const std::vector<std::string> bounds = AllowedValues(key);
+  if (key.Allowed().rfind("a whole number", 0) == 0) {
+    uint64_t high = 0;
+    EXPECT_TRUE(absl::SimpleAtoi(bounds[1], &high));
+    const bool largest = high == std::numeric_limits<uint64_t>::max();
+    return {bounds[0] == "0" ? "-1" : "0",
+            largest ? "18446744073709551616" : absl::StrCat(high + 1)};
+  }
+  double low = 0;
+  double high = 0;
+  EXPECT_TRUE(absl::SimpleAtod(bounds[0], &low) && absl::SimpleAtod(bounds[1], &high));
+  return {low == 0 ? "-1e-12" : absl::StrCat(low / 2), absl::StrCat(high * 1.001), "nan", "inf"};
+}
+
+TEST(EveryKey, TakesItsBoundsAndNothingBeyondThem) {
+  size_t numbers = 0;
+  for (const auto& key : Schema()) {
+    if (!IsNumber(*key)) continue;
+    ++numbers;
+    for (const std::string& bound : AllowedValues(*key)) With(*key, bound);
+    for (const std::string& outside : JustOutside(*key)) {
+      const std::string set = key->name() + "=" + outside;
+      EXPECT_EQ(ErrorOf("", {set}), absl::StrCat("--set ", set, ": ", key->name(), " is \"",
+                                                 outside, "\"; ", key->Allowed()));
+    }
+  }
+  EXPECT_GT(numbers, 40u);
+}
+
+TEST(EveryKey, RefusesAnotherTypeAtEachSourceByName) {
+  for (const auto& key : Schema()) {
+    // Texts and paths take any one value, lists of paths no empty one.
+    const std::string allowed = key->Allowed();
+    const bool any_text = allowed == "text" || allowed == "a path";
+    const bool list = allowed == "a list of paths";
+    const std::string wrong = any_text ? "[x]" : list ? "''" : "what";
+    const std::string found = any_text ? " is [x]; " : list ? " is \"\"; " : " is \"what\"; ";
+    EXPECT_EQ(ErrorOf("# first\n" + YamlOf(*key, wrong)),
+              "run.yaml:2: " + key->name() + found + allowed);
+    if (any_text || list) continue;
+    EXPECT_EQ(ErrorOf("", {}, {{key->variable(), wrong}}),
+              key->variable() + ": " + key->name() + found + allowed);
+  }
+}
+
+TEST(Validate, ChecksValuesThatAProgramAssigned) {
+  struct Case {
+    std::function<void(Config*)> assign;
+    std::string message;
+  };
+  const std::string whole = "; a whole number from 1 to ";
+  const std::vector<Case> cases = {
+      {[](Config* c) { c->learner.learning_rate = std::numeric_limits<double>::quiet_NaN(); },
+       "learner.learning_rate: is nan; a number from 0 to 1"},
+      {[](Config* c) { c->learner.beta2 = 1; }, "learner.beta2: is 1; a number from 0 to 0.999999"},
+      {[](Config* c) { c->rollout.slots = 0; }, "rollout.slots: is 0" + whole + "65536"},
+      {[](Config* c) { c->run.steps = -1; }, "run.steps: is -1" + whole + "1000000000"},
+      {[](Config* c) { c->model.dtype = "float16"; },
+       "model.dtype: is float16; auto | float32 | bfloat16"},
+      {[](Config* c) { c->pipeline.mode = static_cast<pipeline::PipelineMode>(9); },
+       "pipeline.mode: is 9; overlapped | sequential | on_policy"},
+      {[](Config* c) { c->scheduler.address = "nowhere"; },
+       "scheduler.address: is \"nowhere\"; unix:/path or host:port"},
+      {[](Config* c) { c->observe.metrics_address = ""; },
+       "observe.metrics_address: is \"\"; host:port, port 0 takes a free one"},
+      {[](Config* c) { c->data.train = std::string("/a\0b", 4); },
+       "data.train: is \"/a\\x00b\"; a path"},
+      {[](Config* c) {
+         c->data.eval = {"/a", ""};
+       },
+       "data.eval: is [\"/a\", \"\"]; a list of paths"},
+      {[](Config* c) { c->data.eval = {std::string("/a\0b", 4)}; },
+       "data.eval: is [\"/a\\x00b\"]; a list of paths"}};
+  for (const Case& each : cases) {
+    Config config;
+    each.assign(&config);
+    EXPECT_EQ(Validate(config).message(), each.message);
+  }
+}
+
+}  // namespace
+}  // namespace attnrl::config
