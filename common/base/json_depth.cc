@@ -21,7 +21,7 @@ absl::Status CheckJsonDepth(std::string_view where, std::string_view json) {
     if ((c == '[' || c == '{') && ++depth > kMaxJsonDepth) {
       return InputError(
           where, "nests too deeply",
-          absl::StrCat("at most ", kMaxJsonDepth, " lists and objects in each other"));
+          absl::StrCat("at most ", kMaxJsonDepth, " nested lists and objects are allowed"));
     }
     if ((c == ']' || c == '}') && depth > 0) --depth;
   }

@@ -25,7 +25,7 @@ TEST(CheckJsonDepth, CountsOpenListsAndObjects) {
 
 TEST(CheckJsonDepth, SaysWhereAndWhatIsAllowed) {
   EXPECT_EQ(CheckJsonDepth("in.jsonl:3", Nested(1000)).message(),
-            "in.jsonl:3: nests too deeply; at most 64 lists and objects in each other");
+            "in.jsonl:3: nests too deeply; at most 64 nested lists and objects are allowed");
 }
 
 TEST(CheckJsonDepth, ManyListsBesideEachOtherAreFlat) {

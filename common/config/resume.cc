@@ -53,9 +53,10 @@ absl::Status CheckResume(const Config& before, const Config& now) {
         absl::StrCat(key->name(), " (was ", key->Print(before), ", is ", key->Print(now), ")"));
   }
   if (differing.empty()) return absl::OkStatus();
-  return InputError("--resume",
-                    absl::StrCat("the run was begun otherwise: ", absl::StrJoin(differing, ", ")),
-                    "put these back, or begin another run directory");
+  return InputError(
+      "--resume",
+      absl::StrCat("other settings than the run began with: ", absl::StrJoin(differing, ", ")),
+      "restore these settings, or start a new run in another --run-dir");
 }
 
 }  // namespace attnrl::config

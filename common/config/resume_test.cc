@@ -50,8 +50,8 @@ std::string Difference(const Key& key, const Config& before, const Config& now) 
 }
 
 std::string Refusal(const std::string& differences) {
-  return absl::StrCat("--resume: the run was begun otherwise: ", differences,
-                      "; put these back, or begin another run directory");
+  return absl::StrCat("--resume: other settings than the run began with: ", differences,
+                      "; restore these settings, or start a new run in another --run-dir");
 }
 
 TEST(CheckResume, NamesAnyKeyThatDiffersButThoseThatMay) {

@@ -24,9 +24,9 @@ struct MetricName {
 
 // ---- Every process ----
 inline constexpr MetricName kBuildInfo = {"attnrl_build_info", MetricType::kGauge,
-                                          "Always 1; what runs here", labels::kBuild};
+                                          "Always 1; the labels name the build", labels::kBuild};
 inline constexpr MetricName kRpcRequestsTotal = {"attnrl_rpc_requests_total", MetricType::kCounter,
-                                                 "Calls answered by this server, by their code",
+                                                 "Calls answered by this server, by status code",
                                                  labels::kMethodCode};
 inline constexpr MetricName kRpcDurationSeconds = {
     "attnrl_rpc_duration_seconds", MetricType::kHistogram,
@@ -37,8 +37,7 @@ inline constexpr MetricName kRpcRejectedTotal = {"attnrl_rpc_rejected_total", Me
                                                  labels::kRejection};
 inline constexpr MetricName kRpcClientRequestsTotal = {
     "attnrl_rpc_client_requests_total", MetricType::kCounter,
-    "Calls made by this process that ended, by their code as the caller saw it",
-    labels::kTargetCode};
+    "Calls from this process that have ended, by the status code it got", labels::kTargetCode};
 inline constexpr MetricName kRpcClientRetriesTotal = {
     "attnrl_rpc_client_retries_total", MetricType::kCounter, "Calls made again after a failure",
     labels::kTarget};
@@ -46,26 +45,26 @@ inline constexpr MetricName kRpcMessageBytes = {
     "attnrl_rpc_message_bytes", MetricType::kHistogram,
     "Size of a message, measured by the process that sends it", labels::kMessage, kBytesBuckets};
 inline constexpr MetricName kStorageFreeBytes = {"attnrl_storage_free_bytes", MetricType::kGauge,
-                                                 "Free space where this volume lies",
+                                                 "Free space on the file system of this volume",
                                                  labels::kVolume};
 
 // ---- Branch scheduler ----
 inline constexpr MetricName kSchedulerOpenItems = {
     "attnrl_scheduler_open_items", MetricType::kGauge,
-    "Work items that are runnable or leased; scale workers on it"};
+    "Work items that are runnable or leased; use it to scale workers"};
 inline constexpr MetricName kSchedulerOldestPendingSeconds = {
     "attnrl_scheduler_oldest_pending_seconds", MetricType::kGauge,
     "How long the item to be handed out next has waited for a worker"};
 inline constexpr MetricName kSchedulerWorkers = {"attnrl_scheduler_workers", MetricType::kGauge,
                                                  "Connected rollout workers"};
 inline constexpr MetricName kSchedulerLeases = {"attnrl_scheduler_leases", MetricType::kGauge,
-                                                "Leases in being", labels::kLeaseState};
+                                                "Leases that exist now", labels::kLeaseState};
 inline constexpr MetricName kSchedulerLeaseEventsTotal = {
-    "attnrl_scheduler_lease_events_total", MetricType::kCounter, "What became of leases",
+    "attnrl_scheduler_lease_events_total", MetricType::kCounter, "Events in the life of leases",
     labels::kLeaseEvent};
 inline constexpr MetricName kSchedulerFencedWritesTotal = {
     "attnrl_scheduler_fenced_writes_total", MetricType::kCounter,
-    "Late results of leases that were lost, refused", labels::kFenceReason};
+    "Results refused because their lease was lost", labels::kFenceReason};
 inline constexpr MetricName kSchedulerUngradableTotal = {
     "attnrl_scheduler_ungradable_problems_total", MetricType::kCounter,
     "Problems dropped because their grading crashed or ran out of time"};
@@ -81,13 +80,13 @@ inline constexpr MetricName kSchedulerBranchGainRatio = {
     "Share of the last batch's branch points whose continuations disagree"};
 inline constexpr MetricName kSchedulerFciMean = {
     "attnrl_scheduler_fci_mean", MetricType::kGauge,
-    "Attention score a step, mean over the last batch's initial responses"};
+    "Attention score per step, mean over the last batch's initial responses"};
 inline constexpr MetricName kSchedulerFilterRunningMean = {
     "attnrl_scheduler_filter_running_mean", MetricType::kGauge,
     "What a solved problem's attention score must exceed to be kept"};
 inline constexpr MetricName kSchedulerProblemsTotal = {
     "attnrl_scheduler_problems_total", MetricType::kCounter,
-    "Problems of trained batches by what became of them", labels::kKeptProblems};
+    "Problems of trained batches by outcome", labels::kKeptProblems};
 inline constexpr MetricName kSchedulerBranchPointsTotal = {
     "attnrl_scheduler_branch_points_total", MetricType::kCounter,
     "Branch points of trained batches by how they were found", labels::kPointOrigin};
@@ -96,7 +95,7 @@ inline constexpr MetricName kSchedulerResponsesTotal = {
     "Initial responses of trained batches, expanded or not", labels::kExpanded};
 inline constexpr MetricName kSchedulerDbCommitSeconds = {"attnrl_scheduler_db_commit_seconds",
                                                          MetricType::kHistogram,
-                                                         "Time of a database transaction's commit",
+                                                         "Time to commit a database transaction",
                                                          {},
                                                          kSecondsBuckets};
 inline constexpr MetricName kSchedulerDbErrorsTotal = {"attnrl_scheduler_db_errors_total",
@@ -141,17 +140,17 @@ inline constexpr MetricName kLearnerStepsTotal = {
     "attnrl_learner_steps_total", MetricType::kCounter, "Training steps of this process"};
 inline constexpr MetricName kLearnerLastStepTimestampSeconds = {
     "attnrl_learner_last_step_timestamp_seconds", MetricType::kGauge,
-    "When the last step ended, since the epoch"};
+    "Time at which the last step ended, in seconds since the epoch"};
 inline constexpr MetricName kLearnerLastCheckpointTimestampSeconds = {
     "attnrl_learner_last_checkpoint_timestamp_seconds", MetricType::kGauge,
-    "When the last checkpoint was complete, since the epoch"};
+    "Time at which the last checkpoint was complete, in seconds since the epoch"};
 inline constexpr MetricName kLearnerStepPhaseSeconds = {
     "attnrl_learner_step_phase_seconds", MetricType::kHistogram, "Time of a step by phase",
     labels::kPhase, kSecondsBuckets};
 inline constexpr MetricName kLearnerSampleStalenessSteps = {
     "attnrl_learner_sample_staleness_steps",
     MetricType::kHistogram,
-    "Trained version less the version that sampled, by sample",
+    "Trained version minus the version that sampled, per sample",
     {},
     kStalenessBuckets};
 inline constexpr MetricName kLearnerScheduleViolationsTotal = {
@@ -162,16 +161,16 @@ inline constexpr MetricName kLearnerWeightVersion = {
 inline constexpr MetricName kLearnerRewardMean = {"attnrl_learner_reward_mean", MetricType::kGauge,
                                                   "Mean reward of the last step's leaves"};
 inline constexpr MetricName kLearnerPolicyEntropyNats = {
-    "attnrl_learner_policy_entropy_nats", MetricType::kGauge, "Entropy a token in the last step"};
+    "attnrl_learner_policy_entropy_nats", MetricType::kGauge, "Entropy per token in the last step"};
 inline constexpr MetricName kLearnerPolicyKlNats = {
     "attnrl_learner_policy_kl_nats", MetricType::kGauge,
-    "KL to the reference model a token in the last step"};
+    "KL to the reference model per token in the last step"};
 inline constexpr MetricName kLearnerClipRatio = {
     "attnrl_learner_clip_ratio", MetricType::kGauge,
     "Share of the last step's tokens that were clipped", labels::kSide};
 inline constexpr MetricName kLearnerImportanceRatioMax = {
     "attnrl_learner_importance_ratio_max", MetricType::kGauge,
-    "Largest policy to behaviour ratio of the last step"};
+    "Largest ratio of policy to behaviour probability in the last step"};
 inline constexpr MetricName kLearnerGradNorm = {"attnrl_learner_grad_norm", MetricType::kGauge,
                                                 "Gradient norm before clipping, last step"};
 inline constexpr MetricName kLearnerLearningRate = {"attnrl_learner_learning_rate",

@@ -33,9 +33,9 @@ absl::StatusOr<Address> ParseUnix(const std::string& address) {
     return InputError(Where(address), "the socket's path is not absolute", kForms);
   }
   if (parsed.path.size() > kMaxSocketPath) {
-    return InputError(Where(address),
-                      absl::StrCat("the socket's path has ", parsed.path.size(), " bytes"),
-                      absl::StrCat("at most ", kMaxSocketPath, " bytes; take a shorter folder"));
+    return InputError(
+        Where(address), absl::StrCat("the socket's path has ", parsed.path.size(), " bytes"),
+        absl::StrCat("at most ", kMaxSocketPath, " bytes are allowed, so use a shorter folder"));
   }
   return parsed;
 }
@@ -103,7 +103,7 @@ absl::Status ClaimSocketPath(const std::string& path) {
   }
   if (!S_ISSOCK(info.st_mode)) {
     return InputError(Where("unix:" + path), "in use by a file that is no socket",
-                      "a path where nothing is");
+                      "a path that does not exist yet");
   }
   const int error = TryConnect(path);
   if (error != ECONNREFUSED && error != ENOENT) {

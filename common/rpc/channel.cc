@@ -34,7 +34,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
                       "the port that the server reports");
   }
   if (!StaysOnMachine(parsed)) {
-    observe::LogInfo("calls without TLS, as security.allow_plaintext is set",
+    observe::LogInfo("calling without TLS, because security.allow_plaintext is set",
                      {{"address", address}});
   }
   RedirectLibraryLog();

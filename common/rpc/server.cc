@@ -86,8 +86,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   out->SetServing(false);
   if (!StaysOnMachine(parsed)) {
     observe::LogWarning(
-        "serves without TLS, as security.allow_plaintext is set: anybody on the "
-        "network can read and write",
+        "serving without TLS, because security.allow_plaintext is set: anyone on the network can "
+        "read and write",
         {{"address", out->address()}});
   }
   return out;

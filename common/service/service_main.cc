@@ -21,14 +21,19 @@ constexpr int kDiskFull = 3;
 std::unique_ptr<CLI::App> MakeApp(const Program& program, Flags* flags) {
   auto app = std::make_unique<CLI::App>(program.purpose, program.binary);
   app->set_version_flag("--version", absl::StrCat(program.binary, " ", program.version));
-  app->add_option("--config", flags->config_file, "The run's configuration (YAML)")->required();
-  app->add_option("--set", flags->sets, "a.b=c: one key, over the file's value; repeatable")
+  app->add_option("--config", flags->config_file, "Configuration file of the run (YAML)")
+      ->required();
+  app->add_option("--set", flags->sets,
+                  "Set one configuration key, overriding the file: key=value; repeatable")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app->add_option("--run-dir", flags->run_dir, program.run_dir)->required(program.needs_run_dir);
-  app->add_option("--name", flags->name, "Name in the logs, unique in the run")
+  app->add_option("--name", flags->name, "Name of this process in the logs, unique in the run")
       ->capture_default_str();
-  if (program.has_address) app->add_option("--address", flags->address, "Where health is served");
+  if (program.has_address) {
+    app->add_option("--address", flags->address,
+                    "Address for health checks: unix:/path or host:port");
+  }
   app->footer(absl::StrCat("Example:\n  ", program.example));
   return app;
 }
@@ -39,7 +44,7 @@ absl::Status Explain(const CLI::App& app, const CLI::ParseError& error) {
   if (extra.empty()) return InputError("command line", error.what(), "see --help");
   const std::string& word = extra.front();
   if (word.empty() || word[0] != '-') {
-    return InputError(word, "unexpected argument", "flags alone are allowed, see --help");
+    return InputError(word, "unexpected argument", "only flags are allowed, see --help");
   }
   std::vector<std::string> known;
   for (const CLI::Option* option : app.get_options()) {
@@ -72,7 +77,7 @@ absl::Status Run(const Flags& flags,
                           config::Load(flags.config_file, flags.sets, config::Environment()));
   ATTNRL_RETURN_IF_ERROR(StartLog(config, flags));
   for (const std::string& variable : config.ignored_variables) {
-    observe::LogWarning("an environment variable names no key", {{"variable", variable}});
+    observe::LogWarning("environment variable ignored: it names no key", {{"variable", variable}});
   }
   const absl::Status status = serve(config, flags);
   // Without a file Main's line is all there should be.

@@ -53,7 +53,7 @@ TEST(ReadJsonLines, RefusesALineThatNestsTooDeeply) {
   EXPECT_THAT(Read(path, false, nullptr, &status), ElementsAre());
   EXPECT_TRUE(IsInputError(status));
   EXPECT_EQ(Message(status),
-            path + ":1: nests too deeply; at most 64 lists and objects in each other");
+            path + ":1: nests too deeply; at most 64 nested lists and objects are allowed");
   EXPECT_THAT(Read(path, true, nullptr, &status), ElementsAre("2b"));
 }
 

@@ -29,12 +29,12 @@ bool IsSet(const Json& model, const char* key) {
 absl::Status CheckModel(const Json& model, const std::string& where, bool every_byte) {
   if (model.value("type", Json("BPE")) != Json("BPE")) {
     return InputError(where + ".type", model["type"].dump() + " is not supported",
-                      "byte-level BPE is");
+                      "only byte-level BPE is supported");
   }
   for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
     if (IsSet(model, key)) {
       return InputError(absl::StrCat(where, ".", key), model[key].dump() + " is not supported",
-                        "null is");
+                        "only null is supported");
     }
   }
   // These two say what happens to a byte that the vocabulary lacks.
@@ -42,7 +42,7 @@ absl::Status CheckModel(const Json& model, const std::string& where, bool every_
     if (!every_byte && IsSet(model, key)) {
       return InputError(absl::StrCat(where, ".", key),
                         model[key].dump() + " is not supported with bytes missing in model.vocab",
-                        "null or false is, or all 256 bytes as tokens");
+                        "only null or false is supported, unless all 256 bytes are tokens");
     }
   }
   return absl::OkStatus();
@@ -82,7 +82,7 @@ absl::StatusOr<BytePairs> BytePairs::Make(const TokenizerFile& file) {
   }
   const Json& model = file.rest["model"];
   const std::string where = file.path + ": model";
-  if (!model.is_object()) return InputError(where, "is no object", "a BPE model is needed");
+  if (!model.is_object()) return InputError(where, "is not an object", "a BPE model is needed");
   ATTNRL_RETURN_IF_ERROR(CheckModel(model, where, every_byte));
 
   out.merges_.reserve(file.merges.size());

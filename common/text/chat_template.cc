@@ -240,7 +240,7 @@ absl::StatusOr<std::string> ChatTemplate::RenderDeepseek(const std::vector<ChatM
       return InputError(
           "messages",
           absl::StrCat("role \"", message.role, "\" has no turn in ", std::string(name())),
-          "system, user and assistant have");
+          "only system, user and assistant have one");
     }
   }
   std::string out = bos_token_ + system + turns;

@@ -61,7 +61,7 @@ absl::Status PreTokenizer::Add(const Json& value, const std::string& where) {
     return AddStage(SplitPattern::Compile(individual ? "\\p{N}" : "\\p{N}+"), true, where);
   }
   return InputError(where + ".type", absl::StrCat("\"", type, "\" is not supported"),
-                    "Sequence, Split, Digits and ByteLevel are");
+                    "Sequence, Split, Digits and ByteLevel are supported");
 }
 
 absl::Status PreTokenizer::AddSplit(const Json& value, const std::string& where) {
@@ -72,7 +72,7 @@ absl::Status PreTokenizer::AddSplit(const Json& value, const std::string& where)
     return InputError(
         where + ".behavior",
         absl::StrCat("\"", behavior, "\"", invert ? " with invert" : "", " is not supported"),
-        "Isolated, and Removed with invert, are");
+        "Isolated, and Removed with invert, are supported");
   }
   const auto pattern = value.find("pattern");
   if (pattern != value.end() && pattern->is_object()) {
@@ -89,7 +89,8 @@ absl::Status PreTokenizer::AddSplit(const Json& value, const std::string& where)
 absl::Status PreTokenizer::AddByteLevel(const Json& value, const std::string& where) {
   byte_level_ = true;
   if (Flag(value, "add_prefix_space", true)) {
-    return InputError(where + ".add_prefix_space", "true is not supported", "false is");
+    return InputError(where + ".add_prefix_space", "true is not supported",
+                      "only false is supported");
   }
   if (!Flag(value, "use_regex", true)) return absl::OkStatus();
   return AddStage(SplitPattern::Compile(kGpt2Pattern), true, where);

@@ -42,7 +42,7 @@ absl::StatusOr<bool> WantsNfc(const Json& normalizer, const std::string& where) 
     }
     return nfc;
   }
-  return InputError(where, type.dump() + " is not supported", "NFC and null are");
+  return InputError(where, type.dump() + " is not supported", "NFC and null are supported");
 }
 
 bool IsByteLevel(const Json& decoder) {
@@ -86,7 +86,7 @@ absl::Status Tokenizer::Tables::AddTokens(const TokenizerFile& file) {
     Token& token = tokens[static_cast<size_t>(id)];
     if (token.kind != Kind::kNone) {
       return InputError(file.path + ": model.vocab", absl::StrCat("id ", id, " occurs twice"),
-                        "every id once");
+                        "each id must be there once");
     }
     std::optional<std::string> bytes = AlphabetBytes(text);
     token = {bytes ? *std::move(bytes) : text, Kind::kPlain};
@@ -119,7 +119,7 @@ absl::StatusOr<Tokenizer> Tokenizer::Load(const std::string& model_dir) {
   ATTNRL_ASSIGN_OR_RETURN(PreTokenizer pre_tokenizer,
                           PreTokenizer::Parse(part("pre_tokenizer"), path));
   if (!IsByteLevel(part("decoder"))) {
-    return InputError(path + ": decoder", "is not supported", "ByteLevel is");
+    return InputError(path + ": decoder", "is not supported", "only ByteLevel is supported");
   }
   // "post_processor" only adds special tokens, which we never do; "truncation" and "padding" are
   // the caller's business in the library too.

@@ -190,7 +190,9 @@ absl::StatusOr<AddedToken> ParseAddedToken(const Json& value, const std::string&
     return found != value.end() && found->is_boolean() && found->get<bool>();
   };
   for (const char* key : {"single_word", "lstrip", "rstrip"}) {
-    if (flag(key)) return InputError(where + "." + key, "true is not supported", "false is");
+    if (flag(key)) {
+      return InputError(where + "." + key, "true is not supported", "only false is supported");
+    }
   }
   return AddedToken{static_cast<int32_t>(id->get<int64_t>()), content->get<std::string>(),
                     flag("special"), flag("normalized")};

@@ -176,7 +176,8 @@ absl::StatusOr<TreeAdvantages> ComputeGroupAdvantages(const ProblemTree& problem
   Value group;
   for (const Response& response : problem.responses) {
     if (!response.branches.empty()) {
-      return InputError("responses", "have branches", "group advantages know none");
+      return InputError("responses", "have branches",
+                        "group advantages need responses without branches");
     }
     group.Add(response.reward);
   }

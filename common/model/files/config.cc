@@ -109,7 +109,7 @@ absl::Status ReadSizes(const JsonFile& file, ModelConfig* config) {
   if (file.Find("head_dim") == nullptr && config->hidden_size % config->heads != 0) {
     return file.Error("hidden_size",
                       absl::StrCat("is ", config->hidden_size, " with ", config->heads, " heads"),
-                      "a multiple of num_attention_heads, or a head_dim of its own, is needed");
+                      "a multiple of num_attention_heads is needed, or an explicit head_dim");
   }
   if (config->heads % config->kv_heads != 0) {
     return file.Error(

@@ -56,7 +56,7 @@ absl::Status WriteModelFolder(const std::string& name, const std::string& source
                               const Tensors& tensors) {
   const std::string dir = name.substr(0, name.find_last_not_of('/') + 1);
   if (std::filesystem::exists(dir)) {
-    return absl::AlreadyExistsError(absl::StrCat(dir, ": exists already"));
+    return absl::AlreadyExistsError(absl::StrCat(dir, ": already exists"));
   }
   const std::string unfinished = absl::StrCat(dir, ".unfinished-", ::getpid());
   ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(unfinished));

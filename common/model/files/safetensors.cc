@@ -36,7 +36,7 @@ absl::StatusOr<at::Tensor> ReadTensor(const SafetensorsFile& file, const TensorI
       tensor = at::empty(info.shape, at::TensorOptions(type));
     } catch (const std::exception&) {
       return absl::ResourceExhaustedError(
-          absl::StrCat(file.path(), ": no memory for tensor ", info.name));
+          absl::StrCat(file.path(), ": not enough memory for tensor ", info.name));
     }
     ATTNRL_RETURN_IF_ERROR(file.ReadInto(info, tensor.mutable_data_ptr()));
     return tensor;
@@ -62,7 +62,7 @@ absl::Status WriteSafetensors(const std::string& path, const Tensors& tensors,
     const std::string_view dtype = SafetensorsDType(tensor);
     if (dtype.empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(path, ": tensor ", name, " has a dtype that is not written"));
+          absl::StrCat(path, ": tensor ", name, " has a dtype that can't be written"));
     }
     const uint64_t end = bytes + tensor.nbytes();
     header[name] = {

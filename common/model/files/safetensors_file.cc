@@ -38,7 +38,9 @@ absl::Status SafetensorsFile::ReadHeader() {
   if (::fstat(descriptor_, &status) != 0) {
     return storage::FileError(path_, "reading its size", errno);
   }
-  if (!S_ISREG(status.st_mode)) return absl::InternalError(absl::StrCat(path_, ": is no file"));
+  if (!S_ISREG(status.st_mode)) {
+    return absl::InternalError(absl::StrCat(path_, ": is not a regular file"));
+  }
   const auto file_bytes = static_cast<uint64_t>(status.st_size);
   std::array<unsigned char, kHeaderLengthBytes> field = {};
   if (file_bytes >= field.size()) ATTNRL_RETURN_IF_ERROR(ReadBytes(0, field.data(), field.size()));
@@ -65,7 +67,7 @@ absl::Status SafetensorsFile::ReadBytes(uint64_t offset, void* target, uint64_t 
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return storage::FileError(path_, "reading", errno);
     if (got == 0) {
-      return InputError(path_, "it became shorter while it was read",
+      return InputError(path_, "shrank while it was being read",
                         "an intact safetensors file is needed");
     }
     next += got;

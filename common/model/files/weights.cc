@@ -124,7 +124,7 @@ absl::Status LoadShard(const Shard& shard, const ModelConfig& config,
     ATTNRL_ASSIGN_OR_RETURN(const at::Tensor tensor, ReadTensor(file, info));
     if (!tensors->emplace(info.name, tensor.to(options)).second) {
       return InputError(shard.path, absl::StrCat("tensor ", info.name, " is in another file too"),
-                        "every tensor once is needed");
+                        "each tensor must be in one file only");
     }
   }
   return absl::OkStatus();
@@ -160,7 +160,7 @@ absl::StatusOr<at::Device> ParseDevice(std::string_view name, std::string_view w
                                    OneLine(std::string(error.what()).substr(0, 120))),
                       "a GPU of this machine, or cpu, is needed");
   }
-  return InputError(where, "cuda: this build has no CUDA, or this machine no GPU",
+  return InputError(where, "cuda: this build has no CUDA support, or this machine has no GPU",
                     "allowed here is cpu");
 }
 
@@ -180,7 +180,7 @@ absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& c
     }
   } catch (const std::exception& error) {
     return absl::ResourceExhaustedError(
-        absl::StrCat(dir, ": the weights can't be held: ", OneLine(error.what())));
+        absl::StrCat(dir, ": not enough memory for the weights: ", OneLine(error.what())));
   }
   for (const auto& [name, shape] : shapes) {
     if (tensors.contains(name)) continue;
