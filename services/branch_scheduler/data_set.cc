@@ -45,7 +45,7 @@ absl::StatusOr<PromptMessages> ReadPrompt(const storage::JsonLine& line) {
                       "a text or \"messages\" is needed");
   }
   auto messages = line.value.find("messages");
-  const absl::Status bad = InputError(line.where, "field \"messages\" is no conversation",
+  const absl::Status bad = InputError(line.where, "field \"messages\" is not a conversation",
                                       "a list of {\"role\", \"content\"} texts is needed");
   if (!messages->is_array() || messages->empty()) return bad;
   PromptMessages prompt;
@@ -77,7 +77,9 @@ absl::StatusOr<DataSet> LoadDataSet(const std::string& key, const std::string& p
     ATTNRL_ASSIGN_OR_RETURN(PromptMessages messages, ReadPrompt(line));
     auto ids = encode(messages);
     if (!ids.ok()) return Annotate(ids.status(), line.where);
-    if (ids->empty()) return InputError(line.where, "the prompt has no tokens", "one is needed");
+    if (ids->empty()) {
+      return InputError(line.where, "the prompt has no tokens", "at least one is needed");
+    }
     if (ids->size() > max_prompt_tokens) {
       return InputError(line.where, absl::StrCat("the prompt has ", ids->size(), " tokens"),
                         absl::StrCat("rollout.max_prompt_tokens allows ", max_prompt_tokens));

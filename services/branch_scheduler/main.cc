@@ -10,10 +10,10 @@ int main(int argc, char** argv) {
   return attnrl::service::Main(
       {.binary = "attnrl-branch-scheduler",
        .version = ATTNRL_VERSION,
-       .purpose = "Owns a run: hands out sampling, has it graded, makes training batches",
+       .purpose = "Owns a run: hands out work, has responses graded, makes training batches",
        .example = "attnrl-branch-scheduler --config run.yaml --run-dir runs/a",
        .name = "branch-scheduler",
-       .run_dir = "Folder of the run: records, trees/, logs/",
+       .run_dir = "Run directory, for the records, trees/ and logs/",
        .needs_run_dir = true,
        .keeps_files = true},
       argc, argv,

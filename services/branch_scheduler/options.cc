@@ -44,7 +44,7 @@ absl::Status SchedulerOptions::Validate() const {
     ATTNRL_RETURN_IF_ERROR(InRange("algorithm.branching.children", branching.children, 1, 64));
   }
   if (branches() != tree_advantages) {
-    return InputError("algorithm.advantages", "the advantages don't fit the branching",
+    return InputError("algorithm.advantages", "does not fit the branching criterion",
                       "tree with a branching criterion, group with criterion none");
   }
   ATTNRL_RETURN_IF_ERROR(

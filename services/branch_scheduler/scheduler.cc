@@ -78,7 +78,7 @@ Scheduler::~Scheduler() {
   if (loop_.joinable()) loop_.join();
   grading_.reset();
   absl::MutexLock lock(&mutex_);
-  EndSessions(absl::UnavailableError("the scheduler stops"));
+  EndSessions(absl::UnavailableError("the scheduler is stopping"));
 }
 
 // ---- workers
@@ -123,7 +123,7 @@ absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
     };
     if (!inbox_mutex_.AwaitWithTimeout(absl::Condition(&room), absl::Seconds(30))) {
       return absl::ResourceExhaustedError(
-          absl::StrCat(kMaxInbox, " results wait to be written; send this one again later"));
+          absl::StrCat(kMaxInbox, " results are waiting to be written; send this one again later"));
     }
     inbox_.results.emplace_back(session, std::move(*result));
     return absl::OkStatus();
@@ -143,7 +143,7 @@ absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
   } else if (const auto* credits = std::get_if<Credits>(&message)) {
     leases_->SetCredits(worker, credits->outstanding);
   } else {
-    return absl::InvalidArgumentError("register: only the first message of a stream may be one");
+    return absl::InvalidArgumentError("register: allowed only as the first message of a stream");
   }
   HandOut();
   Changed();

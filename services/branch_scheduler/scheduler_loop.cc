@@ -161,7 +161,7 @@ absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work)
 
 absl::Status Scheduler::Alive() const {
   if (failure_.ok()) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("the scheduler stops: ", failure_.ToString()));
+  return absl::UnavailableError(absl::StrCat("the scheduler is stopping: ", failure_.ToString()));
 }
 
 void Scheduler::Fail(const absl::Status& status) {

@@ -56,7 +56,7 @@ absl::Status CheckLags(const std::string& name, const scheduler::TrainingSample&
 absl::Status CheckBatch(const pipeline::Schedule& schedule, const scheduler::TrainingBatch& batch) {
   if (batch.base > batch.batch) {
     return absl::FailedPreconditionError(
-        absl::StrCat("batch ", batch.batch, ": its segment begins later, at ", batch.base));
+        absl::StrCat("batch ", batch.batch, ": its segment begins only at ", batch.base));
   }
   const pipeline::Lags due = schedule.LagsOf({.base = batch.base, .batch = batch.batch});
   for (const scheduler::TrainingSample& sample : batch.samples) {

@@ -58,7 +58,7 @@ absl::Status LearnerLoop::Prepare() {
   for (uint32_t step : checkpoints_.steps()) {
     const auto info = checkpoints_.Info(step);
     if (!info.ok()) {  // an older one may be damaged: only its version can't be served
-      observe::LogWarning("a damaged checkpoint is left aside",
+      observe::LogWarning("ignoring a damaged checkpoint",
                           {{"step", step}, {"reason", std::string(info.status().message())}});
       continue;
     }
@@ -95,8 +95,8 @@ absl::Status LearnerLoop::Recommit() {
     if (versions_.Holds(number)) continue;
     // Training goes on from here and never makes it again; workers would ask for it for ever.
     return absl::DataLossError(absl::StrCat(
-        "W(", number, ") is damaged or lost and still needed; without ", checkpoints_.Folder(next_),
-        " the learner goes on from an older checkpoint and makes it"));
+        "W(", number, ") is damaged or lost but still needed; remove ", checkpoints_.Folder(next_),
+        ", and the learner resumes from an older checkpoint and makes it again"));
   }
   return absl::OkStatus();
 }
@@ -139,7 +139,7 @@ absl::StatusOr<scheduler::TrainingBatch> LearnerLoop::Ask(double* wait_seconds) 
   if (stopped_) return absl::CancelledError("the learner was stopped");
   if (batch.ok() && batch->batch != next_) {
     return absl::InternalError(
-        absl::StrCat("asked for batch ", next_, ", was given batch ", batch->batch));
+        absl::StrCat("asked for batch ", next_, ", received batch ", batch->batch));
   }
   return batch;
 }
@@ -198,8 +198,9 @@ absl::StatusOr<std::optional<model::Tensors>> LearnerLoop::ReplayedBits(
   if (!batch.samples.empty()) {
     report->mismatch = true;
     ++trainer_.counters().replay_mismatches;
-    observe::LogWarning("a replayed batch ended with other bits than were published; these stay",
-                        {{"batch", batch.batch}, {"digest", report->version.digest}});
+    observe::LogWarning(
+        "a replayed batch ended with other bits than the published ones; those stay published",
+        {{"batch", batch.batch}, {"digest", report->version.digest}});
   }
   const auto data = versions_.Read(report->version);
   if (absl::IsNotFound(data.status())) return std::nullopt;  // pruned: nobody needs it

@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
        .purpose = "Trains the policy and serves its weights",
        .example = "attnrl-learner --config run.yaml --run-dir runs/a",
        .name = "learner",
-       .run_dir = "Folder of the run: checkpoints/, weights/, logs/",
+       .run_dir = "Run directory, for checkpoints/, weights/ and logs/",
        .needs_run_dir = true,
        .keeps_files = true},
       argc, argv,

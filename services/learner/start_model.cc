@@ -38,7 +38,7 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
   const bool same = other.ok() && model::Digest(other->tensors) == wanted;
   const bool only_shape = other.ok() && config.learner.kl_weight == 0 && steps.back() > 0;
   if (same || only_shape) {
-    observe::LogWarning("the run's first checkpoint is damaged, model.path is read instead",
+    observe::LogWarning("the run's first checkpoint is damaged; reading model.path instead",
                         {{"reason", std::string(damage.message())}, {"same_weights", same}});
     return other;
   }
@@ -46,9 +46,9 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
       std::string(damage.message()), "; the run began with these weights and ",
       config.learner.kl_weight == 0 ? "has no later checkpoint" : "its KL term needs them",
       ", and model.path (", config.model.path, ") ",
-      other.ok() ? "has other ones"
+      other.ok() ? "has different ones"
                  : absl::StrCat("can't be read: ", std::string(other.status().message())),
-      ": put the model that the run began with there"));
+      ": put the starting model of the run there"));
 }
 
 }  // namespace attnrl::learner

@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
        .purpose = "Samples responses with one copy of the policy",
        .example = "attnrl-rollout-worker --config run.yaml --name worker-1",
        .name = "worker-0",
-       .run_dir = "Folder whose logs/ gets log and metrics address",
+       .run_dir = "Run directory; the log and the metrics address go into its logs/",
        .has_address = true},
       argc, argv,
       [&shutdown](const attnrl::config::Config& config, const attnrl::service::Flags& flags) {

@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
        .purpose = "Grades responses for the branch scheduler",
        .example = "attnrl-verifier --config run.yaml --set verifier.address=0.0.0.0:7001",
        .name = "verifier",
-       .run_dir = "Folder whose logs/ gets log and metrics address"},
+       .run_dir = "Run directory; the log and the metrics address go into its logs/"},
       argc, argv,
       [&shutdown](const attnrl::config::Config& config, const attnrl::service::Flags& flags) {
         return attnrl::verifier::Serve(config, flags, shutdown);

@@ -40,7 +40,7 @@ class StubAdmin final : public Admin {
     if (!wanted) return absl::OkStatus();
     if (calls_.cancelled()) return absl::CancelledError("watching the scheduler was cancelled");
     return status.ok() || absl::IsCancelled(status)
-               ? absl::UnavailableError("the scheduler ended the stream of its status")
+               ? absl::UnavailableError("the scheduler ended its status stream")
                : status;
   }
 

@@ -73,7 +73,7 @@ class StubBatchSource final : public BatchSource {
                           {{"what", what}, {"status", status}});
       if (waiting) waiting(absl::StrCat(what, ": the scheduler doesn't answer"));
     } while (calls_.WaitToRetry(method, backoff.Next()));
-    return absl::CancelledError(absl::StrCat(what, ": the learner stops"));
+    return absl::CancelledError(absl::StrCat(what, ": the learner is stopping"));
   }
 
   absl::StatusOr<TrainingBatch> Receive(const BatchRequest& request,
@@ -102,8 +102,9 @@ class StubBatchSource final : public BatchSource {
     }
     ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(stream->Finish(), what));
     if (ended != announced || batch.samples.size() != announced || batch.batch != request.batch) {
-      return absl::DataLossError(absl::StrCat(
-          what, ": ", batch.samples.size(), " samples came where ", announced, " were announced"));
+      return absl::DataLossError(absl::StrCat(what, ": ", batch.samples.size(),
+                                              " samples arrived, but ", announced,
+                                              " were announced"));
     }
     return batch;
   }

@@ -224,7 +224,7 @@ absl::StatusOr<Ack> ReadAck(const v1::Ack& from) {
     case v1::Ack::VERDICT_INVALID:
       return Ack{LeaseId{from.lease()}, AckVerdict::kInvalid, from.reason()};
     default:
-      return absl::InvalidArgumentError("ack.verdict: unknown");
+      return absl::InvalidArgumentError("ack.verdict: unknown verdict");
   }
 }
 

@@ -58,7 +58,7 @@ absl::Status BranchSchedulerService::ServeWorker(grpc::ServerContext* context,
   if (!stream->Read(&first)) return PeerGone("Work");
   ATTNRL_ASSIGN_OR_RETURN(WorkerMessage hello, FromProto(first));
   if (!std::holds_alternative<Register>(hello)) {
-    return absl::InvalidArgumentError("register: the first message of a stream must be one");
+    return absl::InvalidArgumentError("register: must be the first message of a stream");
   }
   ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<WorkerSession> session,
                           scheduler_.Connect(std::get<Register>(hello)));

@@ -152,9 +152,9 @@ absl::StatusOr<CommitReply> Run::Commit(const BatchCommit& commit) {
   if (commit.batch < committed_) return CommitAgain(commit);
   BatchState* batch = FindBatch(commit.batch);
   if (commit.batch > committed_ || batch == nullptr || !batch->ready()) {
-    return absl::FailedPreconditionError(absl::StrCat("batch ", commit.batch,
-                                                      " can't be committed: ", committed_,
-                                                      " batches are, and it was not handed out"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("batch ", commit.batch, " can't be committed: ", committed_,
+                     " batches are committed, and this one was not handed out"));
   }
   auto published = versions_.find(commit.version.number);
   if (!commit.replayed || published == versions_.end()) {

@@ -66,7 +66,7 @@ absl::Status Run::CheckFingerprint() {
   return InputError(
       options_.database,
       absl::StrCat("holds a run with other settings: ", absl::StrJoin(differing, ", ")),
-      "resume with the run's own, or start another run directory");
+      "resume with the run's own settings, or use another run directory");
 }
 
 // A run of S steps that had ended and now has more starts a segment at its last checkpoint; whether

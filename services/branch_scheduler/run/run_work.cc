@@ -124,12 +124,13 @@ WorkItem Run::MakeItem(ItemId id) const {
 absl::Status Run::CheckScores(const WorkItem& item, const SampleResult& sample) const {
   if (!item.score_delta) {
     if (sample.steps.empty() && sample.fci.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has unwanted scores"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("node ", sample.node, " has scores that were not asked for"));
   }
   const auto prompt_tokens = static_cast<uint32_t>(item.prompt_ids.size());
   if (sample.steps != text_.steps(prompt_tokens, sample.token_ids)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("node ", sample.node, " has other steps than its tokens show"));
+        absl::StrCat("node ", sample.node, " has steps that differ from those of its tokens"));
   }
   if (sample.fci.size() != sample.steps.size()) {
     return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has ", sample.fci.size(),

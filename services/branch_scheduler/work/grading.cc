@@ -36,7 +36,7 @@ std::optional<Grade> TooLarge(const std::string& response,
                               const std::vector<std::string>& answers) {
   const size_t bytes = verifier::Bytes(response, answers);
   if (bytes <= verifier::kMaxBytesPerResponse) return std::nullopt;
-  observe::LogWarning("a response is too large for the verifier, it is graded `limit`",
+  observe::LogWarning("a response is too large for the verifier and is graded `limit`",
                       {{"bytes", bytes}, {"allowed", verifier::kMaxBytesPerResponse}});
   return Grade{.status = verifier::GradeStatus::kLimit};
 }
@@ -149,7 +149,7 @@ absl::StatusOr<std::vector<Grade>> GradingQueue::Call(
     const std::vector<verifier::GradeRequest>& requests) {
   auto results = client_->Verify(requests, Deadline(requests.size()));
   if (results.ok() && results->size() != requests.size()) {
-    results = absl::InternalError("the verifier answered with another number of results");
+    results = absl::InternalError("the verifier returned the wrong number of results");
   }
   absl::MutexLock lock(&mutex_);
   trouble_ = results.ok() ? "" : results.status().ToString();

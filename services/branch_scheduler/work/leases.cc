@@ -61,7 +61,7 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
       return absl::FailedPreconditionError(
           absl::StrCat("register: worker ", hello.worker, " computes as '", hello.numerics_id,
                        "', this deterministic run as '", options_.numerics_id,
-                       "'; all workers of a run with rollout.deterministic must be of one kind"));
+                       "'; with rollout.deterministic all workers of a run must compute alike"));
     }
     options_.numerics_id = hello.numerics_id;
   }

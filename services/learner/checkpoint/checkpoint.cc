@@ -145,7 +145,8 @@ absl::Status CheckpointStore::Verify(uint32_t step) const {
   try {
     const nlohmann::json& files = manifest.at("files");
     if (!files.contains(kState + 1)) {
-      return absl::DataLossError(absl::StrCat(folder, kManifest, ": names no state"));
+      return absl::DataLossError(
+          absl::StrCat(folder, kManifest, ": does not list the trainer's state"));
     }
     for (const auto& [file, digest] : files.items()) {
       ATTNRL_ASSIGN_OR_RETURN(const std::string found, FileDigest(absl::StrCat(folder, "/", file)));
@@ -191,7 +192,8 @@ absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& train
     const std::string path = absl::StrCat(Folder(info.step), "/trainer/", name, ".safetensors");
     ATTNRL_ASSIGN_OR_RETURN(const VersionData data, ReadVersionFile(path));
     if (!parameters.Assign(ToTensors(data), *flat)) {
-      return absl::DataLossError(absl::StrCat(path, ": holds other tensors than the model has"));
+      return absl::DataLossError(
+          absl::StrCat(path, ": holds tensors that differ from the model's"));
     }
   }
   parameters.Refresh();

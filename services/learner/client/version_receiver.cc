@@ -25,14 +25,14 @@ absl::Status VersionReceiver::Manifest(VersionData manifest, uint64_t total_byte
   }
   if (manifest.version.number != wanted_.number ||
       (!wanted_.digest.empty() && manifest.version.digest != wanted_.digest)) {
-    return absl::DataLossError(absl::StrCat(name, " ", wanted_.digest, ": was sent W(",
+    return absl::DataLossError(absl::StrCat(name, " ", wanted_.digest, ": received W(",
                                             manifest.version.number, ") ",
                                             manifest.version.digest));
   }
   if (has_manifest_ && !(manifest.version == data_.version)) {
     data_ = {};
     has_manifest_ = false;
-    return absl::DataLossError(absl::StrCat(name, ": changed while it was sent"));
+    return absl::DataLossError(absl::StrCat(name, ": changed while it was being sent"));
   }
   manifest.bytes = std::move(data_.bytes);
   manifest.bytes.reserve(total);
@@ -44,8 +44,8 @@ absl::Status VersionReceiver::Manifest(VersionData manifest, uint64_t total_byte
 
 absl::Status VersionReceiver::Chunk(uint64_t offset, std::string_view bytes, uint32_t crc32c) {
   if (!has_manifest_ || offset != data_.bytes.size() || bytes.size() > total_ - offset) {
-    return absl::DataLossError(absl::StrCat("W(", wanted_.number, "): bytes at ", offset,
-                                            " where those at ", data_.bytes.size(), " are due"));
+    return absl::DataLossError(absl::StrCat("W(", wanted_.number, "): received bytes at ", offset,
+                                            ", expected those at ", data_.bytes.size()));
   }
   if (storage::Crc32c(bytes) != crc32c) {
     return absl::DataLossError(

@@ -42,7 +42,7 @@ absl::Status Accept(const v1::VersionPiece& piece, VersionReceiver& receiver) {
     case v1::VersionPiece::PIECE_NOT_SET:
       break;
   }
-  return absl::DataLossError("a piece of a version is of no known kind");
+  return absl::DataLossError("a piece of a version has an unknown kind");
 }
 
 class StubWeightClient final : public WeightClient {
@@ -82,7 +82,7 @@ absl::Status StubWeightClient::FetchOnce(const Version& version, absl::Duration 
   if (!accepted.ok()) return accepted;
   ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(finished, absl::StrCat("fetch of W(", version.number, ")")));
   if (!receiver.complete()) {
-    return absl::UnavailableError(absl::StrCat("W(", version.number, ") was sent in part"));
+    return absl::UnavailableError(absl::StrCat("W(", version.number, ") was sent only in part"));
   }
   return absl::OkStatus();
 }
@@ -98,7 +98,7 @@ absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version,
     const absl::Duration left = end - clock.Monotonic();
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError(absl::StrCat(
-          "nothing of W(", version.number, ") came within ", absl::FormatDuration(deadline)));
+          "no data of W(", version.number, ") arrived within ", absl::FormatDuration(deadline)));
     }
     const uint64_t before = receiver.offset();
     absl::Status fetched = FetchOnce(version, left, receiver);

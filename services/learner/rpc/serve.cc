@@ -18,11 +18,11 @@
 #include "services/learner/checkpoint/checkpoint.h"
 #include "services/learner/loop.h"
 #include "services/learner/metrics.h"
-#include "services/learner/train/numerics.h"
 #include "services/learner/options.h"
 #include "services/learner/rpc/weight_store_service.h"
 #include "services/learner/start_model.h"
 #include "services/learner/train/library_error.h"
+#include "services/learner/train/numerics.h"
 #include "services/learner/versions/version_store.h"
 
 namespace attnrl::learner {
@@ -81,7 +81,7 @@ absl::Status RunUntil(LearnerLoop& loop, scheduler::BatchSource& batches,
   }
   thread.join();
   if (status.ok()) {
-    observe::LogInfo(shutdown.requested() ? "stopped" : "the run has ended; weights stay served");
+    observe::LogInfo(shutdown.requested() ? "stopped" : "the run has ended; still serving weights");
     shutdown.Wait();
   }
   return status;

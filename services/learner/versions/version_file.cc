@@ -22,7 +22,7 @@ absl::StatusOr<std::vector<TensorEntry>> Entries(const std::string& path,
   for (const model::TensorInfo& info : infos) {
     if (info.dtype != "F32" && info.dtype != "BF16") {
       return InputError(path, absl::StrCat("tensor ", OneLine(info.name, 120), " is ", info.dtype),
-                        "a version has F32 and BF16");
+                        "a version holds only F32 and BF16");
     }
     entries.push_back({.name = info.name,
                        .dtype = info.dtype,

@@ -54,7 +54,8 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
   if (runner.max_tokens > model.config.max_position_embeddings) {
     return InputError(
         "rollout.max_prompt_tokens",
-        absl::StrCat("with rollout.max_response_tokens ", runner.max_tokens, " tokens a sequence"),
+        absl::StrCat("makes ", runner.max_tokens,
+                     " tokens a sequence with rollout.max_response_tokens"),
         absl::StrCat("the model's context is ", model.config.max_position_embeddings));
   }
   return model;
@@ -144,7 +145,7 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
        {"numerics", model::NumericsId(model.runner.dtype, model.runner.deterministic)}});
   const absl::Status status = Serve(worker, *server, shutdown);
   server->Shutdown(absl::Seconds(1));
-  observe::LogInfo("rollout worker ends", {{"status", status}});
+  observe::LogInfo("rollout worker ended", {{"status", status}});
   return Annotate(status, absl::StrCat(flags.name, " can't go on"));
 }
 

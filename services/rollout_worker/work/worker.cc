@@ -105,7 +105,7 @@ void Worker::Disconnect(const absl::Status& status) {
   const absl::Duration wait = backoff_.Next();
   next_connect_ = clock_.Monotonic() + wait;
   next_renew_ = absl::InfiniteDuration();
-  observe::LogWarning("no stream with the scheduler, trying again",
+  observe::LogWarning("no stream to the scheduler, trying again",
                       {{"reason", status},
                        {"seconds", absl::ToDoubleSeconds(wait)},
                        {"leases", book_.Leases().size()}});
@@ -195,7 +195,7 @@ void Worker::OnAck(const scheduler::Ack& ack) {
   Forget({ack.lease});
   if (ack.verdict == scheduler::AckVerdict::kInvalid) {
     return LeaveAsUnfit(absl::InvalidArgumentError(
-        absl::StrCat("the scheduler can't use its results: ", OneLine(ack.reason))));
+        absl::StrCat("the scheduler can't use this worker's results: ", OneLine(ack.reason))));
   }
   if (ack.verdict != scheduler::AckVerdict::kAccepted) {
     observe::LogWarning("the scheduler refused a result",

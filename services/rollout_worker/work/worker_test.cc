@@ -327,7 +327,7 @@ TEST_F(WorkerTest, LeavesWhenItsResultsAreOfNoUse) {
   EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{2}));
   const absl::Status status = Join();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
-  EXPECT_EQ(status.message(), "the scheduler can't use its results: other steps");
+  EXPECT_EQ(status.message(), "the scheduler can't use this worker's results: other steps");
 }
 
 }  // namespace

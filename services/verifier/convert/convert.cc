@@ -92,7 +92,7 @@ absl::StatusOr<std::vector<GradeResult>> FromProto(const v1::VerifyReply& messag
                 (!reply.correct() || *status == GradeStatus::kGraded);
     if (!fits) {
       return absl::DataLossError(
-          absl::StrCat("result ", results.size(), " of the verifier is not one for its request"));
+          absl::StrCat("result ", results.size(), " of the verifier does not fit its request"));
     }
     results.push_back(
         {reply.id(), *status, reply.correct(), reply.extracted(), reply.matched(), reply.micros()});

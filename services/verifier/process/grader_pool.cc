@@ -99,8 +99,8 @@ absl::StatusOr<std::vector<GradeResult>> GraderPool::Grade(
   if (queue_.size() + requests.size() > options_.max_queued ||
       queued_bytes_ + bytes > options_.max_queued_bytes) {
     return absl::ResourceExhaustedError(absl::StrCat("the grader's queue is full: ", queue_.size(),
-                                                     " responses wait, ", options_.max_queued,
-                                                     " may"));
+                                                     " responses are waiting, ",
+                                                     options_.max_queued, " may wait"));
   }
   for (size_t i = 0; i < requests.size(); ++i) queue_.push_back({&batch, i});
   queued_bytes_ += bytes;

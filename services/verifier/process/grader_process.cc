@@ -118,7 +118,9 @@ absl::Status GraderProcess::AwaitHello(const std::string& binary, absl::Duration
     reader_.Append(std::string_view(buffer, static_cast<size_t>(got)));
     std::optional<std::string_view> hello = reader_.Next();
     if (hello == kHello) return absl::OkStatus();
-    if (hello || reader_.broken()) return Failed(binary, "it speaks another version of the pipe");
+    if (hello || reader_.broken()) {
+      return Failed(binary, "it uses another version of the pipe format");
+    }
   }
   return absl::DeadlineExceededError(
       absl::StrCat("grader ", binary, ": not ready after ", absl::FormatDuration(patience)));

@@ -16,11 +16,11 @@ constexpr double kMicrosPerSecond = 1e6;
 absl::Status Check(const v1::VerifyRequest& request) {
   if (!request.task().empty() && request.task() != kMathTask) {
     return InputError("task", absl::StrCat("\"", OneLine(request.task(), 60), "\""),
-                      "math, or nothing, is known here");
+                      "only \"math\" or no task is supported");
   }
   if (static_cast<size_t>(request.responses_size()) > kMaxResponsesPerCall) {
-    return InputError("responses", absl::StrCat(request.responses_size(), " of them"),
-                      absl::StrCat(kMaxResponsesPerCall, " a call at most"));
+    return InputError("responses", absl::StrCat(request.responses_size(), " in one call"),
+                      absl::StrCat(kMaxResponsesPerCall, " at most"));
   }
   return absl::OkStatus();
 }
