@@ -20,7 +20,8 @@ constexpr size_t kThreads = 2;
 absl::StatusOr<std::string> HostOf(const std::string& address) {
   const size_t colon = address.rfind(':');
   int port = -1;
-  if (colon == std::string::npos || colon == 0 ||
+  // civetweb would take a list with commas.
+  if (colon == std::string::npos || colon == 0 || address.find(',') != std::string::npos ||
       !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 || port > 65535) {
     return InputError(absl::StrCat("metrics address ", OneLine(address, 80)), "not an address",
                       "host:port, port 0 takes a free one");
@@ -42,7 +43,7 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(const std::s
         new MetricsServer(std::move(exposer), absl::StrCat(host, ":", ports[0])));
   } catch (const std::exception&) {
     // Of civetweb, which keeps the errno to itself.
-    return InputError(absl::StrCat("metrics address ", address),
+    return InputError(absl::StrCat("metrics address ", OneLine(address, 80)),
                       "in use, or not an address of this machine",
                       "a free host:port (observe.metrics_address), port 0 takes a free one");
   }
