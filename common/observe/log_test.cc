@@ -76,27 +76,6 @@ TEST_F(LogTest, AppendsToWhatAnEarlierProcessWrote) {
   EXPECT_EQ(Records().size(), 2u);
 }
 
-TEST_F(LogTest, LeavesOutWhatIsBelowTheLevel) {
-  ASSERT_TRUE(StartLog({.service = "s", .file = file_, .level = Level::kWarning}).ok());
-  LogDebug("no");
-  LogInfo("no");
-  LogWarning("yes");
-  StopLog();
-  ASSERT_EQ(Records().size(), 1u);
-  EXPECT_EQ(Records()[0]["message"], "yes");
-}
-
-TEST_F(LogTest, CutsAndEscapesText) {
-  ASSERT_TRUE(StartLog({.service = "s", .file = file_}).ok());
-  LogInfo("model said\nlevel",
-          {{"text", std::string(10000, 'x') + "\n"}, {"bytes", "\xff\x1b[31m"}});
-  ASSERT_EQ(Records().size(), 1u);
-  const nlohmann::json record = Records()[0];
-  EXPECT_EQ(record["message"], "model said\\nlevel");
-  EXPECT_LT(record["fields"]["text"].get<std::string>().size(), 600u);
-  EXPECT_EQ(record["fields"]["bytes"], "\xef\xbf\xbd\\x1b[31m");
-}
-
 TEST_F(LogTest, SaysErrorsOnTheConsoleToo) {
   ASSERT_TRUE(StartLog({.service = "s", .file = file_}).ok());
   ::testing::internal::CaptureStderr();
@@ -132,13 +111,6 @@ TEST_F(LogTest, RefusesAFileThatCannotBeMade) {
   const absl::Status status = StartLog({.service = "s", .file = "/proc/nowhere/log"});
   EXPECT_TRUE(IsInputError(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("/proc/nowhere/log"));
-}
-
-TEST(ParseLevel, KnowsFourLevels) {
-  EXPECT_EQ(*ParseLevel("debug"), Level::kDebug);
-  EXPECT_EQ(*ParseLevel("error"), Level::kError);
-  EXPECT_EQ(ParseLevel("verbose").status().message(),
-            "log level: found \"verbose\"; debug, info, warning or error");
 }
 
 }  // namespace

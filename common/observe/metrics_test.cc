@@ -1,103 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/observe/metrics.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <set>
 #include <string>
-#include <string_view>
+#include <thread>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/status.h"
+#include "absl/strings/str_split.h"
+#include "common/base/philox.h"
 
 namespace attnrl::observe {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-using ::testing::StartsWith;
 
-std::string Name(const MetricName& metric) { return std::string(metric.name); }
-
-// Series that Prometheus stores for one metric at most, "other" included.
-size_t MostSeries(const MetricName& metric) {
-  size_t series = metric.type == MetricType::kHistogram ? metric.buckets.size() + 3 : 1;
-  for (const MetricLabel& label : metric.labels) series *= label.values.size() + 1;
+// The lines of /metrics on one metric, without its HELP and TYPE.
+std::vector<std::string> Series(const MetricName& metric) {
+  std::vector<std::string> series;
+  for (const auto& line : std::vector<std::string>(absl::StrSplit(MetricsText(), '\n'))) {
+    if (line.rfind(metric.name, 0) == 0) series.push_back(line);
+  }
   return series;
 }
 
-// What an HTTP client gets for `path`.
-std::string Fetch(const std::string& address, const std::string& path) {
-  const size_t colon = address.rfind(':');
-  sockaddr_in peer{};
-  peer.sin_family = AF_INET;
-  peer.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
-  EXPECT_EQ(::inet_pton(AF_INET, address.substr(0, colon).c_str(), &peer.sin_addr), 1);
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&peer), sizeof(peer)), 0);
-  const std::string request =
-      absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: ", address, "\r\n\r\n");
-  EXPECT_EQ(::write(socket, request.data(), request.size()), static_cast<ssize_t>(request.size()));
-  std::string answer;
-  char buffer[4096];
-  ssize_t count = 0;
-  while ((count = ::read(socket, buffer, sizeof(buffer))) > 0) {
-    answer.append(buffer, static_cast<size_t>(count));
-  }
-  ::close(socket);
-  return answer;
-}
-
-TEST(MetricNames, FollowTheRulesOfPrometheus) {
-  std::set<std::string_view> names;
-  for (const MetricName* metric : kAllMetrics) {
-    EXPECT_TRUE(names.insert(metric->name).second) << metric->name << " is there twice";
-    EXPECT_THAT(Name(*metric), StartsWith("attnrl_"));
-    EXPECT_FALSE(metric->help.empty()) << metric->name;
-    EXPECT_EQ(absl::EndsWith(Name(*metric), "_total"), metric->type == MetricType::kCounter)
-        << metric->name;
-    EXPECT_EQ(metric->buckets.empty(), metric->type != MetricType::kHistogram) << metric->name;
-    EXPECT_TRUE(std::is_sorted(metric->buckets.begin(), metric->buckets.end())) << metric->name;
-    EXPECT_TRUE(std::all_of(metric->name.begin(), metric->name.end(), [](char c) {
-      return c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    })) << metric->name;
-    // Base units only, in full.
-    for (const char* unit :
-         {"_ms", "_milliseconds", "_micros", "_minutes", "_kb", "_mb", "_sec", "_percent"}) {
-      EXPECT_FALSE(absl::EndsWith(Name(*metric), unit)) << metric->name;
-    }
-  }
-}
-
-TEST(MetricNames, HaveLabelsOfClosedLists) {
-  for (const MetricName* metric : kAllMetrics) {
-    std::set<std::string_view> labels;
-    for (const MetricLabel& label : metric->labels) {
-      EXPECT_TRUE(labels.insert(label.name).second) << metric->name;
-      const std::set<std::string_view> values(label.values.begin(), label.values.end());
-      EXPECT_EQ(values.size(), label.values.size()) << metric->name << " " << label.name;
-      EXPECT_FALSE(values.contains("other"));
-    }
-  }
-}
-
-// A process serves one service, so of the labels service and method it has its own pairs only.
-TEST(MetricNames, StayBelowTwoThousandSeriesAProcess) {
-  constexpr size_t kMostMethodsAProcess = 8 + 2;
-  const size_t pairs =
-      (std::size(label_values::kServices) + 1) * (std::size(label_values::kMethods) + 1);
-  size_t series = 0;
-  for (const MetricName* metric : kAllMetrics) {
-    const bool by_method = metric->labels.size() >= 2 && metric->labels[1].name == "method";
-    series += by_method ? MostSeries(*metric) / pairs * kMostMethodsAProcess : MostSeries(*metric);
-  }
-  EXPECT_LT(series, 2000u);
+// Makes the series of these labels, whatever the metric's type.
+void Touch(const MetricName& metric, LabelValues labels) {
+  if (metric.type == MetricType::kCounter) Count(metric, labels);
+  if (metric.type == MetricType::kGauge) Set(metric, labels, 1);
+  if (metric.type == MetricType::kHistogram) Observe(metric, labels, 1);
 }
 
 TEST(Metrics, CountsByLabel) {
@@ -129,29 +67,96 @@ TEST(Metrics, AreSerialisedWithHelpAndType) {
       text, HasSubstr("attnrl_learner_step_phase_seconds_bucket{phase=\"forward\",le=\"0.5\"} 1"));
 }
 
-TEST(MetricsServer, ServesTheMetricsOnAFreePort) {
-  const auto server = MetricsServer::Start("127.0.0.1:0");
-  ASSERT_TRUE(server.ok()) << server.status();
-  EXPECT_THAT((*server)->address(), StartsWith("127.0.0.1:"));
-  EXPECT_NE((*server)->address(), "127.0.0.1:0");
-  const std::string answer = Fetch((*server)->address(), "/metrics");
-  EXPECT_THAT(answer, HasSubstr("200 OK"));
-  EXPECT_THAT(answer, HasSubstr("attnrl_build_info{"));
-}
-
-TEST(MetricsServer, RefusesAnAddressInUseByName) {
-  const auto first = MetricsServer::Start("127.0.0.1:0");
-  ASSERT_TRUE(first.ok());
-  const absl::Status status = MetricsServer::Start((*first)->address()).status();
-  EXPECT_TRUE(IsInputError(status)) << status;
-  EXPECT_THAT(std::string(status.message()),
-              StartsWith("metrics address " + (*first)->address() + ": in use"));
-}
-
-TEST(MetricsServer, RefusesWhatIsNoAddress) {
-  for (const char* address : {"", "localhost", "127.0.0.1:http", "127.0.0.1:70000", ":9090"}) {
-    EXPECT_TRUE(IsInputError(MetricsServer::Start(address).status())) << address;
+TEST(Metrics, AreAllServedWithTheirHelpAndType) {
+  const char* types[] = {"counter", "gauge", "histogram"};
+  for (const MetricName* metric : kAllMetrics) {
+    const size_t labels = metric->labels.size();
+    ASSERT_LE(labels, 3u);
+    if (labels == 0) Touch(*metric, {});
+    if (labels == 1) Touch(*metric, {"x"});
+    if (labels == 2) Touch(*metric, {"x", "y"});
+    if (labels == 3) Touch(*metric, {"x", "y", "z"});
+    const std::string name(metric->name);
+    EXPECT_THAT(MetricsText(),
+                HasSubstr(absl::StrCat("# HELP ", name, " ", std::string(metric->help), "\n# TYPE ",
+                                       name, " ", types[static_cast<size_t>(metric->type)], "\n")));
+    EXPECT_FALSE(Series(*metric).empty()) << metric->name;
   }
+}
+
+TEST(Metrics, HaveBoundedSeriesWhateverTheLabelsAre) {
+  RandomStream random({.seed = 5});
+  const auto& labels = kRpcMessageBytes.labels;
+  // A value of the label's list, or bytes that could end a line or a quote.
+  const auto draw = [&](const MetricLabel& label) {
+    const uint64_t at = random.Below(2 * label.values.size());
+    if (at < label.values.size()) return std::string(label.values[at]);
+    std::string text = "\"\n\\{} attnrl_x 1\n";
+    for (int i = 0; i < 4; ++i) text += static_cast<char>(random.Below(256));
+    return text;
+  };
+  for (int i = 0; i < 10'000; ++i) {
+    Observe(kRpcMessageBytes, {draw(labels[0]), draw(labels[1]), draw(labels[2])}, 1);
+  }
+  size_t most = kRpcMessageBytes.buckets.size() + 3;  // +Inf, sum and count
+  for (const MetricLabel& label : labels) most *= label.values.size() + 1;
+  const std::vector<std::string> series = Series(kRpcMessageBytes);
+  EXPECT_EQ(series.size(), most) << "10,000 draws meet each of the 144 combinations";
+  EXPECT_EQ(std::set<std::string>(series.begin(), series.end()).size(), series.size());
+  for (const std::string& line : series) EXPECT_THAT(line, Not(HasSubstr("attnrl_x"))) << line;
+}
+
+TEST(Histogram, CountsAValueInEveryBucketThatItDoesNotExceed) {
+  const Histogram histogram = GetHistogram(kLearnerStepPhaseSeconds, {"publish"});
+  // A bound belongs to its bucket.
+  for (const double value : {0.0, 0.001, 0.0011, 60.0, 61.0}) histogram.Observe(value);
+  std::string text;
+  for (const std::string& line : Series(kLearnerStepPhaseSeconds)) {
+    if (absl::StrContains(line, "phase=\"publish\"")) absl::StrAppend(&text, line, "\n");
+  }
+  const std::string name = "attnrl_learner_step_phase_seconds";
+  std::string expected =
+      name + "_count{phase=\"publish\"} 5\n" + name + "_sum{phase=\"publish\"} 121.0021\n";
+  const std::vector<std::pair<const char*, int>> buckets = {
+      {"0.001", 2}, {"0.0025", 3}, {"0.005", 3}, {"0.01", 3}, {"0.025", 3}, {"0.05", 3},
+      {"0.1", 3},   {"0.25", 3},   {"0.5", 3},   {"1", 3},    {"2.5", 3},   {"5", 3},
+      {"10", 3},    {"25", 3},     {"60", 4},    {"+Inf", 5}};
+  for (const auto& [bound, count] : buckets) {
+    absl::StrAppend(&expected, name, "_bucket{phase=\"publish\",le=\"", bound, "\"} ", count, "\n");
+  }
+  EXPECT_EQ(text, expected);
+}
+
+TEST(Gauge, HoldsWhatWasSetLastAndWhatWasAddedSince) {
+  const Gauge gauge = GetGauge(kVerifierInflight);
+  gauge.Set(5);
+  gauge.Add(2);
+  gauge.Add(-4);
+  EXPECT_EQ(gauge.Value(), 3);
+  Set(kVerifierInflight, {}, -1.5);
+  EXPECT_EQ(gauge.Value(), -1.5) << "a handle and its metric are one series";
+  for (const auto& [value, text] : {std::pair(std::nan(""), "Nan"),
+                                    std::pair(std::numeric_limits<double>::infinity(), "+Inf")}) {
+    gauge.Set(value);
+    EXPECT_EQ(Series(kVerifierInflight),
+              std::vector<std::string>{std::string("attnrl_verifier_inflight ") + text});
+  }
+}
+
+TEST(Counter, LosesNothingOfSeveralThreads) {
+  const Counter counter = GetCounter(kSchedulerBatchesTotal);
+  const double before = counter.Value();
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&counter] {
+      for (int i = 0; i < 5000; ++i) {
+        counter.Add();
+        Count(kSchedulerBatchesTotal);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(counter.Value(), before + 40000);
 }
 
 }  // namespace
