@@ -94,7 +94,7 @@ absl::Status CheckNumbers(const CLI::App& command) {
       }
       if (natural && text.starts_with('-')) {
         return InputError(option->get_name(), absl::StrCat("is ", text),
-                          "a whole number from 0 is needed");
+                          "a whole number of 0 or more is needed");
       }
     }
   }

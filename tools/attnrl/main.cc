@@ -24,7 +24,7 @@ absl::Status Run(const attnrl::tools::Work& run) {
     return run();
   } catch (const std::filesystem::filesystem_error& error) {
     return attnrl::InputError(error.path1().string(), error.code().message(),
-                              "a path that can be used is needed");
+                              "a usable path is needed");
   } catch (const std::exception& error) {
     return absl::InternalError(error.what());
   }

@@ -17,9 +17,11 @@ void AddModelFlags(CLI::App& command, ModelFlags* flags) {
   command.add_option("--model", flags->model, "Model folder in Hugging Face layout")
       ->required()
       ->type_name("DIR");
-  command.add_option("--device", flags->device, "cpu or cuda")->capture_default_str();
+  command.add_option("--device", flags->device, "Device to compute on: cpu or cuda")
+      ->capture_default_str();
   command.add_option("--dtype", flags->dtype, "float32 or bfloat16 (default: that of config.json)");
-  command.add_option("--threads", flags->threads, "Threads (default: one a processor)");
+  command.add_option("--threads", flags->threads,
+                     "Compute threads (default: one for each processor)");
   command.add_option("--chat-template", flags->chat_template,
                      "Name of the chat template (default: recognised from the folder)");
 }

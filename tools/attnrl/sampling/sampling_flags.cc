@@ -19,13 +19,20 @@ absl::Status CheckRange(const char* flag, int64_t value, int64_t low) {
 }  // namespace
 
 void AddSamplingFlags(CLI::App& command, SamplingFlags* flags) {
-  command.add_option("--samples", flags->samples, "Responses a prompt")->capture_default_str();
-  command.add_option("--max-new-tokens", flags->max_new_tokens,
-                     "Longest response (default: what the model's context leaves)");
-  command.add_option("--temperature", flags->temperature, "0 is greedy")->capture_default_str();
-  command.add_option("--top-p", flags->top_p, "1 is off")->capture_default_str();
-  command.add_option("--top-k", flags->top_k, "0 is off")->capture_default_str();
-  command.add_option("--seed", flags->seed, "The same seed gives the same tokens")
+  command.add_option("--samples", flags->samples, "Responses for each prompt")
+      ->capture_default_str();
+  command.add_option(
+      "--max-new-tokens", flags->max_new_tokens,
+      "Maximum length of a response in tokens (default: what the model's context leaves)");
+  command.add_option("--temperature", flags->temperature, "Sampling temperature; 0 is greedy")
+      ->capture_default_str();
+  command.add_option("--top-p", flags->top_p, "Nucleus sampling (top-p); 1 is off")
+      ->capture_default_str();
+  command
+      .add_option("--top-k", flags->top_k,
+                  "Sample from this many most likely tokens (top-k); 0 is off")
+      ->capture_default_str();
+  command.add_option("--seed", flags->seed, "Seed; the same seed gives the same tokens")
       ->capture_default_str();
   command.add_option("--max-batch", flags->max_batch, "Sequences decoded at once")
       ->capture_default_str();

@@ -129,7 +129,7 @@ absl::Status RunSampling(rollout::Engine& engine, const SamplingJob& job, int64_
     std::optional<rollout::Completion> completion = finished->Take(next, kLookUp);
     if (shutdown.requested()) {
       return absl::CancelledError(absl::StrCat("stopped after ", next, " of ", job.size(),
-                                               " samples; run it again for all"));
+                                               " samples; run the command again for all of them"));
     }
     progress.Update(static_cast<int64_t>(next));
     if (!completion) continue;

@@ -134,7 +134,7 @@ std::vector<std::pair<std::string, std::string>> ModelRecipe() {
 absl::Status WriteModelRecipe(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) return InputError(folder, error.message(), "a folder that can be written");
+  if (error) return InputError(folder, error.message(), "a writable folder is needed");
   for (const auto& [name, content] : ModelRecipe()) {
     std::ofstream out(absl::StrCat(folder, "/", name), std::ios::binary);
     out << content;

@@ -25,7 +25,7 @@ absl::Status CheckBinaries(const std::string& folder) {
                            "attnrl-learner", "attnrl-grader"}) {
     const std::string path = absl::StrCat(folder, "/", name);
     if (access(path.c_str(), X_OK) != 0) {
-      return absl::NotFoundError(absl::StrCat(path, " is not there: tools/build builds it"));
+      return absl::NotFoundError(absl::StrCat(path, " is missing: tools/build builds it"));
     }
   }
   return absl::OkStatus();
@@ -139,7 +139,7 @@ void NameIgnoredVariables(const config::Config& config) {
   for (const std::string& variable : config.ignored_variables) {
     if (variable == "ATTNRL_BUILD_DIR" || variable == "ATTNRL_DEPS_DIR") continue;
     std::cerr << "warning: the environment variable " << variable
-              << " names no key, it is ignored\n";
+              << " names no key and is ignored\n";
   }
 }
 

@@ -93,7 +93,7 @@ absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const s
   const bool holds = HoldsRun(directory);
   if (holds && !resume) {
     return InputError(directory, "holds a run already",
-                      "go on with it by --resume, or start another one in another --run-dir");
+                      "continue it with --resume, or start a new one in another --run-dir");
   }
   if (!holds && resume) {
     return InputError(directory, "holds no run to resume", "leave --resume out to start one here");

@@ -97,7 +97,7 @@ class Run {
     absl::Status status = StartServices();
     if (status.ok()) status = watch.Watch();
     if (absl::IsCancelled(status))
-      progress.Line("stopping: work is given back; Ctrl-C again stops at once");
+      progress.Line("stopping: giving work back; press Ctrl-C again to stop at once");
     const std::string memory = status.ok() ? watch.MemoryInUse() : "";
     StopServices();
     drained_ = status.ok() && watch.drained();
@@ -172,7 +172,7 @@ absl::Status WithWayOn(const absl::Status& status, const std::string& resume) {
     return absl::CancelledError(absl::StrCat("interrupted; go on with: ", resume));
   }
   return absl::Status(status.code(), absl::StrCat(std::string(status.message()),
-                                                  "; when that is mended, go on with: ", resume));
+                                                  "; once that is fixed, go on with: ", resume));
 }
 
 // What a service refused before anything began leaves nothing behind.
@@ -194,7 +194,7 @@ absl::Status Train(const TrainOptions& options) {
   ATTNRL_ASSIGN_OR_RETURN(PreflightReport report, CheckBeforeTraining(config, paths.binary_folder));
   if (options.resume && AlreadyFinished(paths.run_directory, config.run.steps)) {
     std::cerr << "the run in " << paths.run_directory << " has finished its " << config.run.steps
-              << " steps; more: --set run.steps=N" << std::endl;
+              << " steps; for more, add --set run.steps=N" << std::endl;
     return absl::OkStatus();
   }
 

@@ -165,7 +165,7 @@ std::string OwnAdvantages(const TreeProblem& problem, const TreeLeaf& leaf) {
 std::string OriginText(const std::string& origin) {
   if (origin == "threshold") return "above the threshold";
   if (origin == "fill") return "filled up";
-  if (origin == "duplicate") return "repeated for want of steps";
+  if (origin == "duplicate") return "repeated, because there are too few steps";
   return Escaped(origin);
 }
 

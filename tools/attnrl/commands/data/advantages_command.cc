@@ -29,7 +29,7 @@ struct Options {
 absl::StatusOr<int64_t> Whole(const Json& object, const char* name, const std::string& where) {
   const Json value = object.is_object() ? object.value(name, Json()) : Json();
   if (!value.is_number_integer() || (value.is_number_unsigned() && value > INT64_MAX)) {
-    return InputError(where + "." + name, "is missing or no whole number",
+    return InputError(where + "." + name, "is missing or not a whole number",
                       "a whole number is needed");
   }
   return value.get<int64_t>();
@@ -38,7 +38,7 @@ absl::StatusOr<int64_t> Whole(const Json& object, const char* name, const std::s
 absl::StatusOr<double> Reward(const Json& object, const std::string& where) {
   const Json value = object.is_object() ? object.value("reward", Json()) : Json();
   if (!value.is_number()) {
-    return InputError(where + ".reward", "is missing or no number", "a number is needed");
+    return InputError(where + ".reward", "is missing or not a number", "a number is needed");
   }
   return value.get<double>();
 }
@@ -49,7 +49,7 @@ absl::StatusOr<Json> List(const Json& object, const char* name, bool optional,
   Json value = object.is_object() ? object.value(name, Json()) : Json();
   if (value.is_null() && optional) return Json::array();
   if (!value.is_array()) {
-    return InputError(where + name, "is missing or no list", "a list is needed");
+    return InputError(where + name, "is missing or not a list", "a list is needed");
   }
   return value;
 }
@@ -135,13 +135,13 @@ absl::Status Advantages(const Options& options) {
 // `attnrl advantages`: the tree advantages of problems, one a line.
 void AddAdvantagesCommand(CLI::App& app, Work* run) {
   CLI::App* command =
-      app.add_subcommand("advantages", "Advantages of the tokens of a tree of responses");
+      app.add_subcommand("advantages", "Compute the advantages of trees of responses");
   auto options = std::make_shared<Options>();
   command->add_option("--input", options->input,
                       "JSON Lines, one problem a line: {\"id\",\"responses\":[{\"tokens\","
                       "\"reward\",\"branches\":[{\"split\",\"children\":[{\"tokens\",\"reward\"}]}]"
                       "}]}; - is stdin");
-  command->add_option("--output", options->output, "Where the advantages go; - is stdout");
+  command->add_option("--output", options->output, "File for the advantages; - is stdout");
   command->add_flag("--skip-bad", options->skip_bad, "Leave bad records out and count them");
   command->footer(
       "A result is {\"id\",\"dropped\",\"leaves\":[{\"response\",\"branch\",\"child\",\"reward\","

@@ -112,7 +112,7 @@ absl::StatusOr<Record> Convert(const storage::JsonLine& line, const Options& opt
 
 absl::Status Branch(const Options& options) {
   if (options.selection.spaced && options.selection.choice != tree::Choice::kTop) {
-    return InputError("--spaced", "has no meaning with --choice positional",
+    return InputError("--spaced", "has no effect with --choice positional",
                       "--choice top --spaced (positional always keeps the distance)");
   }
   ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
@@ -137,34 +137,38 @@ std::vector<std::string> ChoiceWords() {
 
 // `attnrl branch`: the branch points of scored responses, one a line.
 void AddBranchCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("branch", "Branch points of responses from their FCI");
+  CLI::App* command =
+      app.add_subcommand("branch", "Choose branch points of responses by their FCI");
   auto options = std::make_shared<Options>();
   tree::PointOptions& selection = options->selection;
   command->add_option("--input", options->input,
                       "JSON Lines as `attnrl fci` writes them: {\"id\",\"steps\":[[start,end],..],"
                       "\"fci\":[..]}, the prompt first; - is stdin");
-  command->add_option("--output", options->output, "Where the points go; - is stdout");
-  command->add_option("--points", selection.count, "Points of a response")
+  command->add_option("--output", options->output, "File for the branch points; - is stdout");
+  command->add_option("--points", selection.count, "Branch points of each response")
       ->check(CLI::Range(int64_t{1}, kMaxPoints))
       ->capture_default_str();
-  command->add_option("--quantile", selection.quantile, "Scores from this quantile on qualify")
+  command
+      ->add_option("--quantile", selection.quantile,
+                   "A step qualifies if its score reaches this quantile of the scores")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
-      ->add_option("--min-distance", selection.min_distance,
-                   "Tokens between the start of the sequence, one point's step and the next point")
+      ->add_option(
+          "--min-distance", selection.min_distance,
+          "Minimum distance in tokens from the start of the sequence and between branch points")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
-      ->add_option("--choice", options->choice,
-                   "positional: the earliest that qualify; top: the highest scores")
+      ->add_option(
+          "--choice", options->choice,
+          "positional: the earliest steps that qualify; top: those with the highest scores")
       ->check(CLI::IsMember(ChoiceWords()))
       ->capture_default_str();
-  command->add_flag("--spaced", selection.spaced, "The top choice keeps --min-distance too");
+  command->add_flag("--spaced", selection.spaced, "Keep --min-distance with --choice top, too");
   command->add_flag("--skip-bad", options->skip_bad, "Leave bad records out and count them");
   command->footer(
-      "A record's own \"points\", \"quantile\" and \"min_distance\" win over the flags. A result "
-      "is "
+      "\"points\", \"quantile\" and \"min_distance\" of a record override the flags. A result is "
       "{\"id\",\"points\":[..]}, token indices in the response, ascending.\nExample:\n  attnrl "
       "branch --input fci.jsonl --output points.jsonl --points 2 --min-distance 16");
   command->callback([options, run] {

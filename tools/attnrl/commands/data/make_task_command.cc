@@ -28,7 +28,9 @@ absl::Status MakeTask(const Options& options) {
     ATTNRL_RETURN_IF_ERROR(WriteModelRecipe(options.model_recipe));
     if (options.count == 0) return absl::OkStatus();
   }
-  if (options.count == 0) return InputError("--count", "is missing", "how many problems to make");
+  if (options.count == 0) {
+    return InputError("--count", "is missing", "the number of problems is needed");
+  }
   ATTNRL_ASSIGN_OR_RETURN(const TaskSplit split, ParseTaskSplit(options.split));
   ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
                           storage::JsonLinesWriter::Open(options.output));
@@ -43,21 +45,22 @@ absl::Status MakeTask(const Options& options) {
 
 // `attnrl make-task`: problems of the embedded task as a data set.
 void AddMakeTaskCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("make-task", "Problems of the embedded task");
+  CLI::App* command = app.add_subcommand("make-task", "Make problems of the embedded task");
   auto options = std::make_shared<Options>();
-  command->add_option("--count", options->count, "Problems to make")
+  command->add_option("--count", options->count, "Number of problems to make")
       ->check(CLI::Range(1, 10'000'000));
-  command->add_option("--seed", options->seed, "Another seed, other problems");
+  command->add_option("--seed", options->seed, "Seed; another seed makes other problems");
   command
       ->add_option("--max-definitions", options->max_definitions,
-                   "Longest programs: how many definitions")
+                   "Maximum number of definitions in a program")
       ->check(CLI::Range(kMinDefinitions, kMaxDefinitions))
       ->capture_default_str();
-  command->add_option("--split", options->split,
-                      "train or eval: disjoint whatever the seeds, by a hash of the content");
-  command->add_option("--output", options->output, "Where the data set goes; - is stdout");
+  command->add_option(
+      "--split", options->split,
+      "train or eval; a hash of the content keeps them disjoint, whatever the seeds");
+  command->add_option("--output", options->output, "File for the data set; - is stdout");
   command->add_option("--model-recipe", options->model_recipe,
-                      "Folder to write the embedded model's configuration and tokenizer to");
+                      "Folder for the embedded model's configuration and tokenizer");
   command->footer(
       "A problem is {\"id\",\"prompt\",\"answers\",\"source\",\"response\"}, response a worked "
       "solution for attnrl sft. The same seed gives the same bytes.\nExample:\n  attnrl make-task "

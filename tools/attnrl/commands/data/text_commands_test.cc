@@ -101,14 +101,14 @@ TEST_F(TextCommands, AdvantagesNamesWhatIsWrong) {
     Write("in", "{\"id\":1,\"responses\":" + responses + "}");
     return Refusal({"advantages"});
   };
-  EXPECT_EQ(refusal("3"), "in:1: responses: is missing or no list; a list is needed");
+  EXPECT_EQ(refusal("3"), "in:1: responses: is missing or not a list; a list is needed");
   EXPECT_THAT(refusal("[{\"tokens\":1.5}]"), HasSubstr("in:1: responses[0].tokens: is missing or"));
   EXPECT_THAT(refusal("[{\"tokens\":3}]"), HasSubstr("in:1: responses[0].reward: is missing or"));
   EXPECT_THAT(refusal("[{\"tokens\":3,\"reward\":1,\"branches\":[{\"split\":3,\"children\":"
                       "[{\"tokens\":1,\"reward\":1}]}]}]"),
               HasSubstr("in:1: responses[0].branches[0].split: 3 is outside the response; 0 to 2"));
   EXPECT_THAT(refusal("[{\"tokens\":3,\"reward\":1,\"branches\":[{\"split\":1}]}]"),
-              HasSubstr("branches[0].children: is missing or no list"));
+              HasSubstr("branches[0].children: is missing or not a list"));
 }
 
 // Steps of ten tokens, the prompt's included; the scores 0.5, 0.7, 0.5, 0.7, 0.5 in the middle.

@@ -179,21 +179,21 @@ void AddVerifyCommand(CLI::App& app, Work* run) {
   auto options = std::make_shared<Options>();
   command->add_option("--input", options->input,
                       "JSON Lines of {\"id\",\"response\",\"answers\":[..]}; - is stdin");
-  command->add_option("--output", options->output, "Where the verdicts go; - is stdout");
-  command->add_option("--threads", options->threads, "Grader processes")
+  command->add_option("--output", options->output, "File for the verdicts; - is stdout");
+  command->add_option("--threads", options->threads, "Number of grader processes")
       ->check(CLI::Range(1, 1024));
   command
-      ->add_option("--timeout-ms", options->timeout_ms,
-                   "Processor time one response may take before its grader is replaced")
+      ->add_option(
+          "--timeout-ms", options->timeout_ms,
+          "Processor time in milliseconds that one response may take before its grader is replaced")
       ->check(CLI::Range(1, 3'600'000));
-  command->add_option("--stats", options->stats, "File for counts and speed, as JSON")
+  command->add_option("--stats", options->stats, "File for counts and speed (JSON)")
       ->check(NotWritable);
   command->add_flag("--skip-bad", options->skip_bad, "Leave bad records out and count them");
   command->footer(
       "A verdict is {\"id\",\"correct\",\"status\",\"extracted\",\"matched\",\"micros\"}, in the "
       "order of the input.\nExample:\n  attnrl verify --input answers.jsonl --output "
-      "verdicts.jsonl "
-      "--threads 2");
+      "verdicts.jsonl --threads 2");
   command->callback([options, run] { *run = [options] { return Verify(*options); }; });
 }
 

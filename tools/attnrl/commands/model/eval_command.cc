@@ -47,7 +47,7 @@ absl::StatusOr<std::vector<EvalSet>> ReadSets(const Flags& flags, const ModelFol
     ATTNRL_ASSIGN_OR_RETURN(EvalSet set, ReadEvalSet(file, reader));
     if (!names.insert(set.name).second) {
       return InputError("--data", absl::StrCat("two sets named ", set.name),
-                        "files of different names");
+                        "files of different names are needed");
     }
     sets.push_back(std::move(set));
   }
@@ -145,16 +145,18 @@ absl::Status Run(const Flags& flags) {
 
 void AddEvalCommand(CLI::App& app, Work* run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("eval", "Measures a model's accuracy on data sets");
+  CLI::App* command = app.add_subcommand("eval", "Measure a model's accuracy on data sets");
   AddModelFlags(*command, &flags->model);
-  command->add_option("--data", flags->data, "Data sets, JSON Lines")->required();
+  command->add_option("--data", flags->data, "Data sets to measure on (JSON Lines)")->required();
   AddSamplingFlags(*command, &flags->sampling);
-  command->add_option("--prompt-suffix", flags->prompt_suffix, "Appended to every prompt");
-  command->add_option("--output", flags->output, "Write the figures there too, as JSON")
+  command->add_option("--prompt-suffix", flags->prompt_suffix, "Text appended to every prompt");
+  command
+      ->add_option("--output", flags->output,
+                   "File for the figures, in addition to the table (JSON)")
       ->check(NotWritable);
   command->footer(
       "Records: {\"id\", \"prompt\" | \"messages\", \"answers\": [text,..]}. pass@k takes k = "
-      "--samples.\nExample: attnrl eval --model DIR --data math500.jsonl --samples 4 --output "
+      "--samples.\nExample:\n  attnrl eval --model DIR --data math500.jsonl --samples 4 --output "
       "r.json");
   command->callback([flags, run] { *run = [flags] { return Run(*flags); }; });
 }

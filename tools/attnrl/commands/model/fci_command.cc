@@ -111,7 +111,7 @@ absl::StatusOr<std::vector<Record>> ReadRecords(const Flags& flags, const ModelF
     return absl::OkStatus();
   };
   ATTNRL_RETURN_IF_ERROR(storage::ReadJsonLines(flags.input, flags.skip_bad, &skipped, use));
-  if (skipped > 0) std::cerr << skipped << " bad records left out" << std::endl;
+  if (skipped > 0) std::cerr << skipped << " bad records were left out" << std::endl;
   return records;
 }
 
@@ -204,12 +204,13 @@ absl::Status Run(const Flags& flags) {
 // `attnrl fci`: forward context influence of the steps of given responses.
 void AddFciCommand(CLI::App& app, Work* run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("fci", "Influence of each step on later steps");
+  CLI::App* command =
+      app.add_subcommand("fci", "Score the influence of each step on later steps (FCI)");
   AddModelFlags(*command, &flags->model);
   command
       ->add_option("--input", flags->input,
-                   R"(JSON Lines of {"id", "prompt_ids", "response_ids"} and, where it is to be )"
-                   R"(used, "steps"; - is stdin)")
+                   R"(JSON Lines of {"id", "prompt_ids", "response_ids"} and optionally )"
+                   R"("steps"; - is stdin)")
       ->required();
   command
       ->add_option("--output", flags->output,
@@ -217,13 +218,13 @@ void AddFciCommand(CLI::App& app, Work* run) {
       ->required();
   command
       ->add_option("--delta", flags->options.delta,
-                   "Steps between a step and the first one whose attention to it counts")
+                   "Attention counts as influence from this many steps later on")
       ->capture_default_str();
-  command->add_option("--method", flags->method, "recompute: one pass over each sequence")
+  command->add_option("--method", flags->method, "recompute: one separate pass over each sequence")
       ->capture_default_str();
-  command->add_option("--stats", flags->stats, "File for time and peak memory, as JSON")
+  command->add_option("--stats", flags->stats, "File for time and peak memory (JSON)")
       ->check(NotWritable);
-  command->add_flag("--skip-bad", flags->skip_bad, "Count bad records and leave them out");
+  command->add_flag("--skip-bad", flags->skip_bad, "Leave bad records out and count them");
   command->footer(
       "Example:\n  attnrl fci --model deploy/local/model --input responses.jsonl --output -");
   command->callback([flags, run] { *run = [flags] { return Run(*flags); }; });

@@ -52,7 +52,7 @@ absl::Status ReadInput(const Flags& flags, const ModelFolder& folder, SamplingJo
         job->prompts.push_back(std::move(prompt));
         return absl::OkStatus();
       }));
-  if (skipped > 0) std::cerr << skipped << " bad records left out" << std::endl;
+  if (skipped > 0) std::cerr << skipped << " bad records were left out" << std::endl;
   return absl::OkStatus();
 }
 
@@ -110,22 +110,24 @@ absl::Status Run(const Flags& flags) {
 
 void AddGenerateCommand(CLI::App& app, Work* run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("generate", "Samples responses to prompts");
+  CLI::App* command = app.add_subcommand("generate", "Sample responses to prompts");
   AddModelFlags(*command, &flags->model);
-  command->add_option("--input", flags->input, "Prompts, JSON Lines; - is stdin")->required();
-  command->add_option("--output", flags->output, "Responses, JSON Lines; - is stdout")->required();
+  command->add_option("--input", flags->input, "Prompts (JSON Lines); - is stdin")->required();
+  command->add_option("--output", flags->output, "File for the responses (JSON Lines); - is stdout")
+      ->required();
   AddSamplingFlags(*command, &flags->sampling);
   command->add_option("--stop", flags->stop,
-                      "End a response at this text, which is left out of its \"text\"");
+                      "End a response at this text, which is left out of \"text\"");
   command->add_flag("--ignore-eos", flags->ignore_eos, "Do not stop at end tokens");
-  command->add_flag("--skip-bad", flags->skip_bad, "Leave bad records out instead of ending");
-  command->add_option("--stats", flags->stats, "Write counts and times there, as JSON")
+  command->add_flag("--skip-bad", flags->skip_bad, "Leave bad records out and count them");
+  command->add_option("--stats", flags->stats, "File for counts and times (JSON)")
       ->check(NotWritable);
   command->footer(
-      "In: {\"id\", \"prompt\" | \"messages\" | \"prompt_ids\"}; out, one a sample, in the order "
-      "of "
-      "the input:\n{\"id\",\"sample\",\"token_ids\",\"text\",\"logprobs\",\"finish_reason\"}.\n"
-      "Example: attnrl generate --model DIR --input prompts.jsonl --output - --samples 4 --seed 1");
+      "Input: {\"id\", \"prompt\" | \"messages\" | \"prompt_ids\"}. Output, one record for each "
+      "sample, in the order of the input:\n"
+      "{\"id\",\"sample\",\"token_ids\",\"text\",\"logprobs\",\"finish_reason\"}.\n"
+      "Example:\n  attnrl generate --model DIR --input prompts.jsonl --output - --samples 4 --seed "
+      "1");
   command->callback([flags, run] { *run = [flags] { return Run(*flags); }; });
 }
 

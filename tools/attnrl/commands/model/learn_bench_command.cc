@@ -20,8 +20,8 @@
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/storage/jsonl.h"
-#include "services/learner/train/numerics.h"
 #include "services/learner/options.h"
+#include "services/learner/train/numerics.h"
 #include "services/learner/train/trainer.h"
 #include "services/learner/train/tree_samples.h"
 #include "tools/attnrl/command.h"
@@ -43,28 +43,37 @@ struct BenchFlags {
 };
 
 void AddFlags(CLI::App& command, BenchFlags& flags) {
-  command.add_option("--model", flags.model, "Hugging Face folder; also the reference model")
+  command
+      .add_option("--model", flags.model,
+                  "Model folder in Hugging Face layout; also the reference model")
       ->required();
-  command.add_option("--config", flags.config, "configuration whose learner settings are used");
-  command.add_option("--set", flags.sets, "a.b=c: one key, over the file's value");
-  command.add_option("--input", flags.inputs, "trees/batch-N.jsonl of a run, or a folder of them")
+  command.add_option("--config", flags.config,
+                     "Configuration file whose learner settings are used");
+  command.add_option("--set", flags.sets,
+                     "Set one configuration key, overriding the file: key=value; repeatable");
+  command
+      .add_option("--input", flags.inputs,
+                  "Files trees/batch-N.jsonl of a run, or a folder of them")
       ->required();
   CLI::Option* packed =
-      command.add_flag("--packed", flags.packed, "compute what leaves share once (the default)");
-  command.add_flag("--unpacked", flags.unpacked, "compute every leaf by itself")->excludes(packed);
+      command.add_flag("--packed", flags.packed, "Compute once what leaves share (default)");
+  command.add_flag("--unpacked", flags.unpacked, "Compute every leaf separately")->excludes(packed);
   command
       .add_option("--dump-grads", flags.dump_grads,
-                  "safetensors file for the gradient of the first minibatch, before clipping")
+                  "Safetensors file for the gradient of the first minibatch, before clipping")
       ->check(NotWritable);
-  command.add_option("--steps", flags.steps, "batches to train, the files in turn; 0: each once")
+  command
+      .add_option("--steps", flags.steps,
+                  "Batches to train, cycling through the files; 0: each file once")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--dtype", flags.dtype, "float32 | bfloat16; config.json's by default")
+  command.add_option("--dtype", flags.dtype, "float32 or bfloat16 (default: that of config.json)")
       ->check(CLI::IsMember({"float32", "bfloat16"}));
-  command.add_option("--device", flags.device, "cpu | cuda")->capture_default_str();
-  command.add_option("--threads", flags.threads, "compute threads")
+  command.add_option("--device", flags.device, "Device to compute on: cpu or cuda")
+      ->capture_default_str();
+  command.add_option("--threads", flags.threads, "Compute threads")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--stats", flags.stats, "file for the figures; stdout by default")
+  command.add_option("--stats", flags.stats, "File for the figures (JSON; default: stdout)")
       ->check(NotWritable);
   command.footer(
       "Example:\n  attnrl learn-bench --model runs/a/checkpoints/step-0 --input "
@@ -99,7 +108,7 @@ absl::StatusOr<std::vector<TrainingBatch>> ReadBatches(const BenchFlags& flags,
   }
   if (batches.empty()) {
     return InputError("--input", "no sample was trained in it",
-                      "files of trees/ with kept \"all\"");
+                      "files of trees/ with problems of \"kept\": \"all\" are needed");
   }
   std::sort(batches.begin(), batches.end(),
             [](const TrainingBatch& a, const TrainingBatch& b) { return a.batch < b.batch; });
@@ -191,7 +200,7 @@ absl::Status LearnBench(const BenchFlags& flags) {
 // `attnrl learn-bench`: the learner's update on the recorded batches of a run.
 void AddLearnBenchCommand(CLI::App& app, Work* run) {
   CLI::App* command = app.add_subcommand(
-      "learn-bench", "The learner's update on recorded batches: speed, gradient");
+      "learn-bench", "Run the learner's update on recorded batches: speed, gradient");
   auto flags = std::make_shared<BenchFlags>();
   AddFlags(*command, *flags);
   command->callback([flags, run] { *run = [flags] { return LearnBench(*flags); }; });

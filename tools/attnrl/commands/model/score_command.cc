@@ -53,7 +53,7 @@ absl::StatusOr<Records> ReadRecords(const Flags& flags, const model::ModelConfig
     return absl::OkStatus();
   };
   ATTNRL_RETURN_IF_ERROR(storage::ReadJsonLines(flags.input, flags.skip_bad, &skipped, use));
-  if (skipped > 0) std::cerr << skipped << " bad records left out" << std::endl;
+  if (skipped > 0) std::cerr << skipped << " bad records were left out" << std::endl;
   return records;
 }
 
@@ -114,7 +114,8 @@ absl::Status Run(const Flags& flags) {
 // `attnrl score`: log-prob and entropy of given responses.
 void AddScoreCommand(CLI::App& app, Work* run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("score", "Log-probs and entropies of given responses");
+  CLI::App* command =
+      app.add_subcommand("score", "Compute log-probs and entropies of given responses");
   AddModelFlags(*command, &flags->model);
   command
       ->add_option("--input", flags->input,
@@ -124,7 +125,7 @@ void AddScoreCommand(CLI::App& app, Work* run) {
       ->add_option("--output", flags->output,
                    R"(JSON Lines of {"id", "logprobs", "entropy"} in nats; - is stdout)")
       ->required();
-  command->add_flag("--skip-bad", flags->skip_bad, "Count bad records and leave them out");
+  command->add_flag("--skip-bad", flags->skip_bad, "Leave bad records out and count them");
   command->footer(
       "Example:\n  attnrl score --model deploy/local/model --input responses.jsonl --output -");
   command->callback([flags, run] { *run = [flags] { return Run(*flags); }; });

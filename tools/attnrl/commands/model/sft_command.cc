@@ -45,58 +45,68 @@ void AddFlags(CLI::App& command, SftFlags& flags) {
   learner::SupervisedOptions& options = flags.options;
   options.steps = 0;
   command
-      .add_option("--model", flags.model,
-                  "Hugging Face folder; without weights the model is initialised at random")
+      .add_option(
+          "--model", flags.model,
+          "Model folder in Hugging Face layout; without weights it is initialised at random")
       ->required();
   command
       .add_option("--data", flags.data, "JSON Lines of {\"prompt\" | \"messages\", \"response\"}")
       ->required();
-  command.add_option("--output", flags.output, "folder to write; must not exist")->required();
-  command.add_option("--steps", options.steps, "optimizer steps (0: one epoch)")
+  command.add_option("--output", flags.output, "Folder to write; must not exist yet")->required();
+  command.add_option("--steps", options.steps, "Optimizer steps; 0: one epoch")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--seed", options.seed, "of the initial weights and of the order of the data");
-  command.add_option("--batch", options.batch, "sequences a step")
+  command.add_option("--seed", options.seed,
+                     "Seed of the initial weights and of the order of the data");
+  command.add_option("--batch", options.batch, "Sequences in each step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--learning-rate", options.adamw.learning_rate, "peak learning rate")
+  command.add_option("--learning-rate", options.adamw.learning_rate, "Peak learning rate")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--warmup", options.warmup, "steps of linear warm-up")
+  command.add_option("--warmup", options.warmup, "Steps of linear warm-up")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
-      .add_option("--schedule", flags.schedule, "after the warm-up: cosine (to a tenth) | constant")
+      .add_option("--schedule", flags.schedule,
+                  "Learning rate after the warm-up: cosine (down to a tenth) or constant")
       ->check(CLI::IsMember({"cosine", "constant"}))
       ->capture_default_str();
   command
       .add_option("--temperature", options.temperature,
-                  "of the loss; below 1 the model is less sure when sampled at 1")
+                  "Temperature of the loss; below 1, the model is less sure when sampled at 1")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--weight-decay", options.adamw.weight_decay, "of AdamW")
+  command.add_option("--weight-decay", options.adamw.weight_decay, "Weight decay of AdamW")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--beta2", options.adamw.beta2, "of AdamW")
+  command.add_option("--beta2", options.adamw.beta2, "Decay rate of the second moment of AdamW")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  command.add_option("--max-grad-norm", options.max_grad_norm, "gradient clipping; 0: none")
+  command
+      .add_option("--max-grad-norm", options.max_grad_norm,
+                  "Gradients are clipped to this norm; 0: no clipping")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
-      .add_option("--save-dtype", flags.save_dtype, "float32 | bfloat16; config.json's by default")
+      .add_option("--save-dtype", flags.save_dtype,
+                  "Format of the saved weights: float32 or bfloat16 (default: that of config.json)")
       ->check(CLI::IsMember({"float32", "bfloat16"}));
   command
       .add_option("--snapshot-every", flags.snapshot_every,
-                  "also write OUTPUT-step<N> every so many steps; 0: never")
+                  "Also write OUTPUT-step<N> after each multiple of this many steps; 0: never")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--chat-template", flags.chat_template, "for records with \"messages\"");
-  command.add_option("--device", flags.device, "cpu | cuda")->capture_default_str();
-  command.add_option("--threads", flags.threads, "compute threads; the result's bits depend on it")
+  command.add_option("--chat-template", flags.chat_template,
+                     "Name of the chat template for records with \"messages\"");
+  command.add_option("--device", flags.device, "Device to compute on: cpu or cuda")
+      ->capture_default_str();
+  command
+      .add_option("--threads", flags.threads,
+                  "Compute threads; the bits of the result depend on them")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_flag("--skip-bad", flags.skip_bad, "leave bad records out and count them");
+  command.add_flag("--skip-bad", flags.skip_bad, "Leave bad records out and count them");
   command.footer(
-      "Example:\n  attnrl sft --model deploy/local/model --data train.jsonl --output /tmp/trained "
+      "Example:\n  attnrl sft --model deploy/local/model --data train.jsonl --output trained "
       "--steps 3000");
 }
 
@@ -186,7 +196,7 @@ absl::StatusOr<std::vector<learner::SupervisedExample>> ReadExamples(
         examples.push_back(std::move(example));
         return absl::OkStatus();
       }));
-  if (skipped > 0) std::cerr << skipped << " bad records left out\n";
+  if (skipped > 0) std::cerr << skipped << " bad records were left out\n";
   if (examples.empty()) return InputError(flags.data, "holds no record", "one a line is needed");
   return examples;
 }
@@ -260,7 +270,8 @@ absl::Status Sft(SftFlags& flags) {
 
 // `attnrl sft`: supervised training of a model on {"prompt", "response"} records.
 void AddSftCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("sft", "Supervised training on prompts and responses");
+  CLI::App* command =
+      app.add_subcommand("sft", "Train a model on prompts and responses (supervised)");
   auto flags = std::make_shared<SftFlags>();
   AddFlags(*command, *flags);
   command->callback([flags, run] { *run = [flags] { return Sft(*flags); }; });

@@ -129,7 +129,7 @@ absl::Status Tokenize(const Options& options) {
 
 // `attnrl tokenize`: texts and conversations to token ids, and with --decode ids to texts.
 void AddTokenizeCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("tokenize", "Texts to token ids and back");
+  CLI::App* command = app.add_subcommand("tokenize", "Turn texts into token ids and back");
   auto options = std::make_shared<Options>();
   command
       ->add_option("--model", options->model, "Model folder; only its tokenizer's files are read")
@@ -137,11 +137,11 @@ void AddTokenizeCommand(CLI::App& app, Work* run) {
   command->add_option("--input", options->input,
                       "JSON Lines of {\"id\",\"text\"}, {\"id\",\"messages\"} or, with --decode, "
                       "{\"id\",\"ids\"}; - is stdin");
-  command->add_option("--output", options->output, "Where the results go; - is stdout");
-  command->add_flag("--decode", options->decode, "Ids to texts, special tokens kept");
+  command->add_option("--output", options->output, "File for the results; - is stdout");
+  command->add_flag("--decode", options->decode, "Turn ids into texts, special tokens included");
   command->add_option("--chat-template", options->chat_template,
-                      "chatml, chatml-default-system, deepseek-r1 or deepseek-r1-think instead of "
-                      "the model's own");
+                      "Chat template to use instead of the model's own: chatml, "
+                      "chatml-default-system, deepseek-r1 or deepseek-r1-think");
   command->add_flag("--skip-bad", options->skip_bad, "Leave bad records out and count them");
   command->footer(
       "A result is {\"id\",\"ids\"}, with --decode {\"id\",\"text\"}. Special tokens written in a "

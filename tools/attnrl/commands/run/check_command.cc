@@ -34,7 +34,8 @@ absl::Status Explain(const Options& options) {
 absl::Status Check(const Options& options) {
   if (options.reference || !options.explain.empty()) return Explain(options);
   if (options.config.empty()) {
-    return InputError("--config", "is missing", "a configuration file, --explain or --reference");
+    return InputError("--config", "is missing",
+                      "a configuration file, --explain or --reference is needed");
   }
   ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
                           config::Load(options.config, options.sets, config::Environment()));
@@ -56,11 +57,13 @@ void AddCheckCommand(CLI::App& app, Work* run) {
       app.add_subcommand("check", "Check a configuration without starting anything");
   auto options = std::make_shared<Options>();
   command->add_option("--config", options->config, "Configuration file (YAML)");
-  command->add_option("--set", options->sets, "One setting over the file's, key=value; repeatable")
+  command
+      ->add_option("--set", options->sets,
+                   "Set one configuration key, overriding the file: key=value; repeatable")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--explain", options->explain,
-                      "Say what a key or section may hold, e.g. learner or run.seed");
+                      "Explain a key or a section, for example run.seed or learner");
   command->add_flag("--reference", options->reference, "Print every key with its default");
   command->footer(
       "Examples:\n  attnrl check --config deploy/local/quickstart.yaml\n"

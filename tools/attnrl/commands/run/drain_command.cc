@@ -65,20 +65,20 @@ absl::Status Drain(const Options& options) {
 // `attnrl drain`: no new work is handed out; waits for the work that is out.
 void AddDrainCommand(CLI::App& app, Work* run) {
   CLI::App* command =
-      app.add_subcommand("drain", "Hand out no more work and wait for the work that is out");
+      app.add_subcommand("drain", "Stop handing out work and wait for leased work to finish");
   auto options = std::make_shared<Options>();
   command->add_option("--scheduler", options->scheduler, "Run directory, unix:/path or host:port")
       ->required();
   command
       ->add_option("--grace-seconds", options->grace_seconds,
-                   "How long to wait before leased work is taken back, in seconds, at most 590")
+                   "Seconds to wait before leased work is taken back, at most 590")
       // A call may take ten minutes (common/rpc/handler.h), ten seconds of which are its answer's.
       ->check(CLI::Range(0.0, 590.0));
-  command->add_flag("--json", options->json, "JSON instead of text");
+  command->add_flag("--json", options->json, "Print JSON instead of text");
   command->add_flag("--watch", options->watch,
-                    "The status after each change, until it has drained");
+                    "Print the status after each change until the run has drained");
   command->footer(
-      "`attnrl train` ends when its run has drained, and says how to go on.\n"
+      "`attnrl train` ends when its run has drained, and prints the command that goes on.\n"
       "Example:\n  attnrl drain --scheduler runs/quickstart");
   command->callback([options, run] { *run = [options] { return Drain(*options); }; });
 }

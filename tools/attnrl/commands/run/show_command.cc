@@ -60,13 +60,13 @@ absl::Status Show(const Options& options) {
 // `attnrl show`: what was sampled in a batch, as text.
 void AddShowCommand(CLI::App& app, Work* run) {
   CLI::App* command =
-      app.add_subcommand("show", "Prompts, responses and verdicts of a batch as text");
+      app.add_subcommand("show", "Print the prompts, responses and verdicts of a batch");
   auto options = std::make_shared<Options>();
-  command->add_option("RUN_DIR", options->run_directory, "The run's directory")->required();
+  command->add_option("RUN_DIR", options->run_directory, "Directory of the run")->required();
   command->add_option("--batch", options->batch, "Number of the batch, from 0")
       ->required()
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--problem", options->problem, "Only the problem with this id");
+  command->add_option("--problem", options->problem, "Print only the problem with this id");
   command->footer("Example:\n  attnrl show runs/quickstart --batch 39");
   command->callback([options, run] { *run = [options] { return Show(*options); }; });
 }

@@ -39,13 +39,13 @@ absl::Status Show(const Options& options) {
 
 // `attnrl status`: what a run does now, once or after each change.
 void AddStatusCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("status", "What a run does now");
+  CLI::App* command = app.add_subcommand("status", "Print what a run is doing");
   auto options = std::make_shared<Options>();
   command->add_option("--scheduler", options->scheduler, "Run directory, unix:/path or host:port")
       ->required();
-  command->add_flag("--json", options->json, "One line of JSON instead of text");
+  command->add_flag("--json", options->json, "Print one line of JSON instead of text");
   command->add_flag("--watch", options->watch,
-                    "Again after each change, until the run has finished");
+                    "Print it again after each change until the run has finished");
   command->footer("Example:\n  attnrl status --scheduler runs/quickstart --watch");
   command->callback([options, run] { *run = [options] { return Show(*options); }; });
 }

@@ -58,19 +58,20 @@ absl::Status Tree(const Options& options) {
 
 // `attnrl tree`: the tree of one problem as a page for the browser.
 void AddTreeCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("tree", "The tree of one problem as a page of HTML");
+  CLI::App* command = app.add_subcommand("tree", "Write the tree of one problem as an HTML page");
   auto options = std::make_shared<Options>();
-  command->add_option("RUN_DIR", options->run_directory, "The run's directory")->required();
+  command->add_option("RUN_DIR", options->run_directory, "Directory of the run")->required();
   command->add_option("--batch", options->batch, "Number of the batch, from 0")
       ->required()
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--problem", options->problem, "The problem's id")->required();
-  command->add_option("--output", options->output, "Where the page goes; - is stdout")
+  command->add_option("--problem", options->problem, "Id of the problem")->required();
+  command->add_option("--output", options->output, "File for the page; - is stdout")
       ->check(NotWritable);
   command->footer(
-      "One file without any other: responses step by step, shaded by FCI, their branch points and "
-      "continuations, rewards and advantages.\nExample:\n  attnrl tree runs/quickstart --batch 39 "
-      "--problem keys-train-1-2405 --output tree.html");
+      "The page is one self-contained file: responses step by step, shaded by FCI, their branch "
+      "points and continuations, rewards and advantages.\n"
+      "Example:\n  attnrl tree runs/quickstart --batch 39 --problem keys-train-1-2405 --output "
+      "tree.html");
   command->callback([options, run] { *run = [options] { return Tree(*options); }; });
 }
 
