@@ -19,7 +19,7 @@ constexpr char kReferenceHead[] =
     "# Every key of the configuration with its default. A file needs only the keys that differ.\n"
     "# Precedence: default < file < environment (run.steps is ATTNRL_RUN_STEPS) < --set "
     "run.steps=5.\n"
-    "# Paths in a file are relative to it, elsewhere to the working directory.\n";
+    "# Relative paths start from the folder of the file, elsewhere from the working directory.\n";
 
 constexpr char kResolvedHead[] =
     "# The configuration of this run as resolved: every key, absolute paths.\n";
