@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "services/verifier/convert/convert.h"
 
 namespace attnrl::verifier {
@@ -37,6 +40,39 @@ TEST(Convert, ResultsOfEveryStatusSurviveTheTrip) {
     EXPECT_EQ((*results)[0].status, status);
     EXPECT_EQ((*results)[0].extracted, "x");
     EXPECT_EQ((*results)[0].micros, 7u);
+  }
+}
+
+TEST(Convert, KeepsBytesThatMayBeAnything) {
+  const GradeRequest request = {std::string("i\0d", 3), "\xc3\xa9 \\boxed{1}\n", {"", "1\t"}};
+  v1::VerifyRequest message;
+  *message.add_responses() = ToProto(request);
+  v1::VerifyRequest sent;
+  ASSERT_TRUE(sent.ParseFromString(message.SerializeAsString()));
+  const std::vector<GradeRequest> back = FromProto(sent);
+  ASSERT_EQ(back.size(), 1u);
+  EXPECT_EQ(back[0].id, request.id);
+  EXPECT_EQ(back[0].response, request.response);
+  EXPECT_EQ(back[0].answers, request.answers);
+}
+
+TEST(Convert, SaysWhichResultDoesNotFit) {
+  v1::VerifyReply reply = GoodReply();
+  reply.mutable_results(1)->set_id("a");
+  EXPECT_EQ(FromProto(reply, kRequests).status().message(),
+            "result 1 of the verifier does not fit its request");
+  reply.mutable_results()->RemoveLast();
+  EXPECT_EQ(FromProto(reply, kRequests).status().message(),
+            "the verifier sent 1 results for 2 responses");
+  EXPECT_TRUE(FromProto(v1::VerifyReply(), {})->empty());
+}
+
+TEST(Convert, TakesAMatchOfEveryAnswerThatThereIsAndNoOther) {
+  for (const int matched : {-2, -1, 0, 1, 2}) {
+    v1::VerifyReply reply = GoodReply();
+    reply.mutable_results(0)->set_matched(matched);
+    const auto results = FromProto(reply, kRequests);
+    EXPECT_EQ(results.ok(), matched == 0 || matched == 1) << matched;
   }
 }
 

@@ -153,6 +153,48 @@ TEST_F(VerifierServiceTest, RefusesBadRequestsOnBothSides) {
   EXPECT_FALSE(stub->Verify(&without_deadline, v1::VerifyRequest(), &reply).ok());
 }
 
+TEST_F(VerifierServiceTest, SaysWhatOfARequestItRefuses) {
+  Serve(InProcess());
+  auto stub = v1::Verifier::NewStub(*rpc::Connect(address_));
+  const auto refusal = [&](const v1::VerifyRequest& request) {
+    v1::VerifyReply reply;
+    auto context = rpc::MakeContext(absl::Seconds(10));
+    return stub->Verify(context.get(), request, &reply).error_message();
+  };
+  v1::VerifyRequest request;
+  for (size_t i = 0; i < kMaxResponsesPerCall; ++i) request.add_responses()->add_answers("1");
+  EXPECT_EQ(refusal(request), "");
+  request.add_responses()->add_answers("1");
+  EXPECT_EQ(refusal(request), "responses: 257 in one call; 256 at most");
+  request.clear_responses();
+  request.set_task("math");
+  EXPECT_EQ(refusal(request), "");
+  request.set_task("che\nss" + std::string(100, '!'));
+  EXPECT_EQ(refusal(request), "task: \"che\\nss" + std::string(53, '!') +
+                                  "...\"; only \"math\" or no task is supported");
+  EXPECT_EQ(call_sizes_, (std::vector<size_t>{256, 0}));  // what was refused reached no grader
+}
+
+TEST_F(VerifierServiceTest, CountsNothingAsInFlightAfterAnError) {
+  Serve([](const std::vector<GradeRequest>&) -> absl::StatusOr<std::vector<GradeResult>> {
+    return absl::InternalError("out of graders");
+  });
+  const auto results = client_->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Seconds(30));
+  EXPECT_TRUE(absl::IsInternal(results.status())) << results.status();
+  EXPECT_NE(results.status().message().find("out of graders"), std::string::npos);
+  EXPECT_EQ(observe::GetGauge(observe::kVerifierInflight).Value(), 0);
+}
+
+TEST_F(VerifierServiceTest, AReplyForOtherRequestsIsDataLoss) {
+  Serve([](const std::vector<GradeRequest>& requests) {
+    std::vector<GradeResult> results(requests.size());
+    for (GradeResult& result : results) result.id = "another";
+    return absl::StatusOr<std::vector<GradeResult>>(std::move(results));
+  });
+  const auto results = client_->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Seconds(30));
+  EXPECT_TRUE(absl::IsDataLoss(results.status())) << results.status();
+}
+
 TEST_F(VerifierServiceTest, AVerifierThatIsAwayIsWaitedForUntilTheDeadline) {
   auto client = ConnectVerifier(address_ + ".away");
   ASSERT_TRUE(client.ok());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A grader that misbehaves where the response says so, for the tests of GraderPool. Not installed.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -18,6 +19,14 @@ bool Has(const GradeRequest& request, const char* word) {
   return request.response.find(word) != std::string::npos;
 }
 
+// FILE where the response has "[word FILE]"; otherwise empty.
+std::string FileOf(const GradeRequest& request, const std::string& word) {
+  const size_t begin = request.response.find("[" + word + " ");
+  if (begin == std::string::npos) return {};
+  const size_t file = begin + word.size() + 2;
+  return request.response.substr(file, request.response.find(']', file) - file);
+}
+
 GradeResult Misbehave(const GradeRequest& request) {
   if (Has(request, "[crash]")) _exit(11);
   while (Has(request, "[sleep]")) pause();
@@ -29,11 +38,17 @@ GradeResult Misbehave(const GradeRequest& request) {
     forged.matched = 7;
     return forged;
   }
-  // "[once FILE]": dies only as long as there is such a file, which it removes.
-  if (size_t begin = request.response.find("[once "); begin != std::string::npos) {
-    begin += 6;
-    std::string file = request.response.substr(begin, request.response.find(']', begin) - begin);
+  // Dies only as long as there is such a file, which it removes.
+  if (const std::string file = FileOf(request, "once"); !file.empty()) {
     if (unlink(file.c_str()) == 0) std::abort();
+  }
+  // Waits until the named pipe has had a writer and has none any more.
+  if (const std::string pipe = FileOf(request, "wait"); !pipe.empty()) {
+    const int reader = open(pipe.c_str(), O_RDONLY);
+    char byte = 0;
+    while (read(reader, &byte, 1) > 0) {
+    }
+    close(reader);
   }
   return attnrl::verifier::Grade(request);
 }
