@@ -58,5 +58,43 @@ TEST(RandomStream, BelowStaysInRangeAndHitsEveryValue) {
   EXPECT_EQ(*seen.rbegin(), 6U);
 }
 
+// By the formula of common/base/README.md, worked out with another implementation.
+TEST(RandomBits, AreThoseOfTheFormula) {
+  const uint32_t most = UINT32_MAX;
+  EXPECT_EQ(RandomBits({}, 0), 0xde481b3493af72c7u);
+  const RandomKey key{.seed = 42, .purpose = 1, .batch = 7, .position = 3, .node = 2};
+  EXPECT_EQ(RandomBits(key, 0), 0x9c4268741cf2364cu);
+  EXPECT_EQ(RandomBits(key, 1), 0x53032bf54cc03261u);
+  EXPECT_EQ(RandomUniform(key, 0), 0.6103883059958626);
+  EXPECT_EQ(
+      RandomBits({.seed = UINT64_MAX, .purpose = 8, .batch = most, .position = most, .node = most},
+                 most),
+      0x6d3d52b5505e7164u);
+  EXPECT_EQ(RandomBits({.seed = 1ULL << 32, .purpose = kBranch, .batch = 0, .position = 1}, 1000),
+            0xbb94635668675d1du);
+}
+
+TEST(RandomStream, DrawsOneIndexAfterTheOther) {
+  const RandomKey key{.seed = 9, .purpose = kShuffleData};
+  RandomStream stream(key);
+  EXPECT_EQ(stream.Bits(), RandomBits(key, 0));
+  EXPECT_EQ(stream.Uniform(), RandomUniform(key, 1));
+  EXPECT_EQ(stream.Below(1), 0u);
+  EXPECT_EQ(stream.Bits(), RandomBits(key, 3));
+}
+
+TEST(RandomStream, BelowPassesOverDrawsThatWouldBeUneven) {
+  // Of 2^63 + 1 values nearly half of all draws are beyond the last whole round.
+  const uint64_t n = (1ULL << 63) + 1;
+  const RandomKey key{.seed = 11};
+  RandomStream stream(key);
+  uint32_t index = 0;
+  for (int draw = 0; draw < 50; ++draw) {
+    while (RandomBits(key, index) >= n) ++index;
+    EXPECT_EQ(stream.Below(n), RandomBits(key, index++));
+  }
+  EXPECT_GT(index, 60u);
+}
+
 }  // namespace
 }  // namespace attnrl

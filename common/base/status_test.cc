@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/status.h"
 
+#include <string>
+
+#include "absl/strings/cord.h"
 #include "gtest/gtest.h"
 
 namespace attnrl {
@@ -37,6 +40,28 @@ TEST(Annotate, KeepsTheCodeAndPrefixesTheMessage) {
 TEST(OneLine, CannotForgeALogLineAndIsBounded) {
   EXPECT_EQ(OneLine("a\nb\x1b[0m"), "a\\nb\\x1b[0m");
   EXPECT_EQ(OneLine("abcdef", 3), "abc...");
+}
+
+TEST(OneLine, EscapesControlCharactersAndNothingElse) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string text(1, static_cast<char>(byte));
+    std::string expected = text;
+    if (byte < 0x20 || byte == 0x7f) {
+      const char* digits = "0123456789abcdef";
+      expected = std::string("\\x") + digits[byte / 16] + digits[byte % 16];
+    }
+    EXPECT_EQ(OneLine(text), byte == '\n' ? "\\n" : expected) << byte;
+  }
+  EXPECT_EQ(OneLine(std::string(200, 'a')), std::string(200, 'a'));
+  EXPECT_EQ(OneLine(std::string(201, 'a')), std::string(200, 'a') + "...");
+  EXPECT_EQ(OneLine("a\nb", 2), "a\\n...") << "an escape is never cut";
+  EXPECT_EQ(OneLine("", 0), "");
+}
+
+TEST(Annotate, KeepsPayloads) {
+  absl::Status status = absl::AbortedError("x");
+  status.SetPayload("url", absl::Cord("payload"));
+  EXPECT_EQ(Annotate(status, "p").GetPayload("url"), absl::Cord("payload"));
 }
 
 }  // namespace
