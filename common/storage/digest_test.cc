@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace attnrl::storage {
@@ -58,6 +59,49 @@ TEST(Crc32c, JoinsPieces) {
   const std::string text = "The quick brown fox jumps over the lazy dog";
   for (size_t cut = 0; cut <= text.size(); ++cut) {
     EXPECT_EQ(Crc32c(text.substr(cut), Crc32c(text.substr(0, cut))), Crc32c(text)) << cut;
+  }
+}
+
+TEST(Sha256, EqualsTheExamplesOfTwoBlocksAndOfAMillionBytes) {
+  EXPECT_EQ(Sha256Hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(Sha256Hex(std::string(1'000'000, 'a')),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST(Sha256, DoesNotDependOnWhereABlockIsCut) {
+  std::string text;
+  for (int i = 0; i < 130; ++i) text += static_cast<char>(i);
+  for (const size_t size : {55, 56, 63, 64, 65, 119, 120, 128, 130}) {
+    const std::string bytes = text.substr(0, size);
+    for (size_t cut = 0; cut <= size; ++cut) {
+      Sha256 hash;
+      hash.Update(bytes.data(), cut);
+      hash.Update(std::string_view(bytes).substr(cut));
+      EXPECT_EQ(hash.HexDigest(), Sha256Hex(bytes)) << size << " " << cut;
+    }
+  }
+}
+
+TEST(Crc32c, EqualsTheOtherExamplesOfRfc3720) {
+  std::string ascending;
+  for (int i = 0; i < 32; ++i) ascending += static_cast<char>(i);
+  EXPECT_EQ(Crc32c(ascending), 0x46dd794eu);
+  EXPECT_EQ(Crc32c(std::string(ascending.rbegin(), ascending.rend())), 0x113fdb5cu);
+  // An iSCSI SCSI Read (10) command.
+  std::string command(48, '\0');
+  const std::pair<size_t, int> set[] = {{0, 0x01},  {1, 0xc0},  {16, 0x14}, {22, 0x04},
+                                        {27, 0x14}, {31, 0x18}, {32, 0x28}, {40, 0x02}};
+  for (const auto& [at, byte] : set) command[at] = static_cast<char>(byte);
+  EXPECT_EQ(Crc32c(command), 0xd9963a56u);
+}
+
+TEST(Crc32c, ChangesWithAnyBit) {
+  const std::string text = "The quick brown fox";
+  for (size_t bit = 0; bit < 8 * text.size(); ++bit) {
+    std::string changed = text;
+    changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << (bit % 8)));
+    EXPECT_NE(Crc32c(changed), Crc32c(text)) << bit;
   }
 }
 
