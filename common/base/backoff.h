@@ -11,8 +11,8 @@ namespace attnrl {
 
 // How long to wait between attempts: each wait is twice the one before, up to a bound, and is drawn
 // from between half of that and all of it, so that many processes that lost the same peer don't
-// come back at the same moment. It only says how long; whoever waits may be woken earlier. Not
-// thread-safe.
+// come back at the same moment. It only says how long: the caller waits, and may be woken earlier.
+// Not thread-safe.
 class Backoff {
  public:
   // Equal seeds draw equal waits. Without one, a back-off differs from every other.

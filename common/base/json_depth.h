@@ -8,8 +8,8 @@
 
 namespace attnrl {
 
-// Lists and objects inside each other that JSON from outside may have; nothing that this project
-// reads needs half of it.
+// How deep lists and objects of JSON from outside may nest; nothing that this project reads needs
+// half of it.
 inline constexpr size_t kMaxJsonDepth = 64;
 
 // OK, or an InputError at `where` when `json` opens more than kMaxJsonDepth lists and objects

@@ -13,7 +13,7 @@
 namespace attnrl {
 
 // A bounded first-in-first-out queue between threads. Push blocks while it is full, Pop while it is
-// empty; Close wakes everybody: later pushes are refused, pops drain what is left. Thread-safe.
+// empty; Close wakes all waiters: later pushes are refused, pops drain what is left. Thread-safe.
 template <typename T>
 class BoundedQueue {
  public:

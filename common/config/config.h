@@ -174,7 +174,7 @@ struct Config {
   Security security = {};
   Observe observe = {};
 
-  // ATTNRL_ variables that name no key; whoever starts a process logs them in one line.
+  // ATTNRL_ variables that name no key; every process logs each of them in one line.
   std::vector<std::string> ignored_variables = {};
 };
 

@@ -24,9 +24,9 @@ struct FciRequest {
 
 // FCI by one pass over each sequence ("recompute"; common/attention/fci/README.md, "Definition"):
 // one score a step, in the order of the requests. No logits, no gradients. With FixedOrder
-// operators a sequence's scores have the same bits in any company and on any number of threads;
-// with Standard ones its company may show in the last bits. InvalidArgument for what breaks the
-// rules of FciRequest, and for ids or lengths that the model doesn't have. What LibTorch throws
+// operators a sequence's scores have the same bits whatever it is batched with and on any number of
+// threads; with Standard ones the batch may show in the last bits. InvalidArgument for what breaks
+// the rules of FciRequest, and for ids or lengths that the model doesn't have. What LibTorch throws
 // passes through. Blocks; any thread. Sequences share passes of up to `tokens_per_pass` tokens (a
 // longer one has its own).
 absl::StatusOr<std::vector<std::vector<float>>> RecomputeFci(const Transformer& model,

@@ -29,7 +29,8 @@ void Count(const MetricName& metric, LabelValues labels = {}, double amount = 1)
 void Set(const MetricName& metric, LabelValues labels, double value);
 void Observe(const MetricName& metric, LabelValues labels, double value);
 
-// The same without the look-up, for hot paths: keep the handle, it is valid for ever.
+// The same without the look-up, for hot paths: keep the handle, it stays valid until the process
+// ends.
 class Counter {
  public:
   explicit Counter(prometheus::Counter* counter) : counter_(counter) {}

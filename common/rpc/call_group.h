@@ -13,8 +13,8 @@
 
 namespace attnrl::rpc {
 
-// The calls of one client. Cancel ends them, from any thread, and whatever waits to make another
-// attempt. Which errors are worth one, and for how long, is the client's own loop:
+// The calls of one client. Cancel, from any thread, ends them and every wait for another attempt.
+// Which errors are worth another attempt, and for how long, the client decides in its own loop:
 //
 //   for (Backoff backoff(first, bound);;) {
 //     const rpc::Call call(calls_, deadline);

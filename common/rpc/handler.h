@@ -17,8 +17,8 @@ inline constexpr absl::Duration kMaxDeadline = absl::Minutes(10);
 
 // The body of every unary handler is one call of this:
 //   return rpc::Handle(context, "Verifier/Verify", [&] { return Verify(*request, reply); });
-// Refuses a call without a deadline, with one beyond kMaxDeadline, or that nobody waits for any
-// more; runs `work` on the calling thread; logs errors; counts calls and their time; maps the
+// Refuses a call without a deadline, with one beyond kMaxDeadline, or whose deadline has passed;
+// runs `work` on the calling thread; logs errors; counts calls and their time; maps the
 // status. `method` is "<service>/<method>" of metric_names.h.
 grpc::Status Handle(grpc::ServerContextBase* context, std::string_view method,
                     const std::function<absl::Status()>& work);

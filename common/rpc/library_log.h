@@ -3,9 +3,8 @@
 
 namespace attnrl::rpc {
 
-// What gRPC itself has to say goes to the process's log, at level debug: whatever a user has to
-// know of it is in a status that one of our own lines reports. Any number of calls, from any
-// thread.
+// Sends gRPC's own log to the process's log, at level debug: what a user has to know of it is in a
+// status that one of our own lines reports. May be called any number of times, from any thread.
 void RedirectLibraryLog();
 
 }  // namespace attnrl::rpc

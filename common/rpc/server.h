@@ -23,11 +23,11 @@ struct ServerOptions {
   std::string address = {};
   // Without it TCP is served on loopback only (security.allow_plaintext).
   bool allow_plaintext = false;
-  // Under which grpc.health.v1.Health answers beside "", e.g. "rollout".
+  // Name under which grpc.health.v1.Health answers, besides "", e.g. "rollout".
   std::string service_name = {};
   int max_message_bytes = kMaxMessageBytes;
-  // After about so long a client is asked to connect again, and so learns of new replicas; calls
-  // under way are finished. For a service of many replicas and short calls.
+  // After about this long a client is asked to connect again, so that it learns of new replicas;
+  // calls under way are finished. For a service of many replicas and short calls.
   absl::Duration max_connection_age = absl::InfiniteDuration();
   // Handlers that may run at once, streams included; further calls get RESOURCE_EXHAUSTED.
   int max_threads = 256;

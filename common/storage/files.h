@@ -28,8 +28,8 @@ absl::Status WriteAll(int descriptor, const std::string& path, std::string_view 
 // Creates the directory and its parents where they are missing, durably. An existing one is OK.
 absl::Status EnsureDirectory(const std::string& path);
 
-// Renames a file or directory over `to` and syncs the directory that holds `to`.  Syncs no content:
-// that was done by who wrote it.
+// Renames a file or directory over `to` and syncs the directory that holds `to`. Does not sync
+// the content: its writer has done that.
 absl::Status RenameDurably(const std::string& from, const std::string& to);
 
 // Removes a file or a directory with all it holds; nothing there is OK. Follows no links.

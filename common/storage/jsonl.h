@@ -32,7 +32,7 @@ absl::Status ReadJsonLines(const std::string& path, bool skip_bad, int64_t* skip
 
 // Typed access to a record's fields. A field that is missing or of another type is the InputError
 // `<where>: field "prompt_ids" is missing; a list of whole numbers is needed`. Unknown fields are
-// nobody's error.
+// not an error.
 absl::StatusOr<std::string> StringField(const JsonLine& line, const char* name);
 absl::StatusOr<double> NumberField(const JsonLine& line, const char* name);
 absl::StatusOr<int64_t> IntField(const JsonLine& line, const char* name);
@@ -58,8 +58,8 @@ absl::Status BadRecord(const JsonLine& line, std::string_view what, std::string_
 // Writes records to "-" (standard output) or a file, one a line, in the order of their keys. A file
 // appears whole at Close: until then records go to PATH.tmp-<process id>, which is removed with a
 // writer that was never closed, and what PATH held before stays. What is no plain file (a pipe,
-// /dev/null) is written directly. Text that is no UTF-8 is written with U+FFFD in
-// place of what isn't. Doubles have as many digits as it takes to read the same bits back.
+// /dev/null) is written directly. Text that is not UTF-8 is written with U+FFFD in place of its
+// ill-formed parts. Doubles have as many digits as it takes to read the same bits back.
 class JsonLinesWriter {
  public:
   // InputError when the file can't be made.

@@ -27,9 +27,9 @@ class ChatTemplate {
  public:
   // `name` is the user's choice (--chat-template, model.chat_template); empty: what
   // chat_template.jinja in `model_dir`, or else tokenizer_config.json's "chat_template" says.
-  // InputError for an unknown name, for a folder without a template and for one that we don't know,
-  // saying what to set. A folder without a template is fine as long as nobody needs one: load
-  // this where the first conversation is met.
+  // InputError for an unknown name, for a folder without a template and for an unknown template,
+  // saying what to set. A folder without a template is fine while there are no conversations: load
+  // this when the first one is met.
   static absl::StatusOr<ChatTemplate> Load(const std::string& model_dir, std::string_view name);
 
   // The prompt's text, to be encoded with special tokens recognised. `add_generation_prompt` opens

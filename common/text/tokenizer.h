@@ -15,8 +15,8 @@ namespace attnrl::text {
 
 // The tokenizer of a Hugging Face model folder: tokenizer.json with byte-level BPE (the split
 // patterns of Qwen2, Llama-3, SmolLM2, GPT-2 and whatever else is a regular expression), and the
-// names of the special tokens from tokenizer_config.json. What the file asks for and we don't do is
-// refused when loading, by file and key.
+// names of the special tokens from tokenizer_config.json. What the file asks for and is not
+// supported is refused when loading, by file and key.
 //
 //   ATTNRL_ASSIGN_OR_RETURN(text::Tokenizer tokenizer, text::Tokenizer::Load(model_dir));
 //   std::vector<int32_t> ids = tokenizer.Encode("1+1=");

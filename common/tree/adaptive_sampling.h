@@ -23,8 +23,8 @@ inline std::vector<Word<ExpandRounding>> WordsOf(ExpandRounding) {
 int64_t ExpansionCount(double accuracy, int64_t responses, ExpandRounding rounding);
 
 // Difficulty-aware expansion: the responses to expand, ascending. `correct`: one a response, not
-// empty. None solved: all. All solved: the first ones (whether the problem is kept at all is the
-// filter's business). Otherwise all of the rarer kind (half and half: the incorrect ones) and, up
+// empty. None solved: all. All solved: the first ones (the filter decides whether the problem is
+// kept at all). Otherwise all of the rarer kind (half and half: the incorrect ones) and, up
 // to ExpansionCount, some of the other kind, drawn without replacement from `key`.
 std::vector<int64_t> ResponsesToExpand(const std::vector<bool>& correct, ExpandRounding rounding,
                                        const RandomKey& key);

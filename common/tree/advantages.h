@@ -31,7 +31,7 @@ struct Response {
 
 struct ProblemTree {
   std::vector<Response> responses;
-  std::optional<int64_t> max_response_length;  // cuts leaves to so many tokens
+  std::optional<int64_t> max_response_length;  // cuts leaves to this many tokens
 };
 
 // `length` tokens of a leaf in a row that share one advantage.

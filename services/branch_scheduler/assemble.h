@@ -28,7 +28,7 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
 // prompts are read; Tools may be used from any thread and must not outlive it.
 class ModelText {
  public:
-  // InputError by file for a folder without a tokenizer that we know.
+  // InputError by file for a folder without a supported tokenizer.
   static absl::StatusOr<std::unique_ptr<ModelText>> Load(const config::Config& config);
 
   // A text as it is, a conversation through the chat template; the suffix is appended to the text,

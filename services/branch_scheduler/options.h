@@ -63,17 +63,18 @@ struct SchedulerOptions {
   bool deterministic = false;  // rollout.deterministic
 
   absl::Duration lease = absl::Seconds(60);
-  // A grader's crash or time-out is tried so often in all before the problem is dropped.
+  // How often a response is graded in all while graders crash or time out; then its problem is
+  // dropped.
   uint32_t grade_attempts = 3;
   uint32_t grader_threads = 2;
   absl::Duration grader_timeout = absl::Seconds(1);  // verifier.timeout_ms
-  // After a restart nothing is handed out until the workers that it knows of are back with what
-  // they hold, but not for longer than this.
+  // After a restart the scheduler hands out nothing until the workers that it knows of are back
+  // with what they hold, for this long at most.
   absl::Duration adoption_grace = absl::Seconds(8);
-  // The same where it knows of none: those of a run that had just begun.
+  // The same where it knows of none, as in a run that had just begun.
   absl::Duration unknown_grace = absl::Seconds(2);
 
-  // What may not differ when the run is resumed: configuration key -> value.
+  // What must not differ when the run is resumed: configuration key -> value.
   std::map<std::string, std::string> fingerprint = {};
 
   bool branches() const { return branching.criterion != tree::Criterion::kNone; }

@@ -36,8 +36,8 @@ namespace attnrl::scheduler {
 // The branch scheduler as its RPC handlers see it: joins the run, the leases, the grading and the
 // record files, and owns the threads. Thread-safe; the handlers call it from theirs. One loop
 // thread takes results and grades from a bounded inbox, writes all that came together in one
-// transaction, and only then acknowledges; it also takes away leases whose time is up and hands out
-// new ones.
+// transaction, and only then acknowledges; it also ends leases that have expired and hands out new
+// ones.
 //
 // When the database or a file can't be written the scheduler has failed: streams end, every call is
 // UNAVAILABLE with the reason, and the process is to end; the next one starts from the database.
@@ -126,7 +126,7 @@ class Scheduler {
   // The tree file of the batch, before it is committed. Fails the scheduler where it can't be
   // written.
   absl::Status WriteTrees(uint32_t batch);
-  // Opens what the run made runnable, queues gradings, takes away old leases, grants new ones.
+  // Opens what the run made runnable, queues gradings, ends expired leases, grants new ones.
   void HandOut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PushTo(const std::string& worker, SchedulerMessage message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

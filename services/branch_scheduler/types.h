@@ -13,7 +13,7 @@
 #include "common/base/version.h"
 
 // What the branch scheduler exchanges with workers, the learner and people, as plain structs. They
-// mirror proto/attnrl/v1/branch_scheduler.proto, which is the manual of every field; rpc/convert.h
+// mirror proto/attnrl/v1/branch_scheduler.proto, which is the manual of every field; convert/
 // is the only place that knows both.
 namespace attnrl::scheduler {
 
@@ -64,7 +64,8 @@ struct WorkItem {
   std::vector<int32_t> response_ids = {};  // continuations: the response they branch from
   std::vector<SampleRequest> samples = {};
   SamplingParams sampling = {};
-  // Initial items whose attention is to be scored: attention from so many steps on counts (D).
+  // Initial items whose attention is to be scored: attention counts from this many steps later on
+  // (D).
   std::optional<uint32_t> score_delta = {};
   bool operator==(const WorkItem&) const = default;
 };

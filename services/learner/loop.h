@@ -108,7 +108,7 @@ class LearnerLoop {
 
   uint32_t next_ = 0;                      // the trainer holds the state of W(next_)
   uint32_t checkpoint_ = 0;                // newest complete checkpoint
-  bool torn_ = false;                      // no longer: training was abandoned in mid-batch
+  bool torn_ = false;                      // true: in the middle of a batch that was abandoned
   scheduler::TrainStatistics statistics_;  // of batch next_ - 1
 
   absl::Mutex mutex_;

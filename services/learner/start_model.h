@@ -20,9 +20,9 @@ struct StartModel {
   model::Tensors tensors = {};
 };
 
-// Reads it from the run's first checkpoint, or from model.path before there is one. Where that
-// checkpoint is damaged model.path serves if its tensors have the digest of W(0), which is the
-// checkpoint's own, or else `published`, under which W(0) was announced. Without a KL term the
+// Reads it from the run's first checkpoint, or from model.path before there is one. If that
+// checkpoint is damaged, model.path takes its place where its tensors have the digest of W(0): the
+// one in the checkpoint, or else `published`, under which W(0) was announced. Without a KL term the
 // tensors decide nothing once a later checkpoint is restored: then model.path serves in any case.
 // DATA_LOSS says which file is damaged and what would mend it.
 absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,

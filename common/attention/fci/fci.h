@@ -43,7 +43,7 @@ absl::Status CheckFciSequence(const FciSequence& sequence, const FciOptions& opt
 //   transformer.RunAttention(ids, positions, attention);  // ids of 50 tokens
 //   std::vector<float> scores = attention.Scores().front();
 //
-// On the CPU by tiled float32 kernels (fci_kernel.h) on at::get_num_threads() threads; q, k and v
+// On the CPU by tiled float32 kernels (kernel.h) on at::get_num_threads() threads; q, k and v
 // are float32 or bfloat16. What a sequence gives, rows and scores, depends on its own queries, keys
 // and values alone: not on the other sequences of the pass, nor on the number of threads. Memory
 // for T rows and S steps: O(T) beside the result, while a layer runs 8 * heads * S doubles.

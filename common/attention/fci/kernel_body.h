@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The kernel of fci_kernel.h over the sixteen lanes of fixed_order_lanes.h. Included once by each
-// fci_kernel_<isa>.cc, compiled with its flags and without floating-point contraction.
+// The kernel of kernel.h over the sixteen lanes of fixed_order/lanes.h. Included once by each
+// kernel_<isa>.cc, compiled with its flags and without floating-point contraction.
 #include "common/attention/fci/kernel.h"
 #include "common/attention/fixed_order/lanes.h"
 

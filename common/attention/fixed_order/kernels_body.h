@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The kernels of fixed_order_kernels.h over the sixteen lanes of fixed_order_lanes.h. Included once
-// by each fixed_order_kernels_<isa>.cc, compiled with its flags and without floating-point
-// contraction: where a multiply-add is fused, the source says so.
+// The kernels of kernels.h over the sixteen lanes of lanes.h. Included once by each
+// kernels_<isa>.cc, compiled with its flags and without floating-point contraction: where a
+// multiply-add is fused, the source says so.
 #include "common/attention/fixed_order/kernels.h"
 #include "common/attention/fixed_order/lanes.h"
 #include "common/attention/fixed_order/rows.h"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Sixteen float lanes for fixed_order_kernels_body.h, one struct an instruction set; the flags of
-// the file that includes this choose. Every operation rounds as IEEE 754 says, lane by lane, so all
+// Sixteen float lanes for kernels_body.h, one struct for each instruction set; the flags of the
+// file that includes this choose one. Every operation rounds as IEEE 754 says, lane by lane, so all
 // of them compute the same bits. Nothing here may come from the standard library: a function that
-// is compiled with wider instructions here must not be the one that the linker keeps for everybody.
+// is compiled with wider instructions here must not be the one that the linker keeps for the whole
+// program.
 #include <cstdint>
 #if defined(__AVX2__)
 #include <immintrin.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the kernels of fixed_order_kernels_body.h do with one row: parts, exponentials, dot
-// products, maxima and sums, in the order of fixed_order_kernels.h.
+// What the kernels of kernels_body.h do with one row: parts, exponentials, dot products, maxima and
+// sums, in the order of kernels.h.
 #include "common/attention/fixed_order/kernels.h"
 #include "common/attention/fixed_order/lanes.h"
 

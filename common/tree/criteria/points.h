@@ -40,8 +40,8 @@ std::vector<BranchPoint> TopPoints(std::span<const StepRange> steps, std::span<c
                                    const PointOptions& options);
 
 // `random`: `count` starts of response steps from the second on, drawn without replacement from the
-// stream of `key` (purpose kBranch; node = the response). Only where there are fewer steps, each is
-// taken once before any is taken again. None for a response of one step.
+// stream of `key` (purpose kBranch; node = the response). Where there are fewer steps than `count`,
+// each is taken once before any is taken again. None for a response of one step.
 std::vector<BranchPoint> RandomPoints(std::span<const StepRange> steps, int64_t count,
                                       const RandomKey& key);
 

@@ -6,7 +6,7 @@
 #include "proto/attnrl/v1/types.pb.h"
 #include "services/branch_scheduler/types.h"
 
-// Pieces that several conversions share. Only for convert_*.cc.
+// Pieces that several conversions share. Only for the sources of this folder.
 namespace attnrl::scheduler {
 
 template <typename List>

@@ -31,7 +31,7 @@ namespace attnrl::scheduler {
 //
 // Facts come in (a version, a result, grades, a commit) and are written to the store; the caller
 // brackets calls with Store::Begin and Commit, several facts a transaction where they come
-// together, and tells nobody of their effect before the commit. After a failed call or commit the
+// together, and lets no effect be seen before the commit. After a failed call or commit the
 // object is worthless: the process ends and the next one starts from the database. What becomes
 // possible is collected in TakeRunnable and TakeGradeTasks; after Open these hold everything that
 // is open.
@@ -80,7 +80,7 @@ class Run {
   // The batch, once it is ready; nullopt before, and then `reason` says what is missing.
   // OUT_OF_RANGE beyond the end. FAILED_PRECONDITION: not its turn yet, or forgotten.
   absl::StatusOr<std::optional<TrainingBatch>> Batch(uint32_t batch, std::string* reason);
-  // The file trees/batch-N.jsonl of the batch must be whole before: what TreesToWrite gives.
+  // Only after the file trees/batch-N.jsonl, of what TreesToWrite returns, is complete.
   absl::StatusOr<CommitReply> Commit(const BatchCommit& commit);
   // A copy of the batch that Commit can take next, with the versions that sampled it; nullopt where
   // Commit would change nothing.

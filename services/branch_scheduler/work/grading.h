@@ -32,11 +32,11 @@ struct GradedItem {
 };
 
 // Asks the verifier, off the run's thread. A verifier that is away, overloaded or refuses a call is
-// asked again for as long as it takes, and trouble() says why: a refusal is nobody's reward. A call
-// that can't be answered in time is made again in halves. A response larger than any call may carry
-// is graded `limit` without one; one whose grading crashed or timed out is tried `attempts` times
-// in all, then that is its grade, and no reward (tests/README.md, promise 7). Thread-safe. Memory:
-// the tasks waiting, at most the leaves of the batches that are open.
+// asked again for as long as it takes, and trouble() says why: a refusal never becomes a reward. A
+// call that can't be answered in time is made again in halves. A response larger than any call may
+// carry is graded `limit` without one; one whose grading crashed or timed out is tried `attempts`
+// times in all, then that is its grade, and no reward (tests/README.md, promise 7). Thread-safe.
+// Memory: the tasks waiting, at most the leaves of the batches that are open.
 class GradingQueue {
  public:
   struct Options {
@@ -82,11 +82,11 @@ class GradingQueue {
   std::vector<GradeTask> Take(absl::Duration wait);
   void GradeAll(std::vector<GradeTask> tasks);
   // Has every response not settled yet graded once, for as long as it takes. False: the queue is
-  // shutting down, or a test has the next word.
+  // shutting down, or a test calls RunOnce again.
   bool Attempt(std::vector<Pending>& pending, bool final_attempt);
   // One call; the results, one a request, or why there are none.
   absl::StatusOr<std::vector<Grade>> Call(const std::vector<verifier::GradeRequest>& requests);
-  // How long a call may take: the graders' own watchdog has the first word.
+  // How long a call may take: longer than the graders' own watchdogs, so that those decide.
   absl::Duration Deadline(size_t requests) const;
   bool stopping() const;
 

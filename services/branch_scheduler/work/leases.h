@@ -17,7 +17,7 @@
 namespace attnrl::scheduler {
 
 struct LeaseOptions {
-  // A lease not renewed for this long is taken away.
+  // A lease that is not renewed for this long ends.
   absl::Duration lease = absl::Seconds(60);
   // A worker whose stream broke keeps its leases for this long at most, so that it can come back.
   absl::Duration disconnect_grace = absl::Seconds(10);
@@ -80,9 +80,9 @@ class LeaseTable {
                              absl::Duration now);
   // The items are handed out again. Returns how many of the leases were the worker's.
   size_t GiveBack(const std::string& worker, const std::vector<LeaseId>& leases);
-  // Takes away leases whose time is up.
+  // Ends the leases whose time is up and returns them.
   std::vector<Granted> Expire(absl::Duration now);
-  // Takes away every lease (the end of a drain).
+  // Ends every lease (at the end of a drain) and returns them.
   std::vector<Granted> RevokeAll();
   // True when the worker may write the item's result with this lease. Counts a refusal.
   bool Holds(const std::string& worker, LeaseId lease, ItemId item);
@@ -111,7 +111,7 @@ class LeaseTable {
   struct Worker {
     uint64_t connection = 0;
     bool connected = false;
-    // A lease of it expired, and nothing was heard of it since: it gets nothing until it speaks.
+    // One of its leases expired and it was not heard of since: it gets nothing until it speaks.
     bool silent = false;
     uint32_t capacity = 0;
     uint32_t credits = 0;

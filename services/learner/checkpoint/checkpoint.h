@@ -29,7 +29,7 @@ struct CheckpointInfo {
 // differs from it is never loaded. One thread uses it.
 class CheckpointStore {
  public:
-  // Takes half-written folders of `run_dir`/checkpoints away.
+  // Removes half-written folders of `run_dir`/checkpoints.
   static absl::StatusOr<std::unique_ptr<CheckpointStore>> Open(const std::string& run_dir);
 
   // Complete ones, ascending.

@@ -37,7 +37,7 @@ struct ObjectiveSums {
   double clipped_dual = 0;
   double ratio_max = 0;  // greatest ratio, not a sum
   int64_t tokens = 0;
-  // Of them, those of a prefix that several leaves share counted once. Not known to ObjectiveLoss.
+  // The same with the tokens of a prefix that leaves share counted once. Not set by ObjectiveLoss.
   int64_t distinct_tokens = 0;
 
   void Add(const ObjectiveSums& other);

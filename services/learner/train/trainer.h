@@ -23,7 +23,7 @@ struct TrainerOptions {
   AdamWOptions adamw;
   // Training steps in which the learning rate rises linearly to adamw.learning_rate.
   int64_t warmup_steps = 0;
-  // After so many training steps (0: never) it falls linearly to a tenth, over decay_steps.
+  // After this many training steps (0: never) it falls linearly to a tenth, over decay_steps.
   int64_t decay_after = 0;
   int64_t decay_steps = 100;
   double max_grad_norm = 1;

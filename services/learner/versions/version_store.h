@@ -23,15 +23,15 @@ namespace attnrl::learner {
 
 // The published versions of a run on the learner's volume: RUN_DIR/weights/<N>/ for those that no
 // checkpoint holds (services/learner/versions/README.md, "Format"). A version is announced only
-// when it is durable. A number, once published, keeps its digest for ever: weights/published.json
-// remembers all of them, also those whose bits are pruned.
+// when it is durable. A number, once published, keeps its digest: weights/published.json remembers
+// all of them, also those whose bits are pruned.
 //
 // Thread-safe: the training loop publishes and prunes; RPC handlers read and wait. Memory: the bits
 // of the two versions published or read last, however many workers they are sent to, of one that
 // is being read, and of older ones whose sending has not ended.
 class VersionStore {
  public:
-  // Takes half-written folders of `run_dir`/weights away and reads what is durable there. A version
+  // Removes half-written folders of `run_dir`/weights and reads what is durable there. A version
   // whose bits don't have their digest is removed and logged; one that can't be read is an error.
   static absl::StatusOr<std::unique_ptr<VersionStore>> Open(const std::string& run_dir);
 
@@ -67,7 +67,7 @@ class VersionStore {
   // Blocks until more than `seen` announcements were made, or Close, or for `timeout`. Returns the
   // announcements after the first `seen`, in their order.
   std::vector<Version> AnnouncedAfter(size_t seen, absl::Duration timeout) const;
-  // Wakes whoever waits, now and later: for shutdown.
+  // Wakes all waiters, now and later: for shutdown.
   void Close();
   bool closed() const;
 
@@ -94,7 +94,7 @@ class VersionStore {
   const std::string folder_;                          // RUN_DIR/weights
   absl::Mutex loading_ ABSL_ACQUIRED_BEFORE(mutex_);  // held while a file is read
   mutable absl::Mutex mutex_;
-  std::map<uint32_t, std::string> published_ ABSL_GUARDED_BY(mutex_);  // number -> digest, for ever
+  std::map<uint32_t, std::string> published_ ABSL_GUARDED_BY(mutex_);  // number -> digest, all ever
   std::map<uint32_t, Stored> stored_ ABSL_GUARDED_BY(mutex_);
   std::vector<Version> announced_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<const VersionData>> cache_ ABSL_GUARDED_BY(mutex_);

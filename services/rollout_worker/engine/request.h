@@ -29,7 +29,7 @@ struct Request {
   uint32_t version = 0;
   // Everything before the first sampled token; not empty.
   std::vector<int32_t> prompt_ids = {};
-  // At least 1; prompt_ids and this together fit EngineOptions::max_tokens.
+  // At least 1; prompt_ids and this together fit StepperOptions::max_tokens.
   int64_t max_new_tokens = 1;
   SamplingParams sampling = {};
   // Token i of the response is drawn with RandomUniform(key, i). A continuation counts from the
@@ -41,8 +41,8 @@ struct Request {
   // Optional further end: asked after each token with all sampled ones. Runs on the engine's
   // thread.
   std::function<bool(const std::vector<int32_t>&)> stop_when = nullptr;
-  // The steps of prompt and response are to be scored by the attention they receive (FCI), counting
-  // attention from so many steps on.
+  // Set where the steps of prompt and response are to be scored by the attention they receive
+  // (FCI): attention counts from this many steps later on.
   std::optional<uint32_t> score_delta = std::nullopt;
 };
 

@@ -43,8 +43,8 @@ class StepRunner {
   virtual ~StepRunner() = default;
   // Called once, on the thread that makes all further calls.
   virtual void Begin() {}
-  // The weights of the following steps. The caller sees to it that no slot holds other weights'
-  // work.
+  // The weights of the following steps. The caller ensures that no slot holds the work of other
+  // weights.
   virtual void UseModel(std::shared_ptr<const model::Transformer> weights) = 0;
   // Computes a plan that isn't empty. An error leaves the slots of the plan undefined.
   virtual absl::StatusOr<LogitRows> Run(const StepPlan& plan) = 0;

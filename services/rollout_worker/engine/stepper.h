@@ -28,7 +28,7 @@ struct StepperOptions {
   int64_t max_tokens = 0;             // prompt and response of a sequence
   int64_t max_prefill_tokens = 2048;  // prompt tokens computed in one step, see AdmissionView
   int64_t max_waiting = 1 << 16;      // requests without a slot; more are refused
-  // A sequence that begins with so many tokens of another one takes their keys and values from it.
+  // A sequence that shares at least this many first tokens with another one copies their KV rows.
   int64_t min_shared_prefix = 16;
 };
 

@@ -20,10 +20,9 @@ struct ServiceFlags {
 };
 
 // A whole rollout worker: checks configuration and model, starts the engine, serves health and
-// /metrics, and works for the scheduler
-// until `shutdown` or the scheduler ends it. Blocks. OK after an orderly end, InputError for what
-// the user can mend, the scheduler's refusal otherwise. Threads: the caller's (work loop), engine,
-// weights, stream reader, signal waiter, and gRPC's.
+// /metrics, and works for the scheduler until `shutdown` or the scheduler ends it. Blocks. OK after
+// an orderly end, InputError for what the user can fix, the scheduler's refusal otherwise. Threads:
+// the caller's (work loop), engine, weights, stream reader, signal waiter, and gRPC's.
 absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
                         rpc::ShutdownSignal& shutdown);
 

@@ -34,8 +34,8 @@ struct WeightKeeperOptions {
   absl::Duration fetch_deadline = absl::Seconds(120);  // of a fetch that makes no progress
   absl::Duration first_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(5);
-  // Where loaded and dropped weights go. Called under the keeper's lock, so in an order that makes
-  // sense; must be quick.
+  // Where loaded and dropped weights go. Called under the keeper's lock, so never out of order;
+  // must be quick.
   std::function<void(uint32_t, Weights)> set = nullptr;
   std::function<void(uint32_t)> drop = nullptr;
   // Optional: a fetch has ended, and how long it and the loading took.
@@ -43,7 +43,7 @@ struct WeightKeeperOptions {
 };
 
 // Holds the versions that the worker's leases need: fetches what is missing in a thread of its own,
-// most urgent first, and drops what nobody needs. A failed or damaged fetch is tried again after
+// most urgent first, and drops what no lease needs. A failed or damaged fetch is tried again after
 // a back-off, for as long as the version is wanted; damaged weights are never passed on.
 // Thread-safe. Memory: `capacity` versions, and one more while it is fetched.
 class WeightKeeper {

@@ -24,7 +24,7 @@ struct StreamEnded {
   int stream = 0;
   absl::Status status = absl::OkStatus();
 };
-// Somebody wants the worker to leave.
+// The worker is asked to leave.
 struct DrainWanted {};
 using WorkerEvent = std::variant<StreamMessage, StreamEnded, Completion, DrainWanted>;
 

@@ -103,8 +103,8 @@ class Worker {
   std::optional<Version> prefetch_;
   std::optional<absl::Status> failure_;  // ends Run at once
   absl::Status unfit_;                   // ends Run after a drain
-  // Of the newest lease; until the first one the guess of a tree's item, so that a new worker does
-  // not take more than it can run.
+  // Of the newest lease; before the first one a guess (the continuations of a response), so that a
+  // new worker does not take more than it can run.
   int64_t samples_per_lease_ = 4;
 
   std::unique_ptr<scheduler::WorkStream> stream_;

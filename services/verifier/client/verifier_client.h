@@ -11,7 +11,7 @@
 
 namespace attnrl::verifier {
 
-// Grades responses. Called by the scheduler and by nobody else. Thread-safe.
+// Grades responses. Called only by the scheduler. Thread-safe.
 //
 //   auto client = ConnectVerifier("unix:/tmp/x/verifier.sock");
 //   auto results = (*client)->Verify({{"p1/0", text, {"42"}}}, absl::Seconds(30));
@@ -23,7 +23,7 @@ class VerifierClient {
   // than one call may carry are sent as several calls, one after another. Idempotent.
   // Time-outs and crashes of the grader are results (see IsVerdict), not errors.
   // UNAVAILABLE: no verifier answered until the deadline (it is retried until then).
-  // RESOURCE_EXHAUSTED: overloaded until the deadline; later it may work. DEADLINE_EXCEEDED.
+  // RESOURCE_EXHAUSTED: overloaded until the deadline; a later call may work. DEADLINE_EXCEEDED.
   // INVALID_ARGUMENT: a request without answers, or one larger than kMaxBytesPerResponse.
   // DATA_LOSS: the reply is not one result for each request. CANCELLED after Cancel. Whatever else
   // the verifier answers is returned at once.

@@ -21,7 +21,7 @@ struct Limits {
   int64_t work = 5'000'000;
 };
 
-// Counts work down. Once it is used up it stays so, and whoever sees it stops.
+// Counts work down. Once it is used up it stays so, and grading stops wherever that is seen.
 class Work {
  public:
   explicit Work(int64_t steps) : left_(steps) {}

@@ -28,7 +28,7 @@ class FrameReader {
  public:
   void Append(std::string_view bytes);
   // The next complete frame's body, valid until the next call of either; nullopt: more bytes are
-  // needed, or a length over kMaxFrameBytes was announced (then broken() is true for ever).
+  // needed, or a length over kMaxFrameBytes was announced (then broken() stays true).
   std::optional<std::string_view> Next();
   bool broken() const { return broken_; }
 

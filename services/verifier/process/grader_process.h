@@ -37,7 +37,7 @@ class GraderProcess {
   // Has `requests` graded; `done` gets each result in their order, as soon as it is there, without
   // an id. When the outcome isn't kFinished, the first request without a result is the one that the
   // process was at, and the process must not be used again. One request has taken too long when it
-  // has used `timeout` of the process's own processor time, so that a busy machine accuses nobody,
+  // has used `timeout` of the process's own processor time, which a busy machine does not use up,
   // or ten times that by the clock.
   Outcome Run(std::span<const GradeRequest* const> requests, absl::Duration timeout,
               const std::function<void(GradeResult)>& done);

@@ -12,8 +12,8 @@ struct SandboxLimits {
   uint64_t cpu_seconds = uint64_t{24} * 3600;
 };
 
-// Gives up, for ever, all that grading doesn't need; called once by `attnrl-grader` before it reads
-// the first byte. Afterwards the process has no descriptors but 0, 1 and 2, opens no files or
+// Permanently gives up all that grading doesn't need; called once by `attnrl-grader` before it
+// reads the first byte. Afterwards the process has no descriptors but 0, 1 and 2, opens no files or
 // sockets, starts no process, gains no privilege, and dies with its parent; a call of the system
 // outside a short list kills it (Linux on x86-64 and aarch64). Builds with a sanitizer keep the
 // address space and the system calls unlimited, which it needs.
