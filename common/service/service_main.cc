@@ -109,6 +109,10 @@ absl::Status ParseFlags(const Program& program, int argc, const char* const* arg
   } catch (const CLI::ParseError& error) {
     return Explain(*app, error);
   }
+  // --run-dir "$UNSET": files would go to the root.
+  if (!*answered && program.needs_run_dir && flags->run_dir.empty()) {
+    return InputError("--run-dir", "is empty", "a folder is needed");
+  }
   return absl::OkStatus();
 }
 
