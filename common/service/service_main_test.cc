@@ -4,8 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "common/base/status.h"
 #include "common/observe/log.h"
@@ -15,6 +18,7 @@ namespace attnrl::service {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 const Program kProgram = {.binary = "attnrl-test",
@@ -30,14 +34,41 @@ class ServiceMain : public ::testing::Test {
  protected:
   ServiceMain() { folder_.Write("run.yaml", "run: {steps: 3}\n"); }
 
-  static std::string Refusal(std::vector<const char*> args) {
+  static absl::Status Parse(const Program& program, std::vector<const char*> args, Flags* flags) {
     args.insert(args.begin(), "attnrl-test");
-    Flags flags;
     bool answered = false;
-    const absl::Status status =
-        ParseFlags(kProgram, static_cast<int>(args.size()), args.data(), &flags, &answered);
+    return ParseFlags(program, static_cast<int>(args.size()), args.data(), flags, &answered);
+  }
+  static std::string Refusal(const std::vector<const char*>& args) {
+    Flags flags;
+    const absl::Status status = Parse(kProgram, args, &flags);
     EXPECT_TRUE(IsInputError(status));
     return std::string(status.message());
+  }
+  // What a main with these flags leaves behind.
+  struct Outcome {
+    int code = 0;
+    bool served = false;
+    std::string out = {};
+    std::string err = {};
+  };
+  static Outcome RunMainWith(const Program& program, std::vector<std::string> args,
+                             const absl::Status& status = absl::OkStatus()) {
+    args.insert(args.begin(), "attnrl-test");
+    std::vector<const char*> argv;
+    for (const std::string& arg : args) argv.push_back(arg.c_str());
+    Outcome outcome;
+    ::testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStderr();
+    outcome.code = Main(program, static_cast<int>(argv.size()), argv.data(),
+                        [&](const config::Config&, const Flags&) {
+                          outcome.served = true;
+                          observe::LogInfo("serving");
+                          return status;
+                        });
+    outcome.out = ::testing::internal::GetCapturedStdout();
+    outcome.err = ::testing::internal::GetCapturedStderr();
+    return outcome;
   }
   int RunMain(const absl::Status& status) {
     const std::string config = folder_ / "run.yaml";
@@ -80,6 +111,89 @@ TEST_F(ServiceMain, TheExitCodeSaysWhetherAnotherTryCanHelp) {
   const std::string text((std::istreambuf_iterator<char>(log)), {});
   EXPECT_THAT(text, HasSubstr("\"here\""));
   EXPECT_THAT(text, HasSubstr("no space"));
+}
+
+TEST_F(ServiceMain, ReadsEveryFlagInBothForms) {
+  Program program = kProgram;
+  program.has_address = true;
+  Flags flags;
+  ASSERT_TRUE(Parse(program,
+                    {"--config=a b.yaml", "--set", "data.eval=[/a, /b]", "--set=run.steps=5",
+                     "--run-dir", "/r", "--name=w-1", "--address", "unix:/s"},
+                    &flags)
+                  .ok());
+  EXPECT_EQ(flags.config_file, "a b.yaml");
+  EXPECT_EQ(flags.sets, (std::vector<std::string>{"data.eval=[/a, /b]", "run.steps=5"}));
+  EXPECT_EQ(flags.run_dir, "/r");
+  EXPECT_EQ(flags.name, "w-1");
+  EXPECT_EQ(flags.address, "unix:/s");
+}
+
+TEST_F(ServiceMain, AnswersHelpAndVersionOnStandardOutputWithoutServing) {
+  const Outcome version = RunMainWith(kProgram, {"--version"});
+  EXPECT_EQ(version.out, "attnrl-test 1\n");
+  const Outcome help = RunMainWith(kProgram, {"--help"});
+  for (const char* part :
+       {"Tests\n", "Usage: attnrl-test", "--config", "--set", "--run-dir", "Folder of the run",
+        "--name", "--version", "Example:\n  attnrl-test --config run.yaml"}) {
+    EXPECT_THAT(help.out, HasSubstr(part));
+  }
+  EXPECT_THAT(help.out, Not(HasSubstr("--address")));
+  for (const Outcome& each : {version, help}) {
+    EXPECT_EQ(each.code, 0);
+    EXPECT_EQ(each.err, "");
+    EXPECT_FALSE(each.served);
+  }
+}
+
+TEST_F(ServiceMain, EndsWithOneLineWhereTheConfigurationIsWrong) {
+  const std::string config = folder_.Write("wrong.yaml", "run:\n  steps: \"a\\nb\"\n");
+  const Outcome wrong = RunMainWith(kProgram, {"--config", config, "--run-dir", folder_.path()});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_FALSE(wrong.served);
+  EXPECT_EQ(wrong.err, "error: " + config +
+                           ":2: run.steps is \"a\\nb\"; a whole number from 1 to 1000000000\n");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "logs"));
+}
+
+TEST_F(ServiceMain, LogsToStandardErrorWhereThereIsNoRunDirectory) {
+  Program program = kProgram;
+  program.needs_run_dir = false;
+  const std::vector<std::string> args = {"--config", folder_ / "run.yaml"};
+  const Outcome fine = RunMainWith(program, args);
+  EXPECT_EQ(fine.code, 0);
+  EXPECT_EQ(fine.err, "info: serving\n");
+  const Outcome failed = RunMainWith(program, args, absl::UnavailableError("gone\naway"));
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_EQ(failed.err, "info: serving\nerror: gone\\naway\n");
+}
+
+TEST_F(ServiceMain, TakesAFullDiskForAnyErrorWhereTheServiceKeepsNoFiles) {
+  Program program = kProgram;
+  program.keeps_files = false;
+  const std::vector<std::string> args = {"--config", folder_ / "run.yaml", "--run-dir",
+                                         folder_.path()};
+  EXPECT_EQ(RunMainWith(program, args, absl::ResourceExhaustedError("full")).code, 1);
+  EXPECT_EQ(RunMainWith(kProgram, args, absl::ResourceExhaustedError("full")).code, 3);
+}
+
+TEST_F(ServiceMain, NamesVariablesThatNameNoKeyInTheLog) {
+  ASSERT_EQ(::setenv("ATTNRL_NO_SUCH_KEY", "1", 1), 0);
+  const Outcome outcome = RunMainWith(
+      kProgram, {"--config", folder_ / "run.yaml", "--run-dir", folder_.path(), "--name", "w"});
+  ::unsetenv("ATTNRL_NO_SUCH_KEY");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_THAT(folder_.Read("logs/w.log"),
+              HasSubstr("\"fields\":{\"variable\":\"ATTNRL_NO_SUCH_KEY\"}"));
+}
+
+TEST_F(ServiceMain, RefusesAnEmptyRunDirectoryWhereItNeedsOne) {
+  EXPECT_EQ(Refusal({"--config", "a", "--run-dir", ""}), "--run-dir: is empty; a folder is needed");
+  Program program = kProgram;
+  program.needs_run_dir = false;
+  Flags flags;
+  EXPECT_TRUE(Parse(program, {"--config", "a", "--run-dir", ""}, &flags).ok());
 }
 
 }  // namespace
