@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/rpc/address.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -40,8 +41,11 @@ absl::StatusOr<Address> ParseUnix(const std::string& address) {
   return parsed;
 }
 
+// By its number: a name may begin with "127." and lead anywhere.
 bool IsLoopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+  in_addr number{};
+  if (::inet_pton(AF_INET, host.c_str(), &number) == 1) return ntohl(number.s_addr) >> 24 == 127;
+  return host == "localhost" || host == "::1";
 }
 
 // 0 when somebody accepts connections there, otherwise the errno of trying.

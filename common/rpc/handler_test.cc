@@ -87,5 +87,34 @@ TEST_F(HandlerTest, RefusesDeadlinesThatAreTooFar) {
   EXPECT_EQ(calls_, 1);
 }
 
+TEST_F(HandlerTest, TellsOverloadFromOtherErrors) {
+  const observe::Counter overload =
+      observe::GetCounter(observe::kRpcRejectedTotal, {"Verifier", "overload"});
+  const double before = overload.Value();
+  answer_ = absl::InternalError("broken");
+  EXPECT_FALSE(Call().ok());
+  EXPECT_EQ(overload.Value(), before);
+  answer_ = absl::ResourceExhaustedError("the queue is full");
+  EXPECT_FALSE(Call().ok());
+  EXPECT_EQ(overload.Value(), before + 1);
+}
+
+TEST_F(HandlerTest, HandsEveryCodeToTheCallerAndCountsIt) {
+  for (const absl::StatusCode code :
+       {absl::StatusCode::kCancelled, absl::StatusCode::kUnknown, absl::StatusCode::kNotFound,
+        absl::StatusCode::kAlreadyExists, absl::StatusCode::kPermissionDenied,
+        absl::StatusCode::kAborted, absl::StatusCode::kOutOfRange, absl::StatusCode::kUnimplemented,
+        absl::StatusCode::kDataLoss, absl::StatusCode::kUnavailable,
+        absl::StatusCode::kUnauthenticated}) {
+    answer_ = absl::Status(code, "why");
+    const std::string name = absl::StatusCodeToString(code);
+    const double before = Requests(name.c_str());
+    const absl::Status status = Call();
+    EXPECT_EQ(status.code(), code) << status;
+    EXPECT_EQ(status.message(), "Verify: why");
+    EXPECT_EQ(Requests(name.c_str()), before + 1) << name;
+  }
+}
+
 }  // namespace
 }  // namespace attnrl::rpc
