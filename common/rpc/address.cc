@@ -82,7 +82,8 @@ absl::StatusOr<Address> ParseAddress(const std::string& address) {
     return InputError(Where(address), "the port is no number from 0 to 65535", kForms);
   }
   const bool colons = parsed.host.find(':') != std::string::npos;
-  if (parsed.host.empty() || parsed.host.find('/') != std::string::npos || colons != bracketed) {
+  if (parsed.host.empty() || parsed.host.find_first_of("/[]") != std::string::npos ||
+      colons != bracketed) {
     return InputError(Where(address), "is no host and port", kForms);
   }
   return parsed;

@@ -86,7 +86,7 @@ TEST(ParseAddress, SaysWhatIsWrongWithEachForm) {
     const std::string address = std::string("host:") + port;
     EXPECT_EQ(what(address), "address " + address + ": the port is no number from 0 to 65535");
   }
-  for (const char* host : {"::1", "http://host", "[]", "host]:", "a:b"}) {
+  for (const char* host : {"::1", "http://host", "[]", "[host", "host]:", "a:b"}) {
     const std::string address = std::string(host) + ":80";
     EXPECT_EQ(what(address), "address " + address + ": is no host and port");
   }
