@@ -3,6 +3,11 @@
 
 #include <gmock/gmock.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/philox.h"
 #include "common/testing/temporary_folder.h"
 #include "common/text/testing/small_tokenizer.h"
 
@@ -71,6 +76,52 @@ TEST_F(Steps, FindTheLastEndOfThinking) {
   EXPECT_EQ(segmenter_->ThinkEndStep(4, response, steps), 3);
   const std::vector<int32_t> without = {'a', kBlankLine, 'b'};
   EXPECT_EQ(segmenter_->ThinkEndStep(4, without, segmenter_->Segment(4, without)), std::nullopt);
+}
+
+// By the words of common/text/README.md, "Steps".
+std::vector<StepRange> ByDefinition(int64_t prompt, const std::vector<int32_t>& response,
+                                    const std::vector<std::string>& texts) {
+  std::string separator;
+  for (const std::string& text : texts) {
+    if (text.find('\n') != std::string::npos && separator.empty()) separator = "\n";
+    if (text.find("\n\n") != std::string::npos) separator = "\n\n";
+  }
+  std::vector<StepRange> steps = {{0, prompt}};
+  int64_t begin = prompt;
+  for (size_t i = 0; i < response.size(); ++i) {
+    const int64_t end = prompt + static_cast<int64_t>(i) + 1;
+    if (texts[i].find(separator) == std::string::npos && i + 1 < response.size()) continue;
+    steps.emplace_back(begin, end);
+    begin = end;
+  }
+  return steps;
+}
+
+TEST_F(Steps, AreThoseOfTheDefinitionAndCoverEveryTokenOnce) {
+  const std::vector<std::pair<int32_t, std::string>> tokens = {
+      {'a', "a"},           {'b', "b"},        {'\n', "\n"}, {kPointLine, ".\n"},
+      {kBlankLine, "\n\n"}, {kAddedBlank, ""}, {9999, ""},   {-1, ""}};
+  for (uint64_t seed = 0; seed < 500; ++seed) {
+    RandomStream random({.seed = seed});
+    // Of the first tokens only, so that some responses have no separator.
+    const uint64_t kinds = 2 + random.Below(tokens.size() - 1);
+    const auto prompt = static_cast<int64_t>(random.Below(5));
+    std::vector<int32_t> response;
+    std::vector<std::string> texts;
+    for (uint64_t i = random.Below(20); i > 0; --i) {
+      const auto& [id, text] = tokens[random.Below(kinds)];
+      response.push_back(id);
+      texts.push_back(text);
+    }
+    const std::vector<StepRange> steps = segmenter_->Segment(prompt, response);
+    EXPECT_EQ(steps, ByDefinition(prompt, response, texts)) << seed;
+    int64_t covered = 0;
+    for (const StepRange& step : steps) {
+      EXPECT_EQ(step.first, covered);
+      covered = step.second;
+    }
+    EXPECT_EQ(covered, prompt + static_cast<int64_t>(response.size()));
+  }
 }
 
 }  // namespace
