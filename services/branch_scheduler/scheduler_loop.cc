@@ -40,6 +40,7 @@ void Scheduler::Loop() {
 void Scheduler::Step() {
   Inbox inbox;
   {
+    // Taken under its own lock: streams go on delivering during the commit below.
     absl::MutexLock lock(&inbox_mutex_);
     inbox = std::exchange(inbox_, Inbox{});
   }
@@ -67,6 +68,8 @@ void Scheduler::Process(Inbox inbox) {
     }
     return absl::OkStatus();
   });
+  // Only what is committed is acknowledged, because a worker drops its copy then. A kill before the
+  // acknowledgement costs a duplicate, which is recognised; one after it costs nothing.
   if (!status.ok()) return;
   for (auto& [session, ack] : acks) session->Push(std::move(ack));
 }
@@ -75,6 +78,7 @@ absl::StatusOr<Ack> Scheduler::ApplyResult(const WorkerSession& session, const I
   const std::string& worker = session.worker();
   Ack ack;
   ack.lease = result.lease;
+  // Asked before the lease: a durable result is acknowledged even if its lease has ended since.
   ATTNRL_ASSIGN_OR_RETURN(std::optional<LeaseId> stored, run_->LeaseOfResult(result.item));
   if (stored == result.lease) {  // durable by an earlier copy
     leases_->NoteDuplicate();
@@ -97,6 +101,7 @@ absl::StatusOr<Ack> Scheduler::ApplyResult(const WorkerSession& session, const I
         {{"worker", worker}, {"item", Number(result.item)}, {"reason", OneLine(ack.reason)}});
     return ack;
   }
+  // The lease may go before the commit: where that fails, so does the whole scheduler.
   ATTNRL_RETURN_IF_ERROR(run_->AddResult(worker, result));
   leases_->Close(result.item);
   Work& work = work_[worker];
@@ -115,12 +120,14 @@ void Scheduler::HandOut() {
     grading_->Add(std::move(tasks));
   }
   const absl::Duration now = clock_.Monotonic();
+  // Before leases are granted, so that an item whose holder is lost goes out in the same round.
   for (const LeaseTable::Granted& expired : leases_->Expire(now)) {
     PushTo(expired.worker, Cancel{{expired.lease}});
     observe::LogWarning("lease expired",
                         {{"worker", expired.worker}, {"item", Number(expired.item)}});
     Changed();
   }
+  // New weights are named before the first lease under them: fetching overlaps with older work.
   const std::optional<Version> newest = run_->newest_version();
   if (newest.has_value() && prefetched_ != newest->number) {
     prefetched_ = newest->number;
@@ -154,6 +161,8 @@ absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work)
     status = store_->Commit();
     Instruments::Commit(status, clock_.Monotonic() - start, options_.run_dir);
   }
+  // Files follow the database: a line is appended once it is durable, and a kill in between is made
+  // up for at the next start (Journal::Reconcile).
   if (status.ok()) status = journal_->Flush();
   if (!status.ok()) Fail(status);
   return Alive();

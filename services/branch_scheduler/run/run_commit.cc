@@ -34,6 +34,8 @@ absl::Status Run::AddVersion(const Version& version) {
         absl::StrCat("W(", version.number, ") was published with digest ", Short(known->second),
                      ", the learner has ", Short(version.digest)));
   }
+  // W(committed_ + 1) may be known before its batch is committed: the learner publishes first, and
+  // may be killed in between.
   const uint32_t next = versions_.empty() ? 0 : versions_.rbegin()->first + 1;
   if (version.number != next || version.number > committed_ + 1) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -46,6 +48,8 @@ absl::Status Run::AddVersion(const Version& version) {
 }
 
 absl::Status Run::AddCheckpoint(uint32_t step) {
+  // A checkpoint ahead of its commit is reported again with the commit, which must come first:
+  // results may be forgotten only for batches that are committed.
   if (step > committed_ ||
       std::find(checkpoints_.begin(), checkpoints_.end(), step) != checkpoints_.end()) {
     return absl::OkStatus();
@@ -71,6 +75,8 @@ absl::Status Run::Announce(const BatchRequest& request) {
     return absl::FailedPreconditionError(absl::StrCat(
         "batch ", request.batch, " can't be replayed to reach W(", request.version.number, ")"));
   }
+  // The version comes first, since all that follows depends on it; the extension is decided before
+  // batches are composed, because it decides their segment.
   ATTNRL_RETURN_IF_ERROR(AddVersion(request.version));
   if (extension_pending_) ATTNRL_RETURN_IF_ERROR(DecideExtension(request));
   ATTNRL_RETURN_IF_ERROR(AddCheckpoint(request.checkpoint_step));
@@ -97,6 +103,7 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
           absl::StrCat("batch ", number, " was forgotten: a checkpoint of step ", forgotten_before_,
                        " or later is needed to go on"));
     }
+    // A replay: the batch is rebuilt from its stored results, which give the same bytes as before.
     ATTNRL_ASSIGN_OR_RETURN(std::vector<Store::BatchRow> rows, store_.Batches(number));
     if (rows.empty() || rows.front().batch != number) {
       return absl::DataLossError(absl::StrCat("the database lacks batch ", number));
@@ -156,10 +163,13 @@ absl::StatusOr<CommitReply> Run::Commit(const BatchCommit& commit) {
         absl::StrCat("batch ", commit.batch, " can't be committed: ", committed_,
                      " batches are committed, and this one was not handed out"));
   }
+  // A replay that ended with other bits changes nothing that was published.
   auto published = versions_.find(commit.version.number);
   if (!commit.replayed || published == versions_.end()) {
     ATTNRL_RETURN_IF_ERROR(AddVersion(commit.version));
   }
+  // The caller makes all of this one transaction: version, records, checkpoint and the batches that
+  // the commit makes possible are durable together or not at all. The records still need the batch.
   ATTNRL_RETURN_IF_ERROR(WriteRecords(*batch, commit));
   ++committed_;
   batches_.erase(commit.batch);
@@ -212,6 +222,7 @@ absl::Status Run::WriteRecords(const BatchState& batch, const BatchCommit& commi
   last_metrics_ = row.metrics;
   last_commit_time_ = now;
   last_train_end_ = std::max(last_train_end_, row.train.end);
+  // Work that ended before this training did can overlap no later training.
   std::erase_if(rollout_spans_, [this](const Span& span) { return span.end <= last_train_end_; });
   empty_in_a_row_ = row.empty ? empty_in_a_row_ + 1 : 0;
   return absl::OkStatus();
@@ -239,6 +250,7 @@ uint32_t Run::OldestVersionNeeded() const {
         batch.initial_done == batch.problems.size() * options_.initial_responses;
     oldest = std::min(oldest, schedule_.OldestVersionNeeded(batch.place(), initial_done));
   }
+  // The next batch may be composed, and its items handed out, before the learner prunes again.
   if (next_batch_ < options_.steps) {
     oldest = std::min(
         oldest, schedule_.InitialVersion({.base = BaseOf(next_batch_), .batch = next_batch_}));

@@ -43,6 +43,7 @@ absl::StatusOr<std::unique_ptr<Run>> Run::Open(const Parts& parts) {
     return InputError("data.train", "the data set is empty", "at least one problem is needed");
   }
   auto run = std::unique_ptr<Run>(new Run(parts));
+  // One transaction: a start that fails or is killed leaves the database as it was.
   ATTNRL_RETURN_IF_ERROR(parts.store->Begin());
   if (absl::Status status = run->Recover(); !status.ok()) {
     parts.store->Rollback();
@@ -73,6 +74,7 @@ absl::Status Run::CheckFingerprint() {
 // it had ended with a checkpoint is known when the learner says what it holds.
 absl::Status Run::RecoverSteps() {
   ATTNRL_ASSIGN_OR_RETURN(std::optional<uint32_t> before, GetNumber(store_, "steps"));
+  // Kept until the learner decides, so that a process killed before that leaves the question open.
   ATTNRL_ASSIGN_OR_RETURN(std::optional<uint32_t> extended, GetNumber(store_, "extended_from"));
   extension_pending_ = extended.has_value() && *extended == committed_ && committed_ > 0 &&
                        options_.steps > committed_;
@@ -86,6 +88,7 @@ absl::Status Run::RecoverSteps() {
 absl::Status Run::Recover() {
   ATTNRL_RETURN_IF_ERROR(CheckFingerprint());
   ATTNRL_ASSIGN_OR_RETURN(std::optional<uint32_t> epoch, GetNumber(store_, "epoch"));
+  // Durable before the first lease of this process: no two processes give the same lease number.
   epoch_ = epoch.value_or(0) + 1;
   ATTNRL_RETURN_IF_ERROR(store_.Put("epoch", absl::StrCat(epoch_)));
   ATTNRL_ASSIGN_OR_RETURN(std::optional<std::string> numerics, store_.Get("numerics_id"));
@@ -208,6 +211,8 @@ absl::Status Run::Compose() {
                             newest ? std::optional<uint32_t>(newest->number) : std::nullopt)) {
       return absl::OkStatus();
     }
+    // The row makes size and problems of the batch durable before any of its items is handed out: a
+    // restart finds the same batch, whatever has been committed meanwhile.
     Store::BatchRow row{.batch = next.batch, .base = next.base, .cursor = next_place_};
     const std::optional<double> real = NextRealSize(next);
     row.real_size = real.value_or(options_.batch_problems);

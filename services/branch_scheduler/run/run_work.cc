@@ -102,6 +102,7 @@ WorkItem Run::MakeItem(ItemId id) const {
     item.version.number = schedule_.ContinuationVersion(batch.place());
     const Response& response = problem.responses[key.response];
     item.response_ids = response.initial->result.samples[0].token_ids;
+    // Sample p * T + c is child c at point p: grading, records and the learner's batch count on it.
     const uint32_t points = static_cast<uint32_t>(response.expansion.points.size());
     for (uint32_t p = 0; p < points; ++p) {
       const uint32_t split = response.expansion.points[p];
@@ -171,7 +172,9 @@ absl::Status Run::AddResult(const std::string& worker, const ItemResult& result)
   BatchState& batch = *FindBatch(key.batch);
   Problem& problem = batch.problems[key.position];
   std::optional<SampledItem>& slot = SlotOf(problem.responses[key.response], key.kind);
+  // The caller answers a second copy of a durable result itself (LeaseOfResult).
   if (slot.has_value()) return absl::InternalError("an item got a second result");
+  // Result and event in one transaction: events.jsonl has a line for exactly the work that counts.
   ATTNRL_RETURN_IF_ERROR(
       store_.PutResult(Store::ResultRow{result.item, result.lease, worker, EncodePayload(result)}));
   ATTNRL_RETURN_IF_ERROR(store_.AddLine(
@@ -210,6 +213,7 @@ GradeTask Run::MakeGradeTask(const ItemKey& key, const Problem& problem) const {
   const SampledItem& continuation = *response.continuation;
   for (size_t i = 0; i < continuation.result.samples.size(); ++i) {
     const uint32_t split = response.expansion.points[i / options_.branching.children];
+    // The verifier sees whole responses: the answer may stand in the part that was kept.
     std::vector<int32_t> whole(initial.begin(), initial.begin() + split);
     const std::vector<int32_t>& added = continuation.result.samples[i].token_ids;
     whole.insert(whole.end(), added.begin(), added.end());
@@ -227,6 +231,7 @@ absl::Status Run::AddGrades(const GradedItem& graded) {
   }
   Problem& problem = batch->problems[key.position];
   std::optional<SampledItem>& slot = SlotOf(problem.responses[key.response], key.kind);
+  // The first grades stand: branch points may have been chosen by them.
   if (!slot.has_value() || slot->graded()) return absl::OkStatus();
   if (slot->result.samples.size() != graded.grades.size()) {
     return absl::InternalError(absl::StrCat(graded.grades.size(), " grades for ",
@@ -253,6 +258,7 @@ void Run::NoteGraded(BatchState& batch, Problem& problem) {
   for (const Response& response : problem.responses) {
     problem.ungradable |= !Gradable(*response.initial);
   }
+  // A problem that could not be graded does not move the mean of the attention filter.
   if (options_.scores_attention() && !problem.ungradable && Solved(problem)) {
     problem.solved_score = SolvedScore(problem);
   }
@@ -272,6 +278,7 @@ void Run::Advance(BatchState& batch, Problem& problem) {
     if (response.expansion.points.empty()) continue;
     if (!response.continuation.has_value()) {
       waiting = true;
+      // Its weights are still being trained: announcing them advances every problem again.
       if (!versions_.contains(version)) continue;
       runnable_.push_back(
           Runnable{version, IdOf({batch.number, problem.position, r, ItemKind::kContinuation})});

@@ -13,6 +13,8 @@ uint64_t EpochOf(LeaseId lease) { return Number(lease) >> 32; }
 }  // namespace
 
 void LeaseTable::Open(uint32_t version, ItemId item) {
+  // The run names an item each time that its problem advances; one that is leased must not become
+  // ready a second time.
   if (lease_of_item_.contains(item) || ready_version_.contains(item)) return;
   ready_.emplace(version, item);
   ready_version_.emplace(item, version);
@@ -63,6 +65,7 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
                        "', this deterministic run as '", options_.numerics_id,
                        "'; with rollout.deterministic all workers of a run must compute alike"));
     }
+    // The first worker of the run decides; the scheduler stores its id for the next process.
     options_.numerics_id = hello.numerics_id;
   }
   Worker& worker = workers_[hello.worker];
@@ -72,6 +75,9 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
   worker.capacity = hello.capacity;
   worker.credits = std::min(hello.credits, options_.max_credits);
 
+  // What the worker says it holds is believed only where nobody else has it: a lease of this
+  // process must still be its own; one of an earlier process, which took its table with it, is
+  // adopted while the item is free. A lease of this epoch that is not in the table has been lost.
   std::set<LeaseId> kept;
   for (const LeaseRef& ref : hello.held) {
     auto held = leases_.find(ref.lease);
@@ -87,6 +93,7 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
     ++counters_.adopted;
     kept.insert(ref.lease);
   }
+  // What it no longer names (it was restarted, say) nobody works on: ready now, not after its time.
   const std::set<LeaseId> before = worker.leases;
   for (LeaseId lease : before) {
     if (kept.contains(lease)) continue;
@@ -103,6 +110,8 @@ void LeaseTable::Disconnect(uint64_t connection, absl::Duration now) {
     worker.credits = 0;
     for (LeaseId lease : worker.leases) {
       Held& held = leases_[lease];
+      // Never extended: a stream that breaks again and again would keep its leases without
+      // renewing.
       held.deadline = std::min(held.deadline, now + options_.disconnect_grace);
     }
   }
@@ -151,6 +160,8 @@ std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
     auto worker = PickWorker();
     if (worker == workers_.end()) break;
     const auto [version, item] = *ready_.begin();
+    // The epoch keeps the numbers of different processes apart, so a late result of an earlier one
+    // can never pass for a lease of this one.
     const LeaseId lease{(uint64_t{options_.epoch} << 32) | next_++};
     Take(lease, worker->first, version, item, now);
     ++counters_.granted;
@@ -193,6 +204,7 @@ std::vector<LeaseTable::Granted> LeaseTable::Expire(absl::Duration now) {
   for (const auto& [lease, held] : leases_) {
     if (held.deadline <= now) expired.push_back(Granted{held.worker, lease, held.item});
   }
+  // A worker that hangs would otherwise be granted the same items again at once.
   for (const Granted& gone : expired) {
     workers_[gone.worker].silent = true;
     Release(gone.lease, /*reopen=*/true);
@@ -217,6 +229,7 @@ bool LeaseTable::Holds(const std::string& worker, LeaseId lease, ItemId item) {
   if (held != leases_.end() && held->second.worker == worker && held->second.item == item) {
     return true;
   }
+  // Those of an earlier process are counted apart: they are normal after a restart.
   ++counters_.fenced;
   if (EpochOf(lease) < options_.epoch) ++counters_.fenced_epoch;
   return false;

@@ -63,6 +63,7 @@ EngineStats Engine::stats() const {
 void Engine::Run() {
   runner_->Begin();
   bool idle = true;
+  // Commands apply between steps only, so the stepper needs no lock; an idle engine waits for one.
   while (TakeCommands(idle)) {
     idle = paused_ || !stepper_.Step();
     if (!idle) Count(stepper_.report());
@@ -85,6 +86,7 @@ bool Engine::TakeCommands(bool wait) {
 void Engine::Apply(Command command) {
   if (auto* submit = std::get_if<SubmitCommand>(&command)) {
     const uint64_t id = submit->request.id;
+    // A copy: a request that is refused is dropped together with its callback.
     const CompletionCallback done = submit->done;
     absl::Status status = stepper_.Submit(std::move(submit->request), std::move(submit->done));
     if (status.ok()) return;
@@ -107,6 +109,7 @@ void Engine::Count(const StepReport& report) {
   if (options_.observe) options_.observe(report);
   const double seconds = absl::ToDoubleSeconds(report.duration);
   const double rows = static_cast<double>(report.prefill_rows + report.decode_rows);
+  // Prompts and single tokens go through one pass: their share of the rows is the best estimate.
   const double prefill = seconds * static_cast<double>(report.prefill_rows) / rows;
   absl::MutexLock lock(&mutex_);
   ++stats_.steps;

@@ -107,6 +107,8 @@ void Stepper::Admit() {
   view.max_prefill_tokens = options_.max_prefill_tokens;
   const Admission admission = ChooseAdmissions(view);
   if (admission.ids.empty()) return;
+  // Weights change only while no slot is taken: keys and values belong to the weights that computed
+  // them.
   if (pool_.used() == 0) {
     version_ = admission.version;
     const auto& weights = weights_[*admission.version];
@@ -144,6 +146,8 @@ void Stepper::PlanPrompts(StepPlan* plan) const {
     if (!slots_[index] || slots_[index]->decodes()) continue;
     const auto slot = static_cast<int64_t>(index);
     const std::vector<int32_t>& prompt = slots_[index]->request.prompt_ids;
+    // A prompt that shares more with one computed in this very step waits for the next step and
+    // copies from it: a step's delay against computing the shared part twice.
     const Prefix held = SharedPrefix(slot);
     const auto computes_more = [&](const Sequence* other) {
       return SharedTokens(*other, prompt) > std::max(held.tokens, options_.min_shared_prefix - 1);
@@ -194,6 +198,7 @@ bool Stepper::Step() {
   const absl::StatusOr<LogitRows> logits = runner_.Run(plan);
   for (size_t i = 0; i < plan.sequences.size(); ++i) {
     const PlannedSequence& planned = plan.sequences[i];
+    // Asked before Accept: with its first token a prompt becomes a sequence that decodes.
     const bool decodes = slots_[static_cast<size_t>(planned.slot)]->decodes();
     (decodes ? report_.decode_rows : report_.prefill_rows) += planned.rows;
     if (!decodes) report_.reused_tokens += planned.past;
@@ -217,6 +222,7 @@ void Stepper::Accept(const PlannedSequence& planned, std::span<const float> logi
     result.prefill_tokens = planned.rows;
     result.reused_tokens = planned.past;
   }
+  // Without the token sampled below: the next step computes its keys and values.
   sequence.cached = planned.past + planned.rows;
   const uint32_t index = request.first_index + static_cast<uint32_t>(result.token_ids.size());
   const absl::StatusOr<SampledToken> token =
@@ -236,6 +242,8 @@ void Stepper::Accept(const PlannedSequence& planned, std::span<const float> logi
 }
 
 void Stepper::FinishEnded() {
+  // Slots are freed after scoring, since the requests point into their sequences. One call scores
+  // all of them, so that short ones share a pass.
   std::vector<ScoreRequest> requests;
   std::vector<Sequence*> scored;
   for (const int64_t slot : ended_) {
@@ -267,6 +275,7 @@ void Stepper::FinishSlot(int64_t slot, absl::Status status) {
 }
 
 void Stepper::Finish(std::unique_ptr<Sequence> sequence, absl::Status status) {
+  // Before the callback, which may submit a request with this id again.
   ids_.erase(sequence->request.id);
   sequence->result.status = std::move(status);
   if (!sequence->result.status.ok()) sequence->result.end = clock_.Now();

@@ -25,6 +25,7 @@ attention::KvCacheShape CacheShape(const RunnerOptions& options, const model::Mo
 }
 
 at::ScalarType CacheType(const RunnerOptions& options) {
+  // The fixed-order kernels compute in float32; a rounded cache would lose what they keep.
   return options.deterministic ? at::kFloat : model::ToScalarType(options.dtype);
 }
 
@@ -45,6 +46,7 @@ class TorchRunner final : public StepRunner {
   absl::StatusOr<LogitRows> Run(const StepPlan& plan) override {
     try {
       const c10::InferenceMode inference;
+      // Before the pass, which appends to the slots copied to.
       for (const PrefixCopy& copy : plan.copies) {
         cache_.CopyPrefix(copy.from_slot, copy.to_slot, copy.tokens);
       }
@@ -114,6 +116,7 @@ class TorchRunner final : public StepRunner {
 
   at::Tensor Forward(const StepTensors& batch, attention::Attention& attention) {
     at::Tensor hidden = model_->Hidden(batch.ids, batch.positions, attention);
+    // While all sequences decode, every row is a last row and needs no copy.
     if (hidden.size(0) != batch.last_rows.size(0)) hidden = hidden.index_select(0, batch.last_rows);
     return model_->Logits(hidden);
   }
