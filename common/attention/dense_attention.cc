@@ -136,6 +136,7 @@ struct Layout {
       const int64_t row = part.rows[part.shared + std::min(i, part.queries() - 1)];
       const auto padded = static_cast<int64_t>(query_gather.size());
       query_gather.push_back(row);
+      // Padding asks as the last row does again; its result goes nowhere and its gradient is 0.
       (i < part.queries() ? query_of[static_cast<size_t>(row)] : unused.emplace_back()) = padded;
     }
   }
@@ -194,6 +195,8 @@ void DenseAttention::MoveTo(const at::Tensor& q) {
     if (group.shared.front() == 0) continue;
     if (group.mask.defined() && group.mask.options().type_equal(q.options())) continue;
     const at::TensorOptions options(at::device(q.device()).dtype(at::kLong));
+    // Query i is row shared + i of its sequence and sees the keys up to itself. Without shared rows
+    // that is plain causal attention, for which ATen needs no mask.
     const at::Tensor last = ToTensor(group.shared).to(q.device()).view({-1, 1, 1, 1}) +
                             at::arange(group.queries, options).view({1, 1, -1, 1});
     const at::Tensor hidden = at::arange(group.keys, options).view({1, 1, 1, -1}).gt(last);
@@ -211,6 +214,8 @@ at::Tensor DenseAttention::Forward(int64_t /*layer*/, const at::Tensor& q, const
     query_sizes.push_back(group.sequences * group.queries);
     key_sizes.push_back(group.sequences * group.keys);
   }
+  // Each row asks once, so the gradient of q is a plain gather; keys and values are shown to
+  // several sequences, so theirs is a sum.
   const at::Tensor none = at::empty({0}, unused_.options());
   const std::vector<at::Tensor> queries =
       Rearrange::apply(q, query_gather_, query_of_, none).split_with_sizes(query_sizes);

@@ -50,11 +50,14 @@ LearnerLoop::LearnerLoop(LoopOptions options, Trainer& trainer, CheckpointStore&
 
 absl::Status LearnerLoop::Prepare() {
   const auto found = checkpoints_.FindIntact();
+  // Only a run without any version begins anew: one that has lost its checkpoints would publish
+  // other bits under numbers that workers know.
   if (absl::IsNotFound(found.status()) && !versions_.Newest().has_value()) {
     const model::Tensors published = trainer_.parameters().Published();
     return WriteCheckpoint({0, ToVersionData(0, published).version.digest}, published);
   }
   ATTNRL_RETURN_IF_ERROR(found.status());
+  // Older ones too: a worker may still need their versions, which lie nowhere else.
   for (uint32_t step : checkpoints_.steps()) {
     const auto info = checkpoints_.Info(step);
     if (!info.ok()) {  // an older one may be damaged: only its version can't be served
@@ -82,6 +85,7 @@ absl::Status LearnerLoop::Run() {
   }
   if (absl::IsCancelled(status) && Stopped()) status = absl::OkStatus();
   ATTNRL_RETURN_IF_ERROR(status);
+  // In the middle of an abandoned batch there is no state to keep; the batch is trained again.
   return torn_ ? absl::OkStatus() : CheckpointHere();
 }
 
@@ -110,6 +114,8 @@ absl::StatusOr<bool> LearnerLoop::Step() {
   report.samples = static_cast<uint32_t>(batch->samples.size());
   report.reward_mean = MeanReward(*batch);
   report.lags = OldestLags(*batch);
+  // Train, make durable, announce, commit: a kill before the weights are durable loses only the
+  // training; one between them and the commit leaves a version that is replayed and committed once.
   ATTNRL_RETURN_IF_ERROR(Train(*batch, &report));
   report.statistics.wait_seconds = wait_seconds;
   ATTNRL_RETURN_IF_ERROR(MakeDurable(*batch, &report));
@@ -165,6 +171,7 @@ absl::Status LearnerLoop::MakeDurable(const scheduler::TrainingBatch& batch, Ste
                           report->replayed ? ReplayedBits(batch, report) : NewBits(batch, report));
   if (!bits.has_value()) return absl::OkStatus();
   if (batch.last || next_ % options_.checkpoint_every == 0) {
+    // With them the commit can be made again from the checkpoint alone (Recommit).
     statistics_ = report->statistics;
     ATTNRL_RETURN_IF_ERROR(WriteCheckpoint(report->version, *bits));
     report->statistics.checkpoint = SpanSince(start);
@@ -243,6 +250,7 @@ absl::Status LearnerLoop::Prune(uint32_t oldest_needed) {
   const uint32_t newest = versions_.Newest()->number;
   const uint32_t keep_from = std::min(oldest_needed, newest - std::min(newest, kLastSteps));
   for (uint32_t step : checkpoints_.Removable(options_.checkpoints_kept, keep_from)) {
+    // Forgotten first, so that no reader is sent to files that are being removed.
     versions_.Forget(step);
     ATTNRL_RETURN_IF_ERROR(checkpoints_.Remove(step));
   }
@@ -257,6 +265,7 @@ void LearnerLoop::Stop() {
     stopped_ = true;
     asking = asking_;
   }
+  // Only while the loop asks for a batch: a commit under way is worth its seconds.
   if (asking) batches_.Cancel();
 }
 

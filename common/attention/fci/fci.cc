@@ -55,6 +55,8 @@ void RunAll(std::vector<Share>& shares, int64_t head_dim, const Run& run) {
   for (const Share& share : shares) {
     scratch_size = std::max(scratch_size, static_cast<size_t>(FciScratch(*share.plan, head_dim)));
   }
+  // Threads take the next share as they become free. Which one runs it decides nothing, because
+  // each share has sums of its own.
   std::atomic<size_t> next = 0;
   at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
     std::vector<float> buffer(scratch_size + kAlignment / sizeof(float));
@@ -160,6 +162,7 @@ at::Tensor FciAttention::ForwardOnCpu(const at::Tensor& q, const at::Tensor& k, 
   };
   RunAll(shares, head_dim, run);
 
+  // Added in the order of the shares, not in that of their ends: sums of doubles depend on it.
   for (size_t i = 0; i < shares.size();) {
     std::vector<double> sums = std::move(shares[i].sums);
     const auto end = i + static_cast<size_t>(shares[i].stride);
@@ -192,6 +195,7 @@ at::Tensor FciAttention::ForwardByAten(const at::Tensor& q, const at::Tensor& k,
           of(q, head).matmul(of(k, head / repeats).t()) / std::sqrt(static_cast<double>(q.size(2)));
       const at::Tensor p = at::softmax(scores.masked_fill(later, -HUGE_VAL), -1);
       const at::Tensor means = share.matmul(p).matmul(share.t());
+      // Row j, column k of `means` is what step j pays to step k; tril keeps j >= k + delta.
       const at::Tensor influence =
           means.tril(-std::min(options_.delta, plans_[s].steps())).sum(0).to(at::kCPU);
       for (int64_t step = 0; step < plans_[s].steps(); ++step) {
@@ -208,6 +212,7 @@ at::Tensor FciAttention::ForwardByAten(const at::Tensor& q, const at::Tensor& k,
 void FciAttention::Raise(size_t sequence, int64_t step, double influence) {
   constexpr int64_t kFirstScored = 2;  // after the prompt and the first response step
   const int64_t end = sequences_[sequence].think_end_step.value_or(plans_[sequence].steps());
+  // These steps stay 0 by definition (README.md); as queries they count all the same.
   if (step < kFirstScored || step >= end) return;
   float& score = scores_[sequence][static_cast<size_t>(step)];
   score = std::max(score, static_cast<float>(influence));

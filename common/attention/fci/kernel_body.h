@@ -111,6 +111,7 @@ inline void Scores(const FciBlock& block, const Tile& tile, const Scratch& scrat
   for (; key < tile.end; ++key, scores += kFciQueries) {
     ScoreKeys<1>(block, key, scratch.queries, scores);
   }
+  // Finite, unlike -inf, so that no difference of scores is NaN; its power of two is 0 as well.
   const int64_t first_query = block.block * kFciQueries;
   for (key = first_query + 1 > tile.first ? first_query + 1 : tile.first; key < tile.end; ++key) {
     float* row = scratch.tile + (key - tile.first) * kFciQueries;
@@ -137,6 +138,9 @@ inline Queries Probabilities(const FciBlock& block, const Tile& tile, const Scra
   }
   max.Store(scratch.tile_max + tile.index * kFciQueries);
 
+  // A piece is summed while its probabilities are in registers. Its sum stays relative to the
+  // maximum of this tile, which is kept with it: rescaling all earlier pieces tile by tile would
+  // read them again and again, where AddSums needs one factor a tile.
   const FciPlan& plan = *block.plan;
   Queries total = Queries::Broadcast(0);
   const FciPiece* pieces = plan.pieces().data();
@@ -203,6 +207,7 @@ inline void AddSums(const FciBlock& block, int64_t tiles, const Scratch& scratch
       const Lanes max = Lanes::Load(scratch.tile_max + t * kFciQueries + v * kLane);
       Mul(Mul(Exp2(Add(max, shift)), inverse.v[v]), share.v[v]).Store(factors + v * kLane);
     }
+    // Steps and queries both ascend, so queries that no longer count drop out from the front.
     int64_t zeroed = 0;
     for (int64_t p = plan.first_piece(t); p < plan.first_piece(t + 1); ++p) {
       // Later steps are attended to by later queries alone: once none counts, none does further on.
@@ -256,6 +261,8 @@ inline void RunBlock(const FciBlock& block) {
   scratch.tile_max = scratch.tile + kFciKeys * kFciQueries;
   scratch.piece_sums = scratch.tile_max + plan.tiles() * kFciQueries;
 
+  // Queries in the lanes: a key or a value is read once for all of the block, and a query past the
+  // end of the sequence is a lane of zeros without a share.
   TransposeQueries(block, count, scratch.queries);
   for (int64_t i = 0; i < block.head_dim * kFciQueries; ++i) scratch.outputs[i] = 0;
   Softmax softmax;

@@ -63,6 +63,7 @@ void LinearColumns(const float* x, int64_t rows, int64_t in, const T* panels, co
 template <typename T>
 void LinearOf(const float* x, int64_t rows, int64_t in, const T* panels, const float* bias,
               int64_t out, float* y) {
+  // Columns outside, rows inside: the panels of some columns stay in the cache for all rows.
   constexpr int64_t kWide = kTilePanels * kLanes;
   int64_t column = 0;
   const auto bias_at = [&] { return bias == nullptr ? nullptr : bias + column; };
@@ -122,6 +123,7 @@ void Rotate(const float* x, const float* cosine, const float* sine, int64_t head
 void LogSoftmax(const float* x, int64_t rows, int64_t n, float* y) {
   for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
     const float max = MaxOf(x, n);
+    // In double, so that what libms differ in lies below the float that it is rounded to.
     const float log = static_cast<float>(__builtin_log(static_cast<double>(ExpSum(x, n, max, y))));
     for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - max) - log;
   }
@@ -132,6 +134,7 @@ void LogSoftmax(const float* x, int64_t rows, int64_t n, float* y) {
 template <typename T>
 void Scores(const float* q, const T* keys, int64_t tokens, int64_t stride, int64_t n, float scale,
             float* scores) {
+  // SumEach adds the lanes of each sum as Sum does, so both loops give a key the same bits.
   int64_t t = 0;
   for (; n % kLanes == 0 && t + kLanes <= tokens; t += kLanes, keys += kLanes * stride) {
     Lanes sums[kLanes];
@@ -204,6 +207,9 @@ void AddWeightedHeads(const float* weights, int64_t weights_stride, const T* val
 // before the next.
 template <typename T>
 void AttendOf(const AttendArguments& a, const T* keys, const T* values) {
+  // Three passes instead of an online softmax: nothing is rescaled, so every sum has one order that
+  // the number of tokens alone decides. Blocks bring all heads of some tokens into the cache at
+  // once; a weighted sum goes on from what the block before left in `out`.
   constexpr int64_t kBlock = 4 * kLanes;
   const int64_t n = a.head_dim;
   const int64_t stride = a.kv_heads * n;

@@ -95,6 +95,7 @@ absl::Status CheckpointStore::Write(CheckpointInfo info, const std::string& sour
   const uint32_t step = info.step;
   info.counters = trainer.counters();
   if (std::find(steps_.begin(), steps_.end(), step) != steps_.end()) return absl::OkStatus();
+  // The name step-N comes last: what a kill leaves under the one before, Open removes.
   const std::string unfinished = absl::StrCat(folder_, "/", kUnfinished, kPrefix, step);
   absl::Status written = model::WriteModelFolder(unfinished, source_dir, published);
   if (written.ok()) written = Fill(unfinished, info, trainer);
@@ -123,6 +124,7 @@ absl::Status CheckpointStore::Fill(const std::string& folder, const CheckpointIn
                                                    parameters.Named(flat), {{"format", "pt"}}));
   }
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(folder + kState, CheckpointStateJson(info)));
+  // Last of all files, since it has the digests of the others.
   nlohmann::ordered_json manifest = {{"format", kFormat}};
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesBelow(folder));
   for (const std::string& file : files) {
@@ -170,9 +172,11 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
     const uint32_t step = steps_.back();
     const absl::Status intact = Verify(step);
     if (intact.ok()) return Info(step);
+    // What can't be read now may be readable later: only damage is a reason to start further back.
     if (!absl::IsDataLoss(intact) && !absl::IsNotFound(intact)) return intact;
     observe::LogWarning("damaged checkpoint set aside",
                         {{"step", step}, {"reason", std::string(intact.message())}});
+    // Kept for people to look at, out of the way of the one that training will write anew.
     const std::string aside = absl::StrCat(folder_, "/damaged-", kPrefix, step);
     ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(aside));
     ATTNRL_RETURN_IF_ERROR(storage::RenameDurably(Folder(step), aside));

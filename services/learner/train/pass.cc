@@ -111,6 +111,7 @@ Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes,
   const int64_t* row_of = pass.row_of.data();                 // of the sequence's tokens
   for (const PassSequence& sequence : sequences) {
     for (size_t t = sequence.prompt.size() - 1; t < sequence.rows(); ++t) {
+      // Scored once for all leaves that share it: logits are the largest tensor of a pass.
       int64_t& at = place[static_cast<size_t>(row_of[t])];
       if (at == kNone) {
         at = static_cast<int64_t>(scored.size());
@@ -148,6 +149,7 @@ std::vector<std::vector<size_t>> PlanPasses(std::span<const PassSequence> sequen
     size_t more = sequence.rows();
     if (!passes.empty()) {
       const PassSequence& before = sequences[passes.back().back()];
+      // What it shares with the sequence before costs no rows, but only within the same pass.
       more -= std::min({Common(before, sequence, prefixes), before.rows(), sequence.rows()});
     }
     if (passes.empty() || used + more > static_cast<size_t>(max_rows)) {

@@ -103,6 +103,8 @@ absl::Status VersionStore::CheckDigest(const Version& version) const {
 }
 
 absl::Status VersionStore::Announce(const Version& version, Stored stored) {
+  // The digest is durable before anybody hears of the version: after a restart the number must
+  // still mean the same bits.
   if (published_.emplace(version.number, version.digest).second) {
     nlohmann::ordered_json journal = nlohmann::ordered_json::array();
     for (const auto& [number, digest] : published_) {
@@ -143,6 +145,8 @@ absl::StatusOr<Version> VersionStore::Publish(uint32_t number, const model::Tens
     ATTNRL_RETURN_IF_ERROR(CheckDigest(version));
     if (stored_.contains(number)) return version;
   }
+  // Without the lock, because writing takes seconds and readers go on: only the training loop
+  // publishes, and the folder has no name before it is whole.
   ATTNRL_RETURN_IF_ERROR(WriteFolder(number, tensors));
   absl::MutexLock lock(&mutex_);
   ATTNRL_RETURN_IF_ERROR(
@@ -158,6 +162,8 @@ absl::Status VersionStore::Adopt(const Version& version, const std::string& file
     ATTNRL_RETURN_IF_ERROR(
         Announce(version, {.digest = version.digest, .file = file, .checkpoint = true}));
   }
+  // After the announcement: until then this folder is where the version is read. What a kill leaves
+  // of it is adopted at the next start, or removed with its damaged bits.
   return storage::RemoveTree(absl::StrCat(folder_, "/", version.number));
 }
 
@@ -237,6 +243,8 @@ absl::Status VersionStore::Prune(uint32_t keep_from) {
         ++it;
         continue;
       }
+      // Unlisted before its folder goes, so that no reader is sent to it; a folder that a kill
+      // leaves behind is listed at the next start and pruned again.
       dropped.push_back(it->first);
       it = stored_.erase(it);
     }

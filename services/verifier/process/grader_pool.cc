@@ -96,6 +96,7 @@ absl::StatusOr<std::vector<GradeResult>> GraderPool::Grade(
   }
   Batch batch(requests);
   absl::MutexLock lock(&mutex_);
+  // All or nothing: a caller that is refused can try again without knowing what was taken.
   if (queue_.size() + requests.size() > options_.max_queued ||
       queued_bytes_ + bytes > options_.max_queued_bytes) {
     return absl::ResourceExhaustedError(absl::StrCat("the grader's queue is full: ", queue_.size(),
@@ -157,6 +158,8 @@ bool GraderPool::KeepRunning(std::unique_ptr<GraderProcess>& process) {
       if (starting_ > 0) --starting_;
       continue;
     }
+    // A first failure ends Start. Later ones fail callers only if no other child runs either, which
+    // would take their work.
     if (starting_ > 0) start_error_ = started.status();
     if (++failures >= kStartFailures && running_ == 0) FailQueued(started.status());
     mutex_.AwaitWithTimeout(absl::Condition(&closed_), pause);
@@ -173,6 +176,8 @@ std::vector<GraderPool::Job> GraderPool::TakeJobs() {
   mutex_.Await(absl::Condition(this, &GraderPool::CanTake));
   std::vector<Job> jobs;
   if (closed_) return jobs;
+  // A share of the queue, so that one child does not take what idle ones could begin. A response
+  // that a process failed over goes alone: if it fails again, it is clear which one did it.
   size_t share = queue_.size() / static_cast<size_t>(options_.children) + 1;
   while (!queue_.empty() && jobs.size() < std::min(kWindow, share)) {
     if (!jobs.empty() && queue_.front().failures > 0) break;
@@ -198,6 +203,8 @@ void GraderPool::RunJobs(std::vector<Job> jobs, std::unique_ptr<GraderProcess>& 
   absl::MutexLock lock(&mutex_);
   --running_;
   ++restarts_;
+  // The first without a result is the one that the process was at; those behind it are innocent.
+  // From the back to the front of the queue, so that their order stays.
   for (size_t i = jobs.size(); i-- > finished;) {
     Job job = jobs[i];
     if (i == finished && ++job.failures >= options_.attempts) {
