@@ -84,5 +84,91 @@ TEST_F(PosixProcessesTest, GivesTheChildAGroupOfItsOwn) {
   Wait(*pid);
 }
 
+TEST_F(PosixProcessesTest, AppendsToTheOutputOfAnEarlierStart) {
+  for (const char* word : {"first", "second"}) {
+    const auto pid = processes_.Start(Shell(std::string("echo ") + word));
+    ASSERT_TRUE(pid.ok());
+    Wait(*pid);
+  }
+  EXPECT_EQ(Output(), "first\nsecond\n");
+}
+
+TEST_F(PosixProcessesTest, HandsOnEveryArgumentAsItIs) {
+  ProcessSpec spec = {.name = "child", .output_file = output_};
+  spec.argv = {"/bin/sh", "-c",  "printf '<%s>' \"$@\"", "sh", "two words", "", "*",
+               "$HOME",   "a\nb"};
+  const auto pid = processes_.Start(spec);
+  ASSERT_TRUE(pid.ok());
+  Wait(*pid);
+  EXPECT_EQ(Output(), "<two words><><*><$HOME><a\nb>");
+}
+
+TEST_F(PosixProcessesTest, LetsTheSpecWinOverTheEnvironment) {
+  setenv("PROCESS_TEST_BOTH", "outer", 1);
+  ProcessSpec spec =
+      Shell("echo $PROCESS_TEST_BOTH $ATTNRL_RUN_SEED; env | grep -c PROCESS_TEST_BOTH");
+  spec.environment = {{"PROCESS_TEST_BOTH", "inner"}, {"ATTNRL_RUN_SEED", "7"}};
+  const auto pid = processes_.Start(spec);
+  ASSERT_TRUE(pid.ok());
+  Wait(*pid);
+  EXPECT_EQ(Output(), "inner 7\n1\n");
+}
+
+TEST_F(PosixProcessesTest, GivesTheChildNoInput) {
+  const auto pid = processes_.Start(Shell("cat; echo over"));
+  ASSERT_TRUE(pid.ok());
+  EXPECT_EQ(Wait(*pid).code, 0);
+  EXPECT_EQ(Output(), "over\n");
+}
+
+TEST_F(PosixProcessesTest, GivesTheChildTheUsualSignalsWhateverThisProcessIgnores) {
+  const auto before = std::signal(SIGTERM, SIG_IGN);
+  const auto pid = processes_.Start(Shell("kill -TERM $$; exit 9"));
+  std::signal(SIGTERM, before);
+  ASSERT_TRUE(pid.ok());
+  EXPECT_EQ(Wait(*pid).Text(), "killed by signal 15 (Terminated)");
+}
+
+TEST_F(PosixProcessesTest, NamesTheOutputThatCannotBeWritten) {
+  ProcessSpec spec = Shell("exit 0");
+  spec.output_file = folder_ / "none/output";
+  const absl::Status status = processes_.Start(spec).status();
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("none/output"));
+}
+
+TEST_F(PosixProcessesTest, SaysWhenAFileIsNoProgram) {
+  const auto pid = processes_.Start(
+      {.name = "child", .argv = {folder_.Write("text", "hello")}, .output_file = output_});
+  EXPECT_TRUE(absl::IsPermissionDenied(pid.status())) << pid.status();
+  EXPECT_THAT(std::string(pid.status().message()), HasSubstr("starting " + (folder_ / "text")));
+}
+
+TEST_F(PosixProcessesTest, WatchesEachChildForItself) {
+  const auto stays = processes_.Start(Shell("exec sleep 100"));
+  const auto ends = processes_.Start(Shell("exit 3"));
+  ASSERT_TRUE(stays.ok() && ends.ok());
+  EXPECT_EQ(Wait(*ends).code, 3);
+  EXPECT_FALSE(processes_.Poll(*stays).has_value());
+  processes_.Signal(*stays, SIGTERM);
+  EXPECT_EQ(Wait(*stays).signal, SIGTERM);
+  processes_.Signal(*stays, SIGTERM);  // nobody is there any more
+}
+
+TEST(ProcessExit, IsTextForPeople) {
+  EXPECT_EQ((ProcessExit{.code = 0}.Text()), "exit code 0");
+  EXPECT_EQ((ProcessExit{.code = 137}.Text()), "exit code 137");
+  EXPECT_EQ((ProcessExit{.signal = SIGKILL}.Text()), "killed by signal 9 (Killed)");
+  EXPECT_EQ((ProcessExit{.code = 1, .signal = SIGSEGV}.Text()),
+            "killed by signal 11 (Segmentation fault)");
+}
+
+TEST(ProcessUse, OfThisProcessIsPlausible) {
+  const ProcessUse use = ReadProcessUse(getpid());
+  EXPECT_GT(use.resident_bytes, 1'000'000);
+  EXPECT_GE(use.peak_bytes, use.resident_bytes);
+  EXPECT_GE(use.threads, 1);
+}
+
 }  // namespace
 }  // namespace attnrl::tools

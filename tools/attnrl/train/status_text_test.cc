@@ -5,11 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace attnrl::tools {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 scheduler::RunStatus Status() {
   scheduler::RunStatus status;
@@ -37,6 +41,78 @@ TEST(StatusText, HasTheSameAsJson) {
   EXPECT_EQ(json["workers"][0]["leases"], 5);
   EXPECT_EQ(json["batches"][0]["initial_total"], 144);
   EXPECT_EQ(json["last_metrics"]["step"], 2);
+}
+
+// A run in the middle of two batches.
+scheduler::RunStatus Busy() {
+  scheduler::RunStatus status = Status();
+  status.reason = "asked by \"me\"";
+  status.open_items = 12;
+  status.active_leases = 5;
+  status.epoch = 2;
+  status.workers.push_back({"worker-1", 8, 0, 0, 0});
+  status.batches.insert(status.batches.begin(), {2, 24, 24, 144, 144, 30, 30, "training"});
+  status.batches.push_back({4, 24, 0, 0, 144, 0, 0, "ready"});
+  return status;
+}
+
+TEST(StatusText, OfABusyRunIsThis) {
+  EXPECT_EQ(
+      StatusText(Busy()),
+      "running, 3 of 40 steps (asked by \"me\")\n"
+      "weights W(3) abcdef012345, 12 open items, 5 leased\n"
+      "worker  worker-0: 5 leases, room for 64, 7 results, 24.1 k tokens\n"
+      "worker  worker-1: 0 leases, room for 8, 0 results, 0 tokens\n"
+      "batch   2 training: 24 of 24 problems graded, 144/144 responses, 30/30 continued\n"
+      "batch   3 sampling: 10 of 24 problems graded, 100/144 responses, 0/0 continued\n"
+      "batch   4 ready: 0 of 24 problems graded, 0/144 responses, 0/0 continued\n"
+      "step   3/40  accuracy 0.400  trained 0 samples  sampled 0 tokens (- a response, - % cut)"
+      "  entropy -  0.0 s (rollout 0.0, learn 0.0, learner waited 0.0)\n");
+}
+
+TEST(StatusText, OfARunThatHasJustStartedIsTwoLines) {
+  scheduler::RunStatus status;
+  status.state = scheduler::RunState::kStarting;
+  status.steps_total = 40;
+  EXPECT_EQ(StatusText(status), "starting, 0 of 40 steps\nweights W(0) , 0 open items, 0 leased\n");
+}
+
+TEST(StatusText, OfEveryStateHasItsWordInBothForms) {
+  for (const auto& [state, word] : std::vector<std::pair<scheduler::RunState, std::string>>{
+           {scheduler::RunState::kStarting, "starting"},
+           {scheduler::RunState::kRunning, "running"},
+           {scheduler::RunState::kPaused, "paused"},
+           {scheduler::RunState::kDraining, "draining"},
+           {scheduler::RunState::kFinished, "finished"}}) {
+    scheduler::RunStatus status;
+    status.state = state;
+    EXPECT_THAT(StatusText(status), StartsWith(word + ", 0 of 0 steps\n"));
+    EXPECT_EQ(nlohmann::json::parse(StatusJson(status))["state"], word);
+  }
+}
+
+TEST(StatusJson, IsTheLineOfTheContract) {
+  scheduler::RunStatus status = Busy();
+  status.workers.resize(1);
+  status.batches.resize(1);
+  EXPECT_EQ(StatusJson(status),
+            R"({"state":"running","reason":"asked by \"me\"","steps_done":3,"steps_total":40,)"
+            R"("newest_version":{"number":3,"digest":"abcdef0123456789"},"open_items":12,)"
+            R"("active_leases":5,"workers":[{"worker":"worker-0","capacity":64,"leases":5,)"
+            R"("generated_tokens":24100,"results":7}],"batches":[{"batch":2,"phase":"training",)"
+            R"("problems":24,"graded":24,"initial_done":144,"initial_total":144,)"
+            R"("continuation_done":30,"continuation_total":30}],)"
+            R"("last_metrics":{"step":2,"initial_accuracy":0.4},"epoch":2})");
+}
+
+TEST(StatusJson, IsOneLineWhateverTheReasonHolds) {
+  scheduler::RunStatus status;
+  status.reason = "two\nlines, no UTF-8: \xff";
+  status.last_metrics_json = "no JSON";
+  const std::string line = StatusJson(status);
+  EXPECT_EQ(line.find('\n'), std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(line)["reason"], "two\nlines, no UTF-8: \ufffd");
+  EXPECT_TRUE(nlohmann::json::parse(line)["last_metrics"].is_null());
 }
 
 TEST(StatusText, WritesNullBeforeTheFirstStep) {

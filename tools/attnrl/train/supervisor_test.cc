@@ -120,5 +120,106 @@ TEST_F(SupervisorTest, KillsWhatDoesNotEndWithinTheGrace) {
   EXPECT_TRUE(supervisor_.running().empty());
 }
 
+TEST_F(SupervisorTest, DoublesTheWaitUpToTheLongest) {
+  SupervisorOptions options;
+  options.deaths_to_give_up = 100;
+  Supervisor supervisor(processes_, clock_, options);
+  ASSERT_TRUE(supervisor.Start({.name = "verifier"}).ok());
+  std::vector<int64_t> waits;
+  for (int death = 0; death < 30; ++death) {
+    processes_.End("verifier", {.code = 1});
+    waits.push_back(absl::ToInt64Milliseconds(supervisor.Poll()->at(0).restarts_in));
+    clock_.Advance(absl::Seconds(10));
+    ASSERT_EQ(supervisor.Poll()->at(0).kind, ChildEvent::kRestarted);
+  }
+  const std::vector<int64_t> first(waits.begin(), waits.begin() + 7);
+  EXPECT_THAT(first, ElementsAre(200, 400, 800, 1600, 3200, 6400, 10000));
+  EXPECT_EQ(waits.back(), 10000);
+  EXPECT_EQ(supervisor.running()[0].restarts, 30);
+  processes_.End("verifier", {.code = 1});
+  supervisor.NoteProgress();
+  EXPECT_EQ(supervisor.Poll()->at(0).restarts_in, absl::Milliseconds(200));
+}
+
+TEST_F(SupervisorTest, RestartsNoSoonerThanItSaid) {
+  processes_.End("learner", {.code = 1});
+  const absl::Duration wait = Look().at(0).restarts_in;
+  clock_.Advance(wait - absl::Nanoseconds(1));
+  EXPECT_TRUE(Look().empty());
+  clock_.Advance(absl::Nanoseconds(1));
+  const std::vector<ChildEvent> events = Look();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].kind, ChildEvent::kRestarted);
+  EXPECT_EQ(events[0].name, "learner");
+}
+
+TEST_F(SupervisorTest, DoesNotCountDeathsThatLieLongAgo) {
+  for (int death = 0; death < 12; ++death) {
+    processes_.End("learner", {.code = 1});
+    Look();
+    EXPECT_TRUE(error_.ok()) << death;
+    clock_.Advance(absl::Seconds(31));  // four within two minutes
+    Look();
+  }
+}
+
+TEST_F(SupervisorTest, CountsTheDeathsOfEachChildForItself) {
+  for (int death = 0; death < 4; ++death) {
+    for (const char* name : {"learner", "worker-0"}) processes_.End(name, {.code = 1});
+    EXPECT_EQ(Look().size(), 2u);
+    clock_.Advance(absl::Seconds(10));
+    EXPECT_EQ(Look().size(), 2u);
+  }
+  EXPECT_TRUE(error_.ok());
+  EXPECT_EQ(supervisor_.culprit(), "");
+}
+
+TEST_F(SupervisorTest, TakesASignalWithTheNumberOfAnExitCodeForADeath) {
+  for (const int signal : {kExitBadInput, kExitDiskFull}) {
+    processes_.End("learner", {.signal = signal});
+    EXPECT_EQ(Look().size(), 1u) << signal;
+    clock_.Advance(absl::Seconds(1));
+    Look();
+  }
+}
+
+TEST_F(SupervisorTest, PassesOnWhyAChildCannotBeStarted) {
+  processes_.start_error = absl::NotFoundError("starting attnrl-verifier");
+  EXPECT_EQ(supervisor_.Start({.name = "verifier"}).message(), "starting attnrl-verifier");
+  EXPECT_EQ(supervisor_.running().size(), 2u);  // there is no such child
+  processes_.End("learner", {.code = 1});
+  Look();
+  clock_.Advance(absl::Seconds(1));
+  Look();
+  EXPECT_TRUE(absl::IsNotFound(error_)) << error_;
+}
+
+TEST_F(SupervisorTest, EndsTheGraceWhenTheUserIsInAHurry) {
+  processes_.stubborn = true;
+  const absl::Duration start = clock_.Monotonic();
+  int asked = 0;
+  supervisor_.Stop({}, absl::Hours(1), [&asked] { return ++asked == 3; });
+  EXPECT_LT(clock_.Monotonic() - start, absl::Seconds(1));
+  EXPECT_TRUE(supervisor_.running().empty());
+}
+
+TEST_F(SupervisorTest, StopsAChildThatWaitsForItsRestart) {
+  processes_.End("learner", {.code = 1});
+  Look();
+  supervisor_.Stop({"learner"}, absl::Seconds(1), [] { return false; });
+  EXPECT_TRUE(processes_.signals.empty());  // there is nobody to tell
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_TRUE(Look().empty());
+}
+
+TEST_F(SupervisorTest, LeavesNoChildBehindWhenItGoes) {
+  processes_.stubborn = true;
+  {
+    Supervisor supervisor(processes_, clock_);
+    ASSERT_TRUE(supervisor.Start({.name = "verifier"}).ok());
+  }
+  EXPECT_THAT(processes_.signals, ElementsAre(Pair(3, SIGTERM), Pair(3, SIGKILL)));
+}
+
 }  // namespace
 }  // namespace attnrl::tools

@@ -16,6 +16,7 @@ namespace attnrl::tools {
 class FakeProcesses final : public Processes {
  public:
   absl::StatusOr<int> Start(const ProcessSpec& spec) override {
+    if (!start_error.ok()) return start_error;
     started.push_back(spec.name);
     pids[spec.name] = ++next_;
     return next_;
@@ -37,6 +38,7 @@ class FakeProcesses final : public Processes {
   std::map<std::string, int> pids;
   std::vector<std::pair<int, int>> signals;
   bool stubborn = false;
+  absl::Status start_error;  // of every start while it isn't OK
 
  private:
   int next_ = 0;
