@@ -44,7 +44,7 @@ struct Tables {
 }  // namespace
 
 std::shared_ptr<const RotaryRows> RotaryTable(const ModelConfig& config, const at::Device& device) {
-  // Whoever comes first may be in inference mode; the table must serve training too.
+  // The first caller may be in inference mode; the table must serve training too.
   const c10::InferenceMode ordinary(false);
   static Tables& tables = *new Tables;
   absl::MutexLock lock(&tables.mutex);

@@ -71,7 +71,7 @@ class Log {
       }
       file->set_pattern("%v");
       file->set_level(spdlog::level::trace);
-      // Whoever asks what a killed process said last must find it.
+      // So that what a killed process logged last is in the file.
       file->flush_on(spdlog::level::info);
     }
     absl::MutexLock lock(&mutex_);

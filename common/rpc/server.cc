@@ -77,7 +77,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
         absl::StrCat("address ", options.address), "in use, or can't be bound on this machine",
         "a free host:port or unix:/path in a writable folder; port 0 takes a free one");
   }
-  // The folder is private, so nobody was faster than this.
+  // The folder is private, so nobody could connect before this.
   if (parsed.is_unix() && ::chmod(parsed.path.c_str(), 0600) != 0) {
     return absl::InternalError(absl::StrCat(parsed.path, ": chmod failed: ", std::strerror(errno)));
   }

@@ -15,7 +15,7 @@
 namespace attnrl::storage {
 namespace {
 
-// The holder writes its id into the file, for the message of whoever comes second.
+// The holder writes its id into the file, for the message of the second comer.
 std::string Holder(int descriptor) {
   char digits[16] = {};
   const ssize_t count = ::pread(descriptor, digits, sizeof(digits) - 1, 0);

@@ -213,7 +213,7 @@ absl::Status Scheduler::WriteTrees(uint32_t batch) {
     trees = run_->TreesToWrite(batch);
   }
   if (!trees) return absl::OkStatus();
-  // A file of up to hundreds of megabytes: nobody else waits for it.
+  // Without the lock: the file may have hundreds of megabytes, and nothing else waits for it.
   const absl::Status written = WriteTreeFile(options_, *parts_.data, trees->batch, trees->versions);
   if (written.ok()) return absl::OkStatus();
   absl::MutexLock lock(&mutex_);

@@ -19,7 +19,7 @@ constexpr absl::Duration kLookUp = absl::Seconds(1);
 // How long a worker that was told goodbye has for hanging up.
 constexpr absl::Duration kGoodbye = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(250);
-// Samples of a batch travel in pieces of about so many tokens (at most 20 bytes each).
+// Samples of a batch travel in pieces of about this many tokens (at most 20 bytes each).
 constexpr size_t kTokensPerPiece = size_t{64} * 1024;
 
 absl::Status PeerGone(const char* what) {

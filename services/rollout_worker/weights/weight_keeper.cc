@@ -53,7 +53,7 @@ void WeightKeeper::Want(std::vector<Version> versions) {
     if (stale) options_.drop(held.number);
     return stale;
   });
-  // What nobody needs makes room; while there is room it stays, it may be needed again.
+  // A version that is not needed makes room; while there is room it stays and may be needed again.
   const auto unwanted = [this](const Version& version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !Contains(wanted_, version);
   };

@@ -236,7 +236,7 @@ void Worker::StartDrain(const std::string& reason) {
   Forget(unfinished);
 }
 
-// Another try would end the same way, and the item would go back and forth for ever.
+// Another try would end the same way, and the item would go back and forth endlessly.
 void Worker::LeaveAsUnfit(const absl::Status& why) {
   if (!unfit_.ok()) return;
   unfit_ = why;

@@ -36,7 +36,7 @@ struct TaskProblem {
   std::string answer;    // "0" to "10"
 };
 
-// Problem `index` of the data set of (split, seed), with at most so many definitions (from
+// Problem `index` of the data set of (split, seed), with at most this many definitions (from
 // kMinDefinitions on). Pure: the same arguments give the same bytes on every machine.
 TaskProblem GenerateTask(TaskSplit split, uint64_t seed, uint32_t index,
                          int64_t max_definitions = kMaxDefinitions);

@@ -18,7 +18,7 @@ void CountInterrupts() {
   action.sa_handler = Count;
   sigemptyset(&action.sa_mask);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    // What whoever started us wants ignored (nohup) stays so.
+    // A signal that our parent wants ignored (nohup) stays ignored.
     struct sigaction before {};
     sigaction(signal, nullptr, &before);
     if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);

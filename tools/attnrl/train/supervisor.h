@@ -22,7 +22,7 @@ struct SupervisorOptions {
   // Wait before a restart: doubles with each death of that child since the last progress.
   absl::Duration first_backoff = absl::Milliseconds(200);
   absl::Duration longest_backoff = absl::Seconds(10);
-  // So many deaths of one child within the window and without progress end the run.
+  // This many deaths of one child within the window and without progress end the run.
   int deaths_to_give_up = 5;
   absl::Duration death_window = absl::Minutes(2);
 };
