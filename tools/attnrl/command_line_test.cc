@@ -76,7 +76,7 @@ TEST_F(CommandLine, RefusesWhatIsNoNumber) {
     EXPECT_THAT(Parse({"score", "--model", "m", "--rate", text}), StartsWith("--rate: "));
   }
   EXPECT_EQ(Parse({"score", "--model", "m", "--seed", "-1"}),
-            "--seed: is -1; a whole number from 0 is needed");
+            "--seed: is -1; a whole number of 0 or more is needed");
   EXPECT_EQ(Parse({"score", "--model", "m", "--seed", "18446744073709551615"}), "");
 }
 
