@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -85,6 +86,46 @@ TEST(ExpansionCount, RoundsUpAsPublishedOrToTheNearestAsInThePaper) {
   EXPECT_EQ(ExpansionCount(1, 1, ExpandRounding::kNearest), 1);  // 0.4: never none
 }
 
+TEST(ExpansionCount, IsTheTableOfSixResponses) {
+  // n exp(-acc): 6, 5.08, 4.30, 3.64, 3.08, 2.61, 2.21.
+  const std::vector<int64_t> up = {6, 6, 5, 4, 4, 3, 3}, nearest = {6, 5, 4, 4, 3, 3, 2};
+  for (size_t solved = 0; solved <= 6; ++solved) {
+    const double accuracy = static_cast<double>(solved) / 6;
+    EXPECT_EQ(ExpansionCount(accuracy, 6, ExpandRounding::kCeil), up[solved]) << solved;
+    EXPECT_EQ(ExpansionCount(accuracy, 6, ExpandRounding::kNearest), nearest[solved]) << solved;
+  }
+}
+
+TEST(ResponsesToExpand, FollowsTheRuleForEveryPatternOfVerdicts) {
+  for (size_t n = 1; n <= 7; ++n) {
+    for (uint32_t pattern = 0; pattern < (1U << n); ++pattern) {
+      std::vector<bool> correct;
+      for (size_t i = 0; i < n; ++i) correct.push_back((pattern >> i & 1) != 0);
+      const auto solved = static_cast<size_t>(std::count(correct.begin(), correct.end(), true));
+      const double exact =
+          std::exp(-static_cast<double>(solved) / static_cast<double>(n)) * static_cast<double>(n);
+      const auto count = static_cast<size_t>(std::ceil(exact));
+      const std::vector<int64_t> chosen = Expand(correct, pattern);
+      SCOPED_TRACE(testing::PrintToString(correct));
+      EXPECT_TRUE(std::is_sorted(chosen.begin(), chosen.end()));
+      EXPECT_EQ(std::adjacent_find(chosen.begin(), chosen.end()), chosen.end());
+      if (solved == 0 || solved == n) {
+        EXPECT_EQ(chosen.size(), count);
+        EXPECT_EQ(chosen.front(), 0);
+        EXPECT_EQ(chosen.back(), static_cast<int64_t>(count) - 1);
+        continue;
+      }
+      const bool rarer = 2 * solved < n;  // half and half: the incorrect ones
+      const size_t of_rarer = rarer ? solved : n - solved;
+      EXPECT_EQ(chosen.size(), std::max(count, of_rarer));
+      EXPECT_EQ(std::count_if(chosen.begin(), chosen.end(),
+                              [&](int64_t i) { return correct[static_cast<size_t>(i)] == rarer; }),
+                static_cast<ptrdiff_t>(of_rarer))
+          << "all of the rarer kind";
+    }
+  }
+}
+
 TEST(ResponsesToExpand, TakesAllOfAProblemThatNoResponseSolves) {
   EXPECT_THAT(Expand({false, false, false}), ElementsAre(0, 1, 2));
 }
@@ -104,6 +145,9 @@ TEST(ResponsesToExpand, DrawsTheOthersFromTheKey) {
   for (uint32_t position = 0; position < 50; ++position)
     different.insert(Expand(correct, position));
   EXPECT_GT(different.size(), 10u);
+  std::set<int64_t> drawn;
+  for (const std::vector<int64_t>& chosen : different) drawn.insert(chosen.begin(), chosen.end());
+  EXPECT_EQ(drawn.size(), correct.size()) << "any of them may be drawn";
   for (const std::vector<int64_t>& chosen : different) {
     EXPECT_TRUE(std::is_sorted(chosen.begin(), chosen.end()));
     EXPECT_EQ(std::set<int64_t>(chosen.begin(), chosen.end()).size(), chosen.size());
@@ -122,6 +166,20 @@ TEST(AttentionFilter, RefusesALoneSolvedProblemAndKeepsTheOneAboveTheMean) {
   mean.Add(0.7);
   EXPECT_TRUE(KeepSolved(0.7, mean));
   EXPECT_FALSE(KeepSolved(0.5, mean));
+}
+
+TEST(AttentionFilter, ComparesWithNothingWhereNothingWasSolved) {
+  EXPECT_EQ(RunningMean{}.mean(), 0);
+  EXPECT_TRUE(KeepSolved(0.1, RunningMean{}));
+  EXPECT_FALSE(KeepSolved(0, RunningMean{}));
+}
+
+TEST(BatchSize, RoundsWhatTheTargetNeedsDownAndTheSizeUp) {
+  const BatchSizing sizing{.first = 64, .min = 1, .max = 1024, .target = 100};
+  EXPECT_DOUBLE_EQ(NextBatchReal(10, 7, 90, sizing), 0.9 * 10 + 0.1 * 7);  // 7.8
+  EXPECT_EQ(BatchProblems(9.0, sizing), 9);
+  EXPECT_EQ(BatchProblems(9.01, sizing), 10);
+  EXPECT_EQ(BatchProblems(0.0, sizing), 1);
 }
 
 TEST(BatchSize, MovesATenthOfTheWayToWhatTheTargetNeeds) {
