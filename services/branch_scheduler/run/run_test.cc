@@ -18,22 +18,6 @@ namespace {
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-BatchCommit CommitOf(uint32_t batch, const std::string& digest, bool replayed = false) {
-  BatchCommit commit;
-  commit.batch = batch;
-  commit.version = Version{batch + 1, digest};
-  commit.replayed = replayed;
-  return commit;
-}
-
-BatchRequest RequestOf(uint32_t batch, uint32_t version, bool replay = false) {
-  BatchRequest request;
-  request.batch = batch;
-  request.version = Version{version, Digest(version)};
-  request.replay = replay;
-  return request;
-}
-
 TEST(Run, CommitIsIdempotentByBatchAndDigest) {
   Simulation run(SimulationOptions{});
   ASSERT_TRUE(run.Start().ok());

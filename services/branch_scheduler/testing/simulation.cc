@@ -42,7 +42,61 @@ std::vector<StepRange> Steps(uint32_t prompt_tokens, const std::vector<int32_t>&
 
 }  // namespace
 
+SchedulerOptions OptionsOf(const SimulationOptions& sizes, const std::string& folder) {
+  SchedulerOptions options;
+  options.run_dir = folder;
+  options.database = folder + "/scheduler.db";
+  options.seed = 7;
+  options.steps = sizes.steps;
+  options.mode = sizes.mode;
+  options.batch_problems = sizes.problems;
+  options.initial_responses = sizes.responses;
+  options.branching.criterion = sizes.criterion;
+  options.tree_advantages = sizes.criterion != tree::Criterion::kNone;
+  options.branching.min_distance = 2;
+  options.branching.delta = 1;
+  options.adaptive.difficulty_expansion = sizes.adaptive;
+  options.adaptive.filter_solved = sizes.adaptive;
+  options.adaptive.adaptive_batch = sizes.adaptive;
+  options.adaptive.batch_max = sizes.problems + 3;
+  options.max_response_tokens = 64;
+  options.stop_ids = {'.'};
+  options.deterministic = sizes.deterministic;
+  options.max_empty_batches = sizes.max_empty_batches;
+  options.fingerprint = {{"run.seed", "7"}};
+  return options;
+}
+
+TextTools ByteTools() { return TextTools{Text, Steps}; }
+
+DataSet SevenProblems() {
+  DataSet data;
+  for (int i = 0; i < 7; ++i) {
+    data.problems.push_back(
+        DataProblem{absl::StrCat("p", i), Tokens(absl::StrCat("q", i, "?")), {"1"}});
+  }
+  return data;
+}
+
+bool IsRight(std::string_view response) { return response.ends_with("=1."); }
+
 std::string Digest(uint32_t version) { return absl::StrCat("digest-of-", version); }
+
+BatchCommit CommitOf(uint32_t batch, const std::string& digest, bool replayed) {
+  BatchCommit commit;
+  commit.batch = batch;
+  commit.version = Version{batch + 1, digest};
+  commit.replayed = replayed;
+  return commit;
+}
+
+BatchRequest RequestOf(uint32_t batch, uint32_t version, bool replay) {
+  BatchRequest request;
+  request.batch = batch;
+  request.version = Version{version, Digest(version)};
+  request.replay = replay;
+  return request;
+}
 
 std::map<uint32_t, TrainingBatch> Undisturbed(const SimulationOptions& options,
                                               uint64_t* transactions) {
@@ -66,38 +120,16 @@ Simulation::Simulation(std::unique_ptr<TemporaryFolder> own, std::string folder,
       folder_(own_ != nullptr ? own_->path() : std::move(folder)),
       sizes_(options) {
   std::filesystem::create_directories(folder_);
-  options_.run_dir = folder_;
-  options_.database = folder_ + "/scheduler.db";
-  options_.seed = 7;
-  options_.steps = options.steps;
-  options_.mode = options.mode;
-  options_.batch_problems = options.problems;
-  options_.initial_responses = options.responses;
-  options_.branching.criterion = options.criterion;
-  options_.tree_advantages = options.criterion != tree::Criterion::kNone;
-  options_.branching.min_distance = 2;
-  options_.branching.delta = 1;
-  options_.adaptive.difficulty_expansion = options.adaptive;
-  options_.adaptive.filter_solved = options.adaptive;
-  options_.adaptive.adaptive_batch = options.adaptive;
-  options_.adaptive.batch_max = options.problems + 3;
-  options_.max_response_tokens = 64;
-  options_.stop_ids = {'.'};
-  options_.deterministic = options.deterministic;
-  options_.max_empty_batches = options.max_empty_batches;
-  options_.fingerprint = {{"run.seed", "7"}};
-  for (int i = 0; i < 7; ++i) {
-    data_.problems.push_back(
-        DataProblem{absl::StrCat("p", i), Tokens(absl::StrCat("q", i, "?")), {"1"}});
-  }
-  text_ = TextTools{Text, Steps};
+  options_ = OptionsOf(options, folder_);
+  data_ = SevenProblems();
+  text_ = ByteTools();
   verifier_ =
       std::make_unique<verifier::FakeVerifierClient>([this](const verifier::GradeRequest& request) {
         if (grade) return grade(request);
         verifier::GradeResult result;
         result.id = request.id;
         result.status = verifier::GradeStatus::kGraded;
-        result.correct = request.response.ends_with("=1.");
+        result.correct = IsRight(request.response);
         result.extracted = result.correct ? "1" : "0";
         result.matched = result.correct ? 0 : -1;
         return result;
@@ -107,12 +139,8 @@ Simulation::Simulation(std::unique_ptr<TemporaryFolder> own, std::string folder,
   }
 }
 
-Simulation::~Simulation() {
-  scheduler_.reset();
-  std::filesystem::remove_all(folder_);
-  std::error_code not_empty;
-  std::filesystem::remove(std::filesystem::path(folder_).parent_path(), not_empty);
-}
+// Before the folder.
+Simulation::~Simulation() { scheduler_.reset(); }
 
 absl::Status Simulation::Start() {
   Scheduler::Parts parts;

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -35,6 +36,14 @@ struct SimulationOptions {
   // A batch is committed one round after the learner got it; the scheduler may die in between.
   bool training_takes_a_round = false;
 };
+
+// What a run of these sizes in this folder is told. Its texts are their own tokens, one a byte; a
+// step ends with every line break; its data set has seven problems.
+SchedulerOptions OptionsOf(const SimulationOptions& sizes, const std::string& folder);
+TextTools ByteTools();
+DataSet SevenProblems();
+// A verdict as the simulated verifier gives it: right is what ends with "=1.".
+bool IsRight(std::string_view response);
 
 // A worker that answers every lease at once, or keeps its results back while `silent`.
 struct SimulatedWorker {
@@ -118,6 +127,9 @@ class Simulation {
 };
 
 std::string Digest(uint32_t version);
+// What the learner says and asks.
+BatchCommit CommitOf(uint32_t batch, const std::string& digest, bool replayed = false);
+BatchRequest RequestOf(uint32_t batch, uint32_t version, bool replay = false);
 
 // What the learner of a run without any trouble is given, and how many transactions that takes.
 std::map<uint32_t, TrainingBatch> Undisturbed(const SimulationOptions& options,
