@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 namespace attnrl::scheduler {
@@ -137,6 +138,82 @@ TEST_F(ExpandTest, ExpandsTheRarerKindWithTheDifficultyRule) {
   EXPECT_THAT(chosen, testing::Contains(3));
   EXPECT_THAT(Branching(Expanded(0)), ElementsAre(0, 1, 2, 3));
   EXPECT_THAT(Branching(Expanded(4)), ElementsAre(0, 1));
+}
+
+TEST_F(ExpandTest, BranchesAsManyResponsesAsTheRuleSaysForEveryAccuracy) {
+  options.adaptive.difficulty_expansion = true;
+  options.branching.criterion = tree::Criterion::kEarliest;
+  for (const auto rounding : {tree::ExpandRounding::kCeil, tree::ExpandRounding::kNearest}) {
+    options.adaptive.rounding = rounding;
+    for (int n = 1; n <= 8; ++n) {
+      for (int correct = 0; correct <= n; ++correct) {
+        SCOPED_TRACE(testing::Message() << correct << " of " << n);
+        Problem problem;
+        for (int r = 0; r < n; ++r) {
+          problem.responses.push_back(Initial(r % n < correct, {0, 0, 0.25f, 0.5f}));
+        }
+        Expand(options, text, data, 0, {}, &problem);
+        const double exact = std::exp(-double{1} * correct / n) * n;
+        int expected = static_cast<int>(
+            rounding == tree::ExpandRounding::kCeil ? std::ceil(exact) : std::round(exact));
+        expected = std::max(expected, 1);
+        if (correct > 0 && correct < n) {
+          expected = std::max(expected, 2 * correct < n ? correct : n - correct);
+        }
+        EXPECT_EQ(Branching(problem).size(), static_cast<size_t>(expected));
+      }
+    }
+  }
+}
+
+TEST_F(ExpandTest, DrawsByProblemBatchAndSeed) {
+  options.adaptive.difficulty_expansion = true;
+  options.branching.criterion = tree::Criterion::kRandom;
+  const auto drawn = [this](uint64_t seed, uint32_t batch, uint32_t position) {
+    options.seed = seed;
+    Problem problem = Make(3);
+    problem.position = position;
+    Expand(options, text, data, batch, {}, &problem);
+    std::vector<std::vector<uint32_t>> points;
+    for (const Response& response : problem.responses) points.push_back(response.expansion.points);
+    return points;
+  };
+  std::set<std::vector<std::vector<uint32_t>>> seeds, batches, positions;
+  for (uint32_t i = 0; i < 8; ++i) {
+    seeds.insert(drawn(i, 0, 0));
+    batches.insert(drawn(0, i, 0));
+    positions.insert(drawn(0, 0, i));
+  }
+  for (const auto& each : {seeds, batches, positions}) EXPECT_GT(each.size(), 4u);
+  std::set<size_t> joined;  // which of the three correct ones
+  for (uint32_t position = 0; position < 30; ++position) {
+    const auto points = drawn(0, 0, position);
+    EXPECT_FALSE(points[3].empty()) << "the rarer kind";
+    for (size_t r = 0; r < 3; ++r) {
+      if (!points[r].empty()) joined.insert(r);
+    }
+  }
+  EXPECT_EQ(joined.size(), 3u);
+}
+
+TEST_F(ExpandTest, StartsAnewEveryTime) {
+  Problem problem = Make(0);
+  Expand(options, text, data, 3, {}, &problem);
+  const Expansion once = problem.responses[0].expansion;
+  Expand(options, text, data, 3, {}, &problem);
+  EXPECT_EQ(problem.responses[0].expansion.points, once.points);
+  EXPECT_EQ(problem.responses[0].expansion.origins, once.origins);
+}
+
+TEST_F(ExpandTest, KeepsTheDistanceAndTheQuantileOfTheConfiguration) {
+  options.branching.points = 1;
+  options.branching.quantile = 0;
+  options.branching.min_distance = kPrompt + 4;  // the third response step begins there
+  EXPECT_THAT(Expanded(0).responses[0].expansion.points, ElementsAre(4));
+  options.branching.min_distance = kPrompt;
+  EXPECT_THAT(Expanded(0).responses[0].expansion.points, ElementsAre(2));
+  options.branching.quantile = 1;
+  EXPECT_THAT(Expanded(0).responses[0].expansion.points, ElementsAre(4));
 }
 
 TEST_F(ExpandTest, FiltersASolvedProblemThatIsNotAboveTheMean) {
