@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
 namespace attnrl::scheduler {
 namespace {
 
@@ -93,6 +96,101 @@ TEST(Convert, AMessageOfNoKindIsRefused) {
   v1::SchedulerMessage lease;
   lease.mutable_lease()->mutable_item();
   EXPECT_FALSE(FromProto(lease).ok()) << "no kind";
+}
+
+// What a newer or broken sender may write where an enum is expected.
+template <typename Message, typename Set>
+void ExpectOnlyKnown(const std::string& message, std::set<int> known, const Set& set) {
+  for (int value = -1; value <= 9; ++value) {
+    Message wire;
+    set(value, &wire);
+    const auto back = FromProto(wire);
+    EXPECT_EQ(back.ok(), known.contains(value)) << value;
+    if (known.contains(value)) continue;
+    EXPECT_EQ(back.status(), absl::InvalidArgumentError(message)) << value;
+  }
+}
+
+TEST(Convert, AnUnknownValueOfAnEnumIsRefusedByItsField) {
+  ExpectOnlyKnown<v1::SchedulerMessage>(
+      "item.kind: neither initial nor continuation", {1, 2}, [](int value, auto* wire) {
+        wire->mutable_lease()->mutable_item()->set_kind(static_cast<v1::WorkItem::Kind>(value));
+      });
+  ExpectOnlyKnown<v1::SchedulerMessage>(
+      "ack.verdict: unknown verdict", {1, 2, 3}, [](int value, auto* wire) {
+        wire->mutable_ack()->set_verdict(static_cast<v1::Ack::Verdict>(value));
+      });
+  ExpectOnlyKnown<v1::WorkerMessage>("samples.finish_reason: neither stop nor length", {1, 2},
+                                     [](int value, auto* wire) {
+                                       wire->mutable_result()->add_samples()->set_finish_reason(
+                                           static_cast<v1::SampleResult::FinishReason>(value));
+                                     });
+  EXPECT_EQ(FromProto(v1::WorkerMessage()).status(),
+            absl::InvalidArgumentError("message: of no known kind"));
+  v1::SchedulerMessage goodbye;
+  goodbye.mutable_goodbye();
+  EXPECT_EQ(FromProto(goodbye).status(), absl::InvalidArgumentError("message: of no known kind"))
+      << "the stream's status is the client's matter";
+}
+
+TEST(Convert, AnUnknownStateOfTheRunIsTakenForStarting) {
+  for (int value = -1; value <= 9; ++value) {
+    v1::StatusReply wire;
+    wire.set_state(static_cast<v1::StatusReply::State>(value));
+    const RunState state = FromProto(wire).state;
+    v1::StatusReply again;
+    ToProto(RunStatus{.state = state}, &again);
+    const bool known =
+        value >= v1::StatusReply::STATE_STARTING && value <= v1::StatusReply::STATE_FINISHED;
+    EXPECT_EQ(again.state(), known ? value : v1::StatusReply::STATE_STARTING);
+  }
+}
+
+TEST(Convert, AMessageThatIsCutShortIsNeverTakenForWhole) {
+  v1::WorkerMessage whole;
+  ItemResult result = Result();
+  result.samples[0].steps = {{0, 1}, {1, 3}};
+  result.samples[0].fci = {0, 0.5f};
+  ToProto(WorkerMessage(result), &whole);
+  const std::string bytes = whole.SerializeAsString();
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    v1::WorkerMessage cut;
+    if (!cut.ParseFromString(bytes.substr(0, size))) continue;
+    EXPECT_FALSE(FromProto(cut).ok()) << size;
+  }
+}
+
+TEST(Convert, StepsComeBackFromTheirEnds) {
+  ItemResult result = Result();
+  result.samples[0].steps = {{0, 3}, {3, 4}, {4, 9}};
+  result.samples[0].fci = {0, 0, 0.25f};
+  const auto back = ThereAndBack<WorkerMessage, v1::WorkerMessage>(WorkerMessage(result));
+  EXPECT_EQ(std::get<ItemResult>(back), result);
+  WorkItem item = Item();
+  item.kind = ItemKind::kInitial;
+  item.score_delta = 4;
+  const auto lease = ThereAndBack<SchedulerMessage, v1::SchedulerMessage>(Lease{LeaseId{1}, item});
+  EXPECT_EQ(std::get<Lease>(lease).item, item);
+}
+
+TEST(Convert, ABatchItsRequestAndItsReplyComeThroughWhole) {
+  const TrainingBatch batch{
+      .batch = 4, .base = 3, .problems = 9, .last = true, .samples = {{}, {}}};
+  v1::BatchHeader header;
+  ToProto(batch, &header);
+  EXPECT_EQ(header.samples(), 2u);
+  EXPECT_EQ(FromProto(header), (TrainingBatch{.batch = 4, .base = 3, .problems = 9, .last = true}));
+  v1::NextBatchRequest wire;
+  ToProto(BatchRequest{5, {6, "d"}, 7, true}, &wire);
+  const BatchRequest request = FromProto(wire);
+  EXPECT_EQ(request.batch, 5u);
+  EXPECT_EQ(request.version, (Version{6, "d"}));
+  EXPECT_EQ(request.checkpoint_step, 7u);
+  EXPECT_TRUE(request.replay);
+  v1::CommitBatchReply reply;
+  ToProto(CommitReply{8, true}, &reply);
+  EXPECT_EQ(FromProto(reply).oldest_version_needed, 8u);
+  EXPECT_TRUE(FromProto(reply).finished);
 }
 
 TEST(Convert, ASampleComesThroughBitForBit) {
