@@ -4,11 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "common/storage/files.h"
+#include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/testing/simulation.h"
 
 namespace attnrl::scheduler::testing {
@@ -90,6 +94,44 @@ TEST_P(KillTest, BetweenAnyTwoRoundsTheRunEndsWithTheSameBatches) {
     ASSERT_TRUE(run.Start().ok());
     ASSERT_NO_FATAL_FAILURE(RunWithoutRefusal(run));
     ASSERT_EQ(run.batches(), expected);
+  }
+}
+
+// The learner commits again; what is left of the run is the folder as it stood when the directory
+// of the tree files was synced, the new file in it.
+TEST_P(KillTest, BetweenATreeFileAndTheCommitOfItsBatchTheFileIsWrittenAgainWithTheSameBytes) {
+  namespace fs = std::filesystem;
+  const SimulationOptions options = GetParam().Options();
+  uint64_t transactions = 0;
+  const auto expected = Undisturbed(options, &transactions);
+  const TemporaryFolder left(TemporaryFolder::On::kMemory);
+  Simulation whole(options);
+  ASSERT_TRUE(whole.Start().ok());
+  {
+    const storage::ScopedFault observer([&](std::string_view operation, const std::string& path) {
+      if (operation == "sync" && path == whole.folder() + "/trees") {
+        fs::copy(whole.folder(), left / absl::StrCat(whole.version), fs::copy_options::recursive);
+      }
+      return 0;
+    });
+    ASSERT_NO_FATAL_FAILURE(RunWithoutRefusal(whole));
+  }
+  for (uint32_t b = 0; b < options.steps; ++b) {
+    SCOPED_TRACE(absl::StrCat("killed before the commit of batch ", b));
+    const std::string file = absl::StrCat("trees/batch-", b, ".jsonl");
+    Simulation run(left / absl::StrCat(b), options);
+    const auto trees = run.Lines(file);
+    ASSERT_EQ(trees.size(), expected.at(b).problems);
+    std::ofstream(run.folder() + "/" + file) << "{}";  // only a second writing makes it whole
+    run.version = b;
+    run.checkpoint = b / options.checkpoint_every * options.checkpoint_every;
+    ASSERT_TRUE(run.Start().ok());
+    EXPECT_EQ(run.scheduler().Status().steps_done, b);
+    ASSERT_NO_FATAL_FAILURE(RunWithoutRefusal(run));
+    EXPECT_EQ(run.Lines(file), trees);
+    for (const auto& [number, batch] : run.batches()) EXPECT_EQ(batch, expected.at(number));
+    EXPECT_EQ(run.batches().size(), options.steps - b);
+    ExpectOneMetricsLineAStep(run, options.steps);
   }
 }
 
