@@ -52,8 +52,9 @@ TEST(OneLine, EscapesControlCharactersAndNothingElse) {
     }
     EXPECT_EQ(OneLine(text), byte == '\n' ? "\\n" : expected) << byte;
   }
-  EXPECT_EQ(OneLine(std::string(200, 'a')), std::string(200, 'a'));
-  EXPECT_EQ(OneLine(std::string(201, 'a')), std::string(200, 'a') + "...");
+  const std::string longest(200, 'a');
+  EXPECT_EQ(OneLine(longest), longest);
+  EXPECT_EQ(OneLine(longest + "a"), longest + "...");
   EXPECT_EQ(OneLine("a\nb", 2), "a\\n...") << "an escape is never cut";
   EXPECT_EQ(OneLine("", 0), "");
 }

@@ -6,54 +6,23 @@
 #include <cstdint>
 #include <ctime>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "common/model/files/weights.h"
 #include "services/rollout_worker/engine/engine.h"
 #include "services/rollout_worker/runner/runner.h"
+#include "tests/bench/settings.h"
 
 namespace attnrl {
 namespace {
 
-using Settings = std::map<std::string, int64_t>;
-
-absl::Status Parse(int argc, char** argv, Settings* settings) {
-  for (int i = 1; i < argc; ++i) {
-    const std::pair<std::string, std::string> flag =
-        absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
-    int64_t value = 0;
-    if (!settings->contains(flag.first) || !absl::SimpleAtoi(flag.second, &value)) {
-      return absl::InvalidArgumentError(argv[i]);
-    }
-    (*settings)[flag.first] = value;
-  }
-  return absl::OkStatus();
-}
-
-model::ModelConfig MakeConfig(const Settings& settings) {
-  model::ModelConfig config;
-  config.vocab_size = settings.at("vocab");
-  config.hidden_size = settings.at("hidden");
-  config.intermediate_size = 3 * config.hidden_size;
-  config.layers = settings.at("layers");
-  config.heads = 4;
-  config.kv_heads = 2;
-  config.head_dim = config.hidden_size / config.heads;
-  config.max_position_embeddings = settings.at("prompt") + settings.at("response");
-  config.qkv_bias = true;
-  config.tie_word_embeddings = true;
-  return config;
-}
-
 absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const Settings& settings) {
-  const model::ModelConfig config = MakeConfig(settings);
+  const model::ModelConfig config =
+      BenchModel(settings, 4, 2, settings.at("prompt") + settings.at("response"));
   rollout::RunnerOptions options;
   options.slots = settings.at("slots");
   options.max_tokens = config.max_position_embeddings;
@@ -102,11 +71,7 @@ int Run(int argc, char** argv) {
   Settings settings = {{"hidden", 128},      {"layers", 4},     {"vocab", 300}, {"slots", 64},
                        {"prompt", 99},       {"response", 170}, {"threads", 1}, {"sequences", 256},
                        {"deterministic", 0}, {"bfloat16", 0}};
-  if (const absl::Status status = Parse(argc, argv, &settings); !status.ok()) {
-    std::cerr << "error: " << status.message() << ": unknown; hidden=128, layers=4, ..."
-              << std::endl;
-    return 2;
-  }
+  if (!Parse(argc, argv, &settings)) return 2;
   rollout::LimitThreads(static_cast<int>(settings["threads"]));
   auto engine = StartEngine(settings);
   if (!engine.ok()) {

@@ -10,52 +10,18 @@
 #include <cstdint>
 #include <ctime>
 #include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
 #include "common/base/clock.h"
 #include "common/base/philox.h"
 #include "common/model/fci.h"
 #include "common/model/files/weights.h"
+#include "tests/bench/settings.h"
 
 namespace attnrl {
 namespace {
-
-using Settings = std::map<std::string, int64_t>;
-
-bool Parse(int argc, char** argv, Settings* settings) {
-  for (int i = 1; i < argc; ++i) {
-    const std::pair<std::string, std::string> flag =
-        absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
-    int64_t value = 0;
-    if (!settings->contains(flag.first) || !absl::SimpleAtoi(flag.second, &value)) {
-      std::cerr << "error: " << argv[i] << ": unknown; hidden=256, layers=6, ..." << std::endl;
-      return false;
-    }
-    (*settings)[flag.first] = value;
-  }
-  return true;
-}
-
-model::ModelConfig MakeConfig(const Settings& settings) {
-  model::ModelConfig config;
-  config.vocab_size = settings.at("vocab");
-  config.hidden_size = settings.at("hidden");
-  config.intermediate_size = 3 * config.hidden_size;
-  config.layers = settings.at("layers");
-  config.heads = settings.at("heads");
-  config.kv_heads = settings.at("kv_heads");
-  config.head_dim = config.hidden_size / config.heads;
-  config.max_position_embeddings = std::max(int64_t{64}, settings.at("tokens"));
-  config.qkv_bias = true;
-  config.tie_word_embeddings = true;
-  return config;
-}
 
 struct Sequences {
   std::vector<std::vector<int32_t>> ids;
@@ -102,7 +68,9 @@ int Run(int argc, char** argv) {
                        {"threads", 2},  {"deterministic", 0}, {"bfloat16", 0}, {"repeat", 3}};
   if (!Parse(argc, argv, &settings)) return 2;
   at::set_num_threads(static_cast<int>(settings["threads"]));
-  const model::ModelConfig config = MakeConfig(settings);
+  const model::ModelConfig config =
+      BenchModel(settings, settings.at("heads"), settings.at("kv_heads"),
+                 std::max(int64_t{64}, settings.at("tokens")));
   const auto dtype = settings["bfloat16"] != 0 ? model::DType::kBFloat16 : model::DType::kFloat32;
   const model::Transformer model(config, model::RandomTensors(config, 1, dtype),
                                  settings["deterministic"] != 0 ? model::Operators::FixedOrder()

@@ -7,52 +7,19 @@
 #include <cstdint>
 #include <ctime>
 #include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
 #include "common/base/clock.h"
 #include "common/base/philox.h"
 #include "common/model/files/weights.h"
 #include "services/learner/train/numerics.h"
 #include "services/learner/train/trainer.h"
+#include "tests/bench/settings.h"
 
 namespace attnrl {
 namespace {
-
-using Settings = std::map<std::string, int64_t>;
-
-bool Parse(int argc, char** argv, Settings* settings) {
-  for (int i = 1; i < argc; ++i) {
-    const std::pair<std::string, std::string> flag =
-        absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
-    int64_t value = 0;
-    if (!settings->contains(flag.first) || !absl::SimpleAtoi(flag.second, &value)) {
-      std::cerr << "error: " << argv[i] << ": unknown; hidden=128, layers=4, ..." << std::endl;
-      return false;
-    }
-    (*settings)[flag.first] = value;
-  }
-  return true;
-}
-
-model::ModelConfig MakeConfig(const Settings& settings) {
-  model::ModelConfig config;
-  config.vocab_size = settings.at("vocab");
-  config.hidden_size = settings.at("hidden");
-  config.intermediate_size = 3 * config.hidden_size;
-  config.layers = settings.at("layers");
-  config.heads = 4;
-  config.kv_heads = 2;
-  config.head_dim = config.hidden_size / config.heads;
-  config.max_position_embeddings = settings.at("prompt") + settings.at("response");
-  config.qkv_bias = true;
-  config.tie_word_embeddings = true;
-  return config;
-}
 
 scheduler::TrainingBatch MakeBatch(const Settings& settings) {
   scheduler::TrainingBatch batch;
@@ -88,7 +55,8 @@ int Run(int argc, char** argv) {
                        {"threads", 1},  {"pass", 16384}, {"samples", 144}};
   if (!Parse(argc, argv, &settings)) return 2;
   learner::FixNumerics(static_cast<int>(settings["threads"]));
-  const model::ModelConfig config = MakeConfig(settings);
+  const model::ModelConfig config =
+      BenchModel(settings, 4, 2, settings.at("prompt") + settings.at("response"));
   const model::DType dtype =
       settings["bfloat16"] != 0 ? model::DType::kBFloat16 : model::DType::kFloat32;
   learner::TrainerOptions options;

@@ -2,20 +2,6 @@
 # The four kinds of target. Names follow folders: common/text -> common_text,
 # services/verifier/rpc -> verifier_rpc. A LibTorch user names attnrl_torch in DEPS.
 
-# LibTorch's headers take most of the time that a file with them takes to compile. They are parsed once, for every
-# library that names attnrl_torch; executables, compiled with -fPIE, would need a header of their own. Files still
-# include what they use: tools/check builds without this.
-file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/generated/torch_headers.cc" CONTENT "// Only carries the precompiled header.\n")
-add_library(attnrl_torch_headers OBJECT "${CMAKE_BINARY_DIR}/generated/torch_headers.cc")
-target_link_libraries(attnrl_torch_headers PRIVATE attnrl_flags attnrl_torch)
-target_precompile_headers(attnrl_torch_headers PRIVATE <ATen/ATen.h>)
-
-function(attnrl_reuse_torch_headers name deps)
-  if("attnrl_torch" IN_LIST deps)
-    target_precompile_headers(${name} REUSE_FROM attnrl_torch_headers)
-  endif()
-endfunction()
-
 # attnrl_library(name SRCS a.cc... DEPS other...); without SRCS it is headers alone.
 function(attnrl_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
@@ -23,7 +9,7 @@ function(attnrl_library name)
     add_library(${name} STATIC ${ARG_SRCS})
     target_link_libraries(${name} PRIVATE attnrl_flags PUBLIC ${ARG_DEPS})
     target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
-    attnrl_reuse_torch_headers(${name} "${ARG_DEPS}")
+    attnrl_reuse_headers(${name} "${ARG_DEPS}")
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE ${ARG_DEPS})
@@ -51,6 +37,7 @@ function(attnrl_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   target_link_libraries(${name} PRIVATE attnrl_flags ${ARG_DEPS} common_testing GTest::gmock GTest::gtest GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE ATTNRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ATTNRL_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  attnrl_reuse_test_headers(${name} "${ARG_SRCS}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()
 
