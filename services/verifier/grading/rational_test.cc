@@ -3,7 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstdlib>
+#include <iterator>
 #include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/philox.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -68,6 +74,49 @@ TEST_F(RationalTest, FindsIntegers) {
   EXPECT_EQ(value, 0);
   EXPECT_FALSE(Of("0.5").ToInteger(100, &value, work_));
   EXPECT_FALSE(Of("101").ToInteger(100, &value, work_));
+}
+
+TEST_F(RationalTest, FindsIntegersUpToTheLimitAndNoFurther) {
+  for (const int64_t limit : {int64_t{0}, int64_t{7}, int64_t{1'000'000'000}}) {
+    for (const int64_t number : {limit, -limit, limit + 1, -limit - 1}) {
+      int64_t value = 99;
+      const bool within = number >= -limit && number <= limit;
+      EXPECT_EQ(Of(std::to_string(number)).ToInteger(limit, &value, work_), within) << number;
+      EXPECT_EQ(value, within ? number : 99);
+    }
+  }
+}
+
+// Around the borders of limbs and at random, against whole numbers of 64 bits.
+TEST_F(RationalTest, ComputesAsWholeNumbersDo) {
+  const int64_t borders[] = {0, 1, 9, 10, 999'999'999, 1'000'000'000, 1'000'000'001};
+  Work work(100'000'000);
+  RandomStream random({.seed = 8});
+  const auto some = [&] {
+    const auto number = random.Below(2) == 0 ? borders[random.Below(std::size(borders))]
+                                             : static_cast<int64_t>(random.Below(1'000'000'000));
+    return random.Below(2) == 0 ? number : -number;
+  };
+  const auto fraction = [&](int64_t over, int64_t under) {
+    return Divide(Of(std::to_string(over)), Of(std::to_string(under)), work);
+  };
+  for (int round = 0; round < 2000; ++round) {
+    const int64_t a = some();
+    const int64_t c = some();
+    const int64_t b = std::abs(some()) + 1;
+    const int64_t d = std::abs(some()) + 1;
+    const Rational x = fraction(a, b);
+    const Rational y = fraction(c, d);
+    const std::string message = absl::StrCat(a, "/", b, " and ", c, "/", d);
+    EXPECT_EQ(Equal(x, y, work), a * d == b * c) << message;
+    EXPECT_TRUE(Equal(Add(x, y, work), fraction(a * d + c * b, b * d), work)) << message;
+    EXPECT_TRUE(Equal(Multiply(x, y, work), fraction(a * c, b * d), work)) << message;
+    EXPECT_FALSE(Equal(Add(x, y, work), fraction(a * d + c * b + 1, b * d), work)) << message;
+    if (c != 0) {
+      EXPECT_TRUE(Equal(Divide(x, y, work), fraction(a * d, b * c), work)) << message;
+    }
+  }
+  EXPECT_FALSE(work.exhausted());
 }
 
 TEST_F(RationalTest, StopsWhenTheWorkIsUsedUp) {
