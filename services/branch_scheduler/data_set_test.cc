@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
 
@@ -63,7 +64,7 @@ TEST(DataSet, ABadRecordIsNamedByFileAndLine) {
 }
 
 TEST(DataSet, TheSameIdTwiceIsRefusedNamingBothLines) {
-  ExpectRefused(std::string(kGood) + "\n" + kGood, ".jsonl:1");
+  ExpectRefused(absl::StrCat(kGood, "\n", kGood), ".jsonl:1");
 }
 
 TEST(DataSet, APromptOverTheLimitIsRefused) {
