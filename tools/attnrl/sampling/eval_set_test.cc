@@ -67,9 +67,26 @@ TEST(EvalResult, HasTheFormOfTheContract) {
 }
 
 TEST(EvalResult, IsATableForPeople) {
-  const std::string table = EvalTable({TwoProblems()});
-  EXPECT_THAT(table, HasSubstr("0.1250 +- 0.1250"));
-  EXPECT_THAT(table, HasSubstr("average"));
+  EvalResult other = TwoProblems();
+  other.name = "another-data-set";
+  other.problems = 1319;
+  other.pass_at_1 = {0.375, 0.0133};
+  EXPECT_EQ(
+      EvalTable({TwoProblems(), other}),
+      "set              problems samples  pass@1           pass@k             tokens truncated\n"
+      "s                       2       4  0.1250 +- 0.1250 0.5000 +- 0.5000      10.0    0.2500\n"
+      "another-data-set     1319       4  0.3750 +- 0.0133 0.5000 +- 0.5000      10.0    0.2500\n"
+      "average                            0.2500           0.5000\n");
+}
+
+TEST_F(EvalSetTest, NamesTheLineOfABadRecord) {
+  const std::string good = "{\"prompt\":\"x\",\"answers\":[\"1\"]}\n";
+  for (const char* bad :
+       {"{\"prompt\":\"x\"}", "{\"prompt\":\"x\",\"answers\":\"1\"}", "{\"answers\":[\"1\"]}",
+        "{\"prompt_ids\":[260],\"answers\":[\"1\"]}", "x"}) {
+    EXPECT_THAT(std::string(Read(good + bad).status().message()), HasSubstr("unseen.jsonl:2: "))
+        << bad;
+  }
 }
 
 }  // namespace

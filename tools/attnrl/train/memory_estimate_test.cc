@@ -34,5 +34,62 @@ TEST(MemoryEstimate, GrowsWithSlotsWorkersAndAReferenceModel) {
             2 * after.worker_bytes);
 }
 
+// One layer of each size apart, so that every factor of the estimate is visible in it.
+model::ModelConfig Tiny() {
+  model::ModelConfig model;
+  model.hidden_size = 8;
+  model.intermediate_size = 16;
+  model.layers = 3;
+  model.heads = 4;
+  model.kv_heads = 2;
+  model.head_dim = 2;
+  model.vocab_size = 100;
+  return model;
+}
+
+constexpr int64_t kProcess = 150'000'000;  // with LibTorch
+constexpr int64_t kPlain = 30'000'000;
+
+TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
+  config::Config config;
+  config.rollout.workers = 3;
+  config.rollout.slots = 10;
+  config.rollout.max_prompt_tokens = 20;
+  config.rollout.max_response_tokens = 30;
+  config.learner.max_tokens_per_pass = 400;
+  config.learner.kl_weight = 0;
+  const int64_t weights = model::CountParameters(Tiny());
+  const MemoryEstimate memory = EstimateMemory(config, Tiny(), 2);
+  // Keys and values of 3 layers, 2 heads of 2 numbers, 2 bytes each.
+  EXPECT_EQ(memory.worker_bytes, kProcess + 2 * weights * 2 + 10 * 50 * (2 * 3 * 2 * 2 * 2));
+  // A token keeps in each layer 2 x 8 + (4 + 2 x 2) x 2 x 2, 3 x 8 and 4 x 16 numbers, and 3 x 100.
+  EXPECT_EQ(memory.learner_bytes,
+            kProcess + weights * (4 * 4 + 2) + 400 * 4 * (3 * (48 + 24 + 64) + 300));
+  EXPECT_EQ(memory.scheduler_bytes, 2 * kPlain);
+  EXPECT_EQ(memory.verifier_bytes, kPlain);
+  EXPECT_EQ(memory.total_bytes, 3 * memory.worker_bytes + memory.learner_bytes +
+                                    memory.scheduler_bytes + memory.verifier_bytes);
+}
+
+TEST(MemoryEstimate, OfTheLearnerHasRoomForTheLongestSequenceInAnyPass) {
+  config::Config config;
+  config.rollout.max_prompt_tokens = 100;
+  config.rollout.max_response_tokens = 900;
+  const auto learner = [&config](int64_t tokens) {
+    config.learner.max_tokens_per_pass = tokens;
+    return EstimateMemory(config, Tiny(), 4).learner_bytes;
+  };
+  EXPECT_EQ(learner(1), learner(1000));
+  EXPECT_LT(learner(1000), learner(1001));
+}
+
+TEST(MemoryEstimate, WithoutWorkersIsThatOfTheOtherServices) {
+  config::Config config;
+  config.rollout.workers = 0;
+  const MemoryEstimate memory = EstimateMemory(config, Tiny(), 4);
+  EXPECT_EQ(memory.total_bytes,
+            memory.learner_bytes + memory.scheduler_bytes + memory.verifier_bytes);
+}
+
 }  // namespace
 }  // namespace attnrl::tools

@@ -7,8 +7,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/model/files/config.h"
 #include "common/testing/shared_data.h"
 #include "common/testing/temporary_folder.h"
 
@@ -69,7 +73,7 @@ TEST_F(Preflight, NamesAMissingService) {
   fs::remove(root_ / "bin/attnrl-learner");
   const auto report = CheckBeforeTraining(config_, root_ / "bin");
   EXPECT_TRUE(absl::IsNotFound(report.status()));
-  EXPECT_THAT(std::string(report.status().message()), HasSubstr("attnrl-learner is not there"));
+  EXPECT_THAT(std::string(report.status().message()), HasSubstr("attnrl-learner is missing"));
 }
 
 TEST_F(Preflight, RefusesAnEmptyDataSet) {
@@ -95,6 +99,106 @@ TEST_F(Preflight, RefusesSequencesBeyondTheContextHoweverShortThePromptsAre) {
   config_.rollout.max_response_tokens = 1;
   config_.rollout.max_prompt_tokens = 4096;
   EXPECT_THAT(Refusal(), StartsWith("rollout.max_prompt_tokens, rollout.max_response_tokens: "));
+}
+
+TEST_F(Preflight, NamesEveryServiceThatIsMissingOrNoProgram) {
+  for (const char* name : {"attnrl-rollout-worker", "attnrl-branch-scheduler", "attnrl-verifier",
+                           "attnrl-learner", "attnrl-grader"}) {
+    const fs::path binary = root_ / "bin" / name;
+    fs::permissions(binary, fs::perms::owner_read);
+    const std::string message(CheckBeforeTraining(config_, root_ / "bin").status().message());
+    EXPECT_EQ(message, binary.string() + " is missing: tools/build builds it");
+    fs::permissions(binary, fs::perms::owner_all);
+  }
+  EXPECT_TRUE(CheckBeforeTraining(config_, root_ / "bin").ok());
+}
+
+TEST_F(Preflight, NamesTheKeyThatIsNotSet) {
+  config_.model.path = "";
+  EXPECT_THAT(Refusal(), StartsWith("model.path: "));
+  config_.model.path = root_ / "model";
+  config_.data.train = "";
+  EXPECT_THAT(Refusal(), StartsWith("data.train: "));
+}
+
+TEST_F(Preflight, NamesTheFileOfTheModelThatIsMissingOrDamaged) {
+  for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
+    const std::string file = std::string("model/") + name;
+    const std::string kept = Read(root_ / file);
+    fs::remove(root_ / file);
+    EXPECT_THAT(Refusal(), HasSubstr(root_ / "model")) << name;
+    Write(file, "{");
+    EXPECT_THAT(Refusal(), HasSubstr(name)) << name;
+    Write(file, kept);
+  }
+  EXPECT_TRUE(CheckBeforeTraining(config_, root_ / "bin").ok());
+}
+
+TEST_F(Preflight, NamesTheDataSetThatCannotBeRead) {
+  config_.data.train = root_ / "nowhere.jsonl";
+  EXPECT_THAT(Refusal(), StartsWith("data.train: " + (root_ / "nowhere.jsonl").string()));
+  config_.data.train = root_ / "train.jsonl";
+  config_.data.eval = {root_ / "train.jsonl", root_ / "nowhere.jsonl"};
+  EXPECT_THAT(Refusal(), StartsWith("data.eval: " + (root_ / "nowhere.jsonl").string()));
+}
+
+TEST_F(Preflight, NamesTheLineOfEveryKindOfBadRecord) {
+  const std::string good = R"({"id":"a","prompt":"1+1=","answers":["2"]})"
+                           "\n";
+  struct Case {
+    const char* record;
+    const char* what;
+  };
+  for (const Case& each : std::vector<Case>{
+           {R"({"prompt":"1+1=","answers":["2"]})", "\"id\""},
+           {R"({"id":"","prompt":"1+1=","answers":["2"]})", "\"id\" is empty"},
+           {R"({"id":"a","prompt":"1+1=","answers":["2"]})", "id \"a\" is used twice"},
+           {R"({"id":"b","prompt":"1+1="})", "\"answers\" is missing"},
+           {R"({"id":"b","prompt":"1+1=","answers":[]})", "\"answers\" is empty"},
+           {R"({"id":"b","prompt":"1+1=","answers":[2]})", "\"answers\""},
+           {R"({"id":"b","answers":["2"]})", "\"prompt\" is missing"},
+           {R"({"id":"b","prompt":"","answers":["2"]})", "the prompt has no tokens"},
+           {R"({"id":"b","messages":[],"answers":["2"]})", "\"messages\""},
+           {R"({"id":"b","messages":[{"role":"user"}],"answers":["2"]})", "\"messages\""},
+           {R"(["b"])", "found array"}}) {
+    Write("train.jsonl", good + "\n" + each.record + "\n");
+    const std::string refusal = Refusal();
+    EXPECT_THAT(refusal, HasSubstr("train.jsonl:3: ")) << each.record;
+    EXPECT_THAT(refusal, HasSubstr(each.what)) << each.record;
+  }
+}
+
+TEST_F(Preflight, TakesThePromptAndTheSequenceOfExactlyTheLongestLength) {
+  const auto tokens = [this](int64_t limit) {
+    config_.rollout.max_prompt_tokens = limit;
+    return CheckBeforeTraining(config_, root_ / "bin").ok();
+  };
+  int64_t prompt = 1;
+  while (!tokens(prompt) && prompt < 50) ++prompt;
+  ASSERT_TRUE(tokens(prompt));
+  EXPECT_FALSE(tokens(prompt - 1));
+  const auto shape = model::LoadModelConfig(config_.model.path);
+  ASSERT_TRUE(shape.ok()) << shape.status();
+  config_.rollout.max_response_tokens = shape->max_position_embeddings - prompt;
+  EXPECT_TRUE(tokens(prompt));
+  EXPECT_THAT((tokens(prompt + 1), Refusal()),
+              HasSubstr(absl::StrCat("the model's context is ", shape->max_position_embeddings)));
+}
+
+TEST_F(Preflight, SaysWhatTheServicesWouldNeedAndWhatThereIs) {
+  config_.learner.max_tokens_per_pass = int64_t{1} << 40;
+  const std::string refusal = Refusal();
+  EXPECT_THAT(refusal, StartsWith("rollout.slots, learner.max_tokens_per_pass: "));
+  EXPECT_THAT(refusal, HasSubstr(" GB"));
+  EXPECT_THAT(refusal, HasSubstr("this machine has "));
+}
+
+TEST_F(Preflight, NamesTheDtypeAndTheDeviceThatItDoesNotKnow) {
+  config_.model.dtype = "float16";
+  EXPECT_THAT(Refusal(), StartsWith("model.dtype: "));
+  config_.model.dtype = "auto";
+  config_.rollout.device = "tpu";
+  EXPECT_THAT(Refusal(), StartsWith("rollout.device: "));
 }
 
 TEST_F(Preflight, RefusesDamagedWeights) {

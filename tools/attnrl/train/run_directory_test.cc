@@ -9,6 +9,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
@@ -21,6 +25,7 @@ using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class RunDirectory : public ::testing::Test {
  protected:
@@ -105,6 +110,162 @@ TEST_F(RunDirectory, QuotesWhatAChildSaidLast) {
   EXPECT_EQ(LastWords(root_, "learner"), "no room");
   Write("logs/learner.out", "terminate called\nwhat():  bad\n\n");
   EXPECT_EQ(LastWords(root_, "learner"), "what():  bad");
+}
+
+TEST_F(RunDirectory, TakesTheFirstFreeNumberAndTheStemOfTheFile) {
+  Write("runs/quickstart-1/config.yaml", "");
+  Write("runs/quickstart-3/config.yaml", "");
+  EXPECT_THAT(*ChooseRunDirectory("", "quickstart.yaml", false), EndsWith("/runs/quickstart-2"));
+  EXPECT_THAT(*ChooseRunDirectory("", "a.b/my.run.yaml", false), EndsWith("/runs/my.run-1"));
+  EXPECT_THAT(*ChooseRunDirectory("", "noending", false), EndsWith("/runs/noending-1"));
+}
+
+TEST_F(RunDirectory, IsAnAbsolutePathWithoutDetours) {
+  for (const char* asked : {"run", "./run", "run/", "other/../run", "run/./"}) {
+    EXPECT_EQ(*ChooseRunDirectory(asked, "quickstart.yaml", false), fs::canonical(root_) / "run");
+  }
+}
+
+TEST_F(RunDirectory, ThatAnEndedStartLeftIsTakenAsNew) {
+  Write("run/.lock", "");
+  Write("run/logs/learner.out", "error: no");
+  fs::create_directory_symlink("/nowhere/attnrl-abc", root_ / "run/sockets");
+  EXPECT_TRUE(ChooseRunDirectory("run", "quickstart.yaml", false).ok());
+  Write("run/notes", "");
+  EXPECT_THAT(Refusal("run", false), HasSubstr("other files"));
+}
+
+TEST_F(RunDirectory, HoldsARunByAnyOfItsParts) {
+  for (const char* part : {"config.yaml", "scheduler.db", "checkpoints/step-0/config.json"}) {
+    const TemporaryFolder run;
+    EXPECT_FALSE(HoldsRun(run.path()));
+    run.Write(part, "");
+    EXPECT_TRUE(HoldsRun(run.path())) << part;
+  }
+  EXPECT_FALSE(HoldsRun("/nowhere"));
+}
+
+TEST_F(RunDirectory, RefusalsSayWhereWhatAndHowToGoOn) {
+  const std::string run = fs::canonical(root_) / "run";
+  EXPECT_EQ(Refusal("run", true),
+            run + ": holds no run to resume; leave --resume out to start one here");
+  EXPECT_EQ(Refusal("", true),
+            "--resume: no run of quickstart.yaml in runs/; name one with --run-dir, or start one "
+            "without --resume");
+  Write("run/scheduler.db", "");
+  EXPECT_EQ(Refusal("run", false),
+            run +
+                ": holds a run already; continue it with --resume, or start a new one in "
+                "another --run-dir");
+}
+
+// $TMPDIR for the time of a test.
+class TemporaryFolderIs {
+ public:
+  explicit TemporaryFolderIs(const std::string& path) {
+    if (const char* before = std::getenv("TMPDIR")) before_ = before;
+    setenv("TMPDIR", path.c_str(), 1);
+  }
+  ~TemporaryFolderIs() {
+    before_.empty() ? unsetenv("TMPDIR") : setenv("TMPDIR", before_.c_str(), 1);
+  }
+
+ private:
+  std::string before_;
+};
+
+TEST_F(RunDirectory, PutsSocketsWhereTheirNamesAreShortEnough) {
+  const TemporaryFolder own;
+  const bool short_enough = own.path().size() < 50;
+  struct Case {
+    std::string folder;
+    std::string place;
+  };
+  for (const Case& each : {Case{own.path(), (short_enough ? own.path() : "/tmp") + "/attnrl-"},
+                           Case{"", "/tmp/attnrl-"}, Case{"relative", "/tmp/attnrl-"},
+                           Case{own.path() + "/" + std::string(60, 'x'), "/tmp/attnrl-"}}) {
+    const TemporaryFolderIs temporary(each.folder);
+    const auto folder = MakeSocketFolder(root_);
+    ASSERT_TRUE(folder.ok()) << folder.status();
+    EXPECT_THAT(*folder, StartsWith(each.place)) << each.folder;
+    EXPECT_EQ(SocketFolder(root_), *folder);
+    EXPECT_LE(folder->size() + std::string("/branch-scheduler.sock").size(), 107u);
+    RemoveSocketFolder(root_);
+    EXPECT_EQ(SocketFolder(root_), "");
+  }
+}
+
+TEST_F(RunDirectory, SaysWhereNoSocketFolderCanBeMade) {
+  const TemporaryFolderIs temporary("/nowhere");
+  EXPECT_EQ(
+      MakeSocketFolder(root_).status().message(),
+      "/nowhere: no folder for sockets can be made: No such file or directory; TMPDIR or /tmp "
+      "must be a folder that can be written");
+}
+
+TEST_F(RunDirectory, RemovesNothingThatIsNoSocketFolder) {
+  Write("precious/thesis.tex", "");
+  fs::create_directory_symlink(root_ / "precious", root_ / "sockets");
+  RemoveSocketFolder(root_);
+  EXPECT_TRUE(fs::exists(root_ / "precious/thesis.tex"));
+  RemoveSocketFolder(root_);  // nor fails where there is nothing
+  Write("sockets/file", "");  // a folder of that name, not a link
+  RemoveSocketFolder(root_);
+  EXPECT_TRUE(fs::exists(root_ / "sockets/file"));
+}
+
+TEST_F(RunDirectory, WritesEndpointsInTheFormOfPrometheusAndOnlyWhereTheyChange) {
+  Write("logs/learner.metrics", "old:1\n127.0.0.1:4711\n");
+  Write("logs/worker-1.metrics", "[::1]:4712");
+  Write("logs/verifier.metrics", "\n");
+  const std::vector<std::string> names = {"verifier", "learner", "worker-0", "worker-1"};
+  ASSERT_TRUE(WriteEndpoints(root_, names).ok());
+  const auto endpoints = nlohmann::json::parse(folder_.Read("endpoints.json"));
+  const std::string run = root_.filename();
+  EXPECT_EQ(
+      endpoints,
+      nlohmann::json::array(
+          {{{"targets", {"127.0.0.1:4711"}}, {"labels", {{"service", "learner"}, {"run", run}}}},
+           {{"targets", {"[::1]:4712"}}, {"labels", {{"service", "worker-1"}, {"run", run}}}}}));
+  fs::permissions(root_ / "endpoints.json", fs::perms::owner_read);  // a new file has others
+  ASSERT_TRUE(WriteEndpoints(root_, names).ok());
+  EXPECT_EQ(fs::status(root_ / "endpoints.json").permissions(), fs::perms::owner_read);
+  Write("logs/verifier.metrics", "127.0.0.1:4713\n");
+  ASSERT_TRUE(WriteEndpoints(root_, names).ok());
+  EXPECT_EQ(nlohmann::json::parse(folder_.Read("endpoints.json")).size(), 3u);
+}
+
+TEST_F(RunDirectory, QuotesOneLineOfAnyOutput) {
+  struct Case {
+    std::string out, log, words;
+  };
+  for (const Case& each :
+       std::vector<Case>{{" \n\t\r\n", "{\"message\":\"from the log\"}\n", "from the log"},
+                         {"no newline at the end", "", "no newline at the end"},
+                         {"first\r\nlast\r\n", "", "last"},
+                         {"a\x1b[31mred\x07", "", "a\\x1b[31mred\\x07"},
+                         {std::string(400, 'x'), "", std::string(300, 'x') + "..."},
+                         {"", "plain text\n", "plain text"},
+                         {"", "{\"message\":7}\n", "{\"message\":7}"},
+                         {"", "{\"message\":\"two\\nlines\"}\n", "two\\nlines"}}) {
+    Write("logs/learner.out", each.out);
+    Write("logs/learner.log", each.log);
+    EXPECT_EQ(LastWords(root_, "learner"), each.words);
+  }
+}
+
+TEST_F(RunDirectory, ReadsLinesHoweverTheyArrive) {
+  const std::string whole = "one\n\nthree\r\n" + std::string(5000, 'x') + "\nlast\n";
+  for (const size_t piece : {1u, 2u, 7u, 4096u}) {
+    const std::string path = root_ / ("growing-" + std::to_string(piece));
+    LineReader reader(path);
+    std::vector<std::string> lines;
+    for (size_t at = 0; at < whole.size(); at += piece) {
+      std::ofstream(path, std::ios::app | std::ios::binary) << whole.substr(at, piece);
+      for (std::string& line : reader.NewLines()) lines.push_back(std::move(line));
+    }
+    EXPECT_THAT(lines, ElementsAre("one", "", "three\r", std::string(5000, 'x'), "last")) << piece;
+  }
 }
 
 TEST_F(RunDirectory, ReadsWholeLinesOnceEach) {

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace attnrl::tools {
 namespace {
 
@@ -37,6 +40,37 @@ TEST(PlanServices, HandsOnAddressesAndThreadBudget) {
   EXPECT_THAT(learner.argv, Contains("/run/config.yaml"));
   EXPECT_EQ(learner.environment.at("OMP_NUM_THREADS"), "3");
   EXPECT_EQ(learner.environment.at("OMP_WAIT_POLICY"), "PASSIVE");
+}
+
+TEST(PlanServices, GivesEveryServiceTheSameFileAndSockets) {
+  for (const ServicePlan& plan : Plans(2)) {
+    const ProcessSpec& process = plan.process;
+    const std::vector<std::string> after(process.argv.begin() + 1, process.argv.end());
+    EXPECT_THAT(after,
+                ElementsAre("--config", "/run/config.yaml", "--run-dir", "/run", "--name",
+                            process.name, "--set", "scheduler.address=unix:/tmp/s/scheduler.sock",
+                            "--set", "verifier.address=unix:/tmp/s/verifier.sock", "--set",
+                            "learner.address=unix:/tmp/s/learner.sock"));
+    EXPECT_EQ(process.output_file, "/run/logs/" + process.name + ".out");
+    EXPECT_NE(plan.does, "");
+  }
+}
+
+TEST(PlanServices, ShowsTheThreadsThatItHandsOn) {
+  config::Config config;
+  config.rollout.workers = 1;
+  config.rollout.threads = 5;
+  config.learner.threads = 3;
+  const MemoryEstimate memory = {1, 2, 3, 4, 10};
+  std::vector<std::string> shown;
+  for (const ServicePlan& plan : PlanServices(config, memory, {})) {
+    EXPECT_EQ(plan.process.environment.at("OMP_NUM_THREADS"), std::to_string(plan.threads));
+    EXPECT_EQ(plan.process.environment.at("MKL_NUM_THREADS"), std::to_string(plan.threads));
+    shown.push_back(plan.process.name + " " + std::to_string(plan.threads) + " " +
+                    std::to_string(plan.memory_bytes));
+  }
+  EXPECT_THAT(shown,
+              ElementsAre("verifier 1 4", "learner 3 2", "branch-scheduler 1 3", "worker-0 5 1"));
 }
 
 TEST(PlanServices, AllowsARunWithoutWorkers) { EXPECT_EQ(Plans(0).size(), 3u); }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/scheduler_address.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "common/base/status.h"
+#include "common/testing/temporary_folder.h"
+#include "tools/attnrl/train/run_directory.h"
+
+namespace attnrl::tools {
+namespace fs = std::filesystem;
+namespace {
+
+std::string Refusal(const std::string& address_or_run) {
+  const auto admin = FindScheduler(address_or_run);
+  EXPECT_TRUE(IsInputError(admin.status())) << admin.status();
+  return std::string(admin.status().message());
+}
+
+TEST(FindScheduler, TakesAddressesAsTheyAre) {
+  for (const char* address : {"unix:/nowhere/s.sock", "127.0.0.1:4711", "scheduler.run:80",
+                              "dns:///scheduler.run:80", "[::1]:80"}) {
+    EXPECT_TRUE(FindScheduler(address).ok()) << address;  // connects only when it is asked
+  }
+}
+
+TEST(FindScheduler, FindsTheSocketOfARunThatGoesOn) {
+  const TemporaryFolder run;
+  const auto sockets = MakeSocketFolder(run.path());
+  ASSERT_TRUE(sockets.ok()) << sockets.status();
+  EXPECT_TRUE(FindScheduler(run.path()).ok());
+  EXPECT_TRUE(FindScheduler(run.path() + "/").ok());
+  RemoveSocketFolder(run.path());
+}
+
+TEST(FindScheduler, SaysThatARunHasEnded) {
+  const TemporaryFolder run;
+  const std::string refusal = run.path() +
+                              ": no run is going on there; start it with attnrl train --resume, or "
+                              "give a scheduler's address";
+  EXPECT_EQ(Refusal(run.path()), refusal);
+  fs::create_directory_symlink("/nowhere/attnrl-gone", run / "sockets");  // killed, then rebooted
+  EXPECT_EQ(Refusal(run.path()), refusal);
+}
+
+TEST(FindScheduler, RefusesWhatIsNeitherARunNorAnAddress) {
+  EXPECT_EQ(Refusal("runs/typo"),
+            "--scheduler: \"runs/typo\" is neither a run directory nor an address; RUN_DIR, "
+            "unix:/path or host:port");
+  EXPECT_EQ(Refusal(""),
+            "--scheduler: \"\" is neither a run directory nor an address; RUN_DIR, unix:/path or "
+            "host:port");
+  EXPECT_EQ(Refusal("unix:relative"),
+            "address unix:relative: the socket's path is not absolute; unix:/absolute/path or "
+            "host:port");
+  EXPECT_EQ(Refusal("host:port"),
+            "address host:port: the port is no number from 0 to 65535; unix:/absolute/path or "
+            "host:port");
+}
+
+}  // namespace
+}  // namespace attnrl::tools
