@@ -237,7 +237,7 @@ TEST(TreePage, KeepsItsStructureUnderRandomTexts) {
 }
 
 TEST(TreePage, ShowsEveryHostileTextAsItIsWritten) {
-  for (const std::string& text : {"<script>alert(1)</script>", "\"><img src=x>", "&lt;b&gt;"}) {
+  for (const std::string text : {"<script>alert(1)</script>", "\"><img src=x>", "&lt;b&gt;"}) {
     const std::string page = Page(WithTexts(text));
     std::string escaped;
     for (const char c : std::string(text)) {
