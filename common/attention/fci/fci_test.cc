@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 #include <vector>
 
+#include "common/attention/fci/testing/random_passes.h"
 #include "common/attention/fci/testing/reference.h"
 #include "common/base/philox.h"
 
@@ -17,51 +17,21 @@ namespace attnrl::attention {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
-
-struct Shape {
-  int64_t heads = 4;
-  int64_t kv_heads = 2;
-  int64_t head_dim = 16;
-};
 
 class Fci : public testing::Test {
  protected:
   void TearDown() override { at::set_num_threads(threads_); }
 
   FciLayer RandomLayer(const FciSequence& sequence, const Shape& shape, double spread = 1) {
-    const int64_t rows = sequence.steps.back().second;
-    const auto fill = [&](std::vector<float>& x, int64_t heads) {
-      for (int64_t i = 0; i < rows * heads * shape.head_dim; ++i) {
-        x.push_back(static_cast<float>(spread * (2 * random_.Uniform() - 1)));
-      }
-    };
-    FciLayer layer{.heads = shape.heads, .kv_heads = shape.kv_heads, .head_dim = shape.head_dim};
-    fill(layer.q, shape.heads);
-    fill(layer.k, shape.kv_heads);
-    fill(layer.v, shape.kv_heads);
-    return layer;
+    return attention::RandomLayer(random_, sequence, shape, spread);
   }
-
-  // Steps of 1 to `longest` tokens.
   FciSequence RandomSteps(int64_t count, int64_t longest) {
-    FciSequence sequence;
-    int64_t end = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      const auto size = static_cast<int64_t>(random_.Below(static_cast<uint64_t>(longest))) + 1;
-      sequence.steps.emplace_back(end, end + size);
-      end += size;
-    }
-    return sequence;
+    return attention::RandomSteps(random_, count, longest);
   }
 
   const int threads_ = at::get_num_threads();
   RandomStream random_{{.seed = 7}};
 };
-
-at::Tensor Tensor(const std::vector<float>& values, int64_t heads, int64_t head_dim) {
-  return at::tensor(values).view({-1, heads, head_dim});
-}
 
 struct Result {
   at::Tensor rows;
@@ -72,32 +42,11 @@ struct Result {
 Result RunLayers(const std::vector<FciSequence>& sequences, const std::vector<FciLayer>& layers,
                  const FciOptions& options, at::ScalarType dtype = at::kFloat,
                  FciAttention::Kernels kernels = FciAttention::Kernels::kBest) {
-  std::vector<at::Tensor> q;
-  std::vector<at::Tensor> k;
-  std::vector<at::Tensor> v;
-  for (const FciLayer& layer : layers) {
-    q.push_back(Tensor(layer.q, layer.heads, layer.head_dim).to(dtype));
-    k.push_back(Tensor(layer.k, layer.kv_heads, layer.head_dim).to(dtype));
-    v.push_back(Tensor(layer.v, layer.kv_heads, layer.head_dim).to(dtype));
-  }
   FciAttention attention(sequences, 2, options, kernels);
-  const at::Tensor rows = attention.Forward(0, at::cat(q), at::cat(k), at::cat(v));
+  const at::Tensor rows = ForwardLayer(attention, 0, layers, dtype);
   EXPECT_EQ(rows.scalar_type(), dtype);
-  EXPECT_FALSE(attention.Forward(1, at::cat(q), at::cat(k), at::cat(v)).defined());
+  EXPECT_FALSE(ForwardLayer(attention, 1, layers, dtype).defined());
   return {rows.to(at::kFloat).contiguous(), attention.Scores()};
-}
-
-double Worst(const at::Tensor& rows, const std::vector<double>& expected) {
-  return (rows.flatten().to(at::kDouble) - at::tensor(expected)).abs().max().item<double>();
-}
-
-double Worst(const std::vector<float>& scores, const std::vector<double>& expected) {
-  EXPECT_EQ(scores.size(), expected.size());
-  double worst = 0;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    worst = std::max(worst, std::abs(static_cast<double>(scores[i]) - expected[i]));
-  }
-  return worst;
 }
 
 bool SameBits(const Result& a, const Result& b) {
@@ -239,20 +188,6 @@ TEST_F(Fci, AtenOperationsOfOtherDevicesAgree) {
     const std::vector<double> expected(aten.scores[s].begin(), aten.scores[s].end());
     EXPECT_LT(Worst(own.scores[s], expected), 3e-6);
   }
-}
-
-std::string Refusal(const FciSequence& sequence, int64_t delta = 4) {
-  return std::string(CheckFciSequence(sequence, {.delta = delta}).message());
-}
-
-TEST_F(Fci, RefusesStepsThatDoNotFollowEachOther) {
-  EXPECT_TRUE(CheckFciSequence({.steps = {{0, 4}, {4, 5}}, .think_end_step = 1}, {}).ok());
-  EXPECT_THAT(Refusal({}), HasSubstr("no step"));
-  EXPECT_THAT(Refusal({.steps = {{1, 4}}}), HasSubstr("step 0 is [1, 4)"));
-  EXPECT_THAT(Refusal({.steps = {{0, 4}, {5, 6}}}), HasSubstr("step 1 is [5, 6)"));
-  EXPECT_THAT(Refusal({.steps = {{0, 4}, {4, 4}}}), HasSubstr("step 1 is [4, 4)"));
-  EXPECT_THAT(Refusal({.steps = {{0, 4}}, .think_end_step = 1}), HasSubstr("in step 1 of 1"));
-  EXPECT_THAT(Refusal({.steps = {{0, 4}}}, -1), HasSubstr("delta is -1"));
 }
 
 }  // namespace
