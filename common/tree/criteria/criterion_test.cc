@@ -72,6 +72,27 @@ TEST(Criteria, GiveAscendingPointsWithinTheResponse) {
   }
 }
 
+TEST(Criteria, ChooseNothingBelowOnePoint) {
+  const std::vector<float> fci = {0, 0, 3, 9, 1};
+  const std::vector<float> entropy(20, 0.5F);
+  for (const int64_t count : {-1, 0}) {
+    for (const CriterionEntry& each : Criteria()) {
+      for (const ChoiceEntry& choice : Choices()) {
+        const PointOptions options{.count = count, .min_distance = 0, .choice = choice.choice};
+        EXPECT_TRUE(each.points({kSteps, fci, entropy, KeyOfNode(1)}, options).empty())
+            << each.word << " " << choice.word << " " << count;
+      }
+    }
+  }
+}
+
+TEST(Choices, HaveOneWordEach) {
+  EXPECT_EQ(WordOf(Choice::kPositional), "positional");
+  EXPECT_EQ(WordOf(Choice::kTop), "top");
+  EXPECT_EQ(ValueOf<Choice>("top"), Choice::kTop);
+  EXPECT_EQ(WordsOf(Choice{}).size(), Choices().size());
+}
+
 TEST(Criteria, AreTheFunctionsOfTheirNames) {
   const std::vector<float> fci = {0, 0, 3, 9, 1};
   const std::vector<float> entropy = {0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0};
