@@ -45,10 +45,10 @@ struct PointOptions {
 
 // What a criterion may look at: one expanded response. Unused parts may be empty.
 struct ScoredResponse {
-  std::span<const StepRange> steps;  // the prompt first
-  std::span<const float> fci;        // one a step, the prompt's included
-  std::span<const float> entropy;    // nats, one a response token
-  RandomKey key;                     // purpose kBranch, node = the response
+  std::span<const StepRange> steps = {};  // the prompt first
+  std::span<const float> fci = {};        // one a step, the prompt's included
+  std::span<const float> entropy = {};    // nats, one a response token
+  RandomKey key = {};                     // purpose kBranch, node = the response
 };
 
 // Pure, from any thread. Points in ascending order of `split`; without any the response is not

@@ -189,7 +189,8 @@ TEST_P(JudgeTest, GivesTheLearnerWhatTheDefinitionSays) {
       batch.problems.push_back(problem);
     }
     const std::vector<ProblemOutcome> outcomes = JudgeAll(options, batch);
-    const TrainingBatch made = MakeTrainingBatch(options, data, batch, outcomes, 5, 6);
+    const TrainingBatch made =
+        MakeTrainingBatch(options, data, batch, outcomes, {.initial = 5, .continuation = 6});
     EXPECT_EQ(made.batch, 7u);
     EXPECT_EQ(made.base, 5u);
     EXPECT_EQ(made.problems, 4u);

@@ -142,8 +142,8 @@ std::vector<ProblemOutcome> JudgeAll(const SchedulerOptions& options, const Batc
 
 TrainingBatch MakeTrainingBatch(const SchedulerOptions& options, const DataSet& data,
                                 const BatchState& batch,
-                                const std::vector<ProblemOutcome>& outcomes, uint32_t initial,
-                                uint32_t continuation) {
+                                const std::vector<ProblemOutcome>& outcomes,
+                                VersionNumbers versions) {
   TrainingBatch made;
   made.batch = batch.number;
   made.base = batch.base;
@@ -155,13 +155,15 @@ TrainingBatch MakeTrainingBatch(const SchedulerOptions& options, const DataSet& 
     if (outcome.kept != Kept::kAll) continue;
     for (uint32_t r = 0; r < problem.responses.size(); ++r) {
       if (outcome.responses[r].empty()) continue;
-      TrainingSample sample = InitialSample(data.problems[problem.row], problem, r, initial);
+      TrainingSample sample =
+          InitialSample(data.problems[problem.row], problem, r, versions.initial);
       sample.advantages = outcome.responses[r];
       made.samples.push_back(sample);
       const Response& response = problem.responses[r];
       for (size_t c = 0; c < outcome.children[r].size(); ++c) {
         const uint32_t split = response.expansion.points[c / options.branching.children];
-        TrainingSample child = ChildSample(sample, *response.continuation, c, split, continuation);
+        TrainingSample child =
+            ChildSample(sample, *response.continuation, c, split, versions.continuation);
         child.advantages = outcome.children[r][c];
         made.samples.push_back(std::move(child));
       }

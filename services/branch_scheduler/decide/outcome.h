@@ -37,11 +37,16 @@ ProblemOutcome Judge(const SchedulerOptions& options, const Problem& problem);
 // Judge of every problem, in order.
 std::vector<ProblemOutcome> JudgeAll(const SchedulerOptions& options, const BatchState& batch);
 
+// Numbers of the versions that sampled a batch; by name, since one is easily taken for the other.
+struct VersionNumbers {
+  uint32_t initial = 0;
+  uint32_t continuation = 0;
+};
+
 // The learner's batch, from the durable results alone: the same results give the same bytes.
-// `initial` and `continuation` are the numbers of the versions that sampled it.
 TrainingBatch MakeTrainingBatch(const SchedulerOptions& options, const DataSet& data,
                                 const BatchState& batch,
-                                const std::vector<ProblemOutcome>& outcomes, uint32_t initial,
-                                uint32_t continuation);
+                                const std::vector<ProblemOutcome>& outcomes,
+                                VersionNumbers versions);
 
 }  // namespace attnrl::scheduler

@@ -107,7 +107,7 @@ TEST(Judge, OnlyLeavesOfExpandedResponsesAreSamples) {
   BatchState batch;
   batch.problems.push_back(problem);
   const TrainingBatch made =
-      MakeTrainingBatch(options, data, batch, {outcome}, /*initial=*/3, /*continuation=*/4);
+      MakeTrainingBatch(options, data, batch, {outcome}, {.initial = 3, .continuation = 4});
   ASSERT_EQ(made.samples.size(), 5u);
   EXPECT_EQ(made.samples[4].response_ids, (std::vector<int32_t>{1, 2, 6, 6, 6}));
   EXPECT_EQ(made.samples[4].versions, (std::vector<VersionRun>{{2, 3, false}, {3, 4, true}}));

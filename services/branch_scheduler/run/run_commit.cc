@@ -95,8 +95,8 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
         "batch ", number, " was asked for before batch ", committed_, " was committed"));
   }
   const pipeline::Place place{.base = BaseOf(number), .batch = number};
-  const uint32_t initial = schedule_.InitialVersion(place);
-  const uint32_t continuation = schedule_.ContinuationVersion(place);
+  const VersionNumbers versions{.initial = schedule_.InitialVersion(place),
+                                .continuation = schedule_.ContinuationVersion(place)};
   if (number < committed_) {
     if (number < forgotten_before_) {
       return absl::FailedPreconditionError(
@@ -118,12 +118,12 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
     if (!batch.ready()) {
       return absl::DataLossError(absl::StrCat("the database lacks results of batch ", number));
     }
-    return std::optional<TrainingBatch>(MakeTrainingBatch(
-        options_, data_, batch, JudgeAll(options_, batch), initial, continuation));
+    return std::optional<TrainingBatch>(
+        MakeTrainingBatch(options_, data_, batch, JudgeAll(options_, batch), versions));
   }
   BatchState* batch = FindBatch(number);
   if (batch == nullptr) {
-    *reason = absl::StrCat("batch ", number, ": waits for W(", initial, ")");
+    *reason = absl::StrCat("batch ", number, ": waits for W(", versions.initial, ")");
     return std::optional<TrainingBatch>();
   }
   if (!batch->ready()) {
@@ -134,8 +134,8 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
     return std::optional<TrainingBatch>();
   }
   batch->delivered = true;
-  return std::optional<TrainingBatch>(MakeTrainingBatch(
-      options_, data_, *batch, JudgeAll(options_, *batch), initial, continuation));
+  return std::optional<TrainingBatch>(
+      MakeTrainingBatch(options_, data_, *batch, JudgeAll(options_, *batch), versions));
 }
 
 absl::StatusOr<CommitReply> Run::CommitAgain(const BatchCommit& commit) {

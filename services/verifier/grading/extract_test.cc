@@ -67,7 +67,8 @@ TEST(ExtractAnswer, AnyBytesAreFine) {
 
 TEST(ExtractAnswer, TakesLinearTimeOverUnclosedBoxes) {
   EXPECT_EQ(Extracted(Repeated("\\boxed{", 500000)), "(none)");
-  EXPECT_EQ(Extracted(std::string(1 << 20, '{') + "\\boxed{42}"), "42");
+  std::string braces(1 << 20, '{');
+  EXPECT_EQ(Extracted(braces.append("\\boxed{42}")), "42");
 }
 
 }  // namespace
