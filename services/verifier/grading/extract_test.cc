@@ -60,7 +60,8 @@ TEST(ExtractAnswer, NeedsTheCommandItself) {
 TEST(ExtractAnswer, AnyBytesAreFine) {
   EXPECT_EQ(Extracted(""), "(none)");
   EXPECT_EQ(Extracted("\\"), "(none)");
-  EXPECT_EQ(Extracted(std::string(1000, '\0') + "\\boxed{42}"), "42");
+  std::string zeros(1000, '\0');
+  EXPECT_EQ(Extracted(zeros.append("\\boxed{42}")), "42");
   EXPECT_EQ(Extracted("\xff\xfe\\boxed{\xff}"), "\xff");
   EXPECT_EQ(ExtractAnswer(std::string_view("\\boxed{4\0002}", 11))->size(), 3u);
 }
