@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/model/files/config.h"
 
-#include <array>
 #include <cmath>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <utility>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
@@ -17,12 +17,18 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::pair<std::string_view, Architecture>, 3> kArchitectures = {{
-    {"Qwen2ForCausalLM", Architecture::kQwen2},
-    {"LlamaForCausalLM", Architecture::kLlama},
-    {"Qwen3ForCausalLM", Architecture::kQwen3},
-}};
-constexpr char kAllowedArchitectures[] = "Qwen2ForCausalLM, LlamaForCausalLM or Qwen3ForCausalLM";
+constexpr char kSuffix[] = "ForCausalLM";
+
+// "Qwen2ForCausalLM, LlamaForCausalLM or Qwen3ForCausalLM"
+std::string AllowedArchitectures() {
+  std::string names;
+  const std::vector<Word<Architecture>> words = WordsOf(Architecture());
+  for (size_t i = 0; i < words.size(); ++i) {
+    const char* separator = i == 0 ? "" : i + 1 < words.size() ? ", " : " or ";
+    names.append(separator).append(words[i].word).append(kSuffix);
+  }
+  return names;
+}
 
 // Limits far beyond any published model: they keep products of them within int64.
 constexpr int64_t kMaxSize = int64_t{1} << 22;
@@ -34,14 +40,14 @@ absl::StatusOr<Architecture> ReadArchitecture(const JsonFile& file) {
       list != nullptr && list->is_array() && list->size() == 1 && list->front().is_string();
   if (!usable) {
     return file.Error("architectures", list == nullptr ? "is missing" : "is not one name",
-                      absl::StrCat("[\"...\"] with ", kAllowedArchitectures, " is needed"));
+                      absl::StrCat("[\"...\"] with ", AllowedArchitectures(), " is needed"));
   }
   const auto name = list->front().get<std::string>();
-  for (const auto& [known, architecture] : kArchitectures) {
-    if (name == known) return architecture;
+  for (const Word<Architecture>& known : WordsOf(Architecture())) {
+    if (name == absl::StrCat(std::string(known.word), kSuffix)) return known.value;
   }
   return file.Error("architectures", absl::StrCat("is ", OneLine(name, 60)),
-                    absl::StrCat("allowed are ", kAllowedArchitectures));
+                    absl::StrCat("allowed are ", AllowedArchitectures()));
 }
 
 // What changes the forward pass and isn't built is refused rather than passed over.

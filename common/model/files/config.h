@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/words.h"
 
 namespace attnrl::model {
 
@@ -18,7 +19,13 @@ std::string_view DTypeName(DType dtype);
 // `where` names the key or flag in the error.
 absl::StatusOr<DType> ParseDType(std::string_view name, std::string_view where);
 
+// What config.json names, without its "ForCausalLM".
 enum class Architecture { kQwen2, kLlama, kQwen3 };
+inline std::vector<Word<Architecture>> WordsOf(Architecture) {
+  return {{"Qwen2", Architecture::kQwen2},
+          {"Llama", Architecture::kLlama},
+          {"Qwen3", Architecture::kQwen3}};
+}
 
 // What config.json of a Hugging Face folder says, as far as the forward pass needs it.
 struct ModelConfig {

@@ -31,18 +31,6 @@ absl::Status CheckBinaries(const std::string& folder) {
   return absl::OkStatus();
 }
 
-std::string ArchitectureName(model::Architecture architecture) {
-  switch (architecture) {
-    case model::Architecture::kQwen2:
-      return "Qwen2";
-    case model::Architecture::kLlama:
-      return "Llama";
-    case model::Architecture::kQwen3:
-      return "Qwen3";
-  }
-  return "";
-}
-
 absl::StatusOr<model::DType> RunDType(const config::Config& config,
                                       const model::ModelConfig& shape) {
   if (config.model.dtype == "auto") return shape.dtype;
@@ -129,8 +117,8 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   report.memory = EstimateMemory(config, shape, dtype == model::DType::kBFloat16 ? 2 : 4);
   ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
   ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape, dtype));
-  report.model = absl::StrCat(config.model.path, ": ", ArchitectureName(shape.architecture), ", ",
-                              FormatCount(model::CountParameters(shape)), " weights, ",
+  report.model = absl::StrCat(config.model.path, ": ", std::string(WordOf(shape.architecture)),
+                              ", ", FormatCount(model::CountParameters(shape)), " weights, ",
                               std::string(model::DTypeName(dtype)));
   return report;
 }
