@@ -145,27 +145,5 @@ TEST(ModelConfig, CountsParameters) {
   EXPECT_EQ(CountParameters(config), 40 * 32 + 32 + 2 * layer);
 }
 
-TEST(EndTokens, ComeFromTheFirstFileThatNamesAny) {
-  const TemporaryFolder folder;
-  folder.Write("config.json", R"({"eos_token_id": 7})");
-  EXPECT_EQ(*LoadEndTokens(folder.path()), std::vector<int32_t>{7});
-  folder.Write("generation_config.json", R"({"eos_token_id": [9, 3, 9]})");
-  EXPECT_EQ(*LoadEndTokens(folder.path()), (std::vector<int32_t>{3, 9}));
-  folder.Write("generation_config.json", R"({"eos_token_id": "x"})");
-  EXPECT_TRUE(IsInputError(LoadEndTokens(folder.path()).status()));
-}
-
-TEST(EndTokens, FallBackToTheTokenizer) {
-  const std::string source = SharedData("data/oracle/qwen2-tiny");
-  if (!std::filesystem::exists(source)) GTEST_SKIP() << source << " is not there";
-  const TemporaryFolder folder;
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
-    std::filesystem::copy(source + "/" + name, folder.path() + "/" + name);
-  }
-  const auto ids = LoadEndTokens(folder.path());
-  ASSERT_TRUE(ids.ok()) << ids.status();
-  EXPECT_EQ(*ids, std::vector<int32_t>{2});
-}
-
 }  // namespace
 }  // namespace attnrl::model
