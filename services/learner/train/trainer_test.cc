@@ -15,8 +15,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/testing/temporary_folder.h"
-#include "services/learner/train/numerics.h"
 #include "services/learner/testing/training_batches.h"
+#include "services/learner/train/numerics.h"
 #include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
