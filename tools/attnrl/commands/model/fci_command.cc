@@ -116,9 +116,7 @@ absl::StatusOr<std::vector<Record>> ReadRecords(const Flags& flags, const ModelF
 }
 
 absl::Status Score(const Flags& flags, const model::Transformer& transformer,
-                   const std::vector<Record>& records) {
-  ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
-                          storage::JsonLinesWriter::Open(flags.output));
+                   const std::vector<Record>& records, storage::JsonLinesWriter& writer) {
   Progress progress({.what = "fci", .total = static_cast<int64_t>(records.size())});
   for (size_t first = 0; first < records.size();) {
     std::vector<model::FciRequest> requests;
@@ -184,6 +182,8 @@ absl::Status Run(const Flags& flags) {
   ATTNRL_ASSIGN_OR_RETURN(const ModelFolder folder, OpenModelFolder(flags.model));
   at::set_num_threads(folder.threads);
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<Record> records, ReadRecords(flags, folder));
+  ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
+                          storage::JsonLinesWriter::Open(flags.output));
   try {
     ATTNRL_ASSIGN_OR_RETURN(const at::Device device, model::ParseDevice(flags.model.device));
     ATTNRL_ASSIGN_OR_RETURN(
@@ -192,7 +192,7 @@ absl::Status Run(const Flags& flags) {
     const model::Transformer transformer(folder.config, std::move(weights),
                                          PickOperators(folder.dtype, device));
     const absl::Duration start = Clock::Real().Monotonic();
-    ATTNRL_RETURN_IF_ERROR(Score(flags, transformer, records));
+    ATTNRL_RETURN_IF_ERROR(Score(flags, transformer, records, writer));
     return WriteStats(flags, records, Clock::Real().Monotonic() - start);
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat("the model can't be run: ", OneLine(error.what())));

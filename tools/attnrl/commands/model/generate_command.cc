@@ -79,10 +79,10 @@ absl::Status Run(const Flags& flags) {
   }
   std::vector<nlohmann::json> ids;
   ATTNRL_RETURN_IF_ERROR(ReadInput(flags, folder, &job, &ids));
-  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<rollout::Engine> engine,
-                          StartEngine(flags.model, folder, job));
   ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
                           storage::JsonLinesWriter::Open(flags.output));
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<rollout::Engine> engine,
+                          StartEngine(flags.model, folder, job));
   Progress progress({.what = "generate", .total = static_cast<int64_t>(job.size())});
   const absl::Duration start = Clock::Real().Monotonic();
   const auto write = [&](size_t index, rollout::Completion completion) {

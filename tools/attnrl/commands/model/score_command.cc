@@ -69,9 +69,8 @@ absl::StatusOr<model::Transformer> LoadModel(const ModelFlags& flags,
   return model::Transformer(config, std::move(weights));
 }
 
-absl::Status Score(const Flags& flags, const model::Transformer& transformer, Records records) {
-  ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
-                          storage::JsonLinesWriter::Open(flags.output));
+absl::Status Score(const model::Transformer& transformer, const Records& records,
+                   storage::JsonLinesWriter& writer) {
   const size_t total = records.requests.size();
   Progress progress({.what = "score", .total = static_cast<int64_t>(total)});
   for (size_t first = 0; first < total; first += kChunk) {
@@ -100,10 +99,12 @@ absl::Status Run(const Flags& flags) {
   at::set_num_threads(flags.model.threads > 0 ? flags.model.threads : processors);
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config,
                           model::LoadModelConfig(flags.model.model));
-  ATTNRL_ASSIGN_OR_RETURN(Records records, ReadRecords(flags, config));
+  ATTNRL_ASSIGN_OR_RETURN(const Records records, ReadRecords(flags, config));
+  ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
+                          storage::JsonLinesWriter::Open(flags.output));
   try {
     ATTNRL_ASSIGN_OR_RETURN(const model::Transformer transformer, LoadModel(flags.model, config));
-    return Score(flags, transformer, std::move(records));
+    return Score(transformer, records, writer);
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat("the model can't be run: ", OneLine(error.what())));
   }

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands on a model, over the embedded one after a step of training: what one of them writes
+// the next one reads.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tools/attnrl/testing/captured_output.h"
+#include "tools/attnrl/testing/command_test.h"
+
+namespace attnrl::tools {
+namespace fs = std::filesystem;
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using Json = nlohmann::json;
+
+class ModelCommands : public CommandTest {
+ protected:
+  static void SetUpTestSuite() {
+    shared_ = std::make_unique<TemporaryFolder>();
+    const CapturedOutput quiet;
+    ASSERT_TRUE(Run({"make-task", "--model-recipe", *shared_ / "recipe", "--count", "4", "--split",
+                     "train", "--output", *shared_ / "train.jsonl"})
+                    .ok());
+    ASSERT_TRUE(Train("model", {}).ok());
+  }
+  static void TearDownTestSuite() { shared_.reset(); }
+
+  struct Training {
+    std::string steps = "1";
+    std::string seed = "3";
+    std::string snapshot_every = "0";
+  };
+  static absl::Status Train(const std::string& output, const Training& training) {
+    return Run({"sft", "--model", *shared_ / "recipe", "--data", *shared_ / "train.jsonl",
+                "--output", *shared_ / output, "--batch", "2", "--save-dtype", "float32", "--steps",
+                training.steps, "--seed", training.seed, "--snapshot-every",
+                training.snapshot_every});
+  }
+  // Runs a command on the model over the records of `input`; what it wrote.
+  std::vector<Json> Records(const std::string& command, const std::string& input,
+                            const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words = {
+        command,    "--model",      Model(), "--input", folder_.Write("in", input),
+        "--output", folder_ / "out"};
+    if (command != "tokenize") words.insert(words.end(), {"--threads", "1"});
+    words.insert(words.end(), more.begin(), more.end());
+    const CapturedOutput quiet;
+    const absl::Status status = Run(words);
+    EXPECT_TRUE(status.ok()) << status;
+    std::istringstream lines(folder_.Read("out"));
+    std::vector<Json> records;
+    for (std::string line; std::getline(lines, line);) records.push_back(Json::parse(line));
+    return records;
+  }
+  static std::string Model() { return *shared_ / "model"; }
+
+  static std::unique_ptr<TemporaryFolder> shared_;
+};
+
+std::unique_ptr<TemporaryFolder> ModelCommands::shared_;
+
+constexpr char kPrompts[] = R"({"id":"a","prompt":"a=3\n"})"
+                            "\n"
+                            R"({"id":[2],"prompt_ids":[97,61]})"
+                            "\n";
+
+TEST_F(ModelCommands, SftMakesTheSameWeightsFromTheSameSeedAndRefusesToReplaceThem) {
+  const CapturedOutput output;
+  ASSERT_TRUE(Train("again", {}).ok());
+  ASSERT_TRUE(Train("other", {.seed = "4"}).ok());
+  EXPECT_EQ(shared_->Read("again/model.safetensors"), shared_->Read("model/model.safetensors"));
+  EXPECT_NE(shared_->Read("other/model.safetensors"), shared_->Read("model/model.safetensors"));
+  EXPECT_THAT(output.err(), StartsWith("4 examples, "));
+  EXPECT_THAT(output.err(), HasSubstr(" million parameters, 1 steps of 2\n"));
+  EXPECT_EQ(output.out(), "");
+  const std::string refusal =
+      absl::StrReplaceAll(Train("again", {}).message(), {{shared_->path(), "D"}});
+  EXPECT_THAT(refusal, StartsWith("--output: D/again "));
+}
+
+TEST_F(ModelCommands, SftWritesASnapshotAfterEachMultipleButTheLast) {
+  const CapturedOutput quiet;
+  ASSERT_TRUE(Train("many", {.steps = "5", .snapshot_every = "2"}).ok());
+  std::set<std::string> folders;
+  for (const auto& entry : fs::directory_iterator(shared_->path())) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("many")) folders.insert(name);
+  }
+  EXPECT_EQ(folders, (std::set<std::string>{"many", "many-step2", "many-step4"}));
+}
+
+TEST_F(ModelCommands, GenerateAnswersInTheOrderOfTheInputWhateverTheBatch) {
+  const std::vector<std::string> flags = {"--samples", "3", "--max-new-tokens", "6",
+                                          "--seed",    "1", "--ignore-eos"};
+  const std::vector<Json> records = Records("generate", kPrompts, flags);
+  ASSERT_EQ(records.size(), 6u);
+  for (size_t i = 0; i < records.size(); ++i) {
+    EXPECT_EQ(records[i]["id"], i < 3 ? Json("a") : Json({2}));
+    EXPECT_EQ(records[i]["sample"], i % 3);
+    EXPECT_EQ(records[i]["token_ids"].size(), 6u);
+    EXPECT_EQ(records[i]["logprobs"].size(), 6u);
+    EXPECT_EQ(records[i]["finish_reason"], "length");
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : records[i].items()) keys.push_back(key);
+    EXPECT_THAT(keys, ::testing::UnorderedElementsAre("id", "sample", "token_ids", "text",
+                                                      "logprobs", "finish_reason"));
+  }
+  EXPECT_NE(records[0]["token_ids"], records[1]["token_ids"]);
+  std::vector<std::string> one_at_a_time = flags;
+  one_at_a_time.insert(one_at_a_time.end(), {"--max-batch", "1"});
+  const std::vector<Json> again = Records("generate", kPrompts, one_at_a_time);
+  for (size_t i = 0; i < records.size(); ++i) {
+    EXPECT_EQ(again[i]["token_ids"], records[i]["token_ids"]) << i;
+  }
+}
+
+TEST_F(ModelCommands, GenerateEndsATextAtTheStopText) {
+  const std::vector<std::string> flags = {"--max-new-tokens", "8", "--seed", "1", "--ignore-eos"};
+  const Json whole = Records("generate", kPrompts, flags)[0];
+  const auto ids = whole["token_ids"].get<std::vector<int32_t>>();
+  const Json second =
+      Records("tokenize", Json{{"id", 0}, {"ids", {ids[1]}}}.dump(), {"--decode"})[0];
+  const std::string stop = second["text"];
+  if (stop.empty() || stop.find("\xef\xbf\xbd") != std::string::npos) {
+    GTEST_SKIP() << "the model's second token is no text";
+  }
+  std::vector<std::string> stopping = flags;
+  stopping.insert(stopping.end(), {"--stop", stop});
+  const Json cut = Records("generate", kPrompts, stopping)[0];
+  EXPECT_EQ(cut["finish_reason"], "stop");
+  EXPECT_LE(cut["token_ids"].size(), 2u);
+  EXPECT_EQ(cut["text"].get<std::string>().find(stop), std::string::npos);
+}
+
+TEST_F(ModelCommands, ScoreGivesTheLogProbsThatGenerateSampledWith) {
+  std::string input;
+  std::vector<Json> sampled =
+      Records("generate", kPrompts, {"--max-new-tokens", "12", "--ignore-eos"});
+  const Json prompts = {Records("tokenize", R"({"id":1,"text":"a=3\n"})")[0]["ids"], {97, 61}};
+  for (size_t i = 0; i < sampled.size(); ++i) {
+    input += Json{{"id", i}, {"prompt_ids", prompts[i]}, {"response_ids", sampled[i]["token_ids"]}}
+                 .dump() +
+             "\n";
+  }
+  const std::vector<Json> scored = Records("score", input);
+  ASSERT_EQ(scored.size(), sampled.size());
+  for (size_t i = 0; i < scored.size(); ++i) {
+    EXPECT_EQ(scored[i]["id"], i);
+    ASSERT_EQ(scored[i]["logprobs"].size(), 12u);
+    for (size_t t = 0; t < 12; ++t) {
+      EXPECT_NEAR(scored[i]["logprobs"][t].get<double>(), sampled[i]["logprobs"][t].get<double>(),
+                  1e-3);
+      EXPECT_GE(scored[i]["entropy"][t].get<double>(), 0);
+    }
+  }
+}
+
+TEST_F(ModelCommands, FciCutsTheStepsThatBranchThenReads) {
+  const std::string text = "a=3\n\nb=a+1\n\nc=b\n\nd=c\n\ne=d\n\nf=e";
+  const Json ids = Records("tokenize", Json{{"id", 1}, {"text", text}}.dump())[0]["ids"];
+  const Json record = {{"id", "r"}, {"prompt_ids", {97}}, {"response_ids", ids}};
+  const Json scored = Records("fci", record.dump(), {"--delta", "1"})[0];
+  const auto steps = scored["steps"].get<std::vector<std::pair<int64_t, int64_t>>>();
+  ASSERT_GT(steps.size(), 2u);
+  EXPECT_EQ(steps.front(), (std::pair<int64_t, int64_t>{0, 1}));
+  EXPECT_EQ(steps.back().second, static_cast<int64_t>(ids.size()) + 1);
+  EXPECT_EQ(scored["fci"].size(), steps.size());
+  EXPECT_EQ(scored["fci"][0], 0);
+  const CapturedOutput quiet;
+  ASSERT_TRUE(Run({"branch", "--input", folder_ / "out", "--output", folder_ / "points",
+                   "--min-distance", "0", "--quantile", "0"})
+                  .ok());
+  const Json points = Json::parse(folder_.Read("points"));
+  EXPECT_EQ(points["id"], "r");
+  ASSERT_FALSE(points["points"].empty());
+  for (const Json& point : points["points"]) {
+    EXPECT_TRUE(std::any_of(steps.begin(), steps.end(), [&point](const auto& step) {
+      return step.first == point.get<int64_t>() + 1;  // behind the prompt's one token
+    })) << point;
+  }
+}
+
+TEST_F(ModelCommands, TokenizeGivesBackEveryPromptOfTheTask) {
+  std::istringstream lines(shared_->Read("train.jsonl"));
+  std::vector<std::string> texts;
+  std::string input;
+  for (std::string line; std::getline(lines, line);) {
+    texts.push_back(Json::parse(line)["prompt"]);
+    input += Json{{"id", texts.size()}, {"text", texts.back()}}.dump() + "\n";
+  }
+  Records("tokenize", input);
+  const std::vector<Json> back = Records("tokenize", folder_.Read("out"), {"--decode"});
+  ASSERT_EQ(back.size(), 4u);
+  for (size_t i = 0; i < back.size(); ++i) EXPECT_EQ(back[i]["text"], texts[i]);
+}
+
+TEST_F(ModelCommands, LearnBenchComputesTheSameLossWhetherItPacksOrNot) {
+  const Json batch = Json::parse(R"({"batch":0,"position":0,"problem_id":"p","kept":"all",
+    "prompt_ids":[97,61,51],"responses":[{"token_ids":[98,61,97,10],"logprobs":[-1,-1,-1,-1],
+    "finish_reason":"stop","version":0,"reward":1.0,"segments":[[2,0.5],[2,1]],"branches":[
+    {"split":2,"children":[{"token_ids":[52,10],"logprobs":[-1,-1],"finish_reason":"length",
+    "version":0,"reward":0.0,"segments":[[2,0.5],[2,-1]]}]}]}]})");
+  const auto bench = [&](const std::string& flag) {
+    const CapturedOutput output;
+    const absl::Status status = Run({"learn-bench", "--model", Model(), "--input",
+                                     folder_.Write("trees/batch-0.jsonl", batch.dump()), flag});
+    EXPECT_TRUE(status.ok()) << status;
+    return Json::parse(output.out());
+  };
+  const Json packed = bench("--packed");
+  const Json unpacked = bench("--unpacked");
+  EXPECT_NEAR(packed["loss"].get<double>(), unpacked["loss"].get<double>(), 1e-5);
+  EXPECT_NEAR(packed["grad_norm"].get<double>(), unpacked["grad_norm"].get<double>(), 1e-4);
+  EXPECT_EQ(packed["unpacked_tokens"], 12);
+  EXPECT_EQ(unpacked["tokens"], 12);
+  EXPECT_LT(packed["tokens"], 12);
+}
+
+}  // namespace
+}  // namespace attnrl::tools

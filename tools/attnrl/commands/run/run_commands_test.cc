@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `train`, `check`, `status` and `drain` refuse before anything is started or written.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "tools/attnrl/testing/captured_output.h"
+#include "tools/attnrl/testing/command_test.h"
+
+namespace attnrl::tools {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class RunCommands : public CommandTest {
+ protected:
+  std::string Refusal(const std::vector<std::string>& words) const {
+    const CapturedOutput output;
+    const std::string refusal = Refused(Run(words));
+    EXPECT_EQ(output.out() + output.err(), "");
+    return refusal;
+  }
+
+  const std::string config_ = folder_.Write("run.yaml", "run:\n  steps: 3\n");
+};
+
+TEST_F(RunCommands, NeedAConfigurationThatCanBeRead) {
+  for (const std::string command : {"train", "check"}) {
+    const auto refusal = [&](const std::string& file) {
+      return Refusal({command, "--config", file});
+    };
+    EXPECT_THAT(refusal(folder_ / "nowhere.yaml"), StartsWith("nowhere.yaml: "));
+    EXPECT_THAT(refusal(folder_.path()), HasSubstr("director"));
+    EXPECT_THAT(refusal(folder_.Write("bad.yaml", "run:\n  steps: [\n")), StartsWith("bad.yaml:"));
+    EXPECT_THAT(refusal(folder_.Write("bad.yaml", "run:\n  steps: many\n")),
+                StartsWith("bad.yaml:2: run.steps"));
+    EXPECT_THAT(refusal(folder_.Write("bad.yaml", "run:\n  stepps: 3\n")),
+                HasSubstr("did you mean"));
+    EXPECT_EQ(refusal(config_).substr(0, 10), "model.path");
+  }
+  EXPECT_THAT(Refusal({"train"}), StartsWith("--config: "));
+  EXPECT_EQ(Refusal({"check"}),
+            "--config: is missing; a configuration file, --explain or --reference is needed");
+}
+
+TEST_F(RunCommands, NeedSettingsThatAreKeysWithValues) {
+  for (const std::string command : {"train", "check"}) {
+    const auto refusal = [&](const std::string& set) {
+      return Refusal({command, "--config", config_, "--set", set});
+    };
+    EXPECT_THAT(refusal("run.steps"), HasSubstr("run.steps"));
+    EXPECT_THAT(refusal("run.steps=-1"), HasSubstr("run.steps"));
+    EXPECT_THAT(refusal("run.step=1"), HasSubstr("did you mean \"run.steps\"?"));
+  }
+  EXPECT_THAT(Refusal({"train", "--config", config_, "--workers", "-1"}),
+              StartsWith("--workers: "));
+  EXPECT_THAT(Refusal({"train", "--config", config_, "--workers", "two"}), StartsWith("--workers"));
+}
+
+TEST_F(RunCommands, TrainRefusesADirectoryBeforeItLooksAtTheModel) {
+  folder_.Write("run/config.yaml", "");
+  EXPECT_EQ(Refusal({"train", "--config", config_, "--run-dir", folder_ / "run"}),
+            "run: holds a run already; continue it with --resume, or start a new one in another "
+            "--run-dir");
+  EXPECT_EQ(Refusal({"train", "--config", config_, "--run-dir", folder_ / "new", "--resume"}),
+            "new: holds no run to resume; leave --resume out to start one here");
+  folder_.Write("run/metrics.jsonl", "{\"step\":0}\n{\"step\":4}\n");
+  EXPECT_EQ(Refusal({"train", "--config", config_, "--run-dir", folder_ / "run", "--resume"}),
+            "--resume: run.steps is 3; at least 5, which are done already");
+}
+
+TEST_F(RunCommands, CheckExplainsKeysWithoutAConfiguration) {
+  const auto output = [](const std::vector<std::string>& words) {
+    const CapturedOutput captured;
+    const absl::Status status = Run(words);
+    EXPECT_TRUE(status.ok()) << status;
+    return captured.out();
+  };
+  EXPECT_EQ(output({"check", "--reference"}), config::ReferenceYaml());
+  EXPECT_EQ(output({"check", "--explain", "run.seed"}), *config::KeyHelp("run.seed"));
+  EXPECT_THAT(output({"check", "--explain", "learner"}), HasSubstr("learning_rate"));
+  EXPECT_THAT(Refusal({"check", "--explain", "run.sed"}), HasSubstr("run.seed"));
+}
+
+TEST_F(RunCommands, StatusAndDrainNeedARunThatGoesOn) {
+  for (const std::string command : {"status", "drain"}) {
+    const auto refusal = [&](const std::string& scheduler) {
+      return Refusal({command, "--scheduler", scheduler});
+    };
+    EXPECT_THAT(refusal(folder_.path()), HasSubstr(": no run is going on there; "));
+    EXPECT_EQ(refusal("nowhere"),
+              "--scheduler: \"nowhere\" is neither a run directory nor an address; RUN_DIR, "
+              "unix:/path or host:port");
+    EXPECT_THAT(refusal("unix:relative"), StartsWith("address unix:relative: "));
+    EXPECT_EQ(Refusal({command}), "--scheduler: is required; see attnrl " + command + " --help");
+  }
+  for (const char* seconds : {"-1", "591", "nan", "soon"}) {
+    EXPECT_THAT(Refusal({"drain", "--scheduler", "a:1", "--grace-seconds", seconds}),
+                HasSubstr("--grace-seconds"));
+  }
+}
+
+TEST_F(RunCommands, StatusSaysWhereNobodyAnswers) {
+  const CapturedOutput output;
+  const std::string address = "unix:" + (folder_ / "s.sock");
+  const absl::Status status = Run({"status", "--scheduler", address});
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_EQ(output.out(), "");
+}
+
+}  // namespace
+}  // namespace attnrl::tools
