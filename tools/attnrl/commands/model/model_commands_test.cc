@@ -126,21 +126,18 @@ TEST_F(ModelCommands, GenerateAnswersInTheOrderOfTheInputWhateverTheBatch) {
 }
 
 TEST_F(ModelCommands, GenerateEndsATextAtTheStopText) {
-  const std::vector<std::string> flags = {"--max-new-tokens", "8", "--seed", "1", "--ignore-eos"};
+  const std::vector<std::string> flags = {"--max-new-tokens", "30", "--seed", "1", "--ignore-eos"};
   const Json whole = Records("generate", kPrompts, flags)[0];
-  const auto ids = whole["token_ids"].get<std::vector<int32_t>>();
-  const Json second =
-      Records("tokenize", Json{{"id", 0}, {"ids", {ids[1]}}}.dump(), {"--decode"})[0];
-  const std::string stop = second["text"];
-  if (stop.empty() || stop.find("\xef\xbf\xbd") != std::string::npos) {
-    GTEST_SKIP() << "the model's second token is no text";
-  }
+  const auto is_text = [](char c) { return c >= ' ' && c <= '~'; };
+  const std::string text = whole["text"];
+  const auto first = std::find_if(text.begin(), text.end(), is_text);
+  ASSERT_NE(first, text.end()) << text;  // half of the vocabulary is
   std::vector<std::string> stopping = flags;
-  stopping.insert(stopping.end(), {"--stop", stop});
+  stopping.insert(stopping.end(), {"--stop", std::string(1, *first)});
   const Json cut = Records("generate", kPrompts, stopping)[0];
   EXPECT_EQ(cut["finish_reason"], "stop");
-  EXPECT_LE(cut["token_ids"].size(), 2u);
-  EXPECT_EQ(cut["text"].get<std::string>().find(stop), std::string::npos);
+  EXPECT_EQ(cut["text"], std::string(text.begin(), first));
+  EXPECT_LE(cut["token_ids"].size(), whole["token_ids"].size());
 }
 
 TEST_F(ModelCommands, ScoreGivesTheLogProbsThatGenerateSampledWith) {
