@@ -351,5 +351,17 @@ TEST(RunRefuses, OtherSettingsNamingEachOfThem) {
           "use another run directory");
 }
 
+TEST(RunRefuses, WithoutLeavingATransactionOpen) {
+  RunBench bench({});
+  ASSERT_EQ(bench.Open(), absl::OkStatus());
+  SchedulerOptions other = bench.options;
+  other.fingerprint = {{"run.seed", "8"}};
+  const auto open = [&](const SchedulerOptions& options) {
+    return Run::Open({&options, &bench.data, &bench.text, &bench.store(), &bench.clock}).status();
+  };
+  EXPECT_EQ(open(other).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(open(bench.options), absl::OkStatus());
+}
+
 }  // namespace
 }  // namespace attnrl::scheduler::testing

@@ -138,6 +138,23 @@ TEST(Restart, KeepsWhatAReplayNeedsAndForgetsTheRest) {
   EXPECT_FALSE(bench.store().Results(3)->empty());
 }
 
+TEST(Restart, ACheckpointIsRememberedByTheCommitThatReportsItAndByOneMadeAgain) {
+  RunBench bench({});
+  bench.checkpoint_every = 0;
+  ASSERT_EQ(bench.Open(), absl::OkStatus());
+  bench.TrainTo(2);
+  ASSERT_EQ(bench.AnnounceVersion(2), absl::OkStatus());
+  bench.Work();
+  BatchCommit commit = CommitOf(2, Digest(3));
+  commit.checkpoint_step = 3;
+  ASSERT_TRUE(bench.Commit(commit).ok());
+  EXPECT_THAT(*bench.store().Checkpoints(), ElementsAre(0, 3));
+  commit = CommitOf(1, Digest(2));
+  commit.checkpoint_step = 2;
+  ASSERT_TRUE(bench.Commit(commit).ok());
+  EXPECT_THAT(*bench.store().Checkpoints(), ElementsAre(0, 2, 3));
+}
+
 TEST(Restart, AReplayOpensAndCountsNothing) {
   RunBench bench(SimulationOptions{.criterion = tree::Criterion::kEarliest, .steps = 9});
   ASSERT_EQ(bench.Open(), absl::OkStatus());
@@ -184,6 +201,14 @@ TEST_F(ExtensionTest, IsDecidedByWhatTheLearnerHoldsHoweverOftenTheSchedulerDies
   }
   bench_.TrainTo(4);
   EXPECT_EQ(BaseOf(3), 2u);
+}
+
+TEST_F(ExtensionTest, IsOneAfterASingleStepToo) {
+  Train(1);
+  Reopen(3);
+  EXPECT_FALSE(bench_.run().started());
+  ASSERT_EQ(bench_.AnnounceVersion(1, 1), absl::OkStatus());
+  EXPECT_THAT(*bench_.store().Segments(), ElementsAre(std::pair(0, 0), std::pair(1, 1)));
 }
 
 TEST_F(ExtensionTest, GoesOnInTheSegmentWhereTheEndHasNoCheckpoint) {

@@ -278,6 +278,10 @@ TEST_F(RunWork, ACommitLeavesItsRowItsLinesAndItsFacts) {
   }
   EXPECT_THAT(events,
               ElementsAre("train 0 200.0 null", "sync 1 210.0 null", "checkpoint 1 211.0 null"));
+
+  bench.clock.Advance(absl::Seconds(7));
+  bench.TrainTo(2);
+  EXPECT_EQ(Lines(kMetricsFile)[1]["seconds"]["step"], 7.0) << "since the step before";
 }
 
 TEST_F(RunWork, EveryResultAndGradeLeavesALine) {
@@ -304,9 +308,10 @@ TEST_F(RunWork, TheOverlapCountsOnlySamplingThatMayStillMeetATrainingStep) {
     return Json::parse(bench.run().last_metrics())["overlap"];
   };
   // Items of batch b are sampled from 10 b to 10 b + 0.51.
-  EXPECT_EQ(overlap_after(0, {0, 5}), 1.0) << "sampling of batch 0, whole";
-  EXPECT_EQ(overlap_after(1, {10, 10.25}), 1.0) << "the step is the shorter one";
-  EXPECT_EQ(overlap_after(2, {15, 18}), 0.0) << "batch 1's sampling had ended before the step";
+  EXPECT_EQ(overlap_after(0, {0, 5}), 1.0) << "all sampling so far";
+  EXPECT_EQ(overlap_after(1, {10, 15}), 1.0) << "that of batch 0 is past";
+  EXPECT_EQ(overlap_after(2, {25, 30}), 0.0) << "it had ended before the step";
+  EXPECT_EQ(overlap_after(3, {30.25, 30.3}), 1.0) << "the step is the shorter one";
 }
 
 TEST_F(RunWork, TreeFactsAddUpOverCommits) {
