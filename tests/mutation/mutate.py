@@ -195,14 +195,14 @@ def sources_of(folders):
                 yield source
 
 
-def check_unchanged(harness, sources):
+def check_unchanged(harness, texts):
     """Measures the tests; exits where one fails with the unchanged code."""
-    for source in sources:
+    for source, text in texts.items():
         for name in tests_of(source):
             if name in harness.tests:
                 continue
             harness.prepare(name)
-            unchanged = harness.object(source, (ROOT / source).read_text())
+            unchanged = harness.object(source, text)
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             noticed = harness.run(name, unchanged)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -211,9 +211,8 @@ def check_unchanged(harness, sources):
                 sys.exit(f"error: {name} fails with the unchanged code: {noticed}")
 
 
-def try_mutant(harness, mutant):
+def try_mutant(harness, mutant, text):
     """Who noticed it; "" where nobody did; None where it doesn't compile."""
-    text = (ROOT / mutant.source).read_text()
     changed = text[: mutant.begin] + mutant.replacement + text[mutant.end :]
     compiled = harness.object(mutant.source, changed)
     if compiled is None:
@@ -263,26 +262,26 @@ def main():
     parser.add_argument("--list", action="store_true", help="only say what would be tried")
     arguments = parser.parse_args()
 
-    sources = list(sources_of(arguments.folders))
+    texts = {source: (ROOT / source).read_text() for source in sources_of(arguments.folders)}
     drawn = []
-    for source in sources:
-        drawn += candidates(source, (ROOT / source).read_text(), arguments.seed)
+    for source, text in texts.items():
+        drawn += candidates(source, text, arguments.seed)
     random.Random(arguments.seed).shuffle(drawn)
     if arguments.list:
         print("\n".join(map(str, drawn[: arguments.count])))
-        print(f"{len(drawn)} candidates in {len(sources)} files")
+        print(f"{len(drawn)} candidates in {len(texts)} files")
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the folder goes with it
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="attnrl-mutation-") as folder:
         harness = Harness(arguments.build.resolve(), pathlib.Path(folder))
-        check_unchanged(harness, sources)
+        check_unchanged(harness, texts)
         results = []
         compiled = 0
         for mutant in drawn:
             if compiled == arguments.count:
                 break
-            noticed = try_mutant(harness, mutant)
+            noticed = try_mutant(harness, mutant, texts[mutant.source])
             compiled += noticed is not None
             results.append((mutant, noticed))
             end = "not compilable" if noticed is None else noticed or "SURVIVED"
