@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/attention/grouped_heads.h"
+#include "common/attention/testing/one_thread.h"
 #include "common/attention/testing/reference.h"
 
 namespace attnrl::attention {

@@ -10,6 +10,7 @@
 #include "common/attention/fci/fci.h"
 #include "common/attention/fci/testing/random_passes.h"
 #include "common/attention/fci/testing/reference.h"
+#include "common/attention/testing/one_thread.h"
 #include "common/base/philox.h"
 
 namespace attnrl::attention {

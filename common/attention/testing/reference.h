@@ -2,8 +2,6 @@
 #pragma once
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdint>
@@ -15,14 +13,6 @@
 namespace attnrl::attention {
 
 // For tests only.
-
-// The tensors here are small: more threads would only wait for each other, and for the other tests
-// that run at the same time.
-class OneThread : public testing::Environment {
- public:
-  void SetUp() override { at::set_num_threads(1); }
-};
-inline testing::Environment* const kOneThread = testing::AddGlobalTestEnvironment(new OneThread);
 
 // The heads that an attention is tested with.
 struct Heads {
@@ -64,15 +54,17 @@ inline Inputs RandomInputs(RandomStream& random, int64_t rows, const Heads& head
 // head_dim], as the formula reads, in float64 with all probabilities at once. `hidden` is bool
 // [rows, tokens]. Differentiable.
 inline at::Tensor AttendByFormula(const Inputs& inputs, const at::Tensor& hidden) {
-  const auto by_head = [&](const at::Tensor& x) { return x.to(at::kDouble).transpose(0, 1); };
-  const int64_t repeats = inputs.q.size(1) / inputs.k.size(1);
+  const auto by_head = [](const at::Tensor& x) { return x.to(at::kDouble).unbind(1); };
+  const std::vector<at::Tensor> q = by_head(inputs.q);
+  const std::vector<at::Tensor> k = by_head(inputs.k);
+  const std::vector<at::Tensor> v = by_head(inputs.v);
+  const double scale = 1 / std::sqrt(static_cast<double>(inputs.q.size(2)));
   std::vector<at::Tensor> heads;
-  for (int64_t head = 0; head < inputs.q.size(1); ++head) {
-    const at::Tensor scores =
-        by_head(inputs.q)[head].matmul(by_head(inputs.k)[head / repeats].t()) /
-        std::sqrt(static_cast<double>(inputs.q.size(2)));
-    heads.push_back(at::softmax(scores.masked_fill(hidden, -INFINITY), -1)
-                        .matmul(by_head(inputs.v)[head / repeats]));
+  for (size_t head = 0; head < q.size(); ++head) {
+    const size_t key_head = head / (q.size() / k.size());
+    const at::Tensor scores = q[head].matmul(k[key_head].t()) * scale;
+    const at::Tensor weights = at::softmax(scores.masked_fill(hidden, -INFINITY), -1);
+    heads.push_back(weights.matmul(v[key_head]));
   }
   return at::stack(heads, 1);
 }
