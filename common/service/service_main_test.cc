@@ -98,8 +98,8 @@ TEST_F(ServiceMain, NamesTheMisspeltFlagAndTheRightOneNotTheOneThatIsMissing) {
 }
 
 TEST_F(ServiceMain, NamesTheFlagThatIsMissing) {
-  EXPECT_THAT(Refusal({"--run-dir", "x"}), HasSubstr("--config is required"));
-  EXPECT_THAT(Refusal({"--config", "x"}), HasSubstr("--run-dir is required"));
+  EXPECT_THAT(Refusal({"--run-dir", "x"}), StartsWith("--config: is required; "));
+  EXPECT_THAT(Refusal({"--config", "x"}), StartsWith("--run-dir: is required; "));
 }
 
 TEST_F(ServiceMain, TheExitCodeSaysWhetherAnotherTryCanHelp) {

@@ -4,10 +4,7 @@
 #include <functional>
 
 #include "absl/status/status.h"
-
-namespace CLI {
-class App;
-}
+#include "common/command_line/command.h"
 
 namespace attnrl::tools {
 
@@ -17,13 +14,13 @@ namespace attnrl::tools {
 using Work = std::function<absl::Status()>;
 
 // A command `attnrl make-task` is the file commands/<room>/make_task_command.cc with
-//   void AddMakeTaskCommand(CLI::App& app, Work* run);
+//   void AddMakeTaskCommand(Command& app, Work* run);
 // which registers the command's flags, help and example, and sets `*run` from the command's
 // callback when it is the one chosen on the command line. Flags are read before `*run` is called,
 // on the main thread, once. commands/CMakeLists.txt finds the files by name, and generates the
 // declarations and the function below.
 
 // Registers every command, in the order of their names.
-void AddEveryCommand(CLI::App& app, Work* run);
+void AddEveryCommand(Command& app, Work* run);
 
 }  // namespace attnrl::tools

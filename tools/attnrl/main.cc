@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // `attnrl`: one command line for training, its tools and its records. See README.md.
-#include <CLI/CLI.hpp>
 #include <csignal>
 #include <exception>
 #include <filesystem>
@@ -8,7 +7,6 @@
 
 #include "common/base/status.h"
 #include "tools/attnrl/command.h"
-#include "tools/attnrl/command_line.h"
 
 namespace {
 
@@ -34,15 +32,15 @@ absl::Status Run(const attnrl::tools::Work& run) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, not a death
-  CLI::App app("attnrl: trains reasoning language models with process-supervised RL", "attnrl");
-  app.set_version_flag("--version", "attnrl " ATTNRL_VERSION);
-  app.require_subcommand(0, 1);
-  app.footer("`attnrl COMMAND --help` shows the flags of a command and an example.");
+  attnrl::Command app("attnrl: trains reasoning language models with process-supervised RL",
+                      "attnrl");
+  app.Version("attnrl " ATTNRL_VERSION);
+  app.Footer("`attnrl COMMAND --help` shows the flags of a command and an example.");
   attnrl::tools::Work run;
   attnrl::tools::AddEveryCommand(app, &run);
 
   bool answered = false;
-  absl::Status status = attnrl::tools::ParseCommandLine(app, argc, argv, &answered);
+  absl::Status status = app.Parse(argc, argv, &answered);
   if (status.ok() && !answered) {
     status = run ? Run(run) : attnrl::InputError("command line", "no command", "see attnrl --help");
   }

@@ -28,12 +28,5 @@ add_library(attnrl_torch INTERFACE)
 target_compile_options(attnrl_torch INTERFACE "SHELL:-idirafter \"${torch}/include\"")
 target_link_libraries(attnrl_torch INTERFACE "${torch}/lib/libtorch_cpu.so" "${torch}/lib/libc10.so"
   "${torch}/lib/libgomp.so.1")  # the one LibTorch itself uses
-# For files that call at::parallel_for, a template, which otherwise runs on the calling thread. Clang's
-# -fopenmp calls another library than LibTorch's; its builds, which only analyse, do without.
-# Such a file parses LibTorch's headers itself: -fopenmp changes them.
-function(attnrl_parallel)
-  set_source_files_properties(${ARGN} PROPERTIES
-    COMPILE_OPTIONS "$<$<CXX_COMPILER_ID:GNU>:-fopenmp>" SKIP_PRECOMPILE_HEADERS ON)
-endfunction()
 # What libtorch_cpu itself needs is found through its own RPATH, at link time too.
 target_link_options(attnrl_torch INTERFACE "-Wl,--allow-shlib-undefined" "-Wl,-rpath,${torch}/lib" "-Wl,--disable-new-dtags")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Headers that take longest to parse (LibTorch's 10 s, CLI11's 6 s, Abseil's, JSON's and gRPC's 2 s each) are parsed
+# Headers that take longest to parse (LibTorch's 10 s, Abseil's, JSON's and gRPC's 2 s each) are parsed
 # once for all libraries that use them, and once with GoogleTest for all tests. Which set a target takes follows from
 # what it links. Files still include what they use: tools/check builds without this. Executables, which are compiled
 # with -fPIE, and libraries that link neither Abseil nor anything of common/ do without; tests are compiled with -fPIC
@@ -21,10 +21,8 @@ endfunction()
 set(torch_headers "<ATen/ATen.h>" ${plain_headers})
 set(grpc_headers "<grpcpp/grpcpp.h>" ${plain_headers})
 attnrl_headers(plain HEADERS ${plain_headers} DEPS ${plain_links})
-attnrl_headers(cli HEADERS "<CLI/CLI.hpp>" ${plain_headers} DEPS CLI11::CLI11 ${plain_links})
 attnrl_headers(grpc HEADERS ${grpc_headers} DEPS gRPC::grpc++ ${plain_links})
 attnrl_headers(torch HEADERS ${torch_headers} DEPS attnrl_torch ${plain_links})
-attnrl_headers(torch_cli HEADERS "<CLI/CLI.hpp>" ${torch_headers} DEPS CLI11::CLI11 attnrl_torch ${plain_links})
 if(ATTNRL_TESTS)
   attnrl_headers(test_plain HEADERS "<gmock/gmock.h>" ${plain_headers} DEPS GTest::gmock ${plain_links})
   attnrl_headers(test_torch HEADERS "<gmock/gmock.h>" ${torch_headers} DEPS GTest::gmock attnrl_torch ${plain_links})
@@ -32,12 +30,8 @@ endif()
 
 # attnrl_reuse_headers(target DEPS): for a library.
 function(attnrl_reuse_headers name deps)
-  if("attnrl_torch" IN_LIST deps AND "CLI11::CLI11" IN_LIST deps)
-    set(set torch_cli)
-  elseif("attnrl_torch" IN_LIST deps)
+  if("attnrl_torch" IN_LIST deps)
     set(set torch)
-  elseif("CLI11::CLI11" IN_LIST deps)
-    set(set cli)
   elseif(deps MATCHES "(^|;)(proto_attnrl_grpc|common_rpc|gRPC::grpc\\+\\+)(;|$)")
     set(set grpc)
   elseif(deps MATCHES "absl::|common_")

@@ -27,8 +27,10 @@ add_link_options("-Wl,--as-needed")
 
 add_library(attnrl_flags INTERFACE)
 target_compile_options(attnrl_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -fno-math-errno)
-# With some packages it comes by itself; a precompiled header asks for it everywhere alike.
-target_compile_options(attnrl_flags INTERFACE -pthread)
+# With some packages -pthread comes by itself, and only files with at::parallel_for need -fopenmp (without it that
+# template runs on the calling thread); a precompiled header asks for both everywhere alike. Clang's -fopenmp calls
+# another library than LibTorch's; its builds, which only analyse, do without.
+target_compile_options(attnrl_flags INTERFACE -pthread "$<$<CXX_COMPILER_ID:GNU>:-fopenmp>")
 # g++ 12 warns about std::string temporaries that it cannot see through; of headers that were compiled before it
 # doesn't know that they are the system's.
 target_compile_options(attnrl_flags INTERFACE

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/sampling/model_flags.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -13,17 +12,15 @@
 
 namespace attnrl::tools {
 
-void AddModelFlags(CLI::App& command, ModelFlags* flags) {
-  command.add_option("--model", flags->model, "Model folder in Hugging Face layout")
-      ->required()
-      ->type_name("DIR");
-  command.add_option("--device", flags->device, "Device to compute on: cpu or cuda")
-      ->capture_default_str();
-  command.add_option("--dtype", flags->dtype, "float32 or bfloat16 (default: that of config.json)");
-  command.add_option("--threads", flags->threads,
-                     "Compute threads (default: one for each processor)");
-  command.add_option("--chat-template", flags->chat_template,
-                     "Name of the chat template (default: recognised from the folder)");
+void AddModelFlags(Command& command, ModelFlags* flags) {
+  command.Add("--model", &flags->model, "Model folder in Hugging Face layout")
+      .Required()
+      .TypeName("DIR");
+  command.Add("--device", &flags->device, "Device to compute on: cpu or cuda").ShowDefault();
+  command.Add("--dtype", &flags->dtype, "float32 or bfloat16 (default: that of config.json)");
+  command.Add("--threads", &flags->threads, "Compute threads (default: one for each processor)");
+  command.Add("--chat-template", &flags->chat_template,
+              "Name of the chat template (default: recognised from the folder)");
 }
 
 absl::StatusOr<ModelFolder> OpenModelFolder(const ModelFlags& flags) {

@@ -6,12 +6,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/command_line/command.h"
 #include "common/model/files/config.h"
 #include "common/text/tokenizer.h"
-
-namespace CLI {
-class App;
-}
 
 namespace attnrl::tools {
 
@@ -23,7 +20,7 @@ struct ModelFlags {
   std::string chat_template = {};
   int threads = 0;  // 0: one a processor
 };
-void AddModelFlags(CLI::App& command, ModelFlags* flags);
+void AddModelFlags(Command& command, ModelFlags* flags);
 
 // What is known of a model before its weights are read.
 struct ModelFolder {

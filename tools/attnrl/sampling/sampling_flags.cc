@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/sampling/sampling_flags.h"
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <limits>
 
@@ -18,24 +17,18 @@ absl::Status CheckRange(const char* flag, int64_t value, int64_t low) {
 
 }  // namespace
 
-void AddSamplingFlags(CLI::App& command, SamplingFlags* flags) {
-  command.add_option("--samples", flags->samples, "Responses for each prompt")
-      ->capture_default_str();
-  command.add_option(
-      "--max-new-tokens", flags->max_new_tokens,
-      "Maximum length of a response in tokens (default: what the model's context leaves)");
-  command.add_option("--temperature", flags->temperature, "Sampling temperature; 0 is greedy")
-      ->capture_default_str();
-  command.add_option("--top-p", flags->top_p, "Nucleus sampling (top-p); 1 is off")
-      ->capture_default_str();
+void AddSamplingFlags(Command& command, SamplingFlags* flags) {
+  command.Add("--samples", &flags->samples, "Responses for each prompt").ShowDefault();
+  command.Add("--max-new-tokens", &flags->max_new_tokens,
+              "Maximum length of a response in tokens (default: what the model's context leaves)");
+  command.Add("--temperature", &flags->temperature, "Sampling temperature; 0 is greedy")
+      .ShowDefault();
+  command.Add("--top-p", &flags->top_p, "Nucleus sampling (top-p); 1 is off").ShowDefault();
   command
-      .add_option("--top-k", flags->top_k,
-                  "Sample from this many most likely tokens (top-k); 0 is off")
-      ->capture_default_str();
-  command.add_option("--seed", flags->seed, "Seed; the same seed gives the same tokens")
-      ->capture_default_str();
-  command.add_option("--max-batch", flags->max_batch, "Sequences decoded at once")
-      ->capture_default_str();
+      .Add("--top-k", &flags->top_k, "Sample from this many most likely tokens (top-k); 0 is off")
+      .ShowDefault();
+  command.Add("--seed", &flags->seed, "Seed; the same seed gives the same tokens").ShowDefault();
+  command.Add("--max-batch", &flags->max_batch, "Sequences decoded at once").ShowDefault();
 }
 
 absl::Status CheckSamplingFlags(const SamplingFlags& flags) {

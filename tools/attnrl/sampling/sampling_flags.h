@@ -4,11 +4,8 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "common/command_line/command.h"
 #include "tools/attnrl/sampling/sampling_run.h"
-
-namespace CLI {
-class App;
-}
 
 namespace attnrl::tools {
 
@@ -22,7 +19,7 @@ struct SamplingFlags {
   uint64_t seed = 0;
   int64_t max_batch = 64;
 };
-void AddSamplingFlags(CLI::App& command, SamplingFlags* flags);
+void AddSamplingFlags(Command& command, SamplingFlags* flags);
 
 // InputError naming the flag that is out of range.
 absl::Status CheckSamplingFlags(const SamplingFlags& flags);

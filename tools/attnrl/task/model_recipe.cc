@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/text/byte_alphabet.h"
 
 namespace attnrl::tools {
@@ -125,10 +126,10 @@ std::vector<std::pair<std::string, std::string>> ModelRecipe() {
                                  {"clean_up_tokenization_spaces", false},
                                  {"eos_token", kEnd},
                                  {"pad_token", kPad}};
-  return {{"config.json", ConfigJson().dump(2) + "\n"},
-          {"generation_config.json", generation.dump(2) + "\n"},
-          {"tokenizer.json", TokenizerJson().dump(1) + "\n"},
-          {"tokenizer_config.json", tokenizer_config.dump(2) + "\n"}};
+  return {{"config.json", PrintJson(ConfigJson(), 2) + "\n"},
+          {"generation_config.json", PrintJson(generation, 2) + "\n"},
+          {"tokenizer.json", PrintJson(TokenizerJson(), 1) + "\n"},
+          {"tokenizer_config.json", PrintJson(tokenizer_config, 2) + "\n"}};
 }
 
 absl::Status WriteModelRecipe(const std::string& folder) {

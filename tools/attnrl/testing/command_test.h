@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -12,7 +11,6 @@
 #include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
 #include "tools/attnrl/command.h"
-#include "tools/attnrl/command_line.h"
 
 namespace attnrl::tools {
 
@@ -21,14 +19,14 @@ class CommandTest : public ::testing::Test {
  protected:
   // What `attnrl words...` ends with.
   static absl::Status Run(const std::vector<std::string>& words) {
-    CLI::App app("test", "attnrl");
+    Command app("test", "attnrl");
     Work run;
     AddEveryCommand(app, &run);
     std::vector<const char*> arguments = {"attnrl"};
     for (const std::string& word : words) arguments.push_back(word.c_str());
     bool answered = false;
     const absl::Status parsed =
-        ParseCommandLine(app, static_cast<int>(arguments.size()), arguments.data(), &answered);
+        app.Parse(static_cast<int>(arguments.size()), arguments.data(), &answered);
     return parsed.ok() && run ? run() : parsed;
   }
 

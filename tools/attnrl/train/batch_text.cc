@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/json/json.h"
 
 namespace attnrl::tools {
 namespace {
@@ -16,7 +17,7 @@ using nlohmann::json;
 std::string Word(const json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return "-";
-  return found->is_string() ? found->get<std::string>() : found->dump();
+  return found->is_string() ? found->get<std::string>() : PrintJson(*found);
 }
 
 // "+0.40 x 31, -1.20 x 55", or why there is none.

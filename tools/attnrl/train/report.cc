@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/json/json.h"
 #include "tools/attnrl/progress.h"
 
 namespace attnrl::tools {
@@ -44,7 +45,7 @@ std::optional<double> Mean(const std::vector<StepLine>& lines, size_t begin, siz
 }  // namespace
 
 std::optional<StepLine> ParseStepLine(std::string_view json) {
-  const nlohmann::json record = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json record = ParseJson(json).value_or(nullptr);
   if (!record.is_object() || !Number(record, "step").has_value()) return std::nullopt;
   StepLine line;
   line.step = Count(record, "step");

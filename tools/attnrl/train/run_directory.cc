@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/storage/files.h"
 
 namespace attnrl::tools {
@@ -141,7 +142,7 @@ absl::Status WriteEndpoints(const std::string& run_directory,
     groups.push_back({{"targets", {address}}, {"labels", {{"service", name}, {"run", run}}}});
   }
   const std::string path = run_directory + "/endpoints.json";
-  const std::string text = groups.dump(1) + "\n";
+  const std::string text = PrintJson(groups, 1) + "\n";
   if (ReadText(path) == text) return absl::OkStatus();
   return storage::WriteFileAtomically(path, text);
 }
@@ -158,7 +159,7 @@ std::string LastWords(const std::string& run_directory, const std::string& name)
   std::string line = LastLine(ReadText(OutputPath(run_directory, name)));
   if (line.empty()) {
     line = LastLine(ReadText(LogPath(run_directory, name)));
-    const nlohmann::json record = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const nlohmann::json record = ParseJson(line).value_or(nullptr);
     if (record.is_object() && record.contains("message") && record["message"].is_string()) {
       line = record["message"].get<std::string>();
     }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/json/json.h"
 #include "tools/attnrl/train/report.h"
 
 namespace attnrl::tools {
@@ -68,9 +69,10 @@ std::string StatusJson(const scheduler::RunStatus& status) {
                               {"continuation_done", batch.continuation_done},
                               {"continuation_total", batch.continuation_total}});
   }
-  const auto metrics = nlohmann::ordered_json::parse(status.last_metrics_json, nullptr, false);
+  const nlohmann::ordered_json metrics =
+      ParseOrderedJson(status.last_metrics_json).value_or(nullptr);
   if (metrics.is_object()) out["last_metrics"] = metrics;
-  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return PrintJson(out);
 }
 
 }  // namespace attnrl::tools

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/nearest.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/storage/jsonl.h"
 
 namespace attnrl::tools {
@@ -74,7 +75,7 @@ absl::StatusOr<nlohmann::json> FindProblem(const std::string& path, const std::s
   ATTNRL_RETURN_IF_ERROR(
       storage::ReadJsonLines(path, false, nullptr, [&](const storage::JsonLine& line) {
         ATTNRL_ASSIGN_OR_RETURN(const nlohmann::json id, storage::AnyField(line, "problem_id"));
-        ids.push_back(id.is_string() ? id.get<std::string>() : id.dump());
+        ids.push_back(id.is_string() ? id.get<std::string>() : PrintJson(id));
         if (!found && ids.back() == problem_id) found = line.value;
         return absl::OkStatus();
       }));

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 
 namespace attnrl::tools {
 namespace {
@@ -225,7 +226,7 @@ absl::StatusOr<TreeProblem> ReadTreeProblem(const json& record, const TreeText& 
     problem.batch = Optional<int64_t>(record, "batch").value_or(0);
     problem.position = Optional<int64_t>(record, "position").value_or(0);
     const json& id = Member(record, "problem_id");
-    problem.id = id.is_string() ? id.get<std::string>() : id.dump();
+    problem.id = id.is_string() ? id.get<std::string>() : PrintJson(id);
     problem.kept = Text(record, "kept");
     const auto prompt = record.at("prompt_ids").get<std::vector<int32_t>>();
     problem.prompt = text.decode(prompt);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -133,21 +132,20 @@ absl::Status Advantages(const Options& options) {
 }  // namespace
 
 // `attnrl advantages`: the tree advantages of problems, one a line.
-void AddAdvantagesCommand(CLI::App& app, Work* run) {
-  CLI::App* command =
-      app.add_subcommand("advantages", "Compute the advantages of trees of responses");
+void AddAdvantagesCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand("advantages", "Compute the advantages of trees of responses");
   auto options = std::make_shared<Options>();
-  command->add_option("--input", options->input,
-                      "JSON Lines, one problem a line: {\"id\",\"responses\":[{\"tokens\","
-                      "\"reward\",\"branches\":[{\"split\",\"children\":[{\"tokens\",\"reward\"}]}]"
-                      "}]}; - is stdin");
-  command->add_option("--output", options->output, "File for the advantages; - is stdout");
-  command->add_flag("--skip-bad", options->skip_bad, "Leave bad records out and count them");
-  command->footer(
+  command.Add("--input", &options->input,
+              "JSON Lines, one problem a line: {\"id\",\"responses\":[{\"tokens\","
+              "\"reward\",\"branches\":[{\"split\",\"children\":[{\"tokens\",\"reward\"}]}]"
+              "}]}; - is stdin");
+  command.Add("--output", &options->output, "File for the advantages; - is stdout");
+  command.AddSwitch("--skip-bad", &options->skip_bad, "Leave bad records out and count them");
+  command.Footer(
       "A result is {\"id\",\"dropped\",\"leaves\":[{\"response\",\"branch\",\"child\",\"reward\","
       "\"segments\":[[length,advantage],..]}]}.\nExample:\n  attnrl advantages --input trees.jsonl "
       "--output advantages.jsonl");
-  command->callback([options, run] { *run = [options] { return Advantages(*options); }; });
+  command.WhenChosen([options, run] { *run = [options] { return Advantages(*options); }; });
 }
 
 }  // namespace attnrl::tools

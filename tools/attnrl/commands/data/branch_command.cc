@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <iostream>
 #include <memory>
@@ -136,42 +135,39 @@ std::vector<std::string> ChoiceWords() {
 }  // namespace
 
 // `attnrl branch`: the branch points of scored responses, one a line.
-void AddBranchCommand(CLI::App& app, Work* run) {
-  CLI::App* command =
-      app.add_subcommand("branch", "Choose branch points of responses by their FCI");
+void AddBranchCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand("branch", "Choose branch points of responses by their FCI");
   auto options = std::make_shared<Options>();
   tree::PointOptions& selection = options->selection;
-  command->add_option("--input", options->input,
-                      "JSON Lines as `attnrl fci` writes them: {\"id\",\"steps\":[[start,end],..],"
-                      "\"fci\":[..]}, the prompt first; - is stdin");
-  command->add_option("--output", options->output, "File for the branch points; - is stdout");
-  command->add_option("--points", selection.count, "Branch points of each response")
-      ->check(CLI::Range(int64_t{1}, kMaxPoints))
-      ->capture_default_str();
+  command.Add("--input", &options->input,
+              "JSON Lines as `attnrl fci` writes them: {\"id\",\"steps\":[[start,end],..],"
+              "\"fci\":[..]}, the prompt first; - is stdin");
+  command.Add("--output", &options->output, "File for the branch points; - is stdout");
+  command.Add("--points", &selection.count, "Branch points of each response")
+      .Between(1, kMaxPoints)
+      .ShowDefault();
   command
-      ->add_option("--quantile", selection.quantile,
-                   "A step qualifies if its score reaches this quantile of the scores")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+      .Add("--quantile", &selection.quantile,
+           "A step qualifies if its score reaches this quantile of the scores")
+      .BetweenReals(0.0, 1.0)
+      .ShowDefault();
   command
-      ->add_option(
-          "--min-distance", selection.min_distance,
-          "Minimum distance in tokens from the start of the sequence and between branch points")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+      .Add("--min-distance", &selection.min_distance,
+           "Minimum distance in tokens from the start of the sequence and between branch points")
+      .AtLeastZero()
+      .ShowDefault();
   command
-      ->add_option(
-          "--choice", options->choice,
-          "positional: the earliest steps that qualify; top: those with the highest scores")
-      ->check(CLI::IsMember(ChoiceWords()))
-      ->capture_default_str();
-  command->add_flag("--spaced", selection.spaced, "Keep --min-distance with --choice top, too");
-  command->add_flag("--skip-bad", options->skip_bad, "Leave bad records out and count them");
-  command->footer(
+      .Add("--choice", &options->choice,
+           "positional: the earliest steps that qualify; top: those with the highest scores")
+      .OneOf(ChoiceWords())
+      .ShowDefault();
+  command.AddSwitch("--spaced", &selection.spaced, "Keep --min-distance with --choice top, too");
+  command.AddSwitch("--skip-bad", &options->skip_bad, "Leave bad records out and count them");
+  command.Footer(
       "\"points\", \"quantile\" and \"min_distance\" of a record override the flags. A result is "
       "{\"id\",\"points\":[..]}, token indices in the response, ascending.\nExample:\n  attnrl "
       "branch --input fci.jsonl --output points.jsonl --points 2 --min-distance 16");
-  command->callback([options, run] {
+  command.WhenChosen([options, run] {
     options->selection.choice = *ValueOf<tree::Choice>(options->choice);
     *run = [options] { return Branch(*options); };
   });

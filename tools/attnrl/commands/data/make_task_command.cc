@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -15,7 +14,7 @@ namespace attnrl::tools {
 namespace {
 
 struct Options {
-  uint32_t count = 0;
+  uint64_t count = 0;
   uint64_t seed = 0;
   int64_t max_definitions = kMaxDefinitions;
   std::string split = "eval";
@@ -44,28 +43,26 @@ absl::Status MakeTask(const Options& options) {
 }  // namespace
 
 // `attnrl make-task`: problems of the embedded task as a data set.
-void AddMakeTaskCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("make-task", "Make problems of the embedded task");
+void AddMakeTaskCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand("make-task", "Make problems of the embedded task");
   auto options = std::make_shared<Options>();
-  command->add_option("--count", options->count, "Number of problems to make")
-      ->check(CLI::Range(1, 10'000'000));
-  command->add_option("--seed", options->seed, "Seed; another seed makes other problems");
+  command.Add("--count", &options->count, "Number of problems to make").Between(1, 10'000'000);
+  command.Add("--seed", &options->seed, "Seed; another seed makes other problems");
   command
-      ->add_option("--max-definitions", options->max_definitions,
-                   "Maximum number of definitions in a program")
-      ->check(CLI::Range(kMinDefinitions, kMaxDefinitions))
-      ->capture_default_str();
-  command->add_option(
-      "--split", options->split,
-      "train or eval; a hash of the content keeps them disjoint, whatever the seeds");
-  command->add_option("--output", options->output, "File for the data set; - is stdout");
-  command->add_option("--model-recipe", options->model_recipe,
-                      "Folder for the embedded model's configuration and tokenizer");
-  command->footer(
+      .Add("--max-definitions", &options->max_definitions,
+           "Maximum number of definitions in a program")
+      .Between(kMinDefinitions, kMaxDefinitions)
+      .ShowDefault();
+  command.Add("--split", &options->split,
+              "train or eval; a hash of the content keeps them disjoint, whatever the seeds");
+  command.Add("--output", &options->output, "File for the data set; - is stdout");
+  command.Add("--model-recipe", &options->model_recipe,
+              "Folder for the embedded model's configuration and tokenizer");
+  command.Footer(
       "A problem is {\"id\",\"prompt\",\"answers\",\"source\",\"response\"}, response a worked "
       "solution for attnrl sft. The same seed gives the same bytes.\nExample:\n  attnrl make-task "
       "--count 200 --seed 1 --output eval.jsonl");
-  command->callback([options, run] { *run = [options] { return MakeTask(*options); }; });
+  command.WhenChosen([options, run] { *run = [options] { return MakeTask(*options); }; });
 }
 
 }  // namespace attnrl::tools

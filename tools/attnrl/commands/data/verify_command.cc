@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <deque>
 #include <future>
 #include <iostream>
@@ -19,7 +18,6 @@
 #include "common/storage/jsonl.h"
 #include "services/verifier/process/grader_pool.h"
 #include "tools/attnrl/command.h"
-#include "tools/attnrl/command_line.h"
 
 namespace attnrl::tools {
 namespace {
@@ -174,27 +172,25 @@ absl::Status Verify(const Options& options) {
 }  // namespace
 
 // `attnrl verify`: grades responses from a file, as the verifier of a run would.
-void AddVerifyCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("verify", "Grade responses against accepted answers");
+void AddVerifyCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand("verify", "Grade responses against accepted answers");
   auto options = std::make_shared<Options>();
-  command->add_option("--input", options->input,
-                      "JSON Lines of {\"id\",\"response\",\"answers\":[..]}; - is stdin");
-  command->add_option("--output", options->output, "File for the verdicts; - is stdout");
-  command->add_option("--threads", options->threads, "Number of grader processes")
-      ->check(CLI::Range(1, 1024));
+  command.Add("--input", &options->input,
+              "JSON Lines of {\"id\",\"response\",\"answers\":[..]}; - is stdin");
+  command.Add("--output", &options->output, "File for the verdicts; - is stdout");
+  command.Add("--threads", &options->threads, "Number of grader processes").Between(1, 1024);
   command
-      ->add_option(
-          "--timeout-ms", options->timeout_ms,
+      .Add(
+          "--timeout-ms", &options->timeout_ms,
           "Processor time in milliseconds that one response may take before its grader is replaced")
-      ->check(CLI::Range(1, 3'600'000));
-  command->add_option("--stats", options->stats, "File for counts and speed (JSON)")
-      ->check(NotWritable);
-  command->add_flag("--skip-bad", options->skip_bad, "Leave bad records out and count them");
-  command->footer(
+      .Between(1, 3'600'000);
+  command.Add("--stats", &options->stats, "File for counts and speed (JSON)").Writable();
+  command.AddSwitch("--skip-bad", &options->skip_bad, "Leave bad records out and count them");
+  command.Footer(
       "A verdict is {\"id\",\"correct\",\"status\",\"extracted\",\"matched\",\"micros\"}, in the "
       "order of the input.\nExample:\n  attnrl verify --input answers.jsonl --output "
       "verdicts.jsonl --threads 2");
-  command->callback([options, run] { *run = [options] { return Verify(*options); }; });
+  command.WhenChosen([options, run] { *run = [options] { return Verify(*options); }; });
 }
 
 }  // namespace attnrl::tools

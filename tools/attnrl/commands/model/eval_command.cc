@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -13,7 +12,6 @@
 #include "common/storage/files.h"
 #include "services/verifier/process/grader_pool.h"
 #include "tools/attnrl/command.h"
-#include "tools/attnrl/command_line.h"
 #include "tools/attnrl/progress.h"
 #include "tools/attnrl/sampling/eval_set.h"
 #include "tools/attnrl/sampling/model_flags.h"
@@ -143,22 +141,20 @@ absl::Status Run(const Flags& flags) {
 
 }  // namespace
 
-void AddEvalCommand(CLI::App& app, Work* run) {
+void AddEvalCommand(Command& app, Work* run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("eval", "Measure a model's accuracy on data sets");
-  AddModelFlags(*command, &flags->model);
-  command->add_option("--data", flags->data, "Data sets to measure on (JSON Lines)")->required();
-  AddSamplingFlags(*command, &flags->sampling);
-  command->add_option("--prompt-suffix", flags->prompt_suffix, "Text appended to every prompt");
-  command
-      ->add_option("--output", flags->output,
-                   "File for the figures, in addition to the table (JSON)")
-      ->check(NotWritable);
-  command->footer(
+  Command& command = app.AddCommand("eval", "Measure a model's accuracy on data sets");
+  AddModelFlags(command, &flags->model);
+  command.Add("--data", &flags->data, "Data sets to measure on (JSON Lines)").Required();
+  AddSamplingFlags(command, &flags->sampling);
+  command.Add("--prompt-suffix", &flags->prompt_suffix, "Text appended to every prompt");
+  command.Add("--output", &flags->output, "File for the figures, in addition to the table (JSON)")
+      .Writable();
+  command.Footer(
       "Records: {\"id\", \"prompt\" | \"messages\", \"answers\": [text,..]}. pass@k takes k = "
       "--samples.\nExample:\n  attnrl eval --model DIR --data math500.jsonl --samples 4 --output "
       "r.json");
-  command->callback([flags, run] { *run = [flags] { return Run(*flags); }; });
+  command.WhenChosen([flags, run] { *run = [flags] { return Run(*flags); }; });
 }
 
 }  // namespace attnrl::tools

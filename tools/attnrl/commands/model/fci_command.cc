@@ -2,7 +2,6 @@
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -21,7 +20,6 @@
 #include "common/storage/jsonl.h"
 #include "common/text/steps.h"
 #include "tools/attnrl/command.h"
-#include "tools/attnrl/command_line.h"
 #include "tools/attnrl/progress.h"
 #include "tools/attnrl/sampling/model_flags.h"
 
@@ -202,32 +200,28 @@ absl::Status Run(const Flags& flags) {
 }  // namespace
 
 // `attnrl fci`: forward context influence of the steps of given responses.
-void AddFciCommand(CLI::App& app, Work* run) {
+void AddFciCommand(Command& app, Work* run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
-      app.add_subcommand("fci", "Score the influence of each step on later steps (FCI)");
-  AddModelFlags(*command, &flags->model);
+  Command& command = app.AddCommand("fci", "Score the influence of each step on later steps (FCI)");
+  AddModelFlags(command, &flags->model);
   command
-      ->add_option("--input", flags->input,
-                   R"(JSON Lines of {"id", "prompt_ids", "response_ids"} and optionally )"
-                   R"("steps"; - is stdin)")
-      ->required();
+      .Add("--input", &flags->input,
+           R"(JSON Lines of {"id", "prompt_ids", "response_ids"} and optionally )"
+           R"("steps"; - is stdin)")
+      .Required();
+  command.Add("--output", &flags->output, R"(JSON Lines of {"id", "steps", "fci"}; - is stdout)")
+      .Required();
   command
-      ->add_option("--output", flags->output,
-                   R"(JSON Lines of {"id", "steps", "fci"}; - is stdout)")
-      ->required();
-  command
-      ->add_option("--delta", flags->options.delta,
-                   "Attention counts as influence from this many steps later on")
-      ->capture_default_str();
-  command->add_option("--method", flags->method, "recompute: one separate pass over each sequence")
-      ->capture_default_str();
-  command->add_option("--stats", flags->stats, "File for time and peak memory (JSON)")
-      ->check(NotWritable);
-  command->add_flag("--skip-bad", flags->skip_bad, "Leave bad records out and count them");
-  command->footer(
+      .Add("--delta", &flags->options.delta,
+           "Attention counts as influence from this many steps later on")
+      .ShowDefault();
+  command.Add("--method", &flags->method, "recompute: one separate pass over each sequence")
+      .ShowDefault();
+  command.Add("--stats", &flags->stats, "File for time and peak memory (JSON)").Writable();
+  command.AddSwitch("--skip-bad", &flags->skip_bad, "Leave bad records out and count them");
+  command.Footer(
       "Example:\n  attnrl fci --model deploy/local/model --input responses.jsonl --output -");
-  command->callback([flags, run] { *run = [flags] { return Run(*flags); }; });
+  command.WhenChosen([flags, run] { *run = [flags] { return Run(*flags); }; });
 }
 
 }  // namespace attnrl::tools

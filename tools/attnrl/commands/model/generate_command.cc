@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -13,7 +12,6 @@
 #include "common/storage/files.h"
 #include "common/storage/jsonl.h"
 #include "tools/attnrl/command.h"
-#include "tools/attnrl/command_line.h"
 #include "tools/attnrl/progress.h"
 #include "tools/attnrl/sampling/model_flags.h"
 #include "tools/attnrl/sampling/prompts.h"
@@ -108,27 +106,25 @@ absl::Status Run(const Flags& flags) {
 
 }  // namespace
 
-void AddGenerateCommand(CLI::App& app, Work* run) {
+void AddGenerateCommand(Command& app, Work* run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("generate", "Sample responses to prompts");
-  AddModelFlags(*command, &flags->model);
-  command->add_option("--input", flags->input, "Prompts (JSON Lines); - is stdin")->required();
-  command->add_option("--output", flags->output, "File for the responses (JSON Lines); - is stdout")
-      ->required();
-  AddSamplingFlags(*command, &flags->sampling);
-  command->add_option("--stop", flags->stop,
-                      "End a response at this text, which is left out of \"text\"");
-  command->add_flag("--ignore-eos", flags->ignore_eos, "Do not stop at end tokens");
-  command->add_flag("--skip-bad", flags->skip_bad, "Leave bad records out and count them");
-  command->add_option("--stats", flags->stats, "File for counts and times (JSON)")
-      ->check(NotWritable);
-  command->footer(
+  Command& command = app.AddCommand("generate", "Sample responses to prompts");
+  AddModelFlags(command, &flags->model);
+  command.Add("--input", &flags->input, "Prompts (JSON Lines); - is stdin").Required();
+  command.Add("--output", &flags->output, "File for the responses (JSON Lines); - is stdout")
+      .Required();
+  AddSamplingFlags(command, &flags->sampling);
+  command.Add("--stop", &flags->stop, "End a response at this text, which is left out of \"text\"");
+  command.AddSwitch("--ignore-eos", &flags->ignore_eos, "Do not stop at end tokens");
+  command.AddSwitch("--skip-bad", &flags->skip_bad, "Leave bad records out and count them");
+  command.Add("--stats", &flags->stats, "File for counts and times (JSON)").Writable();
+  command.Footer(
       "Input: {\"id\", \"prompt\" | \"messages\" | \"prompt_ids\"}. Output, one record for each "
       "sample, in the order of the input:\n"
       "{\"id\",\"sample\",\"token_ids\",\"text\",\"logprobs\",\"finish_reason\"}.\n"
       "Example:\n  attnrl generate --model DIR --input prompts.jsonl --output - --samples 4 --seed "
       "1");
-  command->callback([flags, run] { *run = [flags] { return Run(*flags); }; });
+  command.WhenChosen([flags, run] { *run = [flags] { return Run(*flags); }; });
 }
 
 }  // namespace attnrl::tools

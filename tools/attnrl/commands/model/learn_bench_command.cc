@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -25,7 +24,6 @@
 #include "services/learner/train/trainer.h"
 #include "services/learner/train/tree_samples.h"
 #include "tools/attnrl/command.h"
-#include "tools/attnrl/command_line.h"
 
 namespace attnrl::tools {
 namespace {
@@ -42,40 +40,33 @@ struct BenchFlags {
   bool unpacked = false;
 };
 
-void AddFlags(CLI::App& command, BenchFlags& flags) {
+void AddFlags(Command& command, BenchFlags& flags) {
   command
-      .add_option("--model", flags.model,
-                  "Model folder in Hugging Face layout; also the reference model")
-      ->required();
-  command.add_option("--config", flags.config,
-                     "Configuration file whose learner settings are used");
-  command.add_option("--set", flags.sets,
-                     "Set one configuration key, overriding the file: key=value; repeatable");
+      .Add("--model", &flags.model, "Model folder in Hugging Face layout; also the reference model")
+      .Required();
+  command.Add("--config", &flags.config, "Configuration file whose learner settings are used");
+  command.Add("--set", &flags.sets,
+              "Set one configuration key, overriding the file: key=value; repeatable");
+  command.Add("--input", &flags.inputs, "Files trees/batch-N.jsonl of a run, or a folder of them")
+      .Required();
+  const Flag packed =
+      command.AddSwitch("--packed", &flags.packed, "Compute once what leaves share (default)");
+  command.AddSwitch("--unpacked", &flags.unpacked, "Compute every leaf separately")
+      .Excludes(packed);
   command
-      .add_option("--input", flags.inputs,
-                  "Files trees/batch-N.jsonl of a run, or a folder of them")
-      ->required();
-  CLI::Option* packed =
-      command.add_flag("--packed", flags.packed, "Compute once what leaves share (default)");
-  command.add_flag("--unpacked", flags.unpacked, "Compute every leaf separately")->excludes(packed);
+      .Add("--dump-grads", &flags.dump_grads,
+           "Safetensors file for the gradient of the first minibatch, before clipping")
+      .Writable();
   command
-      .add_option("--dump-grads", flags.dump_grads,
-                  "Safetensors file for the gradient of the first minibatch, before clipping")
-      ->check(NotWritable);
-  command
-      .add_option("--steps", flags.steps,
-                  "Batches to train, cycling through the files; 0: each file once")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--dtype", flags.dtype, "float32 or bfloat16 (default: that of config.json)")
-      ->check(CLI::IsMember({"float32", "bfloat16"}));
-  command.add_option("--device", flags.device, "Device to compute on: cpu or cuda")
-      ->capture_default_str();
-  command.add_option("--threads", flags.threads, "Compute threads")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command.add_option("--stats", flags.stats, "File for the figures (JSON; default: stdout)")
-      ->check(NotWritable);
-  command.footer(
+      .Add("--steps", &flags.steps,
+           "Batches to train, cycling through the files; 0: each file once")
+      .AtLeastZero();
+  command.Add("--dtype", &flags.dtype, "float32 or bfloat16 (default: that of config.json)")
+      .OneOf({"float32", "bfloat16"});
+  command.Add("--device", &flags.device, "Device to compute on: cpu or cuda").ShowDefault();
+  command.Add("--threads", &flags.threads, "Compute threads").AboveZero().ShowDefault();
+  command.Add("--stats", &flags.stats, "File for the figures (JSON; default: stdout)").Writable();
+  command.Footer(
       "Example:\n  attnrl learn-bench --model runs/a/checkpoints/step-0 --input "
       "runs/a/trees/batch-0.jsonl --unpacked --dump-grads grads.safetensors");
 }
@@ -198,12 +189,12 @@ absl::Status LearnBench(const BenchFlags& flags) {
 }  // namespace
 
 // `attnrl learn-bench`: the learner's update on the recorded batches of a run.
-void AddLearnBenchCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand(
+void AddLearnBenchCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand(
       "learn-bench", "Run the learner's update on recorded batches: speed, gradient");
   auto flags = std::make_shared<BenchFlags>();
-  AddFlags(*command, *flags);
-  command->callback([flags, run] { *run = [flags] { return LearnBench(*flags); }; });
+  AddFlags(command, *flags);
+  command.WhenChosen([flags, run] { *run = [flags] { return LearnBench(*flags); }; });
 }
 
 }  // namespace attnrl::tools

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/Parallel.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -113,23 +112,22 @@ absl::Status Run(const Flags& flags) {
 }  // namespace
 
 // `attnrl score`: log-prob and entropy of given responses.
-void AddScoreCommand(CLI::App& app, Work* run) {
+void AddScoreCommand(Command& app, Work* run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
-      app.add_subcommand("score", "Compute log-probs and entropies of given responses");
-  AddModelFlags(*command, &flags->model);
+  Command& command = app.AddCommand("score", "Compute log-probs and entropies of given responses");
+  AddModelFlags(command, &flags->model);
   command
-      ->add_option("--input", flags->input,
-                   R"(JSON Lines of {"id", "prompt_ids", "response_ids"}; - is stdin)")
-      ->required();
+      .Add("--input", &flags->input,
+           R"(JSON Lines of {"id", "prompt_ids", "response_ids"}; - is stdin)")
+      .Required();
   command
-      ->add_option("--output", flags->output,
-                   R"(JSON Lines of {"id", "logprobs", "entropy"} in nats; - is stdout)")
-      ->required();
-  command->add_flag("--skip-bad", flags->skip_bad, "Leave bad records out and count them");
-  command->footer(
+      .Add("--output", &flags->output,
+           R"(JSON Lines of {"id", "logprobs", "entropy"} in nats; - is stdout)")
+      .Required();
+  command.AddSwitch("--skip-bad", &flags->skip_bad, "Leave bad records out and count them");
+  command.Footer(
       "Example:\n  attnrl score --model deploy/local/model --input responses.jsonl --output -");
-  command->callback([flags, run] { *run = [flags] { return Run(*flags); }; });
+  command.WhenChosen([flags, run] { *run = [flags] { return Run(*flags); }; });
 }
 
 }  // namespace attnrl::tools

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/core/Tensor.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
 #include <filesystem>
@@ -41,71 +40,60 @@ struct SftFlags {
   learner::SupervisedOptions options;
 };
 
-void AddFlags(CLI::App& command, SftFlags& flags) {
+void AddFlags(Command& command, SftFlags& flags) {
   learner::SupervisedOptions& options = flags.options;
   options.steps = 0;
   command
-      .add_option(
-          "--model", flags.model,
-          "Model folder in Hugging Face layout; without weights it is initialised at random")
-      ->required();
+      .Add("--model", &flags.model,
+           "Model folder in Hugging Face layout; without weights it is initialised at random")
+      .Required();
+  command.Add("--data", &flags.data, "JSON Lines of {\"prompt\" | \"messages\", \"response\"}")
+      .Required();
+  command.Add("--output", &flags.output, "Folder to write; must not exist yet").Required();
+  command.Add("--steps", &options.steps, "Optimizer steps; 0: one epoch").AtLeastZero();
+  command.Add("--seed", &options.seed, "Seed of the initial weights and of the order of the data");
+  command.Add("--batch", &options.batch, "Sequences in each step").AboveZero().ShowDefault();
+  command.Add("--learning-rate", &options.adamw.learning_rate, "Peak learning rate")
+      .AtLeastZero()
+      .ShowDefault();
+  command.Add("--warmup", &options.warmup, "Steps of linear warm-up").AtLeastZero().ShowDefault();
   command
-      .add_option("--data", flags.data, "JSON Lines of {\"prompt\" | \"messages\", \"response\"}")
-      ->required();
-  command.add_option("--output", flags.output, "Folder to write; must not exist yet")->required();
-  command.add_option("--steps", options.steps, "Optimizer steps; 0: one epoch")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--seed", options.seed,
-                     "Seed of the initial weights and of the order of the data");
-  command.add_option("--batch", options.batch, "Sequences in each step")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command.add_option("--learning-rate", options.adamw.learning_rate, "Peak learning rate")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command.add_option("--warmup", options.warmup, "Steps of linear warm-up")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+      .Add("--schedule", &flags.schedule,
+           "Learning rate after the warm-up: cosine (down to a tenth) or constant")
+      .OneOf({"cosine", "constant"})
+      .ShowDefault();
   command
-      .add_option("--schedule", flags.schedule,
-                  "Learning rate after the warm-up: cosine (down to a tenth) or constant")
-      ->check(CLI::IsMember({"cosine", "constant"}))
-      ->capture_default_str();
+      .Add("--temperature", &options.temperature,
+           "Temperature of the loss; below 1, the model is less sure when sampled at 1")
+      .AboveZero()
+      .ShowDefault();
+  command.Add("--weight-decay", &options.adamw.weight_decay, "Weight decay of AdamW")
+      .AtLeastZero()
+      .ShowDefault();
+  command.Add("--beta2", &options.adamw.beta2, "Decay rate of the second moment of AdamW")
+      .BetweenReals(0.0, 1.0)
+      .ShowDefault();
   command
-      .add_option("--temperature", options.temperature,
-                  "Temperature of the loss; below 1, the model is less sure when sampled at 1")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command.add_option("--weight-decay", options.adamw.weight_decay, "Weight decay of AdamW")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command.add_option("--beta2", options.adamw.beta2, "Decay rate of the second moment of AdamW")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+      .Add("--max-grad-norm", &options.max_grad_norm,
+           "Gradients are clipped to this norm; 0: no clipping")
+      .AtLeastZero()
+      .ShowDefault();
   command
-      .add_option("--max-grad-norm", options.max_grad_norm,
-                  "Gradients are clipped to this norm; 0: no clipping")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+      .Add("--save-dtype", &flags.save_dtype,
+           "Format of the saved weights: float32 or bfloat16 (default: that of config.json)")
+      .OneOf({"float32", "bfloat16"});
   command
-      .add_option("--save-dtype", flags.save_dtype,
-                  "Format of the saved weights: float32 or bfloat16 (default: that of config.json)")
-      ->check(CLI::IsMember({"float32", "bfloat16"}));
-  command
-      .add_option("--snapshot-every", flags.snapshot_every,
-                  "Also write OUTPUT-step<N> after each multiple of this many steps; 0: never")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--chat-template", flags.chat_template,
-                     "Name of the chat template for records with \"messages\"");
-  command.add_option("--device", flags.device, "Device to compute on: cpu or cuda")
-      ->capture_default_str();
-  command
-      .add_option("--threads", flags.threads,
-                  "Compute threads; the bits of the result depend on them")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command.add_flag("--skip-bad", flags.skip_bad, "Leave bad records out and count them");
-  command.footer(
+      .Add("--snapshot-every", &flags.snapshot_every,
+           "Also write OUTPUT-step<N> after each multiple of this many steps; 0: never")
+      .AtLeastZero();
+  command.Add("--chat-template", &flags.chat_template,
+              "Name of the chat template for records with \"messages\"");
+  command.Add("--device", &flags.device, "Device to compute on: cpu or cuda").ShowDefault();
+  command.Add("--threads", &flags.threads, "Compute threads; the bits of the result depend on them")
+      .AboveZero()
+      .ShowDefault();
+  command.AddSwitch("--skip-bad", &flags.skip_bad, "Leave bad records out and count them");
+  command.Footer(
       "Example:\n  attnrl sft --model deploy/local/model --data train.jsonl --output trained "
       "--steps 3000");
 }
@@ -269,12 +257,11 @@ absl::Status Sft(SftFlags& flags) {
 }  // namespace
 
 // `attnrl sft`: supervised training of a model on {"prompt", "response"} records.
-void AddSftCommand(CLI::App& app, Work* run) {
-  CLI::App* command =
-      app.add_subcommand("sft", "Train a model on prompts and responses (supervised)");
+void AddSftCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand("sft", "Train a model on prompts and responses (supervised)");
   auto flags = std::make_shared<SftFlags>();
-  AddFlags(*command, *flags);
-  command->callback([flags, run] { *run = [flags] { return Sft(*flags); }; });
+  AddFlags(command, *flags);
+  command.WhenChosen([flags, run] { *run = [flags] { return Sft(*flags); }; });
 }
 
 }  // namespace attnrl::tools

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -128,26 +127,25 @@ absl::Status Tokenize(const Options& options) {
 }  // namespace
 
 // `attnrl tokenize`: texts and conversations to token ids, and with --decode ids to texts.
-void AddTokenizeCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("tokenize", "Turn texts into token ids and back");
+void AddTokenizeCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand("tokenize", "Turn texts into token ids and back");
   auto options = std::make_shared<Options>();
-  command
-      ->add_option("--model", options->model, "Model folder; only its tokenizer's files are read")
-      ->required();
-  command->add_option("--input", options->input,
-                      "JSON Lines of {\"id\",\"text\"}, {\"id\",\"messages\"} or, with --decode, "
-                      "{\"id\",\"ids\"}; - is stdin");
-  command->add_option("--output", options->output, "File for the results; - is stdout");
-  command->add_flag("--decode", options->decode, "Turn ids into texts, special tokens included");
-  command->add_option("--chat-template", options->chat_template,
-                      "Chat template to use instead of the model's own: chatml, "
-                      "chatml-default-system, deepseek-r1 or deepseek-r1-think");
-  command->add_flag("--skip-bad", options->skip_bad, "Leave bad records out and count them");
-  command->footer(
+  command.Add("--model", &options->model, "Model folder; only its tokenizer's files are read")
+      .Required();
+  command.Add("--input", &options->input,
+              "JSON Lines of {\"id\",\"text\"}, {\"id\",\"messages\"} or, with --decode, "
+              "{\"id\",\"ids\"}; - is stdin");
+  command.Add("--output", &options->output, "File for the results; - is stdout");
+  command.AddSwitch("--decode", &options->decode, "Turn ids into texts, special tokens included");
+  command.Add("--chat-template", &options->chat_template,
+              "Chat template to use instead of the model's own: chatml, "
+              "chatml-default-system, deepseek-r1 or deepseek-r1-think");
+  command.AddSwitch("--skip-bad", &options->skip_bad, "Leave bad records out and count them");
+  command.Footer(
       "A result is {\"id\",\"ids\"}, with --decode {\"id\",\"text\"}. Special tokens written in a "
       "text are recognised, none is added.\nExample:\n  echo '{\"id\":1,\"text\":\"1+1=\"}' | "
       "attnrl tokenize --model deploy/local/model");
-  command->callback([options, run] { *run = [options] { return Tokenize(*options); }; });
+  command.WhenChosen([options, run] { *run = [options] { return Tokenize(*options); }; });
 }
 
 }  // namespace attnrl::tools

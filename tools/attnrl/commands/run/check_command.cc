@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -52,23 +51,21 @@ absl::Status Check(const Options& options) {
 }  // namespace
 
 // `attnrl check`: everything that `attnrl train` checks before it starts, and nothing else.
-void AddCheckCommand(CLI::App& app, Work* run) {
-  CLI::App* command =
-      app.add_subcommand("check", "Check a configuration without starting anything");
+void AddCheckCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand("check", "Check a configuration without starting anything");
   auto options = std::make_shared<Options>();
-  command->add_option("--config", options->config, "Configuration file (YAML)");
+  command.Add("--config", &options->config, "Configuration file (YAML)");
   command
-      ->add_option("--set", options->sets,
-                   "Set one configuration key, overriding the file: key=value; repeatable")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_option("--explain", options->explain,
-                      "Explain a key or a section, for example run.seed or learner");
-  command->add_flag("--reference", options->reference, "Print every key with its default");
-  command->footer(
+      .Add("--set", &options->sets,
+           "Set one configuration key, overriding the file: key=value; repeatable")
+      .Repeatable();
+  command.Add("--explain", &options->explain,
+              "Explain a key or a section, for example run.seed or learner");
+  command.AddSwitch("--reference", &options->reference, "Print every key with its default");
+  command.Footer(
       "Examples:\n  attnrl check --config deploy/local/quickstart.yaml\n"
       "  attnrl check --explain algorithm.branching");
-  command->callback([options, run] { *run = [options] { return Check(*options); }; });
+  command.WhenChosen([options, run] { *run = [options] { return Check(*options); }; });
 }
 
 }  // namespace attnrl::tools

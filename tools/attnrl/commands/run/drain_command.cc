@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <thread>
@@ -63,24 +62,24 @@ absl::Status Drain(const Options& options) {
 }  // namespace
 
 // `attnrl drain`: no new work is handed out; waits for the work that is out.
-void AddDrainCommand(CLI::App& app, Work* run) {
-  CLI::App* command =
-      app.add_subcommand("drain", "Stop handing out work and wait for leased work to finish");
+void AddDrainCommand(Command& app, Work* run) {
+  Command& command =
+      app.AddCommand("drain", "Stop handing out work and wait for leased work to finish");
   auto options = std::make_shared<Options>();
-  command->add_option("--scheduler", options->scheduler, "Run directory, unix:/path or host:port")
-      ->required();
+  command.Add("--scheduler", &options->scheduler, "Run directory, unix:/path or host:port")
+      .Required();
   command
-      ->add_option("--grace-seconds", options->grace_seconds,
-                   "Seconds to wait before leased work is taken back, at most 590")
+      .Add("--grace-seconds", &options->grace_seconds,
+           "Seconds to wait before leased work is taken back, at most 590")
       // A call may take ten minutes (common/rpc/handler.h), ten seconds of which are its answer's.
-      ->check(CLI::Range(0.0, 590.0));
-  command->add_flag("--json", options->json, "Print JSON instead of text");
-  command->add_flag("--watch", options->watch,
+      .BetweenReals(0.0, 590.0);
+  command.AddSwitch("--json", &options->json, "Print JSON instead of text");
+  command.AddSwitch("--watch", &options->watch,
                     "Print the status after each change until the run has drained");
-  command->footer(
+  command.Footer(
       "`attnrl train` ends when its run has drained, and prints the command that goes on.\n"
       "Example:\n  attnrl drain --scheduler runs/quickstart");
-  command->callback([options, run] { *run = [options] { return Drain(*options); }; });
+  command.WhenChosen([options, run] { *run = [options] { return Drain(*options); }; });
 }
 
 }  // namespace attnrl::tools

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -58,17 +57,14 @@ absl::Status Show(const Options& options) {
 }  // namespace
 
 // `attnrl show`: what was sampled in a batch, as text.
-void AddShowCommand(CLI::App& app, Work* run) {
-  CLI::App* command =
-      app.add_subcommand("show", "Print the prompts, responses and verdicts of a batch");
+void AddShowCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand("show", "Print the prompts, responses and verdicts of a batch");
   auto options = std::make_shared<Options>();
-  command->add_option("RUN_DIR", options->run_directory, "Directory of the run")->required();
-  command->add_option("--batch", options->batch, "Number of the batch, from 0")
-      ->required()
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--problem", options->problem, "Print only the problem with this id");
-  command->footer("Example:\n  attnrl show runs/quickstart --batch 39");
-  command->callback([options, run] { *run = [options] { return Show(*options); }; });
+  command.Add("RUN_DIR", &options->run_directory, "Directory of the run").Required();
+  command.Add("--batch", &options->batch, "Number of the batch, from 0").Required().AtLeastZero();
+  command.Add("--problem", &options->problem, "Print only the problem with this id");
+  command.Footer("Example:\n  attnrl show runs/quickstart --batch 39");
+  command.WhenChosen([options, run] { *run = [options] { return Show(*options); }; });
 }
 
 }  // namespace attnrl::tools

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
@@ -38,16 +37,16 @@ absl::Status Show(const Options& options) {
 }  // namespace
 
 // `attnrl status`: what a run does now, once or after each change.
-void AddStatusCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("status", "Print what a run is doing");
+void AddStatusCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand("status", "Print what a run is doing");
   auto options = std::make_shared<Options>();
-  command->add_option("--scheduler", options->scheduler, "Run directory, unix:/path or host:port")
-      ->required();
-  command->add_flag("--json", options->json, "Print one line of JSON instead of text");
-  command->add_flag("--watch", options->watch,
+  command.Add("--scheduler", &options->scheduler, "Run directory, unix:/path or host:port")
+      .Required();
+  command.AddSwitch("--json", &options->json, "Print one line of JSON instead of text");
+  command.AddSwitch("--watch", &options->watch,
                     "Print it again after each change until the run has finished");
-  command->footer("Example:\n  attnrl status --scheduler runs/quickstart --watch");
-  command->callback([options, run] { *run = [options] { return Show(*options); }; });
+  command.Footer("Example:\n  attnrl status --scheduler runs/quickstart --watch");
+  command.WhenChosen([options, run] { *run = [options] { return Show(*options); }; });
 }
 
 }  // namespace attnrl::tools

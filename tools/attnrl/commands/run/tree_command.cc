@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -12,7 +11,6 @@
 #include "common/text/steps.h"
 #include "common/text/tokenizer.h"
 #include "tools/attnrl/command.h"
-#include "tools/attnrl/command_line.h"
 #include "tools/attnrl/tree/batch_file.h"
 #include "tools/attnrl/tree/page.h"
 #include "tools/attnrl/tree/record.h"
@@ -57,22 +55,19 @@ absl::Status Tree(const Options& options) {
 }  // namespace
 
 // `attnrl tree`: the tree of one problem as a page for the browser.
-void AddTreeCommand(CLI::App& app, Work* run) {
-  CLI::App* command = app.add_subcommand("tree", "Write the tree of one problem as an HTML page");
+void AddTreeCommand(Command& app, Work* run) {
+  Command& command = app.AddCommand("tree", "Write the tree of one problem as an HTML page");
   auto options = std::make_shared<Options>();
-  command->add_option("RUN_DIR", options->run_directory, "Directory of the run")->required();
-  command->add_option("--batch", options->batch, "Number of the batch, from 0")
-      ->required()
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--problem", options->problem, "Id of the problem")->required();
-  command->add_option("--output", options->output, "File for the page; - is stdout")
-      ->check(NotWritable);
-  command->footer(
+  command.Add("RUN_DIR", &options->run_directory, "Directory of the run").Required();
+  command.Add("--batch", &options->batch, "Number of the batch, from 0").Required().AtLeastZero();
+  command.Add("--problem", &options->problem, "Id of the problem").Required();
+  command.Add("--output", &options->output, "File for the page; - is stdout").Writable();
+  command.Footer(
       "The page is one self-contained file: responses step by step, shaded by FCI, their branch "
       "points and continuations, rewards and advantages.\n"
       "Example:\n  attnrl tree runs/quickstart --batch 39 --problem keys-train-1-2405 --output "
       "tree.html");
-  command->callback([options, run] { *run = [options] { return Tree(*options); }; });
+  command.WhenChosen([options, run] { *run = [options] { return Tree(*options); }; });
 }
 
 }  // namespace attnrl::tools

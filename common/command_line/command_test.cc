@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/command_line.h"
+#include "common/command_line/command.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <CLI/CLI.hpp>
-
 #include "common/base/status.h"
 
-namespace attnrl::tools {
+namespace attnrl {
 namespace {
 
 using ::testing::HasSubstr;
@@ -17,27 +15,27 @@ using ::testing::StartsWith;
 class CommandLine : public ::testing::Test {
  protected:
   CommandLine() {
-    app_.require_subcommand(0, 1);
-    CLI::App* score = app_.add_subcommand("score", "Scores");
-    score->add_option("--model", model_)->required();
-    score->add_option("--samples", samples_);
-    score->add_option("--temperature", temperature_)->check(CLI::Range(0.0, 100.0));
-    score->add_option("--rate", rate_)->check(CLI::NonNegativeNumber);
-    score->add_option("--seed", seed_);
-    score->add_option("--stats", stats_)->check(NotWritable);
-    app_.add_subcommand("train", "Trains");
+    Command& score = app_.AddCommand("score", "Scores");
+    score.Add("--model", &model_, "Model").Required();
+    score.Add("--samples", &samples_, "Samples");
+    score.Add("--temperature", &temperature_, "Temperature").BetweenReals(0, 100);
+    score.Add("--rate", &rate_, "Rate").AtLeastZero();
+    score.Add("--seed", &seed_, "Seed");
+    score.Add("--stats", &stats_, "Statistics").Writable();
+    score.WhenChosen([this] { ++scored_; });
+    app_.AddCommand("train", "Trains");
   }
 
   std::string Parse(std::vector<const char*> args) {
     args.insert(args.begin(), "attnrl");
     bool answered = false;
-    const absl::Status status =
-        ParseCommandLine(app_, static_cast<int>(args.size()), args.data(), &answered);
+    const absl::Status status = app_.Parse(static_cast<int>(args.size()), args.data(), &answered);
     EXPECT_TRUE(status.ok() || IsInputError(status));
     return std::string(status.message());
   }
 
-  CLI::App app_{"test", "attnrl"};
+  Command app_{"test", "attnrl"};
+  int scored_ = 0;
   std::string model_;
   int samples_ = 0;
   double temperature_ = 0, rate_ = 0;
@@ -49,6 +47,7 @@ TEST_F(CommandLine, AcceptsWhatIsRight) {
   EXPECT_EQ(Parse({"score", "--model", "m", "--temperature", "0.5"}), "");
   EXPECT_EQ(model_, "m");
   EXPECT_EQ(temperature_, 0.5);
+  EXPECT_EQ(scored_, 1);
 }
 
 TEST_F(CommandLine, NamesTheCommandThatWasMeant) {
@@ -94,9 +93,37 @@ TEST_F(CommandLine, AFileThatCannotBeWrittenIsRefusedBeforeTheWork) {
   EXPECT_EQ(Parse({"score", "--model", "m", "--stats", "new-file"}), "");
 }
 
+TEST(Program, WithoutCommandsNamesItselfInWhatItRefuses) {
+  Command program("Learns", "attnrl-learner");
+  std::string config;
+  std::vector<std::string> sets;
+  int port = 0;
+  bool quiet = false;
+  program.Add("--config", &config, "Configuration").Required();
+  program.Add("--set", &sets, "Set a key").Repeatable();
+  const Flag flag = program.Add("--port", &port, "Port").Between(1, 65535);
+  program.AddSwitch("--quiet", &quiet, "Say less").Excludes(flag);
+  const auto parse = [&](std::vector<const char*> args) {
+    args.insert(args.begin(), "attnrl-learner");
+    bool answered = false;
+    return std::string(
+        program.Parse(static_cast<int>(args.size()), args.data(), &answered).message());
+  };
+  EXPECT_EQ(parse({"--config", "a", "--set", "b=1", "--set", "c=2", "--port", "80"}), "");
+  EXPECT_EQ(sets, (std::vector<std::string>{"b=1", "c=2"}));
+  EXPECT_EQ(port, 80);
+  EXPECT_EQ(parse({}), "--config: is required; see attnrl-learner --help");
+  EXPECT_EQ(parse({"--config", "a", "--port", "0"}),
+            "--port: Value 0 not in range 1 to 65535; see attnrl-learner --help");
+  EXPECT_THAT(parse({"--config", "a", "--quiet", "--port", "1"}),
+              HasSubstr("--port excludes --quiet"));
+  EXPECT_THAT(parse({"--confg", "a"}),
+              StartsWith("--confg: no such flag; did you mean --config? "));
+}
+
 TEST_F(CommandLine, RefusesArgumentsThatAreNotFlags) {
   EXPECT_THAT(Parse({"score", "--model", "m", "stray"}), HasSubstr("stray: unexpected argument"));
 }
 
 }  // namespace
-}  // namespace attnrl::tools
+}  // namespace attnrl
