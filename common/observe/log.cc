@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 
 namespace attnrl::observe {
 namespace {
@@ -38,10 +39,6 @@ ordered_json ToJson(const FieldValue& value) {
         }
       },
       value.value());
-}
-
-std::string Dump(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 // Tools never start a log: their warnings go to stderr.
@@ -109,7 +106,7 @@ class Log {
       ordered_json& values = record["fields"] = ordered_json::object();
       for (const Field& field : fields) values[std::string(field.name)] = ToJson(field.value);
     }
-    return Dump(record);
+    return PrintJson(record);
   }
 
   static void WriteConsole(Level level, std::string_view message, Fields fields) {
@@ -118,7 +115,7 @@ class Log {
     for (const Field& field : fields) {
       const ordered_json value = ToJson(field.value);
       absl::StrAppend(&line, " ", std::string(field.name), "=",
-                      value.is_string() ? value.get<std::string>() : Dump(value));
+                      value.is_string() ? value.get<std::string>() : PrintJson(value));
     }
     std::cerr << line + "\n" << std::flush;
   }

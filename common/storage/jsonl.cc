@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/json_depth.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/storage/file_error.h"
 
 namespace attnrl::storage {
@@ -21,6 +21,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr char kObject[] = "one JSON object a line is needed";
 constexpr char kText[] = "text is needed";
 constexpr char kNumber[] = "a number is needed";
 constexpr char kWhole[] = "a whole number is needed";
@@ -37,24 +38,27 @@ bool IsBlank(const std::string& text) {
 absl::Status Parse(const std::string& text, JsonLine* record) {
   // A file may begin with a byte order mark.
   const size_t begin = record->line == 1 && text.rfind("\xef\xbb\xbf", 0) == 0 ? 3 : 0;
-  ATTNRL_RETURN_IF_ERROR(CheckJsonDepth(record->where, text));
-  try {
-    record->value = json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin), text.end());
-  } catch (const json::parse_error& error) {
-    return InputError(record->where, absl::StrCat("not JSON at byte ", error.byte + begin),
-                      "one JSON object a line is needed");
-  } catch (const json::exception&) {
-    return InputError(record->where, "a number is out of range", "numbers must fit a double");
+  JsonFault fault;
+  absl::StatusOr<json> value = ParseJson(std::string_view(text).substr(begin), &fault);
+  if (value.ok()) {
+    record->value = *std::move(value);
+    if (record->value.is_object()) return absl::OkStatus();
+    return BadRecord(*record, absl::StrCat("found ", record->value.type_name()), kObject);
   }
-  if (record->value.is_object()) return absl::OkStatus();
-  return BadRecord(*record, absl::StrCat("found ", record->value.type_name()),
-                   "one JSON object a line is needed");
+  switch (fault.kind) {
+    case JsonFault::Kind::kSyntax:
+      return BadRecord(*record, absl::StrCat("not JSON at byte ", fault.byte + begin), kObject);
+    case JsonFault::Kind::kNumber:
+      return BadRecord(*record, "a number is out of range", "numbers must fit a double");
+    case JsonFault::Kind::kDepth:
+      break;
+  }
+  return Annotate(value.status(), record->where);
 }
 
 // `name: found number` with a short excerpt of the value.
 std::string Found(const char* name, const json& value) {
-  std::string excerpt = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  return absl::StrCat("field \"", name, "\" is ", OneLine(excerpt, 40));
+  return absl::StrCat("field \"", name, "\" is ", OneLine(PrintJson(value), 40));
 }
 
 // The field, or the error that it is missing.
@@ -170,8 +174,8 @@ absl::StatusOr<std::vector<int32_t>> IntListField(const JsonLine& line, const ch
     const std::optional<int64_t> number = Whole(item);
     if (!number.has_value() || *number < std::numeric_limits<int32_t>::min() ||
         *number > std::numeric_limits<int32_t>::max()) {
-      return BadRecord(line, absl::StrCat("field \"", name, "\" holds ", OneLine(item.dump(), 40)),
-                       kWholes);
+      return BadRecord(
+          line, absl::StrCat("field \"", name, "\" holds ", OneLine(PrintJson(item), 40)), kWholes);
     }
     out.push_back(static_cast<int32_t>(*number));
   }
@@ -238,7 +242,7 @@ absl::Status JsonLinesWriter::Check() const {
 
 absl::Status JsonLinesWriter::Write(const nlohmann::ordered_json& record) {
   errno = 0;
-  stream() << record.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
+  stream() << PrintJson(record) << '\n';
   return Check();
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/text/byte_alphabet.h"
 
 namespace attnrl::text {
@@ -28,21 +29,22 @@ bool IsSet(const Json& model, const char* key) {
 // Everything of "model" that would change the ids and that we don't do.
 absl::Status CheckModel(const Json& model, const std::string& where, bool every_byte) {
   if (model.value("type", Json("BPE")) != Json("BPE")) {
-    return InputError(where + ".type", model["type"].dump() + " is not supported",
+    return InputError(where + ".type", PrintJson(model["type"]) + " is not supported",
                       "only byte-level BPE is supported");
   }
   for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
     if (IsSet(model, key)) {
-      return InputError(absl::StrCat(where, ".", key), model[key].dump() + " is not supported",
+      return InputError(absl::StrCat(where, ".", key), PrintJson(model[key]) + " is not supported",
                         "only null is supported");
     }
   }
   // These two say what happens to a byte that the vocabulary lacks.
   for (const char* key : {"unk_token", "byte_fallback"}) {
     if (!every_byte && IsSet(model, key)) {
-      return InputError(absl::StrCat(where, ".", key),
-                        model[key].dump() + " is not supported with bytes missing in model.vocab",
-                        "only null or false is supported, unless all 256 bytes are tokens");
+      return InputError(
+          absl::StrCat(where, ".", key),
+          PrintJson(model[key]) + " is not supported with bytes missing in model.vocab",
+          "only null or false is supported, unless all 256 bytes are tokens");
     }
   }
   return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/text/added_tokens.h"
 #include "common/text/byte_alphabet.h"
 #include "common/text/byte_pairs.h"
@@ -42,7 +43,7 @@ absl::StatusOr<bool> WantsNfc(const Json& normalizer, const std::string& where) 
     }
     return nfc;
   }
-  return InputError(where, type.dump() + " is not supported", "NFC and null are supported");
+  return InputError(where, PrintJson(type) + " is not supported", "NFC and null are supported");
 }
 
 bool IsByteLevel(const Json& decoder) {

@@ -10,8 +10,8 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/json_depth.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 
 namespace attnrl::text {
 namespace {
@@ -217,9 +217,12 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
 
 absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
-  ATTNRL_RETURN_IF_ERROR(CheckJsonDepth(path, text));
-  Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!value.is_object()) return InputError(path, "not valid JSON", "a JSON object is needed");
+  JsonFault fault;
+  absl::StatusOr<Json> value = ParseJson(text, &fault);
+  if (!value.ok() && fault.kind == JsonFault::Kind::kDepth) return Annotate(value.status(), path);
+  if (!value.ok() || !value->is_object()) {
+    return InputError(path, "not valid JSON", "a JSON object is needed");
+  }
   return value;
 }
 
@@ -228,7 +231,7 @@ absl::StatusOr<TokenizerFile> ReadTokenizerFile(const std::string& path) {
   TokenizerFile file;
   file.path = path;
   FileReader reader(&file);
-  if (!Json::sax_parse(text, &reader)) {
+  if (!WalkJson(text, &reader)) {
     const std::string& problem = reader.problem();
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", problem));
   }

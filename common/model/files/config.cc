@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/model/files/json_file.h"
 
 namespace attnrl::model {
@@ -59,9 +60,9 @@ absl::Status RefuseRopeScaling(const JsonFile& file, const char* key) {
     if (!rope->contains(type_key)) continue;
     const json& type = (*rope)[type_key];
     if (type != "default") {
-      return file.Error(key,
-                        absl::StrCat("asks for rope scaling of type ", OneLine(type.dump(), 40)),
-                        "only rope_type \"default\" (none) is supported");
+      return file.Error(
+          key, absl::StrCat("asks for rope scaling of type ", OneLine(PrintJson(type), 40)),
+          "only rope_type \"default\" (none) is supported");
     }
   }
   for (const char* setting : {"factor", "short_factor", "long_factor", "partial_rotary_factor"}) {
@@ -82,18 +83,18 @@ absl::Status RefuseUnsupported(const JsonFile& file) {
   if (const json* types = file.Find("layer_types"); types != nullptr) {
     for (const json& type : *types) {
       if (type == "full_attention") continue;
-      return file.Error("layer_types", absl::StrCat("names ", OneLine(type.dump(), 60)),
+      return file.Error("layer_types", absl::StrCat("names ", OneLine(PrintJson(type), 60)),
                         "only \"full_attention\" is supported");
     }
   }
   const json* activation = file.Find("hidden_act");
   if (activation != nullptr && *activation != "silu") {
-    return file.Error("hidden_act", absl::StrCat("is ", OneLine(activation->dump(), 60)),
+    return file.Error("hidden_act", absl::StrCat("is ", OneLine(PrintJson(*activation), 60)),
                       "only \"silu\" is supported");
   }
   const json* partial = file.Find("partial_rotary_factor");
   if (partial != nullptr && *partial != 1.0) {
-    return file.Error("partial_rotary_factor", absl::StrCat("is ", partial->dump()),
+    return file.Error("partial_rotary_factor", absl::StrCat("is ", PrintJson(*partial)),
                       "only 1 is supported");
   }
   return absl::OkStatus();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/model/files/config.h"
 #include "common/model/files/json_file.h"
 #include "common/text/tokenizer.h"
@@ -23,7 +24,7 @@ absl::StatusOr<std::vector<int32_t>> EndTokensOf(const std::string& path) {
   const nlohmann::json list = value->is_array() ? *value : nlohmann::json::array({*value});
   for (const nlohmann::json& id : list) {
     if (!id.is_number_integer() || id < 0 || id > INT32_MAX) {
-      return file.Error(kKey, absl::StrCat("holds ", OneLine(id.dump(), 60)),
+      return file.Error(kKey, absl::StrCat("holds ", OneLine(PrintJson(id), 60)),
                         "a token id or a list of them is needed");
     }
     ids.push_back(id.get<int32_t>());

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/json_depth.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/storage/files.h"
 
 namespace attnrl::model {
@@ -22,11 +22,14 @@ absl::StatusOr<JsonFile> JsonFile::Read(const std::string& path) {
                           : absl::StrCat("can't be read: ", std::string(text.status().message())),
                       "a Hugging Face model folder is needed");
   }
-  ATTNRL_RETURN_IF_ERROR(CheckJsonDepth(path, *text));
-  json value = json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) return InputError(path, "is not JSON", "a JSON object is needed");
-  if (!value.is_object()) return InputError(path, "is not an object", "a JSON object is needed");
-  return JsonFile(path, std::move(value));
+  JsonFault fault;
+  absl::StatusOr<json> value = ParseJson(*text, &fault);
+  if (!value.ok()) {
+    if (fault.kind == JsonFault::Kind::kDepth) return Annotate(value.status(), path);
+    return InputError(path, "is not JSON", "a JSON object is needed");
+  }
+  if (!value->is_object()) return InputError(path, "is not an object", "a JSON object is needed");
+  return JsonFile(path, *std::move(value));
 }
 
 const json* JsonFile::Find(std::string_view key) const {
@@ -43,7 +46,7 @@ absl::StatusOr<int64_t> JsonFile::Size(std::string_view key, int64_t max,
     return Error(key, "is missing", allowed);
   }
   if (!value->is_number_integer() || *value < 1 || *value > max) {
-    return Error(key, absl::StrCat("is ", OneLine(value->dump(), 60)), allowed);
+    return Error(key, absl::StrCat("is ", OneLine(PrintJson(*value), 60)), allowed);
   }
   return value->get<int64_t>();
 }
@@ -53,7 +56,7 @@ absl::StatusOr<double> JsonFile::PositiveNumber(std::string_view key, double oth
   if (value == nullptr) return otherwise;
   const double number = value->is_number() ? value->get<double>() : 0;
   if (!std::isfinite(number) || number <= 0) {
-    return Error(key, absl::StrCat("is ", OneLine(value->dump(), 60)),
+    return Error(key, absl::StrCat("is ", OneLine(PrintJson(*value), 60)),
                  "a number above 0 is needed");
   }
   return number;
@@ -63,7 +66,8 @@ absl::StatusOr<bool> JsonFile::Bool(std::string_view key, bool otherwise) const 
   const json* value = Find(key);
   if (value == nullptr) return otherwise;
   if (!value->is_boolean()) {
-    return Error(key, absl::StrCat("is ", OneLine(value->dump(), 60)), "true or false is needed");
+    return Error(key, absl::StrCat("is ", OneLine(PrintJson(*value), 60)),
+                 "true or false is needed");
   }
   return value->get<bool>();
 }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/model/files/safetensors.h"
 #include "common/model/files/weights.h"
 #include "common/storage/files.h"
@@ -26,13 +27,13 @@ constexpr std::array<const char*, 9> kCopied = {"generation_config.json",
 
 absl::Status WriteConfig(const std::string& source, const std::string& target, DType dtype) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, storage::ReadFile(source));
-  auto config = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  nlohmann::ordered_json config = ParseOrderedJson(text).value_or(nullptr);
   if (!config.is_object()) return InputError(source, "is not JSON", "a JSON object is needed");
   const bool named = config.contains("dtype") || config.contains("torch_dtype");
   for (const char* key : {"dtype", "torch_dtype"}) {
     if (!named || config.contains(key)) config[key] = std::string(DTypeName(dtype));
   }
-  return storage::WriteFileAtomically(target, config.dump(2) + "\n");
+  return storage::WriteFileAtomically(target, PrintJson(config, 2) + "\n");
 }
 
 absl::Status Fill(const std::string& dir, const std::string& source_dir, const Tensors& tensors) {

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/model/files/weights.h"
 #include "common/storage/files.h"
 
@@ -69,7 +70,7 @@ absl::Status WriteSafetensors(const std::string& path, const Tensors& tensors,
         {"dtype", dtype}, {"shape", tensor.sizes().vec()}, {"data_offsets", {bytes, end}}};
     bytes = end;
   }
-  std::string text = header.dump();
+  std::string text = PrintJson(header);
   text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
 
   std::string file;

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 
 namespace attnrl::model {
 namespace {
@@ -106,13 +107,13 @@ class HeaderWalk final : public nlohmann::json_sax<json> {
   std::vector<std::set<std::string>> open_;  // keys of the objects around the current place
 };
 
-absl::StatusOr<json> ParseJson(const std::string& path, std::string_view header) {
+absl::StatusOr<json> ReadHeader(const std::string& path, std::string_view header) {
   if (header.empty() || header.front() != '{') return Damaged(path, "its header is no JSON object");
   HeaderWalk walk;
-  const bool sound = json::sax_parse(header, &walk);
+  const bool sound = WalkJson(header, &walk);
   if (!walk.complaint.empty()) return Damaged(path, walk.complaint);
   if (!sound) return Damaged(path, "its header is no JSON object in UTF-8");
-  return json::parse(header, nullptr, /*allow_exceptions=*/false);
+  return ParseJson(header);
 }
 
 // A whole number that fits int64, without trusting its type.
@@ -217,7 +218,7 @@ absl::Status CheckHeaderLength(const std::string& path, uint64_t header_bytes,
 absl::StatusOr<std::vector<TensorInfo>> ParseSafetensorsHeader(const std::string& path,
                                                                std::string_view header,
                                                                uint64_t data_bytes) {
-  ATTNRL_ASSIGN_OR_RETURN(const json entries, ParseJson(path, header));
+  ATTNRL_ASSIGN_OR_RETURN(const json entries, ReadHeader(path, header));
   std::vector<TensorInfo> infos;
   for (const auto& [name, entry] : entries.items()) {
     if (name == kMetadata) continue;
