@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/storage/files.h"
 #include "common/storage/jsonl.h"
 #include "services/verifier/process/grader_pool.h"
@@ -143,7 +144,7 @@ absl::Status WriteStats(const Options& options, const Verification& done, int64_
       {"restarts", restarts},
       {"seconds", seconds},
       {"records_per_second", seconds > 0 ? static_cast<double>(done.records()) / seconds : 0.0}};
-  return storage::WriteFileAtomically(options.stats, stats.dump() + "\n");
+  return storage::WriteFileAtomically(options.stats, PrintJson(stats) + "\n");
 }
 
 absl::Status Verify(const Options& options) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/storage/files.h"
 #include "services/verifier/process/grader_pool.h"
 #include "tools/attnrl/command.h"
@@ -129,7 +130,7 @@ absl::Status Run(const Flags& flags) {
     ATTNRL_ASSIGN_OR_RETURN(EvalResult result, Measure(set, job, folder, *engine, *graders));
     results.push_back(std::move(result));
   }
-  const std::string json = EvalJson(results).dump(2) + "\n";
+  const std::string json = PrintJson(EvalJson(results), 2) + "\n";
   if (flags.output == "-") {
     std::cerr << EvalTable(results);
     std::cout << json << std::flush;

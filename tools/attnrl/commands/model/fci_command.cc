@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/model/fci.h"
 #include "common/model/files/weights.h"
 #include "common/model/scoring.h"
@@ -149,7 +150,7 @@ absl::Status WriteStats(const Flags& flags, const std::vector<Record>& records,
                                         {"tokens", tokens},
                                         {"seconds", absl::ToDoubleSeconds(time)},
                                         {"peak_rss_bytes", int64_t{1024} * usage.ru_maxrss}};
-  return storage::WriteFileAtomically(flags.stats, stats.dump() + "\n");
+  return storage::WriteFileAtomically(flags.stats, PrintJson(stats) + "\n");
 }
 
 // Own kernels where they are at least as fast; a score is then the same in any company and on any

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/storage/files.h"
 #include "common/storage/jsonl.h"
 #include "tools/attnrl/command.h"
@@ -63,7 +64,7 @@ absl::Status WriteStats(const Flags& flags, const rollout::EngineStats& stats, d
       {"seconds", seconds},
       {"prefill_seconds", stats.prefill_seconds},
       {"tokens_per_second", seconds > 0 ? generated / seconds : 0}};
-  return storage::WriteFileAtomically(flags.stats, json.dump() + "\n");
+  return storage::WriteFileAtomically(flags.stats, PrintJson(json) + "\n");
 }
 
 absl::Status Run(const Flags& flags) {

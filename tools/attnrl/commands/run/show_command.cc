@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/text/tokenizer.h"
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/train/batch_text.h"
@@ -38,11 +39,11 @@ absl::Status Show(const Options& options) {
   for (std::string line; std::getline(file, line);) {
     ++number;
     const std::string where = absl::StrCat(path, ":", number);
-    const nlohmann::json problem = nlohmann::json::parse(line, nullptr, false);
+    const nlohmann::json problem = ParseJson(line).value_or(nullptr);
     if (!problem.is_object())
       return InputError(where, "is not a JSON object", "a problem's record");
     const nlohmann::json id = problem.value("problem_id", nlohmann::json());
-    ids.push_back(id.is_string() ? id.get<std::string>() : id.dump());
+    ids.push_back(id.is_string() ? id.get<std::string>() : PrintJson(id));
     if (!options.problem.empty() && ids.back() != options.problem) continue;
     const absl::StatusOr<std::string> text = ProblemText(problem, decode);
     if (!text.ok()) return Annotate(text.status(), where);
