@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/storage/digest.h"
 #include "common/storage/files.h"
 #include "common/storage/jsonl.h"
@@ -18,7 +19,7 @@ namespace {
 // A number is as good an id as a text.
 absl::StatusOr<std::string> ReadId(const storage::JsonLine& line) {
   if (auto id = line.value.find("id"); id != line.value.end() && id->is_number_integer()) {
-    return id->dump();
+    return PrintJson(*id);
   }
   ATTNRL_ASSIGN_OR_RETURN(std::string id, storage::StringField(line, "id"));
   if (id.empty()) return InputError(line.where, "field \"id\" is empty", "a unique id is needed");

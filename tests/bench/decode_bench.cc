@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/synchronization/notification.h"
+#include "common/json/json.h"
 #include "common/model/files/weights.h"
 #include "services/rollout_worker/engine/engine.h"
 #include "services/rollout_worker/runner/runner.h"
@@ -98,7 +99,7 @@ int Run(int argc, char** argv) {
   json["steps"] = after.steps - before.steps;
   json["generated_tokens_per_second"] = generated / seconds;
   json["generated_tokens_per_cpu_second"] = generated / cpu_seconds;
-  std::cout << json.dump() << std::endl;
+  std::cout << PrintJson(json) << std::endl;
   return 0;
 }
 

@@ -16,6 +16,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/philox.h"
+#include "common/json/json.h"
 #include "common/model/fci.h"
 #include "common/model/files/weights.h"
 #include "tests/bench/settings.h"
@@ -93,7 +94,7 @@ int Run(int argc, char** argv) {
   json["seconds"] = seconds;
   json["cpu_seconds"] = cpu_seconds;
   json["extra_bytes"] = PeakBytes() - peak;
-  std::cout << json.dump() << std::endl;
+  std::cout << PrintJson(json) << std::endl;
   return 0;
 }
 

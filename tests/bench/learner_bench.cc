@@ -13,6 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/philox.h"
+#include "common/json/json.h"
 #include "common/model/files/weights.h"
 #include "services/learner/train/numerics.h"
 #include "services/learner/train/trainer.h"
@@ -89,7 +90,7 @@ int Run(int argc, char** argv) {
   json["tokens_per_second"] = tokens / seconds;
   json["tokens_per_cpu_second"] = tokens / cpu_seconds;
   json["peak_rss_bytes"] = int64_t{1024} * usage.ru_maxrss;
-  std::cout << json.dump() << std::endl;
+  std::cout << PrintJson(json) << std::endl;
   return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "common/base/clock.h"
+#include "common/json/json.h"
 #include "common/rpc/server.h"
 #include "services/learner/client/weight_client.h"
 #include "services/learner/rpc/weight_store_service.h"
@@ -70,7 +71,7 @@ int Run(int argc, char** argv) {
     std::cerr << "error: " << result.status().message() << std::endl;
     return 1;
   }
-  std::cout << result->dump() << std::endl;
+  std::cout << PrintJson(*result) << std::endl;
   return 0;
 }
 

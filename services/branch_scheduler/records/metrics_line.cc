@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "common/json/json.h"
 #include "common/tree/adaptive_sampling.h"
 #include "services/branch_scheduler/records/records.h"
 
@@ -157,7 +158,7 @@ std::string MetricsLine(const BatchState& batch, const BatchFacts& totals,
   seconds["sync"] = SpanSeconds(statistics.sync);
   line["seconds"] = std::move(seconds);
   line["overlap"] = Overlap(statistics.train, timing);
-  return line.dump();
+  return PrintJson(line);
 }
 
 }  // namespace attnrl::scheduler

@@ -6,17 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "common/json/json.h"
 #include "common/storage/files.h"
 
 namespace attnrl::scheduler {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// Model text may hold bytes that are no UTF-8; microseconds of a wall clock need all digits.
-std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
-}
 
 const char* FinishName(FinishReason finish) {
   return finish == FinishReason::kStop ? "stop" : "length";
@@ -85,7 +81,7 @@ std::string EventLine(const Event& event) {
   json["worker"] = event.worker.has_value() ? Json(*event.worker) : Json(nullptr);
   json["start"] = microseconds(event.span.start);
   json["end"] = microseconds(event.span.end);
-  return Dump(json);
+  return PrintJson(json);
 }
 
 std::string TreeLine(const SchedulerOptions& options, const DataSet& data, const BatchState& batch,
@@ -126,7 +122,7 @@ std::string TreeLine(const SchedulerOptions& options, const DataSet& data, const
     responses.push_back(std::move(json));
   }
   line["responses"] = std::move(responses);
-  return Dump(line);
+  return PrintJson(line);
 }
 
 std::vector<Span> MergeSpans(std::vector<Span> spans) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/run/run.h"
 #include "services/branch_scheduler/store/payload.h"
@@ -56,8 +57,8 @@ absl::StatusOr<std::unique_ptr<Run>> Run::Open(const Parts& parts) {
 absl::Status Run::CheckFingerprint() {
   nlohmann::json mine(options_.fingerprint);
   ATTNRL_ASSIGN_OR_RETURN(std::optional<std::string> stored, store_.Get("fingerprint"));
-  if (!stored.has_value()) return store_.Put("fingerprint", mine.dump());
-  const nlohmann::json theirs = nlohmann::json::parse(*stored, nullptr, /*allow_exceptions=*/false);
+  if (!stored.has_value()) return store_.Put("fingerprint", PrintJson(mine));
+  const nlohmann::json theirs = ParseJson(*stored).value_or(nullptr);
   if (!theirs.is_object()) return absl::DataLossError("the database's fingerprint is damaged");
   std::vector<std::string> differing;
   for (const auto& [key, value] : options_.fingerprint) {

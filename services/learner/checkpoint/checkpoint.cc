@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/observe/log.h"
 #include "common/storage/digest.h"
 #include "common/storage/files.h"
@@ -57,7 +58,7 @@ absl::StatusOr<std::vector<std::string>> FilesBelow(const std::string& folder) {
 
 absl::StatusOr<nlohmann::json> ReadJson(const std::string& path) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, storage::ReadFile(path));
-  nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  nlohmann::json value = ParseJson(text).value_or(nullptr);
   if (!value.is_object() || !value.contains("format") || value["format"] != kFormat) {
     return absl::DataLossError(absl::StrCat(path, ": can't be read"));
   }
@@ -130,7 +131,7 @@ absl::Status CheckpointStore::Fill(const std::string& folder, const CheckpointIn
   for (const std::string& file : files) {
     ATTNRL_ASSIGN_OR_RETURN(manifest["files"][file], FileDigest(absl::StrCat(folder, "/", file)));
   }
-  return storage::WriteFileAtomically(folder + kManifest, manifest.dump(1) + "\n");
+  return storage::WriteFileAtomically(folder + kManifest, PrintJson(manifest, 1) + "\n");
 }
 
 absl::StatusOr<CheckpointInfo> CheckpointStore::Info(uint32_t step) const {

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/json/json.h"
 
 namespace attnrl::learner {
 namespace {
@@ -76,6 +78,10 @@ TrainStatistics ParseStatistics(const json& value) {
   return statistics;
 }
 
+absl::Status Unreadable(absl::string_view why) {
+  return absl::DataLossError(absl::StrCat("can't be read: ", why));
+}
+
 }  // namespace
 
 std::string CheckpointStateJson(const CheckpointInfo& info) {
@@ -86,14 +92,16 @@ std::string CheckpointStateJson(const CheckpointInfo& info) {
                               {"nonfinite", info.counters.nonfinite},
                               {"replay_mismatches", info.counters.replay_mismatches},
                               {"statistics", StatisticsJson(info.statistics)}};
-  return state.dump(1) + "\n";
+  return PrintJson(state, 1) + "\n";
 }
 
 absl::StatusOr<CheckpointInfo> ParseCheckpointState(const std::string& text) {
+  const absl::StatusOr<json> parsed = ParseJson(text);
+  if (!parsed.ok()) return Unreadable(parsed.status().message());
+  const json& state = *parsed;
   try {
-    const json state = json::parse(text);
     if (state.at("format") != kFormat) {
-      return absl::DataLossError(absl::StrCat("has format ", state.at("format").dump()));
+      return absl::DataLossError(absl::StrCat("has format ", PrintJson(state.at("format"))));
     }
     return CheckpointInfo{
         .step = state.at("step").get<uint32_t>(),
@@ -103,7 +111,7 @@ absl::StatusOr<CheckpointInfo> ParseCheckpointState(const std::string& text) {
                      .replay_mismatches = state.at("replay_mismatches").get<int64_t>()},
         .statistics = ParseStatistics(state.at("statistics"))};
   } catch (const std::exception& error) {
-    return absl::DataLossError(absl::StrCat("can't be read: ", error.what()));
+    return Unreadable(error.what());
   }
 }
 

@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "common/observe/log.h"
 #include "common/storage/files.h"
 #include "services/learner/versions/version_file.h"
@@ -46,13 +48,18 @@ absl::Status VersionStore::ReadJournal() {
   const auto text = storage::ReadFile(path);
   if (absl::IsNotFound(text.status())) return absl::OkStatus();
   ATTNRL_RETURN_IF_ERROR(text.status());
+  const auto unreadable = [&path](absl::string_view why) {
+    return absl::DataLossError(absl::StrCat(path, ": can't be read: ", why));
+  };
+  const absl::StatusOr<nlohmann::json> journal = ParseJson(*text);
+  if (!journal.ok()) return unreadable(journal.status().message());
   absl::MutexLock lock(&mutex_);
   try {
-    for (const auto& entry : nlohmann::json::parse(*text)) {
+    for (const auto& entry : *journal) {
       published_[entry.at("number").get<uint32_t>()] = entry.at("digest").get<std::string>();
     }
   } catch (const std::exception& error) {
-    return absl::DataLossError(absl::StrCat(path, ": can't be read: ", error.what()));
+    return unreadable(error.what());
   }
   return absl::OkStatus();
 }
@@ -111,7 +118,7 @@ absl::Status VersionStore::Announce(const Version& version, Stored stored) {
       journal.push_back({{"number", number}, {"digest", digest}});
     }
     const absl::Status written =
-        storage::WriteFileAtomically(absl::StrCat(folder_, "/", kJournal), journal.dump());
+        storage::WriteFileAtomically(absl::StrCat(folder_, "/", kJournal), PrintJson(journal));
     if (!written.ok()) {
       published_.erase(version.number);
       return written;
