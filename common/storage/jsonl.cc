@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/storage/file_error.h"
+#include "common/storage/record_texts.h"
 
 namespace attnrl::storage {
 namespace {
@@ -22,6 +24,7 @@ namespace {
 using nlohmann::json;
 
 constexpr char kObject[] = "one JSON object a line is needed";
+constexpr char kListed[] = "a list of JSON objects is needed";
 constexpr char kText[] = "text is needed";
 constexpr char kNumber[] = "a number is needed";
 constexpr char kWhole[] = "a whole number is needed";
@@ -30,30 +33,75 @@ constexpr char kTexts[] = "a list of texts is needed";
 constexpr char kNumbers[] = "a list of numbers is needed";
 constexpr char kWholes[] = "a list of whole numbers is needed";
 
-bool IsBlank(const std::string& text) {
-  return text.find_first_not_of(" \t\r") == std::string::npos;
+// Where byte `byte`, from 1, of a record stands: the line, and the byte in it. Records of a list
+// may have several lines.
+std::pair<int64_t, size_t> PlaceOf(const RecordText& record, size_t byte) {
+  const std::string_view before = record.text.substr(0, byte > 0 ? byte - 1 : 0);
+  const size_t line_end = before.rfind('\n');
+  if (line_end == std::string_view::npos) return {record.line, byte};
+  return {record.line + std::count(before.begin(), before.end(), '\n'), byte - line_end - 1};
 }
 
-// Parses one line; the error says where in the line.
-absl::Status Parse(const std::string& text, JsonLine* record) {
+// Parses one record; the error says where in the file.
+absl::Status Parse(const std::string& path, const RecordText& text, JsonLine* record) {
   // A file may begin with a byte order mark.
-  const size_t begin = record->line == 1 && text.rfind("\xef\xbb\xbf", 0) == 0 ? 3 : 0;
+  const size_t begin = text.line == 1 && text.text.substr(0, 3) == "\xef\xbb\xbf" ? 3 : 0;
+  const char* needed = text.record > 0 ? kListed : kObject;
   JsonFault fault;
-  absl::StatusOr<json> value = ParseJson(std::string_view(text).substr(begin), &fault);
+  absl::StatusOr<json> value = ParseJson(text.text.substr(begin), &fault);
   if (value.ok()) {
     record->value = *std::move(value);
     if (record->value.is_object()) return absl::OkStatus();
-    return BadRecord(*record, absl::StrCat("found ", record->value.type_name()), kObject);
+    return BadRecord(*record, absl::StrCat("found ", record->value.type_name()), needed);
   }
   switch (fault.kind) {
-    case JsonFault::Kind::kSyntax:
-      return BadRecord(*record, absl::StrCat("not JSON at byte ", fault.byte + begin), kObject);
+    case JsonFault::Kind::kSyntax: {
+      const auto [line, byte] = PlaceOf(text, fault.byte + begin);
+      const std::string what = absl::StrCat("not JSON at byte ", byte);
+      if (text.record == 0) return BadRecord(*record, what, needed);
+      return InputError(absl::StrCat(path, ":", line, " (record ", text.record, ")"), what, needed);
+    }
     case JsonFault::Kind::kNumber:
       return BadRecord(*record, "a number is out of range", "numbers must fit a double");
     case JsonFault::Kind::kDepth:
       break;
   }
   return Annotate(value.status(), record->where);
+}
+
+absl::Status ReadAll(const std::string& path, bool lists, bool skip_bad, int64_t* skipped,
+                     const std::function<absl::Status(const JsonLine&)>& use) {
+  std::ifstream file;
+  if (path != "-") {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) {
+      return InputError(path, "is a directory", "a JSON Lines file is needed");
+    }
+    file.open(path, std::ios::binary);
+    if (!file) {
+      return InputError(path, absl::StrCat("can't be read: ", std::strerror(errno)),
+                        "a JSON Lines file is needed");
+    }
+  }
+  std::istream& stream = path == "-" ? std::cin : file;
+  RecordTexts texts(stream, path, lists);
+  RecordText text;
+  JsonLine record;
+  while (true) {
+    ATTNRL_ASSIGN_OR_RETURN(const bool found, texts.Next(&text));
+    if (!found) break;
+    record.line = text.line;
+    record.where = text.where;
+    record.record = text.record;
+    record.text = text.text;
+    absl::Status status = Parse(path, text, &record);
+    if (status.ok()) status = use(record);
+    if (status.ok()) continue;
+    if (!skip_bad || !IsInputError(status)) return status;
+    if (skipped != nullptr) ++*skipped;
+  }
+  if (stream.bad()) return absl::InternalError(absl::StrCat(path, ": reading failed"));
+  return absl::OkStatus();
 }
 
 // `name: found number` with a short excerpt of the value.
@@ -88,33 +136,12 @@ absl::Status BadRecord(const JsonLine& line, std::string_view what, std::string_
 
 absl::Status ReadJsonLines(const std::string& path, bool skip_bad, int64_t* skipped,
                            const std::function<absl::Status(const JsonLine&)>& use) {
-  std::ifstream file;
-  if (path != "-") {
-    std::error_code error;
-    if (std::filesystem::is_directory(path, error)) {
-      return InputError(path, "is a directory", "a JSON Lines file is needed");
-    }
-    file.open(path, std::ios::binary);
-    if (!file) {
-      return InputError(path, absl::StrCat("can't be read: ", std::strerror(errno)),
-                        "a JSON Lines file is needed");
-    }
-  }
-  std::istream& stream = path == "-" ? std::cin : file;
-  JsonLine record;
-  std::string text;
-  while (std::getline(stream, text)) {
-    ++record.line;
-    if (IsBlank(text)) continue;
-    record.where = absl::StrCat(path, ":", record.line);
-    absl::Status status = Parse(text, &record);
-    if (status.ok()) status = use(record);
-    if (status.ok()) continue;
-    if (!skip_bad || !IsInputError(status)) return status;
-    if (skipped != nullptr) ++*skipped;
-  }
-  if (stream.bad()) return absl::InternalError(absl::StrCat(path, ": reading failed"));
-  return absl::OkStatus();
+  return ReadAll(path, /*lists=*/false, skip_bad, skipped, use);
+}
+
+absl::Status ReadRecords(const std::string& path, bool skip_bad, int64_t* skipped,
+                         const std::function<absl::Status(const JsonLine&)>& use) {
+  return ReadAll(path, /*lists=*/true, skip_bad, skipped, use);
 }
 
 absl::StatusOr<std::string> StringField(const JsonLine& line, const char* name) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -16,11 +17,13 @@
 
 namespace attnrl::storage {
 
-// One record of a JSON Lines file: an object.
+// One record of a file: an object.
 struct JsonLine {
   nlohmann::json value;
-  int64_t line = 0;   // from 1
-  std::string where;  // "file:line"; standard input is "-"
+  int64_t line = 0;    // from 1; that it begins on
+  std::string where;   // "file:line", in a list "file:line (record 3)"; standard input is "-"
+  int64_t record = 0;  // of a JSON list: its place in it, from 1; else 0
+  std::string_view text = {};  // as it was read; gone when `use` returns
 };
 
 // Reads "-" (standard input) or a file, one record a line; empty lines are passed over. A record
@@ -29,6 +32,10 @@ struct JsonLine {
 // Any other error of `use` ends the reading. Memory: one line.
 absl::Status ReadJsonLines(const std::string& path, bool skip_bad, int64_t* skipped,
                            const std::function<absl::Status(const JsonLine&)>& use);
+// The same, and also a file that is one JSON list of objects, whatever its name ends with. A list
+// that isn't closed is an InputError that is never skipped. Memory: one line, or a whole list.
+absl::Status ReadRecords(const std::string& path, bool skip_bad, int64_t* skipped,
+                         const std::function<absl::Status(const JsonLine&)>& use);
 
 // Typed access to a record's fields. A field that is missing or of another type is the InputError
 // `<where>: field "prompt_ids" is missing; a list of whole numbers is needed`. Unknown fields are
