@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/data_set/answers.h"
+#include "common/data_set/fields.h"
+#include "common/data_set/question.h"
+
+namespace attnrl::data_set {
+
+// One problem of a data set.
+struct Problem {
+  std::string id = {};  // unique in the file
+  Question question = {};
+  Answers answers = {};
+  int64_t line = 0;        // that its record begins on, from 1
+  std::string where = {};  // "file:line", for errors about it
+};
+
+// Reads a data set, "-" or a file of JSON Lines or of one JSON list, in its order. InputError at
+// file:line for the first record that is wrong, at the file for one that can't be read or has no
+// problem; an error of `use` ends the reading. Memory: every id, and one record, or a whole list.
+absl::Status ReadProblems(const std::string& path, const FieldNames& names,
+                          const std::function<absl::Status(Problem)>& use);
+
+// The first problem alone. The same errors, about it.
+absl::StatusOr<Problem> FirstProblem(const std::string& path, const FieldNames& names);
+
+}  // namespace attnrl::data_set
