@@ -42,6 +42,10 @@ struct GradeRequest {
   std::string response;
   // Accepted answers, raw as in the data set; any one suffices. At least one.
   std::vector<std::string> answers;
+  // Where no \boxed{} is found, look for "the answer is" and for the last formula. Off in training.
+  bool anywhere = false;
+  // Fill GradeResult::explanation.
+  bool explain = false;
 };
 
 // What a response takes of kMaxBytesPerResponse and kMaxBytesPerCall.
@@ -58,6 +62,8 @@ struct GradeResult {
   std::string extracted;
   // Index into GradeRequest::answers of the one that matched; -1 where none did.
   int32_t matched = -1;
+  // How both sides were read, which rule decided and why, in a few lines; only where asked for.
+  std::string explanation;
   // Wall time of the grading in microseconds. Decides nothing.
   uint64_t micros = 0;
 };

@@ -15,8 +15,10 @@ set(THREADS_PREFER_PTHREAD_FLAG ON)
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # The two are what ccache asks for to cache files that use a precompiled header.
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
+  # The sloppiness and -fpch-preprocess are what ccache asks for to cache files that use a precompiled header.
+  set(cached "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_PCH_EXTSUM=1)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${cached} "${CCACHE}")
+  set(ATTNRL_HEADERS_LAUNCHER ${cached} "${CMAKE_CURRENT_LIST_DIR}/precompile" "${CCACHE}")
   add_compile_options($<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 endif()
 find_program(LLD NAMES ld.lld ld.lld-16)

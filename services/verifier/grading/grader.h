@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "services/verifier/grading/limits.h"
+#include "services/verifier/limits.h"
 #include "services/verifier/types.h"
 
 namespace attnrl::verifier {

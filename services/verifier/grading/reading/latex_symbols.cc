@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/verifier/grading/latex_symbols.h"
+#include "services/verifier/grading/reading/latex_symbols.h"
 
 #include <algorithm>
 #include <vector>
@@ -12,7 +12,6 @@ using enum SymbolKind;
 std::vector<Symbol> MakeTable() {
   std::vector<Symbol> table = {
       {"$", kLayout, ""},
-      {"\\$", kLayout, ""},
       {"\\!", kLayout, ""},
       {"\\(", kLayout, ""},
       {"\\)", kLayout, ""},
@@ -39,9 +38,9 @@ std::vector<Symbol> MakeTable() {
       {"\\ ", kSpace, ""},
       {"\\", kSpace, ""},  // "\\ " whose space was trimmed
       {"\\\n", kSpace, ""},
-      {"\\quad", kSpace, ""},
-      {"\\qquad", kSpace, ""},
-      {"\\enspace", kSpace, ""},
+      {"\\quad", kPlain, "\\quad"},
+      {"\\qquad", kPlain, "\\quad"},
+      {"\\enspace", kPlain, "\\quad"},
       {"\\thinspace", kSpace, ""},
       {"\u00a0", kSpace, ""},  // no-break space
       {"\u2009", kSpace, ""},  // thin space

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/verifier/grading/latex.h"
+#include "services/verifier/grading/reading/latex.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <utility>
 
-#include "services/verifier/grading/latex_symbols.h"
-#include "services/verifier/grading/utf8.h"
+#include "services/verifier/grading/reading/latex_symbols.h"
+#include "services/verifier/grading/reading/utf8.h"
 
 namespace attnrl::verifier {
 namespace {
 
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool IsDigitText(std::string_view text) {
+  return text.size() == 1 && text[0] >= '0' && text[0] <= '9';
+}
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 // Recursive descent over the raw text; each level of nesting is one Group call.
@@ -55,7 +60,7 @@ class Reader {
   }
 
   void Emit(std::string_view text, Tokens& out) {
-    out.push_back({std::string(text), spaced_, styled_});
+    out.push_back({.text = std::string(text), .spaced = spaced_, .styled = styled_});
     spaced_ = false;
   }
 
@@ -100,8 +105,11 @@ class Reader {
     SkipSpace();
     if (at_ == text_.size() || text_[at_] != '{') return true;
     bool outer = std::exchange(styled_, styled_ || words);
+    const size_t begin = out.size();
     bool ok = Braced(out);
     styled_ = outer;
+    // \text{ } between two numbers separates them.
+    if (words && out.size() == begin && spaced_) Emit("\\quad", out);
     return ok;
   }
 
@@ -128,30 +136,51 @@ class Reader {
     if (!Argument(argument)) return false;
     // 90^\circ and 90^{\circ}
     if (script == "^" && argument.size() == 3 && argument[1].text == "\\circ") {
-      out.push_back({"\\degree", spaced, styled_});
+      out.push_back({.text = "\\degree", .spaced = spaced, .styled = styled_});
       return true;
     }
-    out.push_back({std::string(script), spaced, styled_});
+    out.push_back({.text = std::string(script), .spaced = spaced, .styled = styled_});
     for (Token& token : argument) out.push_back(std::move(token));
     return true;
   }
 
-  // A group that isn't an argument: braces are kept, around more than one token, only behind a
-  // command that may take them as its argument.
+  // Behind \begin{array}, where the columns come.
+  static bool EndsEnvironmentName(const Tokens& out) {
+    constexpr std::string_view kArray[] = {"\\begin", "{", "a", "r", "r", "a", "y", "}"};
+    if (out.size() < std::size(kArray)) return false;
+    return std::equal(std::begin(kArray), std::end(kArray), out.end() - std::size(kArray),
+                      [](std::string_view text, const Token& token) { return token.text == text; });
+  }
+
+  // A group that isn't an argument: braces are kept behind a command that may take them as its
+  // argument, around more than one token, and where the group is the base of a power.
   bool PlainGroup(Tokens& out) {
-    if (text_.substr(at_, 3) == "{,}") {
-      at_ += 3;
+    size_t comma = at_ + 1;
+    while (comma < text_.size() && IsSpace(text_[comma])) ++comma;
+    size_t close = comma + 1;
+    while (close < text_.size() && IsSpace(text_[close])) ++close;
+    if (close < text_.size() && text_[comma] == ',' && text_[close] == '}') {
+      at_ = close + 1;
       Emit("{,}", out);
       return true;
     }
-    bool argument = !out.empty() && out.back().text.size() > 2 && out.back().text[0] == '\\';
+    const bool command = !out.empty() && out.back().text.size() > 2 && out.back().text[0] == '\\';
+    const bool columns = EndsEnvironmentName(out);
+    const bool digit = !out.empty() && IsDigitText(out.back().text);
     size_t begin = out.size();
     bool spaced = spaced_;
     if (!Braced(out)) return false;
-    if (!argument || out.size() < begin + 2) return true;
+    const size_t size = out.size() - begin;
+    // 5{13}^{1/2} is no 513: the group is the base of what follows.
+    SkipSpace();
+    const bool base = at_ < text_.size() && (text_[at_] == '^' || text_[at_] == '_') &&
+                      (size > 1 || (digit && size == 1 && IsDigitText(out[begin].text)));
+    if (!columns && !base && !(command && size > 1)) return true;
+    if (size == 0) return true;
     out[begin].spaced = false;
-    out.insert(out.begin() + static_cast<std::ptrdiff_t>(begin), {"{", spaced, styled_});
-    out.push_back({"}", false, styled_});
+    out.insert(out.begin() + static_cast<std::ptrdiff_t>(begin),
+               {.text = "{", .spaced = spaced, .styled = styled_});
+    out.push_back({.text = "}", .styled = styled_});
     return work_.Spend(static_cast<int64_t>(out.size() - begin));
   }
 
@@ -163,6 +192,8 @@ class Reader {
     Symbol symbol = FindSymbol(raw);
     switch (symbol.kind) {
       case SymbolKind::kLayout:
+        // 1,\!000
+        if (raw == "\\!" && !out.empty() && out.back().text == ",") out.back().text = "{,}";
         return true;
       case SymbolKind::kSpace:
         spaced_ = true;
@@ -196,13 +227,35 @@ class Reader {
   bool styled_ = false;
 };
 
+// ">=" as "\\geq".
+void JoinRelations(Tokens& tokens) {
+  constexpr std::pair<std::string_view, std::string_view> kJoined[] = {
+      {">", "\\geq"}, {"<", "\\leq"}, {"!", "\\neq"}};
+  size_t kept = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (kept > 0 && tokens[i].text == "=" && !tokens[i].spaced) {
+      const auto joined =
+          std::find_if(std::begin(kJoined), std::end(kJoined),
+                       [&](const auto& each) { return each.first == tokens[kept - 1].text; });
+      if (joined != std::end(kJoined)) {
+        tokens[kept - 1].text = joined->second;
+        continue;
+      }
+    }
+    if (kept != i) tokens[kept] = std::move(tokens[i]);
+    ++kept;
+  }
+  tokens.resize(kept);
+}
+
 }  // namespace
 
-std::optional<Tokens> ReadLatex(std::string_view text, int depth, Work& work) {
+std::optional<Tokens> ReadLatex(std::string_view text, Commas commas, int depth, Work& work) {
   Tokens tokens;
   if (!Reader(text, depth, work).Group(true, tokens)) return std::nullopt;
   while (!tokens.empty() && tokens.back().text == ".") tokens.pop_back();
-  return JoinNumbers(std::move(tokens), work);
+  JoinRelations(tokens);
+  return JoinNumbers(std::move(tokens), commas, work);
 }
 
 }  // namespace attnrl::verifier

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "services/verifier/grading/latex.h"
+#include "services/verifier/grading/reading/latex.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -31,7 +31,8 @@ std::vector<Piece> JoinDigits(Tokens tokens) {
     if (digit && after_number) {
       pieces.back().token.text += token.text;
     } else if (token.text == "." && (after_number ? !has_point : next_digit)) {
-      if (!after_number) pieces.push_back({{"", token.spaced, token.styled}, true});
+      if (!after_number)
+        pieces.push_back({{.text = "", .spaced = token.spaced, .styled = token.styled}, true});
       pieces.back().token.text += ".";
       has_point = true;
     } else {
@@ -42,19 +43,21 @@ std::vector<Piece> JoinDigits(Tokens tokens) {
   return pieces;
 }
 
-// How many pieces from `begin` on are one number with separators "," (without space), "{,}", or a
-// space. All separators are of one kind, and every group but the first has three digits.
-size_t ThousandsRun(const std::vector<Piece>& pieces, size_t begin, bool in_list, Work& work) {
+// How many pieces from `begin` on are one number with separators "," (as `commas` says), "{,}", or
+// a space. All separators are of one kind, and every group but the first has three digits.
+size_t ThousandsRun(const std::vector<Piece>& pieces, size_t begin, Commas commas, Work& work) {
   const std::string& first = pieces[begin].token.text;
   if (first.size() > kGroupDigits || first.find('.') != std::string::npos) return 1;
   size_t end = begin + 1;
   bool spaces = false;
   while (end < pieces.size() && work.Spend(1)) {
-    bool separator = pieces[end].token.text == "{,}" ||
-                     (pieces[end].token.text == "," && !in_list && !pieces[end].token.spaced);
+    bool separator =
+        pieces[end].token.text == "{,}" ||
+        (pieces[end].token.text == "," && commas != Commas::kList && !pieces[end].token.spaced);
     size_t group = separator ? end + 1 : end;
     if (group >= pieces.size() || !pieces[group].number) break;
-    if (separator == pieces[group].token.spaced) break;
+    const bool spaced = pieces[group].token.spaced;
+    if (pieces[end].token.text != "{,}" && separator == spaced) break;
     if (end > begin + 1 && spaces != !separator) break;
     spaces = !separator;
     const std::string& digits = pieces[group].token.text;
@@ -83,7 +86,7 @@ std::string Canonical(std::string digits) {
 
 bool IsNumber(const Token& token) { return !token.text.empty() && IsDigit(token.text[0]); }
 
-Tokens JoinNumbers(Tokens tokens, Work& work) {
+Tokens JoinNumbers(Tokens tokens, Commas commas, Work& work) {
   std::vector<Piece> pieces = JoinDigits(std::move(tokens));
   Tokens joined;
   joined.reserve(pieces.size());
@@ -99,12 +102,25 @@ Tokens JoinNumbers(Tokens tokens, Work& work) {
       ++i;
       continue;
     }
-    size_t run = ThousandsRun(pieces, i, brackets > 0, work);
+    size_t run = ThousandsRun(pieces, i, brackets > 0 ? Commas::kList : commas, work);
     std::string digits = std::move(token.text);
     for (size_t k = 1; k < run; ++k) {
       if (pieces[i + k].number) digits += pieces[i + k].token.text;
     }
-    joined.push_back({Canonical(std::move(digits)), token.spaced, token.styled});
+    Token number = {.text = "", .spaced = token.spaced, .styled = token.styled};
+    const size_t point = digits.find('.');
+    if (point != std::string::npos)
+      number.decimals = static_cast<int64_t>(digits.size() - point - 1);
+    if (const size_t first = digits.find_first_not_of("0."); first != std::string::npos) {
+      number.significant = static_cast<int64_t>(
+          digits.size() - first - (point > first && point != std::string::npos ? 1 : 0));
+    }
+    // 22,0500 is no list of 22 and 500.
+    const bool grouped = run == 1 && !token.spaced && digits.size() > 1 && digits[0] == '0' &&
+                         digits[1] != '.' && joined.size() > 1 && joined.back().text == "," &&
+                         IsNumber(joined[joined.size() - 2]);
+    number.text = grouped ? std::move(digits) : Canonical(std::move(digits));
+    joined.push_back(std::move(number));
     i += run;
   }
   return joined;

@@ -14,6 +14,8 @@ struct Limits {
   size_t answer_bytes = size_t{256} << 10;
   // Of the text inside the box, what a result carries.
   size_t extracted_bytes = size_t{64} << 10;
+  // Of an explanation.
+  size_t explanation_bytes = size_t{16} << 10;
   // Nested groups, brackets and fractions in an answer.
   int depth = 200;
   // Steps of work: one for each token looked at and for each product of two 9-digit limbs.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/verifier/grading/extract.h"
+#include "services/verifier/grading/reading/extract.h"
 
 #include <cstddef>
 #include <vector>
@@ -21,19 +21,23 @@ size_t BoxBrace(std::string_view text, size_t at) {
   return at < text.size() && text[at] == '{' ? at : kNoBox;
 }
 
+// What comes after the thinking.
+std::string_view AfterThinking(std::string_view text) {
+  const size_t end = text.rfind(kThinkEnd);
+  return end == std::string_view::npos ? text : text.substr(end + kThinkEnd.size());
+}
+
 }  // namespace
 
-std::optional<std::string_view> ExtractAnswer(std::string_view response) {
-  std::string_view text = response;
-  if (size_t end = text.rfind(kThinkEnd); end != std::string_view::npos) {
-    text = text.substr(end + kThinkEnd.size());
-  }
+std::optional<Extracted> ExtractAnswer(std::string_view response) {
+  const std::string_view text = AfterThinking(response);
   struct Open {
     size_t brace;
     bool box;
+    bool doubled = false;
   };
   std::vector<Open> open;
-  std::optional<std::string_view> last;
+  std::optional<Extracted> last;
   size_t last_begin = 0;
   for (size_t i = 0; i < text.size();) {
     char c = text[i];
@@ -42,7 +46,7 @@ std::optional<std::string_view> ExtractAnswer(std::string_view response) {
       size_t name = i + 1;
       if (name < text.size() && text[name] == '\\') ++name;
       if (size_t brace = BoxBrace(text, name); brace != kNoBox) {
-        open.push_back({brace, true});
+        open.push_back({brace, true, name == i + 2});
         i = brace + 1;
         continue;
       }
@@ -55,7 +59,7 @@ std::optional<std::string_view> ExtractAnswer(std::string_view response) {
       open.pop_back();
       if (group.box && (!last || group.brace > last_begin)) {
         last_begin = group.brace;
-        last = text.substr(group.brace + 1, i - group.brace - 1);
+        last = Extracted{text.substr(group.brace + 1, i - group.brace - 1), group.doubled};
       }
     }
     ++i;

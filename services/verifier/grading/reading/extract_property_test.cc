@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/base/philox.h"
-#include "services/verifier/grading/extract.h"
+#include "services/verifier/grading/reading/extract.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -53,8 +53,8 @@ TEST(ExtractAnswer, FindsWhatTheObviousSearchFinds) {
     std::string response;
     for (uint64_t i = random.Below(24); i > 0; --i) response += pieces[random.Below(pieces.size())];
     const std::optional<std::string> wanted = Reference(response);
-    const std::optional<std::string_view> answer = ExtractAnswer(response);
-    EXPECT_EQ(answer ? std::optional<std::string>(*answer) : std::nullopt, wanted) << response;
+    const std::optional<Extracted> answer = ExtractAnswer(response);
+    EXPECT_EQ(answer ? std::optional<std::string>(answer->text) : std::nullopt, wanted) << response;
     found += wanted.has_value() ? 1 : 0;
   }
   EXPECT_GT(found, 1000);
@@ -63,10 +63,10 @@ TEST(ExtractAnswer, FindsWhatTheObviousSearchFinds) {
 
 TEST(ExtractAnswer, IsAPartOfTheResponse) {
   const std::string response = "<think>\\boxed{1}</think>\\boxed{ \\frac{1}{2} }.";
-  const std::optional<std::string_view> answer = ExtractAnswer(response);
+  const std::optional<Extracted> answer = ExtractAnswer(response);
   ASSERT_TRUE(answer);
-  EXPECT_EQ(*answer, " \\frac{1}{2} ");
-  EXPECT_EQ(answer->data(), response.data() + response.find(" \\frac"));
+  EXPECT_EQ(answer->text, " \\frac{1}{2} ");
+  EXPECT_EQ(answer->text.data(), response.data() + response.find(" \\frac"));
 }
 
 // A response is cut where its tokens end: the last box that is whole by then counts.
@@ -78,7 +78,7 @@ TEST(ExtractAnswer, OfEveryCutIsTheLastWholeBox) {
   const size_t third = whole.find("{3}") + 3;
   for (size_t size = 0; size <= whole.size(); ++size) {
     const auto answer = ExtractAnswer(std::string_view(whole).substr(0, size));
-    const std::string got = answer ? std::string(*answer) : "(none)";
+    const std::string got = answer ? std::string(answer->text) : "(none)";
     const std::string wanted = size < first.size()       ? "(none)"
                                : size < second.size()    ? "1"
                                : size < thought.size()   ? "\\frac{1}{2}"

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <acb.h>
+
+#include <cstdint>
+#include <string>
+
+#include "services/verifier/grading/expression/expression.h"
+#include "services/verifier/limits.h"
+
+namespace attnrl::verifier {
+
+// A complex ball: Arb's acb as a value that can only be used in place.
+class Ball {
+ public:
+  Ball() { acb_init(value_); }
+  ~Ball() { acb_clear(value_); }
+  Ball(const Ball&) = delete;
+  Ball& operator=(const Ball&) = delete;
+  acb_ptr get() { return value_; }
+  acb_srcptr get() const { return value_; }
+
+ private:
+  acb_t value_;
+};
+
+// Evaluates expressions at one of the points, with one precision.
+class BallEvaluator {
+ public:
+  // `point` from 0 on chooses the values of the variables; odd ones have negative values, too.
+  BallEvaluator(int point, int64_t precision, Work& work)
+      : point_(point), precision_(precision), work_(work) {}
+
+  // False where the expression has no finite value, or the work is used up.
+  bool Evaluate(const Expression& node, Ball& out);
+
+  // Bits between the largest and the smallest magnitude that occurred and 1: what a small
+  // difference could hide behind.
+  int64_t magnitude() const { return magnitude_; }
+
+ private:
+  bool Fold(const Expression& node, Ball& out);
+  bool Power(const Expression& node, Ball& out);
+  bool Function(const Expression& node, Ball& out);
+  bool Call(const Expression& node, Ball& out);
+  bool Symbol(const std::string& name, Ball& out);
+  // A number from 1/4 to 13/4 that only depends on the name, the index and the point.
+  void Chosen(const std::string& name, int index, Ball& out) const;
+  bool Note(const Ball& value);
+  bool Pay(int64_t steps);
+
+  const int point_;
+  const int64_t precision_;
+  Work& work_;
+  int64_t magnitude_ = 0;
+};
+
+}  // namespace attnrl::verifier

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/verifier/grading/deciding/decide.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "services/verifier/grading/deciding/decider.h"
+
+namespace attnrl::verifier {
+namespace {
+
+bool IsCollection(const Expression& node) {
+  return node.kind == Kind::kList || node.kind == Kind::kSet;
+}
+
+bool HasPlusMinus(const Expression& node) {
+  if (node.kind == Kind::kPlusMinus) return true;
+  for (const Expression& argument : node.arguments) {
+    if (HasPlusMinus(argument)) return true;
+  }
+  return false;
+}
+
+// "\frac{AB}{CD}", "|AB|": names one quantity, where "2x" and "x + y" are parts of an equation.
+bool IsQuantityName(const Expression& node) {
+  if (node.kind == Kind::kSum) return false;
+  if (node.kind == Kind::kNumber) return node.number == Rational(-1);
+  return std::all_of(node.arguments.begin(), node.arguments.end(), IsQuantityName);
+}
+
+bool IsMark(const Expression& node) {
+  return node.kind == Kind::kRelation && node.arguments.size() == 1;
+}
+
+}  // namespace
+
+bool HasNoVariables(const Expression& node) {
+  if (node.kind == Kind::kCall || node.kind == Kind::kText) return false;
+  if (node.kind == Kind::kSymbol) return node.name == "\\pi" || node.name == "e";
+  return std::all_of(node.arguments.begin(), node.arguments.end(), HasNoVariables);
+}
+
+bool IsAssignment(const Expression& node) {
+  if (node.kind != Kind::kRelation || node.name != "=") return false;
+  const auto is_name = [](const Expression& side) {
+    return side.kind == Kind::kSymbol || side.kind == Kind::kCall;
+  };
+  const Expression& left = node.arguments[0];
+  if (is_name(left)) return true;
+  // (p, q) = (3, 2)
+  return left.kind == Kind::kTuple && left.name == "()" &&
+         std::all_of(left.arguments.begin(), left.arguments.end(), is_name);
+}
+
+bool Decider::Because(const char* rule, bool same) {
+  if (rule_.empty() || same) rule_ = rule;
+  return same;
+}
+
+bool Decider::Same(const Expression& given, const Expression& wanted) {
+  if (!work_.Spend(1)) return false;
+  if (given == wanted && given.kind != Kind::kText) return Because("the same form", true);
+  if (IsCollection(given) || IsCollection(wanted) || HasPlusMinus(given) || HasPlusMinus(wanted)) {
+    return SameCollection(given, wanted);
+  }
+  // "\approx 8.24"
+  if (IsMark(given) || IsMark(wanted)) {
+    return Same(IsMark(given) ? given.arguments[0] : given,
+                IsMark(wanted) ? wanted.arguments[0] : wanted);
+  }
+  if (given.kind == Kind::kRelation && wanted.kind == Kind::kRelation) {
+    return SameRelation(given, wanted);
+  }
+  if (given.kind == Kind::kRelation) {
+    const std::optional<Expression> interval = AsInterval(given);
+    return interval ? Same(*interval, wanted) : IsTrueChainFor(given, wanted);
+  }
+  if (wanted.kind == Kind::kRelation) {
+    // "5" for "x = 5"; "(1, 2)" for "x \in (1, 2)".
+    if (wanted.arguments.size() == 2 &&
+        (IsAssignment(wanted) ||
+         (wanted.name == "\\in" && wanted.arguments[0].kind == Kind::kSymbol) ||
+         (wanted.name == "=" && IsQuantityName(wanted.arguments[0]) &&
+          HasNoVariables(wanted.arguments[1])))) {
+      return Same(given, wanted.arguments[1]);
+    }
+    const std::optional<Expression> interval = AsInterval(wanted);
+    return interval && Same(given, *interval);
+  }
+  if (given.kind == Kind::kText || wanted.kind == Kind::kText) {
+    return Because("the same words", given.kind == wanted.kind && given.name == wanted.name);
+  }
+  if (given.kind == Kind::kMatrix || wanted.kind == Kind::kMatrix || given.kind == Kind::kTuple ||
+      wanted.kind == Kind::kTuple) {
+    return given.kind == wanted.kind && given.name == wanted.name &&
+           Because("member by member", SameInOrder(given.arguments, wanted.arguments));
+  }
+  if (given.kind == Kind::kUnion || wanted.kind == Kind::kUnion) {
+    if (given.kind != wanted.kind || given.name != wanted.name) return false;
+    const bool ordered = given.name == "\\setminus" || given.name == "\\backslash";
+    return Because("set by set", ordered ? SameInOrder(given.arguments, wanted.arguments)
+                                         : SameInAnyOrder(given.arguments, wanted.arguments));
+  }
+  return SameValue(given, wanted);
+}
+
+bool IsSame(const Expression& given, const Expression& wanted, Work& work, std::string* rule) {
+  Decider decider(work);
+  const bool same = decider.Same(given, wanted) && !work.exhausted();
+  *rule = decider.rule();
+  return same;
+}
+
+}  // namespace attnrl::verifier

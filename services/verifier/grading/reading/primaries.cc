@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "services/verifier/grading/reading/token_parser.h"
+
+namespace attnrl::verifier {
+namespace {
+
+constexpr std::string_view kFunctions[] = {
+    "sin",  "cos",  "tan",    "cot",   "sec",  "csc",  "arcsin", "arccos", "arctan", "sinh",
+    "cosh", "tanh", "log",    "ln",    "lg",   "exp",  "sqrt",   "gcd",    "lcm",    "max",
+    "min",  "abs",  "arccot", "floor", "ceil", "asin", "acos",   "atan"};
+
+constexpr std::string_view kGreek[] = {
+    "\\alpha",  "\\beta",  "\\gamma",    "\\delta", "\\epsilon", "\\varepsilon", "\\zeta",
+    "\\eta",    "\\theta", "\\vartheta", "\\iota",  "\\kappa",   "\\lambda",     "\\mu",
+    "\\nu",     "\\xi",    "\\rho",      "\\sigma", "\\tau",     "\\upsilon",    "\\phi",
+    "\\varphi", "\\chi",   "\\psi",      "\\omega", "\\Gamma",   "\\Delta",      "\\Theta",
+    "\\Lambda", "\\Xi",    "\\Pi",       "\\Sigma", "\\Phi",     "\\Psi",        "\\Omega",
+    "\\hbar",   "\\ell",   "\\partial",  "\\nabla", "\\emptyset"};
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+bool IsFunctionName(std::string_view name) {
+  return std::find(std::begin(kFunctions), std::end(kFunctions), name) != std::end(kFunctions);
+}
+
+// One spelling for each function.
+std::string Canonical(std::string_view name) {
+  if (name == "asin") return "\\arcsin";
+  if (name == "acos") return "\\arccos";
+  if (name == "atan") return "\\arctan";
+  return "\\" + std::string(name);
+}
+
+}  // namespace
+
+bool IsGreek(std::string_view token) {
+  return std::find(std::begin(kGreek), std::end(kGreek), token) != std::end(kGreek);
+}
+
+bool IsLetterToken(std::string_view text) {
+  return text.size() == 1 &&
+         ((text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z'));
+}
+
+std::optional<Expression> TokenParser::Primary() {
+  if (!work_.Spend(1) || AtEnd()) return std::nullopt;
+  const std::string_view next = Peek();
+  if (IsDigit(next[0])) return Number();
+  if (next == "(" || next == "[" || next == "\\{" || next == "\\langle") return Bracketed();
+  if (next == "{") return Braced();
+  if (next == "|") return Between("|", "\\abs");
+  if (next == "\\lfloor") return Between("\\rfloor", "\\floor");
+  if (next == "\\lceil") return Between("\\rceil", "\\ceil");
+  if (next == "\\frac" || next == "\\binom") return Fraction();
+  if (next == "\\sqrt") return Root();
+  if (next == "\\begin") return Matrix();
+  if (next == "\\$") {
+    ++at_;
+    Result value = Factor();
+    if (!value) return std::nullopt;
+    std::vector<Expression> arguments;
+    arguments.push_back(*std::move(value));
+    arguments.push_back(MakeNumber(Rational(1)));
+    return MakeNode(Kind::kQuantity, "$", std::move(arguments));
+  }
+  if (next.size() > 1 && next[0] == '\\' && IsFunctionName(next.substr(1))) {
+    const std::string name(next);
+    ++at_;
+    return Function(name);
+  }
+  return Symbol();
+}
+
+std::optional<Expression> TokenParser::Number() {
+  const Token& token = Current();
+  // "0500" of 22,0500; all others come without needless zeros.
+  if (token.text.size() > 1 && token.text[0] == '0' && token.text[1] != '.') return std::nullopt;
+  Expression number = MakeNumber(Rational::FromDecimal(token.text));
+  number.decimals = token.decimals;
+  number.significant = token.significant;
+  ++at_;
+  // 2\frac{1}{2} and 2 1/2: a mixed number, where the fraction is a proper one of integers.
+  if (number.decimals >= 0) return number;
+  std::string_view numerator;
+  std::string_view denominator;
+  size_t length = 0;
+  if (Peek() == "\\frac" && Peek(1) == "{" && Peek(3) == "}" && Peek(4) == "{" && Peek(6) == "}") {
+    numerator = Peek(2);
+    denominator = Peek(5);
+    length = 7;
+  } else if (!AtEnd() && Current().spaced && Peek(1) == "/") {
+    numerator = Peek();
+    denominator = Peek(2);
+    length = 3;
+  }
+  if (length == 0 || !IsDigit(numerator[0]) || denominator.empty() || !IsDigit(denominator[0]) ||
+      numerator.find('.') != std::string_view::npos ||
+      denominator.find('.') != std::string_view::npos) {
+    return number;
+  }
+  const Rational above = Rational::FromDecimal(numerator);
+  const Rational below = Rational::FromDecimal(denominator);
+  if (above.IsZero() || !(above < below)) return std::nullopt;
+  at_ += length;
+  // Behind it nothing that would make the fraction the base of a power.
+  if (Peek() == "^" || Peek() == "!" || Peek() == "_") return std::nullopt;
+  number.number = number.number + above / below;
+  return number;
+}
+
+std::optional<Expression> TokenParser::Fraction() {
+  const bool binomial = Peek() == "\\binom";
+  ++at_;
+  // d/dx, d^2y/dt^2, \partial f/\partial x: no quotient, so that the d's don't cancel.
+  const bool derivative = !binomial && Peek() == "{" && (Peek(1) == "d" || Peek(1) == "\\partial");
+  std::string mark(derivative ? Peek(1) : kEnd);
+  Result above = Braced();
+  const bool below_derivative = derivative && Peek() == "{" && Peek(1) == mark && Peek(2) != "}";
+  Result below = Braced();
+  if (!above || !below) return std::nullopt;
+  std::vector<Expression> arguments;
+  if (binomial || below_derivative) {
+    arguments.push_back(*std::move(above));
+    arguments.push_back(*std::move(below));
+    if (binomial) return MakeNode(Kind::kFunction, "\\binom", std::move(arguments));
+    return MakeNode(Kind::kCall, "derivative", std::move(arguments));
+  }
+  arguments.push_back(*std::move(above));
+  arguments.push_back(Reciprocal(*std::move(below)));
+  return MakeProduct(std::move(arguments));
+}
+
+std::optional<Expression> TokenParser::Root() {
+  ++at_;
+  Expression degree = MakeNumber(Rational(2));
+  if (Take("[")) {
+    bool separated = false;
+    std::optional<std::vector<Expression>> members = Members(&separated);
+    if (!members || members->size() != 1 || !Take("]")) return std::nullopt;
+    degree = std::move(members->front());
+  }
+  Result radicand = Braced();
+  if (!radicand) return std::nullopt;
+  return MakePower(*std::move(radicand), degree.kind == Kind::kNumber && !degree.number.IsZero()
+                                             ? MakeNumber(Rational(1) / degree.number)
+                                             : Reciprocal(std::move(degree)));
+}
+
+std::optional<Expression> TokenParser::Between(std::string_view close, const char* function) {
+  const Level level(*this);
+  if (!level) return std::nullopt;
+  ++at_;
+  const int bars = std::exchange(bars_, close == "|" ? 1 : 0);
+  Result inside = Sum();
+  bars_ = bars;
+  if (!inside || !Take(close)) return std::nullopt;
+  std::vector<Expression> arguments;
+  if (inside->kind == Kind::kMatrix && close == "|") return std::nullopt;
+  arguments.push_back(*std::move(inside));
+  return MakeNode(Kind::kFunction, function, std::move(arguments));
+}
+
+// Behind the name of a function: its base, its power, its argument.
+std::optional<Expression> TokenParser::Function(std::string name) {
+  const Level level(*this);
+  if (!level) return std::nullopt;
+  std::vector<Expression> arguments;
+  std::optional<Expression> base;
+  std::optional<Expression> power;
+  while (Peek() == "^" || Peek() == "_") {
+    const bool subscript = Peek() == "_";
+    ++at_;
+    std::optional<Expression>& script = subscript ? base : power;
+    if (script) return std::nullopt;
+    script = Braced();
+    if (!script) return std::nullopt;
+  }
+  if (base && name != "\\log") return std::nullopt;
+  if (name == "\\gcd" || name == "\\lcm" || name == "\\max" || name == "\\min") {
+    if (Peek() != "(" || power) return std::nullopt;
+    Result list = Bracketed();
+    if (!list || list->kind != Kind::kTuple || list->name != "()") return std::nullopt;
+    return MakeNode(Kind::kFunction, std::move(name), std::move(list->arguments));
+  }
+  Result argument = FunctionArgument();
+  if (!argument) return std::nullopt;
+  if (name == "\\sqrt") return MakePower(*std::move(argument), MakeNumber(Rational(1, 2)));
+  if (name == "\\exp") {
+    argument = MakePower(MakeSymbol("e"), *std::move(argument));
+  } else {
+    // sin^{-1} x is the arc sine to some and the cosecant to others.
+    if (power && power->kind == Kind::kNumber && power->number.IsNegative()) return std::nullopt;
+    arguments.push_back(*std::move(argument));
+    if (base) arguments.push_back(*std::move(base));
+    if (name == "\\lg") {
+      arguments.push_back(MakeNumber(Rational(10)));
+      name = "\\log";
+    }
+    if (name == "\\log" && arguments.size() == 1) name = "\\ln";
+    argument = MakeNode(Kind::kFunction, std::move(name), std::move(arguments));
+  }
+  if (!power) return argument;
+  return MakePower(*std::move(argument), *std::move(power));
+}
+
+// In parentheses or braces; or the factors up to the next sign or function.
+std::optional<Expression> TokenParser::FunctionArgument() {
+  if (Peek() == "(") {
+    Result inside = Bracketed();
+    // "\sin(x)^2" is read in two ways.
+    if (Peek() == "^") return std::nullopt;
+    return inside;
+  }
+  if (Peek() == "{") return Braced();
+  std::vector<Expression> factors;
+  while ((BeginsFactor() && !BeginsUnit()) || (factors.empty() && Peek() == "-")) {
+    const std::string_view next = Peek();
+    const bool function =
+        next.size() > 1 && next[0] == '\\' && IsFunctionName(next.substr(1)) && next != "\\sqrt";
+    if (!factors.empty() && (function || next == "(" || IsFunctionName(Word()))) break;
+    Result factor = Factor();
+    if (!factor) return std::nullopt;
+    factors.push_back(*std::move(factor));
+  }
+  if (factors.empty()) return std::nullopt;
+  // "\sin x/2" is read in two ways.
+  if (Peek() == "/" &&
+      !(Peek(1).size() > 1 && Peek(1)[0] == '\\' && IsFunctionName(Peek(1).substr(1)))) {
+    return std::nullopt;
+  }
+  return WithUnit(MakeProduct(std::move(factors)));
+}
+
+// Whether parentheses behind this symbol hold the arguments of a function rather than a factor.
+bool TokenParser::IsCall(const std::string& name) const {
+  const char letter = name[0];
+  if (std::string_view("fghFGHPQ").find(letter) != std::string_view::npos) return true;
+  if (name.find('\'') != std::string::npos) return true;
+  // x(t)
+  return Peek(2) == ")" && (IsLetterToken(Peek(1)) || IsGreek(Peek(1)));
+}
+
+std::optional<Expression> TokenParser::Call(std::string name) {
+  Result inside = Bracketed();
+  if (!inside) return std::nullopt;
+  std::vector<Expression> arguments;
+  if (inside->kind == Kind::kTuple) {
+    if (inside->name != "()") return std::nullopt;
+    arguments = std::move(inside->arguments);
+  } else {
+    arguments.push_back(*std::move(inside));
+  }
+  return MakeNode(Kind::kCall, std::move(name), std::move(arguments));
+}
+
+std::optional<Expression> TokenParser::Symbol() {
+  const std::string_view next = Peek();
+  std::string name(next);
+  if (IsLetterToken(next)) {
+    const std::string word = Word();
+    if (IsFunctionName(word)) {
+      at_ += word.size();
+      return Function(Canonical(word));
+    }
+    if (word == "pi" || word == "infinity" || word == "inf" || word == "infty") {
+      at_ += word.size();
+      return MakeSymbol(word == "pi" ? "\\pi" : "\\infty");
+    }
+    constexpr size_t kLongestProduct = 3;
+    if (Current().styled && word.size() > 1) return Words();
+    if (word.size() > kLongestProduct) {
+      at_ += word.size();
+      return MakeSymbol(word);
+    }
+  } else if (name == "\\overline" || name == "\\bar" || name == "\\vec" || name == "\\hat" ||
+             name == "\\dot" || name == "\\ddot" || name == "\\mathbb" || name == "\\mathcal") {
+    ++at_;
+    if (Peek() == "{") {
+      const std::optional<std::string> spelling = Spelling();
+      if (!spelling) return std::nullopt;
+      return MakeSymbol(name + "{" + *spelling + "}");
+    }
+    if (!IsLetterToken(Peek()) && !IsGreek(Peek())) return std::nullopt;
+    name += "{" + std::string(Peek()) + "}";
+    ++at_;
+    return MakeSymbol(std::move(name));
+  } else if (name != "\\pi" && name != "\\infty" && !IsGreek(name)) {
+    return std::nullopt;
+  }
+  ++at_;
+  if (Peek() == "(" && name != "\\pi" && name != "e" && name != "i" && IsCall(name)) {
+    return Call(std::move(name));
+  }
+  return MakeSymbol(std::move(name));
+}
+
+}  // namespace attnrl::verifier

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "services/verifier/grading/expression/exact.h"
+#include "services/verifier/grading/reading/token_parser.h"
+
+namespace attnrl::verifier {
+namespace {
+
+bool IsPlusMinus(std::string_view token) { return token == "\\pm" || token == "\\mp"; }
+
+bool IsNumberText(std::string_view text) {
+  return !text.empty() && text[0] >= '0' && text[0] <= '9';
+}
+
+bool HasUnit(const Expression& term) {
+  return term.kind == Kind::kQuantity && term.name != "deg" && term.name != "%";
+}
+
+// "480 + 480\sqrt{3} feet": the unit behind the last term is that of all.
+Expression WithCommonUnit(std::vector<Expression> terms) {
+  const bool last = HasUnit(terms.back());
+  if (!last || std::count_if(terms.begin(), terms.end(), HasUnit) != 1 || terms.size() == 1) {
+    return MakeSum(std::move(terms));
+  }
+  Expression quantity = std::move(terms.back());
+  terms.back() = std::move(quantity.arguments[0]);
+  quantity.arguments[0] = MakeSum(std::move(terms));
+  return quantity;
+}
+
+}  // namespace
+
+std::optional<Expression> TokenParser::Sum() {
+  std::vector<Expression> terms;
+  bool first = true;
+  while (true) {
+    bool negative = false;
+    std::string both;  // "+" for \pm, "-" for \mp
+    bool sign = false;
+    while (Peek() == "+" || Peek() == "-" || IsPlusMinus(Peek())) {
+      if (!work_.Spend(1)) return std::nullopt;
+      negative ^= Peek() == "-";
+      if (IsPlusMinus(Peek())) {
+        if (!both.empty()) return std::nullopt;
+        both = Peek() == "\\pm" ? "+" : "-";
+      }
+      sign = true;
+      ++at_;
+    }
+    if (!first && !sign) return WithCommonUnit(std::move(terms));
+    Result term = Product();
+    if (!term) return std::nullopt;
+    if (!both.empty()) {
+      std::vector<Expression> arguments;
+      arguments.push_back(*std::move(term));
+      if (negative) both = both == "+" ? "-" : "+";
+      terms.push_back(MakeNode(Kind::kPlusMinus, both, std::move(arguments)));
+    } else {
+      terms.push_back(negative ? Negated(*std::move(term)) : *std::move(term));
+    }
+    first = false;
+  }
+}
+
+// Whether what follows is multiplied with what was read, without a sign between them.
+bool TokenParser::BeginsFactor() const {
+  const std::string_view next = Peek();
+  if (next.empty() || AtClose()) return false;
+  if (next == "|") return bars_ == 0;
+  if (next == "(" || next == "[" || next == "{") return next != "[";
+  if (IsNumberText(next)) return true;
+  if (IsLetterToken(next)) {
+    const std::string word = Word();
+    return word != "and" && word != "or";
+  }
+  static constexpr std::string_view kCommands[] = {
+      "\\frac", "\\sqrt", "\\pi",    "\\infty",    "\\binom",  "\\lfloor", "\\lceil",
+      "\\sin",  "\\cos",  "\\tan",   "\\cot",      "\\sec",    "\\csc",    "\\log",
+      "\\ln",   "\\lg",   "\\exp",   "\\arcsin",   "\\arccos", "\\arctan", "\\sinh",
+      "\\cosh", "\\tanh", "\\begin", "\\overline", "\\hbar",   "\\ell",    "\\partial",
+      "\\dot",  "\\ddot", "\\vec",   "\\hat",      "\\bar",    "\\nabla",  "\\$"};
+  for (const std::string_view command : kCommands) {
+    if (next == command) return true;
+  }
+  return IsGreek(next);
+}
+
+std::optional<Expression> TokenParser::Product() {
+  std::vector<Expression> factors;
+  Result first = Factor();
+  if (!first) return std::nullopt;
+  factors.push_back(*std::move(first));
+  // "a/bc" and "1/2(3)" are read in two ways; a plain fraction in front is read in one.
+  bool divided = false;
+  bool plain = factors[0].kind == Kind::kNumber;
+  while (true) {
+    if (!work_.Spend(1)) return std::nullopt;
+    if (Take("*")) {
+      Result factor = Factor();
+      if (!factor) return std::nullopt;
+      factors.push_back(*std::move(factor));
+      plain = false;
+      divided = false;
+      continue;
+    }
+    if (Take("/")) {
+      Result factor = Factor();
+      if (!factor) return std::nullopt;
+      plain = plain && factors.size() == 1 && factor->kind == Kind::kNumber;
+      divided = true;
+      factors.push_back(Reciprocal(*std::move(factor)));
+      continue;
+    }
+    if (BeginsUnit() || !BeginsFactor()) break;
+    if (divided && (!plain || Peek() == "(" || IsNumberText(Peek()))) return std::nullopt;
+    const bool number = factors.back().kind == Kind::kNumber && IsNumberText(Peek());
+    if (number) return std::nullopt;  // "1 2": a product to nobody
+    Result factor = Factor();
+    if (!factor) return std::nullopt;
+    factors.push_back(*std::move(factor));
+  }
+  if (factors.size() > 1) {
+    for (const Expression& factor : factors) {
+      if (factor.kind == Kind::kText) return std::nullopt;
+    }
+  }
+  // "1 \cdot (5 cm)"
+  if (factors.size() > 1 && std::count_if(factors.begin(), factors.end(), HasUnit) == 1) {
+    const auto quantity = std::find_if(factors.begin(), factors.end(), HasUnit);
+    Expression lifted = std::move(*quantity);
+    *quantity = std::move(lifted.arguments[0]);
+    lifted.arguments[0] = MakeProduct(std::move(factors));
+    return lifted;
+  }
+  return WithUnit(MakeProduct(std::move(factors)));
+}
+
+std::optional<Expression> TokenParser::Factor() {
+  // "4 \cdot -3"
+  bool negative = false;
+  while (Peek() == "-" || Peek() == "+") {
+    if (!work_.Spend(1)) return std::nullopt;
+    negative ^= Peek() == "-";
+    ++at_;
+  }
+  Result base = Primary();
+  if (!base) return std::nullopt;
+  Result factor = Postfix(*std::move(base));
+  if (!factor || !negative) return factor;
+  return Negated(*std::move(factor));
+}
+
+std::optional<Expression> TokenParser::Postfix(Expression base) {
+  while (!AtEnd()) {
+    if (!work_.Spend(1)) return std::nullopt;
+    const std::string_view next = Peek();
+    if (next == "^" || next == "_" || next == "'") {
+      Result scripted = Script(std::move(base));
+      if (!scripted) return std::nullopt;
+      base = *std::move(scripted);
+    } else if (next == "!") {
+      ++at_;
+      std::vector<Expression> arguments;
+      arguments.push_back(std::move(base));
+      base = MakeNode(Kind::kFunction, Take("!") ? "!!" : "!", std::move(arguments));
+    } else {
+      break;
+    }
+  }
+  return base;
+}
+
+std::optional<Expression> TokenParser::Script(Expression base) {
+  if (Take("'")) {
+    if (base.kind != Kind::kSymbol && base.kind != Kind::kCall) return std::nullopt;
+    base.name += "'";
+    // y'(x)
+    if (base.kind == Kind::kSymbol && Peek() == "(" && IsCall(base.name)) return Call(base.name);
+    return base;
+  }
+  if (Take("_")) {
+    const bool number = base.kind == Kind::kNumber;
+    if (!number && base.kind != Kind::kSymbol) return std::nullopt;
+    std::optional<std::string> subscript = Spelling();
+    if (!subscript || subscript->empty()) return std::nullopt;
+    if (number) {
+      std::vector<Expression> arguments;
+      arguments.push_back(std::move(base));
+      return MakeNode(Kind::kBased, *std::move(subscript), std::move(arguments));
+    }
+    base.name += "_{" + *subscript + "}";
+    if (Peek() == "(" && IsCall(base.name)) return Call(base.name);
+    return base;
+  }
+  ++at_;  // ^
+  const size_t begin = at_;
+  std::optional<std::string> spelling = Spelling();
+  if (!spelling || spelling->empty()) return std::nullopt;
+  if (spelling->find_first_not_of("'") == std::string::npos || spelling->find("\\prime") == 0) {
+    if (base.kind != Kind::kSymbol && base.kind != Kind::kCall) return std::nullopt;
+    for (size_t at = 0; at < spelling->size();) {
+      const bool prime = spelling->compare(at, 6, "\\prime") == 0;
+      if (!prime && (*spelling)[at] != '\'') return std::nullopt;
+      base.name += "'";
+      at += prime ? 6 : 1;
+    }
+    if (base.kind == Kind::kSymbol && Peek() == "(" && IsCall(base.name)) return Call(base.name);
+    return base;
+  }
+  at_ = begin;
+  Result exponent = Braced();
+  if (!exponent) return std::nullopt;
+  if (Peek() == "^") return std::nullopt;  // TeX refuses x^2^3
+  // x^{2/3}: a number, so that its root is known.
+  if (exponent->kind == Kind::kProduct) {
+    Work folding(200);
+    if (std::optional<Rational> value = ExactValue(*exponent, folding)) {
+      exponent = MakeNumber(*std::move(value));
+    }
+  }
+  return MakePower(std::move(base), *std::move(exponent));
+}
+
+}  // namespace attnrl::verifier
