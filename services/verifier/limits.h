@@ -35,6 +35,7 @@ class Work {
     left_ -= steps;
     return true;
   }
+  int64_t left() const { return left_; }
   bool exhausted() const { return left_ < 0; }
   // Marks a limit as exceeded that isn't a number of steps, as depth.
   void Exhaust() { left_ = -1; }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/verifier/types.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace attnrl::verifier {
 
 std::string_view StatusName(GradeStatus status) {
@@ -19,6 +22,11 @@ std::string_view StatusName(GradeStatus status) {
       return "crash";
   }
   return "crash";
+}
+
+bool IsGrader(std::string_view name) {
+  return name.empty() ||
+         std::find(std::begin(kGraders), std::end(kGraders), name) != std::end(kGraders);
 }
 
 size_t Bytes(std::string_view response, const std::vector<std::string>& answers) {

@@ -17,6 +17,13 @@ inline constexpr size_t kMaxBytesPerResponse = size_t{32} << 20;
 // Longest message of the service: the above and what surrounds it.
 inline constexpr size_t kMaxMessageBytes = size_t{64} << 20;
 
+// The graders of the product, by name: services/verifier/grading/graders/README.md.
+inline constexpr const char* kGraders[] = {"math", "exact_match", "multiple_choice",
+                                                "numeric_tolerance"};
+
+// Whether `name` is one of them; the empty name means "math".
+bool IsGrader(std::string_view name);
+
 // How the grading of one response ended. The words of StatusName are those of
 // services/verifier/README.md, "Verdicts" (`attnrl verify`) and of `verdict` in a run's trees/
 // files.
@@ -42,6 +49,8 @@ struct GradeRequest {
   std::string response;
   // Accepted answers, raw as in the data set; any one suffices. At least one.
   std::vector<std::string> answers;
+  // How answers are compared: a name of kGraders, or one that another verifier knows. Empty: math.
+  std::string grader = {};
   // Where no \boxed{} is found, look for "the answer is" and for the last formula. Off in training.
   bool anywhere = false;
   // Fill GradeResult::explanation.
@@ -62,10 +71,10 @@ struct GradeResult {
   std::string extracted;
   // Index into GradeRequest::answers of the one that matched; -1 where none did.
   int32_t matched = -1;
-  // How both sides were read, which rule decided and why, in a few lines; only where asked for.
-  std::string explanation;
   // Wall time of the grading in microseconds. Decides nothing.
   uint64_t micros = 0;
+  // How both sides were read, which rule decided and why, in a few lines; only where asked for.
+  std::string explanation = {};
 };
 
 }  // namespace attnrl::verifier

@@ -32,13 +32,14 @@ absl::Status Check(const GradeRequest& request) {
   return absl::OkStatus();
 }
 
-// How many of `requests` fit into one call.
+// How many of `requests` fit into one call: those of one grader.
 size_t CallSize(std::span<const GradeRequest> requests) {
   size_t count = 0;
   size_t bytes = 0;
   while (count < std::min(requests.size(), kMaxResponsesPerCall)) {
     bytes += Bytes(requests[count]);
     if (count > 0 && bytes > kMaxBytesPerCall) break;
+    if (requests[count].grader != requests[0].grader) break;
     ++count;
   }
   return count;
@@ -74,6 +75,7 @@ class StubVerifierClient final : public VerifierClient {
   absl::StatusOr<std::vector<GradeResult>> VerifySome(std::span<const GradeRequest> requests,
                                                       absl::Duration end) {
     v1::VerifyRequest message;
+    message.set_task(requests.front().grader);
     for (const GradeRequest& request : requests) *message.add_responses() = ToProto(request);
     Backoff backoff(kFirstWait, options_.max_backoff);
     while (true) {

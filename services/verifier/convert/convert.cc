@@ -61,7 +61,8 @@ std::vector<GradeRequest> FromProto(const v1::VerifyRequest& message) {
   for (const v1::GradeRequest& response : message.responses()) {
     requests.push_back({response.id(),
                         response.response(),
-                        {response.answers().begin(), response.answers().end()}});
+                        {response.answers().begin(), response.answers().end()},
+                        message.task()});
   }
   return requests;
 }

@@ -2,11 +2,12 @@
 #include "services/verifier/grading/grader.h"
 
 #include <chrono>
+#include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
-#include <vector>
 
-#include "services/verifier/grading/deciding/decide.h"
+#include "services/verifier/grading/graders/graders.h"
 #include "services/verifier/grading/reading/answer.h"
 #include "services/verifier/grading/reading/extract.h"
 #include "services/verifier/grading/reading/utf8.h"
@@ -21,98 +22,43 @@ std::string_view Trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
-std::string Read(const std::vector<Reading>& readings) {
-  std::string text;
-  for (const Reading& reading : readings) {
-    if (!text.empty()) text += ", or ";
-    text += reading.expression ? Text(*reading.expression) : "as text only";
-  }
-  return text.empty() ? "not at all" : text;
+void Note(const std::string& text, const Limits& limits, GradeResult& result) {
+  if (result.explanation.size() < limits.explanation_bytes) result.explanation += text + "\n";
 }
 
-// The rule by which a reading of the one equals a reading of the other, in `*rule`; where none
-// does, the last that said no.
-bool Matches(const std::vector<Reading>& given, const std::vector<Reading>& wanted, Work& work,
-             std::string* rule) {
-  *rule = "read as text only, and the texts differ";
-  for (const Reading& mine : given) {
-    for (const Reading& theirs : wanted) {
-      if (mine.tokens == theirs.tokens) {
-        *rule = "typeset alike";
-        return true;
-      }
-      if (mine.expression && theirs.expression &&
-          IsSame(*mine.expression, *theirs.expression, work, rule)) {
-        return true;
-      }
-    }
+// Compares the answer of a response with the accepted ones until one matches.
+void Compare(const GradeRequest& request, std::string_view answer, const Limits& limits,
+             GradeResult& result) {
+  const auto accept = [&result](size_t index) {
+    result.status = GradeStatus::kGraded;
+    result.correct = true;
+    result.matched = static_cast<int32_t>(index);
+  };
+  for (size_t i = 0; i < request.answers.size(); ++i) {
+    if (answer.empty() || Trimmed(request.answers[i]) != answer) continue;
+    if (request.explain) Note("accepted: the same text as an accepted answer", limits, result);
+    return accept(i);
   }
-  if (work.exhausted()) *rule = "a limit was reached";
-  return false;
+  const std::unique_ptr<Grader> grader = MakeGrader(request.grader, limits, request.explain);
+  if (grader == nullptr) {
+    result.status = GradeStatus::kUnparsable;
+    return;
+  }
+  std::string reading;
+  result.status =
+      answer.size() > limits.answer_bytes ? GradeStatus::kLimit : grader->Read(answer, &reading);
+  if (request.explain) Note("answer: " + reading, limits, result);
+  if (result.status != GradeStatus::kGraded) return;
+  for (size_t i = 0; i < request.answers.size(); ++i) {
+    bool limit = false;
+    const Match match = grader->Compare(request.answers[i], &limit);
+    if (request.explain) {
+      Note((match.same ? "accepted for: " : "refused for: ") + match.explanation, limits, result);
+    }
+    if (match.same) return accept(i);
+    if (limit) result.status = GradeStatus::kLimit;
+  }
 }
-
-// Compares the answer of a response with the accepted ones.
-class Comparer {
- public:
-  Comparer(const GradeRequest& request, const Limits& limits, GradeResult& result)
-      : request_(request), limits_(limits), result_(result) {}
-
-  void Compare(std::string_view answer) {
-    result_.status = GradeStatus::kGraded;
-    for (size_t i = 0; i < request_.answers.size(); ++i) {
-      if (answer.empty() || Trimmed(request_.answers[i]) != answer) continue;
-      Explain("accepted", request_.answers[i], "the same text");
-      return Accept(i);
-    }
-    if (answer.size() > limits_.answer_bytes) {
-      result_.status = GradeStatus::kLimit;
-      return;
-    }
-    // The response pays for reading its own answer; each comparison has a budget of its own, so
-    // that the order and number of accepted answers decide nothing.
-    Work reading(limits_.work);
-    const std::vector<Reading> given = ReadAnswer(answer, limits_.depth, reading);
-    if (request_.explain) result_.explanation += "answer: read as " + Read(given) + "\n";
-    if (given.empty()) {
-      result_.status = reading.exhausted() ? GradeStatus::kLimit : GradeStatus::kUnparsable;
-      return;
-    }
-    for (size_t i = 0; i < request_.answers.size(); ++i) {
-      if (CompareWith(given, request_.answers[i])) return Accept(i);
-    }
-  }
-
- private:
-  bool CompareWith(const std::vector<Reading>& given, const std::string& raw) {
-    const std::string accepted = Unwrapped(raw);
-    Work work(limits_.work);
-    if (accepted.size() > limits_.answer_bytes) return false;
-    const std::vector<Reading> wanted = ReadAnswer(accepted, limits_.depth, work);
-    std::string rule;
-    const bool same = Matches(given, wanted, work, &rule);
-    Explain(same ? "accepted" : "refused", Read(wanted), rule);
-    if (work.exhausted()) result_.status = GradeStatus::kLimit;
-    return same;
-  }
-
-  void Explain(const char* verdict, const std::string& wanted, const std::string& rule) {
-    if (!request_.explain || result_.explanation.size() > limits_.explanation_bytes) return;
-    result_.explanation +=
-        std::string(verdict) + " for: " + wanted.substr(0, kLongestReading) + "\n  " + rule + "\n";
-  }
-
-  void Accept(size_t index) {
-    result_.status = GradeStatus::kGraded;
-    result_.correct = true;
-    result_.matched = static_cast<int32_t>(index);
-  }
-
-  static constexpr size_t kLongestReading = 2000;
-
-  const GradeRequest& request_;
-  const Limits& limits_;
-  GradeResult& result_;
-};
 
 // The box, or, where that is asked for, what else looks like an answer.
 std::optional<Extracted> Extract(const GradeRequest& request) {
@@ -134,7 +80,7 @@ GradeResult Grade(const GradeRequest& request, const Limits& limits) {
     const std::string undoubled = box->doubled ? Undoubled(box->text) : "";
     const std::string_view answer = Trimmed(box->doubled ? undoubled : box->text);
     result.extracted = ValidPrefix(answer, limits.extracted_bytes);
-    Comparer(request, limits, result).Compare(answer);
+    Compare(request, answer, limits, result);
     result.explanation = ValidPrefix(result.explanation, limits.explanation_bytes);
   }
   auto taken = std::chrono::steady_clock::now() - start;

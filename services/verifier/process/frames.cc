@@ -7,6 +7,9 @@ namespace attnrl::verifier {
 namespace {
 
 constexpr size_t kLengthBytes = 4;
+// What a request asks for.
+constexpr uint64_t kAnywhere = 1;
+constexpr uint64_t kExplain = 2;
 // Consumed bytes are moved out of the buffer only once they are many.
 constexpr size_t kCompactBytes = size_t{1} << 16;
 
@@ -88,6 +91,8 @@ std::optional<std::string_view> FrameReader::Next() {
 
 std::string EncodeRequest(const GradeRequest& request) {
   std::string body;
+  PutString(request.grader, body);
+  PutInteger((request.anywhere ? kAnywhere : 0) | (request.explain ? kExplain : 0), 1, body);
   PutString(request.response, body);
   PutInteger(request.answers.size(), kLengthBytes, body);
   for (const std::string& answer : request.answers) PutString(answer, body);
@@ -97,10 +102,14 @@ std::string EncodeRequest(const GradeRequest& request) {
 std::optional<GradeRequest> DecodeRequest(std::string_view body) {
   Fields fields(body);
   GradeRequest request;
+  request.grader = fields.String();
+  const uint64_t asked = fields.Integer(1);
+  request.anywhere = (asked & kAnywhere) != 0;
+  request.explain = (asked & kExplain) != 0;
   request.response = fields.String();
   uint64_t answers = fields.Integer(kLengthBytes);
   for (uint64_t i = 0; i < answers && fields.ok(); ++i) request.answers.push_back(fields.String());
-  if (!fields.complete()) return std::nullopt;
+  if (!fields.complete() || asked > (kAnywhere | kExplain)) return std::nullopt;
   return request;
 }
 
@@ -111,6 +120,7 @@ std::string EncodeResult(const GradeResult& result) {
   PutInteger(static_cast<uint32_t>(result.matched), 4, body);
   PutInteger(result.micros, 8, body);
   PutString(result.extracted, body);
+  PutString(result.explanation, body);
   return body;
 }
 
@@ -122,6 +132,7 @@ std::optional<GradeResult> DecodeResult(std::string_view body) {
   result.matched = static_cast<int32_t>(static_cast<uint32_t>(fields.Integer(4)));
   result.micros = fields.Integer(8);
   result.extracted = fields.String();
+  result.explanation = fields.String();
   bool known = status <= static_cast<uint64_t>(GradeStatus::kCrash) && correct <= 1;
   if (!fields.complete() || !known) return std::nullopt;
   result.status = static_cast<GradeStatus>(status);

@@ -18,7 +18,7 @@ namespace attnrl::verifier {
 inline constexpr size_t kMaxFrameBytes = size_t{64} << 20;
 
 // The body of the first frame that a grader sends, once its limits are in force.
-inline constexpr std::string_view kHello = "attnrl-grader 1";
+inline constexpr std::string_view kHello = "attnrl-grader 2";
 
 // `body` as a frame.
 std::string Frame(std::string_view body);

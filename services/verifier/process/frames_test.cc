@@ -19,14 +19,28 @@ TEST(Frames, RequestsAndResultsSurviveTheTrip) {
   EXPECT_EQ(decoded->id, "");
   EXPECT_EQ(decoded->response, request.response);
   EXPECT_EQ(decoded->answers, request.answers);
+  EXPECT_EQ(decoded->grader, "");
+  EXPECT_FALSE(decoded->anywhere);
+  EXPECT_FALSE(decoded->explain);
+  for (const bool anywhere : {false, true}) {
+    request.grader = "exact_match";
+    request.anywhere = anywhere;
+    request.explain = !anywhere;
+    decoded = DecodeRequest(EncodeRequest(request));
+    ASSERT_TRUE(decoded);
+    EXPECT_EQ(decoded->grader, "exact_match");
+    EXPECT_EQ(decoded->anywhere, anywhere);
+    EXPECT_EQ(decoded->explain, !anywhere);
+  }
 
-  GradeResult result{"stays", GradeStatus::kLimit, true, "x", 3, uint64_t{1} << 40};
+  GradeResult result{"stays", GradeStatus::kLimit, true, "x", 3, uint64_t{1} << 40, "why"};
   std::optional<GradeResult> back = DecodeResult(EncodeResult(result));
   ASSERT_TRUE(back);
   EXPECT_EQ(back->status, GradeStatus::kLimit);
   EXPECT_TRUE(back->correct);
   EXPECT_EQ(back->extracted, "x");
   EXPECT_EQ(back->matched, 3);
+  EXPECT_EQ(back->explanation, "why");
   EXPECT_EQ(back->micros, uint64_t{1} << 40);
   result.matched = -1;
   EXPECT_EQ(DecodeResult(EncodeResult(result))->matched, -1);
@@ -145,9 +159,11 @@ TEST(Frames, BytesThatNoEncoderWroteAreRefused) {
 }
 
 TEST(Frames, AHugeCountOfAnswersIsRefusedWithoutMemoryForThem) {
-  EXPECT_FALSE(DecodeRequest(Length(0) + Length(0xffffffff)));
-  EXPECT_FALSE(DecodeRequest(Length(0) + Length(2) + Length(0)));
-  EXPECT_TRUE(DecodeRequest(Length(0) + Length(0)));
+  // The name of the grader, what is asked for, the response.
+  const std::string before = Length(0) + std::string(1, '\0') + Length(0);
+  EXPECT_FALSE(DecodeRequest(before + Length(0xffffffff)));
+  EXPECT_FALSE(DecodeRequest(before + Length(2) + Length(0)));
+  EXPECT_TRUE(DecodeRequest(before + Length(0)));
 }
 
 }  // namespace

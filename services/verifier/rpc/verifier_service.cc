@@ -2,6 +2,7 @@
 #include "services/verifier/rpc/verifier_service.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/observe/metrics.h"
 #include "common/rpc/handler.h"
@@ -10,13 +11,12 @@
 namespace attnrl::verifier {
 namespace {
 
-constexpr char kMathTask[] = "math";
 constexpr double kMicrosPerSecond = 1e6;
 
 absl::Status Check(const v1::VerifyRequest& request) {
-  if (!request.task().empty() && request.task() != kMathTask) {
-    return InputError("task", absl::StrCat("\"", OneLine(request.task(), 60), "\""),
-                      "only \"math\" or no task is supported");
+  if (!IsGrader(request.task())) {
+    return InputError("task", absl::StrCat("\"", OneLine(request.task(), 60), "\" is no grader"),
+                      absl::StrCat("graders are ", absl::StrJoin(kGraders, ", ")));
   }
   if (static_cast<size_t>(request.responses_size()) > kMaxResponsesPerCall) {
     return InputError("responses", absl::StrCat(request.responses_size(), " in one call"),

@@ -171,7 +171,8 @@ TEST_F(VerifierServiceTest, SaysWhatOfARequestItRefuses) {
   EXPECT_EQ(refusal(request), "");
   request.set_task("che\nss" + std::string(100, '!'));
   EXPECT_EQ(refusal(request), "task: \"che\\nss" + std::string(53, '!') +
-                                  "...\"; only \"math\" or no task is supported");
+                                  "...\" is no grader; graders are math, exact_match, "
+                                  "multiple_choice, numeric_tolerance");
   EXPECT_EQ(call_sizes_, (std::vector<size_t>{256, 0}));  // what was refused reached no grader
 }
 

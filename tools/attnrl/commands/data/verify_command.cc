@@ -2,6 +2,7 @@
 #include <deque>
 #include <future>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
@@ -35,6 +37,9 @@ struct Options {
   int threads = 1;
   int timeout_ms = 1000;
   bool skip_bad = false;
+  bool boxed = false;
+  bool explain = false;
+  std::string grader = "math";
   std::string stats;
 };
 
@@ -43,7 +48,10 @@ struct Options {
 class Verification {
  public:
   Verification(const Options& options, verifier::GraderPool& pool, storage::JsonLinesWriter& writer)
-      : window_(static_cast<size_t>(options.threads) + 1), pool_(pool), writer_(writer) {}
+      : options_(options),
+        window_(static_cast<size_t>(options.threads) + 1),
+        pool_(pool),
+        writer_(writer) {}
 
   absl::Status Add(const storage::JsonLine& line) {
     verifier::GradeRequest request;
@@ -53,6 +61,9 @@ class Verification {
     if (request.answers.empty()) {
       return storage::BadRecord(line, "field \"answers\" is empty", "at least one is needed");
     }
+    ATTNRL_ASSIGN_OR_RETURN(request.grader, GraderOf(line));
+    request.anywhere = !options_.boxed;
+    request.explain = options_.explain;
     size_t bytes = request.response.size();
     for (const std::string& answer : request.answers) bytes += answer.size();
     if (bytes > kLongestRecord) {
@@ -77,6 +88,16 @@ class Verification {
   const std::map<std::string, int64_t>& statuses() const { return statuses_; }
 
  private:
+  // The record's own grader, or that of the flag.
+  absl::StatusOr<std::string> GraderOf(const storage::JsonLine& line) const {
+    if (line.value.find("grader") == line.value.end()) return options_.grader;
+    ATTNRL_ASSIGN_OR_RETURN(std::string name, storage::StringField(line, "grader"));
+    if (verifier::IsGrader(name)) return name;
+    return storage::BadRecord(
+        line, absl::StrCat("field \"grader\" holds \"", OneLine(name, 40), "\""),
+        absl::StrCat("graders are ", absl::StrJoin(verifier::kGraders, ", ")));
+  }
+
   using Results = absl::StatusOr<std::vector<verifier::GradeResult>>;
 
   struct Batch {
@@ -114,11 +135,13 @@ class Verification {
         ++correct_;
         line["matched"] = (*batch.requests)[i].answers[static_cast<size_t>(result.matched)];
       }
+      if (options_.explain) line["explanation"] = result.explanation;
       ATTNRL_RETURN_IF_ERROR(writer_.Write(line));
     }
     return absl::OkStatus();
   }
 
+  const Options& options_;
   const size_t window_;
   verifier::GraderPool& pool_;
   storage::JsonLinesWriter& writer_;
@@ -187,10 +210,20 @@ void AddVerifyCommand(Command& app, Work* run) {
       .Between(1, 3'600'000);
   command.Add("--stats", &options->stats, "File for counts and speed (JSON)").Writable();
   command.AddSwitch("--skip-bad", &options->skip_bad, "Leave bad records out and count them");
+  command
+      .Add("--grader", &options->grader,
+           "How answers are compared, where a record has no field \"grader\"")
+      .OneOf({std::begin(verifier::kGraders), std::end(verifier::kGraders)})
+      .ShowDefault();
+  command.AddSwitch("--boxed", &options->boxed,
+                    "Only look into \\boxed{}, as in training; otherwise also behind \"the answer "
+                    "is\" and for the last formula");
+  command.AddSwitch("--explain", &options->explain,
+                    "Say how both sides were read and which rule decided");
   command.Footer(
       "A verdict is {\"id\",\"correct\",\"status\",\"extracted\",\"matched\",\"micros\"}, in the "
-      "order of the input.\nExample:\n  attnrl verify --input answers.jsonl --output "
-      "verdicts.jsonl --threads 2");
+      "order of the input, with --explain also \"explanation\".\nExample:\n  attnrl verify --input "
+      "answers.jsonl --output verdicts.jsonl --threads 2");
   command.WhenChosen([options, run] { *run = [options] { return Verify(*options); }; });
 }
 

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/verifier/grading/graders/accepted_answers.h"
+
+#include <list>
+#include <unordered_map>
+#include <utility>
+
+namespace attnrl::verifier {
+namespace {
+
+constexpr size_t kMaxEntries = 4096;
+// A longer answer is rare, and read each time.
+constexpr size_t kLongestText = 4096;
+
+struct Entry {
+  std::string text;
+  AcceptedAnswer readings;
+  int64_t steps = 0;  // of work that reading took
+};
+
+// The most recently used answers, in their order.
+class Memory {
+ public:
+  // Null where it isn't there.
+  const Entry* Find(const std::string& text, const Limits& limits) {
+    if (limits.work != work_ || limits.depth != depth_ || limits.answer_bytes != bytes_) {
+      entries_.clear();
+      places_.clear();
+      work_ = limits.work;
+      depth_ = limits.depth;
+      bytes_ = limits.answer_bytes;
+      return nullptr;
+    }
+    const auto found = places_.find(text);
+    if (found == places_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return &entries_.front();
+  }
+
+  void Add(Entry entry) {
+    if (entry.text.size() > kLongestText) return;
+    entries_.push_front(std::move(entry));
+    places_[entries_.front().text] = entries_.begin();
+    if (entries_.size() <= kMaxEntries) return;
+    places_.erase(entries_.back().text);
+    entries_.pop_back();
+  }
+
+ private:
+  std::list<Entry> entries_;
+  std::unordered_map<std::string, std::list<Entry>::iterator> places_;
+  // What was read within other limits may be read otherwise.
+  int64_t work_ = -1;
+  int depth_ = -1;
+  size_t bytes_ = 0;
+};
+
+}  // namespace
+
+AcceptedAnswer ReadAccepted(const std::string& accepted, const Limits& limits, Work& work) {
+  thread_local Memory memory;
+  if (const Entry* entry = memory.Find(accepted, limits)) {
+    work.Spend(entry->steps);
+    return entry->readings;
+  }
+  const std::string text = Unwrapped(accepted);
+  Entry entry = {accepted, std::make_shared<const std::vector<Reading>>()};
+  if (text.size() <= limits.answer_bytes) {
+    const int64_t before = work.left();
+    entry.readings =
+        std::make_shared<const std::vector<Reading>>(ReadAnswer(text, limits.depth, work));
+    // One that exhausts the work does so again.
+    entry.steps = work.exhausted() ? limits.work + 1 : before - work.left();
+  }
+  AcceptedAnswer readings = entry.readings;
+  memory.Add(std::move(entry));
+  return readings;
+}
+
+}  // namespace attnrl::verifier

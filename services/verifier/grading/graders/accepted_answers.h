@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "services/verifier/grading/reading/answer.h"
+#include "services/verifier/limits.h"
+
+namespace attnrl::verifier {
+
+// The readings of an accepted answer; shared, since all responses to a problem are compared with
+// the same ones.
+using AcceptedAnswer = std::shared_ptr<const std::vector<Reading>>;
+
+// Reads `accepted`, raw as in the data set, or remembers how it was read. Costs the same work
+// either way, so that no verdict depends on what was graded before. Each thread remembers some
+// thousand answers of the limits it was last asked with, 16 MiB of text at most. Never null.
+AcceptedAnswer ReadAccepted(const std::string& accepted, const Limits& limits, Work& work);
+
+}  // namespace attnrl::verifier

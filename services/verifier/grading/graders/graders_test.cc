@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/verifier/grading/graders/graders.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "services/verifier/grading/graders/accepted_answers.h"
+
+namespace attnrl::verifier {
+namespace {
+
+bool Accepts(const char* grader, const std::string& answer, const std::string& accepted) {
+  const std::unique_ptr<Grader> one = MakeGrader(grader, {}, false);
+  std::string explanation;
+  if (one->Read(answer, &explanation) != GradeStatus::kGraded) return false;
+  bool limit = false;
+  return one->Compare(accepted, &limit).same;
+}
+
+TEST(Graders, HaveTheNamesThatDataSetsUse) {
+  for (const std::string_view name : kGraders) {
+    EXPECT_TRUE(MakeGrader(name, {}, false)) << name;
+    EXPECT_TRUE(IsGrader(name));
+  }
+  EXPECT_TRUE(MakeGrader("", {}, false));
+  EXPECT_TRUE(IsGrader(""));
+  for (const char* name : {"Math", "regex", "math "}) {
+    EXPECT_FALSE(MakeGrader(name, {}, false)) << name;
+    EXPECT_FALSE(IsGrader(name));
+  }
+}
+
+TEST(ExactMatch, ComparesCharactersAndNothingElse) {
+  EXPECT_TRUE(Accepts("exact_match", " \\text{north-west} ", "north-west"));
+  EXPECT_TRUE(Accepts("exact_match", "$\\mathrm{AB}$", "AB"));
+  EXPECT_TRUE(Accepts("exact_match", "x{y}", "x{y}"));
+  for (const char* other : {"North-west", "north west", "0.5", ""}) {
+    EXPECT_FALSE(Accepts("exact_match", other, "north-west")) << other;
+  }
+  EXPECT_FALSE(Accepts("exact_match", "0.5", "1/2"));
+  EXPECT_FALSE(Accepts("exact_match", "\\text{a}b}", "ab"));
+}
+
+TEST(MultipleChoice, TakesTheLetterHoweverItIsDressed) {
+  for (const char* answer :
+       {"C", "c", "(C)", "\\text{(C)}", "C.", "C) 45", "(C) \\frac12", "[C]"}) {
+    EXPECT_TRUE(Accepts("multiple_choice", answer, "(C)")) << answer;
+  }
+  for (const char* answer : {"B", "C, A", "Correct", "45", "", "BC"}) {
+    EXPECT_FALSE(Accepts("multiple_choice", answer, "(C)")) << answer;
+  }
+  EXPECT_TRUE(Accepts("multiple_choice", "C, A", "\\text{A,C}"));
+  EXPECT_FALSE(Accepts("multiple_choice", "C", "45"));
+}
+
+TEST(NumericTolerance, AcceptsWhatIsNear) {
+  EXPECT_TRUE(Accepts("numeric_tolerance", "9.81", "9.8"));
+  EXPECT_TRUE(Accepts("numeric_tolerance", "\\pi", "3.14"));
+  EXPECT_TRUE(Accepts("numeric_tolerance", "-100", "-101"));
+  EXPECT_FALSE(Accepts("numeric_tolerance", "9.9", "9.8"));
+  EXPECT_FALSE(Accepts("numeric_tolerance", "-9.8", "9.8"));
+  EXPECT_FALSE(Accepts("numeric_tolerance", "x", "9.8"));
+  EXPECT_FALSE(Accepts("numeric_tolerance", "0.001", "0"));
+}
+
+TEST(NumericTolerance, IsWhatStandsBehindThePlusMinusSign) {
+  EXPECT_TRUE(Accepts("numeric_tolerance", "10.3", "10 \\pm 0.5"));
+  EXPECT_TRUE(Accepts("numeric_tolerance", "10.5", "10 \\pm 0.5"));
+  EXPECT_FALSE(Accepts("numeric_tolerance", "10.51", "10 \\pm 0.5"));
+}
+
+TEST(NumericTolerance, ConvertsUnits) {
+  EXPECT_TRUE(Accepts("numeric_tolerance", "5.02\\text{ m}", "500\\text{ cm}"));
+  EXPECT_TRUE(Accepts("numeric_tolerance", "5.02", "5\\text{ m}"));
+  EXPECT_FALSE(Accepts("numeric_tolerance", "5\\text{ s}", "5\\text{ m}"));
+  EXPECT_FALSE(Accepts("numeric_tolerance", "5\\text{ cm}", "5\\text{ m}"));
+}
+
+TEST(AcceptedAnswers, CostTheSameReadOrRemembered) {
+  const Limits limits;
+  const std::string answer = "\\frac{1}{2} + x^{17}";
+  Work first(limits.work);
+  const AcceptedAnswer read = ReadAccepted(answer, limits, first);
+  Work second(limits.work);
+  EXPECT_EQ(ReadAccepted(answer, limits, second), read);
+  EXPECT_EQ(first.left(), second.left());
+  EXPECT_LT(second.left(), limits.work);
+}
+
+TEST(AcceptedAnswers, AreReadAgainWithinOtherLimits) {
+  const std::string answer = "((((1))))";
+  Work work(1000);
+  EXPECT_FALSE(ReadAccepted(answer, {.work = 1000}, work)->empty());
+  Work little(2);
+  EXPECT_TRUE(ReadAccepted(answer, {.work = 2}, little)->empty());
+  EXPECT_TRUE(little.exhausted());
+}
+
+TEST(AcceptedAnswers, OfWhichThousandsAreAskedForAreStillRead) {
+  for (int i = 0; i < 10'000; ++i) {
+    Work work(Limits().work);
+    const AcceptedAnswer answer = ReadAccepted(std::to_string(i), {}, work);
+    ASSERT_EQ(answer->front().tokens.front().text, std::to_string(i));
+  }
+}
+
+}  // namespace
+}  // namespace attnrl::verifier
