@@ -45,6 +45,17 @@ function(attnrl_reuse_headers name deps)
   target_precompile_headers(${name} REUSE_FROM attnrl_headers_${set})
 endfunction()
 
+# attnrl_plain_headers(a.cc...): of a library that uses LibTorch, the sources that don't include it take the smaller set,
+# which is loaded 2 s faster.
+function(attnrl_plain_headers)
+  set(header "${CMAKE_BINARY_DIR}/CMakeFiles/attnrl_headers_plain.dir/cmake_pch.hxx")
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
+    set_source_files_properties(${ARGN} PROPERTIES
+      COMPILE_OPTIONS "-Winvalid-pch;-include;${header}" OBJECT_DEPENDS "${header}.gch")
+  endif()
+endfunction()
+
 # attnrl_reuse_test_headers(target SOURCES): for a test, by what its sources include.
 function(attnrl_reuse_test_headers name sources)
   target_compile_options(${name} PRIVATE -fPIC)
