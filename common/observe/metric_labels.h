@@ -44,6 +44,8 @@ inline constexpr string_view kResults[] = {"ok", "error"};
 inline constexpr string_view kFinishReasons[] = {"stop", "length", "aborted"};
 inline constexpr string_view kVerdicts[] = {"graded",  "no_answer", "unparsable",
                                             "timeout", "limit",     "crash"};
+inline constexpr string_view kOutcomes[] = {"correct", "incorrect", "no_answer", "unparsable",
+                                            "limit",   "timeout",   "crash"};
 inline constexpr string_view kPhases[] = {"wait",  "load",    "forward",   "backward",
                                           "optim", "publish", "checkpoint"};
 inline constexpr string_view kLossParts[] = {"loss", "grad", "logits"};
@@ -76,6 +78,7 @@ inline constexpr MetricLabel kBlockState[] = {{"state", v::kBlockStates}};
 inline constexpr MetricLabel kResult[] = {{"result", v::kResults}};
 inline constexpr MetricLabel kFinish[] = {{"finish_reason", v::kFinishReasons}};
 inline constexpr MetricLabel kVerdict[] = {{"status", v::kVerdicts}};
+inline constexpr MetricLabel kOutcome[] = {{"verdict", v::kOutcomes}};
 inline constexpr MetricLabel kPhase[] = {{"phase", v::kPhases}};
 inline constexpr MetricLabel kWhere[] = {{"where", v::kLossParts}};
 inline constexpr MetricLabel kSide[] = {{"side", v::kSides}};

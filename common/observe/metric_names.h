@@ -93,6 +93,9 @@ inline constexpr MetricName kSchedulerBranchPointsTotal = {
 inline constexpr MetricName kSchedulerResponsesTotal = {
     "attnrl_scheduler_responses_total", MetricType::kCounter,
     "Initial responses of trained batches, expanded or not", labels::kExpanded};
+inline constexpr MetricName kSchedulerVerdictsTotal = {
+    "attnrl_scheduler_verdicts_total", MetricType::kCounter,
+    "Responses and continuations of trained batches by verdict", labels::kOutcome};
 inline constexpr MetricName kSchedulerDbCommitSeconds = {"attnrl_scheduler_db_commit_seconds",
                                                          MetricType::kHistogram,
                                                          "Time to commit a database transaction",
@@ -207,6 +210,7 @@ inline constexpr auto kAllMetrics =
                                       &kSchedulerProblemsTotal,
                                       &kSchedulerBranchPointsTotal,
                                       &kSchedulerResponsesTotal,
+                                      &kSchedulerVerdictsTotal,
                                       &kSchedulerDbCommitSeconds,
                                       &kSchedulerDbErrorsTotal,
                                       &kRolloutTokensTotal,

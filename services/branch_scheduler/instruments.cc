@@ -83,6 +83,10 @@ void Instruments::UpdateTrees(const Run::TreeFacts& trees) {
   }
   count(observe::kSchedulerResponsesTotal, "yes", trees_.expanded, trees.expanded);
   count(observe::kSchedulerResponsesTotal, "no", trees_.unexpanded, trees.unexpanded);
+  for (const auto& [word, verdict] : WordsOf(Verdict{})) {
+    count(observe::kSchedulerVerdictsTotal, word, trees_.verdicts[verdict],
+          trees.verdicts[verdict]);
+  }
   trees_ = trees;
 }
 

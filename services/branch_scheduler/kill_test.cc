@@ -9,8 +9,11 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/storage/files.h"
 #include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/testing/simulation.h"
@@ -18,6 +21,8 @@
 namespace attnrl::scheduler::testing {
 namespace {
 
+using ::testing::HasSubstr;
+using ::testing::Not;
 using Json = nlohmann::json;
 
 void ExpectOneMetricsLineAStep(const Simulation& run, uint32_t steps) {
@@ -28,6 +33,18 @@ void ExpectOneMetricsLineAStep(const Simulation& run, uint32_t steps) {
     EXPECT_EQ(line["step"], step);
     EXPECT_EQ(line["weight_version"], step + 1);
   }
+}
+
+// The lines of metrics.jsonl without what depends on the time.
+std::vector<Json> Counts(const Simulation& run) {
+  std::vector<Json> lines;
+  for (const std::string& text : run.Lines("metrics.jsonl")) {
+    Json line = Json::parse(text);
+    line.erase("seconds");
+    line.erase("overlap");
+    lines.push_back(std::move(line));
+  }
+  return lines;
 }
 
 // Whatever happens, a learner is never refused: it would end.
@@ -60,10 +77,13 @@ class KillTest : public ::testing::TestWithParam<KilledRun> {};
 
 TEST_P(KillTest, AtEveryTransactionTheRunEndsWithTheSameBatches) {
   const SimulationOptions options = GetParam().Options();
-  uint64_t transactions = 0;
-  const auto expected = Undisturbed(options, &transactions);
-  ASSERT_GT(transactions, 10u);
-  for (uint64_t kill = 1; kill <= transactions; ++kill) {
+  Simulation whole(options);
+  ASSERT_TRUE(whole.Start().ok());
+  ASSERT_TRUE(whole.RunToEnd());
+  const auto& expected = whole.batches();
+  const std::vector<Json> counts = Counts(whole);
+  ASSERT_GT(whole.transactions(), 10u);
+  for (uint64_t kill = 1; kill <= whole.transactions(); ++kill) {
     SCOPED_TRACE(absl::StrCat("killed after transaction ", kill));
     Simulation run(options);
     ASSERT_TRUE(run.Start().ok());
@@ -72,6 +92,7 @@ TEST_P(KillTest, AtEveryTransactionTheRunEndsWithTheSameBatches) {
     EXPECT_TRUE(run.killed());
     ASSERT_EQ(run.batches(), expected);
     ExpectOneMetricsLineAStep(run, options.steps);
+    ASSERT_EQ(Counts(run), counts);
     for (uint32_t b = 0; b < options.steps; ++b) {
       EXPECT_EQ(run.Lines(absl::StrCat("trees/batch-", b, ".jsonl")).size(),
                 expected.at(b).problems);
@@ -143,6 +164,57 @@ INSTANTIATE_TEST_SUITE_P(
                       // Two responses: every fourth problem is solved.
                       KilledRun{"SolvedTrees", tree::Criterion::kFci, true, 6, 2}),
     [](const auto& run) { return std::string(run.param.name); });
+
+// Runs five batches in which nothing is right, killed after so many transactions (0: never), and
+// returns what it logged on the way.
+std::string LogOfARunWithoutAnAnswer(uint64_t kill_after, uint64_t* transactions) {
+  SimulationOptions options{.problems = 2, .responses = 2};
+  Simulation run(options);
+  run.grade = [](const verifier::GradeRequest& request) {
+    verifier::GradeResult result;
+    result.id = request.id;
+    result.status = verifier::GradeStatus::kNoAnswer;
+    return result;
+  };
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(run.Start().ok());
+  run.KillAfter(kill_after);
+  EXPECT_TRUE(run.RunToEnd());
+  EXPECT_EQ(run.killed(), kill_after > 0);
+  *transactions = run.transactions();
+  return ::testing::internal::GetCapturedStderr();
+}
+
+TEST(Simulation, ARunThatEarnsNothingSaysSoOnceWhereverItIsKilled) {
+  constexpr std::string_view kWords =
+      "warning: no response of the first 3 batches was right (12 in all): 100 % had no \\boxed{} "
+      "answer; ask for the answer in \\boxed{}";
+  uint64_t transactions = 0, again = 0;
+  const std::string log = LogOfARunWithoutAnAnswer(0, &transactions);
+  EXPECT_THAT(log, HasSubstr(kWords));
+  ASSERT_GT(transactions, 10u);
+  for (uint64_t kill = 0; kill <= transactions; ++kill) {
+    const std::vector<std::string> parts =
+        absl::StrSplit(LogOfARunWithoutAnAnswer(kill, &again), std::string(kWords));
+    EXPECT_EQ(parts.size(), 2u) << "killed after transaction " << kill;
+  }
+}
+
+TEST(Simulation, ARunWithOneRightResponseSaysNothingOfItsFirstBatches) {
+  Simulation run(SimulationOptions{});
+  bool right = true;
+  run.grade = [&](const verifier::GradeRequest& request) {
+    verifier::GradeResult result;
+    result.id = request.id;
+    result.status = verifier::GradeStatus::kGraded;
+    result.correct = std::exchange(right, false);
+    return result;
+  };
+  ::testing::internal::CaptureStderr();
+  ASSERT_TRUE(run.Start().ok());
+  ASSERT_TRUE(run.RunToEnd());
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), Not(HasSubstr("first 3 batches")));
+}
 
 TEST(Simulation, ATornLineIsCutAwayAndWrittenAgain) {
   SimulationOptions options;

@@ -8,6 +8,7 @@
 #include "common/base/status.h"
 #include "common/observe/log.h"
 #include "common/storage/files.h"
+#include "services/branch_scheduler/records/nothing_right.h"
 #include "services/branch_scheduler/records/records.h"
 
 namespace attnrl::scheduler {
@@ -238,6 +239,7 @@ absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
     observe::LogInfo("batch trained", {{"batch", commit.batch},
                                        {"version", commit.version.number},
                                        {"replayed", commit.replayed}});
+    WarnIfNothingIsRight();
     PauseIfEmpty();
   }
   HandOut();
@@ -246,6 +248,12 @@ absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
 }
 
 // ---- people and tools
+
+// By the process that commits the last of the first batches, so once in a run.
+void Scheduler::WarnIfNothingIsRight() {
+  if (run_->committed() != kFirstBatches) return;
+  if (const auto words = run_->NothingRight()) observe::LogWarning(*words);
+}
 
 void Scheduler::PauseIfEmpty() {
   if (run_->empty_in_a_row() < options_.max_empty_batches || paused_ || run_->finished()) return;

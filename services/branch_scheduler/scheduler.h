@@ -138,6 +138,8 @@ class Scheduler {
   // is a failure of the scheduler.
   absl::Status InTransaction(const std::function<absl::Status()>& work)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // After a commit: says it in the log where the first batches earned nothing.
+  void WarnIfNothingIsRight() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Too many batches in a row without a sample: nothing more is handed out until Resume.
   void PauseIfEmpty() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string Obstacle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

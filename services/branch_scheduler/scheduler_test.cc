@@ -7,6 +7,8 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "common/observe/metrics.h"
+#include "services/branch_scheduler/records/verdicts.h"
 #include "services/branch_scheduler/testing/simulation.h"
 
 namespace attnrl::scheduler::testing {
@@ -81,6 +83,39 @@ TEST(Simulation, OverlappedRunsTwoBatchesAheadAndNoFurther) {
   const RunStatus status = run.scheduler().Status();
   ASSERT_EQ(status.batches.size(), 3u) << "batches 0, 1 and 2 are sampled under W(0)";
   EXPECT_EQ(status.open_items, 3u * 3 * 4);
+}
+
+// Of this process so far, whichever runs it had.
+std::vector<double> CountedVerdicts() {
+  std::vector<double> counts;
+  for (const Word<Verdict>& each : WordsOf(Verdict{})) {
+    counts.push_back(observe::GetCounter(observe::kSchedulerVerdictsTotal, {each.word}).Value());
+  }
+  return counts;
+}
+
+TEST(Simulation, EachLeafOfATrainedBatchIsCountedOnceByItsVerdict) {
+  Simulation run(Branching());
+  const std::vector<double> before = CountedVerdicts();
+  ASSERT_TRUE(run.Start().ok());
+  while (run.version < 2) ASSERT_TRUE(run.Tick());
+  run.Kill();
+  ASSERT_TRUE(run.Start().ok());
+  ASSERT_TRUE(run.RunToEnd());
+  const std::vector<double> after = CountedVerdicts();
+  std::vector<double> lines(kVerdicts);
+  for (const std::string& text : run.Lines("metrics.jsonl")) {
+    const Json line = Json::parse(text);
+    const VerdictCounts counts = ReadVerdicts(line).verdicts;
+    EXPECT_EQ(counts.total(), line["leaves"]);
+    EXPECT_DOUBLE_EQ(
+        static_cast<double>(counts[Verdict::kCorrect]) / static_cast<double>(counts.total()),
+        line["reward_mean"]);
+    for (size_t i = 0; i < kVerdicts; ++i) {
+      lines[i] += static_cast<double>(counts[static_cast<Verdict>(i)]);
+    }
+  }
+  for (size_t i = 0; i < kVerdicts; ++i) EXPECT_EQ(after[i] - before[i], lines[i]) << i;
 }
 
 TEST(Simulation, SamplesCarryTheirPrefixAsItWasMeasured) {

@@ -111,6 +111,8 @@ TEST(Golden, AMetricsLine) {
       Example().Metrics(),
       R"({"step":3,"weight_version":4,"reward_mean":0.6666666666666666,)"
       R"("initial_accuracy":0.5,"problems":1,"valid_samples":5,"valid_ratio":1.0,"leaves":6,)"
+      R"("verdicts":{"correct":4,"incorrect":0,"no_answer":1,"unparsable":1,"limit":0,)"
+      R"("timeout":0,"crash":0},)"
       R"("generated_tokens":9,"prefix_tokens_reused":12,"trained_tokens":8,)"
       R"("trained_tokens_unpacked":13,"lag_initial":[2,2],"lag_continuation":[1,1],)"
       R"("loss":0.25,"kl":null,"entropy":1.5,"ratio_max":2.0,"clip_low":0.125,)"
@@ -199,7 +201,7 @@ std::vector<Example> Variants() {
 
 TEST(Records, EveryKeyOfAMetricsLineIsThereWhateverTheBatch) {
   const std::set<std::string> keys = KeysOf(Example().Metrics());
-  EXPECT_EQ(keys.size(), 36u);
+  EXPECT_EQ(keys.size(), 44u);
   for (const Example& example : Variants()) EXPECT_EQ(KeysOf(example.Metrics()), keys);
 }
 

@@ -23,6 +23,7 @@ void CountLeaf(const SampleResult& sample, const Grade& grade, size_t kept_token
   totals->generated += sample.token_ids.size();
   totals->response_tokens += kept_tokens + sample.token_ids.size();
   if (sample.finish == FinishReason::kLength) ++totals->truncated;
+  ++totals->verdicts[VerdictOf(grade.status, grade.correct)];
   if (verifier::IsVerdict(grade.status)) {
     ++totals->rewarded;
     totals->reward += grade.reward();
@@ -135,6 +136,7 @@ std::string MetricsLine(const BatchState& batch, const BatchFacts& totals,
   line["valid_ratio"] =
       Ratio(static_cast<double>(totals.valid), static_cast<double>(totals.samples));
   line["leaves"] = totals.leaves;
+  line["verdicts"] = VerdictsJson(totals.verdicts);
   line["generated_tokens"] = totals.generated;
   line["prefix_tokens_reused"] = totals.reused;
   line["trained_tokens"] = statistics.trained_tokens;

@@ -11,6 +11,7 @@
 #include "services/branch_scheduler/decide/outcome.h"
 #include "services/branch_scheduler/options.h"
 #include "services/branch_scheduler/problem.h"
+#include "services/branch_scheduler/records/verdicts.h"
 #include "services/branch_scheduler/types.h"
 
 // The lines of a run's records, as services/branch_scheduler/records/README.md fixes them: one JSON
@@ -58,6 +59,7 @@ struct StepTiming {
 struct BatchFacts {
   uint64_t problems = 0;
   uint64_t leaves = 0, rewarded = 0, truncated = 0;
+  VerdictCounts verdicts = {};  // of the leaves
   uint64_t initials_graded = 0, initials_correct = 0;
   uint64_t generated = 0, reused = 0, response_tokens = 0;
   uint64_t samples = 0, valid = 0;       // before the drop rule and after it

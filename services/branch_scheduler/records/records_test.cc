@@ -73,6 +73,9 @@ TEST(Records, AMetricsLineCountsTheBatch) {
   EXPECT_EQ(line["step"], 3);
   EXPECT_EQ(line["reward_mean"], 0.5);
   EXPECT_EQ(line["leaves"], 2);
+  EXPECT_EQ(line["verdicts"]["correct"], 1);
+  EXPECT_EQ(line["verdicts"]["incorrect"], 1);
+  EXPECT_EQ(line["verdicts"]["no_answer"], 0);
   EXPECT_EQ(line["generated_tokens"], 6);
   EXPECT_EQ(line["truncated_ratio"], 1.0);
   EXPECT_EQ(line["valid_samples"], 2);

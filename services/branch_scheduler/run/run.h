@@ -19,6 +19,7 @@
 #include "services/branch_scheduler/options.h"
 #include "services/branch_scheduler/problem.h"
 #include "services/branch_scheduler/records/records.h"
+#include "services/branch_scheduler/records/verdicts.h"
 #include "services/branch_scheduler/store/store.h"
 #include "services/branch_scheduler/types.h"
 #include "services/branch_scheduler/work/grading.h"
@@ -59,6 +60,7 @@ class Run {
     std::map<std::string, uint64_t> points = {};  // by origin
     uint64_t expanded = 0;                        // initial responses
     uint64_t unexpanded = 0;
+    VerdictCounts verdicts = {};  // of leaves
   };
   // Everything that outlives the run.
   struct Parts {
@@ -116,6 +118,9 @@ class Run {
   // Batches without samples at the end of what is committed, since the last that had some.
   uint32_t empty_in_a_row() const { return empty_in_a_row_; }
   const std::string& last_metrics() const { return last_metrics_; }
+  // What to tell people of a run whose first batches earned nothing (records/nothing_right.h), from
+  // the commit of the last of these on; nullopt where there is nothing to tell.
+  std::optional<std::string> NothingRight() const;
   const Counters& counters() const { return counters_; }
   const TreeFacts& trees() const { return trees_; }
   std::vector<BatchStatus> Batches() const;
@@ -175,6 +180,8 @@ class Run {
   absl::StatusOr<CommitReply> CommitAgain(const BatchCommit& commit);
   SamplingVersions VersionsOf(const BatchState& batch) const;
   absl::Status WriteRecords(const BatchState& batch, const BatchCommit& commit);
+  // A line of metrics.jsonl, from that of batch 0 on: what a restart reads back is what counts.
+  void NoteVerdicts(const std::string& metrics);
   absl::Status AddEvents(const BatchCommit& commit);
   CommitReply Reply() const;
 
@@ -204,6 +211,7 @@ class Run {
   double last_train_end_ = 0;
   std::vector<Span> rollout_spans_;  // that may overlap a training step still to come
   std::string last_metrics_;
+  std::vector<BatchVerdicts> first_verdicts_;  // of batches 0 to kFirstBatches - 1 at most
   Counters counters_;
   TreeFacts trees_;
   std::vector<Runnable> runnable_;

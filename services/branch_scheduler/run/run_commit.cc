@@ -6,8 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/json/json.h"
 #include "services/branch_scheduler/decide/outcome.h"
 #include "services/branch_scheduler/item_id.h"
+#include "services/branch_scheduler/records/nothing_right.h"
 #include "services/branch_scheduler/records/records.h"
 #include "services/branch_scheduler/run/run.h"
 
@@ -218,7 +220,9 @@ absl::Status Run::WriteRecords(const BatchState& batch, const BatchCommit& commi
   known_.push_back(Known{row.problems, row.valid, row.solved});
   CountTrees(batch, outcomes);
   trees_.last = facts;
+  trees_.verdicts += facts.verdicts;
   trees_.solved = row.solved;
+  NoteVerdicts(row.metrics);
   last_metrics_ = row.metrics;
   last_commit_time_ = now;
   last_train_end_ = std::max(last_train_end_, row.train.end);
@@ -226,6 +230,15 @@ absl::Status Run::WriteRecords(const BatchState& batch, const BatchCommit& commi
   std::erase_if(rollout_spans_, [this](const Span& span) { return span.end <= last_train_end_; });
   empty_in_a_row_ = row.empty ? empty_in_a_row_ + 1 : 0;
   return absl::OkStatus();
+}
+
+void Run::NoteVerdicts(const std::string& metrics) {
+  if (first_verdicts_.size() >= kFirstBatches) return;
+  first_verdicts_.push_back(ReadVerdicts(ParseJson(metrics).value_or(nullptr)));
+}
+
+std::optional<std::string> Run::NothingRight() const {
+  return scheduler::NothingRight(first_verdicts_, options_.max_response_tokens, options_.run_dir);
 }
 
 absl::Status Run::AddEvents(const BatchCommit& commit) {

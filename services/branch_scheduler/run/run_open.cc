@@ -11,6 +11,7 @@
 #include "common/base/status.h"
 #include "common/json/json.h"
 #include "services/branch_scheduler/item_id.h"
+#include "services/branch_scheduler/records/nothing_right.h"
 #include "services/branch_scheduler/run/run.h"
 #include "services/branch_scheduler/store/payload.h"
 
@@ -107,6 +108,9 @@ absl::Status Run::Recover() {
     last_train_end_ = std::max(last_train_end_, row.train.end);
     last_metrics_ = row.metrics;
   }
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<std::string> first,
+                          store_.MetricsBefore(kFirstBatches));
+  for (const std::string& metrics : first) NoteVerdicts(metrics);
   last_commit_time_ = UnixSeconds(clock_.Now());
   ATTNRL_RETURN_IF_ERROR(RecoverSteps());
   ATTNRL_ASSIGN_OR_RETURN(versions_, store_.Versions());

@@ -229,6 +229,9 @@ TEST(Run, ACrashOfTheGraderIsNoRewardAndDropsTheProblemAfterThreeTries) {
   EXPECT_EQ(Json::parse(rows[1])["responses"][2]["verdict"], "crash");
   EXPECT_TRUE(Json::parse(rows[1])["responses"][2]["reward"].is_null());
   EXPECT_NE(Json::parse(rows[0])["kept"], "ungradable") << "the third try was a verdict";
+  EXPECT_EQ(Json::parse(run.Lines("metrics.jsonl")[0])["verdicts"]["crash"], 1);
+  EXPECT_EQ(Json::parse(run.Lines("metrics.jsonl")[0])["verdicts"]["timeout"], 0)
+      << "only the last try counts";
   for (const TrainingSample& sample : run.batches().at(0).samples) EXPECT_NE(sample.position, 1u);
   EXPECT_EQ(run.scheduler().run_counters().ungradable_problems, 1u);
 }
@@ -285,6 +288,7 @@ TEST(Run, EveryKeyOfTheMetricsIsAlwaysThere) {
                                       "valid_samples",
                                       "valid_ratio",
                                       "leaves",
+                                      "verdicts",
                                       "generated_tokens",
                                       "prefix_tokens_reused",
                                       "trained_tokens",

@@ -317,7 +317,7 @@ TEST_F(RunWork, TheOverlapCountsOnlySamplingThatMayStillMeetATrainingStep) {
 TEST_F(RunWork, TreeFactsAddUpOverCommits) {
   std::map<std::string, uint64_t> points;
   std::map<std::string, uint64_t> kept;
-  uint64_t expanded = 0, unexpanded = 0;
+  uint64_t expanded = 0, unexpanded = 0, leaves = 0;
   for (uint32_t batch = 0; batch < 3; ++batch) {
     EXPECT_EQ(bench.AnnounceVersion(batch), absl::OkStatus());
     bench.Work();
@@ -328,6 +328,7 @@ TEST_F(RunWork, TreeFactsAddUpOverCommits) {
     for (const Problem& problem : trees->batch.problems) {
       for (const Response& response : problem.responses) {
         ++(response.expansion.points.empty() ? unexpanded : expanded);
+        leaves += 1 + response.expansion.points.size() * bench.options.branching.children;
         for (const std::string& origin : response.expansion.origins) ++points[origin];
       }
     }
@@ -346,6 +347,8 @@ TEST_F(RunWork, TreeFactsAddUpOverCommits) {
   for (const auto& [word, count] : facts.problems) problems[std::string(KeptName(word))] = count;
   EXPECT_EQ(problems, kept);
   EXPECT_EQ(facts.last.problems, 2u);
+  EXPECT_EQ(facts.verdicts[Verdict::kCorrect] + facts.verdicts[Verdict::kIncorrect], leaves);
+  EXPECT_EQ(facts.verdicts.total(), leaves);
 }
 
 }  // namespace

@@ -195,6 +195,13 @@ class SqliteStore final : public Store {
                row.empty ? 1 : 0, row.time, row.train.start, row.train.end, row.problems, row.valid,
                row.solved.sum, row.solved.count, row.metrics);
   }
+  absl::StatusOr<std::vector<std::string>> MetricsBefore(uint32_t batch) override {
+    Query query(*database_, "SELECT metrics FROM commits WHERE batch < ?1 ORDER BY batch", batch);
+    std::vector<std::string> lines;
+    while (query.Next()) lines.push_back(query.Text(0));
+    if (!query.status().ok()) return query.status();
+    return lines;
+  }
 
   absl::StatusOr<std::vector<uint32_t>> Checkpoints() override {
     Query query(*database_, "SELECT step FROM checkpoints ORDER BY step");

@@ -242,6 +242,13 @@ void ExpectEqual(Store& store, const Model& model) {
   for (const auto& [number, row] : model.commits) commits.push_back(row);
   for (size_t i = 0; i + 1 < commits.size(); ++i) commits[i].metrics.clear();  // of the last one
   EXPECT_EQ(TieAll(*store.Commits()), TieAll(commits));
+  for (uint32_t batch = 0; batch <= kBatches; ++batch) {
+    std::vector<std::string> metrics;
+    for (const auto& [number, row] : model.commits) {
+      if (number < batch) metrics.push_back(row.metrics);
+    }
+    EXPECT_EQ(*store.MetricsBefore(batch), metrics);
+  }
   EXPECT_EQ(*store.Checkpoints(),
             std::vector<uint32_t>(model.checkpoints.begin(), model.checkpoints.end()));
   for (const std::string file : kFiles) {

@@ -91,6 +91,8 @@ class Store {
   // In order; `metrics` only of the last one.
   virtual absl::StatusOr<std::vector<CommitRow>> Commits() = 0;
   virtual absl::Status PutCommit(const CommitRow& row) = 0;
+  // `metrics` of the batches below this number, in order.
+  virtual absl::StatusOr<std::vector<std::string>> MetricsBefore(uint32_t batch) = 0;
 
   // Steps of complete checkpoints that the learner reported, ascending.
   virtual absl::StatusOr<std::vector<uint32_t>> Checkpoints() = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,7 @@ class FakeAdmin final : public Admin {
   explicit FakeAdmin(std::vector<RunStatus> statuses) : statuses_(std::move(statuses)) {}
 
   absl::StatusOr<RunStatus> Status(absl::Duration) override {
+    if (before_status) before_status();
     if (statuses_.empty()) return absl::UnavailableError("no status was set");
     RunStatus status = statuses_.front();
     if (statuses_.size() > 1) statuses_.erase(statuses_.begin());
@@ -40,7 +43,8 @@ class FakeAdmin final : public Admin {
   }
   void Cancel() override {}
 
-  std::vector<std::string> paused;  // reasons
+  std::function<void()> before_status;  // where it is set
+  std::vector<std::string> paused;      // reasons
   int resumed = 0;
   int drained = 0;
 
