@@ -30,8 +30,12 @@ std::vector<std::string> Named() {
   return {"answer", "answers", "final_answer", "reward_model.ground_truth"};
 }
 
+bool IsBlank(const std::string& text) {
+  return text.find_first_not_of(" \t\r\n") == std::string::npos;
+}
+
 bool IsEmpty(const json& value) {
-  return (value.is_string() && value.get_ref<const std::string&>().empty()) ||
+  return (value.is_string() && IsBlank(value.get_ref<const std::string&>())) ||
          (value.is_array() && value.empty());
 }
 
@@ -52,6 +56,12 @@ absl::StatusOr<std::vector<std::string>> ReadList(const storage::JsonLine& line,
   for (size_t i = 0; i < field.value->size(); ++i) {
     const json& each = (*field.value)[i];
     if (each.is_string()) {
+      if (IsBlank(each.get_ref<const std::string&>())) {
+        return storage::BadRecord(
+            line,
+            absl::StrCat("answer ", i + 1, " of field \"", OneLine(field.name, 40), "\" is empty"),
+            "an accepted answer that no response can match is none");
+      }
       texts.push_back(each.get<std::string>());
     } else if (each.is_number()) {
       std::vector<std::string> path = field.path;

@@ -21,6 +21,8 @@ struct FieldNames {
   // A record without a field of that name may have a recognised one instead: for evaluation sets,
   // which have other origins than the training set.
   bool or_recognised = false;
+  // A record that is wrong is left out and counted, rather than the end of the reading.
+  bool skip_bad = false;
   // How errors call the settings above: this and "question", "answer" or "id". Empty: the caller
   // has no such settings.
   std::string setting = "data.fields.";

@@ -68,6 +68,43 @@ TEST_F(ReadProblemsTest, NamesTheFirstRecordThatIsWrong) {
                           "in:1"));
 }
 
+TEST_F(ReadProblemsTest, LeavesBadRecordsOutWhereThatIsAskedFor) {
+  const std::string path = folder_.Write(
+      "in", absl::StrCat(kFirst, "\n{\"problem\":\"?\",\"answer\":\" \"}\nnonsense\n", kSecond));
+  FieldNames names;
+  names.skip_bad = true;
+  int64_t skipped = 0;
+  std::vector<std::string> read;
+  const absl::Status status = ReadProblems(
+      path, names,
+      [&read](const Problem& problem) {
+        read.push_back(problem.id);
+        return absl::OkStatus();
+      },
+      &skipped);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(read, ElementsAre("line-1", "line-4"));
+  EXPECT_EQ(skipped, 2);
+}
+
+TEST_F(ReadProblemsTest, WithNothingButBadRecordsHasNoProblem) {
+  FieldNames names;
+  names.skip_bad = true;
+  const absl::Status status = ReadProblems(folder_.Write("in", "{}"), names,
+                                           [](const Problem&) { return absl::OkStatus(); });
+  EXPECT_TRUE(IsInputError(status)) << status;
+}
+
+TEST_F(ReadProblemsTest, TakesTheGraderThatARecordNames) {
+  const auto first = FirstProblem(
+      folder_.Write("in", R"({"problem":"x","answer":"B","grader":"multiple_choice"})"), {});
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->grader, "multiple_choice");
+  EXPECT_EQ(FirstProblem(folder_.Write("in", kFirst), {})->grader, "");
+  EXPECT_FALSE(
+      FirstProblem(folder_.Write("in", R"({"problem":"x","answer":"B","grader":7})"), {}).ok());
+}
+
 TEST_F(ReadProblemsTest, RefusesAFileWithoutProblems) {
   for (const char* text : {"", "\n\n", "[]", "[\n]"}) {
     EXPECT_THAT(Read(text), ElementsAre("in: the data set has no problem; at least one is needed"));

@@ -151,17 +151,23 @@ TEST_P(PublishedShape, IsRecognisedWithoutAnySetting) {
 INSTANTIATE_TEST_SUITE_P(Of, PublishedShape, ::testing::ValuesIn(Shapes()),
                          [](const auto& instance) { return instance.param.name; });
 
+// But for two answers of dapo_math_train, which are empty.
 TEST(PublishedSets, BesideTheRepositoryAreReadWhole) {
   const std::string shared = SharedData("data/sets");
   if (!std::filesystem::exists(shared)) GTEST_SKIP() << shared << " is not there";
   for (const auto& file : std::filesystem::directory_iterator(shared)) {
     int64_t problems = 0;
-    const absl::Status status = ReadProblems(file.path(), {}, [&](const Problem& problem) {
+    int64_t skipped = 0;
+    FieldNames names;
+    names.skip_bad = true;
+    const auto use = [&](const Problem& problem) {
       EXPECT_EQ(problem.answers.field, "answers");
-      EXPECT_EQ(problem.line, ++problems);
+      ++problems;
       return absl::OkStatus();
-    });
+    };
+    const absl::Status status = ReadProblems(file.path(), names, use, &skipped);
     EXPECT_TRUE(status.ok()) << status;
+    EXPECT_EQ(skipped, file.path().stem() == "dapo_math_train" ? 2 : 0) << file.path();
     EXPECT_GE(problems, 30) << file.path();
   }
 }

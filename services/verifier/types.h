@@ -19,7 +19,7 @@ inline constexpr size_t kMaxMessageBytes = size_t{64} << 20;
 
 // The graders of the product, by name: services/verifier/grading/graders/README.md.
 inline constexpr const char* kGraders[] = {"math", "exact_match", "multiple_choice",
-                                                "numeric_tolerance"};
+                                           "numeric_tolerance"};
 
 // Whether `name` is one of them; the empty name means "math".
 bool IsGrader(std::string_view name);
@@ -55,6 +55,16 @@ struct GradeRequest {
   bool anywhere = false;
   // Fill GradeResult::explanation.
   bool explain = false;
+  // Grade nothing: only say in GradeResult::explanation how each accepted answer is read, one
+  // letter each (AnswerKind). The status is kUnparsable where nothing can match one.
+  bool check = false;
+};
+
+// How a grader reads an accepted answer.
+enum class AnswerKind : char {
+  kValue = 'v',        // as what it means
+  kText = 't',         // as mere text, which only its own spelling matches
+  kUnmatchable = 'x',  // not at all: empty, or unreadable
 };
 
 // What a response takes of kMaxBytesPerResponse and kMaxBytesPerCall.

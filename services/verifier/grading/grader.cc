@@ -60,6 +60,17 @@ void Compare(const GradeRequest& request, std::string_view answer, const Limits&
   }
 }
 
+// One letter for each accepted answer.
+void CheckAnswers(const GradeRequest& request, const Limits& limits, GradeResult& result) {
+  result.status = GradeStatus::kGraded;
+  for (const std::string& accepted : request.answers) {
+    const std::unique_ptr<Grader> grader = MakeGrader(request.grader, limits, false);
+    const AnswerKind kind = grader == nullptr ? AnswerKind::kUnmatchable : grader->Check(accepted);
+    result.explanation += static_cast<char>(kind);
+    if (kind == AnswerKind::kUnmatchable) result.status = GradeStatus::kUnparsable;
+  }
+}
+
 // The box, or, where that is asked for, what else looks like an answer.
 std::optional<Extracted> Extract(const GradeRequest& request) {
   std::optional<Extracted> box = ExtractAnswer(request.response);
@@ -74,7 +85,9 @@ GradeResult Grade(const GradeRequest& request, const Limits& limits) {
   GradeResult result;
   result.id = request.id;
   result.status = GradeStatus::kNoAnswer;
-  if (request.response.size() > limits.response_bytes) {
+  if (request.check) {
+    CheckAnswers(request, limits, result);
+  } else if (request.response.size() > limits.response_bytes) {
     result.status = GradeStatus::kLimit;
   } else if (const std::optional<Extracted> box = Extract(request)) {
     const std::string undoubled = box->doubled ? Undoubled(box->text) : "";

@@ -10,6 +10,7 @@ constexpr size_t kLengthBytes = 4;
 // What a request asks for.
 constexpr uint64_t kAnywhere = 1;
 constexpr uint64_t kExplain = 2;
+constexpr uint64_t kCheck = 4;
 // Consumed bytes are moved out of the buffer only once they are many.
 constexpr size_t kCompactBytes = size_t{1} << 16;
 
@@ -92,7 +93,9 @@ std::optional<std::string_view> FrameReader::Next() {
 std::string EncodeRequest(const GradeRequest& request) {
   std::string body;
   PutString(request.grader, body);
-  PutInteger((request.anywhere ? kAnywhere : 0) | (request.explain ? kExplain : 0), 1, body);
+  PutInteger((request.anywhere ? kAnywhere : 0) | (request.explain ? kExplain : 0) |
+                 (request.check ? kCheck : 0),
+             1, body);
   PutString(request.response, body);
   PutInteger(request.answers.size(), kLengthBytes, body);
   for (const std::string& answer : request.answers) PutString(answer, body);
@@ -106,10 +109,11 @@ std::optional<GradeRequest> DecodeRequest(std::string_view body) {
   const uint64_t asked = fields.Integer(1);
   request.anywhere = (asked & kAnywhere) != 0;
   request.explain = (asked & kExplain) != 0;
+  request.check = (asked & kCheck) != 0;
   request.response = fields.String();
   uint64_t answers = fields.Integer(kLengthBytes);
   for (uint64_t i = 0; i < answers && fields.ok(); ++i) request.answers.push_back(fields.String());
-  if (!fields.complete() || asked > (kAnywhere | kExplain)) return std::nullopt;
+  if (!fields.complete() || asked > (kAnywhere | kExplain | kCheck)) return std::nullopt;
   return request;
 }
 

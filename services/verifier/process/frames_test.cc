@@ -26,11 +26,13 @@ TEST(Frames, RequestsAndResultsSurviveTheTrip) {
     request.grader = "exact_match";
     request.anywhere = anywhere;
     request.explain = !anywhere;
+    request.check = anywhere;
     decoded = DecodeRequest(EncodeRequest(request));
     ASSERT_TRUE(decoded);
     EXPECT_EQ(decoded->grader, "exact_match");
     EXPECT_EQ(decoded->anywhere, anywhere);
     EXPECT_EQ(decoded->explain, !anywhere);
+    EXPECT_EQ(decoded->check, anywhere);
   }
 
   GradeResult result{"stays", GradeStatus::kLimit, true, "x", 3, uint64_t{1} << 40, "why"};

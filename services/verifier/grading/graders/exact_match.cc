@@ -28,6 +28,10 @@ class ExactMatch final : public Grader {
     return match;
   }
 
+  AnswerKind Check(const std::string& accepted) override {
+    return PlainText(accepted).empty() ? AnswerKind::kUnmatchable : AnswerKind::kValue;
+  }
+
  private:
   const bool explain_;
   std::string given_;

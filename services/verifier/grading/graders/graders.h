@@ -29,6 +29,8 @@ class Grader {
   // Compares it with an accepted answer, raw as in the data set. `*limit` is set where a counted
   // limit ended the comparison, which then says that they differ.
   virtual Match Compare(const std::string& accepted, bool* limit) = 0;
+  // How an accepted answer is read, before any response is there.
+  virtual AnswerKind Check(const std::string& accepted) = 0;
 };
 
 // The grader of a name of kGraders, "" being the first; null where there is none.

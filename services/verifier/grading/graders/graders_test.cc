@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "services/verifier/grading/graders/accepted_answers.h"
 
@@ -75,6 +76,23 @@ TEST(NumericTolerance, ConvertsUnits) {
   EXPECT_TRUE(Accepts("numeric_tolerance", "5.02", "5\\text{ m}"));
   EXPECT_FALSE(Accepts("numeric_tolerance", "5\\text{ s}", "5\\text{ m}"));
   EXPECT_FALSE(Accepts("numeric_tolerance", "5\\text{ cm}", "5\\text{ m}"));
+}
+
+std::string Kinds(const char* grader, const std::vector<std::string>& accepted) {
+  std::string kinds;
+  for (const std::string& answer : accepted) {
+    kinds += static_cast<char>(MakeGrader(grader, {}, false)->Check(answer));
+  }
+  return kinds;
+}
+
+TEST(Graders, SayHowTheyReadAcceptedAnswers) {
+  EXPECT_EQ(Kinds("math", {"1/2", "\\boxed{4}", "#### 72", "\\sum_{n} a_n", "", " ", "$ $",
+                           "\\frac{1}{", "\\boxed{}", "\xff"}),
+            "vvvtxxxxxx");
+  EXPECT_EQ(Kinds("exact_match", {"x", "\\frac{1}{", "\\text{}", " "}), "vvxx");
+  EXPECT_EQ(Kinds("multiple_choice", {"(B)", "A, C", "Paris", ""}), "vvxx");
+  EXPECT_EQ(Kinds("numeric_tolerance", {"9.8 \\pm 0.1", "5\\text{ m}", "x", "1, 2", ""}), "vvxxx");
 }
 
 TEST(AcceptedAnswers, CostTheSameReadOrRemembered) {

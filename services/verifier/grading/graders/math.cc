@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accepts what is the same by the rules of services/verifier/README.md, "The reward".
+#include <algorithm>
 #include <vector>
 
 #include "services/verifier/grading/deciding/decide.h"
@@ -62,6 +63,15 @@ class Math final : public Grader {
     *limit = work.exhausted();
     if (explain_) match.explanation = Text(*wanted) + "\n  " + rule;
     return match;
+  }
+
+  AnswerKind Check(const std::string& accepted) override {
+    Work work(limits_.work);
+    const AcceptedAnswer readings = ReadAccepted(accepted, limits_, work);
+    if (readings->empty()) return AnswerKind::kUnmatchable;
+    const auto is_value = [](const Reading& reading) { return reading.expression.has_value(); };
+    return std::any_of(readings->begin(), readings->end(), is_value) ? AnswerKind::kValue
+                                                                     : AnswerKind::kText;
   }
 
  private:

@@ -64,6 +64,10 @@ class MultipleChoice final : public Grader {
     return match;
   }
 
+  AnswerKind Check(const std::string& accepted) override {
+    return Letters(PlainText(accepted)).empty() ? AnswerKind::kUnmatchable : AnswerKind::kValue;
+  }
+
  private:
   const bool explain_;
   std::set<char> given_;

@@ -93,6 +93,16 @@ class NumericTolerance final : public Grader {
     return match;
   }
 
+  AnswerKind Check(const std::string& accepted) override {
+    Work work(limits_.work);
+    for (const Reading& reading : *ReadAccepted(accepted, limits_, work)) {
+      if (reading.expression && GoalOf(*QuantityOf(*reading.expression).value, work)) {
+        return AnswerKind::kValue;
+      }
+    }
+    return AnswerKind::kUnmatchable;
+  }
+
  private:
   const Limits limits_;
   const bool explain_;
