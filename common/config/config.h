@@ -53,10 +53,20 @@ struct Model {
   std::string chat_template = {};  // name; empty: recognised from the folder
 };
 
+// Names of fields of the data sets; empty: recognised (common/data_set/README.md).
+struct DataFields {
+  std::string question = {};
+  std::string answer = {};
+  std::string id = {};
+};
+
 struct Data {
-  std::string train = {};              // JSON Lines, absolute
-  std::vector<std::string> eval = {};  // JSON Lines, absolute
+  std::string train = {};              // JSON Lines or a JSON list, absolute
+  std::vector<std::string> eval = {};  // the same
   std::string prompt_suffix = {};      // appended to every prompt
+  DataFields fields = {};
+  std::string grader = "math";  // of problems that name none
+  bool skip_bad = false;
 };
 
 struct Branching {

@@ -88,10 +88,26 @@ void AddRun(Table& table) {
              "Chat template: chatml, chatml-default-system, deepseek-r1 or deepseek-r1-think; if "
              "empty, it is recognised from the model folder.");
   table.Text(ATTNRL_KEY(data.train), TextKind::kPath,
-             "Problems to train on: JSON Lines of {\"id\",\"prompt\"|\"messages\",\"answers\"}.");
+             "Problems to train on: JSON Lines or a JSON list of {\"prompt\", \"answer\"} or of "
+             "another published form.");
   table.Paths(ATTNRL_KEY(data.eval), "Problems to evaluate on, one file for each set.");
   table.Text(ATTNRL_KEY(data.prompt_suffix), TextKind::kFree,
              "Text appended to every prompt, for example how to write the answer.");
+  table.Text(ATTNRL_KEY(data.grader), TextKind::kFree,
+             "How answers are compared, for problems without a field grader: math, exact_match, "
+             "multiple_choice, numeric_tolerance, or a name that a verifier of your own knows.");
+  table.Bool(ATTNRL_KEY(data.skip_bad),
+             "Leave records out that are wrong (no answer, an empty one, too long a prompt) and "
+             "count them, instead of refusing the data set.");
+  table.Text(ATTNRL_KEY(data.fields.question), TextKind::kFree,
+             "Field that holds the question, a text or a list of messages; if empty, messages, "
+             "prompt, problem or question. A dot leads into an object.");
+  table.Text(ATTNRL_KEY(data.fields.answer), TextKind::kFree,
+             "Field that holds the accepted answers, for example reward_model.ground_truth; if "
+             "empty, it is recognised: answers, answer, final_answer, or the end of a solution.");
+  table.Text(ATTNRL_KEY(data.fields.id), TextKind::kFree,
+             "Field that names a problem; if empty, id, unique_id, ID or extra_info.index, or else "
+             "the number of the line.");
 }
 
 void AddAlgorithm(Table& table) {
@@ -259,6 +275,7 @@ const std::vector<std::pair<std::string, std::string>>& Sections() {
       {"run", "The run as a whole"},
       {"model", "The model to train"},
       {"data", "Problems and their accepted answers"},
+      {"data.fields", "What a data set calls its fields, where that is not recognised"},
       {"algorithm", "What is sampled and how it is rewarded"},
       {"algorithm.branching", "Where responses branch"},
       {"algorithm.sampling", "What goes into a batch"},

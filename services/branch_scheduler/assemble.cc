@@ -60,12 +60,26 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
   options.top_k = static_cast<uint32_t>(config.rollout.top_k);
   options.stop_ids = std::move(stop_ids);
   options.deterministic = config.rollout.deterministic;
+  options.grader = config.data.grader;
   options.grader_timeout = absl::Milliseconds(config.verifier.timeout_ms);
   options.lease = absl::Seconds(config.scheduler.lease_seconds);
   options.fingerprint = config::Fingerprint(config);
   options.fingerprint["data.train (content)"] = data_digest;
   ATTNRL_RETURN_IF_ERROR(options.Validate());
   return options;
+}
+
+data_set::FieldNames TrainingFields(const config::Data& data) {
+  return {.question = data.fields.question,
+          .answer = data.fields.answer,
+          .id = data.fields.id,
+          .skip_bad = data.skip_bad};
+}
+
+data_set::FieldNames EvaluationFields(const config::Data& data) {
+  data_set::FieldNames names = TrainingFields(data);
+  names.or_recognised = true;
+  return names;
 }
 
 ModelText::ModelText(config::Model model, std::string suffix, text::Tokenizer tokenizer)
@@ -86,17 +100,19 @@ absl::StatusOr<std::unique_ptr<ModelText>> ModelText::Load(const config::Config&
   return text;
 }
 
-absl::StatusOr<std::vector<int32_t>> ModelText::EncodePrompt(const PromptMessages& messages) {
-  if (messages.size() == 1 && messages[0].first.empty()) {
-    return tokenizer_.Encode(messages[0].second + suffix_);
-  }
+absl::StatusOr<std::string> ModelText::PromptText(const data_set::Question& question) {
+  if (question.size() == 1 && question[0].first.empty()) return question[0].second + suffix_;
   if (!template_.has_value()) {
     ATTNRL_ASSIGN_OR_RETURN(template_, text::ChatTemplate::Load(model_.path, model_.chat_template));
   }
   std::vector<text::ChatMessage> turns;
-  for (const auto& [role, content] : messages) turns.push_back({role, content});
+  for (const auto& [role, content] : question) turns.push_back({role, content});
   turns.back().content += suffix_;
-  ATTNRL_ASSIGN_OR_RETURN(std::string text, template_->Render(turns, true));
+  return template_->Render(turns, true);
+}
+
+absl::StatusOr<std::vector<int32_t>> ModelText::EncodePrompt(const data_set::Question& question) {
+  ATTNRL_ASSIGN_OR_RETURN(const std::string text, PromptText(question));
   return tokenizer_.Encode(text);
 }
 

@@ -9,6 +9,8 @@
 
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
+#include "common/data_set/fields.h"
+#include "common/data_set/question.h"
 #include "common/text/chat_template.h"
 #include "common/text/steps.h"
 #include "common/text/tokenizer.h"
@@ -24,6 +26,11 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
                                            std::vector<int32_t> stop_ids,
                                            const std::string& data_digest);
 
+// What the configuration calls the fields of the training set. An evaluation set has them too, or
+// recognised ones.
+data_set::FieldNames TrainingFields(const config::Data& data);
+data_set::FieldNames EvaluationFields(const config::Data& data);
+
 // The model's texts: how prompts become tokens, and responses text and steps. Immutable once the
 // prompts are read; Tools may be used from any thread and must not outlive it.
 class ModelText {
@@ -31,9 +38,11 @@ class ModelText {
   // InputError by file for a folder without a supported tokenizer.
   static absl::StatusOr<std::unique_ptr<ModelText>> Load(const config::Config& config);
 
-  // A text as it is, a conversation through the chat template; the suffix is appended to the text,
-  // or to the last message.
-  absl::StatusOr<std::vector<int32_t>> EncodePrompt(const PromptMessages& messages);
+  // What the model reads: a text as it is, a conversation through the chat template; the suffix is
+  // appended to the text, or to the last message. InputError where a template is needed and not
+  // known.
+  absl::StatusOr<std::string> PromptText(const data_set::Question& question);
+  absl::StatusOr<std::vector<int32_t>> EncodePrompt(const data_set::Question& question);
   TextTools Tools() const;
 
  private:

@@ -117,10 +117,10 @@ class ModelTextTest : public ::testing::Test {
     config_.data.prompt_suffix = "!";
   }
   // The text that the prompt's tokens stand for, or the error.
-  std::string Encoded(const PromptMessages& messages) {
+  std::string Encoded(const data_set::Question& question) {
     const auto text = ModelText::Load(config_);
     if (!text.ok()) return std::string(text.status().message());
-    const auto ids = (*text)->EncodePrompt(messages);
+    const auto ids = (*text)->EncodePrompt(question);
     return ids.ok() ? (*text)->Tools().decode(*ids) : std::string(ids.status().message());
   }
 

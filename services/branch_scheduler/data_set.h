@@ -4,10 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/data_set/fields.h"
+#include "common/data_set/question.h"
 
 namespace attnrl::scheduler {
 
@@ -15,27 +16,25 @@ struct DataProblem {
   std::string id;
   std::vector<int32_t> prompt_ids;
   std::vector<std::string> answers;  // accepted ones; never leave scheduler and verifier
+  std::string grader = {};           // empty: the run's
 };
 
 struct DataSet {
   std::vector<DataProblem> problems;
   std::string digest;  // hex SHA-256 of the file
+  int64_t skipped = 0;  // records that were left out, with names.skip_bad
 };
 
-// A prompt as the data set has it: messages of a chat, (role, content); a plain text has one
-// message with the role "".
-using PromptMessages = std::vector<std::pair<std::string, std::string>>;
 // Token ids of a prompt, suffix and chat template applied.
 using PromptEncoder =
-    std::function<absl::StatusOr<std::vector<int32_t>>(const PromptMessages& messages)>;
+    std::function<absl::StatusOr<std::vector<int32_t>>(const data_set::Question& question)>;
 
-// Reads and tokenises a whole data set (services/branch_scheduler/README.md, "Data sets"): JSON
-// Lines with `id` (a string or a number, unique), `prompt` or `messages`, `answers` (texts, at
-// least one). InputError at file:line for the first record that is wrong or whose prompt has more
-// than `max_prompt_tokens` tokens, and for a file without records; `key` names the setting
-// ("data.train") of a file that can't be read. Where a record has both, `messages` count. Memory:
-// the tokens of all prompts.
+// Reads and tokenises a whole data set in any of the forms of common/data_set/README.md, whose
+// fields have these names. InputError at file:line for the first record that is wrong or whose
+// prompt has more than `max_prompt_tokens` tokens, and for a file without records; `key` names the
+// setting ("data.train") of a file that can't be read. Memory: the tokens of all prompts.
 absl::StatusOr<DataSet> LoadDataSet(const std::string& key, const std::string& path,
-                                    uint32_t max_prompt_tokens, const PromptEncoder& encode);
+                                    const data_set::FieldNames& names, uint32_t max_prompt_tokens,
+                                    const PromptEncoder& encode);
 
 }  // namespace attnrl::scheduler

@@ -16,18 +16,18 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // One token a byte; a conversation's turns are joined by '|'.
-absl::StatusOr<std::vector<int32_t>> Bytes(const PromptMessages& messages) {
+absl::StatusOr<std::vector<int32_t>> Bytes(const data_set::Question& question) {
   std::vector<int32_t> ids;
-  for (const auto& [role, content] : messages) {
+  for (const auto& [role, content] : question) {
     for (const std::string& part : {role, content}) ids.insert(ids.end(), part.begin(), part.end());
-    if (messages.size() > 1) ids.push_back('|');
+    if (question.size() > 1) ids.push_back('|');
   }
   return ids;
 }
 
 absl::StatusOr<DataSet> Load(const std::string& text, uint32_t limit = 100) {
   const TemporaryFolder folder;
-  return LoadDataSet("data.train", folder.Write("data_set.jsonl", text), limit, Bytes);
+  return LoadDataSet("data.train", folder.Write("data_set.jsonl", text), {}, limit, Bytes);
 }
 
 void ExpectRefused(const std::string& text, const std::string& part) {
@@ -80,9 +80,21 @@ TEST(DataSet, OfARecordWithBothTheConversationCounts) {
   EXPECT_THAT(set->problems[0].prompt_ids, ElementsAre('u', 'h', 'i'));
 }
 
+TEST(DataSet, TakesTheFieldsThatAreNamed) {
+  const TemporaryFolder folder;
+  const std::string file =
+      folder.Write("data_set.json", R"([{"text":"1+1=","reward_model":{"ground_truth":2.0}}])");
+  const auto set = LoadDataSet(
+      "data.train", file, {.question = "text", .answer = "reward_model.ground_truth"}, 10, Bytes);
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->problems[0].id, "record-1");
+  EXPECT_THAT(set->problems[0].prompt_ids, ElementsAre('1', '+', '1', '='));
+  EXPECT_THAT(set->problems[0].answers, ElementsAre("2.0"));
+}
+
 TEST(DataSet, AnEmptyOrMissingFileIsRefused) {
   ExpectRefused("\n", "no problem");
-  const auto missing = LoadDataSet("data.eval", "/no/such/file.jsonl", 10, Bytes);
+  const auto missing = LoadDataSet("data.eval", "/no/such/file.jsonl", {}, 10, Bytes);
   EXPECT_TRUE(IsInputError(missing.status()));
   EXPECT_THAT(std::string(missing.status().message()), HasSubstr("data.eval: /no/such/file.jsonl"));
 }

@@ -67,6 +67,7 @@ struct SchedulerOptions {
   // dropped.
   uint32_t grade_attempts = 3;
   uint32_t grader_threads = 2;
+  std::string grader = {};  // data.grader: of problems that name none; empty: the verifier's
   absl::Duration grader_timeout = absl::Seconds(1);  // verifier.timeout_ms
   // After a restart the scheduler hands out nothing until the workers that it knows of are back
   // with what they hold, for this long at most.

@@ -55,6 +55,7 @@ absl::Status Scheduler::Open() {
   GradingQueue::Options grading;
   grading.threads = parts_.threads ? options_.grader_threads : 0;
   grading.attempts = options_.grade_attempts;
+  grading.grader = options_.grader;
   grading.grader_timeout = options_.grader_timeout;
   grading_ = std::make_unique<GradingQueue>(grading, parts_.verifier, parts_.text->decode,
                                             parts_.clock, [this](GradedItem graded) {

@@ -68,7 +68,7 @@ class Checker:
             len(reply.results) == len(responses),
             f"{len(reply.results)} results for {len(responses)} responses",
         )
-        for result, (identity, _, answers) in zip(reply.results, responses):
+        for result, (identity, _, answers) in zip(reply.results, responses, strict=True):
             require(result.id == identity, f"result {result.id!r} where {identity!r} was asked")
             require(result.status != self.pb.GradeResult.STATUS_UNSPECIFIED, "status isn't set")
             require(
@@ -98,9 +98,7 @@ class Checker:
 
     def results_come_in_the_order_of_the_responses(self):
         """256 of them, which is the largest call."""
-        asked = [
-            (f"{i}/{i % 3}", self.right if i % 2 else "no", [self.answer]) for i in range(256)
-        ]
+        asked = [(f"{i}/{i % 3}", self.right if i % 2 else "no", [self.answer]) for i in range(256)]
         for i, result in enumerate(self.verify(*asked)):
             require(result.correct == bool(i % 2), f"result {i} is that of another response")
 

@@ -136,8 +136,10 @@ class BadInput(Scenario):
         data_refused(broken, f"{broken}:2")
         unanswered = self.data_with("unanswered", good, {"id": "b", "prompt": "x"})
         data_refused(unanswered, f"{unanswered}:2")
-        wrong_type = self.data_with("type", {**good, "answers": "1"})
-        data_refused(wrong_type, f"{wrong_type}:1")
+        wrong_type = self.data_with("type", {**good, "answers": {"one": 1}})
+        data_refused(wrong_type, f"{wrong_type}:1", "answers", "a text, a number or a list")
+        misspelt = self.data_with("misspelt", good, {"id": "b", "promt": "x", "answer": "1"})
+        data_refused(misspelt, f"{misspelt}:2", "promt", "did you mean", "problem")
         long = self.data_with("long", good, {**good, "id": "b", "prompt": "a=1;" * 400})
         data_refused(long, f"{long}:2", "max_prompt_tokens")
 

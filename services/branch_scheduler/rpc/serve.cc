@@ -43,11 +43,12 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   ATTNRL_RETURN_IF_ERROR(CheckConfig(config));
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<ModelText> text, ModelText::Load(config));
   ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> stop_ids, model::LoadEndTokens(config.model.path));
-  ATTNRL_ASSIGN_OR_RETURN(
-      const DataSet data,
-      LoadDataSet("data.train", config.data.train,
-                  static_cast<uint32_t>(config.rollout.max_prompt_tokens),
-                  [&](const PromptMessages& messages) { return text->EncodePrompt(messages); }));
+  ATTNRL_ASSIGN_OR_RETURN(const DataSet data,
+                          LoadDataSet("data.train", config.data.train, TrainingFields(config.data),
+                                      static_cast<uint32_t>(config.rollout.max_prompt_tokens),
+                                      [&](const data_set::Question& question) {
+                                        return text->EncodePrompt(question);
+                                      }));
   const TextTools tools = text->Tools();
   verifier::VerifierClientOptions verifier_options;
   verifier_options.allow_plaintext = config.security.allow_plaintext;

@@ -205,6 +205,7 @@ GradeTask Run::MakeGradeTask(const ItemKey& key, const Problem& problem) const {
   GradeTask task;
   task.item = IdOf(key);
   task.answers = &data_.problems[problem.row].answers;
+  task.grader = &data_.problems[problem.row].grader;
   const std::vector<int32_t>& initial = response.initial->result.samples[0].token_ids;
   if (key.kind == ItemKind::kInitial) {
     task.responses.push_back(initial);

@@ -172,8 +172,10 @@ bool GradingQueue::Attempt(std::vector<Pending>& pending, bool final_attempt) {
     const std::vector<Place>& places = calls.back();
     std::vector<verifier::GradeRequest> requests;
     for (const auto& [task, s] : places) {
-      requests.push_back({absl::StrCat(Number(pending[task].task.item), "/", s),
-                          pending[task].texts[s], *pending[task].task.answers});
+      const GradeTask& asked = pending[task].task;
+      const bool named = asked.grader != nullptr && !asked.grader->empty();
+      requests.push_back({absl::StrCat(Number(asked.item), "/", s), pending[task].texts[s],
+                          *asked.answers, named ? *asked.grader : options_.grader});
     }
     const double start = UnixSeconds(clock_->Now());
     absl::StatusOr<std::vector<Grade>> grades = Call(requests);

@@ -23,6 +23,7 @@ struct GradeTask {
   ItemId item = {};
   std::vector<std::vector<int32_t>> responses = {};   // whole responses, the prompt not included
   const std::vector<std::string>* answers = nullptr;  // lives as long as the data set
+  const std::string* grader = nullptr;                // the same; null or empty: the run's
 };
 
 struct GradedItem {
@@ -43,6 +44,7 @@ class GradingQueue {
     uint32_t threads = 2;  // 0: the test calls RunOnce
     uint32_t attempts = 3;
     size_t items_per_call = 32;
+    std::string grader = {};  // of tasks that name none
     // Of the verifier's watchdog (verifier.timeout_ms): what one response may take.
     absl::Duration grader_timeout = absl::Seconds(1);
     absl::Duration retry_after = absl::Milliseconds(500);

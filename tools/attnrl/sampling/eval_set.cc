@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
-#include "common/storage/jsonl.h"
+#include "common/data_set/problems.h"
 
 namespace attnrl::tools {
 namespace {
@@ -25,22 +25,18 @@ std::pair<double, double> Average(const std::vector<EvalResult>& results) {
 
 }  // namespace
 
-absl::StatusOr<EvalSet> ReadEvalSet(const std::string& file, PromptReader& reader) {
+absl::StatusOr<EvalSet> ReadEvalSet(const std::string& file, const data_set::FieldNames& names,
+                                    PromptReader& reader) {
   EvalSet set;
   set.name = std::filesystem::path(file).stem().string();
-  ATTNRL_RETURN_IF_ERROR(storage::ReadJsonLines(
-      file, false, nullptr, [&](const storage::JsonLine& line) -> absl::Status {
-        ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> prompt, reader.Read(line));
-        ATTNRL_ASSIGN_OR_RETURN(std::vector<std::string> answers,
-                                storage::StringListField(line, "answers"));
-        if (answers.empty()) {
-          return storage::BadRecord(line, "field \"answers\" is empty", "at least one text");
-        }
+  ATTNRL_RETURN_IF_ERROR(
+      data_set::ReadProblems(file, names, [&](data_set::Problem problem) -> absl::Status {
+        ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
+                                reader.Read(problem.question, problem.where));
         set.prompts.push_back(std::move(prompt));
-        set.answers.push_back(std::move(answers));
+        set.answers.push_back(std::move(problem.answers.texts));
         return absl::OkStatus();
       }));
-  if (set.prompts.empty()) return InputError(file, "no problems", "at least one record");
   return set;
 }
 

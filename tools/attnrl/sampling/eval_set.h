@@ -7,19 +7,21 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/data_set/fields.h"
 #include "tools/attnrl/sampling/accuracy.h"
 #include "tools/attnrl/sampling/prompts.h"
 
 namespace attnrl::tools {
 
-// A data set to measure a model on (services/branch_scheduler/README.md, "Data sets").
+// A data set to measure a model on (common/data_set/README.md).
 struct EvalSet {
   std::string name;  // the file's stem
   std::vector<std::vector<int32_t>> prompts;
   std::vector<std::vector<std::string>> answers;
 };
 // InputError at file:line, and for a file without records.
-absl::StatusOr<EvalSet> ReadEvalSet(const std::string& file, PromptReader& reader);
+absl::StatusOr<EvalSet> ReadEvalSet(const std::string& file, const data_set::FieldNames& names,
+                                    PromptReader& reader);
 
 // Counts of one set while it is measured.
 struct EvalTally {

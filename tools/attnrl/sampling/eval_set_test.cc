@@ -16,11 +16,11 @@ class EvalSetTest : public ::testing::Test {
  protected:
   EvalSetTest() { folder_.Write("tokenizer.json", text::SmallTokenizer().dump()); }
 
-  absl::StatusOr<EvalSet> Read(const std::string& content) {
+  absl::StatusOr<EvalSet> Read(const std::string& content, const data_set::FieldNames& names = {}) {
     folder_.Write("unseen.jsonl", content);
     PromptReader reader({.model_dir = folder_.path(), .context = 50, .vocabulary = 260},
                         *text::Tokenizer::Load(folder_.path()));
-    return ReadEvalSet(folder_.path() + "/unseen.jsonl", reader);
+    return ReadEvalSet(folder_.path() + "/unseen.jsonl", names, reader);
   }
 
   TemporaryFolder folder_;
@@ -34,8 +34,17 @@ TEST_F(EvalSetTest, IsNamedByItsFile) {
   EXPECT_EQ(set->answers[0].size(), 2u);
 }
 
+TEST_F(EvalSetTest, TakesPublishedFormsAndTheFieldsThatAreNamed) {
+  const auto set = Read(R"([{"question":"x","answer":"worked\n#### 72"}])");
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->answers[0], std::vector<std::string>{"72"});
+  const auto named = Read(R"({"prompt":"x","gold":0.50})", {.answer = "gold"});
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_EQ(named->answers[0], std::vector<std::string>{"0.50"});
+}
+
 TEST_F(EvalSetTest, RefusesAnEmptySetAndRecordsWithoutAnswers) {
-  EXPECT_THAT(std::string(Read("").status().message()), HasSubstr("no problems"));
+  EXPECT_THAT(std::string(Read("").status().message()), HasSubstr("no problem"));
   EXPECT_THAT(std::string(Read(R"({"id":"a","prompt":"x","answers":[]})").status().message()),
               HasSubstr("unseen.jsonl:1: field \"answers\" is empty"));
 }
@@ -82,7 +91,7 @@ TEST(EvalResult, IsATableForPeople) {
 TEST_F(EvalSetTest, NamesTheLineOfABadRecord) {
   const std::string good = "{\"prompt\":\"x\",\"answers\":[\"1\"]}\n";
   for (const char* bad :
-       {"{\"prompt\":\"x\"}", "{\"prompt\":\"x\",\"answers\":\"1\"}", "{\"answers\":[\"1\"]}",
+       {"{\"prompt\":\"x\"}", "{\"prompt\":\"x\",\"answers\":true}", "{\"answers\":[\"1\"]}",
         "{\"prompt_ids\":[260],\"answers\":[\"1\"]}", "x"}) {
     EXPECT_THAT(std::string(Read(good + bad).status().message()), HasSubstr("unseen.jsonl:2: "))
         << bad;

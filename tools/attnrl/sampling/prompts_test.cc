@@ -48,6 +48,12 @@ TEST_F(PromptReaderTest, PutsConversationsThroughTheTemplate) {
   EXPECT_EQ(Decode(*Read(record, "!")), "<|im_start|>user\nhi!<|im_end|>\n<|im_start|>assistant\n");
 }
 
+TEST_F(PromptReaderTest, TakesAQuestionUnderTheNamesOfDataSets) {
+  EXPECT_EQ(Decode(*Read({{"question", "a the"}}, "!")), "a the!");
+  EXPECT_EQ(Decode(*Read({{"prompt", {{{"role", "user"}, {"content", "hi"}}}}})),
+            "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+}
+
 TEST_F(PromptReaderTest, NamesTheRecordThatIsWrong) {
   const auto message = [&](const nlohmann::json& record) {
     const absl::Status status = Read(record).status();

@@ -3,18 +3,14 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <iostream>
-#include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "common/base/status.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "services/branch_scheduler/assemble.h"
-#include "services/branch_scheduler/data_set.h"
 #include "tools/attnrl/train/report.h"
 
 namespace attnrl::tools {
@@ -58,29 +54,6 @@ absl::Status CheckContext(const config::Rollout& rollout, const model::ModelConf
                     absl::StrCat("the model's context is ", shape.max_position_embeddings));
 }
 
-// The data sets as the scheduler will read them; the report's line about the training set.
-absl::StatusOr<std::string> CheckData(const config::Config& config) {
-  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::ModelText> text,
-                          scheduler::ModelText::Load(config));
-  const scheduler::PromptEncoder encode = [&text](const scheduler::PromptMessages& messages) {
-    return text->EncodePrompt(messages);
-  };
-  const auto limit = static_cast<uint32_t>(config.rollout.max_prompt_tokens);
-  ATTNRL_ASSIGN_OR_RETURN(const scheduler::DataSet train,
-                          scheduler::LoadDataSet("data.train", config.data.train, limit, encode));
-  for (const std::string& path : config.data.eval) {
-    ATTNRL_RETURN_IF_ERROR(scheduler::LoadDataSet("data.eval", path, limit, encode).status());
-  }
-  size_t longest = 0;
-  size_t total = 0;
-  for (const scheduler::DataProblem& problem : train.problems) {
-    longest = std::max(longest, problem.prompt_ids.size());
-    total += problem.prompt_ids.size();
-  }
-  return absl::StrFormat("%d problems, prompts of %d tokens on average, %d at most",
-                         train.problems.size(), total / train.problems.size(), longest);
-}
-
 // Physical memory of this machine; 0 where it isn't known.
 int64_t MachineMemory() {
   return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
@@ -113,7 +86,7 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   ATTNRL_RETURN_IF_ERROR(scheduler::OptionsOf(config, "", ends, "").status());
   ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, RunDType(config, shape));
   ATTNRL_RETURN_IF_ERROR(CheckContext(config.rollout, shape));
-  ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config));
+  ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config, binary_folder));
   report.memory = EstimateMemory(config, shape, dtype == model::DType::kBFloat16 ? 2 : 4);
   ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
   ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape, dtype));
@@ -123,7 +96,10 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   return report;
 }
 
-void NameIgnoredVariables(const config::Config& config) {
+void PrintWarnings(const config::Config& config, const PreflightReport& report) {
+  for (const std::string& warning : report.data.warnings) {
+    std::cerr << "warning: " << warning << "\n";
+  }
   for (const std::string& variable : config.ignored_variables) {
     if (variable == "ATTNRL_BUILD_DIR" || variable == "ATTNRL_DEPS_DIR") continue;
     std::cerr << "warning: the environment variable " << variable

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
+#include "tools/attnrl/train/data_check.h"
 #include "tools/attnrl/train/memory_estimate.h"
 
 namespace attnrl::tools {
@@ -13,7 +14,7 @@ namespace attnrl::tools {
 // What the checks found, for people.
 struct PreflightReport {
   std::string model;  // "Qwen2, 0.65 M weights, float32"
-  std::string data;   // "2000 problems, prompts of 99 tokens on average, 112 at most"
+  DataReport data;
   MemoryEstimate memory;
 };
 
@@ -24,9 +25,9 @@ struct PreflightReport {
 absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
                                                     const std::string& binary_folder);
 
-// One line on stderr for each ATTNRL_ variable of the environment that names no key of the
-// configuration (a typo is likely) and isn't one of the scripts'. To be called where nothing is
-// wrong: an error is one line.
-void NameIgnoredVariables(const config::Config& config);
+// One line on stderr for each warning of the report, and for each ATTNRL_ variable of the
+// environment that names no key of the configuration (a typo is likely) and isn't one of the
+// scripts'. To be called where nothing is wrong: an error is one line.
+void PrintWarnings(const config::Config& config, const PreflightReport& report);
 
 }  // namespace attnrl::tools

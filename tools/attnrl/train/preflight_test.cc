@@ -34,10 +34,12 @@ class Preflight : public ::testing::Test {
       Write("model/" + file.path().filename().string(), Read(file.path()));
     }
     for (const char* name : {"attnrl-rollout-worker", "attnrl-branch-scheduler", "attnrl-verifier",
-                             "attnrl-learner", "attnrl-grader"}) {
+                             "attnrl-learner"}) {
       Write(std::string("bin/") + name, "");
       fs::permissions(root_ / "bin" / name, fs::perms::owner_all);
     }
+    // This one reads the accepted answers.
+    fs::create_symlink(ATTNRL_BINARY_DIR "/bin/attnrl-grader", root_ / "bin/attnrl-grader");
     Write("train.jsonl", R"({"id":"a","prompt":"1+1=","answers":["2"]})"
                          "\n");
     config_.model.path = root_ / "model";
@@ -65,7 +67,7 @@ TEST_F(Preflight, ReportsWhatItFound) {
   const auto report = CheckBeforeTraining(config_, root_ / "bin");
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_THAT(report->model, HasSubstr("Qwen2"));
-  EXPECT_THAT(report->data, StartsWith("1 problems"));
+  EXPECT_THAT(report->data.summary, StartsWith("1 problems"));
   EXPECT_GT(report->memory.total_bytes, 0);
 }
 
@@ -153,10 +155,10 @@ TEST_F(Preflight, NamesTheLineOfEveryKindOfBadRecord) {
            {R"({"prompt":"1+1=","answers":["2"]})", "\"id\""},
            {R"({"id":"","prompt":"1+1=","answers":["2"]})", "\"id\" is empty"},
            {R"({"id":"a","prompt":"1+1=","answers":["2"]})", "id \"a\" is used twice"},
-           {R"({"id":"b","prompt":"1+1="})", "\"answers\" is missing"},
+           {R"({"id":"b","prompt":"1+1="})", "the answer is missing: the record has \"id\" and "},
            {R"({"id":"b","prompt":"1+1=","answers":[]})", "\"answers\" is empty"},
-           {R"({"id":"b","prompt":"1+1=","answers":[2]})", "\"answers\""},
-           {R"({"id":"b","answers":["2"]})", "\"prompt\" is missing"},
+           {R"({"id":"b","prompt":"1+1=","answers":[true]})", "\"answers\" is [true]"},
+           {R"({"id":"b","answers":["2"]})", "the question is missing: the record has \"answers\""},
            {R"({"id":"b","prompt":"","answers":["2"]})", "the prompt has no tokens"},
            {R"({"id":"b","messages":[],"answers":["2"]})", "\"messages\""},
            {R"({"id":"b","messages":[{"role":"user"}],"answers":["2"]})", "\"messages\""},

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/json/json.h"
 #include "tools/attnrl/progress.h"
 
@@ -58,6 +59,7 @@ std::optional<StepLine> ParseStepLine(std::string_view json) {
   line.generated_tokens = Count(record, "generated_tokens");
   line.valid_samples = Count(record, "valid_samples");
   line.branch_gain = Number(record, "branch_gain");
+  line.graded = scheduler::ReadVerdicts(record);
   const nlohmann::json seconds = record.value("seconds", nlohmann::json::object());
   if (seconds.is_object()) {
     line.step_seconds = Number(seconds, "step").value_or(0);
@@ -79,6 +81,17 @@ std::string FormatStep(const StepLine& line, int64_t steps) {
       line.valid_samples, FormatCount(line.generated_tokens), Fixed(line.response_tokens, 0),
       line.truncated.has_value() ? Fixed(*line.truncated * 100, 0) : "-", Fixed(line.entropy, 3),
       line.step_seconds, line.rollout_seconds, line.learn_seconds, line.wait_seconds);
+}
+
+std::string FormatVerdicts(const StepLine& line) {
+  const scheduler::VerdictCounts& verdicts = line.graded.verdicts;
+  if (verdicts.total() == 0) return "";
+  std::vector<std::string> counts;
+  for (const auto& [word, verdict] : WordsOf(scheduler::Verdict{})) {
+    counts.push_back(absl::StrCat(verdicts[verdict], " ", std::string(word)));
+  }
+  return absl::StrCat("verdicts ", absl::StrJoin(counts, ", "), "; ", line.graded.truncated, " of ",
+                      verdicts.total(), " cut off");
 }
 
 std::string FormatSummary(const std::vector<StepLine>& lines, absl::Duration elapsed) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "services/branch_scheduler/records/verdicts.h"
 
 namespace attnrl::tools {
 
@@ -21,6 +22,8 @@ struct StepLine {
   int64_t valid_samples = 0;
   // Share of branch points whose continuations disagree; nullopt where nothing branched.
   std::optional<double> branch_gain;
+  // Of all leaves; all 0 in a line of a run from before they were counted.
+  scheduler::BatchVerdicts graded;
   double step_seconds = 0, rollout_seconds = 0, learn_seconds = 0, wait_seconds = 0;
 };
 
@@ -29,6 +32,10 @@ std::optional<StepLine> ParseStepLine(std::string_view json);
 
 // "step  12/40  accuracy 0.431  ...  4.1 s (rollout 3.0, learn 2.8, waited 0.4)".
 std::string FormatStep(const StepLine& line, int64_t steps);
+
+// "verdicts 0 correct, 12 incorrect, 70 no_answer, 14 unparsable, 0 limit, 0 timeout, 0 crash; 60
+// of 96 cut off". Empty where the line has no counts.
+std::string FormatVerdicts(const StepLine& line);
 
 // The table at the end: first and last fifth of the run side by side. Empty without lines.
 std::string FormatSummary(const std::vector<StepLine>& lines, absl::Duration elapsed);

@@ -34,6 +34,17 @@ TEST(Report, ShowsWhatBranchingGainedWhereARunBranches) {
   EXPECT_THAT(FormatStep(*line, 40), HasSubstr("accuracy 0.500  branch gain 0.35  trained 8"));
 }
 
+TEST(Report, ShowsTheVerdictsOfAStepOnOneLine) {
+  const auto line = ParseStepLine(
+      R"({"step":2,"verdicts":{"correct":0,"incorrect":2,"no_answer":70,"unparsable":7,"limit":0,)"
+      R"("timeout":1,"crash":0},"truncated_ratio":0.7})");
+  ASSERT_TRUE(line.has_value());
+  EXPECT_EQ(FormatVerdicts(*line),
+            "verdicts 0 correct, 2 incorrect, 70 no_answer, 7 unparsable, 0 limit, 1 timeout, "
+            "0 crash; 56 of 80 cut off");
+  EXPECT_EQ(FormatVerdicts(*ParseStepLine(R"({"step":2})")), "") << "of an older run";
+}
+
 TEST(Report, ShowsNullAsADash) {
   const auto line = ParseStepLine(R"({"step":0,"initial_accuracy":null,"seconds":{}})");
   ASSERT_TRUE(line.has_value());

@@ -34,6 +34,9 @@ std::string StatusText(const scheduler::RunStatus& status) {
   }
   if (const auto line = ParseStepLine(status.last_metrics_json)) {
     absl::StrAppend(&text, FormatStep(*line, status.steps_total), "\n");
+    if (const std::string verdicts = FormatVerdicts(*line); !verdicts.empty()) {
+      absl::StrAppend(&text, verdicts, "\n");
+    }
   }
   return text;
 }

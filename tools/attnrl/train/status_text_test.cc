@@ -12,6 +12,7 @@
 namespace attnrl::tools {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -41,6 +42,17 @@ TEST(StatusText, HasTheSameAsJson) {
   EXPECT_EQ(json["workers"][0]["leases"], 5);
   EXPECT_EQ(json["batches"][0]["initial_total"], 144);
   EXPECT_EQ(json["last_metrics"]["step"], 2);
+}
+
+TEST(StatusText, CountsTheVerdictsOfTheLastStepInBothForms) {
+  scheduler::RunStatus status = Status();
+  const std::string verdicts =
+      R"({"correct":3,"incorrect":4,"no_answer":1,"unparsable":0,"limit":0,"timeout":0,"crash":0})";
+  status.last_metrics_json = R"({"step":2,"verdicts":)" + verdicts + R"(,"truncated_ratio":0.25})";
+  EXPECT_THAT(StatusText(status),
+              EndsWith("\nverdicts 3 correct, 4 incorrect, 1 no_answer, 0 unparsable, 0 limit, "
+                       "0 timeout, 0 crash; 2 of 8 cut off\n"));
+  EXPECT_THAT(StatusJson(status), HasSubstr(R"("verdicts":)" + verdicts));
 }
 
 // A run in the middle of two batches.

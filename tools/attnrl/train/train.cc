@@ -114,7 +114,7 @@ class Run {
  private:
   void Introduce() const {
     std::cerr << "run     " << paths_.run_directory << "\nmodel   " << report_.model << "\ndata    "
-              << report_.data << "\n"
+              << report_.data.summary << "\n"
               << absl::StrFormat("%-18s%-52s%8s%14s\n", "service", "what it does", "threads",
                                  "memory about");
     for (const ServicePlan& plan : plans_) {
@@ -128,6 +128,7 @@ class Run {
     RunWatch::Options options;
     options.run_directory = paths_.run_directory;
     options.steps = config_.run.steps;
+    options.max_response_tokens = config_.rollout.max_response_tokens;
     for (const ServicePlan& plan : plans_) options.names.push_back(plan.process.name);
     return options;
   }
@@ -205,7 +206,7 @@ absl::Status Train(const TrainOptions& options) {
   ATTNRL_ASSIGN_OR_RETURN(paths.socket_folder, MakeSocketFolder(paths.run_directory));
   ATTNRL_RETURN_IF_ERROR(
       storage::WriteFileAtomically(paths.run_directory + "/config.yaml", config::ToYaml(config)));
-  NameIgnoredVariables(config);
+  PrintWarnings(config, report);
   const std::string resume = ResumeCommand(options, paths.run_directory);
   Run run(config, std::move(report), paths);
   const absl::Status status = run.Execute();

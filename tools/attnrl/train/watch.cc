@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "services/branch_scheduler/records/nothing_right.h"
 
 namespace attnrl::tools {
 namespace {
@@ -55,10 +56,11 @@ absl::Status RunWatch::Watch() {
     ATTNRL_RETURN_IF_ERROR(Look());
     if (clock_.Monotonic() >= ask_at) {
       bool over = false;
-      ATTNRL_RETURN_IF_ERROR(AskScheduler(&over));
-      if (over) {
+      const absl::Status status = AskScheduler(&over);
+      // What the run did last stands above what ended it.
+      if (over || !status.ok()) {
         ShowNewSteps();
-        return absl::OkStatus();
+        return status;
       }
       ask_at = clock_.Monotonic() + options_.ask_every;
     }
@@ -82,8 +84,19 @@ void RunWatch::ShowNewSteps() {
     steps_.push_back(*line);
     supervisor_.NoteProgress();
     progress_.Line(FormatStep(*line, options_.steps));
+    WarnIfNothingIsRight();
     if (!memory_shown_) progress_.Line("memory in use: " + MemoryInUse());
     memory_shown_ = true;
+  }
+}
+
+void RunWatch::WarnIfNothingIsRight() {
+  if (steps_.size() != scheduler::kFirstBatches) return;
+  std::vector<scheduler::BatchVerdicts> first;
+  for (const StepLine& line : steps_) first.push_back(line.graded);
+  if (const auto words =
+          scheduler::NothingRight(first, options_.max_response_tokens, options_.run_directory)) {
+    progress_.Line("warning: " + *words);
   }
 }
 

@@ -17,13 +17,15 @@
 namespace attnrl::tools {
 
 // Looks after a run whose children are started, until it is over: restarts the dead, prints a line
-// a step and the bar, keeps endpoints.json true. One thread. Everything it uses must outlive it.
+// a step and the bar, says what is wrong with a run whose first batches earn nothing, keeps
+// endpoints.json true. One thread. Everything it uses must outlive it.
 class RunWatch {
  public:
   struct Options {
     std::string run_directory;
-    std::vector<std::string> names;  // of the children, for endpoints.json
-    int64_t steps = 0;               // run.steps
+    std::vector<std::string> names;   // of the children, for endpoints.json
+    int64_t steps = 0;                // run.steps
+    int64_t max_response_tokens = 0;  // rollout.max_response_tokens
     absl::Duration look_every = absl::Milliseconds(50);
     absl::Duration ask_every = absl::Milliseconds(500);
   };
@@ -48,6 +50,9 @@ class RunWatch {
   absl::Status Look();
   absl::Status AskScheduler(bool* over);
   void ShowNewSteps();
+  // Below the line of the step that completes the first batches: what is wrong where none of them
+  // earned anything. Not again after a restart that finds that line.
+  void WarnIfNothingIsRight();
   void Say(const ChildEvent& event);
   absl::Status Explain(const absl::Status& status) const;
 

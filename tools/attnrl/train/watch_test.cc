@@ -8,8 +8,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
+#include "absl/strings/str_format.h"
 #include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/testing/fake_admin.h"
@@ -19,7 +21,9 @@ namespace attnrl::tools {
 namespace fs = std::filesystem;
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 scheduler::RunStatus InState(scheduler::RunState state, const std::string& reason = "") {
   scheduler::RunStatus status;
@@ -40,13 +44,16 @@ class RunWatchTest : public ::testing::Test {
   }
   absl::Status Watch(std::vector<scheduler::RunStatus> statuses) {
     scheduler::FakeAdmin admin(std::move(statuses));
+    admin.before_status = before_status_;
     Progress progress({.what = "train", .total = 2}, out_, /*terminal=*/false, clock_);
     RunWatch::Options options;
     options.run_directory = run_;
     options.names = {"learner"};
     options.steps = 2;
+    options.max_response_tokens = 160;
     RunWatch watch(options, supervisor_, admin, progress, clock_, [this] { return interrupts_; });
     if (skip_old_) watch.SkipOldSteps();
+    if (!new_line_.empty()) Append("metrics.jsonl", new_line_);
     const absl::Status status = watch.Watch();
     steps_ = watch.steps().size();
     drained_ = watch.drained();
@@ -61,6 +68,8 @@ class RunWatchTest : public ::testing::Test {
   std::ostringstream out_;
   int interrupts_ = 0;
   bool skip_old_ = false;
+  std::string new_line_;  // appended once old steps are skipped
+  std::function<void()> before_status_;
   size_t steps_ = 0;
   bool drained_ = false;
 };
@@ -81,6 +90,51 @@ TEST_F(RunWatchTest, DoesNotPrintTheStepsOfAnEarlierStartAgain) {
   EXPECT_TRUE(Watch({InState(scheduler::RunState::kFinished)}).ok());
   EXPECT_EQ(out_.str(), "");
   EXPECT_EQ(steps_, 1u);
+}
+
+// The line of a batch of ten responses, of which none had an answer and so many were right.
+std::string Line(int step, int right = 0) {
+  return absl::StrFormat(
+      R"({"step":%d,"verdicts":{"correct":%d,"incorrect":0,"no_answer":%d,"unparsable":0,)"
+      R"("limit":0,"timeout":0,"crash":0},"truncated_ratio":0.7})",
+      step, right, 10 - right);
+}
+
+TEST_F(RunWatchTest, SaysBelowTheThirdStepWhyNothingWasRight) {
+  for (int step = 0; step < 4; ++step) Append("metrics.jsonl", Line(step));
+  EXPECT_TRUE(Watch({InState(scheduler::RunState::kFinished)}).ok());
+  const std::string words =
+      "warning: no response of the first 3 batches was right (30 in all): 100 % had no \\boxed{} "
+      "answer, 70 % were cut off at 160 tokens; raise rollout.max_response_tokens; see `attnrl "
+      "show " +
+      run_.string() + " --batch 0`\n";
+  EXPECT_THAT(out_.str(), ContainsRegex("step   3/2 [^\n]*\nwarning: [^\n]*\nstep   4/2 "));
+  EXPECT_THAT(out_.str(), HasSubstr("\n" + words));
+}
+
+TEST_F(RunWatchTest, CountsTheStepsOfAnEarlierStartAndSaysItOnce) {
+  for (int step = 0; step < 2; ++step) Append("metrics.jsonl", Line(step));
+  skip_old_ = true;
+  new_line_ = Line(2);
+  EXPECT_TRUE(Watch({InState(scheduler::RunState::kFinished)}).ok());
+  EXPECT_THAT(out_.str(), HasSubstr("warning: no response of the first 3 batches was right"));
+  out_.str("");
+  new_line_ = Line(3);
+  EXPECT_TRUE(Watch({InState(scheduler::RunState::kFinished)}).ok());
+  EXPECT_THAT(out_.str(), HasSubstr("step   4/2"));
+  EXPECT_THAT(out_.str(), Not(HasSubstr("warning")));
+}
+
+TEST_F(RunWatchTest, SaysNothingOfARunWithOneRightResponseOrWithoutCounts) {
+  for (int step = 0; step < 3; ++step) Append("metrics.jsonl", Line(step, step == 1 ? 1 : 0));
+  EXPECT_TRUE(Watch({InState(scheduler::RunState::kFinished)}).ok());
+  fs::remove(run_ / "metrics.jsonl");
+  for (const char* line : {R"({"step":0})", R"({"step":1})", R"({"step":2})"}) {
+    Append("metrics.jsonl", line);
+  }
+  EXPECT_TRUE(Watch({InState(scheduler::RunState::kFinished)}).ok());
+  EXPECT_EQ(steps_, 3u);
+  EXPECT_THAT(out_.str(), Not(HasSubstr("warning")));
 }
 
 TEST_F(RunWatchTest, StopsAtCtrlC) {
@@ -121,6 +175,12 @@ TEST_F(RunWatchTest, EndsARunThatTheSchedulerPaused) {
   const absl::Status status =
       Watch({InState(scheduler::RunState::kPaused, "10 batches in a row without a sample")});
   EXPECT_EQ(status.message(), "the run is paused: 10 batches in a row without a sample");
+}
+
+TEST_F(RunWatchTest, ShowsTheStepThatPausedTheRun) {
+  before_status_ = [this] { Append("metrics.jsonl", R"({"step":0})"); };
+  EXPECT_FALSE(Watch({InState(scheduler::RunState::kPaused, "no sample")}).ok());
+  EXPECT_THAT(out_.str(), HasSubstr("step   1/2"));
 }
 
 TEST_F(RunWatchTest, EndsADrainedRunOnceNoWorkIsOut) {

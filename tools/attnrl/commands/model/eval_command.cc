@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/data_set/fields.h"
 #include "common/json/json.h"
 #include "common/storage/files.h"
 #include "services/verifier/process/grader_pool.h"
@@ -29,11 +32,32 @@ struct Flags {
   ModelFlags model;
   SamplingFlags sampling = {.temperature = 0.6};
   std::vector<std::string> data;
+  std::vector<std::string> fields;  // "answer=NAME"
   std::string prompt_suffix;
   std::string output;
 };
 
-absl::StatusOr<std::vector<EvalSet>> ReadSets(const Flags& flags, const ModelFolder& folder) {
+// What --field says of the names.
+absl::StatusOr<data_set::FieldNames> FieldsOf(const std::vector<std::string>& flags) {
+  data_set::FieldNames names{.setting = "--field "};
+  const std::pair<std::string_view, std::string*> roles[] = {
+      {"question", &names.question}, {"answer", &names.answer}, {"id", &names.id}};
+  for (const std::string& flag : flags) {
+    const size_t equals = std::min(flag.find('='), flag.size());
+    const auto* role = std::find_if(std::begin(roles), std::end(roles), [&](const auto& each) {
+      return each.first == std::string_view(flag).substr(0, equals);
+    });
+    if (role == std::end(roles) || equals + 1 >= flag.size()) {
+      return InputError("--field", absl::StrCat("is \"", OneLine(flag, 80), "\""),
+                        "question=NAME, answer=NAME or id=NAME");
+    }
+    *role->second = flag.substr(equals + 1);
+  }
+  return names;
+}
+
+absl::StatusOr<std::vector<EvalSet>> ReadSets(const Flags& flags, const data_set::FieldNames& names,
+                                              const ModelFolder& folder) {
   PromptReader reader({.model_dir = flags.model.model,
                        .chat_template = flags.model.chat_template,
                        .suffix = flags.prompt_suffix,
@@ -41,10 +65,10 @@ absl::StatusOr<std::vector<EvalSet>> ReadSets(const Flags& flags, const ModelFol
                        .vocabulary = folder.config.vocab_size},
                       folder.tokenizer);
   std::vector<EvalSet> sets;
-  std::set<std::string> names;
+  std::set<std::string> taken;
   for (const std::string& file : flags.data) {
-    ATTNRL_ASSIGN_OR_RETURN(EvalSet set, ReadEvalSet(file, reader));
-    if (!names.insert(set.name).second) {
+    ATTNRL_ASSIGN_OR_RETURN(EvalSet set, ReadEvalSet(file, names, reader));
+    if (!taken.insert(set.name).second) {
       return InputError("--data", absl::StrCat("two sets named ", set.name),
                         "files of different names are needed");
     }
@@ -112,8 +136,9 @@ absl::StatusOr<EvalResult> Measure(const EvalSet& set, SamplingJob job, const Mo
 
 absl::Status Run(const Flags& flags) {
   ATTNRL_RETURN_IF_ERROR(CheckSamplingFlags(flags.sampling));
+  ATTNRL_ASSIGN_OR_RETURN(const data_set::FieldNames names, FieldsOf(flags.fields));
   ATTNRL_ASSIGN_OR_RETURN(const ModelFolder folder, OpenModelFolder(flags.model));
-  ATTNRL_ASSIGN_OR_RETURN(const std::vector<EvalSet> sets, ReadSets(flags, folder));
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<EvalSet> sets, ReadSets(flags, names, folder));
   verifier::GraderPoolOptions grader_options;
   grader_options.children = std::min(2, folder.threads);
   ATTNRL_ASSIGN_OR_RETURN(const auto graders, verifier::GraderPool::Start(grader_options));
@@ -146,15 +171,23 @@ void AddEvalCommand(Command& app, Work* run) {
   auto flags = std::make_shared<Flags>();
   Command& command = app.AddCommand("eval", "Measure a model's accuracy on data sets");
   AddModelFlags(command, &flags->model);
-  command.Add("--data", &flags->data, "Data sets to measure on (JSON Lines)").Required();
+  command.Add("--data", &flags->data, "Data sets to measure on (JSON Lines or a JSON list)")
+      .Required();
+  command
+      .Add("--field", &flags->fields,
+           "Name of a field that is not recognised: question=NAME, answer=NAME or id=NAME; "
+           "repeatable")
+      .Repeatable();
   AddSamplingFlags(command, &flags->sampling);
   command.Add("--prompt-suffix", &flags->prompt_suffix, "Text appended to every prompt");
   command.Add("--output", &flags->output, "File for the figures, in addition to the table (JSON)")
       .Writable();
   command.Footer(
-      "Records: {\"id\", \"prompt\" | \"messages\", \"answers\": [text,..]}. pass@k takes k = "
-      "--samples.\nExample:\n  attnrl eval --model DIR --data math500.jsonl --samples 4 --output "
-      "r.json");
+      "Records: {\"prompt\" | \"messages\" | \"problem\" | \"question\", \"answer\" | "
+      "\"answers\"}, "
+      "as published sets have\nthem (GSM8K, MATH-500, AIME, DAPO-Math-17k, ...). pass@k takes k = "
+      "--samples.\nExamples:\n  attnrl eval --model DIR --data math500.jsonl --samples 4 --output "
+      "r.json\n  attnrl eval --model DIR --data mine.json --field answer=reward.gold");
   command.WhenChosen([flags, run] { *run = [flags] { return Run(*flags); }; });
 }
 

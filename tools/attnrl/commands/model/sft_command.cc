@@ -2,7 +2,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
+#include "common/data_set/question.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/storage/jsonl.h"
@@ -47,7 +47,7 @@ void AddFlags(Command& command, SftFlags& flags) {
       .Add("--model", &flags.model,
            "Model folder in Hugging Face layout; without weights it is initialised at random")
       .Required();
-  command.Add("--data", &flags.data, "JSON Lines of {\"prompt\" | \"messages\", \"response\"}")
+  command.Add("--data", &flags.data, "Records of {\"prompt\" | \"messages\", \"response\"}")
       .Required();
   command.Add("--output", &flags.output, "Folder to write; must not exist yet").Required();
   command.Add("--steps", &options.steps, "Optimizer steps; 0: one epoch").AtLeastZero();
@@ -116,7 +116,9 @@ class ExampleReader {
   absl::StatusOr<learner::SupervisedExample> Read(const storage::JsonLine& line) {
     ATTNRL_ASSIGN_OR_RETURN(const std::string response, storage::StringField(line, "response"));
     learner::SupervisedExample example;
-    ATTNRL_ASSIGN_OR_RETURN(example.prompt, Prompt(line));
+    ATTNRL_ASSIGN_OR_RETURN(const data_set::Question question,
+                            data_set::QuestionOf(line, {.setting = ""}));
+    ATTNRL_ASSIGN_OR_RETURN(example.prompt, Prompt(question));
     example.response = tokenizer_.Encode(response);
     example.response.push_back(end_token_);
     const size_t length = example.prompt.size() + example.response.size();
@@ -141,25 +143,16 @@ class ExampleReader {
   ExampleReader(const SftFlags& flags, text::Tokenizer tokenizer)
       : flags_(flags), tokenizer_(std::move(tokenizer)) {}
 
-  absl::StatusOr<std::vector<int32_t>> Prompt(const storage::JsonLine& line) {
-    if (!line.value.contains("messages")) {
-      ATTNRL_ASSIGN_OR_RETURN(const std::string prompt, storage::StringField(line, "prompt"));
-      return tokenizer_.Encode(prompt);
+  absl::StatusOr<std::vector<int32_t>> Prompt(const data_set::Question& question) {
+    if (question.size() == 1 && question[0].first.empty()) {
+      return tokenizer_.Encode(question[0].second);
     }
     if (!template_.has_value()) {
       ATTNRL_ASSIGN_OR_RETURN(template_,
                               text::ChatTemplate::Load(flags_.model, flags_.chat_template));
     }
     std::vector<text::ChatMessage> messages;
-    try {
-      for (const auto& message : line.value.at("messages")) {
-        messages.push_back(
-            {message.at("role").get<std::string>(), message.at("content").get<std::string>()});
-      }
-    } catch (const std::exception&) {
-      return InputError(line.where, "field \"messages\" can't be read",
-                        "a list of {\"role\", \"content\"} is needed");
-    }
+    for (const auto& [role, content] : question) messages.push_back({role, content});
     ATTNRL_ASSIGN_OR_RETURN(const std::string prompt,
                             template_->Render(messages, /*add_generation_prompt=*/true));
     return tokenizer_.Encode(prompt);
@@ -178,7 +171,7 @@ absl::StatusOr<std::vector<learner::SupervisedExample>> ReadExamples(
   ATTNRL_ASSIGN_OR_RETURN(ExampleReader reader, ExampleReader::Open(flags, config));
   std::vector<learner::SupervisedExample> examples;
   int64_t skipped = 0;
-  ATTNRL_RETURN_IF_ERROR(storage::ReadJsonLines(
+  ATTNRL_RETURN_IF_ERROR(storage::ReadRecords(
       flags.data, flags.skip_bad, &skipped, [&](const storage::JsonLine& line) -> absl::Status {
         ATTNRL_ASSIGN_OR_RETURN(learner::SupervisedExample example, reader.Read(line));
         examples.push_back(std::move(example));

@@ -42,9 +42,9 @@ absl::Status Check(const Options& options) {
       std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
   ATTNRL_ASSIGN_OR_RETURN(const PreflightReport report, CheckBeforeTraining(config, binaries));
   std::cout << options.config << " is ready to train\nmodel   " << report.model << "\ndata    "
-            << report.data << "\nmemory  about " << FormatBytes(report.memory.total_bytes)
-            << " for all services" << std::endl;
-  NameIgnoredVariables(config);
+            << report.data.summary << "\nfirst   " << report.data.first << "memory  about "
+            << FormatBytes(report.memory.total_bytes) << " for all services" << std::endl;
+  PrintWarnings(config, report);
   return absl::OkStatus();
 }
 

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/data_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_replace.h"
+#include "common/base/status.h"
+#include "common/testing/temporary_folder.h"
+#include "common/text/testing/small_tokenizer.h"
+
+namespace attnrl::tools {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// A configuration whose model is a tokenizer alone; tests write its data sets.
+class CheckDataTest : public ::testing::Test {
+ protected:
+  CheckDataTest() {
+    folder_.Write("tokenizer.json", text::SmallTokenizer().dump());
+    config_.model.path = folder_.path();
+    config_.model.chat_template = "chatml";
+  }
+  void Train(const std::string& text) { config_.data.train = folder_.Write("train.jsonl", text); }
+  void Evaluate(const std::string& name, const std::string& text) {
+    config_.data.eval.push_back(folder_.Write(name, text));
+  }
+  // Paths are written as in the folder.
+  std::string Short(const std::string& text) const {
+    return absl::StrReplaceAll(text, {{folder_.path() + "/", ""}});
+  }
+  DataReport Report() const {
+    const auto report = CheckData(config_, ATTNRL_BINARY_DIR "/bin");
+    EXPECT_TRUE(report.ok()) << report.status();
+    return report.value_or(DataReport{});
+  }
+  std::string Refusal() const {
+    const absl::Status status = CheckData(config_, ATTNRL_BINARY_DIR "/bin").status();
+    EXPECT_TRUE(IsInputError(status)) << status;
+    return Short(std::string(status.message()));
+  }
+
+  const TemporaryFolder folder_;
+  config::Config config_;
+};
+
+TEST_F(CheckDataTest, ShowsHowTheFirstProblemIsAskedAndGraded) {
+  config_.data.prompt_suffix = "\nBox it.";
+  Train(R"({"question":"1+1?","answer":"We add.\n#### 2"})");
+  EXPECT_EQ(Short(Report().first),
+            "train.jsonl:1, id \"line-1\", is asked as\n"
+            "        | 1+1?\n"
+            "        | Box it.\n"
+            "        and graded by \"answer\": 2\n");
+  Train(R"([{"id":7,"prompt":[{"role":"user","content":"1+1?"}],"answers":["2","two"]}])");
+  EXPECT_EQ(Short(Report().first),
+            "train.jsonl:1 (record 1), id \"7\", is asked as\n"
+            "        | <|im_start|>user\n"
+            "        | 1+1?\n"
+            "        | Box it.<|im_end|>\n"
+            "        | <|im_start|>assistant\n"
+            "        |\n"
+            "        and graded by \"answers\": 2 or two\n");
+}
+
+TEST(ProblemTextOf, ALongOneIsCutInItsMiddleAndBetweenCharacters) {
+  data_set::Problem problem{.id = "a", .where = "in:1"};
+  problem.answers = {std::vector<std::string>(7, std::string(100, '1')), "answers"};
+  std::string prompt;
+  for (int i = 0; i < 1000; ++i) prompt += "\u00e9";
+  const std::string text = ProblemText(problem, "x" + prompt + "\x1b[2J end");
+  EXPECT_THAT(text, HasSubstr("\u00e9 [... 1260 bytes are not shown ...] \u00e9"));
+  EXPECT_THAT(text, HasSubstr("\\x1b[2J end\n")) << "what would move the terminal's cursor";
+  EXPECT_THAT(text, HasSubstr(std::string(80, '1') + "... or "));
+  EXPECT_THAT(text, HasSubstr(" or 2 more\n"));
+}
+
+TEST_F(CheckDataTest, WarnsOfTrainingProblemsThatAreAlsoMeasuredOn) {
+  Train(R"({"problem":"1+1?","answer":2})"
+        "\n"
+        R"({"problem":"2 +  2?","answer":4})"
+        "\n"
+        R"({"problem":"3+3?","answer":6})"
+        "\n");
+  EXPECT_THAT(Report().warnings, IsEmpty());
+  Evaluate("a.jsonl", R"({"question":"4+4?","answer":8})");
+  EXPECT_THAT(Report().warnings, IsEmpty());
+  Evaluate("b.json", R"([{"question":"3+3?","answer":6},{"question":"2 + 2?","answer":4}])");
+  const DataReport report = Report();
+  ASSERT_EQ(report.warnings.size(), 1u);
+  EXPECT_EQ(Short(report.warnings[0]),
+            "2 of 3 training problems also stand in an evaluation set; the first one is at "
+            "train.jsonl:2 and at b.json:1 (record 2)");
+}
+
+TEST_F(CheckDataTest, TakesTheConfiguredFieldsAndInEvaluationSetsRecognisedOnesToo) {
+  Train(R"({"text":"1+1?","gold":{"value":2}})");
+  config_.data.fields.question = "text";
+  EXPECT_THAT(Refusal(), HasSubstr("train.jsonl:1: the answer is missing: the record has \"gold\" "
+                                   "and \"text\"; one of "));
+  config_.data.fields.answer = "gold.valeu";
+  EXPECT_EQ(Refusal(),
+            "train.jsonl:1: field \"gold.valeu\" is missing: \"gold\" has \"value\"; did you mean "
+            "\"value\"? data.fields.answer names the field to take");
+  config_.data.fields.answer = "gold.value";
+  Evaluate("eval.jsonl", R"({"question":"2+2?","answer":"4"})");
+  EXPECT_THAT(Report().first, HasSubstr("and graded by \"gold.value\": 2\n"));
+}
+
+TEST_F(CheckDataTest, NamesARecordThatIsWrongInAnyOfTheSets) {
+  Train(R"({"id":1,"prompt":"1+1?","answer":2})"
+        "\n"
+        R"({"id":1,"prompt":"1+2?","answer":3})");
+  EXPECT_EQ(Refusal(),
+            "train.jsonl:2: id \"1\" is used twice; ids must be unique; the other one is at "
+            "train.jsonl:1");
+  Train(R"({"id":1,"prompt":"1+1?","answer":2})");
+  Evaluate("eval.jsonl", R"({"qestion":"1+1?","answer":2})");
+  EXPECT_THAT(Refusal(), HasSubstr("eval.jsonl:1: the question is missing: the record has "
+                                   "\"answer\" and \"qestion\"; did you mean \"question\" by "
+                                   "\"qestion\"? "));
+}
+
+}  // namespace
+}  // namespace attnrl::tools
