@@ -44,6 +44,12 @@ std::string Indented(const std::string& text, const std::string& margin) {
   return out;
 }
 
+// How a wrong answer was read, where that was found out.
+std::string Explanation(const json& leaf, const std::string& margin) {
+  return leaf.contains("explanation") ? Indented(leaf["explanation"].get<std::string>(), margin)
+                                      : "";
+}
+
 std::string LeafHeader(const json& leaf) {
   const json& ids = leaf.at("token_ids");
   return absl::StrCat("W(", Word(leaf, "version"), ") ", Word(leaf, "worker"), ", ", ids.size(),
@@ -103,8 +109,9 @@ std::string BranchText(const json& response, size_t index, const DecodeIds& deco
   for (const json& child : branch.at("children")) {
     absl::StrAppend(&text, "    from token ", split, Origin(response, index, split),
                     ", continuation ", child_index++, ": ", LeafHeader(child));
-    absl::StrAppend(
-        &text, Indented(decode(child.at("token_ids").get<std::vector<int32_t>>()), "      | "));
+    absl::StrAppend(&text,
+                    Indented(decode(child.at("token_ids").get<std::vector<int32_t>>()), "      | "),
+                    Explanation(child, "      "));
   }
   return text;
 }
@@ -112,7 +119,8 @@ std::string BranchText(const json& response, size_t index, const DecodeIds& deco
 std::string ResponseText(size_t index, const json& response, const DecodeIds& decode) {
   const auto ids = response.at("token_ids").get<std::vector<int32_t>>();
   std::string text = absl::StrCat("  response ", index, ": ", LeafHeader(response));
-  absl::StrAppend(&text, PointsText(response), Indented(decode(ids), "    | "));
+  absl::StrAppend(&text, PointsText(response), Indented(decode(ids), "    | "),
+                  Explanation(response, "    "));
   const size_t branches = response.value("branches", json::array()).size();
   for (size_t b = 0; b < branches; ++b) {
     absl::StrAppend(&text, BranchText(response, b, decode));

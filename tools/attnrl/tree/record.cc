@@ -107,6 +107,7 @@ TreeLeaf Leaf(const json& record, int64_t begin, int64_t tokens) {
   leaf.digest = Text(record, "digest");
   leaf.verdict = Text(record, "verdict");
   leaf.extracted = Optional<std::string>(record, "extracted");
+  leaf.explanation = Text(record, "explanation");
   leaf.version = Optional<int64_t>(record, "version");
   leaf.reward = Optional<double>(record, "reward");
   const json& segments = Member(record, "segments");

@@ -44,6 +44,7 @@ struct TreeLeaf {
   std::vector<TreePiece> pieces;
   std::string finish_reason, worker, digest, verdict;  // empty: not recorded
   std::optional<std::string> extracted;
+  std::string explanation;  // why it is wrong (explanations.h); empty: not known
   std::optional<int64_t> version;
   std::optional<double> reward;
   // Lengths and advantages from the first token of the response on; empty: not trained.

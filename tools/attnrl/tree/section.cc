@@ -22,9 +22,11 @@ std::string Outcome(const TreeLeaf& leaf) {
 }
 
 std::string Answer(const TreeLeaf& leaf) {
-  if (leaf.extracted) {
-    return absl::StrCat(R"(<span class="answer" title="extracted answer">)",
-                        Escaped(*leaf.extracted), "</span>");
+  // Why it is wrong stands beside the pointer.
+  const std::string why = leaf.explanation.empty() ? "" : "&#10;" + Escaped(leaf.explanation);
+  if (leaf.extracted || !leaf.explanation.empty()) {
+    return absl::StrCat(R"(<span class="answer" title="extracted answer)", why, "\">",
+                        Escaped(leaf.extracted.value_or("why")), "</span>");
   }
   return leaf.verdict == "no_answer" ? "<span class=\"answer none\">no answer</span>" : "";
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/train/batch_text.h"
 #include "tools/attnrl/tree/batch_file.h"
+#include "tools/attnrl/tree/explanations.h"
 
 namespace attnrl::tools {
 namespace {
@@ -21,7 +23,12 @@ struct Options {
   std::string run_directory;
   int64_t batch = 0;
   std::string problem;
+  bool explain = false;
 };
+
+std::string BinaryFolder() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
+}
 
 absl::Status Show(const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string path, BatchFile(options.run_directory, options.batch));
@@ -33,18 +40,26 @@ absl::Status Show(const Options& options) {
   const DecodeIds decode = [&tokenizer](const std::vector<int32_t>& ids) {
     return tokenizer.Decode(ids);
   };
+  std::unique_ptr<Explanations> explanations;
+  if (options.explain) {
+    ATTNRL_ASSIGN_OR_RETURN(explanations,
+                            Explanations::Open(options.run_directory, BinaryFolder()));
+  }
   int64_t number = 0;
   bool shown = false;
   std::vector<std::string> ids;
   for (std::string line; std::getline(file, line);) {
     ++number;
     const std::string where = absl::StrCat(path, ":", number);
-    const nlohmann::json problem = ParseJson(line).value_or(nullptr);
+    nlohmann::json problem = ParseJson(line).value_or(nullptr);
     if (!problem.is_object())
       return InputError(where, "is not a JSON object", "a problem's record");
     const nlohmann::json id = problem.value("problem_id", nlohmann::json());
     ids.push_back(id.is_string() ? id.get<std::string>() : PrintJson(id));
     if (!options.problem.empty() && ids.back() != options.problem) continue;
+    if (explanations != nullptr) {
+      ATTNRL_RETURN_IF_ERROR(Annotate(explanations->AddTo(&problem, decode), where));
+    }
     const absl::StatusOr<std::string> text = ProblemText(problem, decode);
     if (!text.ok()) return Annotate(text.status(), where);
     std::cout << (shown ? "\n" : "") << *text;
@@ -64,6 +79,8 @@ void AddShowCommand(Command& app, Work* run) {
   command.Add("RUN_DIR", &options->run_directory, "Directory of the run").Required();
   command.Add("--batch", &options->batch, "Number of the batch, from 0").Required().AtLeastZero();
   command.Add("--problem", &options->problem, "Print only the problem with this id");
+  command.AddSwitch("--explain", &options->explain,
+                    "Say of each wrong answer how it was read and which rule refused it");
   command.Footer("Example:\n  attnrl show runs/quickstart --batch 39");
   command.WhenChosen([options, run] { *run = [options] { return Show(*options); }; });
 }

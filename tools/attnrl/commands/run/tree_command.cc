@@ -12,6 +12,7 @@
 #include "common/text/tokenizer.h"
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/tree/batch_file.h"
+#include "tools/attnrl/tree/explanations.h"
 #include "tools/attnrl/tree/page.h"
 #include "tools/attnrl/tree/record.h"
 
@@ -27,7 +28,7 @@ struct Options {
 
 absl::Status Tree(const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string path, BatchFile(options.run_directory, options.batch));
-  ATTNRL_ASSIGN_OR_RETURN(const nlohmann::json record, FindProblem(path, options.problem));
+  ATTNRL_ASSIGN_OR_RETURN(nlohmann::json record, FindProblem(path, options.problem));
   // step-0 is never pruned and carries the tokenizer's files.
   ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
                           text::Tokenizer::Load(options.run_directory + "/checkpoints/step-0"));
@@ -38,6 +39,14 @@ absl::Status Tree(const Options& options) {
           [&](int64_t prompt_tokens, std::span<const int32_t> response) {
             return segmenter.Segment(prompt_tokens, response);
           }};
+  // Without the run's configuration or data set the page has no reasons, and is a page all the
+  // same.
+  const std::string binaries =
+      std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
+  if (auto explanations = Explanations::Open(options.run_directory, binaries); explanations.ok()) {
+    ATTNRL_RETURN_IF_ERROR(Annotate((*explanations)->AddTo(&record, text.decode),
+                                    absl::StrCat(path, ", problem ", options.problem)));
+  }
   const absl::StatusOr<TreeProblem> problem = ReadTreeProblem(record, text);
   if (!problem.ok()) {
     return Annotate(problem.status(), absl::StrCat(path, ", problem ", options.problem));
