@@ -21,7 +21,7 @@ struct DataProblem {
 
 struct DataSet {
   std::vector<DataProblem> problems;
-  std::string digest;  // hex SHA-256 of the file
+  std::string digest;   // hex SHA-256 of the file
   int64_t skipped = 0;  // records that were left out, with names.skip_bad
 };
 
