@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 
 namespace attnrl::verifier {
 namespace {
@@ -12,6 +13,8 @@ namespace {
 // Of an exponent's magnitude in bits: beyond, values are too large to say anything about.
 constexpr int64_t kMaxExponentBits = 24;
 constexpr int64_t kTranscendental = 40;  // as many additions
+// Its cost and memory grow with a higher power of the precision than those of all others.
+constexpr int64_t kMaxGammaPrecision = 3000;
 
 using Unary = void (*)(acb_t, const acb_t, slong);
 struct NamedFunction {
@@ -25,6 +28,11 @@ constexpr NamedFunction kUnary[] = {
     {"\\arctan", acb_atan},
 };
 
+bool IsStep(const std::string& name) {
+  return name == "\\floor" || name == "\\ceil" || name == "\\max" || name == "\\min" ||
+         name == "\\gcd" || name == "\\lcm";
+}
+
 // FNV-1a, then mixed: the same on every machine.
 uint64_t Hash(const std::string& name, uint64_t seed) {
   uint64_t hash = 14695981039346656037u ^ (seed * 0x9E3779B97F4A7C15u);
@@ -37,6 +45,14 @@ uint64_t Hash(const std::string& name, uint64_t seed) {
 
 }  // namespace
 
+bool IsConstant(const Expression& node) {
+  if (node.kind == Kind::kCall) return false;
+  if (node.kind == Kind::kSymbol && node.name != "\\pi" && node.name != "e" && node.name != "i") {
+    return false;
+  }
+  return std::all_of(node.arguments.begin(), node.arguments.end(), IsConstant);
+}
+
 bool BallEvaluator::Pay(int64_t steps) {
   const int64_t words = precision_ / 64;
   return work_.Spend(steps * (1 + words / 2 + words * words / 64));
@@ -45,7 +61,8 @@ bool BallEvaluator::Pay(int64_t steps) {
 bool BallEvaluator::Note(const Ball& value) {
   if (!acb_is_finite(value.get())) return false;
   for (const arb_srcptr part : {acb_realref(value.get()), acb_imagref(value.get())}) {
-    if (arf_is_zero(arb_midref(part))) continue;
+    // Noise around zero has no magnitude of its own.
+    if (arb_contains_zero(part)) continue;
     const fmpz* exponent = ARF_EXPREF(arb_midref(part));
     if (fmpz_bits(exponent) > 40) {
       work_.Exhaust();
@@ -173,6 +190,8 @@ bool BallEvaluator::Power(const Expression& node, Ball& out) {
 
 bool BallEvaluator::Function(const Expression& node, Ball& out) {
   if (!Pay(kTranscendental)) return false;
+  // Steps of variables say little about the few points: \lfloor x/100 \rfloor is 0 at all of them.
+  if (IsStep(node.name) && !IsConstant(node)) return Call(node, out);
   Ball x;
   if (node.arguments.empty() || !Evaluate(node.arguments[0], x)) return false;
   for (const NamedFunction& named : kUnary) {
@@ -213,8 +232,8 @@ bool BallEvaluator::Function(const Expression& node, Ball& out) {
     acb_get_mag(bound, x.get());
     const bool huge = mag_cmp_2exp_si(bound, 20) > 0;
     mag_clear(bound);
-    if (huge) work_.Exhaust();
-    if (huge || !Pay(kTranscendental * 20)) return false;
+    if (huge || precision_ > kMaxGammaPrecision) work_.Exhaust();
+    if (!Pay(kTranscendental * 20)) return false;
     acb_add_ui(x.get(), x.get(), 1, precision_);
     acb_gamma(out.get(), x.get(), precision_);
     return true;
@@ -233,6 +252,7 @@ bool BallEvaluator::Function(const Expression& node, Ball& out) {
     return true;
   }
   if (node.name == "\\binom") {
+    if (precision_ > kMaxGammaPrecision) work_.Exhaust();
     if (!Pay(kTranscendental * 60)) return false;
     // n! / (k! (n-k)!)
     Ball difference;
@@ -284,12 +304,18 @@ bool BallEvaluator::Symbol(const std::string& name, Ball& out) {
     acb_onei(out.get());
   } else {
     Chosen(name, 0, out);
-    // Every other point has negative values, too.
-    if (point_ % 2 == 1 && (Hash(name, 77 + static_cast<uint64_t>(point_)) & 1) != 0) {
-      acb_neg(out.get(), out.get());
-    }
+    if (IsNegativeHere(name)) acb_neg(out.get(), out.get());
   }
   return true;
+}
+
+bool BallEvaluator::IsNegativeHere(const std::string& name) const {
+  if (point_ % 2 == 0) return false;
+  if (point_ == 1) return true;
+  const auto found = std::lower_bound(variables_.begin(), variables_.end(), name);
+  const auto place = static_cast<size_t>(found - variables_.begin());
+  constexpr unsigned kSigns[] = {1, 2, 4, 3, 5, 6, 7};
+  return (kSigns[place % std::size(kSigns)] >> (point_ / 2 - 1) & 1) != 0;
 }
 
 void BallEvaluator::Chosen(const std::string& name, int index, Ball& out) const {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "services/verifier/grading/expression/expression.h"
 #include "services/verifier/limits.h"
@@ -25,12 +26,20 @@ class Ball {
   acb_t value_;
 };
 
+// The variables of the expressions that are compared, in order. A variable's place decides at which
+// points it is negative: at one of the odd points all are, and any two differ at another one, so
+// that neither |x| passes for x nor |xy| for xy.
+using Variables = std::vector<std::string>;
+
+// False where it contains variables or unknown functions.
+bool IsConstant(const Expression& node);
+
 // Evaluates expressions at one of the points, with one precision.
 class BallEvaluator {
  public:
-  // `point` from 0 on chooses the values of the variables; odd ones have negative values, too.
-  BallEvaluator(int point, int64_t precision, Work& work)
-      : point_(point), precision_(precision), work_(work) {}
+  // `point` from 0 on chooses the values of the variables. `variables` outlives this.
+  BallEvaluator(int point, int64_t precision, const Variables& variables, Work& work)
+      : point_(point), precision_(precision), variables_(variables), work_(work) {}
 
   // False where the expression has no finite value, or the work is used up.
   bool Evaluate(const Expression& node, Ball& out);
@@ -47,11 +56,13 @@ class BallEvaluator {
   bool Symbol(const std::string& name, Ball& out);
   // A number from 1/4 to 13/4 that only depends on the name, the index and the point.
   void Chosen(const std::string& name, int index, Ball& out) const;
+  bool IsNegativeHere(const std::string& name) const;
   bool Note(const Ball& value);
   bool Pay(int64_t steps);
 
   const int point_;
   const int64_t precision_;
+  const Variables& variables_;
   Work& work_;
   int64_t magnitude_ = 0;
 };

@@ -3,7 +3,13 @@
 
 #include <acb.h>
 
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
 #include "services/verifier/grading/deciding/ball.h"
+#include "services/verifier/grading/expression/exact.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -15,16 +21,63 @@ constexpr int64_t kFirstPrecision = 192;
 constexpr int64_t kSpareBits = 96;
 constexpr int64_t kMaxPrecision = 100'000;
 
-bool IsConstant(const Expression& node) {
-  if (node.kind == Kind::kCall) return false;
-  if (node.kind == Kind::kSymbol && node.name != "\\pi" && node.name != "e" && node.name != "i") {
-    return false;
-  }
-  for (const Expression& argument : node.arguments) {
-    if (!IsConstant(argument)) return false;
-  }
-  return true;
+// Adds the names of variables in `node`, and counts what may bring values close to each other that
+// are not equal: roots, quotients and functions.
+void Explore(const Expression& node, Variables& variables, int64_t& close) {
+  const bool power = node.kind == Kind::kPower && (node.arguments[1].kind != Kind::kNumber ||
+                                                   !node.arguments[1].number.IsInteger() ||
+                                                   node.arguments[1].number.IsNegative());
+  const bool constant = node.kind == Kind::kSymbol && IsConstant(node);
+  if (power || constant || node.kind == Kind::kFunction || node.kind == Kind::kCall) ++close;
+  if (node.kind == Kind::kSymbol && !constant) variables.push_back(node.name);
+  for (const Expression& argument : node.arguments) Explore(argument, variables, close);
 }
+
+// With every part of rational numbers as one number, so that sums of them lose nothing.
+Expression Folded(const Expression& node, Work& work) {
+  if (node.arguments.empty()) return node;
+  Expression folded = node;
+  bool numbers = true;
+  for (Expression& argument : folded.arguments) {
+    argument = Folded(argument, work);
+    numbers = numbers && argument.kind == Kind::kNumber;
+  }
+  if (numbers) {
+    std::optional<Rational> value = ExactValue(folded, work);
+    return value ? MakeNumber(*std::move(value)) : folded;
+  }
+  if (folded.kind != Kind::kSum) return folded;
+  Expression total = MakeNode(Kind::kSum, "", {});
+  std::vector<Expression> others;
+  for (Expression& term : folded.arguments) {
+    (term.kind == Kind::kNumber ? total.arguments : others).push_back(std::move(term));
+  }
+  if (const std::optional<Rational> value = ExactValue(total, work)) {
+    others.push_back(MakeNumber(*value));
+  } else {
+    others.push_back(std::move(total));
+  }
+  return MakeSum(std::move(others));
+}
+
+// What is to be compared, and what is known about both sides.
+struct Pair {
+  Pair(const Expression& left, const Expression& right, Work& work)
+      : a(Folded(left, work)), b(Folded(right, work)) {
+    Explore(a, variables, close);
+    Explore(b, variables, close);
+    std::sort(variables.begin(), variables.end());
+    variables.erase(std::unique(variables.begin(), variables.end()), variables.end());
+  }
+  // The bits that no difference between both hides behind, for the magnitudes that occurred. A sum
+  // of n roots or logarithms of numbers of k bits can vanish up to some nk bits.
+  int64_t HiddenBits(int64_t magnitude) const { return 2 * magnitude * (1 + close) + kSpareBits; }
+
+  const Expression a;
+  const Expression b;
+  Variables variables;
+  int64_t close = 0;
+};
 
 // Whether |value| < 2^-bits for certain.
 bool IsTiny(const Ball& value, int64_t bits) {
@@ -37,20 +90,19 @@ bool IsTiny(const Ball& value, int64_t bits) {
 }
 
 // Evaluates both to a precision that no difference between them hides behind.
-Comparison CompareAt(int point, const Expression& a, const Expression& b, Work& work) {
+Comparison CompareAt(int point, const Pair& pair, Work& work) {
   int64_t precision = kFirstPrecision;
   while (true) {
     Ball left;
     Ball right;
-    BallEvaluator evaluator(point, precision, work);
-    if (!evaluator.Evaluate(a, left) || !evaluator.Evaluate(b, right)) {
+    BallEvaluator evaluator(point, precision, pair.variables, work);
+    if (!evaluator.Evaluate(pair.a, left) || !evaluator.Evaluate(pair.b, right)) {
       return Comparison::kUnknown;
     }
     Ball difference;
     acb_sub(difference.get(), left.get(), right.get(), precision);
     if (!acb_contains_zero(difference.get())) return Comparison::kDifferent;
-    // As many bits as any magnitude has, twice: for the largest and the smallest.
-    const int64_t hidden = 2 * evaluator.magnitude() + kSpareBits;
+    const int64_t hidden = pair.HiddenBits(evaluator.magnitude());
     if (precision >= hidden && IsTiny(difference, hidden / 2)) return Comparison::kEqual;
     const int64_t next = precision >= hidden ? 2 * precision : hidden;
     if (next > kMaxPrecision) {
@@ -66,10 +118,11 @@ Comparison CompareAt(int point, const Expression& a, const Expression& b, Work& 
 }  // namespace
 
 Comparison CompareValues(const Expression& a, const Expression& b, Work& work) {
-  if (IsConstant(a) && IsConstant(b)) return CompareAt(0, a, b, work);
+  const Pair pair(a, b, work);
+  if (IsConstant(a) && IsConstant(b)) return CompareAt(0, pair, work);
   int agreeing = 0;
   for (int point = 0; point < kPoints && !work.exhausted(); ++point) {
-    const Comparison comparison = CompareAt(point, a, b, work);
+    const Comparison comparison = CompareAt(point, pair, work);
     if (comparison == Comparison::kDifferent) return comparison;
     agreeing += comparison == Comparison::kEqual ? 1 : 0;
   }
@@ -79,35 +132,39 @@ Comparison CompareValues(const Expression& a, const Expression& b, Work& work) {
 
 bool IsConstantRatio(const Expression& a, const Expression& b, Work& work, bool* positive) {
   // a(p) b(q) == a(q) b(p) for all points p and one q.
-  constexpr int64_t kPrecision = 512;
+  const Pair pair(a, b, work);
+  int64_t precision = 512;
   Ball a0;
   Ball b0;
-  int first = -1;
   int agreeing = 0;
   for (int point = 0; point < kPoints && !work.exhausted(); ++point) {
     Ball left;
     Ball right;
-    BallEvaluator evaluator(point, kPrecision, work);
-    if (!evaluator.Evaluate(a, left) || !evaluator.Evaluate(b, right)) continue;
-    if (2 * evaluator.magnitude() + kSpareBits > kPrecision) return false;
+    BallEvaluator evaluator(point, precision, pair.variables, work);
+    if (!evaluator.Evaluate(pair.a, left) || !evaluator.Evaluate(pair.b, right)) continue;
+    const int64_t hidden = pair.HiddenBits(evaluator.magnitude());
+    if (hidden > precision) {
+      // From the start: all points need the same precision.
+      if (hidden > kMaxPrecision) return false;
+      precision = 2 * hidden;
+      agreeing = 0;
+      point = -1;
+      continue;
+    }
     if (acb_contains_zero(left.get()) || acb_contains_zero(right.get())) return false;
-    if (first < 0) {
-      first = point;
+    if (agreeing++ == 0) {
       Ball ratio;
-      acb_div(ratio.get(), left.get(), right.get(), kPrecision);
+      acb_div(ratio.get(), left.get(), right.get(), precision);
       *positive =
           arb_is_positive(acb_realref(ratio.get())) && arb_contains_zero(acb_imagref(ratio.get()));
       acb_swap(a0.get(), left.get());
       acb_swap(b0.get(), right.get());
-      ++agreeing;
       continue;
     }
-    acb_mul(left.get(), left.get(), b0.get(), kPrecision);
-    acb_mul(right.get(), right.get(), a0.get(), kPrecision);
-    acb_sub(left.get(), left.get(), right.get(), kPrecision);
-    if (!acb_contains_zero(left.get())) return false;
-    if (!IsTiny(left, kPrecision / 4)) return false;
-    ++agreeing;
+    acb_mul(left.get(), left.get(), b0.get(), precision);
+    acb_mul(right.get(), right.get(), a0.get(), precision);
+    acb_sub(left.get(), left.get(), right.get(), precision);
+    if (!acb_contains_zero(left.get()) || !IsTiny(left, hidden / 2)) return false;
   }
   return !work.exhausted() &&
          (agreeing >= kEnoughPoints || (agreeing > 0 && IsConstant(a) && IsConstant(b)));
@@ -118,7 +175,8 @@ bool IsWithin(const Expression& expression, const Rational& value, const Rationa
   if (!IsConstant(expression)) return false;
   constexpr int64_t kPrecision = 1024;
   Ball ball;
-  if (!BallEvaluator(0, kPrecision, work).Evaluate(expression, ball)) return false;
+  const Variables none;
+  if (!BallEvaluator(0, kPrecision, none, work).Evaluate(expression, ball)) return false;
   Ball center;
   acb_set_fmpq(center.get(), value.get(), kPrecision);
   acb_sub(ball.get(), ball.get(), center.get(), kPrecision);

@@ -112,6 +112,12 @@ bool Decider::SameCollection(const Expression& given, const Expression& wanted) 
   const Expression& left = both ? given : value(given);
   const Expression& right = both ? wanted : value(wanted);
   if (both && !HasPlusMinus(given) && !HasPlusMinus(wanted)) return SameRelation(given, wanted);
+  // A set of one member is its member, but not the other way round again.
+  const auto is_nested = [](const Expression& node) {
+    return node.kind == Kind::kSet && node.arguments.size() == 1 &&
+           node.arguments[0].kind == Kind::kSet;
+  };
+  if (is_nested(left) != is_nested(right)) return false;
   // A set is no union, and no tuple.
   for (const Expression* side : {&left, &right}) {
     if (side->kind == Kind::kTuple && !HasPlusMinus(*side)) return false;

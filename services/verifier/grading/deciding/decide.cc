@@ -21,9 +21,17 @@ bool HasPlusMinus(const Expression& node) {
   return false;
 }
 
-// "\frac{AB}{CD}", "|AB|": names one quantity, where "2x" and "x + y" are parts of an equation.
+// "\frac{AB}{CD}", "|AB|": names one quantity, where "2x", "xy" and "x + y" are parts of an
+// equation.
 bool IsQuantityName(const Expression& node) {
+  const auto is_lower = [](const Expression& one) {
+    return one.kind == Kind::kSymbol && one.name[0] >= 'a' && one.name[0] <= 'z';
+  };
   if (node.kind == Kind::kSum) return false;
+  if (node.kind == Kind::kProduct &&
+      std::any_of(node.arguments.begin(), node.arguments.end(), is_lower)) {
+    return false;
+  }
   if (node.kind == Kind::kNumber) return node.number == Rational(-1);
   return std::all_of(node.arguments.begin(), node.arguments.end(), IsQuantityName);
 }
@@ -34,22 +42,26 @@ bool IsMark(const Expression& node) {
 
 }  // namespace
 
+bool IsName(const Expression& node) {
+  return node.kind == Kind::kCall ||
+         (node.kind == Kind::kSymbol && node.name != "\\pi" && node.name != "\\infty");
+}
+
 bool HasNoVariables(const Expression& node) {
   if (node.kind == Kind::kCall || node.kind == Kind::kText) return false;
-  if (node.kind == Kind::kSymbol) return node.name == "\\pi" || node.name == "e";
+  if (node.kind == Kind::kSymbol) {
+    return node.name == "\\pi" || node.name == "e" || node.name == "i";
+  }
   return std::all_of(node.arguments.begin(), node.arguments.end(), HasNoVariables);
 }
 
 bool IsAssignment(const Expression& node) {
   if (node.kind != Kind::kRelation || node.name != "=") return false;
-  const auto is_name = [](const Expression& side) {
-    return side.kind == Kind::kSymbol || side.kind == Kind::kCall;
-  };
   const Expression& left = node.arguments[0];
-  if (is_name(left)) return true;
+  if (IsName(left)) return true;
   // (p, q) = (3, 2)
   return left.kind == Kind::kTuple && left.name == "()" &&
-         std::all_of(left.arguments.begin(), left.arguments.end(), is_name);
+         std::all_of(left.arguments.begin(), left.arguments.end(), IsName);
 }
 
 bool Decider::Because(const char* rule, bool same) {

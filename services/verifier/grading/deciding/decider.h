@@ -54,6 +54,9 @@ class Decider {
 
 bool HasNoVariables(const Expression& node);
 
+// A variable or an unknown function with its arguments; not \pi.
+bool IsName(const Expression& node);
+
 // "x = 5", "f(x) = 2x": one equation with a name alone on its left side.
 bool IsAssignment(const Expression& node);
 

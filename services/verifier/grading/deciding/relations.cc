@@ -44,16 +44,17 @@ Expression Difference(const Expression& a, const Expression& b) {
 
 bool IsZero(const Expression& node) { return node.kind == Kind::kNumber && node.number.IsZero(); }
 
+bool IsSetLike(const Expression& node) {
+  return node.kind == Kind::kSet || node.kind == Kind::kTuple || node.kind == Kind::kUnion ||
+         node.kind == Kind::kSymbol;
+}
+
 // Whether a chain begins with a name: "x = 2 + 3 = 5".
 bool IsAssignmentSide(const Expression& chain) {
   Expression first = MakeNode(Kind::kRelation, "=", {});
   if (!chain.name.starts_with("=")) return false;
   first.arguments = {chain.arguments[0], chain.arguments[1]};
   return IsAssignment(first);
-}
-
-bool IsName(const Expression& node) {
-  return node.kind == Kind::kSymbol || node.kind == Kind::kCall;
 }
 
 // "a <= x < b" turned round: "b > x >= a".
@@ -143,6 +144,13 @@ bool Decider::SameEquation(const Members& given, const Members& wanted) {
   const Expression difference = Difference(wanted[0], wanted[1]);
   const Expression mine = Difference(given[0], given[1]);
   bool positive = false;
+  // "x - 5 = 0" says "x = 5"; "2x - 10 = 0" is still to be solved.
+  for (const bool swapped : {false, true}) {
+    if (!IsName(wanted[swapped ? 1 : 0]) || !HasNoVariables(wanted[swapped ? 0 : 1])) continue;
+    return (IsZero(given[0]) || IsZero(given[1])) &&
+           (CompareValues(mine, difference, work_) == Comparison::kEqual ||
+            CompareValues(mine, Negated(difference), work_) == Comparison::kEqual);
+  }
   if (IsZero(given[0]) || IsZero(given[1]) || (!IsName(wanted[0]) && !IsName(wanted[1]))) {
     return IsConstantRatio(mine, difference, work_, &positive);
   }
@@ -172,7 +180,7 @@ bool Decider::IsTrueChainFor(const Expression& given, const Expression& wanted) 
   const std::vector<std::string> operators = Operators(given);
   size_t first = 0;
   if (operators[0] == "\\in" && operators.size() == 1 && IsName(given.arguments[0])) {
-    return Same(given.arguments[1], wanted);
+    return IsSetLike(given.arguments[1]) && Same(given.arguments[1], wanted);
   }
   if ((IsName(given.arguments[0]) && operators[0] == "\\approx") || IsAssignmentSide(given)) {
     first = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/verifier/grading/reading/answer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "services/verifier/grading/reading/extract.h"
@@ -27,6 +28,32 @@ bool LooksDoubled(std::string_view text) {
     ++i;
   }
   return doubled;
+}
+
+// "\boxed{2}, \boxed{3} and \boxed{5}" is a list of boxes: "2, 3, 5". Empty: it is something else.
+std::string ListOfBoxes(std::string_view text) {
+  constexpr std::string_view kBox = "\\boxed{";
+  std::string list;
+  int boxes = 0;
+  while (!text.empty()) {
+    const std::string_view between = text.substr(0, std::min(text.find(kBox), text.size()));
+    const bool separates = between.find_first_not_of(" ,;$\n") == std::string_view::npos ||
+                           Trimmed(between) == "and" || Trimmed(between) == ", and";
+    if (!separates) return {};
+    text.remove_prefix(between.size());
+    if (text.empty()) break;
+    int level = 0;
+    size_t end = kBox.size() - 1;
+    for (; end < text.size(); ++end) {
+      if (text[end] == '{') ++level;
+      if (text[end] == '}' && --level == 0) break;
+    }
+    if (end == text.size()) return {};
+    if (boxes++ > 0) list += ", ";
+    list += text.substr(kBox.size(), end - kBox.size());
+    text.remove_prefix(end + 1);
+  }
+  return boxes > 1 ? list : "";
 }
 
 }  // namespace
@@ -60,6 +87,7 @@ std::string Unwrapped(std::string_view accepted) {
   if (const size_t mark = accepted.rfind(kMark); mark != std::string_view::npos) {
     accepted = accepted.substr(mark + kMark.size());
   }
+  if (std::string list = ListOfBoxes(accepted); !list.empty()) return list;
   if (const std::optional<Extracted> box = ExtractAnswer(accepted)) {
     return std::string(Trimmed(box->doubled ? Undoubled(box->text) : std::string(box->text)));
   }

@@ -25,7 +25,8 @@ struct Reading {
 std::vector<Reading> ReadAnswer(std::string_view text, int depth, Work& work);
 
 // What an accepted answer says without what files leave around it: the content of its last
-// \boxed{}, or what follows its last ####; doubled backslashes are single ones.
+// \boxed{} or, where it is nothing but several boxes, of all of them; or what follows its last
+// "####". Doubled backslashes are single ones.
 std::string Unwrapped(std::string_view accepted);
 
 // With "\\frac" as "\frac", where the text shows that every backslash was doubled.

@@ -60,8 +60,13 @@ class Reader {
   }
 
   void Emit(std::string_view text, Tokens& out) {
+    // Of "1\[2\]" and "$1$$2$" nobody reads twelve.
+    if (apart_ && !out.empty() && IsDigitText(out.back().text) && IsDigitText(text)) {
+      out.push_back({.text = "\\quad", .spaced = true, .styled = styled_});
+    }
     out.push_back({.text = std::string(text), .spaced = spaced_, .styled = styled_});
     spaced_ = false;
+    apart_ = false;
   }
 
   // A braced group, kept inline where braces mean nothing.
@@ -116,13 +121,19 @@ class Reader {
   bool Root(Tokens& out) {
     SkipSpace();
     if (at_ < text_.size() && text_[at_] == '[') {
+      if (depth_ == 0) {
+        work_.Exhaust();
+        return false;
+      }
       ++at_;
       Emit("[", out);
       SkipSpace();
+      --depth_;
       while (at_ < text_.size() && text_[at_] != ']') {
         if (text_[at_] == '}' || !Item(out)) return false;
         SkipSpace();
       }
+      ++depth_;
       if (at_ == text_.size()) return false;
       ++at_;
       Emit("]", out);
@@ -184,14 +195,54 @@ class Reader {
     return work_.Spend(static_cast<int64_t>(out.size() - begin));
   }
 
+  // ½
+  bool UnicodeFraction(std::string_view raw, Tokens& out) {
+    const std::string_view digits = FractionOf(raw);
+    if (digits.empty()) return false;
+    Emit("\\frac", out);
+    for (const char digit : digits) {
+      for (const std::string_view text :
+           {std::string_view("{"), std::string_view(&digit, 1), std::string_view("}")}) {
+        Emit(text, out);
+      }
+    }
+    return true;
+  }
+
+  // x², x₁₂
+  bool UnicodeScript(std::string_view raw, Tokens& out) {
+    const std::optional<Scripted> first = ScriptOf(raw);
+    if (!first) return false;
+    spaced_ = false;
+    Emit(first->script, out);
+    Emit("{", out);
+    Emit(first->text, out);
+    while (at_ < text_.size()) {
+      const size_t begin = at_;
+      const std::string_view more = Next();
+      const std::optional<Scripted> next = ScriptOf(more);
+      if (!next || next->script != first->script) {
+        at_ = begin;
+        break;
+      }
+      Emit(next->text, out);
+    }
+    Emit("}", out);
+    return true;
+  }
+
   bool Item(Tokens& out) {
     if (!work_.Spend(1)) return false;
     if (text_[at_] == '{') return PlainGroup(out);
     std::string_view raw = Next();
     if (raw.empty()) return false;
+    if (raw[0] != '\\' && static_cast<unsigned char>(raw[0]) >= 0x80) {
+      if (UnicodeFraction(raw, out) || UnicodeScript(raw, out)) return true;
+    }
     Symbol symbol = FindSymbol(raw);
     switch (symbol.kind) {
       case SymbolKind::kLayout:
+        apart_ = apart_ || symbol.canonical == kMathMode;
         // 1,\!000
         if (raw == "\\!" && !out.empty() && out.back().text == ",") out.back().text = "{,}";
         return true;
@@ -199,6 +250,7 @@ class Reader {
         spaced_ = true;
         return true;
       case SymbolKind::kFence:
+        apart_ = true;
         SkipSpace();
         if (at_ < text_.size() && text_[at_] == '.') ++at_;
         return true;
@@ -225,6 +277,7 @@ class Reader {
   size_t at_ = 0;
   bool spaced_ = false;
   bool styled_ = false;
+  bool apart_ = false;  // a formula or a fence began or ended: what follows is no next digit
 };
 
 // ">=" as "\\geq".
@@ -253,7 +306,11 @@ void JoinRelations(Tokens& tokens) {
 std::optional<Tokens> ReadLatex(std::string_view text, Commas commas, int depth, Work& work) {
   Tokens tokens;
   if (!Reader(text, depth, work).Group(true, tokens)) return std::nullopt;
-  while (!tokens.empty() && tokens.back().text == ".") tokens.pop_back();
+  // A full stop ends a sentence; of "0.333..." more is meant than is written.
+  const size_t size = tokens.size();
+  if (size > 0 && tokens[size - 1].text == "." && (size < 2 || tokens[size - 2].text != ".")) {
+    tokens.pop_back();
+  }
   JoinRelations(tokens);
   return JoinNumbers(std::move(tokens), commas, work);
 }

@@ -23,6 +23,8 @@ struct Token {
   // first that isn't 0 on.
   int64_t decimals = -1;
   int64_t significant = 0;
+  // Of a number: its digits as they were written, with needless zeros.
+  int64_t digits = 0;
 
   // Equal whatever their spacing and style.
   bool operator==(const Token& other) const { return text == other.text; }

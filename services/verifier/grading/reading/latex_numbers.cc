@@ -109,6 +109,7 @@ Tokens JoinNumbers(Tokens tokens, Commas commas, Work& work) {
     }
     Token number = {.text = "", .spaced = token.spaced, .styled = token.styled};
     const size_t point = digits.find('.');
+    number.digits = static_cast<int64_t>(digits.size() - (point == std::string::npos ? 0 : 1));
     if (point != std::string::npos)
       number.decimals = static_cast<int64_t>(digits.size() - point - 1);
     if (const size_t first = digits.find_first_not_of("0."); first != std::string::npos) {

@@ -2,6 +2,7 @@
 #include "services/verifier/grading/reading/latex_symbols.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace attnrl::verifier {
@@ -11,12 +12,12 @@ using enum SymbolKind;
 
 std::vector<Symbol> MakeTable() {
   std::vector<Symbol> table = {
-      {"$", kLayout, ""},
+      {"$", kLayout, kMathMode},
       {"\\!", kLayout, ""},
-      {"\\(", kLayout, ""},
-      {"\\)", kLayout, ""},
-      {"\\[", kLayout, ""},
-      {"\\]", kLayout, ""},
+      {"\\(", kLayout, kMathMode},
+      {"\\)", kLayout, kMathMode},
+      {"\\[", kLayout, kMathMode},
+      {"\\]", kLayout, kMathMode},
       {"\\displaystyle", kLayout, ""},
       {"\\textstyle", kLayout, ""},
       {"\\limits", kLayout, ""},
@@ -109,6 +110,29 @@ std::vector<Symbol> MakeTable() {
       {"\\ne", kPlain, "\\neq"},
       {"\u2260", kPlain, "\\neq"},
       {"\u03c0", kPlain, "\\pi"},
+      {"\u03b1", kPlain, "\\alpha"},
+      {"\u03b2", kPlain, "\\beta"},
+      {"\u03b3", kPlain, "\\gamma"},
+      {"\u03b4", kPlain, "\\delta"},
+      {"\u03b8", kPlain, "\\theta"},
+      {"\u03bb", kPlain, "\\lambda"},
+      {"\u03c1", kPlain, "\\rho"},
+      {"\u03c3", kPlain, "\\sigma"},
+      {"\u03c4", kPlain, "\\tau"},
+      {"\u03c6", kPlain, "\\phi"},
+      {"\u03c9", kPlain, "\\omega"},
+      {"\u221a", kRoot, "\\sqrt"},
+      {"\u2044", kPlain, "/"},
+      {"\uff10", kPlain, "0"},
+      {"\uff11", kPlain, "1"},
+      {"\uff12", kPlain, "2"},
+      {"\uff13", kPlain, "3"},
+      {"\uff14", kPlain, "4"},
+      {"\uff15", kPlain, "5"},
+      {"\uff16", kPlain, "6"},
+      {"\uff17", kPlain, "7"},
+      {"\uff18", kPlain, "8"},
+      {"\uff19", kPlain, "9"},
       {"\u221e", kPlain, "\\infty"},
       {"\u222a", kPlain, "\\cup"},
       {"\u2229", kPlain, "\\cap"},
@@ -129,6 +153,32 @@ std::vector<Symbol> MakeTable() {
 }
 
 }  // namespace
+
+std::optional<Scripted> ScriptOf(std::string_view character) {
+  constexpr std::string_view kRaised[] = {"\u2070", "\u00b9", "\u00b2", "\u00b3", "\u2074",
+                                          "\u2075", "\u2076", "\u2077", "\u2078", "\u2079"};
+  constexpr std::string_view kLowered[] = {"\u2080", "\u2081", "\u2082", "\u2083", "\u2084",
+                                           "\u2085", "\u2086", "\u2087", "\u2088", "\u2089"};
+  constexpr std::string_view kDigits = "0123456789";
+  for (size_t digit = 0; digit < kDigits.size(); ++digit) {
+    if (character == kRaised[digit]) return Scripted{"^", kDigits.substr(digit, 1)};
+    if (character == kLowered[digit]) return Scripted{"_", kDigits.substr(digit, 1)};
+  }
+  if (character == "\u207b") return Scripted{"^", "-"};
+  if (character == "\u207f") return Scripted{"^", "n"};
+  return std::nullopt;
+}
+
+std::string_view FractionOf(std::string_view character) {
+  constexpr std::pair<std::string_view, std::string_view> kFractions[] = {
+      {"\u00bd", "12"}, {"\u00bc", "14"}, {"\u00be", "34"}, {"\u2153", "13"}, {"\u2154", "23"},
+      {"\u2155", "15"}, {"\u2156", "25"}, {"\u2157", "35"}, {"\u2158", "45"}, {"\u2159", "16"},
+      {"\u215a", "56"}, {"\u215b", "18"}, {"\u215c", "38"}, {"\u215d", "58"}, {"\u215e", "78"}};
+  for (const auto& [symbol, digits] : kFractions) {
+    if (symbol == character) return digits;
+  }
+  return {};
+}
 
 Symbol FindSymbol(std::string_view name) {
   static const auto& table = *new std::vector<Symbol>(MakeTable());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 namespace attnrl::verifier {
@@ -18,12 +19,24 @@ enum class SymbolKind {
 };
 
 inline constexpr std::string_view kWords = "words";
+// Of layout that begins or ends a formula.
+inline constexpr std::string_view kMathMode = "math";
 
 struct Symbol {
   std::string_view name;
   SymbolKind kind;
   std::string_view canonical;
 };
+
+// A raised or lowered character, as "\u00b2".
+struct Scripted {
+  std::string_view script;  // "^" or "_"
+  std::string_view text;
+};
+std::optional<Scripted> ScriptOf(std::string_view character);
+
+// The two digits of a fraction in one character, as "\u00bd"; empty: it is none.
+std::string_view FractionOf(std::string_view character);
 
 // The entry of a raw token ("\dfrac", "~", a UTF-8 character); kPlain standing for itself where
 // there is none.

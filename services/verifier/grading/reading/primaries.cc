@@ -57,6 +57,8 @@ std::optional<Expression> TokenParser::Primary() {
   if (next == "\\sqrt") return Root();
   if (next == "\\begin") return Matrix();
   if (next == "\\$") {
+    const Level level(*this);
+    if (!level) return std::nullopt;
     ++at_;
     Result value = Factor();
     if (!value) return std::nullopt;
@@ -81,6 +83,13 @@ std::optional<Expression> TokenParser::Number() {
   number.decimals = token.decimals;
   number.significant = token.significant;
   ++at_;
+  if (Peek() == "\\overline" || Peek() == "\\bar" || Peek() == "\\dot") {
+    if (!Repeating(&number)) return std::nullopt;
+    return number;
+  }
+  if (IsScientific()) return Scientific(std::move(number));
+  // "3.(4)" and "3.x" are read in several ways.
+  if (number.decimals == 0 && BeginsFactor() && !BeginsUnit()) return std::nullopt;
   // 2\frac{1}{2} and 2 1/2: a mixed number, where the fraction is a proper one of integers.
   if (number.decimals >= 0) return number;
   std::string_view numerator;
@@ -110,14 +119,64 @@ std::optional<Expression> TokenParser::Number() {
   return number;
 }
 
+// Whether what follows a number makes it "1.5e7" or "2E-3". With a space it is Euler's number.
+bool TokenParser::IsScientific() const {
+  if (Peek() != "e" && Peek() != "E") return false;
+  const size_t sign = at_ + 1 < end_ && (Peek(1) == "-" || Peek(1) == "+") ? 1 : 0;
+  if (at_ + 1 + sign >= end_) return false;
+  for (size_t i = at_; i <= at_ + 1 + sign; ++i) {
+    if (tokens_[i].spaced || tokens_[i].styled) return false;
+  }
+  const Token& exponent = tokens_[at_ + 1 + sign];
+  constexpr int64_t kMostDigits = 4;
+  return IsNumber(exponent) && exponent.decimals < 0 && exponent.digits <= kMostDigits;
+}
+
+std::optional<Expression> TokenParser::Scientific(Expression number) {
+  ++at_;
+  const bool negative = Peek() == "-";
+  if (negative || Peek() == "+") ++at_;
+  const Rational exponent = Rational::FromDecimal(Current().text);
+  ++at_;
+  std::vector<Expression> factors;
+  factors.push_back(std::move(number));
+  factors.push_back(
+      MakePower(MakeNumber(Rational(10)), MakeNumber(negative ? Rational() - exponent : exponent)));
+  return MakeProduct(std::move(factors));
+}
+
+// Behind "0.1", the digits that are repeated: "\overline{36}", "\dot{3}". True, with nothing read,
+// where the mark is over a name: 2\overline{AB}.
+bool TokenParser::Repeating(Expression* number) {
+  const bool braced = Peek(1) == "{";
+  const size_t at = at_ + (braced ? 2 : 1);
+  if (at >= end_ || !IsNumber(tokens_[at])) return number->decimals < 0;
+  const Token& digits = tokens_[at];
+  constexpr int64_t kLongest = 1000;
+  if (number->decimals < 0 || number->decimals > kLongest || digits.decimals >= 0 ||
+      digits.digits > kLongest || (braced && (at + 1 >= end_ || tokens_[at + 1].text != "}"))) {
+    return false;
+  }
+  at_ = at + (braced ? 2 : 1);
+  const Rational nines = Rational::Power(Rational(10), digits.digits) - Rational(1);
+  const Rational scale = Rational::Power(Rational(10), -number->decimals);
+  number->number = number->number + Rational::FromDecimal(digits.text) / nines * scale;
+  number->decimals = -1;
+  // What follows would be a digit or a factor.
+  return !BeginsFactor() || BeginsUnit();
+}
+
 std::optional<Expression> TokenParser::Fraction() {
   const bool binomial = Peek() == "\\binom";
   ++at_;
-  // d/dx, d^2y/dt^2, \partial f/\partial x: no quotient, so that the d's don't cancel.
-  const bool derivative = !binomial && Peek() == "{" && (Peek(1) == "d" || Peek(1) == "\\partial");
-  std::string mark(derivative ? Peek(1) : kEnd);
+  const size_t begin = at_;
   Result above = Braced();
-  const bool below_derivative = derivative && Peek() == "{" && Peek(1) == mark && Peek(2) != "}";
+  // d/dx, m d^2y/dt^2, \partial f/\partial x: no quotient, so that the d's don't cancel.
+  const bool below_derivative =
+      !binomial && Peek() == "{" && (Peek(1) == "d" || Peek(1) == "\\partial") && Peek(2) != "}" &&
+      std::any_of(tokens_.begin() + static_cast<std::ptrdiff_t>(begin),
+                  tokens_.begin() + static_cast<std::ptrdiff_t>(at_),
+                  [this](const Token& token) { return token.text == Peek(1); });
   Result below = Braced();
   if (!above || !below) return std::nullopt;
   std::vector<Expression> arguments;
@@ -220,6 +279,7 @@ std::optional<Expression> TokenParser::FunctionArgument() {
     const bool function =
         next.size() > 1 && next[0] == '\\' && IsFunctionName(next.substr(1)) && next != "\\sqrt";
     if (!factors.empty() && (function || next == "(" || IsFunctionName(Word()))) break;
+    if (!factors.empty() && IsDigit(next[0])) return std::nullopt;  // "\sin 1 5"
     Result factor = Factor();
     if (!factor) return std::nullopt;
     factors.push_back(*std::move(factor));

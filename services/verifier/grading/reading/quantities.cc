@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "services/verifier/grading/reading/token_parser.h"
@@ -30,6 +32,22 @@ struct CompoundUnit {
   }
 };
 
+// Whether letters that are not in a text style are a unit: "5 feet", but not the product in "2Gm".
+bool IsPlainUnit(const std::string& word, bool spaced) {
+  static constexpr std::string_view kAttached[] = {"cm", "mm", "km", "kg"};
+  static constexpr std::string_view kApart[] = {"ml", "mL", "ft", "yd",  "mi",  "lb",
+                                                "oz", "hr", "Hz", "kHz", "MHz", "eV",
+                                                "kJ", "kW", "kN", "kPa", "mph", "cc"};
+  // As variables, so many letters would be written apart.
+  constexpr size_t kLongWord = 4;
+  if (word.size() >= kLongWord) return true;
+  const auto is_word = [&word](std::string_view each) { return each == word; };
+  if (std::any_of(std::begin(kAttached), std::end(kAttached), is_word)) return true;
+  if (!spaced || word.size() < 2) return false;
+  if (std::any_of(std::begin(kApart), std::end(kApart), is_word)) return true;
+  return word.size() == 3 && FindUnit(word) && !FindUnit(word)->symbol;
+}
+
 }  // namespace
 
 std::string TokenParser::Word() const {
@@ -44,7 +62,7 @@ std::string TokenParser::Word() const {
 bool TokenParser::BeginsUnit() const {
   if (!IsLetterToken(Peek())) return false;
   const std::string word = Word();
-  if (word.size() == 1 && !Current().styled) return false;
+  if (!Current().styled && !IsPlainUnit(word, Current().spaced)) return false;
   static constexpr std::string_view kOthers[] = {"square",   "sq",    "cubic",    "cu",
                                                  "distinct", "right", "different"};
   for (const std::string_view other : kOthers) {
@@ -73,6 +91,8 @@ std::optional<Expression> TokenParser::WithUnit(Expression value) {
   bool found = false;
   int64_t sign = 1;
   int64_t squared = 0;  // of "square inches", for the unit that follows
+  int scales = 0;
+  bool incomplete = false;  // a word was read that needs another one behind it
   while (!AtEnd()) {
     if (!work_.Spend(1)) return std::nullopt;
     const size_t begin = at_;
@@ -90,6 +110,7 @@ std::optional<Expression> TokenParser::WithUnit(Expression value) {
                tokens_[at_ + 1].styled) {
       ++at_;
       sign = word == "/" ? -1 : 1;
+      incomplete = true;
       continue;
     } else {
       break;
@@ -98,7 +119,10 @@ std::optional<Expression> TokenParser::WithUnit(Expression value) {
       at_ = begin;
       break;
     }
-    if (const std::optional<Rational> scale = FindScale(word); scale && !found) {
+    if (const std::optional<Rational> scale = FindScale(word); scale) {
+      // "3 million", but not "3 cm million", "3 per dozen".
+      constexpr int kMostScales = 3;
+      if (found || squared != 0 || sign < 0 || ++scales > kMostScales) return std::nullopt;
       std::vector<Expression> factors;
       factors.push_back(std::move(value));
       factors.push_back(MakeNumber(*scale));
@@ -106,16 +130,23 @@ std::optional<Expression> TokenParser::WithUnit(Expression value) {
       continue;
     }
     if (word == "square" || word == "sq" || word == "cubic" || word == "cu") {
+      if (squared != 0) return std::nullopt;
       squared = word[0] == 's' ? 2 : 3;
       Take(".");
-      if (!(squared == 2 && AtEnd())) continue;
-    }
-    if (word == "per") {
-      sign = -1;
+      incomplete = true;
       continue;
     }
-    // "distinct integers", "right triangles", "p.m."
-    if (word == "distinct" || word == "right" || word == "different") continue;
+    if (word == "per") {
+      if (sign < 0) return std::nullopt;
+      sign = -1;
+      incomplete = true;
+      continue;
+    }
+    // "distinct integers", "right triangles"
+    if (word == "distinct" || word == "right" || word == "different") {
+      incomplete = true;
+      continue;
+    }
     std::optional<Unit> one = FindUnit(word == "\\degree" ? "deg" : word);
     if (!one && word.starts_with("degree") && word.size() == 7) one = Unit{word};
     if (!one) return std::nullopt;
@@ -129,15 +160,20 @@ std::optional<Expression> TokenParser::WithUnit(Expression value) {
     }
     unit.Multiply(*one, sign * power);
     found = true;
+    incomplete = false;
     sign = 1;
     squared = 0;
     Take(".");
   }
+  if (incomplete) return std::nullopt;
+  // "5 \% \%" is no percentage.
+  const std::string name = unit.Name();
+  if (unit.dimensions.count("%") > 0 && name != "%") return std::nullopt;
   if (!found) return value;
   std::vector<Expression> arguments;
   arguments.push_back(std::move(value));
   arguments.push_back(MakeNumber(unit.factor));
-  return MakeNode(Kind::kQuantity, unit.Name(), std::move(arguments));
+  return MakeNode(Kind::kQuantity, name, std::move(arguments));
 }
 
 }  // namespace attnrl::verifier

@@ -93,16 +93,37 @@ std::optional<Expression> TokenParser::Answer() {
   while (end_ > at_ && tokens_[end_ - 1].text == "\\quad") --end_;
   if (AtEnd()) return std::nullopt;
   SkipNeedlessParentheses();
-  // "AB", "Friday": a word, or a name of two points; no product, whose order would not count.
-  if (const std::string word = Word(); word.size() > 1 && word.size() == end_ - at_) {
-    at_ = end_;
-    return MakeNode(Kind::kText, word, {});
-  }
+  if (std::optional<std::string> words = OnlyWords()) return MakeNode(Kind::kText, *words, {});
   bool separated = false;
   std::optional<std::vector<Expression>> members = Members(&separated);
   if (!members || !AtEnd() || members->empty()) return std::nullopt;
   if (!separated) return std::move(members->front());
   return MakeNode(Kind::kList, "", *std::move(members));
+}
+
+// "AB", "Friday", "no solution": words, or a name of two points; no products, whose order would not
+// count. "x y" is one.
+std::optional<std::string> TokenParser::OnlyWords() {
+  const auto is_letter = [](const Token& token) { return IsLetterToken(token.text); };
+  if (!std::all_of(tokens_.begin() + static_cast<std::ptrdiff_t>(at_),
+                   tokens_.begin() + static_cast<std::ptrdiff_t>(end_), is_letter)) {
+    return std::nullopt;
+  }
+  const size_t begin = at_;
+  std::string text;
+  bool long_word = false;
+  bool list = false;
+  while (!AtEnd()) {
+    const std::string word = Word();
+    long_word = long_word || word.size() > 1;
+    list = list || word == "and" || word == "or";
+    if (!text.empty()) text += ' ';
+    text += word;
+    at_ += word.size();
+  }
+  if (long_word && !list) return text;
+  at_ = begin;
+  return std::nullopt;
 }
 
 bool TokenParser::AtClose() const {

@@ -13,6 +13,10 @@ bool IsNumberText(std::string_view text) {
   return !text.empty() && text[0] >= '0' && text[0] <= '9';
 }
 
+bool IsPowerOfNumber(const Expression& node) {
+  return node.kind == Kind::kPower && node.arguments[0].kind == Kind::kNumber;
+}
+
 bool HasUnit(const Expression& term) {
   return term.kind == Kind::kQuantity && term.name != "deg" && term.name != "%";
 }
@@ -114,8 +118,9 @@ std::optional<Expression> TokenParser::Product() {
     }
     if (BeginsUnit() || !BeginsFactor()) break;
     if (divided && (!plain || Peek() == "(" || IsNumberText(Peek()))) return std::nullopt;
-    const bool number = factors.back().kind == Kind::kNumber && IsNumberText(Peek());
-    if (number) return std::nullopt;  // "1 2": a product to nobody
+    // "1 2", "x2", "\frac12 3" are products to nobody; "2^3 5^2" and "(n-2) 2^n" are.
+    const bool power = Peek(1) == "^" && (IsPowerOfNumber(factors.back()) || FollowsParenthesis());
+    if (IsNumberText(Peek()) && !power) return std::nullopt;
     Result factor = Factor();
     if (!factor) return std::nullopt;
     factors.push_back(*std::move(factor));
@@ -152,6 +157,7 @@ std::optional<Expression> TokenParser::Factor() {
 }
 
 std::optional<Expression> TokenParser::Postfix(Expression base) {
+  int wrapped = 0;
   while (!AtEnd()) {
     if (!work_.Spend(1)) return std::nullopt;
     const std::string_view next = Peek();
@@ -160,6 +166,8 @@ std::optional<Expression> TokenParser::Postfix(Expression base) {
       if (!scripted) return std::nullopt;
       base = *std::move(scripted);
     } else if (next == "!") {
+      // "3!!!!": each one is a level of the tree.
+      if (wrapped++ > depth_) work_.Exhaust();
       ++at_;
       std::vector<Expression> arguments;
       arguments.push_back(std::move(base));

@@ -62,6 +62,8 @@ class TokenParser {
 
   // structures.cc
   void SkipNeedlessParentheses();
+  // All of it, where it is nothing but words.
+  std::optional<std::string> OnlyWords();
   // Members between commas up to `close` (not read), as a list or the only member.
   std::optional<std::vector<Expression>> Members(bool* separated);
   bool TakeSeparator();
@@ -78,10 +80,14 @@ class TokenParser {
   Result Postfix(Expression base);
   Result Script(Expression base);
   bool BeginsFactor() const;
+  bool FollowsParenthesis() const { return at_ > 0 && tokens_[at_ - 1].text == ")"; }
 
   // primaries.cc
   Result Primary();
   Result Number();
+  bool Repeating(Expression* number);
+  bool IsScientific() const;
+  Result Scientific(Expression number);
   Result Fraction();
   Result Root();
   Result Function(std::string name);

@@ -86,10 +86,9 @@ constexpr Entry kUnits[] = {
     {"bar bars", "Pa", 100'000},
     {"\\$ USD dollar dollars buck bucks", "$"},
     {"cent cents", "$", 1, 100},
-    {"quarter quarters", "quarter"},
-    {"dime dimes", "dime"},
-    {"nickel nickels", "nickel"},
-    {"penny pennies", "penny"},
+    {"dime dimes", "$", 1, 10},
+    {"nickel nickels", "$", 1, 20},
+    {"penny pennies", "$", 1, 100},
     {"EUR euro euros \u20ac", "euro"},
     {"GBP \u00a3", "GBP"},
     {"yuan RMB CNY", "yuan"},
@@ -105,24 +104,23 @@ constexpr Entry kUnits[] = {
     {"solar", "solar"},
 };
 
-// Things that data sets count, in the singular; the plural goes by rule.
+// Things that data sets count, in the singular; the plural goes by rule. None that multiplies:
+// three pairs are six, three quarters less than one.
 constexpr const char* kCounted =
-    "apple|arrangement|attempt|ball|bag|basket|bead|bean|bear|bike|bird|block|boat|book|bottle|box|"
-    "boy|brick|bug|building|bus|cake|candy|car|card|case|cat|chair|chicken|chip|choice|circle|"
-    "class|"
-    "coin|color|combination|computer|cookie|couple|cow|cube|customer|dap|desk|dog|dot|duck|edge|"
-    "egg|"
-    "element|employee|envelope|face|fish|flag|flower|function|game|girl|glass|goal|goat|group|"
-    "guest|"
-    "handshake|hat|hen|horse|house|integer|item|jar|kid|lap|letter|line|liner|lion|marble|match|"
-    "member|move|muffin|number|orange|page|pair|paper|park|part|path|pattern|pen|pencil|"
-    "permutation|"
-    "picture|piece|pizza|player|point|pointer|problem|puppy|question|rabbit|rectangle|region|ring|"
-    "room|root|rose|round|row|score|seat|sequence|set|sheep|shirt|side|sister|slice|solution|"
-    "square|"
-    "stamp|step|stick|sticker|stone|student|subset|table|task|teacher|team|term|ticket|tile|time|"
-    "toy|train|tree|triangle|trip|triple|truck|turn|user|value|vertex|vote|vowel|way|wheel|window|"
-    "word|worker|zero";
+    "apple|arrangement|attempt|ball|bag|basket|bead|bean|bear|bike|bird|block|boat|book|"
+    "bottle|box|boy|brick|bug|building|bus|cake|candy|car|card|case|cat|chair|chicken|chip|"
+    "choice|circle|class|coin|color|combination|computer|cookie|cow|customer|dap|desk|dog|"
+    "dot|duck|edge|egg|element|employee|envelope|face|fish|flag|flower|function|game|girl|"
+    "glass|goal|goat|group|guest|handshake|hat|hen|horse|house|integer|item|jar|kid|lap|"
+    "letter|line|liner|lion|marble|match|member|move|muffin|number|orange|page|paper|park|"
+    "part|path|pattern|pen|pencil|permutation|picture|piece|pizza|player|point|pointer|"
+    "problem|puppy|question|rabbit|rectangle|region|ring|room|rose|round|row|seat|sequence|"
+    "sheep|shirt|side|sister|slice|solution|stamp|step|stick|sticker|stone|student|subset|"
+    "table|task|teacher|team|term|ticket|tile|toy|train|tree|triangle|truck|user|value|"
+    "vertex|vote|vowel|way|wheel|window|word|worker";
+
+// Only in the plural: "3 square" and "3 zero" might be meant as other numbers.
+constexpr const char* kCountedPlural = "cubes|roots|sets|squares|turns|zeros";
 
 constexpr Entry kIrregular[] = {
     {"person people persons", "person"},
@@ -172,6 +170,9 @@ Units MakeUnits() {
     units.emplace(word + "s", Unit{word});
     units.emplace(word, Unit{word});
   });
+  ForEachWord(kCountedPlural, '|', [&](std::string word) {
+    units.emplace(word, Unit{word.substr(0, word.size() - 1)});
+  });
   for (const Entry& entry : kIrregular) {
     ForEachWord(entry.words, ' ', [&](std::string word) { units[word] = {entry.dimension}; });
   }
@@ -180,8 +181,11 @@ Units MakeUnits() {
     const size_t bar = words.find('|');
     for (const Prefix& prefix : kPrefixes) {
       const Unit unit{entry.dimension, Rational(prefix.numerator, prefix.denominator)};
-      ForEachWord(words.substr(0, bar), ' ',
-                  [&](std::string word) { units.emplace(prefix.symbol + word, unit); });
+      ForEachWord(words.substr(0, bar), ' ', [&](std::string word) {
+        Unit one = unit;
+        one.symbol = true;
+        units.emplace(prefix.symbol + word, one);
+      });
       ForEachWord(words.substr(bar + 1), ' ', [&](std::string word) {
         units.emplace(prefix.word + word, unit);
         units.emplace(prefix.word + word + "s", unit);

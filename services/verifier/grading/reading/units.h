@@ -15,6 +15,8 @@ namespace attnrl::verifier {
 struct Unit {
   std::string dimension = {};  // "m", "s", "$", "deg", "%", or the word of a thing that is counted
   Rational factor = Rational(1);
+  // Letters that could be variables, as "mg"; not a word.
+  bool symbol = false;
 };
 
 // The unit of one word or symbol: "cm", "inches", "people"; nullopt: none.
