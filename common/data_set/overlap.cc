@@ -16,7 +16,8 @@ absl::StatusOr<Overlap> FindOverlap(const std::string& training, const FieldName
   std::unordered_map<std::string, std::string> where_of_text;
   for (const std::string& path : evaluation) {
     ATTNRL_RETURN_IF_ERROR(storage::ReadRecords(
-        path, /*skip_bad=*/false, nullptr, [&](const storage::JsonLine& line) -> absl::Status {
+        path, evaluation_names.skip_bad, nullptr,
+        [&](const storage::JsonLine& line) -> absl::Status {
           ATTNRL_ASSIGN_OR_RETURN(const Question question, QuestionOf(line, evaluation_names));
           where_of_text.emplace(TextOf(question), line.where);
           return absl::OkStatus();
@@ -24,7 +25,8 @@ absl::StatusOr<Overlap> FindOverlap(const std::string& training, const FieldName
   }
   Overlap overlap;
   ATTNRL_RETURN_IF_ERROR(storage::ReadRecords(
-      training, /*skip_bad=*/false, nullptr, [&](const storage::JsonLine& line) -> absl::Status {
+      training, training_names.skip_bad, nullptr,
+      [&](const storage::JsonLine& line) -> absl::Status {
         ATTNRL_ASSIGN_OR_RETURN(const Question question, QuestionOf(line, training_names));
         const auto found = where_of_text.find(TextOf(question));
         if (found == where_of_text.end()) return absl::OkStatus();

@@ -19,7 +19,8 @@ struct Overlap {
 };
 
 // Compares the questions, white space aside (TextOf). Every file is read once more; the errors are
-// those of reading it. Memory: the questions of the evaluation sets.
+// those of reading it, and records without a question are passed over where `skip_bad` of the names
+// says so. Memory: the questions of the evaluation sets.
 absl::StatusOr<Overlap> FindOverlap(const std::string& training, const FieldNames& training_names,
                                     const std::vector<std::string>& evaluation,
                                     const FieldNames& evaluation_names);

@@ -46,5 +46,17 @@ TEST(FindOverlap, ReadsEachKindOfFileByItsOwnNames) {
       FindOverlap(training, {.question = "text"}, {evaluation}, {.question = "text"}).ok());
 }
 
+TEST(FindOverlap, PassesOverBadRecordsWhereThatIsAskedFor) {
+  const TemporaryFolder folder{TemporaryFolder::On::kMemory};
+  const std::string training = folder.Write("train.jsonl", "nonsense\n{}\n{\"prompt\":\"2+2?\"}");
+  const std::string evaluation = folder.Write("eval.jsonl", "{}\n{\"prompt\":\"2+2?\"}");
+  FieldNames names;
+  EXPECT_FALSE(FindOverlap(training, names, {evaluation}, names).ok());
+  names.skip_bad = true;
+  const auto overlap = FindOverlap(training, names, {evaluation}, names);
+  ASSERT_TRUE(overlap.ok()) << overlap.status();
+  EXPECT_EQ(overlap->training, training + ":3");
+}
+
 }  // namespace
 }  // namespace attnrl::data_set
