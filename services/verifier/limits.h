@@ -11,7 +11,7 @@ namespace attnrl::verifier {
 struct Limits {
   size_t response_bytes = size_t{16} << 20;
   // The text inside the box, and each accepted answer, where they are not the same text.
-  size_t answer_bytes = size_t{256} << 10;
+  size_t answer_bytes = size_t{64} << 10;
   // Of the text inside the box, what a result carries.
   size_t extracted_bytes = size_t{64} << 10;
   // Of an explanation.
@@ -19,8 +19,8 @@ struct Limits {
   // Nested groups, brackets and fractions in an answer.
   int depth = 200;
   // Steps of work: one for each token looked at and for each product of two 9-digit limbs.
-  // A fifth of a second at most.
-  int64_t work = 5'000'000;
+  // A twentieth of a second at most.
+  int64_t work = 1'000'000;
 };
 
 // Counts work down. Once it is used up it stays so, and grading stops wherever that is seen.

@@ -118,6 +118,8 @@ Comparison CompareAt(int point, const Pair& pair, Work& work) {
 }  // namespace
 
 Comparison CompareValues(const Expression& a, const Expression& b, Work& work) {
+  // Copies, and the names of variables.
+  if (!work.Spend(8 * (Size(a) + Size(b)))) return Comparison::kUnknown;
   const Pair pair(a, b, work);
   if (IsConstant(a) && IsConstant(b)) return CompareAt(0, pair, work);
   int agreeing = 0;
@@ -132,6 +134,7 @@ Comparison CompareValues(const Expression& a, const Expression& b, Work& work) {
 
 bool IsConstantRatio(const Expression& a, const Expression& b, Work& work, bool* positive) {
   // a(p) b(q) == a(q) b(p) for all points p and one q.
+  if (!work.Spend(8 * (Size(a) + Size(b)))) return false;
   const Pair pair(a, b, work);
   int64_t precision = 512;
   Ball a0;

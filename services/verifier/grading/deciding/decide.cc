@@ -70,7 +70,8 @@ bool Decider::Because(const char* rule, bool same) {
 }
 
 bool Decider::Same(const Expression& given, const Expression& wanted) {
-  if (!work_.Spend(1)) return false;
+  // Both are walked through some times before anything is decided.
+  if (!work_.Spend(Size(given) + Size(wanted))) return false;
   if (given == wanted && given.kind != Kind::kText) return Because("the same form", true);
   if (IsCollection(given) || IsCollection(wanted) || HasPlusMinus(given) || HasPlusMinus(wanted)) {
     return SameCollection(given, wanted);

@@ -62,6 +62,8 @@ bool Decider::SameValue(const Expression& given, const Expression& wanted) {
 
 // A decimal number is also met by what rounds to it: with more digits, or exact.
 bool Decider::SameRounded(const Expression& given, const Expression& wanted) {
+  constexpr int64_t kSteps = 16;
+  if (!work_.Spend(kSteps)) return false;
   const std::optional<Decimal> goal = AsDecimal(wanted);
   if (!goal || goal->significant < kRoundedDigits) return false;
   return RoundsTo(given, *goal);

@@ -15,10 +15,18 @@ namespace {
 constexpr int64_t kMaxBits = int64_t{1} << 21;
 constexpr int64_t kMaxFactorial = 20'000;
 
-// What one operation on numbers of so many bits costs in steps of work.
+// What one operation on integers of so many bits costs in steps of work.
 bool Pay(int64_t bits, Work& work) {
   const int64_t limbs = bits / 64 + 1;
   return work.Spend(limbs + (limbs > 64 ? limbs * 4 : 0));
+}
+
+// One on fractions, which are reduced: a common divisor costs much more than a product.
+bool PayFor(const Rational& a, const Rational& b, Work& work) {
+  const int64_t bits = a.Bits() + b.Bits();
+  if (a.IsInteger() && b.IsInteger()) return Pay(bits, work);
+  const int64_t limbs = bits / 64 + 1;
+  return work.Spend(limbs * 8 + (limbs > 64 ? limbs * 80 : 0));
 }
 
 class Exact {
@@ -70,7 +78,7 @@ class Exact {
     Rational result(sum ? 0 : 1);
     for (const Expression& argument : node.arguments) {
       const std::optional<Rational> value = Value(argument);
-      if (!value || !Pay(result.Bits() + value->Bits(), work_)) return std::nullopt;
+      if (!value || !PayFor(result, *value, work_)) return std::nullopt;
       result = sum ? result + *value : result * *value;
       if (result.Bits() > kMaxBits) return std::nullopt;
     }
