@@ -106,14 +106,23 @@ constexpr char kVerdicts[] =
     "{\"x\":1} graded null\n";
 
 TEST_F(Program, VerifiesFromStdinToStdoutInOrder) {
-  EXPECT_EQ(Run("verify --threads 2", kResponses), 0);
+  EXPECT_EQ(Run("verify --boxed --threads 2", kResponses), 0);
   EXPECT_EQ(Verdicts(out_), kVerdicts);
   EXPECT_EQ(error_, "");
 }
 
+TEST_F(Program, LooksForAnswersWithoutABoxWhereItMay) {
+  const std::string response = R"({"id":"a","response":"The answer is 42.","answers":["42"]})"
+                               "\n";
+  EXPECT_EQ(Run("verify", response), 0);
+  EXPECT_EQ(Verdicts(out_), "\"a\" graded \"42\"\n");
+  EXPECT_EQ(Run("verify --boxed", response), 0);
+  EXPECT_EQ(Verdicts(out_), "\"a\" no_answer null\n");
+}
+
 TEST_F(Program, VerifiesFilesAndCounts) {
   folder_.Write("in", kResponses);
-  EXPECT_EQ(Run("verify --input in --output out --stats stats"), 0);
+  EXPECT_EQ(Run("verify --boxed --input in --output out --stats stats"), 0);
   EXPECT_EQ(Verdicts(folder_.Read("out")), kVerdicts);
   EXPECT_EQ(out_ + error_, "");
   const auto stats = nlohmann::json::parse(folder_.Read("stats"));

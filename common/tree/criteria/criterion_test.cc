@@ -52,7 +52,7 @@ TEST(Criteria, HaveOneLineInTheTableAndOneWordEach) {
     EXPECT_EQ(WordOf(each.criterion), each.word);
     EXPECT_EQ(ValueOf<Criterion>(each.word), each.criterion);
   }
-  EXPECT_GE(Criteria().size(), 7u);
+  EXPECT_GE(Criteria().size(), 6u);
   EXPECT_EQ(words.size(), Criteria().size());
   EXPECT_EQ(criteria.size(), Criteria().size());
 }
