@@ -272,24 +272,30 @@ bool BallEvaluator::Function(const Expression& node, Ball& out) {
   return false;
 }
 
-// An unknown function: a cubic polynomial of each argument, with coefficients from its name.
+// An unknown function, with coefficients from its name. Neither a polynomial, whose high
+// differences vanish, nor a sum over its arguments: s^2 + 1 / (s + c) of a sum plus a product of
+// them.
 bool BallEvaluator::Call(const Expression& node, Ball& out) {
-  Ball total;
-  Chosen(node.name, 0, total);
-  int index = 1;
+  Ball sum;
+  Ball product;
+  Ball coefficient;
+  acb_one(product.get());
+  int index = 0;
   for (const Expression& argument : node.arguments) {
     Ball x;
     if (!Evaluate(argument, x)) return false;
-    Ball power;
-    acb_one(power.get());
-    for (int degree = 1; degree <= 3; ++degree) {
-      Ball coefficient;
-      Chosen(node.name, index++, coefficient);
-      acb_mul(power.get(), power.get(), x.get(), precision_);
-      acb_addmul(total.get(), power.get(), coefficient.get(), precision_);
-    }
+    Chosen(node.name, index++, coefficient);
+    acb_addmul(sum.get(), x.get(), coefficient.get(), precision_);
+    Chosen(node.name, index++, coefficient);
+    acb_add(x.get(), x.get(), coefficient.get(), precision_);
+    acb_mul(product.get(), product.get(), x.get(), precision_);
   }
-  acb_swap(out.get(), total.get());
+  acb_add(sum.get(), sum.get(), product.get(), precision_);
+  Chosen(node.name, index, coefficient);
+  acb_add(coefficient.get(), coefficient.get(), sum.get(), precision_);
+  if (acb_contains_zero(coefficient.get())) return false;
+  acb_inv(out.get(), coefficient.get(), precision_);
+  acb_addmul(out.get(), sum.get(), sum.get(), precision_);
   return true;
 }
 

@@ -96,9 +96,10 @@ Comparison CompareAt(int point, const Pair& pair, Work& work) {
     Ball left;
     Ball right;
     BallEvaluator evaluator(point, precision, pair.variables, work);
-    if (!evaluator.Evaluate(pair.a, left) || !evaluator.Evaluate(pair.b, right)) {
-      return Comparison::kUnknown;
-    }
+    const bool has_left = evaluator.Evaluate(pair.a, left);
+    const bool has_right = evaluator.Evaluate(pair.b, right);
+    if (has_left != has_right) return Comparison::kDifferent;
+    if (!has_left) return Comparison::kUnknown;
     Ball difference;
     acb_sub(difference.get(), left.get(), right.get(), precision);
     if (!acb_contains_zero(difference.get())) return Comparison::kDifferent;
@@ -144,7 +145,10 @@ bool IsConstantRatio(const Expression& a, const Expression& b, Work& work, bool*
     Ball left;
     Ball right;
     BallEvaluator evaluator(point, precision, pair.variables, work);
-    if (!evaluator.Evaluate(pair.a, left) || !evaluator.Evaluate(pair.b, right)) continue;
+    const bool has_left = evaluator.Evaluate(pair.a, left);
+    const bool has_right = evaluator.Evaluate(pair.b, right);
+    if (has_left != has_right) return false;
+    if (!has_left) continue;
     const int64_t hidden = pair.HiddenBits(evaluator.magnitude());
     if (hidden > precision) {
       // From the start: all points need the same precision.

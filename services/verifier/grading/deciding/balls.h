@@ -17,7 +17,7 @@ enum class Comparison {
 // several points, the same ones always. The precision is raised until the balls are disjoint, or
 // far beyond the magnitudes that occur in either expression, so that 10^{-1000} is not lost.
 // Principal branches, but odd roots of negative numbers are real; an unknown function is the same
-// cubic polynomial on both sides.
+// one on both sides. Where one side has a value and the other has none they are not equal.
 Comparison CompareValues(const Expression& a, const Expression& b, Work& work);
 
 // Whether a / b is one constant at every point where both have a value, and not zero; `*positive`

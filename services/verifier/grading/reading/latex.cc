@@ -111,10 +111,16 @@ class Reader {
     if (at_ == text_.size() || text_[at_] != '{') return true;
     bool outer = std::exchange(styled_, styled_ || words);
     const size_t begin = out.size();
+    const bool before = std::exchange(spaced_, false);
     bool ok = Braced(out);
     styled_ = outer;
+    if (out.size() > begin) {
+      out[begin].spaced = out[begin].spaced || before;
+      return ok;
+    }
     // \text{ } between two numbers separates them.
-    if (words && out.size() == begin && spaced_) Emit("\\quad", out);
+    if (words && spaced_) Emit("\\quad", out);
+    spaced_ = spaced_ || before;
     return ok;
   }
 
