@@ -292,7 +292,10 @@ void JoinRelations(Tokens& tokens) {
       {">", "\\geq"}, {"<", "\\leq"}, {"!", "\\neq"}};
   size_t kept = 0;
   for (size_t i = 0; i < tokens.size(); ++i) {
-    if (kept > 0 && tokens[i].text == "=" && !tokens[i].spaced) {
+    // "5!=120" is a factorial.
+    const bool factorial = kept > 1 && tokens[kept - 1].text == "!" && !tokens[kept - 1].spaced &&
+                           (IsDigitText(tokens[kept - 2].text) || tokens[kept - 2].text == ")");
+    if (kept > 0 && tokens[i].text == "=" && !tokens[i].spaced && !factorial) {
       const auto joined =
           std::find_if(std::begin(kJoined), std::end(kJoined),
                        [&](const auto& each) { return each.first == tokens[kept - 1].text; });

@@ -346,6 +346,9 @@ std::optional<Expression> TokenParser::Symbol() {
     name += "{" + std::string(Peek()) + "}";
     ++at_;
     return MakeSymbol(std::move(name));
+  } else if (name == "\\emptyset") {
+    ++at_;
+    return MakeNode(Kind::kSet, "", {});
   } else if (name != "\\pi" && name != "\\infty" && !IsGreek(name)) {
     return std::nullopt;
   }
