@@ -13,6 +13,7 @@ namespace {
 // Of an exponent's magnitude in bits: beyond, values are too large to say anything about.
 constexpr int64_t kMaxExponentBits = 24;
 constexpr int64_t kTranscendental = 40;  // as many additions
+constexpr int64_t kSquareRoot = 12;
 // Its cost and memory grow with a higher power of the precision than those of all others.
 constexpr int64_t kMaxGammaPrecision = 3000;
 
@@ -144,7 +145,9 @@ bool BallEvaluator::Power(const Expression& node, Ball& out) {
     acb_pow_fmpz(out.get(), x.get(), fmpq_numref(exponent.number.get()), precision_);
     return true;
   }
-  if (!Pay(kTranscendental * 2)) return false;
+  const bool is_square_root =
+      exponent.kind == Kind::kNumber && fmpz_cmp_ui(fmpq_denref(exponent.number.get()), 2) == 0;
+  if (!Pay(is_square_root ? kSquareRoot : kTranscendental * 2)) return false;
   if (exponent.kind == Kind::kNumber) {
     const fmpq* power = exponent.number.get();
     const bool odd = fmpz_is_odd(fmpq_denref(power));
@@ -157,7 +160,7 @@ bool BallEvaluator::Power(const Expression& node, Ball& out) {
     // The real root of a negative number.
     const bool negative = odd && acb_is_real(x.get()) && arb_is_negative(acb_realref(x.get()));
     if (negative) acb_neg(x.get(), x.get());
-    if (fmpz_cmp_ui(fmpq_denref(power), 2) == 0) {
+    if (is_square_root) {
       acb_sqrt(x.get(), x.get(), precision_);
       acb_pow_fmpz(out.get(), x.get(), fmpq_numref(power), precision_);
     } else {
