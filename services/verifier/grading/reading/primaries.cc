@@ -298,8 +298,8 @@ bool TokenParser::IsCall(const std::string& name) const {
   const char letter = name[0];
   if (std::string_view("fghFGHPQ").find(letter) != std::string_view::npos) return true;
   if (name.find('\'') != std::string::npos) return true;
-  // x(t)
-  return Peek(2) == ")" && (IsLetterToken(Peek(1)) || IsGreek(Peek(1)));
+  // x(t), I(0)
+  return Peek(2) == ")" && (IsLetterToken(Peek(1)) || IsGreek(Peek(1)) || IsDigit(Peek(1)[0]));
 }
 
 std::optional<Expression> TokenParser::Call(std::string name) {
