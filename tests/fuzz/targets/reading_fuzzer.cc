@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes as an answer: reading ends within its limits, is the same with space around the answer,
+// and finds nothing only for a reason.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "services/verifier/grading/reading/answer.h"
+#include "services/verifier/limits.h"
+#include "tests/fuzz/targets/require.h"
+
+namespace attnrl::fuzz {
+namespace {
+
+using verifier::Limits;
+using verifier::Reading;
+using verifier::Work;
+
+bool Alike(const std::vector<Reading>& a, const std::vector<Reading>& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i].tokens != b[i].tokens || a[i].expression.has_value() != b[i].expression.has_value() ||
+        (a[i].expression && !(*a[i].expression == *b[i].expression))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void Check(std::string_view answer) {
+  const Limits limits;
+  Work work(limits.work);
+  const std::vector<Reading> readings = verifier::ReadAnswer(answer, limits.depth, work);
+  Require(readings.size() <= 2, "commas have two meanings at most");
+  Require(readings.empty() || !work.exhausted(), "a limit leaves no reading");
+  for (const Reading& reading : readings) {
+    Require(!reading.tokens.empty(), "a reading has tokens");
+    if (reading.expression) Text(*reading.expression);
+  }
+  Work more(2 * limits.work);
+  Require(work.exhausted() ||
+              Alike(readings, verifier::ReadAnswer(" " + std::string(answer), limits.depth, more)),
+          "space in front changes nothing");
+}
+
+}  // namespace
+}  // namespace attnrl::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  attnrl::fuzz::Check({reinterpret_cast<const char*>(data), size});
+  return 0;
+}
