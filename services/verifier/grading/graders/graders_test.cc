@@ -48,10 +48,12 @@ TEST(MultipleChoice, TakesTheLetterHoweverItIsDressed) {
        {"C", "c", "(C)", "\\text{(C)}", "C.", "C) 45", "(C) \\frac12", "[C]"}) {
     EXPECT_TRUE(Accepts("multiple_choice", answer, "(C)")) << answer;
   }
-  for (const char* answer : {"B", "C, A", "Correct", "45", "", "BC"}) {
+  for (const char* answer : {"B", "C, A", "Correct", "45", "", "BC", "C or A", "(C) or (A)",
+                             "C, not A", "C \\text{ or } D", "C and D"}) {
     EXPECT_FALSE(Accepts("multiple_choice", answer, "(C)")) << answer;
   }
   EXPECT_TRUE(Accepts("multiple_choice", "C, A", "\\text{A,C}"));
+  EXPECT_TRUE(Accepts("multiple_choice", "C. 45 or more", "C"));
   EXPECT_FALSE(Accepts("multiple_choice", "C", "45"));
 }
 
@@ -76,6 +78,8 @@ TEST(NumericTolerance, ConvertsUnits) {
   EXPECT_TRUE(Accepts("numeric_tolerance", "5.02", "5\\text{ m}"));
   EXPECT_FALSE(Accepts("numeric_tolerance", "5\\text{ s}", "5\\text{ m}"));
   EXPECT_FALSE(Accepts("numeric_tolerance", "5\\text{ cm}", "5\\text{ m}"));
+  EXPECT_FALSE(Accepts("numeric_tolerance", "9.8\\%", "9.8"));
+  EXPECT_TRUE(Accepts("numeric_tolerance", "9.81\\%", "9.8\\%"));
 }
 
 std::string Kinds(const char* grader, const std::vector<std::string>& accepted) {

@@ -12,6 +12,21 @@ namespace {
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
+// Whether a word before another choice takes the first one back: "A or B", "A, not B".
+bool IsHedged(std::string_view rest) {
+  for (size_t i = 0; i + 2 < rest.size(); ++i) {
+    if (i > 0 && IsLetter(rest[i - 1])) continue;
+    for (const std::string_view word : {"or", "and", "not", "nor"}) {
+      if (!rest.substr(i).starts_with(word)) continue;
+      const std::string_view behind = rest.substr(i + word.size());
+      const size_t next = behind.find_first_not_of(" (}{\\");
+      if (next == 0 || next == std::string_view::npos || !IsLetter(behind[next])) continue;
+      if (next + 1 == behind.size() || !IsLetter(behind[next + 1])) return true;
+    }
+  }
+  return false;
+}
+
 // The letters that stand alone before anything else does; empty: none.
 std::set<char> Letters(std::string_view text) {
   std::set<char> letters;
@@ -31,6 +46,7 @@ std::set<char> Letters(std::string_view text) {
       ++at;
     }
   }
+  if (IsHedged(text.substr(at))) return {};
   return letters;
 }
 

@@ -52,6 +52,8 @@ bool IsNear(const Expression& given, const Expression& wanted, Work& work) {
   const Quantity theirs = QuantityOf(wanted);
   const bool units = !mine.dimension.empty() && !theirs.dimension.empty();
   if (units && mine.dimension != theirs.dimension) return false;
+  // A unit may be left out; a percentage is another number.
+  if (!units && mine.dimension == "%") return false;
   const std::optional<Goal> goal = GoalOf(*theirs.value, work);
   if (!goal) return false;
   const Rational scale = units ? theirs.factor / mine.factor : Rational(1);
