@@ -49,7 +49,7 @@ float Dot(const A* a, const B* b, int64_t n) {
   return Sum(sum);
 }
 
-float MaxOf(const float* x, int64_t n) {
+inline float MaxOf(const float* x, int64_t n) {
   Lanes lanes = Lanes::Broadcast(x[0]);
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) lanes = Max(lanes, Lanes::Load(x + i));
@@ -61,7 +61,7 @@ float MaxOf(const float* x, int64_t n) {
   return max;
 }
 
-void DivideAll(float* x, int64_t n, float by) {
+inline void DivideAll(float* x, int64_t n, float by) {
   const Lanes divisor = Lanes::Broadcast(by);
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) Div(Lanes::Load(x + i), divisor).Store(x + i);
@@ -69,7 +69,7 @@ void DivideAll(float* x, int64_t n, float by) {
 }
 
 // y = exp(x - max), and its sum; y may be x.
-float ExpSum(const float* x, int64_t n, float max, float* y) {
+inline float ExpSum(const float* x, int64_t n, float max, float* y) {
   const Lanes shift = Lanes::Broadcast(-max);
   Lanes sum = Lanes::Broadcast(0);
   int64_t i = 0;

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/attention/paged/plan.h"
+
+namespace attnrl::attention {
+
+// Keys and values of one layer: blocks of kBlockTokens tokens, float32 or bfloat16 as its 16 bits.
+// Keys lie with their tokens side by side, [blocks, kv_heads, head_dim, kBlockTokens], so that a
+// query meets sixteen of them at once; values lie token after token,
+// [blocks, kv_heads, kBlockTokens, head_dim].
+template <typename T>
+struct LayerBlocks {
+  const T* keys = nullptr;
+  const T* values = nullptr;
+};
+
+struct PagedArguments {
+  // Of the plan.
+  const BlockTask* tasks = nullptr;
+  const BlockPiece* pieces = nullptr;
+  const int32_t* visible = nullptr;
+  LayerBlocks<float> float32 = {};  // one of the two
+  LayerBlocks<uint16_t> bfloat16 = {};
+  const float* q = nullptr;  // [rows, heads, head_dim]
+  int64_t heads = 0;         // a multiple of kv_heads
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  float scale = 1;  // of the dot products
+  // Written by the rows of the chain: the attended values [rows, heads, head_dim]; the largest
+  // score and the sum of exp(score - largest) [rows, heads].
+  float* out = nullptr;
+  float* largest = nullptr;
+  float* sum = nullptr;
+};
+
+// Softmax attention of the rows of one chain and the query heads of one key head. Chains and key
+// heads may run on any threads at once.
+//
+// A row's result depends on its own query and on the keys and values that it sees, to the bit: they
+// are taken kBlockTokens absolute positions at a time; a dot product is one chain of fused
+// multiply-adds over head_dim; after each stretch the sums are brought to the largest score so far,
+// and the weighted values are one chain over the keys. So it is the same alone or among siblings,
+// in a prompt's rows or in decoding, and with every instruction set.
+using PagedAttend = void (*)(const PagedArguments& arguments, const TaskChain& chain,
+                             int64_t kv_head);
+
+struct PagedKernel {
+  const char* isa;  // "avx512", "avx2" or "portable"
+  PagedAttend attend;
+};
+
+// The fastest that this machine has; fixed for the life of the process.
+const PagedKernel& GetPagedKernel();
+// All that this machine can run, for tests.
+std::vector<const PagedKernel*> AllPagedKernels();
+
+}  // namespace attnrl::attention

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The kernel of kernel.h over sixteen lanes. Included once by each kernel_<isa>.cc, compiled with
+// its flags and without floating-point contraction.
+#include "common/attention/fixed_order/lanes.h"
+#include "common/attention/fixed_order/rows.h"
+#include "common/attention/paged/kernel.h"
+
+namespace attnrl::attention {
+namespace {
+
+// Queries that meet a block together, as many as registers hold sums for.
+#if defined(__AVX512F__)
+inline constexpr int kQueries = 12;
+#elif defined(__AVX2__)
+inline constexpr int kQueries = 6;
+#else
+inline constexpr int kQueries = 2;
+#endif
+inline constexpr int64_t kBlockLanes = kBlockTokens / kLanes;
+inline constexpr float kNoScore = -1e30F;  // below every score
+
+// sums[r] += sum over k of a[r][k] * b[k], sixteen columns of b, one chain over k for each sum.
+template <int Rows, typename T>
+inline void MultiplyAdd(const float* const* a, int64_t depth, const T* b, int64_t b_stride,
+                        Lanes (&sums)[Rows]) {
+  for (int64_t k = 0; k < depth; ++k) {
+    const Lanes column = Lanes::Load(b + k * b_stride);
+    for (int r = 0; r < Rows; ++r) sums[r] = Fma(Lanes::Broadcast(a[r][k]), column, sums[r]);
+  }
+}
+
+// As above for the last `count` < 16 columns.
+template <int Rows, typename T>
+inline void MultiplyAddPart(const float* const* a, int64_t depth, const T* b, int64_t b_stride,
+                            int64_t count, Lanes (&sums)[Rows]) {
+  for (int64_t k = 0; k < depth; ++k) {
+    const Lanes column = LoadPart(b + k * b_stride, count, T{0});
+    for (int r = 0; r < Rows; ++r) sums[r] = Fma(Lanes::Broadcast(a[r][k]), column, sums[r]);
+  }
+}
+
+// Some queries of one key head against one stretch of keys.
+struct Queries {
+  const float* q[kQueries];
+  float* out[kQueries];
+  float* largest[kQueries];
+  float* sum[kQueries];
+  int64_t visible[kQueries];              // keys of the stretch that each sees, from the first on
+  float weights[kQueries][kBlockTokens];  // scores, then exp(score - largest)
+  float factor[kQueries];                 // what the sums so far are multiplied by
+};
+
+template <int Rows, typename T>
+void Score(Queries& queries, const T* keys, const BlockPiece& piece, int64_t n) {
+  for (int64_t part = 0; part < kBlockLanes; ++part) {
+    const int64_t first = part * kLanes;
+    if (piece.to <= first || piece.from >= first + kLanes) continue;
+    Lanes sums[Rows];
+    for (int r = 0; r < Rows; ++r) sums[r] = Lanes::Broadcast(0);
+    MultiplyAdd<Rows>(queries.q, n, keys + first, kBlockTokens, sums);
+    const bool whole = piece.from <= first && piece.to >= first + kLanes;
+    for (int r = 0; r < Rows; ++r) {
+      if (whole) {
+        sums[r].Store(queries.weights[r] + first);
+        continue;
+      }
+      // What lies beside the piece belongs to others, or was never written.
+      float all[kLanes];
+      sums[r].Store(all);
+      for (int64_t i = 0; i < kLanes; ++i) {
+        if (first + i >= piece.from && first + i < piece.to) queries.weights[r][first + i] = all[i];
+      }
+    }
+  }
+}
+
+inline float Largest(Lanes lanes) {
+  float each[kLanes];
+  lanes.Store(each);
+  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (int64_t i = 0; i < half; ++i) {
+      each[i] = each[i] > each[i + half] ? each[i] : each[i + half];
+    }
+  }
+  return each[0];
+}
+
+// Scores to weights; the sums so far are to be multiplied by `factor`.
+inline void Weigh(Queries& queries, int r, float scale) {
+  float* const weights = queries.weights[r];
+  const int64_t visible = queries.visible[r];
+  for (int64_t i = visible; i < kBlockTokens; ++i) weights[i] = kNoScore;
+  const float before = *queries.largest[r];
+  Lanes scores[kBlockLanes];
+  Lanes most = Lanes::Broadcast(before);
+  for (int64_t part = 0; part < kBlockLanes; ++part) {
+    scores[part] = Mul(Lanes::Load(weights + part * kLanes), Lanes::Broadcast(scale));
+    most = Max(most, scores[part]);
+  }
+  const float largest = Largest(most);
+  for (int64_t part = 0; part < kBlockLanes; ++part) {
+    Exp(Add(scores[part], Lanes::Broadcast(-largest))).Store(weights + part * kLanes);
+  }
+  for (int64_t i = visible; i < kBlockTokens; ++i) weights[i] = 0;
+  Lanes total = Lanes::Broadcast(0);
+  for (int64_t part = 0; part < kBlockLanes; ++part) {
+    total = Add(total, Lanes::Load(weights + part * kLanes));
+  }
+  float each[kLanes];
+  Exp(Lanes::Broadcast(before - largest)).Store(each);
+  queries.factor[r] = each[0];
+  *queries.largest[r] = largest;
+  *queries.sum[r] = __builtin_fmaf(*queries.sum[r], each[0], Sum(total));
+}
+
+// Adds the weighted values of all pieces to `out`.
+template <int Rows, typename T>
+void AddValues(Queries& queries, const T* values, int64_t block_size, const BlockPiece* pieces,
+               int32_t count, int64_t n) {
+  const float* weights[Rows];
+  for (int64_t column = 0; column < n; column += kLanes) {
+    const int64_t left = n - column;
+    Lanes sums[Rows];
+    for (int r = 0; r < Rows; ++r) {
+      const float* const out = queries.out[r] + column;
+      const Lanes so_far = left >= kLanes ? Lanes::Load(out) : LoadPart(out, left, 0.0F);
+      sums[r] = Mul(so_far, Lanes::Broadcast(queries.factor[r]));
+    }
+    for (int32_t p = 0; p < count; ++p) {
+      const BlockPiece& piece = pieces[p];
+      const T* const first = values + piece.block * block_size + piece.from * n + column;
+      for (int r = 0; r < Rows; ++r) weights[r] = queries.weights[r] + piece.from;
+      if (left >= kLanes) {
+        MultiplyAdd<Rows>(weights, piece.to - piece.from, first, n, sums);
+      } else {
+        MultiplyAddPart<Rows>(weights, piece.to - piece.from, first, n, left, sums);
+      }
+    }
+    for (int r = 0; r < Rows; ++r) {
+      if (left >= kLanes) {
+        sums[r].Store(queries.out[r] + column);
+      } else {
+        StorePart(sums[r], queries.out[r] + column, left);
+      }
+    }
+  }
+}
+
+template <typename T>
+struct Head {
+  LayerBlocks<T> blocks;  // at the key head of block 0
+  int64_t block_size;     // elements from one block to the next
+  int64_t n;              // head_dim
+  float scale;
+};
+
+template <int Rows, typename T>
+void Meet(Queries& queries, const Head<T>& head, const BlockPiece* pieces, int32_t count) {
+  for (int32_t p = 0; p < count; ++p) {
+    Score<Rows>(queries, head.blocks.keys + pieces[p].block * head.block_size, pieces[p], head.n);
+  }
+  for (int r = 0; r < Rows; ++r) Weigh(queries, r, head.scale);
+  AddValues<Rows>(queries, head.blocks.values, head.block_size, pieces, count, head.n);
+}
+
+template <int Rows, typename T>
+void MeetSome(int rows, Queries& queries, const Head<T>& head, const BlockPiece* pieces,
+              int32_t count) {
+  if (rows == Rows) return Meet<Rows>(queries, head, pieces, count);
+  if constexpr (Rows > 1) MeetSome<Rows - 1>(rows, queries, head, pieces, count);
+}
+
+template <typename T>
+void AttendOf(const PagedArguments& a, const LayerBlocks<T>& blocks, const TaskChain& chain,
+              int64_t kv_head) {
+  const int64_t n = a.head_dim;
+  const int64_t repeats = a.heads / a.kv_heads;
+  const int64_t head_size = kBlockTokens * n;
+  const Head<T> head = {{blocks.keys + kv_head * head_size, blocks.values + kv_head * head_size},
+                        a.kv_heads * head_size,
+                        n,
+                        a.scale};
+  // Of the chain's rows, the query heads of this key head.
+  const auto index = [&](int64_t row, int64_t i) { return row * a.heads + kv_head * repeats + i; };
+  for (int64_t row = chain.first_row; row < chain.first_row + chain.rows; ++row) {
+    for (int64_t i = 0; i < repeats; ++i) {
+      a.largest[index(row, i)] = kNoScore;
+      a.sum[index(row, i)] = 0;
+      float* const out = a.out + index(row, i) * n;
+      for (int64_t d = 0; d < n; ++d) out[d] = 0;
+    }
+  }
+  for (int32_t t = chain.first_task; t < chain.first_task + chain.tasks; ++t) {
+    const BlockTask& task = a.tasks[t];
+    const BlockPiece* const pieces = a.pieces + task.first_piece;
+    Queries queries;
+    int rows = 0;
+    for (int64_t row = task.first_row; row < task.first_row + task.rows; ++row) {
+      const int64_t seen = a.visible[row] - task.base;
+      if (seen <= 0) continue;
+      for (int64_t i = 0; i < repeats; ++i) {
+        const int64_t at = index(row, i);
+        queries.q[rows] = a.q + at * n;
+        queries.out[rows] = a.out + at * n;
+        queries.largest[rows] = a.largest + at;
+        queries.sum[rows] = a.sum + at;
+        queries.visible[rows] = seen < kBlockTokens ? seen : kBlockTokens;
+        if (++rows < kQueries) continue;
+        Meet<kQueries>(queries, head, pieces, task.pieces);
+        rows = 0;
+      }
+    }
+    if (rows > 0) MeetSome<kQueries>(rows, queries, head, pieces, task.pieces);
+  }
+  for (int64_t row = chain.first_row; row < chain.first_row + chain.rows; ++row) {
+    for (int64_t i = 0; i < repeats; ++i) {
+      DivideAll(a.out + index(row, i) * n, n, a.sum[index(row, i)]);
+    }
+  }
+}
+
+void Attend(const PagedArguments& a, const TaskChain& chain, int64_t kv_head) {
+  if (a.float32.keys != nullptr) {
+    AttendOf(a, a.float32, chain, kv_head);
+  } else {
+    AttendOf(a, a.bfloat16, chain, kv_head);
+  }
+}
+
+}  // namespace
+}  // namespace attnrl::attention

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/attention/paged/paged_attention.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <atomic>
+#include <cmath>
+#include <optional>
+
+#include "common/attention/grouped_heads.h"
+#include "common/attention/paged/kernel.h"
+
+namespace attnrl::attention {
+
+PagedAttention::PagedAttention(PagedKvCache& cache, const AttentionPlan& plan, Kernels kernels)
+    : cache_(cache), plan_(plan), kernels_(cache.device().is_cpu() ? kernels : Kernels::kAten) {}
+
+at::Tensor PagedAttention::Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                                   const at::Tensor& v) {
+  cache_.Append(layer, plan_, k, v);
+  return kernels_ == Kernels::kBest ? Attend(layer, q) : AttendByAten(layer, q);
+}
+
+at::Tensor PagedAttention::LogSumExp() const { return largest_ + sum_.log(); }
+
+at::Tensor PagedAttention::Attend(int64_t layer, const at::Tensor& q) {
+  const PagedKvShape& shape = cache_.shape();
+  const at::Tensor queries = q.to(at::kFloat).contiguous();
+  const at::Tensor result = at::empty(q.sizes(), queries.options());
+  largest_ = at::empty({q.size(0), q.size(1)}, queries.options());
+  sum_ = at::empty_like(largest_);
+  PagedArguments arguments{.tasks = plan_.tasks().data(),
+                           .pieces = plan_.pieces().data(),
+                           .visible = plan_.visible().data(),
+                           .q = queries.const_data_ptr<float>(),
+                           .heads = q.size(1),
+                           .kv_heads = shape.kv_heads,
+                           .head_dim = shape.head_dim,
+                           .scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim)),
+                           .out = result.mutable_data_ptr<float>(),
+                           .largest = largest_.mutable_data_ptr<float>(),
+                           .sum = sum_.mutable_data_ptr<float>()};
+  if (cache_.dtype() == at::kFloat) {
+    arguments.float32 = cache_.Blocks<float>(layer);
+  } else {
+    arguments.bfloat16 = cache_.Blocks<uint16_t>(layer);
+  }
+  const PagedKernel& kernel = GetPagedKernel();
+  const auto chains = static_cast<int64_t>(plan_.chains().size());
+  const int64_t items = chains * shape.kv_heads;
+  std::atomic<int64_t> next = 0;
+  // Each thread takes what is next: chains differ in length.
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t thread = begin; thread < end; ++thread) {
+      for (int64_t item = next++; item < items; item = next++) {
+        const TaskChain& chain = plan_.chains()[static_cast<size_t>(item / shape.kv_heads)];
+        kernel.attend(arguments, chain, item % shape.kv_heads);
+      }
+    }
+  });
+  return result.to(q.scalar_type());
+}
+
+at::Tensor PagedAttention::AttendByAten(int64_t layer, const at::Tensor& q) const {
+  at::Tensor result = at::empty_like(q);
+  const int64_t repeats = q.size(1) / cache_.shape().kv_heads;
+  const auto by_head = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
+  for (const AttentionPlan::Group& group : plan_.groups()) {
+    const int64_t tokens = group.first_position + group.rows;
+    const auto [keys, values] =
+        cache_.Gather(layer, plan_.pieces().data() + group.first_piece, group.pieces, tokens);
+    std::optional<at::Tensor> mask;
+    if (group.rows > 1 && group.first_position > 0) {
+      const at::TensorOptions options = at::TensorOptions(at::kLong).device(q.device());
+      mask = at::arange(tokens, options) <=
+             at::arange(group.first_position, tokens, options).unsqueeze(1);
+    }
+    const at::Tensor attended =
+        at::scaled_dot_product_attention(by_head(q.narrow(0, group.first_row, group.rows)),
+                                         RepeatHeads(by_head(keys.to(q.scalar_type())), repeats),
+                                         RepeatHeads(by_head(values.to(q.scalar_type())), repeats),
+                                         mask, 0.0, group.rows > 1 && group.first_position == 0);
+    result.narrow(0, group.first_row, group.rows).copy_(attended.squeeze(0).transpose(0, 1));
+  }
+  return result;
+}
+
+}  // namespace attnrl::attention

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "common/attention/attention.h"
+#include "common/attention/paged/paged_kv_cache.h"
+#include "common/attention/paged/plan.h"
+
+namespace attnrl::attention {
+
+// Attention over a paged cache, for decoding and for prompts alike: stores the pass's keys and
+// values at the plan's places, then attends by the plan. On the CPU with the kernel of kernel.h, on
+// at::get_num_threads() threads, computed in float32 and returned in q's dtype: a row's bits don't
+// depend on the plan. Elsewhere sequence by sequence through ATen. Without gradients.
+//
+// The cache and the plan must outlive it; the plan may be built anew between passes. One thread.
+class PagedAttention final : public Attention {
+ public:
+  // kAten: as on a device without a kernel; the reference of the tests.
+  enum class Kernels { kBest, kAten };
+  PagedAttention(PagedKvCache& cache, const AttentionPlan& plan, Kernels kernels = Kernels::kBest);
+
+  at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                     const at::Tensor& v) override;
+
+  // Of the last Forward: log of the sum of exp(q k' / sqrt(head_dim)), float32 [rows, heads]. By it
+  // two attentions over disjoint keys can be merged. Only with the kernel.
+  at::Tensor LogSumExp() const;
+
+ private:
+  at::Tensor Attend(int64_t layer, const at::Tensor& q);
+  at::Tensor AttendByAten(int64_t layer, const at::Tensor& q) const;
+
+  PagedKvCache& cache_;
+  const AttentionPlan& plan_;
+  const Kernels kernels_;
+  at::Tensor largest_;  // float32 [rows, heads]
+  at::Tensor sum_;
+};
+
+}  // namespace attnrl::attention

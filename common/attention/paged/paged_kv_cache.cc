@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/attention/paged/paged_kv_cache.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cstring>
+#include <vector>
+
+namespace attnrl::attention {
+namespace {
+
+// Rows that are worth a thread of their own.
+constexpr int64_t kRowsAThread = 32;
+
+// Keys are turned on the way in: the elements of a token lie kBlockTokens apart.
+template <typename T>
+void Store(const PagedKvShape& shape, const std::vector<RowPlace>& places, const T* k, const T* v,
+           T* keys, T* values) {
+  const int64_t n = shape.head_dim;
+  at::parallel_for(
+      0, static_cast<int64_t>(places.size()), kRowsAThread, [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          const RowPlace place = places[static_cast<size_t>(row)];
+          for (int64_t head = 0; head < shape.kv_heads; ++head) {
+            const int64_t block = (place.block * shape.kv_heads + head) * n * kBlockTokens;
+            const int64_t from = (row * shape.kv_heads + head) * n;
+            T* const key = keys + block + place.offset;
+            for (int64_t d = 0; d < n; ++d) key[d * kBlockTokens] = k[from + d];
+            std::memcpy(values + block + place.offset * n, v + from,
+                        static_cast<size_t>(n) * sizeof(T));
+          }
+        }
+      });
+}
+
+at::Tensor Index(const std::vector<int64_t>& values, at::Device device) {
+  return at::tensor(values, at::TensorOptions(at::kLong)).to(device);
+}
+
+}  // namespace
+
+PagedKvCache::PagedKvCache(const PagedKvShape& shape, at::ScalarType dtype, at::Device device)
+    : shape_(shape) {
+  const at::TensorOptions options = at::TensorOptions(dtype).device(device);
+  keys_ = at::empty({shape.layers, shape.blocks, shape.kv_heads, shape.head_dim, kBlockTokens},
+                    options);
+  values_ = at::empty({shape.layers, shape.blocks, shape.kv_heads, kBlockTokens, shape.head_dim},
+                      options);
+}
+
+void PagedKvCache::Append(int64_t layer, const AttentionPlan& plan, const at::Tensor& k,
+                          const at::Tensor& v) {
+  at::Tensor keys = keys_.select(0, layer);
+  at::Tensor values = values_.select(0, layer);
+  const at::Tensor new_keys = k.to(dtype()).contiguous();
+  const at::Tensor new_values = v.to(dtype()).contiguous();
+  if (device().is_cpu() && dtype() == at::kFloat) {
+    return Store(shape_, plan.places(), new_keys.const_data_ptr<float>(),
+                 new_values.const_data_ptr<float>(), keys.mutable_data_ptr<float>(),
+                 values.mutable_data_ptr<float>());
+  }
+  if (device().is_cpu() && dtype() == at::kBFloat16) {
+    return Store(shape_, plan.places(), new_keys.const_data_ptr<at::BFloat16>(),
+                 new_values.const_data_ptr<at::BFloat16>(), keys.mutable_data_ptr<at::BFloat16>(),
+                 values.mutable_data_ptr<at::BFloat16>());
+  }
+  std::vector<int64_t> blocks, offsets;
+  for (const RowPlace& place : plan.places()) {
+    blocks.push_back(place.block);
+    offsets.push_back(place.offset);
+  }
+  const at::Tensor block = Index(blocks, device());
+  const at::Tensor offset = Index(offsets, device());
+  keys.permute({0, 3, 1, 2}).index_put_({block, offset}, new_keys);
+  values.permute({0, 2, 1, 3}).index_put_({block, offset}, new_values);
+}
+
+PagedKvCache::Tokens PagedKvCache::Gather(int64_t layer, const BlockPiece* pieces, int64_t count,
+                                          int64_t tokens) const {
+  std::vector<int64_t> blocks, offsets;
+  for (int64_t i = 0; i < count; ++i) {
+    for (int32_t offset = pieces[i].from;
+         offset < pieces[i].to && static_cast<int64_t>(blocks.size()) < tokens; ++offset) {
+      blocks.push_back(pieces[i].block);
+      offsets.push_back(offset);
+    }
+  }
+  const at::Tensor block = Index(blocks, device());
+  const at::Tensor offset = Index(offsets, device());
+  return {keys_.select(0, layer).permute({0, 3, 1, 2}).index({block, offset}),
+          values_.select(0, layer).permute({0, 2, 1, 3}).index({block, offset})};
+}
+
+int64_t PagedKvCache::Bytes(const PagedKvShape& shape, at::ScalarType dtype) {
+  return 2 * shape.layers * shape.blocks * shape.kv_heads * shape.head_dim * kBlockTokens *
+         static_cast<int64_t>(c10::elementSize(dtype));
+}
+
+}  // namespace attnrl::attention

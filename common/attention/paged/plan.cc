@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/attention/paged/plan.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace attnrl::attention {
+namespace {
+
+// Rows of a chain at most: their running sums stay in the second-level cache, and a long prompt
+// becomes enough chains for all threads.
+constexpr int32_t kChainRows = 64;
+
+}  // namespace
+
+void AttentionPlan::Build(std::span<const RowGroup> groups) {
+  groups_.clear();
+  parts_.clear();
+  cells_.clear();
+  pieces_.clear();
+  tasks_.clear();
+  chains_.clear();
+  places_.clear();
+  visible_.clear();
+  for (const RowGroup& group : groups) AddGroup(group);
+  for (size_t begin = 0; begin < parts_.size();) {
+    size_t end = begin + 1;
+    int32_t rows = parts_[begin].rows;
+    while (end < parts_.size() && parts_[end].shared_cells > 0 &&
+           rows + parts_[end].rows <= kChainRows) {
+      rows += parts_[end++].rows;
+    }
+    AddChain(begin, end);
+    begin = end;
+  }
+}
+
+void AttentionPlan::AddGroup(const RowGroup& group) {
+  const auto first_row = static_cast<int32_t>(places_.size());
+  const auto rows = static_cast<int32_t>(group.rows);
+  const auto past = static_cast<int32_t>(group.first_position);
+  const int32_t tokens = past + rows;
+  const auto first_piece = static_cast<int32_t>(pieces_.size());
+  const auto first_cell = static_cast<int32_t>(cells_.size());
+  int32_t position = 0;
+  for (BlockPiece piece : group.pieces) {
+    if (position == tokens) break;
+    assert(piece.from == position % kBlockTokens);
+    piece.to = std::min(piece.to, piece.from + tokens - position);
+    if (piece.from == 0) cells_.push_back({static_cast<int32_t>(pieces_.size()), 0});
+    ++cells_.back().pieces;
+    pieces_.push_back(piece);
+    const int32_t end = position + piece.to - piece.from;
+    for (int32_t p = std::max(position, past); p < end; ++p) {
+      places_.push_back({piece.block, p % kBlockTokens});
+      visible_.push_back(p + 1);
+    }
+    position = end;
+  }
+  assert(position == tokens);
+  groups_.push_back(
+      {first_row, rows, past, first_piece, static_cast<int32_t>(pieces_.size()) - first_piece});
+  for (int32_t row = 0; row < rows; row += kChainRows) {
+    Part part{first_row + row, std::min(kChainRows, rows - row), first_cell, 0, 0};
+    part.cells = (past + row + part.rows + kBlockTokens - 1) / kBlockTokens;
+    if (!parts_.empty()) part.shared_cells = SharedCells(parts_.back(), part);
+    parts_.push_back(part);
+  }
+}
+
+bool AttentionPlan::SameCell(const Cell& a, const Cell& b) const {
+  return a.pieces == b.pieces &&
+         std::equal(pieces_.begin() + a.first_piece, pieces_.begin() + a.first_piece + a.pieces,
+                    pieces_.begin() + b.first_piece);
+}
+
+// Only stretches that all rows of both see whole.
+int32_t AttentionPlan::SharedCells(const Part& a, const Part& b) const {
+  const int32_t whole = std::min(visible_[static_cast<size_t>(a.first_row)],
+                                 visible_[static_cast<size_t>(b.first_row)]) /
+                        kBlockTokens;
+  int32_t shared = 0;
+  while (shared < whole && SameCell(cells_[static_cast<size_t>(a.first_cell + shared)],
+                                    cells_[static_cast<size_t>(b.first_cell + shared)])) {
+    ++shared;
+  }
+  return shared;
+}
+
+void AttentionPlan::AddChain(size_t begin, size_t end) {
+  const auto first_task = static_cast<int32_t>(tasks_.size());
+  const int32_t first_row = parts_[begin].first_row;
+  AddTasks(begin, end, 0);
+  chains_.push_back({first_row, parts_[end - 1].first_row + parts_[end - 1].rows - first_row,
+                     first_task, static_cast<int32_t>(tasks_.size()) - first_task});
+}
+
+// Tasks of parts [begin, end), which are alike up to `cell`: what all have in common, then those
+// that go on together, each by itself. A row meets its keys by ascending position.
+void AttentionPlan::AddTasks(size_t begin, size_t end, int32_t cell) {
+  const Part& first = parts_[begin];
+  int32_t common = first.cells;
+  for (size_t i = begin + 1; i < end; ++i) common = std::min(common, parts_[i].shared_cells);
+  const int32_t rows = parts_[end - 1].first_row + parts_[end - 1].rows - first.first_row;
+  for (; cell < common; ++cell) {
+    const Cell& keys = cells_[static_cast<size_t>(first.first_cell + cell)];
+    tasks_.push_back({first.first_row, rows, cell * kBlockTokens, keys.first_piece, keys.pieces});
+  }
+  if (end - begin == 1) return;
+  for (size_t next = begin; next < end;) {
+    size_t last = next + 1;
+    while (last < end && parts_[last].shared_cells > common) ++last;
+    AddTasks(next, last, common);
+    next = last;
+  }
+}
+
+}  // namespace attnrl::attention
