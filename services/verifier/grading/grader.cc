@@ -90,8 +90,7 @@ GradeResult Grade(const GradeRequest& request, const Limits& limits) {
   } else if (request.response.size() > limits.response_bytes) {
     result.status = GradeStatus::kLimit;
   } else if (const std::optional<Extracted> box = Extract(request)) {
-    const std::string undoubled = box->doubled ? Undoubled(box->text) : "";
-    const std::string_view answer = Trimmed(box->doubled ? undoubled : box->text);
+    const std::string answer = AnswerText(*box);
     result.extracted = ValidPrefix(answer, limits.extracted_bytes);
     Compare(request, answer, limits, result);
     result.explanation = ValidPrefix(result.explanation, limits.explanation_bytes);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cstddef>
 #include <set>
 #include <utility>
 
@@ -9,6 +10,7 @@ namespace attnrl::verifier {
 namespace {
 
 constexpr size_t kMaxMembers = 2000;
+constexpr size_t kMaxRepeated = 100;
 
 bool HasPlusMinus(const Expression& node) {
   if (node.kind == Kind::kPlusMinus) return true;
@@ -82,6 +84,29 @@ bool Decider::SameInAnyOrder(const Members& given, const Members& wanted) {
   return true;
 }
 
+// In a set and in a list of points a member counts once, however often it is said. Of numbers it
+// may be meant: "1, 2, 2" of a double root.
+bool Decider::SameButForRepeated(const Members& given, const Members& wanted) {
+  if (given.size() <= wanted.size() || given.size() > kMaxRepeated || wanted.size() < 2) {
+    return false;
+  }
+  const auto is_in = [this](const Expression& member, const Members& members) {
+    return std::any_of(members.begin(), members.end(),
+                       [&](const Expression& other) { return Same(member, other); });
+  };
+  for (const Expression& member : given) {
+    if (!is_in(member, wanted)) return false;
+  }
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const bool said = std::any_of(given.begin(), given.end(), [&](const Expression& member) {
+      return Same(member, wanted[i]);
+    });
+    const auto place = static_cast<std::ptrdiff_t>(i);
+    if (!said || is_in(wanted[i], Members(wanted.begin() + place + 1, wanted.end()))) return false;
+  }
+  return true;
+}
+
 // Lists and sets. A name before "=" is dropped where the other side has none at all; several
 // different names are then an order.
 bool Decider::SameMembers(Members given, Members wanted) {
@@ -122,7 +147,14 @@ bool Decider::SameCollection(const Expression& given, const Expression& wanted) 
   for (const Expression* side : {&left, &right}) {
     if (side->kind == Kind::kTuple && !HasPlusMinus(*side)) return false;
   }
-  return Because("the same members", SameMembers(MembersOf(left), MembersOf(right)));
+  const Members mine = MembersOf(left);
+  const Members theirs = MembersOf(right);
+  const auto is_tuple = [](const Expression& node) { return node.kind == Kind::kTuple; };
+  const bool once = left.kind == Kind::kSet || std::all_of(mine.begin(), mine.end(), is_tuple);
+  if (once && SameButForRepeated(mine, theirs)) {
+    return Because("the same members, one of them said more than once", true);
+  }
+  return Because("the same members", SameMembers(mine, theirs));
 }
 
 }  // namespace attnrl::verifier

@@ -31,6 +31,7 @@ class Decider {
   bool SameCollection(const Expression& given, const Expression& wanted);
   bool SameInAnyOrder(const Members& given, const Members& wanted);
   bool SameInOrder(const Members& given, const Members& wanted);
+  bool SameButForRepeated(const Members& given, const Members& wanted);
   bool SameMembers(Members given, Members wanted);
 
   // relations.cc

@@ -109,6 +109,7 @@ bool Decider::SameQuantity(const Expression& given, const Expression& wanted) {
                 Times(wanted.arguments[0], wanted.arguments[1]));
   }
   const Expression& quantity = given.kind == Kind::kQuantity ? given : wanted;
+  if (quantity.name[0] == '\'') return Because("a prime is not left out", false);
   if (quantity.name == "%") {
     const Expression hundredth = MakeNumber(Rational(1, 100));
     if (given.kind == Kind::kQuantity) {

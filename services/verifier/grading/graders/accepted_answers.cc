@@ -67,8 +67,8 @@ AcceptedAnswer ReadAccepted(const std::string& accepted, const Limits& limits, W
   Entry entry = {accepted, std::make_shared<const std::vector<Reading>>()};
   if (text.size() <= limits.answer_bytes) {
     const int64_t before = work.left();
-    entry.readings =
-        std::make_shared<const std::vector<Reading>>(ReadAnswer(text, limits.depth, work));
+    entry.readings = std::make_shared<const std::vector<Reading>>(
+        ReadAnswer(text, Side::kWanted, limits.depth, work));
     // One that exhausts the work does so again.
     entry.steps = work.exhausted() ? limits.work + 1 : before - work.left();
   }

@@ -47,7 +47,7 @@ class Math final : public Grader {
 
   GradeStatus Read(std::string_view answer, std::string* explanation) override {
     Work work(limits_.work);
-    given_ = ReadAnswer(answer, limits_.depth, work);
+    given_ = ReadAnswer(answer, Side::kGiven, limits_.depth, work);
     if (explain_) *explanation = "read as " + Text(given_);
     if (!given_.empty()) return GradeStatus::kGraded;
     return work.exhausted() ? GradeStatus::kLimit : GradeStatus::kUnparsable;

@@ -66,7 +66,7 @@ class NumericTolerance final : public Grader {
 
   GradeStatus Read(std::string_view answer, std::string* explanation) override {
     Work work(limits_.work);
-    given_ = ReadAnswer(answer, limits_.depth, work);
+    given_ = ReadAnswer(answer, Side::kGiven, limits_.depth, work);
     if (work.exhausted()) return GradeStatus::kLimit;
     bool readable = false;
     for (const Reading& reading : given_) {

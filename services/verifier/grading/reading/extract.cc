@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/verifier/grading/reading/extract.h"
 
+#include <algorithm>
 #include <cstddef>
-#include <vector>
+
+#include "services/verifier/grading/reading/answer.h"
+#include "services/verifier/grading/reading/boxes.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -27,18 +30,52 @@ std::string_view AfterThinking(std::string_view text) {
   return end == std::string_view::npos ? text : text.substr(end + kThinkEnd.size());
 }
 
+// A box that is closed: from its backslash to behind its closing brace.
+struct Closed {
+  size_t begin;
+  size_t brace;
+  size_t end;
+};
+
+// A longer list than this is no answer to anything.
+constexpr size_t kMostBoxes = 1000;
+
+// The boxes in front of the one at `last`, as far as nothing but separators is between them. They
+// are in the order of their ends, so a box that holds others comes behind them.
+std::vector<std::string_view> BoxesBefore(std::string_view text, const std::vector<Closed>& boxes,
+                                          size_t last) {
+  std::vector<std::string_view> before;
+  for (size_t at = last; at > 0 && before.size() < kMostBoxes; --at) {
+    const Closed& box = boxes[at - 1];
+    const size_t begin = boxes[at].begin;
+    if (box.end > begin || !JoinsBoxes(text.substr(box.end, begin - box.end))) break;
+    before.push_back(text.substr(box.brace + 1, box.end - box.brace - 2));
+  }
+  std::reverse(before.begin(), before.end());
+  return before;
+}
+
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
 }  // namespace
 
 std::optional<Extracted> ExtractAnswer(std::string_view response) {
   const std::string_view text = AfterThinking(response);
   struct Open {
     size_t brace;
-    bool box;
+    size_t begin = kNoBox;  // of a box: its backslash
     bool doubled = false;
   };
   std::vector<Open> open;
+  std::vector<Closed> boxes;
   std::optional<Extracted> last;
   size_t last_begin = 0;
+  size_t last_place = 0;
   for (size_t i = 0; i < text.size();) {
     char c = text[i];
     if (c == '\\') {
@@ -46,25 +83,44 @@ std::optional<Extracted> ExtractAnswer(std::string_view response) {
       size_t name = i + 1;
       if (name < text.size() && text[name] == '\\') ++name;
       if (size_t brace = BoxBrace(text, name); brace != kNoBox) {
-        open.push_back({brace, true, name == i + 2});
+        open.push_back({brace, i, name == i + 2});
         i = brace + 1;
         continue;
       }
       i += i + 1 < text.size() && !IsLetter(text[i + 1]) ? 2 : 1;
       continue;
     }
-    if (c == '{') open.push_back({i, false});
+    if (c == '{') open.push_back({i});
     if (c == '}' && !open.empty()) {
       Open group = open.back();
       open.pop_back();
-      if (group.box && (!last || group.brace > last_begin)) {
+      const bool box = group.begin != kNoBox;
+      if (box) boxes.push_back({group.begin, group.brace, i + 1});
+      if (box && (!last || group.brace > last_begin)) {
         last_begin = group.brace;
+        last_place = boxes.size() - 1;
         last = Extracted{text.substr(group.brace + 1, i - group.brace - 1), group.doubled};
       }
     }
     ++i;
   }
+  if (last) last->before = BoxesBefore(text, boxes, last_place);
   return last;
+}
+
+std::string AnswerText(const Extracted& extracted) {
+  const auto text = [&extracted](std::string_view box) {
+    return std::string(Trimmed(extracted.doubled ? Undoubled(box) : std::string(box)));
+  };
+  std::string last = text(extracted.text);
+  std::string answer;
+  // The same answer twice is one.
+  bool same = true;
+  for (const std::string_view box : extracted.before) {
+    same = same && text(box) == last;
+    answer += text(box) + ", ";
+  }
+  return same ? last : answer + last;
 }
 
 }  // namespace attnrl::verifier

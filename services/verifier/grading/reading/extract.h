@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace attnrl::verifier {
 
@@ -14,12 +16,20 @@ struct Extracted {
   std::string_view text;
   // The box was written "\\\\boxed": its content has doubled backslashes, too (Undoubled).
   bool doubled = false;
+  // The boxes in front of it that it is one list with, in order: nothing but commas and "and"
+  // stands between them. Who writes "\boxed{1} and \boxed{2}" has answered with both.
+  std::vector<std::string_view> before = {};
 };
 std::optional<Extracted> ExtractAnswer(std::string_view response);
 
-// Where no box is: what follows the last "answer is" or "answer:" up to the end of its sentence,
-// else the last formula ($...$, \\(...\\), \\[...\\]), else a short response as a whole. For
-// responses that were not asked for a box; never in training, where it would pay for chatter.
+// The answer as one text: its boxes with commas between them, single backslashes, trimmed.
+std::string AnswerText(const Extracted& extracted);
+
+// Where no box is: what follows the last "answer is" or "answer:" up to the end of its sentence (of
+// a sentence that begins with words, the last number), else the last formula ($...$, \\(...\\),
+// \\[...\\]) or a number that is stated behind it ("is 12", "by 100%"), else a short response as a
+// whole. For responses that were not asked for a box; never in training, where it would pay for
+// chatter.
 std::optional<Extracted> FindAnswer(std::string_view response);
 
 }  // namespace attnrl::verifier

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "services/verifier/grading/reading/extract.h"
+#include "services/verifier/grading/reading/stated_number.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -61,6 +62,35 @@ std::string_view Sentence(std::string_view text) {
   return text;
 }
 
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+// A sentence that begins with a word and has some: "Jane began 3 hours ago".
+bool IsProse(std::string_view sentence) {
+  constexpr int kEnoughWords = 3;
+  int words = 0;
+  int letters = 0;
+  for (size_t i = 0; i <= sentence.size(); ++i) {
+    if (i < sentence.size() && IsLetter(sentence[i])) {
+      ++letters;
+      continue;
+    }
+    words += letters > 1 ? 1 : 0;
+    letters = 0;
+  }
+  return words >= kEnoughWords && IsLetter(sentence[0]);
+}
+
+bool Denies(std::string_view sentence) {
+  return sentence.find(" not ") != kNone || sentence.find("n't ") != kNone ||
+         sentence.find("never") != kNone;
+}
+
+// Of a sentence in words its last number; of all others, everything.
+std::string_view AnswerIn(std::string_view sentence) {
+  if (sentence.empty() || !IsProse(sentence) || Denies(sentence)) return sentence;
+  return LastNumber(sentence).value_or(sentence);
+}
+
 // Behind the last "answer is", "answer:" or "answer".
 std::optional<std::string_view> AfterCue(std::string_view text) {
   constexpr std::string_view kCue = "nswer";
@@ -78,7 +108,24 @@ std::optional<std::string_view> AfterCue(std::string_view text) {
   skip();
   if (rest.empty()) return std::nullopt;
   if (const auto formula = FirstFormula(rest)) return formula;
-  return Sentence(rest);
+  return AnswerIn(Sentence(rest));
+}
+
+// The last formula, or a number that is stated behind it.
+std::optional<std::string_view> LastStatement(std::string_view text) {
+  const std::optional<std::string_view> formula = LastFormula(text);
+  if (!formula) return LastStatedNumber(text);
+  const auto end = static_cast<size_t>(formula->data() - text.data()) + formula->size();
+  const std::optional<std::string_view> number = LastStatedNumber(text.substr(end));
+  return number ? number : formula;
+}
+
+// A chat that goes on behind the response.
+std::string_view WithoutMarkers(std::string_view text) {
+  for (const std::string_view marker : {"<|im_end|>", "<|im_start|>", "<|endoftext|>"}) {
+    text = text.substr(0, text.find(marker));
+  }
+  return text;
 }
 
 }  // namespace
@@ -88,8 +135,8 @@ std::optional<Extracted> FindAnswer(std::string_view response) {
   if (const size_t end = response.rfind(kThinkEnd); end != kNone) {
     response.remove_prefix(end + kThinkEnd.size());
   }
-  response = Trimmed(response);
-  for (const auto& found : {AfterCue(response), LastFormula(response)}) {
+  response = Trimmed(WithoutMarkers(response));
+  for (const auto& found : {AfterCue(response), LastStatement(response)}) {
     if (found && !Trimmed(*found).empty()) return Extracted{Trimmed(*found)};
   }
   if (response.empty() || response.size() > kShort) return std::nullopt;

@@ -18,6 +18,8 @@ bool IsDigitText(std::string_view text) {
 }
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
+constexpr std::string_view kQuad = "\\quad";
+
 // Recursive descent over the raw text; each level of nesting is one Group call.
 class Reader {
  public:
@@ -244,6 +246,11 @@ class Reader {
     if (raw.empty()) return false;
     if (raw[0] != '\\' && static_cast<unsigned char>(raw[0]) >= 0x80) {
       if (UnicodeFraction(raw, out) || UnicodeScript(raw, out)) return true;
+    }
+    // "\quadx" of who forgot the space: no command begins like this one.
+    if (raw.size() > kQuad.size() && raw.starts_with(kQuad)) {
+      at_ -= raw.size() - kQuad.size();
+      raw = kQuad;
     }
     Symbol symbol = FindSymbol(raw);
     switch (symbol.kind) {

@@ -47,7 +47,10 @@ std::vector<Piece> JoinDigits(Tokens tokens) {
 // a space. All separators are of one kind, and every group but the first has three digits.
 size_t ThousandsRun(const std::vector<Piece>& pieces, size_t begin, Commas commas, Work& work) {
   const std::string& first = pieces[begin].token.text;
-  if (first.size() > kGroupDigits || first.find('.') != std::string::npos) return 1;
+  // "0,170" is no thousands.
+  if (first.size() > kGroupDigits || first.find('.') != std::string::npos || first[0] == '0') {
+    return 1;
+  }
   size_t end = begin + 1;
   bool spaces = false;
   while (end < pieces.size() && work.Spend(1)) {

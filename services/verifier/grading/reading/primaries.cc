@@ -56,6 +56,7 @@ std::optional<Expression> TokenParser::Primary() {
   if (next == "\\frac" || next == "\\binom") return Fraction();
   if (next == "\\sqrt") return Root();
   if (next == "\\begin") return Matrix();
+  if (next == "\\sum" || next == "\\prod") return OverRange();
   if (next == "\\$") {
     const Level level(*this);
     if (!level) return std::nullopt;
@@ -186,9 +187,17 @@ std::optional<Expression> TokenParser::Fraction() {
     if (binomial) return MakeNode(Kind::kFunction, "\\binom", std::move(arguments));
     return MakeNode(Kind::kCall, "derivative", std::move(arguments));
   }
+  // \frac{2 (5 cm)}{2}
+  std::optional<Expression> quantity;
+  if (above->kind == Kind::kQuantity && below->kind == Kind::kNumber) {
+    quantity = std::move(above);
+    above = std::move(quantity->arguments[0]);
+  }
   arguments.push_back(*std::move(above));
   arguments.push_back(Reciprocal(*std::move(below)));
-  return MakeProduct(std::move(arguments));
+  if (!quantity) return MakeProduct(std::move(arguments));
+  quantity->arguments[0] = MakeProduct(std::move(arguments));
+  return quantity;
 }
 
 std::optional<Expression> TokenParser::Root() {

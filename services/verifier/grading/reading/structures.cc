@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "services/verifier/grading/expression/matrices.h"
 #include "services/verifier/grading/reading/parser.h"
 #include "services/verifier/grading/reading/token_parser.h"
 
@@ -268,7 +269,9 @@ std::optional<Expression> TokenParser::Matrix() {
 std::optional<Expression> Parse(const Tokens& tokens, int depth, Work& work) {
   if (tokens.size() > kMaxTokens) work.Exhaust();
   if (!work.Spend(static_cast<int64_t>(tokens.size()) + 1)) return std::nullopt;
-  return TokenParser(tokens, depth, work).Answer();
+  std::optional<Expression> answer = TokenParser(tokens, depth, work).Answer();
+  if (!answer) return std::nullopt;
+  return WithMatricesWorkedOut(*std::move(answer), work);
 }
 
 }  // namespace attnrl::verifier

@@ -21,8 +21,63 @@ bool HasUnit(const Expression& term) {
   return term.kind == Kind::kQuantity && term.name != "deg" && term.name != "%";
 }
 
+// "1 \cdot (5 cm)": the unit of one factor is that of the product; that of an angle or a
+// percentage, which are numbers themselves, only of a multiple.
+std::optional<Expression> WithLiftedUnit(std::vector<Expression>& factors) {
+  const auto is_quantity = [](const Expression& factor) { return factor.kind == Kind::kQuantity; };
+  if (factors.size() < 2 || std::count_if(factors.begin(), factors.end(), is_quantity) != 1) {
+    return std::nullopt;
+  }
+  const auto quantity = std::find_if(factors.begin(), factors.end(), is_quantity);
+  const auto is_number = [](const Expression& factor) {
+    return factor.kind == Kind::kNumber || factor.kind == Kind::kQuantity ||
+           IsPowerOfNumber(factor);
+  };
+  if (!HasUnit(*quantity) && !std::all_of(factors.begin(), factors.end(), is_number)) {
+    return std::nullopt;
+  }
+  Expression lifted = std::move(*quantity);
+  *quantity = Expression(std::move(lifted.arguments[0]));
+  lifted.arguments[0] = MakeProduct(std::move(factors));
+  return lifted;
+}
+
+// 0.003^{\prime\prime}, 0.003'': minutes or seconds of an arc, or feet or inches.
+Expression Primed(Expression number, const char* marks) {
+  std::vector<Expression> arguments;
+  arguments.push_back(std::move(number));
+  arguments.push_back(MakeNumber(Rational(1)));
+  return MakeNode(Kind::kQuantity, marks, std::move(arguments));
+}
+
+// "5 cm + 3 - 3": the one term with a unit, where all others together are nothing.
+bool IsAllOfIt(const std::vector<Expression>& terms, const Expression& quantity, Work& work) {
+  Rational others;
+  for (const Expression& term : terms) {
+    if (&term == &quantity) continue;
+    if (term.kind != Kind::kNumber || !work.Spend(term.number.Bits() / 8 + 1)) return false;
+    others = others + term.number;
+  }
+  return others.IsZero();
+}
+
 // "480 + 480\sqrt{3} feet": the unit behind the last term is that of all.
-Expression WithCommonUnit(std::vector<Expression> terms) {
+Expression WithCommonUnit(std::vector<Expression> terms, Work& work) {
+  const auto is_quantity = [](const Expression& term) { return term.kind == Kind::kQuantity; };
+  if (terms.size() > 1 && std::count_if(terms.begin(), terms.end(), is_quantity) == 1) {
+    Expression& quantity = *std::find_if(terms.begin(), terms.end(), is_quantity);
+    if (IsAllOfIt(terms, quantity, work)) return std::move(quantity);
+  }
+  if (terms.size() > 1 && std::all_of(terms.begin(), terms.end(), [&](const Expression& term) {
+        return is_quantity(term) && term.name == terms[0].name &&
+               term.arguments[1] == terms[0].arguments[1];
+      })) {
+    // 180^\circ - 72^\circ
+    Expression quantity = terms[0];
+    for (Expression& term : terms) term = Expression(std::move(term.arguments[0]));
+    quantity.arguments[0] = MakeSum(std::move(terms));
+    return quantity;
+  }
   const bool last = HasUnit(terms.back());
   if (!last || std::count_if(terms.begin(), terms.end(), HasUnit) != 1 || terms.size() == 1) {
     return MakeSum(std::move(terms));
@@ -52,7 +107,7 @@ std::optional<Expression> TokenParser::Sum() {
       sign = true;
       ++at_;
     }
-    if (!first && !sign) return WithCommonUnit(std::move(terms));
+    if (!first && !sign) return WithCommonUnit(std::move(terms), work_);
     Result term = Product();
     if (!term) return std::nullopt;
     if (!both.empty()) {
@@ -72,7 +127,9 @@ bool TokenParser::BeginsFactor() const {
   const std::string_view next = Peek();
   if (next.empty() || AtClose()) return false;
   if (next == "|") return bars_ == 0;
-  if (next == "(" || next == "[" || next == "{") return next != "[";
+  if (next == "(" || next == "{") return true;
+  // \frac{1}{2} [\begin{array}...\end{array}]
+  if (next == "[") return Peek(1) == "\\begin";
   if (IsNumberText(next)) return true;
   if (IsLetterToken(next)) {
     const std::string word = Word();
@@ -83,7 +140,8 @@ bool TokenParser::BeginsFactor() const {
       "\\sin",  "\\cos",  "\\tan",   "\\cot",      "\\sec",    "\\csc",    "\\log",
       "\\ln",   "\\lg",   "\\exp",   "\\arcsin",   "\\arccos", "\\arctan", "\\sinh",
       "\\cosh", "\\tanh", "\\begin", "\\overline", "\\hbar",   "\\ell",    "\\partial",
-      "\\dot",  "\\ddot", "\\vec",   "\\hat",      "\\bar",    "\\nabla",  "\\$"};
+      "\\dot",  "\\ddot", "\\vec",   "\\hat",      "\\bar",    "\\nabla",  "\\$",
+      "\\sum",  "\\prod"};
   for (const std::string_view command : kCommands) {
     if (next == command) return true;
   }
@@ -130,14 +188,7 @@ std::optional<Expression> TokenParser::Product() {
       if (factor.kind == Kind::kText) return std::nullopt;
     }
   }
-  // "1 \cdot (5 cm)"
-  if (factors.size() > 1 && std::count_if(factors.begin(), factors.end(), HasUnit) == 1) {
-    const auto quantity = std::find_if(factors.begin(), factors.end(), HasUnit);
-    Expression lifted = std::move(*quantity);
-    *quantity = std::move(lifted.arguments[0]);
-    lifted.arguments[0] = MakeProduct(std::move(factors));
-    return lifted;
-  }
+  if (Result lifted = WithLiftedUnit(factors)) return lifted;
   return WithUnit(MakeProduct(std::move(factors)));
 }
 
@@ -180,6 +231,8 @@ std::optional<Expression> TokenParser::Postfix(Expression base) {
 }
 
 std::optional<Expression> TokenParser::Script(Expression base) {
+  if (base.kind == Kind::kNumber && Take("'"))
+    return Primed(std::move(base), Take("'") ? "''" : "'");
   if (Take("'")) {
     if (base.kind != Kind::kSymbol && base.kind != Kind::kCall) return std::nullopt;
     base.name += "'";
@@ -205,6 +258,9 @@ std::optional<Expression> TokenParser::Script(Expression base) {
   const size_t begin = at_;
   std::optional<std::string> spelling = Spelling();
   if (!spelling || spelling->empty()) return std::nullopt;
+  if (base.kind == Kind::kNumber && (*spelling == "\\prime" || *spelling == "\\prime\\prime")) {
+    return Primed(std::move(base), *spelling == "\\prime" ? "'" : "''");
+  }
   if (spelling->find_first_not_of("'") == std::string::npos || spelling->find("\\prime") == 0) {
     if (base.kind != Kind::kSymbol && base.kind != Kind::kCall) return std::nullopt;
     for (size_t at = 0; at < spelling->size();) {

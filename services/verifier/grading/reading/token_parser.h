@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The recursive-descent parser behind Parse. One file for each level: structures.cc (lists,
 // relations, brackets, matrices), terms.cc (sums, products, powers), primaries.cc (numbers,
-// symbols, functions), quantities.cc (units, words).
+// symbols, functions), operators.cc (sums over a range), quantities.cc (units, words).
 #pragma once
 
 #include <optional>
@@ -96,6 +96,9 @@ class TokenParser {
   Result Symbol();
   Result Between(std::string_view close, const char* function);
   bool IsCall(const std::string& name) const;
+
+  // operators.cc
+  Result OverRange();
 
   // quantities.cc
   // Whether the letters that follow are a unit or a number word rather than variables.
