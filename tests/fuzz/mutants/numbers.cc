@@ -212,6 +212,51 @@ Made Cancel(const Gold& gold, RandomStream& random) {
   }
 }
 
+// A comma where it separates thousands, or members.
+Made OtherComma(const Gold& gold, RandomStream& random) {
+  static constexpr const char* kThousands[] = {"100", "000", "250"};
+  const size_t point = gold.text.find('.');
+  if (gold.decimal && gold.value == 0 && gold.text[0] != '0' && gold.text[0] != '-' &&
+      gold.text.size() - point - 1 == 3 && gold.text.find_first_of("123456789") < point) {
+    return ReplacedAll(gold.text, ".", ",");
+  }
+  if (gold.integer && gold.text.size() > 1 && gold.value > 0) {
+    switch (random.Below(3)) {
+      case 0:
+        return gold.text + ",5";
+      case 1:
+        return gold.text + "," + Pick(kThousands, random);
+      default:
+        return "0," + gold.text;
+    }
+  }
+  return std::nullopt;
+}
+
+// The term of a sum over a range in place of the sum, another range, a product for it.
+Made OverRange(const Gold& gold, RandomStream& random) {
+  static constexpr const char* kForms[] = {"\\sum_{j=1}^{2} (A)",
+                                           "\\sum_{j=1}^{n} (A)",
+                                           "\\sum_{j=1}^{\\infty} (A)",
+                                           "\\sum_{j=0}^{1} (A)",
+                                           "\\prod_{j=1}^{2} (A)",
+                                           "\\prod_{j=1}^{n} (A)",
+                                           "\\sum_{j=1}^{2} \\frac{A}{3}",
+                                           "\\sum_{j=2}^{1} (A)",
+                                           "\\sum_{j}^{2} \\frac{A}{2}",
+                                           "\\sum_{j=1}^{2} \\frac{A}{2} + 1",
+                                           "\\sum_{j=1}^{2} \\frac{A_j}{2}",
+                                           "\\sum_{j=1}^{1/2} (A)",
+                                           "\\sum_{j=1}^{3} (A)(j-1)",
+                                           "\\prod_{j=0}^{2} j(A)"};
+  if (!gold.integer || gold.value == 0 || gold.value == 1 || gold.value == -1) return std::nullopt;
+  std::string text;
+  for (const char c : std::string(Pick(kForms, random))) {
+    text += c == 'A' ? gold.text : std::string(1, c);
+  }
+  return text;
+}
+
 Made InBase(const Gold& gold, RandomStream& random) {
   if (gold.Has("_") && gold.text.find_first_not_of("0123456789_{}") == std::string::npos) {
     const std::string digits = gold.text.substr(0, gold.text.find('_'));
@@ -285,7 +330,9 @@ std::vector<Rule> NumberRules() {
           {"reduce modulo", Modulo},
           {"make it a percentage", Percent},
           {"use look-alikes", Homoglyph},
-          {"repeat digits", Repeat}};
+          {"repeat digits", Repeat},
+          {"another comma", OtherComma},
+          {"over a range", OverRange}};
 }
 
 }  // namespace attnrl::fuzz

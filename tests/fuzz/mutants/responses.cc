@@ -39,7 +39,13 @@ Made Elsewhere(const Gold& gold, RandomStream& random) {
                                            "<think>A</think>",
                                            "\\b oxed{A}",
                                            "answer: A",
-                                           "\\boxed{\\boxed{A} \\boxed{W}}"};
+                                           "\\boxed{\\boxed{A} \\boxed{W}}",
+                                           "\\boxed{A} and \\boxed{W}",
+                                           "\\boxed{W} and \\boxed{A}",
+                                           "$\\boxed{W}$, $\\boxed{A}$",
+                                           "\\boxed{A}, \\boxed{W}, \\boxed{A}",
+                                           "\\[\\boxed{W}\\] or \\[\\boxed{A}\\]",
+                                           "\\boxed{W} \\text{ for part (a) and } \\boxed{A}"};
   const std::string form = Pick(kForms, random);
   // A text with braces of its own may close a box.
   const std::string& answer = gold.text;

@@ -101,7 +101,10 @@ Made SameValue(const Gold& gold, RandomStream& random) {
                                            "e^0 \\cdot (A)",
                                            "\\cos(0) \\cdot (A)",
                                            "+A",
-                                           "\\frac{(A)^2 + (A)}{(A) + 1}"};
+                                           "\\frac{(A)^2 + (A)}{(A) + 1}",
+                                           "\\sum_{j=1}^{2} \\frac{A}{2}",
+                                           "\\prod_{j=1}^{1} (A)",
+                                           "\\sum_{j=-1}^{1} (j + 1)(A)/3"};
   return Filled(Pick(kForms, random), gold.text);
 }
 
@@ -188,6 +191,63 @@ Made Order(const Gold& gold, RandomStream& random) {
   return text + gold.close;
 }
 
+// Every member in a box of its own.
+Made Boxes(const Gold& gold, RandomStream& random) {
+  static constexpr const char* kBetween[] = {", ",   " and ",  "; ",
+                                             " or ", ", and ", "\\quad\\text{and}\\quad "};
+  if (gold.members.empty() || gold.open != "" || gold.Has("$")) return std::nullopt;
+  // The same box again may be the same answer again.
+  if (gold.members[0] == gold.members[1]) return std::nullopt;
+  const std::string between = Pick(kBetween, random);
+  std::string text = "So it is ";
+  for (size_t i = 0; i < gold.members.size(); ++i) {
+    text += (i > 0 ? between : "") + "\\boxed{" + gold.members[i] + "}";
+  }
+  return text;
+}
+
+// A member of a set, or a point, said again.
+Made Again(const Gold& gold, RandomStream& random) {
+  const bool points = gold.open.empty() && !gold.members.empty() &&
+                      std::all_of(gold.members.begin(), gold.members.end(),
+                                  [](const std::string& member) { return member[0] == '('; });
+  if (gold.members.size() < 2 || gold.Has("$") || gold.Has("pm") ||
+      (gold.open != "\\{" && !points)) {
+    return std::nullopt;
+  }
+  std::string text = gold.open;
+  for (const std::string& member : gold.members) text += member + ", ";
+  return text + Pick(gold.members, random) + gold.close;
+}
+
+Made DecimalComma(const Gold& gold, RandomStream&) {
+  const size_t point = gold.text.find('.');
+  if (!gold.decimal || point == std::string::npos || gold.text.size() - point - 1 == 3) {
+    return std::nullopt;
+  }
+  return ReplacedAll(gold.text, ".", ",");
+}
+
+Made Matrices(const Gold& gold, RandomStream& random) {
+  if (!gold.text.starts_with("\\begin{pmatrix}") || !gold.text.ends_with("\\end{pmatrix}") ||
+      gold.Has("phantom")) {
+    return std::nullopt;
+  }
+  static constexpr const char* kForms[] = {
+      "1 \\cdot A", "\\frac{2 A}{2}",       "A + A - A", "-(-A)",          "2A - A", "(A^T)^T",
+      "0A + A",     "\\frac{1}{2} (A + A)", "A^1",       "\\sqrt{4} A - A"};
+  return Filled(Pick(kForms, random), gold.text);
+}
+
+Made SameUnit(const Gold& gold, RandomStream& random) {
+  if (!IsValue(gold)) return std::nullopt;
+  static constexpr const char* kForms[] = {"A\\text{ cm} + 3 - 3", "\\frac{2 (A\\text{ cm})}{2}",
+                                           "2\\text{ cm} + A\\text{ cm} - 2\\text{ cm}",
+                                           "1 \\cdot (A^\\circ)",
+                                           "180^\\circ + A^\\circ - 180^\\circ"};
+  return Filled(Pick(kForms, random), gold.text);
+}
+
 // Terms and members rewritten one by one.
 Made Members(const Gold& gold, RandomStream& random) {
   if (gold.members.empty()) return std::nullopt;
@@ -252,7 +312,12 @@ std::vector<Rule> Rewrites() {
           {"members rewritten", Members},
           {"terms in another order", TermsInOtherOrder},
           {"doubled backslashes", Doubled, true},
-          {"around the box", Around, true}};
+          {"around the box", Around, true},
+          {"a box for each member", Boxes, true},
+          {"a member again", Again},
+          {"a decimal comma", DecimalComma},
+          {"matrices worked out", Matrices},
+          {"sums of one unit", SameUnit}};
 }
 
 }  // namespace attnrl::fuzz

@@ -31,12 +31,35 @@ Made DropMember(const Gold& gold, RandomStream& random) {
   return Joined(members, gold.open, gold.close);
 }
 
+// In sets and lists of points, a member that is said twice is still one.
+bool CountsOnce(const Gold& gold) {
+  return gold.open == "\\{" ||
+         std::any_of(gold.members.begin(), gold.members.end(), [](const std::string& member) {
+           return member.find('(') != std::string::npos;
+         });
+}
+
 Made AddMember(const Gold& gold, RandomStream& random) {
   if (gold.members.empty()) return std::nullopt;
   std::vector<std::string> members = gold.members;
   static constexpr const char* kMembers[] = {"0", "7919", "x", "\\pi", "-1", "\\text{none}"};
   const auto at = members.begin() + static_cast<std::ptrdiff_t>(random.Below(members.size() + 1));
-  members.insert(at, random.Below(2) == 0 ? Pick(gold.members, random) : Pick(kMembers, random));
+  const bool again = random.Below(2) == 0 && !CountsOnce(gold);
+  members.insert(at, again ? Pick(gold.members, random) : Pick(kMembers, random));
+  return Joined(members, gold.open, gold.close);
+}
+
+// One member twice, and another one not at all.
+Made MemberForAnother(const Gold& gold, RandomStream& random) {
+  if (!AllIntegers(gold)) return std::nullopt;
+  std::set<std::string> different(gold.members.begin(), gold.members.end());
+  if (different.size() != gold.members.size()) return std::nullopt;
+  std::vector<std::string> members = gold.members;
+  const size_t lost = random.Below(members.size());
+  const size_t twice = random.Below(members.size());
+  if (lost == twice) return std::nullopt;
+  members[lost] = members[twice];
+  if (random.Below(2) == 0) members.push_back(members[twice]);
   return Joined(members, gold.open, gold.close);
 }
 
@@ -217,15 +240,25 @@ Made OtherMatrix(const Gold& gold, RandomStream& random) {
 
 Made MatrixAsOther(const Gold& gold, RandomStream& random) {
   if (!gold.text.starts_with("\\begin{pmatrix}") || !gold.Has("\\\\")) return std::nullopt;
-  switch (random.Below(4)) {
+  // Of the zero matrix everything is itself.
+  if (gold.text.find_first_of("123456789") == std::string::npos) return std::nullopt;
+  switch (random.Below(8)) {
     case 0:
       return ReplacedAll(gold.text, "pmatrix", "vmatrix");
     case 1:
       return "-" + gold.text + "\\cdot 2";
     case 2:
       return gold.text + "^T" + "\\cdot 3";
+    case 3:
+      return gold.text + " + " + gold.text;
+    case 4:
+      return gold.text + " + 1";
+    case 5:
+      return "A" + gold.text;
+    case 6:
+      return gold.text + "^{-1}" + gold.text + gold.text + "^0 \\cdot 2";
     default:
-      return gold.text + gold.text;
+      return "\\frac{" + gold.text + "}{2}";
   }
 }
 
@@ -276,12 +309,19 @@ Made Choices(const Gold& gold, RandomStream& random) {
 }  // namespace
 
 std::vector<Rule> StructureRules() {
-  return {{"drop a member", DropMember},       {"add a member", AddMember},
-          {"replace a member", ReplaceMember}, {"permute", Permute},
-          {"other brackets", OtherBrackets},   {"nest members", Nest},
-          {"split a number", Split},           {"merge members", Merge},
-          {"another matrix", OtherMatrix},     {"a matrix as something else", MatrixAsOther},
-          {"another union", OtherUnion},       {"one sign of two", OneSign},
+  return {{"drop a member", DropMember},
+          {"add a member", AddMember},
+          {"replace a member", ReplaceMember},
+          {"permute", Permute},
+          {"a member for another", MemberForAnother},
+          {"other brackets", OtherBrackets},
+          {"nest members", Nest},
+          {"split a number", Split},
+          {"merge members", Merge},
+          {"another matrix", OtherMatrix},
+          {"a matrix as something else", MatrixAsOther},
+          {"another union", OtherUnion},
+          {"one sign of two", OneSign},
           {"another choice", Choices}};
 }
 

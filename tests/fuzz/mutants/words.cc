@@ -213,12 +213,38 @@ Made UnitPower(const Gold& gold, RandomStream& random) {
   return gold.text + Pick(kPowers, random);
 }
 
+// Sums and multiples of a quantity, and marks that make it another one.
+Made UnitSum(const Gold& gold, RandomStream& random) {
+  if (!IsValue(gold) || IsZero(gold)) return std::nullopt;
+  static constexpr const char* kForms[] = {"A\\text{ cm} + 3 - 2",
+                                           "A\\text{ cm} + 1\\text{ cm}",
+                                           "A^\\circ + 1^\\circ",
+                                           "A^\\circ + 1",
+                                           "A^{\\prime}",
+                                           "A^{\\prime\\prime}",
+                                           "A'",
+                                           "A''",
+                                           "2 \\cdot (A\\text{ cm})",
+                                           "A\\text{ m} + 1\\text{ cm} - 1",
+                                           "\\frac{A\\text{ cm}}{2}",
+                                           "A\\text{ cm} + A\\text{ m}",
+                                           "2 \\cdot A^\\circ",
+                                           "A\\text{ cm} \\cdot 2\\text{ cm}",
+                                           "\\frac{A\\text{ cm}}{2\\text{ s}}"};
+  std::string text;
+  for (const char c : std::string(Pick(kForms, random))) {
+    text += c == 'A' ? gold.text : std::string(1, c);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::vector<Rule> WordRules() {
   return {{"a word behind", WordBehind},       {"a word in front", WordBefore},
           {"another word", OtherWord},         {"another unit", OtherUnit},
-          {"another currency", OtherCurrency}, {"another power of the unit", UnitPower}};
+          {"another currency", OtherCurrency}, {"another power of the unit", UnitPower},
+          {"sums of units", UnitSum}};
 }
 
 }  // namespace attnrl::fuzz

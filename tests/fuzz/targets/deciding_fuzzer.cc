@@ -25,7 +25,7 @@ using verifier::Work;
 std::vector<Reading> Read(std::string_view text) {
   const Limits limits;
   Work work(limits.work);
-  return verifier::ReadAnswer(text, limits.depth, work);
+  return verifier::ReadAnswer(text, verifier::Side::kGiven, limits.depth, work);
 }
 
 bool Same(const verifier::Expression& given, const verifier::Expression& wanted) {

@@ -31,17 +31,19 @@ bool Alike(const std::vector<Reading>& a, const std::vector<Reading>& b) {
 
 void Check(std::string_view answer) {
   const Limits limits;
+  const auto read = [&limits](std::string_view text, Work& budget) {
+    return verifier::ReadAnswer(text, verifier::Side::kGiven, limits.depth, budget);
+  };
   Work work(limits.work);
-  const std::vector<Reading> readings = verifier::ReadAnswer(answer, limits.depth, work);
-  Require(readings.size() <= 2, "commas have two meanings at most");
+  const std::vector<Reading> readings = read(answer, work);
+  Require(readings.size() <= 3, "commas have three meanings at most");
   Require(readings.empty() || !work.exhausted(), "a limit leaves no reading");
   for (const Reading& reading : readings) {
     Require(!reading.tokens.empty(), "a reading has tokens");
     if (reading.expression) Text(*reading.expression);
   }
   Work more(2 * limits.work);
-  Require(work.exhausted() ||
-              Alike(readings, verifier::ReadAnswer(" " + std::string(answer), limits.depth, more)),
+  Require(work.exhausted() || Alike(readings, read(" " + std::string(answer), more)),
           "space in front changes nothing");
 }
 
