@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/kernels/product_body.h"
+#include "common/kernels/row_body.h"
+
+namespace attnrl::kernels {
+
+extern const Kernels kAvx512Kernels;
+const Kernels kAvx512Kernels = {Multiply, RmsNorm, GatedSiluOf, Rotate, LogSoftmax};
+
+}  // namespace attnrl::kernels
