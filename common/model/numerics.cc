@@ -5,17 +5,17 @@
 #include <torch/headeronly/version.h>
 
 #include "absl/strings/str_cat.h"
-#include "common/attention/fixed_order/kernels.h"
+#include "common/kernels/isa.h"
 
 namespace attnrl::model {
 
 std::string NumericsId(DType dtype, bool deterministic) {
   const std::string type(DTypeName(dtype));
+  const std::string isa(WordOf(kernels::UsedIsa()));
   if (deterministic) {
-    return absl::StrCat("fixed-order/", attention::GetFixedOrderKernels().isa, "/", type,
-                        "/attnrl-" ATTNRL_VERSION);
+    return absl::StrCat("fixed-order/", isa, "/", type, "/attnrl-" ATTNRL_VERSION);
   }
-  return absl::StrCat("standard/", at::get_cpu_capability(), "/", type,
+  return absl::StrCat("standard/", isa, "/", at::get_cpu_capability(), "/", type,
                       "/torch-" TORCH_VERSION "/attnrl-" ATTNRL_VERSION);
 }
 

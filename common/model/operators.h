@@ -19,7 +19,8 @@ class Projection {
 };
 
 // A linear map's tensors: weight [out, in]; bias [out], undefined where there is none. Pointers,
-// so that an implementation may lay several side by side and leave views of them behind.
+// so that an implementation may lay several side by side and leave views of them behind, or take
+// them into a layout of its own and leave undefined tensors.
 struct LinearTensors {
   at::Tensor* weight = nullptr;
   at::Tensor* bias = nullptr;
@@ -33,22 +34,31 @@ struct RotaryRows {
 };
 
 // The operations of the transformer outside attention, as a seam: Standard() is ATen on any device
-// with gradients; FixedOrder() is own CPU kernels in which the bits of a row depend on that row
-// alone. Implementations are stateless and safe from any thread.
+// with gradients, and own CPU kernels where it may choose; FixedOrder() is own CPU kernels in which
+// the bits of a row depend on that row alone. Implementations are stateless and safe from any
+// thread.
 class Operators {
  public:
   virtual ~Operators() = default;
+
+  // What a transformer over weights of this dtype and device should use, for which the other
+  // functions are called: for Standard() without gradients on the CPU, float32 or bfloat16, own
+  // kernels on float32 activations; otherwise itself.
+  virtual const Operators& For(at::ScalarType dtype, const at::Device& device,
+                               bool gradients) const = 0;
 
   // Standard keeps the named tensors where one requires a gradient.
   virtual std::unique_ptr<const Projection> MakeProjection(
       const std::vector<LinearTensors>& maps) const = 0;
   // The map to the logits, computed and returned in float32 (float64 for float64 weights): rounded
   // to bfloat16, a log-prob would be off by several per cent, differently in rollout and training.
-  virtual std::unique_ptr<const Projection> MakeHead(const at::Tensor& weight) const = 0;
-  // table [vocab, hidden], ids int64 [rows] -> [rows, hidden].
+  virtual std::unique_ptr<const Projection> MakeHead(at::Tensor* weight) const = 0;
+  // table [vocab, hidden], ids int64 [rows] -> [rows, hidden], a tensor of its own.
   virtual at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const = 0;
   // x [..., n], weight [n] -> weight * x / sqrt(mean(x^2) + eps), statistics in float32 at least.
   virtual at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const = 0;
+  // x + y of one shape, which may lie where x was.
+  virtual at::Tensor Add(at::Tensor x, const at::Tensor& y) const = 0;
   // gate, up [rows, n] -> silu(gate) * up.
   virtual at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const = 0;
   // x [rows, heads, head_dim], rotated by its row's position.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/philox.h"
+#include "common/model/cpu_operators.h"
 
 namespace attnrl::model {
 namespace {
@@ -59,9 +60,9 @@ TEST_P(OperatorsOf, ProjectByEachMapOfOneInputWithAndWithoutBiases) {
     ASSERT_EQ(results.size(), 3U);
     for (size_t i = 0; i < 3; ++i) {
       ExpectNear(results[i], expected[i], 1e-5);
-      // What is left behind has the same values.
-      EXPECT_TRUE(at::equal(weights[i], named_weights[i])) << i;
-      EXPECT_TRUE(!biased[i] || at::equal(biases[i], named_biases[i])) << i;
+      // What is left behind, if anything, has the same values.
+      EXPECT_TRUE(!weights[i].defined() || at::equal(weights[i], named_weights[i])) << i;
+      EXPECT_TRUE(!biases[i].defined() || at::equal(biases[i], named_biases[i])) << i;
     }
     EXPECT_EQ(projection->Apply(x.narrow(0, 0, 1))[1].sizes(), (std::vector<int64_t>{1, 16}));
   }
@@ -70,9 +71,18 @@ TEST_P(OperatorsOf, ProjectByEachMapOfOneInputWithAndWithoutBiases) {
 TEST_P(OperatorsOf, GiveLogitsOfBfloat16WeightsInFloat32) {
   const at::Tensor x = Random({5, 24}).to(at::kBFloat16).to(at::kFloat);
   const at::Tensor weight = Random({40, 24}).to(at::kBFloat16);
-  const at::Tensor logits = operators_.MakeHead(weight)->Apply(x).front();
+  at::Tensor named = weight;
+  const at::Tensor logits = operators_.MakeHead(&named)->Apply(x).front();
   EXPECT_EQ(logits.scalar_type(), at::kFloat);
   ExpectNear(logits, Wide(x).matmul(Wide(weight).t()));
+}
+
+TEST_P(OperatorsOf, AddWithoutTouchingWhatIsAdded) {
+  const at::Tensor x = Random({5, 7});
+  const at::Tensor y = Random({5, 7});
+  const at::Tensor before = y.clone();
+  ExpectNear(operators_.Add(x.clone(), y), Wide(x) + Wide(y));
+  EXPECT_TRUE(at::equal(y, before));
 }
 
 TEST_P(OperatorsOf, TakeTheRowsOfTheEmbeddingThatIdsName) {
@@ -121,10 +131,25 @@ TEST_P(OperatorsOf, GiveLogProbabilitiesThatAddUpToOne) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, OperatorsOf,
-                         testing::Values(&Operators::Standard(), &Operators::FixedOrder()),
+                         testing::Values(&Operators::Standard(), &StandardCpuOperators(),
+                                         &Operators::FixedOrder()),
                          [](const auto& test) {
-                           return test.param->name() == "standard" ? "Standard" : "FixedOrder";
+                           if (test.param == &Operators::Standard()) return "Standard";
+                           return test.param == &Operators::FixedOrder() ? "FixedOrder"
+                                                                         : "StandardCpu";
                          });
+
+TEST(StandardOperators, LeaveInferenceOnTheCpuToOwnKernels) {
+  const Operators& standard = Operators::Standard();
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    EXPECT_EQ(&standard.For(dtype, at::kCPU, false) == &StandardCpuOperators(),
+              CanRunOnCpuOperators(dtype));
+    EXPECT_EQ(&standard.For(dtype, at::kCPU, true), &standard);
+    EXPECT_EQ(&standard.For(dtype, at::Device(at::kCUDA, 0), false), &standard);
+  }
+  EXPECT_EQ(&standard.For(at::kDouble, at::kCPU, false), &standard);
+  EXPECT_EQ(&Operators::FixedOrder().For(at::kFloat, at::kCPU, false), &Operators::FixedOrder());
+}
 
 TEST(StandardOperators, LaySeveralMapsSideBySideUnlessOneIsTrained) {
   for (const bool trained : {false, true}) {
@@ -135,6 +160,32 @@ TEST(StandardOperators, LaySeveralMapsSideBySideUnlessOneIsTrained) {
     EXPECT_EQ(first.storage().data() == second.storage().data(), !trained);
     const at::Tensor x = at::ones({1, 8});
     EXPECT_EQ(projection->Apply(x)[1].requires_grad(), trained);
+  }
+}
+
+// On every machine, whether or not its processor multiplies bfloat16.
+TEST(PackedProjection, LeavesManyRowsOfBFloat16WeightsToLibTorch) {
+  const at::Tensor x = at::cos(at::arange(9 * 20).to(at::kFloat)).view({9, 20});
+  const at::Tensor weights[] = {at::sin(at::arange(30 * 20).to(at::kFloat)).view({30, 20}),
+                                at::cos(at::arange(5 * 20).to(at::kFloat)).view({5, 20})};
+  const at::Tensor bias = at::arange(5).to(at::kBFloat16);
+  at::Tensor first = weights[0].to(at::kBFloat16);
+  at::Tensor second = weights[1].to(at::kBFloat16);
+  at::Tensor second_bias = bias;
+  const at::Tensor expected[] = {x.matmul(first.to(at::kFloat).t()),
+                                 x.matmul(second.to(at::kFloat).t()) + bias};
+  const auto projection = MakePackedProjection(
+      {{.weight = &first}, {.weight = &second, .bias = &second_bias}}, /*library_rows=*/4);
+  EXPECT_FALSE(first.defined() || second.defined() || second_bias.defined());
+  for (const int64_t rows : {1, 3, 4, 9}) {
+    const std::vector<at::Tensor> found = projection->Apply(x.narrow(0, 0, rows));
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(found[i].scalar_type(), at::kFloat);
+      const double error = (found[i] - expected[i].narrow(0, 0, rows)).abs().max().item<double>();
+      // LibTorch rounds x and the result to bfloat16, own kernels neither.
+      EXPECT_LT(error, rows < 4 ? 1e-5 : 0.1) << rows;
+      EXPECT_EQ(error > 1e-5, rows >= 4) << rows;
+    }
   }
 }
 
@@ -153,8 +204,11 @@ TEST(FixedOrderOperators, GiveARowTheSameBitsInAnyBatchOnAnyNumberOfThreads) {
   };
   at::set_num_threads(1);
   const at::Tensor together = run(x);
-  at::set_num_threads(3);
-  EXPECT_TRUE(at::equal(run(x), together));
+  // So many threads that they share the rows of panels, too.
+  for (const int threads : {3, 16}) {
+    at::set_num_threads(threads);
+    EXPECT_TRUE(at::equal(run(x), together));
+  }
   for (const int64_t row : {0, 1, 150, 299}) {
     EXPECT_TRUE(at::equal(run(x.narrow(0, row, 1))[0], together[row])) << row;
   }

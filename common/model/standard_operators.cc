@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/model/cpu_operators.h"
 #include "common/model/operators.h"
 
 namespace attnrl::model {
@@ -95,14 +96,20 @@ bool CanFuse(const std::vector<LinearTensors>& maps) {
 
 class StandardOperators final : public Operators {
  public:
+  const Operators& For(at::ScalarType dtype, const at::Device& device,
+                       bool gradients) const override {
+    const bool own = device.is_cpu() && !gradients && CanRunOnCpuOperators(dtype);
+    return own ? StandardCpuOperators() : *this;
+  }
+
   std::unique_ptr<const Projection> MakeProjection(
       const std::vector<LinearTensors>& maps) const override {
     if (CanFuse(maps)) return std::make_unique<FusedProjection>(maps);
     return std::make_unique<NamedProjection>(maps);
   }
 
-  std::unique_ptr<const Projection> MakeHead(const at::Tensor& weight) const override {
-    return std::make_unique<Head>(weight);
+  std::unique_ptr<const Projection> MakeHead(at::Tensor* weight) const override {
+    return std::make_unique<Head>(*weight);
   }
 
   at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const override {
@@ -114,6 +121,8 @@ class StandardOperators final : public Operators {
     const at::Tensor inverse = wide.square().mean(-1, /*keepdim=*/true).add_(eps).rsqrt_();
     return (wide * inverse).to(x.scalar_type()) * weight;
   }
+
+  at::Tensor Add(at::Tensor x, const at::Tensor& y) const override { return x + y; }
 
   at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const override {
     return at::silu(gate) * up;

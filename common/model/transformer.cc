@@ -41,6 +41,14 @@ at::Tensor& Named(Tensors& weights, const std::string& name) {
   return found->second;
 }
 
+const Operators& OperatorsFor(Tensors& weights, const Operators& operators) {
+  const at::Tensor& any = Named(weights, "model.embed_tokens.weight");
+  const bool gradients = std::any_of(weights.begin(), weights.end(), [](const auto& named) {
+    return named.second.requires_grad();
+  });
+  return operators.For(any.scalar_type(), any.device(), gradients);
+}
+
 LinearTensors Linear(Tensors& weights, const std::string& name, bool bias) {
   return {.weight = &Named(weights, name + ".weight"),
           .bias = bias ? &Named(weights, name + ".bias") : nullptr};
@@ -60,13 +68,16 @@ struct Transformer::Layer {
 };
 
 Transformer::Transformer(const ModelConfig& config, Tensors weights, const Operators& operators)
-    : config_(config), weights_(std::move(weights)), operators_(operators) {
+    : config_(config),
+      weights_(std::move(weights)),
+      operators_(operators),
+      used_(OperatorsFor(weights_, operators)) {
   // Whatever is laid out anew here must serve every caller, in inference mode or not.
   const c10::InferenceMode ordinary(false);
   embedding_ = Named(weights_, "model.embed_tokens.weight");
   final_norm_ = Named(weights_, "model.norm.weight");
-  head_ = operators.MakeHead(config.tie_word_embeddings ? embedding_
-                                                        : Named(weights_, "lm_head.weight"));
+  at::Tensor tied = embedding_;
+  head_ = used_.MakeHead(config.tie_word_embeddings ? &tied : &Named(weights_, "lm_head.weight"));
   rotary_ = RotaryTable(config, embedding_.device());
   for (int64_t i = 0; i < config.layers; ++i) {
     const std::string prefix = absl::StrCat("model.layers.", i, ".");
@@ -79,20 +90,21 @@ Transformer::Transformer(const ModelConfig& config, Tensors weights, const Opera
       layer.query_norm = Named(weights_, attention + "q_norm.weight");
       layer.key_norm = Named(weights_, attention + "k_norm.weight");
     }
-    layer.query_key_value = operators.MakeProjection({
+    layer.query_key_value = used_.MakeProjection({
         Linear(weights_, attention + "q_proj", config.qkv_bias),
         Linear(weights_, attention + "k_proj", config.qkv_bias),
         Linear(weights_, attention + "v_proj", config.qkv_bias),
     });
     layer.output =
-        operators.MakeProjection({Linear(weights_, attention + "o_proj", config.output_bias)});
-    layer.gate_up = operators.MakeProjection({
+        used_.MakeProjection({Linear(weights_, attention + "o_proj", config.output_bias)});
+    layer.gate_up = used_.MakeProjection({
         Linear(weights_, mlp + "gate_proj", config.mlp_bias),
         Linear(weights_, mlp + "up_proj", config.mlp_bias),
     });
-    layer.down = operators.MakeProjection({Linear(weights_, mlp + "down_proj", config.mlp_bias)});
+    layer.down = used_.MakeProjection({Linear(weights_, mlp + "down_proj", config.mlp_bias)});
     layers_.push_back(std::move(layer));
   }
+  std::erase_if(weights_, [](const auto& named) { return !named.second.defined(); });
 }
 
 Transformer::~Transformer() = default;
@@ -103,54 +115,49 @@ RotaryRows Transformer::RotaryOf(const at::Tensor& positions) const {
 }
 
 Transformer::AttentionInput Transformer::Project(int64_t index, const at::Tensor& x,
-                                                 const RotaryRows& rotary,
-                                                 const Operators& operators) const {
+                                                 const RotaryRows& rotary) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
   const double eps = config_.rms_norm_eps;
   const std::vector<at::Tensor> projected =
-      layer.query_key_value->Apply(operators.RmsNorm(x, layer.input_norm, eps));
+      layer.query_key_value->Apply(used_.RmsNorm(x, layer.input_norm, eps));
   at::Tensor q = projected[0].unflatten(-1, {config_.heads, config_.head_dim});
   at::Tensor k = projected[1].unflatten(-1, {config_.kv_heads, config_.head_dim});
   const at::Tensor v = projected[2].unflatten(-1, {config_.kv_heads, config_.head_dim});
   if (config_.qk_norm) {
-    q = operators.RmsNorm(q, layer.query_norm, eps);
-    k = operators.RmsNorm(k, layer.key_norm, eps);
+    q = used_.RmsNorm(q, layer.query_norm, eps);
+    k = used_.RmsNorm(k, layer.key_norm, eps);
   }
-  return {operators.Rotate(q, rotary), operators.Rotate(k, rotary), v};
+  return {used_.Rotate(q, rotary), used_.Rotate(k, rotary), v};
 }
 
 at::Tensor Transformer::OutputBlock(int64_t index, const at::Tensor& attended) const {
   return layers_[static_cast<size_t>(index)].output->Apply(attended.flatten(1)).front();
 }
 
-at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& x,
-                                 const Operators& operators) const {
+at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& x) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
   const std::vector<at::Tensor> projected =
-      layer.gate_up->Apply(operators.RmsNorm(x, layer.post_attention_norm, config_.rms_norm_eps));
-  return layer.down->Apply(operators.GatedSilu(projected[0], projected[1])).front();
+      layer.gate_up->Apply(used_.RmsNorm(x, layer.post_attention_norm, config_.rms_norm_eps));
+  return layer.down->Apply(used_.GatedSilu(projected[0], projected[1])).front();
 }
 
 at::Tensor Transformer::Hidden(const at::Tensor& ids, const at::Tensor& positions,
                                attention::Attention& attention) const {
   const RotaryRows rotary = RotaryOf(positions);
-  at::Tensor x = operators_.Embed(embedding_, ids);
+  at::Tensor x = used_.Embed(embedding_, ids);
   for (int64_t i = 0; i < config_.layers; ++i) {
-    const AttentionInput input = Project(i, x, rotary, operators_);
-    x = x + OutputBlock(i, attention.Forward(i, input.q, input.k, input.v));
-    x = x + MlpBlock(i, x, operators_);
+    const AttentionInput input = Project(i, x, rotary);
+    x = used_.Add(x, OutputBlock(i, attention.Forward(i, input.q, input.k, input.v)));
+    x = used_.Add(x, MlpBlock(i, x));
   }
-  return operators_.RmsNorm(x, final_norm_, config_.rms_norm_eps);
+  return used_.RmsNorm(x, final_norm_, config_.rms_norm_eps);
 }
 
 void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& positions,
                                attention::Attention& attention) const {
   const c10::InferenceMode inference;
   const RotaryRows rotary = RotaryOf(positions);
-  const at::Tensor x = operators_.Embed(embedding_, ids);
-  // In one pass over the rows each, where ATen takes several and memory between them.
-  const bool own = x.device().is_cpu() && x.scalar_type() == at::kFloat;
-  const Operators& operators = own ? Operators::FixedOrder() : operators_;
+  const at::Tensor x = used_.Embed(embedding_, ids);
   const int64_t rows = x.size(0);
   const auto by_head = [&](int64_t heads) {  // as attention reads keys and values
     return at::empty({heads, rows, config_.head_dim}, x.options()).transpose(0, 1);
@@ -160,8 +167,7 @@ void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& position
                             by_head(config_.kv_heads), by_head(config_.kv_heads)};
     ForSlices(rows, x.device(), [&](int64_t first, int64_t count) {
       const auto slice = [&](const at::Tensor& whole) { return whole.narrow(0, first, count); };
-      const AttentionInput part =
-          Project(i, slice(x), {slice(rotary.cosine), slice(rotary.sine)}, operators);
+      const AttentionInput part = Project(i, slice(x), {slice(rotary.cosine), slice(rotary.sine)});
       slice(input.q).copy_(part.q);
       slice(input.k).copy_(part.k);
       slice(input.v).copy_(part.v);
@@ -172,7 +178,7 @@ void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& position
     ForSlices(rows, x.device(), [&](int64_t first, int64_t count) {
       at::Tensor slice = x.narrow(0, first, count);
       slice.add_(OutputBlock(i, attended.narrow(0, first, count)));
-      slice.add_(MlpBlock(i, slice, operators));
+      slice.add_(MlpBlock(i, slice));
     });
   }
 }

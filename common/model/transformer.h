@@ -23,13 +23,15 @@ namespace attnrl::model {
 //   at::Tensor hidden = transformer.Hidden(ids, positions, attention);
 //   at::Tensor logits = transformer.Logits(hidden.index_select(0, rows_of_interest));
 //
-// Computes on the device and in the dtype of the weights. Gradients flow into weights that require
+// Computes on the device and in the dtype of the weights; activations of bfloat16 weights without
+// gradients on the CPU are float32. Gradients flow into weights that require
 // them; callers that want none hold an at::NoGradGuard or InferenceMode. Immutable: any thread may
 // call, each with its own attention. What LibTorch throws passes through.
 class Transformer {
  public:
   // `weights` as of LoadTensors: complete for `config`, one dtype, one device. `operators` must
-  // outlive it. Without gradients the projections are laid side by side and weights() are views.
+  // outlive it. Without gradients it lays the projections out anew: weights() are views of that, or
+  // on the CPU, where matrices are packed, lacks them.
   Transformer(const ModelConfig& config, Tensors weights,
               const Operators& operators = Operators::Standard());
   ~Transformer();
@@ -64,15 +66,14 @@ class Transformer {
     at::Tensor v;
   };
   RotaryRows RotaryOf(const at::Tensor& positions) const;
-  // `operators` does what needs no prepared matrix.
-  AttentionInput Project(int64_t index, const at::Tensor& x, const RotaryRows& rotary,
-                         const Operators& operators) const;
+  AttentionInput Project(int64_t index, const at::Tensor& x, const RotaryRows& rotary) const;
   at::Tensor OutputBlock(int64_t index, const at::Tensor& attended) const;
-  at::Tensor MlpBlock(int64_t index, const at::Tensor& x, const Operators& operators) const;
+  at::Tensor MlpBlock(int64_t index, const at::Tensor& x) const;
 
   ModelConfig config_;
   Tensors weights_;
   const Operators& operators_;
+  const Operators& used_;  // operators_.For(the weights)
   std::vector<Layer> layers_;
   at::Tensor embedding_;
   at::Tensor final_norm_;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "common/kernels/isa.h"
+
 namespace attnrl::attention {
 
 extern const FciKernel kPortableFciKernel;
@@ -37,18 +39,17 @@ int64_t FciScratch(const FciPlan& plan, int64_t head_dim) {
 }
 
 std::vector<const FciKernel*> AllFciKernels() {
-  std::vector<const FciKernel*> kernels = {&kPortableFciKernel};
+  std::vector<const FciKernel*> all = {&kPortableFciKernel};
 #if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx2) kernels.push_back(&kAvx2FciKernel);
-  if (avx2 && __builtin_cpu_supports("avx512f")) kernels.push_back(&kAvx512FciKernel);
+  if (kernels::FastestIsa() >= kernels::Isa::kAvx2) all.push_back(&kAvx2FciKernel);
+  if (kernels::FastestIsa() >= kernels::Isa::kAvx512) all.push_back(&kAvx512FciKernel);
 #endif
-  return kernels;
+  return all;
 }
 
 const FciKernel& GetFciKernel() {
-  static const FciKernel* const best = AllFciKernels().back();
-  return *best;
+  static const FciKernel* const used = AllFciKernels()[static_cast<size_t>(kernels::UsedIsa())];
+  return *used;
 }
 
 }  // namespace attnrl::attention

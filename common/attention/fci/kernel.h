@@ -82,7 +82,7 @@ struct FciKernel {
   void (*run)(const FciBlock& block);
 };
 
-// The fastest that this machine has; fixed for the life of the process.
+// That of kernels::UsedIsa().
 const FciKernel& GetFciKernel();
 // All that this machine can run, for tests.
 std::vector<const FciKernel*> AllFciKernels();

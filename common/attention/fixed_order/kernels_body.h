@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The kernels of kernels.h over the sixteen lanes of lanes.h. Included once by each
+// The kernel of kernels.h over the sixteen lanes of lanes.h. Included once by each
 // kernels_<isa>.cc, compiled with its flags and without floating-point contraction: where a
 // multiply-add is fused, the source says so.
 #include "common/attention/fixed_order/kernels.h"
@@ -10,124 +10,6 @@
 
 namespace attnrl::attention {
 namespace {
-
-// Rows x PanelCount outputs at once; each output is its own chain over the inputs, so the size of
-// the tile decides the speed alone.
-template <int Rows, int PanelCount, typename T>
-void LinearTile(const float* x, int64_t in, const T* panels, const float* bias, int64_t columns,
-                int64_t out, float* y) {
-  Lanes sums[Rows][PanelCount];
-  for (int p = 0; p < PanelCount; ++p) {
-    Lanes start = Lanes::Broadcast(0);
-    if (bias != nullptr) {
-      const int64_t left = columns - p * kLanes;
-      start =
-          left >= kLanes ? Lanes::Load(bias + p * kLanes) : LoadPart(bias + p * kLanes, left, 0.0F);
-    }
-    for (int r = 0; r < Rows; ++r) sums[r][p] = start;
-  }
-  for (int64_t i = 0; i < in; ++i) {
-    Lanes weights[PanelCount];
-    for (int p = 0; p < PanelCount; ++p) weights[p] = Lanes::Load(panels + (p * in + i) * kLanes);
-    for (int r = 0; r < Rows; ++r) {
-      const Lanes input = Lanes::Broadcast(x[r * in + i]);
-      for (int p = 0; p < PanelCount; ++p) sums[r][p] = Fma(input, weights[p], sums[r][p]);
-    }
-  }
-  for (int r = 0; r < Rows; ++r) {
-    for (int p = 0; p < PanelCount; ++p) {
-      float* target = y + r * out + p * kLanes;
-      const int64_t left = columns - p * kLanes;
-      if (left >= kLanes) {
-        sums[r][p].Store(target);
-      } else {
-        StorePart(sums[r][p], target, left);
-      }
-    }
-  }
-}
-
-// All rows against PanelCount panels, `columns` of whose outputs exist.
-template <int PanelCount, typename T>
-void LinearColumns(const float* x, int64_t rows, int64_t in, const T* panels, const float* bias,
-                   int64_t columns, int64_t out, float* y) {
-  int64_t r = 0;
-  for (; r + kTileRows <= rows; r += kTileRows) {
-    LinearTile<kTileRows, PanelCount>(x + r * in, in, panels, bias, columns, out, y + r * out);
-  }
-  for (; r < rows; ++r) {
-    LinearTile<1, PanelCount>(x + r * in, in, panels, bias, columns, out, y + r * out);
-  }
-}
-
-template <typename T>
-void LinearOf(const float* x, int64_t rows, int64_t in, const T* panels, const float* bias,
-              int64_t out, float* y) {
-  // Columns outside, rows inside: the panels of some columns stay in the cache for all rows.
-  constexpr int64_t kWide = kTilePanels * kLanes;
-  int64_t column = 0;
-  const auto bias_at = [&] { return bias == nullptr ? nullptr : bias + column; };
-  for (; column + kWide <= out; column += kWide) {
-    LinearColumns<kTilePanels>(x, rows, in, panels + column * in, bias_at(), kWide, out,
-                               y + column);
-  }
-  for (; column < out; column += kLanes) {
-    const int64_t columns = out - column < kLanes ? out - column : kLanes;
-    LinearColumns<1>(x, rows, in, panels + column * in, bias_at(), columns, out, y + column);
-  }
-}
-
-void Linear(const float* x, int64_t rows, int64_t in, const Panels& panels, const float* bias,
-            int64_t out, float* y) {
-  if (panels.float32 != nullptr) {
-    LinearOf(x, rows, in, panels.float32, bias, out, y);
-  } else {
-    LinearOf(x, rows, in, panels.bfloat16, bias, out, y);
-  }
-}
-
-void RmsNorm(const float* x, const float* weight, int64_t rows, int64_t n, float eps, float* y) {
-  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
-    const float mean = Dot(x, x, n) / static_cast<float>(n);
-    const float inverse = 1.0F / __builtin_sqrtf(mean + eps);
-    for (int64_t i = 0; i < n; ++i) y[i] = weight[i] * (x[i] * inverse);
-  }
-}
-
-inline Lanes GatedSilu(Lanes gate, Lanes up) {
-  const Lanes one = Lanes::Broadcast(1);
-  return Mul(Div(gate, Add(one, Exp(Mul(gate, Lanes::Broadcast(-1))))), up);
-}
-
-void GatedSiluOf(const float* gate, const float* up, int64_t n, float* y) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    GatedSilu(Lanes::Load(gate + i), Lanes::Load(up + i)).Store(y + i);
-  }
-  if (i == n) return;
-  StorePart(GatedSilu(LoadPart(gate + i, n - i, 0.0F), LoadPart(up + i, n - i, 0.0F)), y + i,
-            n - i);
-}
-
-void Rotate(const float* x, const float* cosine, const float* sine, int64_t heads, int64_t n,
-            float* y) {
-  const int64_t half = n / 2;
-  for (int64_t h = 0; h < heads; ++h, x += n, y += n) {
-    for (int64_t i = 0; i < half; ++i) {
-      y[i] = x[i] * cosine[i] + x[i + half] * sine[i];
-      y[i + half] = x[i + half] * cosine[i + half] + x[i] * sine[i + half];
-    }
-  }
-}
-
-void LogSoftmax(const float* x, int64_t rows, int64_t n, float* y) {
-  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
-    const float max = MaxOf(x, n);
-    // In double, so that what libms differ in lies below the float that it is rounded to.
-    const float log = static_cast<float>(__builtin_log(static_cast<double>(ExpSum(x, n, max, y))));
-    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - max) - log;
-  }
-}
 
 // scores[t] = q . keys[t] * scale. Sixteen keys at a time, so that their lanes are added up
 // together.
@@ -251,8 +133,7 @@ void Attend(const AttendArguments& a) {
   }
 }
 
-constexpr FixedOrderKernels kKernels = {kIsa,   Linear,     RmsNorm, GatedSiluOf,
-                                        Rotate, LogSoftmax, Attend};
+constexpr FixedOrderKernels kKernels = {kIsa, Attend};
 
 }  // namespace
 }  // namespace attnrl::attention

@@ -1,89 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the kernels of kernels_body.h do with one row: parts, exponentials, dot products, maxima and
-// sums, in the order of kernels.h.
-#include "common/attention/fixed_order/kernels.h"
+// What common/kernels does with one row, by the names that attention's kernels use.
 #include "common/attention/fixed_order/lanes.h"
+#include "common/kernels/row_math.h"
 
 namespace attnrl::attention {
-namespace {
 
-// The last, partial lanes of a row, filled up with `fill`.
-template <typename T>
-inline Lanes LoadPart(const T* p, int64_t count, T fill) {
-  T part[kLanes];
-  for (int64_t i = 0; i < kLanes; ++i) part[i] = i < count ? p[i] : fill;
-  return Lanes::Load(part);
-}
+using kernels::DivideAll;
+using kernels::Dot;
+using kernels::ExpSum;
+using kernels::kLanes;
+using kernels::LoadPart;
+using kernels::MaxOf;
+using kernels::StorePart;
 
-inline void StorePart(Lanes lanes, float* p, int64_t count) {
-  float part[kLanes];
-  lanes.Store(part);
-  for (int64_t i = 0; i < count; ++i) p[i] = part[i];
-}
-
-// exp(x) to about one unit in the last place, x clamped to where the result is a normal number:
-// x = n ln 2 + r with |r| <= ln 2 / 2, and Cephes' polynomial for exp(r).
-inline Lanes Exp(Lanes x) {
-  x = Min(Max(x, Lanes::Broadcast(-87.3F)), Lanes::Broadcast(88.0F));
-  const Lanes n = Round(Mul(x, Lanes::Broadcast(1.44269504088896341F)));
-  Lanes r = Fma(n, Lanes::Broadcast(-0.693359375F), x);
-  r = Fma(n, Lanes::Broadcast(2.12194440e-4F), r);
-  Lanes p = Lanes::Broadcast(1.9875691500e-4F);
-  p = Fma(p, r, Lanes::Broadcast(1.3981999507e-3F));
-  p = Fma(p, r, Lanes::Broadcast(8.3334519073e-3F));
-  p = Fma(p, r, Lanes::Broadcast(4.1665795894e-2F));
-  p = Fma(p, r, Lanes::Broadcast(1.6666665459e-1F));
-  p = Fma(p, r, Lanes::Broadcast(5.0000001201e-1F));
-  p = Add(Fma(p, Mul(r, r), r), Lanes::Broadcast(1.0F));
-  return Mul(p, PowerOfTwo(n));
-}
-
-template <typename A, typename B>
-float Dot(const A* a, const B* b, int64_t n) {
-  Lanes sum = Lanes::Broadcast(0);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) sum = Fma(Lanes::Load(a + i), Lanes::Load(b + i), sum);
-  if (i < n) sum = Fma(LoadPart(a + i, n - i, A{0}), LoadPart(b + i, n - i, B{0}), sum);
-  return Sum(sum);
-}
-
-inline float MaxOf(const float* x, int64_t n) {
-  Lanes lanes = Lanes::Broadcast(x[0]);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) lanes = Max(lanes, Lanes::Load(x + i));
-  float each[kLanes];
-  lanes.Store(each);
-  float max = x[0];
-  for (float lane : each) max = lane > max ? lane : max;
-  for (; i < n; ++i) max = x[i] > max ? x[i] : max;
-  return max;
-}
-
-inline void DivideAll(float* x, int64_t n, float by) {
-  const Lanes divisor = Lanes::Broadcast(by);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) Div(Lanes::Load(x + i), divisor).Store(x + i);
-  for (; i < n; ++i) x[i] /= by;
-}
-
-// y = exp(x - max), and its sum; y may be x.
-inline float ExpSum(const float* x, int64_t n, float max, float* y) {
-  const Lanes shift = Lanes::Broadcast(-max);
-  Lanes sum = Lanes::Broadcast(0);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    const Lanes e = Exp(Add(Lanes::Load(x + i), shift));
-    e.Store(y + i);
-    sum = Add(sum, e);
-  }
-  if (i < n) {
-    StorePart(Exp(Add(LoadPart(x + i, n - i, max), shift)), y + i, n - i);
-    sum = Add(sum, LoadPart(y + i, n - i, 0.0F));
-  }
-  return Sum(sum);
-}
-
-}  // namespace
 }  // namespace attnrl::attention

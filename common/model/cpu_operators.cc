@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/model/cpu_operators.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "common/kernels/isa.h"
+#include "common/kernels/kernels.h"
+#include "common/model/operators.h"
+
+namespace attnrl::model {
+namespace {
+
+using kernels::UsedKernels;
+
+const float* Data(const at::Tensor& x) { return x.const_data_ptr<float>(); }
+
+// From how many rows LibTorch's bfloat16 products are faster than own ones in float32, by what its
+// linear layers reach on such processors (tests/bench/README.md).
+int64_t LibraryRows() {
+  switch (kernels::UsedBFloat16Unit()) {
+    case kernels::BFloat16Unit::kAmx:
+      return 8;
+    case kernels::BFloat16Unit::kAvx512:
+      return 32;
+    case kernels::BFloat16Unit::kNone:
+      break;
+  }
+  return kNever;
+}
+
+at::Tensor Float(const at::Tensor& x) { return x.detach().to(at::kFloat).contiguous(); }
+
+// Calls run(begin, end) for ranges of rows on the threads of at::get_num_threads(); what is too
+// little work for two stays on this one. `row_work`: multiply-adds of a row, or as many elements
+// times 16. Rows are computed alike wherever they are.
+template <typename Run>
+void ForRows(int64_t rows, int64_t row_work, const Run& run) {
+  constexpr int64_t kWorthAThread = int64_t{1} << 20;
+  at::parallel_for(0, rows, std::max(int64_t{1}, kWorthAThread / std::max(int64_t{1}, row_work)),
+                   run);
+}
+
+// x where the elements of each row (dimension 0) are dense, else a copy that is.
+at::Tensor DenseRows(const at::Tensor& x) {
+  int64_t size = 1;
+  for (int64_t dimension = x.dim() - 1; dimension > 0; --dimension) {
+    if (x.stride(dimension) != size) return x.contiguous();
+    size *= x.size(dimension);
+  }
+  return x;
+}
+
+class CpuOperators final : public Operators {
+ public:
+  CpuOperators(std::string_view name, bool library) : name_(name), library_(library) {}
+
+  const Operators& For(at::ScalarType, const at::Device&, bool) const override { return *this; }
+
+  std::unique_ptr<const Projection> MakeProjection(
+      const std::vector<LinearTensors>& maps) const override {
+    return MakePackedProjection(maps, library_ ? LibraryRows() : kNever);
+  }
+
+  // Never LibTorch's, which would round the logits to bfloat16.
+  std::unique_ptr<const Projection> MakeHead(at::Tensor* weight) const override {
+    return MakePackedProjection({{.weight = weight, .bias = nullptr}}, kNever);
+  }
+
+  at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const override {
+    return Float(table.detach().index_select(0, ids));
+  }
+
+  at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const override {
+    const int64_t n = x.size(-1);
+    const at::Tensor dense = x.dim() == 2 && x.stride(1) == 1 ? x : x.contiguous();
+    const int64_t rows = x.numel() / n;
+    const int64_t stride = x.dim() == 2 ? dense.stride(0) : n;
+    const at::Tensor weights = Float(weight);
+    at::Tensor y = at::empty(x.sizes(), x.options());
+    float* const target = y.mutable_data_ptr<float>();
+    ForRows(rows, 16 * n, [&](int64_t begin, int64_t end) {
+      UsedKernels().rms_norm(Data(dense) + begin * stride, stride, Data(weights), end - begin, n,
+                             static_cast<float>(eps), target + begin * n);
+    });
+    return y;
+  }
+
+  at::Tensor Add(at::Tensor x, const at::Tensor& y) const override { return x.add_(y); }
+
+  at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const override {
+    const at::Tensor gates = DenseRows(gate);
+    const at::Tensor ups = DenseRows(up);
+    const int64_t n = gate.size(1);
+    at::Tensor y = at::empty({gate.size(0), n}, gate.options());
+    float* const target = y.mutable_data_ptr<float>();
+    ForRows(gate.size(0), 16 * n, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        UsedKernels().gated_silu(Data(gates) + row * gates.stride(0),
+                                 Data(ups) + row * ups.stride(0), n, target + row * n);
+      }
+    });
+    return y;
+  }
+
+  at::Tensor Rotate(const at::Tensor& x, const RotaryRows& rotary) const override {
+    const at::Tensor dense = DenseRows(x);
+    const int64_t heads = x.size(1);
+    const int64_t n = x.size(2);
+    at::Tensor y = at::empty({x.size(0), heads, n}, x.options());
+    float* const target = y.mutable_data_ptr<float>();
+    ForRows(x.size(0), 16 * heads * n, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        UsedKernels().rotate(Data(dense) + row * dense.stride(0), Data(rotary.cosine) + row * n,
+                             Data(rotary.sine) + row * n, heads, n, target + row * heads * n);
+      }
+    });
+    return y;
+  }
+
+  at::Tensor LogSoftmax(const at::Tensor& logits) const override {
+    const at::Tensor dense = logits.contiguous();
+    const int64_t n = logits.size(1);
+    at::Tensor y = at::empty(logits.sizes(), dense.options());
+    float* const target = y.mutable_data_ptr<float>();
+    ForRows(logits.size(0), 16 * n, [&](int64_t begin, int64_t end) {
+      UsedKernels().log_softmax(Data(dense) + begin * n, end - begin, n, target + begin * n);
+    });
+    return y;
+  }
+
+  std::string_view name() const override { return name_; }
+
+ private:
+  std::string_view name_;
+  bool library_;
+};
+
+}  // namespace
+
+bool CanRunOnCpuOperators(at::ScalarType dtype) {
+  return kernels::UsedIsa() != kernels::Isa::kPortable &&
+         (dtype == at::kFloat || dtype == at::kBFloat16);
+}
+
+const Operators& StandardCpuOperators() {
+  static const CpuOperators operators("standard", /*library=*/true);
+  return operators;
+}
+
+const Operators& Operators::FixedOrder() {
+  static const CpuOperators operators("fixed-order", /*library=*/false);
+  return operators;
+}
+
+}  // namespace attnrl::model
