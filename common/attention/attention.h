@@ -24,11 +24,4 @@ class Attention {
                              const at::Tensor& v) = 0;
 };
 
-// The part of one sequence in a pass over a KV cache.
-struct SequenceRows {
-  int64_t slot = 0;  // of the cache; each slot at most once a pass
-  int64_t past = 0;  // tokens already in the cache, and the position of the first new row
-  int64_t rows = 1;  // new tokens; > 0, and past + rows <= max_tokens of the cache
-};
-
 }  // namespace attnrl::attention

@@ -41,6 +41,13 @@ inline std::vector<Word<Correction>> WordsOf(Correction) {
   return {{"behaviour", Correction::kBehaviour}};
 }
 
+// What becomes of a plain text that is a prompt: through the chat template where the model has one,
+// or as it is.
+enum class Chat { kAuto, kRaw };
+inline std::vector<Word<Chat>> WordsOf(Chat) {
+  return {{"auto", Chat::kAuto}, {"raw", Chat::kRaw}};
+}
+
 struct Run {
   int64_t steps = 500;
   uint64_t seed = 0;
@@ -50,7 +57,7 @@ struct Run {
 struct Model {
   std::string path = {};           // folder in Hugging Face layout, absolute
   std::string dtype = "auto";      // "auto" (config.json's) | "float32" | "bfloat16"
-  std::string chat_template = {};  // name; empty: recognised from the folder
+  std::string chat_template = {};  // name; empty: the folder's own
 };
 
 // Names of fields of the data sets; empty: recognised (common/data_set/README.md).
@@ -64,6 +71,7 @@ struct Data {
   std::string train = {};              // JSON Lines or a JSON list, absolute
   std::vector<std::string> eval = {};  // the same
   std::string prompt_suffix = {};      // appended to every prompt
+  Chat chat = Chat::kAuto;
   DataFields fields = {};
   std::string grader = "math";  // of problems that name none
   bool skip_bad = false;
@@ -118,7 +126,9 @@ struct Rollout {
   double top_p = 1;
   int64_t top_k = 0;
   bool deterministic = false;
-  int64_t slots = 64;  // sequences decoded at once
+  int64_t slots = 64;             // sequences decoded at once
+  int64_t kv_cache_bytes = 0;     // of each worker; 0: as much as useful, of what it may have
+  int64_t resident_versions = 2;  // whose sequences run side by side
   FciMethod fci_method = FciMethod::kRecompute;
 };
 

@@ -21,6 +21,8 @@ const std::set<std::string>& MayDiffer() {
                                                        "rollout.workers",
                                                        "rollout.threads",
                                                        "rollout.slots",
+                                                       "rollout.kv_cache_bytes",
+                                                       "rollout.resident_versions",
                                                        "scheduler.",
                                                        "verifier.",
                                                        "learner.address",

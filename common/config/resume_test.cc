@@ -26,6 +26,8 @@ bool MayDiffer(const std::string& name) {
                                                "rollout.workers",
                                                "rollout.threads",
                                                "rollout.slots",
+                                               "rollout.kv_cache_bytes",
+                                               "rollout.resident_versions",
                                                "learner.address",
                                                "observe.log_level",
                                                "observe.console_level",

@@ -86,13 +86,16 @@ void AddRun(Table& table) {
                "Number format that the policy computes in; auto takes it from config.json.");
   table.Text(ATTNRL_KEY(model.chat_template), TextKind::kFree,
              "Chat template: chatml, chatml-default-system, deepseek-r1 or deepseek-r1-think; if "
-             "empty, it is recognised from the model folder.");
+             "empty, the model folder's own.");
   table.Text(ATTNRL_KEY(data.train), TextKind::kPath,
              "Problems to train on: JSON Lines or a JSON list of {\"prompt\", \"answer\"} or of "
              "another published form.");
   table.Paths(ATTNRL_KEY(data.eval), "Problems to evaluate on, one file for each set.");
   table.Text(ATTNRL_KEY(data.prompt_suffix), TextKind::kFree,
              "Text appended to every prompt, for example how to write the answer.");
+  table.Choice(ATTNRL_KEY(data.chat),
+               "What becomes of a prompt that is a text: a user's message in the chat template where "
+               "the model has one (auto), or nothing (raw).");
   table.Text(ATTNRL_KEY(data.grader), TextKind::kFree,
              "How answers are compared, for problems without a field grader: math, exact_match, "
              "multiple_choice, numeric_tolerance, or a name that a verifier of your own knows.");
@@ -173,6 +176,12 @@ void AddRollout(Table& table) {
   table.Bool(ATTNRL_KEY(rollout.deterministic),
              "Sample the same bits with any number of workers and threads; slower.");
   table.Int(ATTNRL_KEY(rollout.slots), 1, 65'536, "Sequences that a worker decodes at once.");
+  table.Int(
+      ATTNRL_KEY(rollout.kv_cache_bytes), 0, int64_t{1} << 50,
+      "Memory of a worker for keys and values; 0 takes what the slots can use, at most half of "
+      "the container's memory.");
+  table.Int(ATTNRL_KEY(rollout.resident_versions), 1, 2,
+            "Weight versions whose sequences a worker decodes side by side.");
   table.Choice(
       ATTNRL_KEY(rollout.fci_method),
       "How attention is scored: while decoding (online) or in a separate pass (recompute).");

@@ -66,8 +66,8 @@ class Rules {
   }
 
   absl::Status CheckRollout() const {
-    if (config_.rollout.fci_method == FciMethod::kOnline) {
-      return Wrong("rollout.fci_method", "recompute (scores while decoding are not there yet)");
+    if (config_.rollout.fci_method == FciMethod::kOnline && config_.rollout.device != "cpu") {
+      return Wrong("rollout.fci_method", "recompute, as only the cpu scores while decoding");
     }
     if (config_.rollout.top_p != 1) return Wrong("rollout.top_p", "1 in training");
     if (config_.rollout.top_k != 0) return Wrong("rollout.top_k", "0 (all tokens) in training");

@@ -38,8 +38,8 @@ TEST(Validate, NamesTheRuleBetweenKeysAtTheSourceOfTheKeyThatBreaksIt) {
       {"", sampling + "batch_min=1025", "is 1025; at most batch_max, which is 1024"},
       {"algorithm: {name: grpo}", sampling + "initial_responses=1",
        "is 1; at least 2, as a group is compared with itself"},
-      {"", "rollout.fci_method=online",
-       "is online; recompute (scores while decoding are not there yet)"},
+      {"rollout: {device: cuda}", "rollout.fci_method=online",
+       "is online; recompute, as only the cpu scores while decoding"},
       {"", "rollout.top_p=0.9", "is 0.9; 1 in training"},
       {"", "rollout.top_k=50", "is 50; 0 (all tokens) in training"}};
   for (const std::vector<std::string>& each : cases) {

@@ -5,9 +5,9 @@
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
-#include "common/attention/cached_attention.h"
 #include "common/attention/dense_attention.h"
-#include "common/attention/fixed_order_attention.h"
+#include "common/attention/paged/paged_attention.h"
+#include "common/attention/paged/testing/block_tree.h"
 #include "common/base/philox.h"
 #include "common/model/scoring.h"
 #include "common/model/testing/tiny_models.h"
@@ -16,11 +16,12 @@
 namespace attnrl::model {
 namespace {
 
-using attention::CachedAttention;
+using attention::AttentionPlan;
+using attention::BlockTree;
 using attention::DenseAttention;
-using attention::FixedOrderAttention;
-using attention::KvCache;
-using attention::SequenceRows;
+using attention::PagedAttention;
+using attention::PagedKvCache;
+using attention::RowGroup;
 using Sequence = std::vector<int64_t>;
 
 // Sequences of the given lengths over SmallConfig's vocabulary.
@@ -40,28 +41,34 @@ struct Piece {
   int64_t rows = 0;
 };
 
-// Runs passes of pieces over one cache; slot = sequence + shift. Returns the hidden states of each
-// sequence in the order of its tokens.
-template <typename AttentionType>
+using Kernels = PagedAttention::Kernels;
+
+// Runs passes of pieces over one cache. Returns the hidden states of each sequence in the order of
+// its tokens.
 std::vector<at::Tensor> RunPasses(const Transformer& transformer, at::ScalarType cache_type,
                                   const std::vector<Sequence>& sequences,
                                   const std::vector<std::vector<Piece>>& passes,
-                                  int64_t shift = 0) {
+                                  Kernels kernels = Kernels::kBest) {
   const c10::InferenceMode inference;
   const ModelConfig& config = transformer.config();
-  KvCache cache({config.layers, 24, 64, config.kv_heads, config.head_dim}, cache_type, at::kCPU);
+  PagedKvCache cache({config.layers, 24, config.kv_heads, config.head_dim}, cache_type, at::kCPU);
+  BlockTree tree;
+  for (size_t s = 0; s < sequences.size(); ++s) tree.Add();
+  AttentionPlan plan;
   std::vector<std::vector<at::Tensor>> parts(sequences.size());
   for (const std::vector<Piece>& pass : passes) {
-    std::vector<SequenceRows> rows;
+    std::vector<RowGroup> groups;
     Sequence ids, positions;
     for (const Piece& piece : pass) {
-      rows.push_back({static_cast<int64_t>(piece.sequence) + shift, piece.past, piece.rows});
+      tree.Extend(piece.sequence, piece.rows);
+      groups.push_back(tree.Rows(piece.sequence, piece.past, piece.rows));
       for (int64_t p = piece.past; p < piece.past + piece.rows; ++p) {
         ids.push_back(sequences[piece.sequence][static_cast<size_t>(p)]);
         positions.push_back(p);
       }
     }
-    AttentionType attention(cache, rows);
+    plan.Build(groups);
+    PagedAttention attention(cache, plan, kernels);
     const at::Tensor hidden = transformer.Hidden(at::tensor(ids), at::tensor(positions), attention);
     int64_t first = 0;
     for (const Piece& piece : pass) {
@@ -119,58 +126,14 @@ void ExpectClose(const at::Tensor& a, const at::Tensor& b, double tolerance) {
   EXPECT_LT((a - b).abs().max().item<double>(), tolerance);
 }
 
-// As on a device that has no kernel of its own.
-class AtenCachedAttention final : public attention::Attention {
- public:
-  AtenCachedAttention(KvCache& cache, const std::vector<SequenceRows>& sequences)
-      : attention_(cache, sequences, CachedAttention::Kernels::kAten) {}
-
-  at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
-                     const at::Tensor& v) override {
-    return attention_.Forward(layer, q, k, v);
-  }
-
- private:
-  CachedAttention attention_;
-};
-
-TEST(CachedAttention, AgreesWithDenseAttentionInAnyCompany) {
+TEST(PagedAttention, AgreesWithDenseAttentionInAnyCompany) {
   const Transformer transformer = Make(Operators::Standard());
   const std::vector<Sequence> sequences = MixedSequences();
   const at::Tensor dense = DenseHidden(transformer, sequences);
-  const auto mixed = RunPasses<CachedAttention>(transformer, at::kFloat, sequences, kMixed);
-  ExpectClose(dense, at::cat(mixed), 1e-4);
-  const auto aten = RunPasses<AtenCachedAttention>(transformer, at::kFloat, sequences, kMixed);
-  ExpectClose(dense, at::cat(aten), 1e-4);
-}
-
-TEST(CachedAttention, DecodesSlotsThatLieFarApart) {
-  const Transformer transformer = Make(Operators::Standard());
-  std::vector<Sequence> sequences = SomeSequences({4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 6});
-  std::vector<std::vector<Piece>> passes = {{{10, 0, 3}, {0, 0, 2}}};
-  for (int64_t i = 0; i < 2; ++i) passes.push_back({{10, 3 + i, 1}, {0, 2 + i, 1}});
-  const auto far = RunPasses<CachedAttention>(transformer, at::kFloat, sequences, passes, 3);
-  const auto aten = RunPasses<AtenCachedAttention>(transformer, at::kFloat, sequences, passes, 3);
-  const at::Tensor dense = DenseHidden(transformer, {sequences[0]});
-  ExpectClose(far[0], dense, 1e-4);
-  ExpectClose(aten[0], dense, 1e-4);
-}
-
-TEST(CachedAttention, SharesAPromptByCopyingIt) {
-  const c10::InferenceMode inference;
-  const Transformer transformer = Make(Operators::Standard());
-  const ModelConfig& config = transformer.config();
-  const std::vector<Sequence> sequences = SomeSequences({9});
-  KvCache cache({config.layers, 3, 16, config.kv_heads, config.head_dim}, at::kFloat, at::kCPU);
-  const at::Tensor ids = at::tensor(sequences[0]);
-  const at::Tensor positions = at::arange(9);
-  CachedAttention prompt(cache, {{.slot = 0, .past = 0, .rows = 8}});
-  transformer.Hidden(ids.narrow(0, 0, 8), positions.narrow(0, 0, 8), prompt);
-  cache.CopyPrefix(0, 2, 8);
-  CachedAttention next(cache, {{.slot = 2, .past = 8, .rows = 1}});
-  const at::Tensor hidden =
-      transformer.Hidden(ids.narrow(0, 8, 1), positions.narrow(0, 8, 1), next);
-  ExpectClose(hidden[0], DenseHidden(transformer, sequences)[8], 1e-4);
+  for (const Kernels kernels : {Kernels::kBest, Kernels::kAten}) {
+    const auto mixed = RunPasses(transformer, at::kFloat, sequences, kMixed, kernels);
+    ExpectClose(dense, at::cat(mixed), 1e-4);
+  }
 }
 
 TEST(DenseAttention, ComputesASequenceAlikeAloneAndAmongOthers) {
@@ -190,22 +153,20 @@ TEST(FixedOrder, AgreesWithTheStandardOperators) {
     const Transformer standard = Make(Operators::Standard(), DType::kFloat32, qk_norm);
     const Transformer fixed = Make(Operators::FixedOrder(), DType::kFloat32, qk_norm);
     const std::vector<Sequence> sequences = MixedSequences();
-    const auto result = RunPasses<FixedOrderAttention>(fixed, at::kFloat, sequences, kMixed);
+    const auto result = RunPasses(fixed, at::kFloat, sequences, kMixed);
     ExpectClose(at::cat(result), DenseHidden(standard, sequences), 1e-4);
   }
 }
 
-class FixedOrderBits : public testing::TestWithParam<std::tuple<DType, at::ScalarType, int64_t>> {};
+class FixedOrderBits : public testing::TestWithParam<std::tuple<DType, at::ScalarType>> {};
 
 TEST_P(FixedOrderBits, DependOnTheSequenceAlone) {
-  const auto [dtype, cache_type, shift] = GetParam();
+  const auto [dtype, cache_type] = GetParam();
   const Transformer transformer = Make(Operators::FixedOrder(), dtype);
   const std::vector<Sequence> sequences = MixedSequences();
-  const auto alone =
-      RunPasses<FixedOrderAttention>(transformer, cache_type, sequences, TokenByToken(sequences));
+  const auto alone = RunPasses(transformer, cache_type, sequences, TokenByToken(sequences));
   at::set_num_threads(2);
-  const auto mixed =
-      RunPasses<FixedOrderAttention>(transformer, cache_type, sequences, kMixed, shift);
+  const auto mixed = RunPasses(transformer, cache_type, sequences, kMixed);
   at::set_num_threads(1);
   for (size_t s = 0; s < sequences.size(); ++s) {
     EXPECT_TRUE(at::equal(alone[s], mixed[s])) << s;
@@ -214,9 +175,9 @@ TEST_P(FixedOrderBits, DependOnTheSequenceAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, FixedOrderBits,
-                         testing::Values(std::tuple(DType::kFloat32, at::kFloat, 0),
-                                         std::tuple(DType::kFloat32, at::kBFloat16, 7),
-                                         std::tuple(DType::kBFloat16, at::kFloat, 20)));
+                         testing::Values(std::tuple(DType::kFloat32, at::kFloat),
+                                         std::tuple(DType::kFloat32, at::kBFloat16),
+                                         std::tuple(DType::kBFloat16, at::kFloat)));
 
 TEST(FixedOrder, ScoresHaveTheBitsOfAnyBatch) {
   const Transformer transformer = Make(Operators::FixedOrder());
@@ -239,7 +200,7 @@ TEST(BFloat16, StaysCloseToFloat32) {
   const at::Tensor logits = narrow.Logits(DenseHidden(narrow, sequences));
   EXPECT_EQ(logits.scalar_type(), at::kFloat);
   ExpectClose(logits, wide.Logits(DenseHidden(wide, sequences)), 0.25);
-  const auto cached = RunPasses<CachedAttention>(narrow, at::kBFloat16, sequences, kMixed);
+  const auto cached = RunPasses(narrow, at::kBFloat16, sequences, kMixed);
   ExpectClose(narrow.Logits(at::cat(cached)), logits, 0.25);
 }
 

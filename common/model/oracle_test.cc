@@ -8,8 +8,8 @@
 #include <iostream>
 #include <map>
 
-#include "common/attention/cached_attention.h"
-#include "common/attention/fixed_order_attention.h"
+#include "common/attention/paged/paged_attention.h"
+#include "common/attention/paged/testing/block_tree.h"
 #include "common/model/scoring.h"
 #include "common/model/testing/tiny_models.h"
 #include "common/model/transformer.h"
@@ -61,8 +61,8 @@ class Oracle : public testing::TestWithParam<std::string> {
 
   // 24 greedy tokens through a KV cache: the prompt in two pieces, then token by token, all records
   // of the file at once.
-  template <typename AttentionType>
-  void ExpectGreedy(const Operators& operators) const {
+  using Kernels = attention::PagedAttention::Kernels;
+  void ExpectGreedy(const Operators& operators, Kernels kernels = Kernels::kBest) const {
     const c10::InferenceMode inference;
     const Transformer transformer = Load(operators);
     const ModelConfig& config = transformer.config();
@@ -70,21 +70,26 @@ class Oracle : public testing::TestWithParam<std::string> {
     std::vector<std::vector<int64_t>> tokens;
     for (const auto& record : records) tokens.push_back(record["prompt_ids"]);
     std::vector<int64_t> past(tokens.size(), 0);
-    attention::KvCache cache({config.layers, static_cast<int64_t>(tokens.size()) + 3, 256,
-                              config.kv_heads, config.head_dim},
-                             at::kFloat, at::kCPU);
+    attention::PagedKvCache cache(
+        {config.layers, static_cast<int64_t>(tokens.size()) * 8, config.kv_heads, config.head_dim},
+        at::kFloat, at::kCPU);
+    attention::BlockTree tree;
+    for (size_t i = 0; i < tokens.size(); ++i) tree.Add();
     const auto step = [&](const std::vector<int64_t>& rows) {
-      std::vector<attention::SequenceRows> sequences;
       std::vector<int64_t> ids, positions, last;
+      std::vector<attention::RowGroup> groups;
       for (size_t i = 0; i < tokens.size(); ++i) {
-        sequences.push_back({static_cast<int64_t>(i) + 2, past[i], rows[i]});
+        tree.Extend(i, rows[i]);
+        groups.push_back(tree.Rows(i, past[i], rows[i]));
         for (int64_t r = 0; r < rows[i]; ++r, ++past[i]) {
           ids.push_back(tokens[i][static_cast<size_t>(past[i])]);
           positions.push_back(past[i]);
         }
         last.push_back(static_cast<int64_t>(ids.size()) - 1);
       }
-      AttentionType attention(cache, sequences);
+      attention::AttentionPlan plan;
+      plan.Build(groups);
+      attention::PagedAttention attention(cache, plan, kernels);
       const at::Tensor hidden =
           transformer.Hidden(at::tensor(ids), at::tensor(positions), attention);
       return transformer.Logits(hidden.index_select(0, at::tensor(last))).argmax(-1);
@@ -122,11 +127,12 @@ TEST_P(Oracle, FixedOrderKernelsGiveThemToo) {
 }
 
 TEST_P(Oracle, GreedyTokensFromTheCacheAreThoseOfTransformers) {
-  ExpectGreedy<attention::CachedAttention>(Operators::Standard());
+  ExpectGreedy(Operators::Standard());
+  ExpectGreedy(Operators::Standard(), Kernels::kAten);
 }
 
 TEST_P(Oracle, GreedyTokensFromFixedOrderKernelsAreThoseOfTransformers) {
-  ExpectGreedy<attention::FixedOrderAttention>(Operators::FixedOrder());
+  ExpectGreedy(Operators::FixedOrder());
 }
 
 TEST_P(Oracle, EndTokensComeFromTheFolder) {

@@ -10,7 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/attention/dense_attention.h"
-#include "common/attention/fixed_order_attention.h"
+#include "common/attention/paged/paged_attention.h"
+#include "common/attention/paged/plan.h"
 #include "common/base/status.h"
 
 namespace attnrl::model {
@@ -49,18 +50,15 @@ at::Tensor Hidden(const Transformer& transformer, const Pass& pass, const at::Te
     return transformer.Hidden(ids, positions, attention);
   }
   const ModelConfig& config = transformer.config();
-  const int64_t longest = *std::max_element(pass.lengths.begin(), pass.lengths.end());
-  attention::KvCache cache({.layers = config.layers,
-                            .slots = static_cast<int64_t>(pass.lengths.size()),
-                            .max_tokens = longest,
-                            .kv_heads = config.kv_heads,
-                            .head_dim = config.head_dim},
-                           at::kFloat, ids.device());
-  std::vector<attention::SequenceRows> sequences;
-  for (size_t i = 0; i < pass.lengths.size(); ++i) {
-    sequences.push_back({.slot = static_cast<int64_t>(i), .past = 0, .rows = pass.lengths[i]});
-  }
-  attention::FixedOrderAttention attention(cache, sequences);
+  const attention::SeparateSequences sequences(pass.lengths);
+  attention::PagedKvCache cache({.layers = config.layers,
+                                 .blocks = sequences.blocks(),
+                                 .kv_heads = config.kv_heads,
+                                 .head_dim = config.head_dim},
+                                at::kFloat, ids.device());
+  attention::AttentionPlan plan;
+  plan.Build(sequences.groups());
+  attention::PagedAttention attention(cache, plan);
   return transformer.Hidden(ids, positions, attention);
 }
 

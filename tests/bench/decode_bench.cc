@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decode throughput of the engine: a random model, prompts and responses of fixed length, all slots
 // busy. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 vocab=300 slots=64
-// prompt=99 response=170 sequences=256 threads=1 deterministic=0 bfloat16=0.
+// prompt=99 response=170 sequences=256 samples=1 (of each prompt) threads=1 deterministic=0
+// bfloat16=0.
 #include <atomic>
 #include <cstdint>
 #include <ctime>
@@ -15,6 +16,7 @@
 #include "common/json/json.h"
 #include "common/model/files/weights.h"
 #include "services/rollout_worker/engine/engine.h"
+#include "services/rollout_worker/engine/kv_budget.h"
 #include "services/rollout_worker/runner/runner.h"
 #include "tests/bench/settings.h"
 
@@ -25,8 +27,8 @@ absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const Settings& set
   const model::ModelConfig config =
       BenchModel(settings, 4, 2, settings.at("prompt") + settings.at("response"));
   rollout::RunnerOptions options;
-  options.slots = settings.at("slots");
-  options.max_tokens = config.max_position_embeddings;
+  const int64_t slots = settings.at("slots");
+  options.blocks = rollout::KvBlocks(slots, config.max_position_embeddings);
   options.deterministic = settings.at("deterministic") != 0;
   options.threads = static_cast<int>(settings.at("threads"));
   if (settings.at("bfloat16") != 0) options.dtype = model::DType::kBFloat16;
@@ -36,7 +38,7 @@ absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const Settings& set
                                   options.deterministic);
   if (!model.ok()) return model.status();
   rollout::EngineOptions engine_options;
-  engine_options.stepper = {.slots = options.slots, .max_tokens = options.max_tokens};
+  engine_options.stepper = {.slots = slots, .max_tokens = config.max_position_embeddings};
   auto engine = rollout::Engine::Start(std::move(engine_options), *std::move(runner));
   engine->SetWeights(0, *std::move(model));
   return engine;
@@ -49,9 +51,11 @@ void Sample(rollout::Engine& engine, const Settings& settings, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     rollout::Request request;
     request.id = static_cast<uint64_t>(i);
+    const int64_t prompt = i / settings.at("samples");
     for (int64_t token = 0; token < settings.at("prompt"); ++token) {
-      request.prompt_ids.push_back(static_cast<int32_t>((i + token) % settings.at("vocab")));
+      request.prompt_ids.push_back(static_cast<int32_t>((prompt + token) % settings.at("vocab")));
     }
+    request.shared = {{{static_cast<uint32_t>(prompt)}, settings.at("prompt")}};
     request.max_new_tokens = settings.at("response");
     request.key = {.purpose = kSampleToken, .position = static_cast<uint32_t>(i)};
     engine.Submit(std::move(request), [&](const rollout::Completion&) {
@@ -71,7 +75,7 @@ double CpuSeconds() {
 int Run(int argc, char** argv) {
   Settings settings = {{"hidden", 128},      {"layers", 4},     {"vocab", 300}, {"slots", 64},
                        {"prompt", 99},       {"response", 170}, {"threads", 1}, {"sequences", 256},
-                       {"deterministic", 0}, {"bfloat16", 0}};
+                       {"deterministic", 0}, {"bfloat16", 0},   {"samples", 1}};
   if (!Parse(argc, argv, &settings)) return 2;
   rollout::LimitThreads(static_cast<int>(settings["threads"]));
   auto engine = StartEngine(settings);

@@ -4,6 +4,6 @@
 namespace attnrl::attention {
 
 extern const FciKernel kAvx2FciKernel;
-const FciKernel kAvx2FciKernel = {kIsa, RunBlock};
+const FciKernel kAvx2FciKernel = {kernels::kIsa, RunBlock};
 
 }  // namespace attnrl::attention

@@ -4,6 +4,6 @@
 namespace attnrl::attention {
 
 extern const FciKernel kAvx512FciKernel;
-const FciKernel kAvx512FciKernel = {kIsa, RunBlock};
+const FciKernel kAvx512FciKernel = {kernels::kIsa, RunBlock};
 
 }  // namespace attnrl::attention

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The kernel of kernel.h over the sixteen lanes of fixed_order/lanes.h. Included once by each
+// The kernel of kernel.h over the sixteen lanes of common/kernels. Included once by each
 // kernel_<isa>.cc, compiled with its flags and without floating-point contraction.
 #include "common/attention/fci/kernel.h"
-#include "common/attention/fixed_order/lanes.h"
+#include "common/kernels/lanes.h"
 
 namespace attnrl::attention {
 namespace {
+
+using kernels::Lanes;
 
 inline constexpr int64_t kLane = 16;
 inline constexpr int kVectors = kFciQueries / kLane;

@@ -4,6 +4,6 @@
 namespace attnrl::attention {
 
 extern const FciKernel kPortableFciKernel;
-const FciKernel kPortableFciKernel = {kIsa, RunBlock};
+const FciKernel kPortableFciKernel = {kernels::kIsa, RunBlock};
 
 }  // namespace attnrl::attention

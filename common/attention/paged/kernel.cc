@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/attention/paged/kernel.h"
 
+#include "common/kernels/isa.h"
+
 namespace attnrl::attention {
 
 extern const PagedKernel kPortablePagedKernel;
@@ -10,18 +12,17 @@ extern const PagedKernel kAvx512PagedKernel;
 #endif
 
 std::vector<const PagedKernel*> AllPagedKernels() {
-  std::vector<const PagedKernel*> kernels = {&kPortablePagedKernel};
+  std::vector<const PagedKernel*> all = {&kPortablePagedKernel};
 #if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx2) kernels.push_back(&kAvx2PagedKernel);
-  if (avx2 && __builtin_cpu_supports("avx512f")) kernels.push_back(&kAvx512PagedKernel);
+  if (kernels::FastestIsa() >= kernels::Isa::kAvx2) all.push_back(&kAvx2PagedKernel);
+  if (kernels::FastestIsa() >= kernels::Isa::kAvx512) all.push_back(&kAvx512PagedKernel);
 #endif
-  return kernels;
+  return all;
 }
 
 const PagedKernel& GetPagedKernel() {
-  static const PagedKernel* const best = AllPagedKernels().back();
-  return *best;
+  static const PagedKernel* const used = AllPagedKernels()[static_cast<size_t>(kernels::UsedIsa())];
+  return *used;
 }
 
 }  // namespace attnrl::attention

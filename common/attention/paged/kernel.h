@@ -18,6 +18,20 @@ struct LayerBlocks {
   const T* values = nullptr;
 };
 
+// A row whose attention to some earlier steps of its sequence is added up (FCI,
+// common/attention/fci/README.md): steps that follow each other, step s up to position ends[s].
+struct ScoredRow {
+  int32_t row = 0;
+  int32_t first_key = 0;          // where the first of these steps begins
+  int32_t steps = 0;              // 0 or more
+  const int32_t* ends = nullptr;  // [steps], ascending
+  // Added to: for each layer, head and step the sum of the row's probabilities over the step's
+  // keys, [layers, heads, stride]. `scratch` is as one layer of it.
+  float* sums = nullptr;
+  float* scratch = nullptr;
+  int64_t stride = 0;
+};
+
 struct PagedArguments {
   // Of the plan.
   const BlockTask* tasks = nullptr;
@@ -30,6 +44,10 @@ struct PagedArguments {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
   float scale = 1;  // of the dot products
+  // Rows that are scored, and for each row of the pass its index among these or -1; null: none is.
+  const ScoredRow* scored = nullptr;
+  const int32_t* scored_of = nullptr;
+  int64_t layer = 0;
   // Written by the rows of the chain: the attended values [rows, heads, head_dim]; the largest
   // score and the sum of exp(score - largest) [rows, heads].
   float* out = nullptr;

@@ -4,6 +4,6 @@
 namespace attnrl::attention {
 
 extern const PagedKernel kAvx512PagedKernel;
-const PagedKernel kAvx512PagedKernel = {kIsa, Attend};
+const PagedKernel kAvx512PagedKernel = {kernels::kIsa, Attend};
 
 }  // namespace attnrl::attention

@@ -3,12 +3,17 @@
 
 // The kernel of kernel.h over sixteen lanes. Included once by each kernel_<isa>.cc, compiled with
 // its flags and without floating-point contraction.
-#include "common/attention/fixed_order/lanes.h"
-#include "common/attention/fixed_order/rows.h"
 #include "common/attention/paged/kernel.h"
+#include "common/kernels/row_math.h"
 
 namespace attnrl::attention {
 namespace {
+
+using kernels::DivideAll;
+using kernels::kLanes;
+using kernels::Lanes;
+using kernels::LoadPart;
+using kernels::StorePart;
 
 // Queries that meet a block together, as many as registers hold sums for.
 #if defined(__AVX512F__)
@@ -50,6 +55,9 @@ struct Queries {
   int64_t visible[kQueries];              // keys of the stretch that each sees, from the first on
   float weights[kQueries][kBlockTokens];  // scores, then exp(score - largest)
   float factor[kQueries];                 // what the sums so far are multiplied by
+  const ScoredRow* scored[kQueries];      // null: the row isn't scored
+  float* steps[kQueries];                 // else the sums of its steps' weights so far
+  int64_t base;                           // where the stretch begins
 };
 
 template <int Rows, typename T>
@@ -87,6 +95,42 @@ inline float Largest(Lanes lanes) {
   return each[0];
 }
 
+// Adds the weights of a stretch to the steps that they belong to. `whole`: the sum of all.
+inline void AddSteps(Queries& queries, int r, float whole) {
+  const ScoredRow& row = *queries.scored[r];
+  if (row.steps == 0) return;
+  float* const steps = queries.steps[r];
+  if (queries.factor[r] != 1) {
+    for (int64_t s = 0; s < row.steps; ++s) steps[s] *= queries.factor[r];
+  }
+  const int64_t stretch_end = queries.base + queries.visible[r];
+  const int64_t last = row.ends[row.steps - 1];
+  int64_t begin = row.first_key > queries.base ? row.first_key : queries.base;
+  const int64_t end = last < stretch_end ? last : stretch_end;
+  if (begin >= end) return;
+  int64_t step = 0;  // the first one that ends after `begin`
+  for (int64_t count = row.steps; count > 0;) {
+    const int64_t half = count / 2;
+    if (row.ends[step + half] <= begin) {
+      step += half + 1;
+      count -= half + 1;
+    } else {
+      count = half;
+    }
+  }
+  for (; begin < end; ++step) {
+    const int64_t stop = row.ends[step] < end ? row.ends[step] : end;
+    float sum = 0;
+    if (stop - begin == kBlockTokens) {
+      sum = whole;
+    } else {
+      for (int64_t key = begin; key < stop; ++key) sum += queries.weights[r][key - queries.base];
+    }
+    steps[step] += sum;
+    begin = stop;
+  }
+}
+
 // Scores to weights; the sums so far are to be multiplied by `factor`.
 inline void Weigh(Queries& queries, int r, float scale) {
   float* const weights = queries.weights[r];
@@ -110,9 +154,11 @@ inline void Weigh(Queries& queries, int r, float scale) {
   }
   float each[kLanes];
   Exp(Lanes::Broadcast(before - largest)).Store(each);
+  const float whole = Sum(total);
   queries.factor[r] = each[0];
   *queries.largest[r] = largest;
-  *queries.sum[r] = __builtin_fmaf(*queries.sum[r], each[0], Sum(total));
+  *queries.sum[r] = __builtin_fmaf(*queries.sum[r], each[0], whole);
+  if (queries.scored[r] != nullptr) AddSteps(queries, r, whole);
 }
 
 // Adds the weighted values of all pieces to `out`.
@@ -172,6 +218,11 @@ void MeetSome(int rows, Queries& queries, const Head<T>& head, const BlockPiece*
   if constexpr (Rows > 1) MeetSome<Rows - 1>(rows, queries, head, pieces, count);
 }
 
+inline const ScoredRow* ScoredRowOf(const PagedArguments& a, int64_t row) {
+  if (a.scored == nullptr || a.scored_of[row] < 0) return nullptr;
+  return a.scored + a.scored_of[row];
+}
+
 template <typename T>
 void AttendOf(const PagedArguments& a, const LayerBlocks<T>& blocks, const TaskChain& chain,
               int64_t kv_head) {
@@ -191,15 +242,22 @@ void AttendOf(const PagedArguments& a, const LayerBlocks<T>& blocks, const TaskC
       float* const out = a.out + index(row, i) * n;
       for (int64_t d = 0; d < n; ++d) out[d] = 0;
     }
+    const ScoredRow* const scored = ScoredRowOf(a, row);
+    for (int64_t i = 0; scored != nullptr && i < repeats; ++i) {
+      float* const steps = scored->scratch + (kv_head * repeats + i) * scored->stride;
+      for (int64_t s = 0; s < scored->steps; ++s) steps[s] = 0;
+    }
   }
   for (int32_t t = chain.first_task; t < chain.first_task + chain.tasks; ++t) {
     const BlockTask& task = a.tasks[t];
     const BlockPiece* const pieces = a.pieces + task.first_piece;
     Queries queries;
+    queries.base = task.base;
     int rows = 0;
     for (int64_t row = task.first_row; row < task.first_row + task.rows; ++row) {
       const int64_t seen = a.visible[row] - task.base;
       if (seen <= 0) continue;
+      const ScoredRow* const scored = ScoredRowOf(a, row);
       for (int64_t i = 0; i < repeats; ++i) {
         const int64_t at = index(row, i);
         queries.q[rows] = a.q + at * n;
@@ -207,6 +265,10 @@ void AttendOf(const PagedArguments& a, const LayerBlocks<T>& blocks, const TaskC
         queries.largest[rows] = a.largest + at;
         queries.sum[rows] = a.sum + at;
         queries.visible[rows] = seen < kBlockTokens ? seen : kBlockTokens;
+        queries.scored[rows] = scored;
+        queries.steps[rows] = scored == nullptr
+                                  ? nullptr
+                                  : scored->scratch + (kv_head * repeats + i) * scored->stride;
         if (++rows < kQueries) continue;
         Meet<kQueries>(queries, head, pieces, task.pieces);
         rows = 0;
@@ -217,6 +279,13 @@ void AttendOf(const PagedArguments& a, const LayerBlocks<T>& blocks, const TaskC
   for (int64_t row = chain.first_row; row < chain.first_row + chain.rows; ++row) {
     for (int64_t i = 0; i < repeats; ++i) {
       DivideAll(a.out + index(row, i) * n, n, a.sum[index(row, i)]);
+    }
+    const ScoredRow* const scored = ScoredRowOf(a, row);
+    for (int64_t i = 0; scored != nullptr && i < repeats; ++i) {
+      const int64_t head_index = kv_head * repeats + i;
+      const float* const steps = scored->scratch + head_index * scored->stride;
+      float* const sums = scored->sums + (a.layer * a.heads + head_index) * scored->stride;
+      for (int64_t s = 0; s < scored->steps; ++s) sums[s] += steps[s] / a.sum[index(row, i)];
     }
   }
 }

@@ -13,8 +13,18 @@
 
 namespace attnrl::attention {
 
-PagedAttention::PagedAttention(PagedKvCache& cache, const AttentionPlan& plan, Kernels kernels)
-    : cache_(cache), plan_(plan), kernels_(cache.device().is_cpu() ? kernels : Kernels::kAten) {}
+PagedAttention::PagedAttention(PagedKvCache& cache, const AttentionPlan& plan, Kernels kernels,
+                               std::span<const ScoredRow> scored)
+    : cache_(cache),
+      plan_(plan),
+      kernels_(cache.device().is_cpu() ? kernels : Kernels::kAten),
+      scored_(scored) {
+  if (scored.empty()) return;
+  scored_of_.assign(static_cast<size_t>(plan.rows()), -1);
+  for (size_t i = 0; i < scored.size(); ++i) {
+    scored_of_[static_cast<size_t>(scored[i].row)] = static_cast<int32_t>(i);
+  }
+}
 
 at::Tensor PagedAttention::Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                                    const at::Tensor& v) {
@@ -38,6 +48,9 @@ at::Tensor PagedAttention::Attend(int64_t layer, const at::Tensor& q) {
                            .kv_heads = shape.kv_heads,
                            .head_dim = shape.head_dim,
                            .scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim)),
+                           .scored = scored_.empty() ? nullptr : scored_.data(),
+                           .scored_of = scored_.empty() ? nullptr : scored_of_.data(),
+                           .layer = layer,
                            .out = result.mutable_data_ptr<float>(),
                            .largest = largest_.mutable_data_ptr<float>(),
                            .sum = sum_.mutable_data_ptr<float>()};

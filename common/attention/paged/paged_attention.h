@@ -3,6 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <span>
+#include <vector>
+
 #include "common/attention/attention.h"
 #include "common/attention/paged/paged_kv_cache.h"
 #include "common/attention/paged/plan.h"
@@ -19,7 +22,10 @@ class PagedAttention final : public Attention {
  public:
   // kAten: as on a device without a kernel; the reference of the tests.
   enum class Kernels { kBest, kAten };
-  PagedAttention(PagedKvCache& cache, const AttentionPlan& plan, Kernels kernels = Kernels::kBest);
+  // `scored`: rows whose attention to steps is added up on the way, by ascending row; only with the
+  // kernel, and one row of a sequence at most.
+  PagedAttention(PagedKvCache& cache, const AttentionPlan& plan, Kernels kernels = Kernels::kBest,
+                 std::span<const ScoredRow> scored = {});
 
   at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v) override;
@@ -35,7 +41,9 @@ class PagedAttention final : public Attention {
   PagedKvCache& cache_;
   const AttentionPlan& plan_;
   const Kernels kernels_;
-  at::Tensor largest_;  // float32 [rows, heads]
+  const std::span<const ScoredRow> scored_;
+  std::vector<int32_t> scored_of_;  // by row; empty where none is scored
+  at::Tensor largest_;              // float32 [rows, heads]
   at::Tensor sum_;
 };
 

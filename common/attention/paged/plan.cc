@@ -115,4 +115,20 @@ void AttentionPlan::AddTasks(size_t begin, size_t end, int32_t cell) {
   }
 }
 
+SeparateSequences::SeparateSequences(std::span<const int64_t> lengths) {
+  std::vector<size_t> first;
+  for (const int64_t length : lengths) {
+    first.push_back(pieces_.size());
+    for (int64_t left = length; left > 0; left -= kBlockTokens) {
+      pieces_.push_back({static_cast<int32_t>(pieces_.size()), 0,
+                         static_cast<int32_t>(std::min<int64_t>(left, kBlockTokens))});
+    }
+  }
+  first.push_back(pieces_.size());
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    groups_.push_back(
+        {0, lengths[i], std::span(pieces_).subspan(first[i], first[i + 1] - first[i])});
+  }
+}
+
 }  // namespace attnrl::attention

@@ -114,4 +114,18 @@ class AttentionPlan {
   std::vector<int32_t> visible_;
 };
 
+// Whole sequences that share nothing, in blocks of their own from 0 on: for a single pass.
+class SeparateSequences {
+ public:
+  explicit SeparateSequences(std::span<const int64_t> lengths);
+
+  int64_t blocks() const { return static_cast<int64_t>(pieces_.size()); }
+  // Valid as long as this.
+  std::span<const RowGroup> groups() const { return groups_; }
+
+ private:
+  std::vector<BlockPiece> pieces_;
+  std::vector<RowGroup> groups_;
+};
+
 }  // namespace attnrl::attention

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/rollout_worker/engine/engine.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -110,7 +111,7 @@ void Engine::Count(const StepReport& report) {
   const double seconds = absl::ToDoubleSeconds(report.duration);
   const double rows = static_cast<double>(report.prefill_rows + report.decode_rows);
   // Prompts and single tokens go through one pass: their share of the rows is the best estimate.
-  const double prefill = seconds * static_cast<double>(report.prefill_rows) / rows;
+  const double prefill = seconds * static_cast<double>(report.prefill_rows) / std::max(rows, 1.0);
   absl::MutexLock lock(&mutex_);
   ++stats_.steps;
   stats_.prefill_tokens += report.prefill_rows;

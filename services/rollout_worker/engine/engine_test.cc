@@ -28,7 +28,7 @@ class EngineTest : public ::testing::Test {
     EngineOptions options;
     options.stepper = {.slots = 2, .max_tokens = 1 << 20};
     options.observe = [this](const StepReport&) { ++steps_; };
-    engine_ = Engine::Start(std::move(options), std::make_unique<FakeStepRunner>(2, 8));
+    engine_ = Engine::Start(std::move(options), std::make_unique<FakeStepRunner>(1 << 16, 8));
     engine_->SetWeights(0, FakeStepRunner::Weights(1));
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -9,17 +10,20 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/base/philox.h"
+#include "services/rollout_worker/sampling/sampler.h"
 
 namespace attnrl::rollout {
 
-// How a token is drawn from the model's distribution.
-struct SamplingParams {
-  double temperature = 1;  // 0 = the most likely token, the lowest id among equals
-  double top_p = 1;        // 1 = off; the smallest set of most likely tokens with this probability
-  int64_t top_k = 0;       // 0 = off; applied before top_p
-};
-
 enum class FinishReason { kStop, kLength };
+
+// Names a text that sequences have in common; chosen by the caller, means nothing but equality.
+using PrefixId = std::array<uint32_t, 3>;
+
+// The first `tokens` tokens of a prompt are those of the text `id`.
+struct SharedPrefix {
+  PrefixId id = {};
+  int64_t tokens = 0;
+};
 
 // One sequence to sample: a prompt, and what was already said of the response.
 struct Request {
@@ -29,6 +33,11 @@ struct Request {
   uint32_t version = 0;
   // Everything before the first sampled token; not empty.
   std::vector<int32_t> prompt_ids = {};
+  // What it shares with other requests of the same version, shortest first: a prompt, then a
+  // response to it. Each is computed and stored once, by whoever comes first.
+  std::vector<SharedPrefix> shared = {};
+  // Set where later requests may name prompt and response of this one as a text that they share.
+  std::optional<PrefixId> becomes = std::nullopt;
   // At least 1; prompt_ids and this together fit StepperOptions::max_tokens.
   int64_t max_new_tokens = 1;
   SamplingParams sampling = {};
@@ -58,17 +67,19 @@ struct StepScores {
 // and top-k.
 struct Completion {
   uint64_t id = 0;
-  // CANCELLED after Abort or Stop; INTERNAL when the model's output is not finite or its run fails.
+  // CANCELLED after Abort or Stop; INTERNAL when the model's output is not finite or its run fails;
+  // INVALID_ARGUMENT when what it shares is not in order.
   // The rest is then what was sampled up to there.
   absl::Status status = absl::OkStatus();
   std::vector<int32_t> token_ids = {};
   std::vector<float> logprobs = {};
   std::vector<float> entropy = {};
   FinishReason finish = FinishReason::kLength;
-  // From admission to a slot to the last token, wall clock.
+  // From admission to the last token, wall clock.
   absl::Time start = absl::UnixEpoch();
   absl::Time end = absl::UnixEpoch();
-  // Prompt tokens computed for it, and those copied from a sequence that began alike.
+  // Tokens computed for it beside those that it sampled (after a preemption these too), and prompt
+  // tokens that others had computed.
   int64_t prefill_tokens = 0;
   int64_t reused_tokens = 0;
   // Where the request asked for them.

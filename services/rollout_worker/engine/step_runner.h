@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "services/rollout_worker/engine/online_scores.h"
 #include "services/rollout_worker/engine/request.h"
 #include "services/rollout_worker/engine/step_plan.h"
 
@@ -16,18 +16,6 @@ class Transformer;
 }
 
 namespace attnrl::rollout {
-
-// Logits of a step, on the host: row i belongs to sequence i of the plan. Valid until the runner's
-// next call.
-struct LogitRows {
-  std::span<const float> values;  // float32 [rows, vocabulary]
-  int64_t vocabulary = 0;
-
-  std::span<const float> Row(size_t row) const {
-    const size_t width = static_cast<size_t>(vocabulary);
-    return values.subspan(row * width, width);
-  }
-};
 
 // A whole sequence whose steps are to be scored; what it points to outlives the call.
 struct ScoreRequest {
@@ -43,15 +31,22 @@ class StepRunner {
   virtual ~StepRunner() = default;
   // Called once, on the thread that makes all further calls.
   virtual void Begin() {}
-  // The weights of the following steps. The caller ensures that no slot holds the work of other
-  // weights.
-  virtual void UseModel(std::shared_ptr<const model::Transformer> weights) = 0;
-  // Computes a plan that isn't empty. An error leaves the slots of the plan undefined.
-  virtual absl::StatusOr<LogitRows> Run(const StepPlan& plan) = 0;
-  // Attention scores of sequences that have ended, under the weights in use: one a request.
-  virtual absl::StatusOr<std::vector<StepScores>> Score(std::span<const ScoreRequest> requests) = 0;
+  // Computes a plan that isn't empty with these weights and draws its tokens: one for each of its
+  // samples, in their order. An error leaves the places of the plan's rows undefined.
+  virtual absl::StatusOr<std::vector<SampledToken>> Run(const StepPlan& plan,
+                                                        const model::Transformer& weights) = 0;
+  // Scores that come on the way, for a sequence with this prompt: then its rows of the response are
+  // in StepPlan::scored. Null where they are to be had by Score alone.
+  virtual std::unique_ptr<OnlineScores> StartScores(int64_t /*prompt_tokens*/, uint32_t /*delta*/) {
+    return nullptr;
+  }
+  // Attention scores of sequences that have ended, under their weights: one a request.
+  virtual absl::StatusOr<std::vector<StepScores>> Score(std::span<const ScoreRequest> requests,
+                                                        const model::Transformer& weights) = 0;
   // Ids in prompts must be below this.
   virtual int64_t vocabulary() const = 0;
+  // Blocks of the KV cache.
+  virtual int64_t blocks() const = 0;
 };
 
 }  // namespace attnrl::rollout

@@ -8,15 +8,38 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "services/rollout_worker/engine/admission.h"
 
 namespace attnrl::rollout {
+namespace {
+
+absl::Status NoRoom() {
+  return absl::ResourceExhaustedError("the KV cache has no room for this sequence");
+}
+
+// A text that a sequence builds on, and how many of its tokens that takes.
+struct NeededText {
+  Prefix* prefix = nullptr;
+  int64_t tokens = 0;
+};
+
+// Ancestors first. `begin`: where the sequence leaves the last one.
+std::vector<NeededText> TextsOf(const Sequence& sequence, int64_t begin) {
+  std::vector<NeededText> texts;
+  for (Prefix* text = sequence.prefix.get(); text != nullptr; text = text->parent.get()) {
+    texts.push_back({text, begin});
+    begin = std::min(begin, text->begin());
+  }
+  std::reverse(texts.begin(), texts.end());
+  return texts;
+}
+
+}  // namespace
 
 Stepper::Stepper(const StepperOptions& options, StepRunner& runner, const Clock& clock)
-    : options_(options),
-      runner_(runner),
-      clock_(clock),
-      pool_(options.slots),
-      slots_(static_cast<size_t>(options.slots)) {}
+    : options_(options), runner_(runner), clock_(clock), pool_(runner.blocks()) {}
+
+Stepper::~Stepper() = default;
 
 absl::Status Stepper::Check(const Request& request) const {
   const SamplingParams& sampling = request.sampling;
@@ -25,7 +48,14 @@ absl::Status Stepper::Check(const Request& request) const {
   const int64_t tokens = static_cast<int64_t>(request.prompt_ids.size()) + request.max_new_tokens;
   if (tokens > options_.max_tokens) {
     return absl::InvalidArgumentError(absl::StrCat("a sequence of ", tokens, " tokens; at most ",
-                                                   options_.max_tokens, " fit a slot"));
+                                                   options_.max_tokens, " are allowed"));
+  }
+  const int64_t blocks =
+      KvBranch::MostBlocks(tokens, static_cast<int64_t>(request.shared.size()) + 1);
+  if (blocks > pool_.blocks()) {
+    return absl::InvalidArgumentError(absl::StrCat("a sequence of ", tokens, " tokens takes ",
+                                                   blocks, " blocks of the KV cache, which has ",
+                                                   pool_.blocks()));
   }
   for (const int32_t id : request.prompt_ids) {
     if (id >= 0 && id < runner_.vocabulary()) continue;
@@ -53,23 +83,23 @@ absl::Status Stepper::Submit(Request request, CompletionCallback done) {
   sequence->result.id = request.id;
   sequence->request = std::move(request);
   sequence->done = std::move(done);
-  waiting_.push_back(std::move(sequence));
+  sequence->arrival = next_arrival_++;
+  waiting_.Push(std::move(sequence));
   return absl::OkStatus();
 }
 
 bool Stepper::Abort(uint64_t id) {
   const auto cancelled = absl::CancelledError("aborted");
-  for (size_t slot = 0; slot < slots_.size(); ++slot) {
-    if (!slots_[slot] || slots_[slot]->request.id != id) continue;
-    FinishSlot(static_cast<int64_t>(slot), cancelled);
+  if (std::unique_ptr<Sequence> sequence = waiting_.Remove(id)) {
+    Finish(std::move(sequence), cancelled);
     return true;
   }
-  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [id](const auto& sequence) {
+  const auto found = std::find_if(running_.begin(), running_.end(), [id](const auto& sequence) {
     return sequence->request.id == id;
   });
-  if (found == waiting_.end()) return false;
+  if (found == running_.end()) return false;
   std::unique_ptr<Sequence> sequence = std::move(*found);
-  waiting_.erase(found);
+  running_.erase(found);
   Finish(std::move(sequence), cancelled);
   return true;
 }
@@ -79,204 +109,363 @@ void Stepper::AbortAll() {
 }
 
 void Stepper::SetWeights(uint32_t version, std::shared_ptr<const model::Transformer> weights) {
-  weights_[version] = std::move(weights);
+  DropWeights(version);
+  weights_[version] = std::make_shared<VersionWeights>(
+      VersionWeights{version, ++next_weights_, std::move(weights)});
 }
 
-void Stepper::DropWeights(uint32_t version) { weights_.erase(version); }
-
-bool Stepper::WeightsReady(uint32_t version) const {
+void Stepper::DropWeights(uint32_t version) {
   const auto found = weights_.find(version);
-  if (found == weights_.end()) return false;
-  // Weights replaced under a running version are for the time when its slots are empty.
-  const bool runs = pool_.used() > 0 && version_ == version;
-  return !runs || found->second == in_use_;
+  if (found == weights_.end()) return;
+  prefixes_.Drop(found->second->serial);
+  weights_.erase(found);
+}
+
+// ---- Admission ----
+
+std::shared_ptr<const VersionWeights> Stepper::WeightsOf(const Sequence& sequence) const {
+  if (sequence.weights) return sequence.weights;
+  const auto found = weights_.find(sequence.request.version);
+  return found == weights_.end() ? nullptr : found->second;
 }
 
 void Stepper::Admit() {
-  if (waiting_.empty() || pool_.free() == 0) return;
-  AdmissionView view;
-  view.waiting.reserve(waiting_.size());
-  for (const auto& sequence : waiting_) {
-    const Request& request = sequence->request;
-    view.waiting.push_back({request.id, request.version,
-                            static_cast<int64_t>(request.prompt_ids.size()),
-                            WeightsReady(request.version)});
-  }
-  if (pool_.used() > 0) view.running_version = version_;
-  view.free_slots = pool_.free();
-  view.max_prefill_tokens = options_.max_prefill_tokens;
-  const Admission admission = ChooseAdmissions(view);
-  if (admission.ids.empty()) return;
-  // Weights change only while no slot is taken: keys and values belong to the weights that computed
-  // them.
-  if (pool_.used() == 0) {
-    version_ = admission.version;
-    const auto& weights = weights_[*admission.version];
-    if (weights != in_use_) runner_.UseModel(weights);
-    in_use_ = weights;
-  }
-  size_t next = 0;  // both lists are in order of arrival
-  std::deque<std::unique_ptr<Sequence>> left;
-  for (auto& sequence : waiting_) {
-    if (next == admission.ids.size() || sequence->request.id != admission.ids[next]) {
-      left.push_back(std::move(sequence));
+  while (running() < options_.slots && !waiting_.empty()) {
+    // Versions, not requests: a handful.
+    std::vector<uint32_t> versions;
+    for (const auto& sequence : running_) {
+      const uint32_t version = sequence->request.version;
+      if (versions.empty() || versions.back() != version) versions.push_back(version);
+    }
+    std::vector<WaitingVersion> lines;
+    waiting_.ForVersions([&](uint32_t version) {
+      lines.push_back({version, WeightsOf(waiting_.Front(version)) != nullptr});
+      return lines.back().weights_ready;
+    });
+    const std::optional<uint32_t> next = NextVersion(lines, versions, options_.resident_versions);
+    if (!next) return;
+    std::unique_ptr<Sequence> sequence = waiting_.PopFront(*next);
+    const absl::Status placed = Place(*sequence);
+    if (absl::IsResourceExhausted(placed) && running() > 0) {
+      Unplace(*sequence);
+      waiting_.Push(std::move(sequence));
+      return;
+    }
+    if (!placed.ok()) {
+      Finish(std::move(sequence), placed);
       continue;
     }
-    ++next;
-    sequence->result.start = clock_.Now();
-    slots_[static_cast<size_t>(*pool_.Allocate())] = std::move(sequence);
-  }
-  waiting_ = std::move(left);
-}
-
-StepPlan Stepper::Plan() const {
-  StepPlan plan;
-  for (size_t slot = 0; slot < slots_.size(); ++slot) {
-    if (!slots_[slot] || !slots_[slot]->decodes()) continue;
-    plan.sequences.push_back({static_cast<int64_t>(slot), slots_[slot]->cached, 1});
-    plan.ids.push_back(slots_[slot]->result.token_ids.back());
-  }
-  PlanPrompts(&plan);
-  return plan;
-}
-
-void Stepper::PlanPrompts(StepPlan* plan) const {
-  std::vector<const Sequence*> computed;  // in this step, as whole prompts
-  for (size_t index = 0; index < slots_.size(); ++index) {
-    if (!slots_[index] || slots_[index]->decodes()) continue;
-    const auto slot = static_cast<int64_t>(index);
-    const std::vector<int32_t>& prompt = slots_[index]->request.prompt_ids;
-    // A prompt that shares more with one computed in this very step waits for the next step and
-    // copies from it: a step's delay against computing the shared part twice.
-    const Prefix held = SharedPrefix(slot);
-    const auto computes_more = [&](const Sequence* other) {
-      return SharedTokens(*other, prompt) > std::max(held.tokens, options_.min_shared_prefix - 1);
-    };
-    if (std::any_of(computed.begin(), computed.end(), computes_more)) continue;
-    computed.push_back(slots_[index].get());
-    if (held.tokens > 0) plan->copies.push_back({held.slot, slot, held.tokens});
-    plan->sequences.push_back(
-        {slot, held.tokens, static_cast<int64_t>(prompt.size()) - held.tokens});
-    plan->ids.insert(plan->ids.end(), prompt.begin() + held.tokens, prompt.end());
+    const auto place =
+        std::upper_bound(running_.begin(), running_.end(), sequence,
+                         [](const auto& a, const auto& b) { return StandsBefore(*a, *b); });
+    running_.insert(place, std::move(sequence));
   }
 }
 
-// Its last prompt token is computed by each sequence itself: the logits come from it.
-int64_t Stepper::SharedTokens(const Sequence& sequence, const std::vector<int32_t>& prompt) {
-  const std::vector<int32_t>& other = sequence.request.prompt_ids;
-  const std::vector<int32_t>& sampled = sequence.result.token_ids;
-  const size_t limit = prompt.size() - 1;
-  size_t shared = 0;
-  while (shared < limit) {
-    const size_t beyond = shared - std::min(shared, other.size());
-    if (shared >= other.size() && beyond >= sampled.size()) break;
-    if (prompt[shared] != (shared < other.size() ? other[shared] : sampled[beyond])) break;
-    ++shared;
+// Finds the sequence's texts and places for all of its tokens so far. RESOURCE_EXHAUSTED where
+// there are no blocks for them now.
+absl::Status Stepper::Place(Sequence& sequence) {
+  sequence.weights = WeightsOf(sequence);
+  const Request& request = sequence.request;
+  ATTNRL_ASSIGN_OR_RETURN(sequence.prefix, prefixes_.Find(sequence.weights->serial, request.shared,
+                                                          request.prompt_ids));
+  const auto last = static_cast<int64_t>(request.prompt_ids.size()) - 1;
+  int64_t begin = 0;
+  sequence.path.clear();
+  for (const Prefix* text = sequence.prefix.get(); text != nullptr; text = text->parent.get()) {
+    sequence.path.insert(sequence.path.begin(), text->serial);
   }
-  return static_cast<int64_t>(shared);
+  if (sequence.prefix) {
+    begin = std::min(last, request.shared.back().tokens);
+    for (const NeededText& text : TextsOf(sequence, begin)) {
+      if (!prefixes_.Reserve(*text.prefix->kv, text.tokens)) return NoRoom();
+    }
+    sequence.kv = KvBranch::Fork(sequence.prefix->kv, begin);
+  } else {
+    sequence.kv = KvBranch::Root(pool_);
+  }
+  sequence.computed = begin;
+  // Beyond its own, each running sequence's next block: else what enters would soon leave again.
+  if (!prefixes_.Reserve(*sequence.kv, sequence.known())) return NoRoom();
+  while (pool_.free() < running()) {
+    if (!prefixes_.Evict()) return NoRoom();
+  }
+  if (request.score_delta && !sequence.scores) {
+    sequence.scores = runner_.StartScores(last + 1, *request.score_delta);
+  }
+  sequence.admission = next_admission_++;
+  if (!sequence.samples()) sequence.result.start = clock_.Now();
+  return absl::OkStatus();
 }
 
-Stepper::Prefix Stepper::SharedPrefix(int64_t slot) const {
-  const std::vector<int32_t>& prompt = slots_[static_cast<size_t>(slot)]->request.prompt_ids;
-  Prefix best;
-  for (size_t other = 0; other < slots_.size(); ++other) {
-    if (!slots_[other] || !slots_[other]->decodes()) continue;
-    const int64_t tokens = std::min(SharedTokens(*slots_[other], prompt), slots_[other]->cached);
-    if (tokens < options_.min_shared_prefix || tokens <= best.tokens) continue;
-    best = {static_cast<int64_t>(other), tokens};
-  }
-  return best;
+void Stepper::Unplace(Sequence& sequence) {
+  sequence.kv.reset();
+  sequence.prefix.reset();
+  sequence.path.clear();
+  sequence.computed = 0;
+  sequence.planned = 0;
+  if (!sequence.samples()) sequence.weights.reset();
 }
 
-bool Stepper::Step() {
-  Admit();
-  const StepPlan plan = Plan();
-  if (plan.empty()) return false;
-  const absl::Duration start = clock_.Monotonic();
-  report_ = StepReport{};
-  report_.version = version_.value_or(0);
-  const absl::StatusOr<LogitRows> logits = runner_.Run(plan);
-  for (size_t i = 0; i < plan.sequences.size(); ++i) {
-    const PlannedSequence& planned = plan.sequences[i];
-    // Asked before Accept: with its first token a prompt becomes a sequence that decodes.
-    const bool decodes = slots_[static_cast<size_t>(planned.slot)]->decodes();
-    (decodes ? report_.decode_rows : report_.prefill_rows) += planned.rows;
-    if (!decodes) report_.reused_tokens += planned.past;
-    if (logits.ok()) {
-      Accept(planned, logits->Row(i));
+// Every running sequence gets places for all of its tokens, or waits again.
+void Stepper::MakeRoom() {
+  for (size_t i = 0; i < running_.size();) {
+    if (prefixes_.Reserve(*running_[i]->kv, running_[i]->known())) {
+      ++i;
     } else {
-      FinishSlot(planned.slot, logits.status());
+      Preempt();
+      i = 0;  // places in the list have changed; what has its places is passed at once
     }
   }
+}
+
+// The newest version's sequence that was admitted last.
+void Stepper::Preempt() {
+  const auto victim =
+      std::max_element(running_.begin(), running_.end(), [](const auto& a, const auto& b) {
+        return std::pair(a->request.version, a->admission) <
+               std::pair(b->request.version, b->admission);
+      });
+  std::unique_ptr<Sequence> sequence = std::move(*victim);
+  running_.erase(victim);
+  Unplace(*sequence);
+  waiting_.Push(std::move(sequence));
+  ++report_.preempted;
+}
+
+// ---- Planning ----
+
+// How many tokens each sequence and text computes in this step: all that decode one; then, in order
+// of admission, what is missing of texts and prompts, as far as rows are left.
+void Stepper::ChooseRows() {
+  int64_t budget = options_.max_step_rows;
+  std::vector<Sequence*> behind;
+  for (const auto& sequence : running_) {
+    const std::vector<NeededText> texts = TextsOf(*sequence, sequence->kv->begin());
+    const bool complete = std::all_of(texts.begin(), texts.end(), [](const NeededText& text) {
+      return text.prefix->computed >= text.tokens;
+    });
+    if (complete && sequence->computed + 1 == sequence->known()) {
+      sequence->planned = 1;
+      sequence->result.prefill_tokens += sequence->samples() ? 0 : 1;
+      --budget;
+    } else {
+      behind.push_back(sequence.get());
+    }
+  }
+  std::sort(behind.begin(), behind.end(), [](const Sequence* a, const Sequence* b) {
+    return std::pair(a->request.version, a->admission) <
+           std::pair(b->request.version, b->admission);
+  });
+  budget = std::max<int64_t>(budget, 1);
+  for (Sequence* sequence : behind) {
+    if (budget == 0) break;
+    bool complete = true;
+    budget = ChooseText(*sequence, budget, &complete);
+    if (!complete) continue;
+    const int64_t rows = std::min(budget, sequence->known() - sequence->computed);
+    sequence->planned = rows;
+    sequence->result.prefill_tokens += rows;
+    budget -= rows;
+  }
+}
+
+// Plans what is missing of the sequence's texts, ancestors first. Returns what is left of `budget`.
+int64_t Stepper::ChooseText(Sequence& sequence, int64_t budget, bool* complete) {
+  for (const NeededText& text : TextsOf(sequence, sequence.kv->begin())) {
+    const int64_t missing =
+        std::max<int64_t>(0, text.tokens - text.prefix->computed - text.prefix->planned);
+    const int64_t rows = std::min(budget, missing);
+    text.prefix->planned += rows;
+    sequence.result.prefill_tokens += rows;
+    budget -= rows;
+    if (rows < missing) {
+      *complete = false;
+      break;
+    }
+  }
+  return budget;
+}
+
+void Stepper::AddText(const std::shared_ptr<Prefix>& prefix) {
+  if (!prefix) return;
+  AddText(prefix->parent);
+  if (prefix->planned == 0) return;
+  const auto first = prefix->ids.begin() + prefix->computed;
+  plan_.ids.insert(plan_.ids.end(), first, first + prefix->planned);
+  plan_.groups.push_back({prefix->computed, prefix->planned, prefix->kv->pieces()});
+  report_.prefill_rows += prefix->planned;
+  // Others that share it find it done: within a pass keys are stored before anybody reads them.
+  prefix->computed += prefix->planned;
+  prefix->planned = 0;
+}
+
+void Stepper::AddRows(Sequence& sequence) {
+  AddText(sequence.prefix);
+  if (sequence.planned == 0) return;
+  const bool decodes = sequence.samples() && sequence.planned == 1;
+  (decodes ? report_.decode_rows : report_.prefill_rows) += sequence.planned;
+  plan_.groups.push_back({sequence.computed, sequence.planned, sequence.kv->pieces()});
+  for (int64_t i = 0; i < sequence.planned; ++i) {
+    plan_.ids.push_back(sequence.Token(sequence.computed + i));
+  }
+  const int64_t end = sequence.computed + sequence.planned;
+  // After a preemption rows come again whose attention is in the scores already.
+  if (sequence.scores && sequence.scores->next() == end - 1) {
+    plan_.scored.push_back(sequence.scores->Row(static_cast<int32_t>(plan_.rows()) - 1));
+    scored_.push_back(&sequence);
+  }
+  if (end < sequence.known() || sequence.closing) return;
+  const Request& request = sequence.request;
+  const auto drawn = static_cast<uint32_t>(sequence.result.token_ids.size());
+  plan_.samples.push_back({static_cast<int32_t>(plan_.rows()) - 1, request.sampling, request.key,
+                           request.first_index + drawn});
+  sampled_.push_back(&sequence);
+}
+
+// ---- Running ----
+
+bool Stepper::Step() {
+  const absl::Duration start = clock_.Monotonic();
+  report_ = StepReport{};
+  MakeRoom();
+  Admit();
+  if (running_.empty()) return false;
+  ChooseRows();
+  report_.version = running_.front()->request.version;
+  for (size_t begin = 0; begin < running_.size();) {
+    size_t end = begin + 1;
+    while (end < running_.size() && running_[end]->weights == running_[begin]->weights) ++end;
+    RunWeights(begin, end);
+    begin = end;
+  }
   FinishEnded();
-  report_.used_slots = pool_.used();
+  RemoveEnded();
+  report_.running = running();
+  report_.used_blocks = pool_.used();
   report_.duration = clock_.Monotonic() - start;
   return true;
 }
 
-void Stepper::Accept(const PlannedSequence& planned, std::span<const float> logits) {
-  Sequence& sequence = *slots_[static_cast<size_t>(planned.slot)];
+// One pass of the running sequences [begin, end), which have the same weights.
+void Stepper::RunWeights(size_t begin, size_t end) {
+  plan_.Clear();
+  sampled_.clear();
+  scored_.clear();
+  for (size_t i = begin; i < end; ++i) AddRows(*running_[i]);
+  if (plan_.empty()) return;
+  const auto tokens = runner_.Run(plan_, *running_[begin]->weights->weights);
+  if (!tokens.ok()) return Fail(begin, end, tokens.status());
+  for (Sequence* sequence : scored_) {
+    sequence->scores->Add(sequence->Token(sequence->scores->next()));
+  }
+  for (size_t i = begin; i < end; ++i) {
+    Sequence& sequence = *running_[i];
+    sequence.computed += std::exchange(sequence.planned, 0);
+    if (sequence.closing && sequence.computed == sequence.known()) ended_.push_back(&sequence);
+  }
+  for (size_t i = 0; i < sampled_.size(); ++i) Accept(*sampled_[i], (*tokens)[i]);
+}
+
+// What the pass should have stored is undefined, so whoever would read it ends.
+void Stepper::Fail(size_t begin, size_t end, const absl::Status& status) {
+  prefixes_.Drop(running_[begin]->weights->serial);
+  for (size_t i = begin; i < end; ++i) failed_[running_[i].get()] = status;
+}
+
+void Stepper::Accept(Sequence& sequence, const SampledToken& token) {
   const Request& request = sequence.request;
   Completion& result = sequence.result;
-  if (!sequence.decodes()) {
-    result.prefill_tokens = planned.rows;
-    result.reused_tokens = planned.past;
+  if (token.id < 0) {
+    failed_[&sequence] = absl::InternalError("the model's logits are not finite");
+    return;
   }
-  // Without the token sampled below: the next step computes its keys and values.
-  sequence.cached = planned.past + planned.rows;
-  const uint32_t index = request.first_index + static_cast<uint32_t>(result.token_ids.size());
-  const absl::StatusOr<SampledToken> token =
-      sampler_.Sample(logits, request.sampling, request.key, index);
-  if (!token.ok()) return FinishSlot(planned.slot, token.status());
+  if (!sequence.samples()) {
+    result.reused_tokens = sequence.reused();
+    report_.reused_tokens += result.reused_tokens;
+  }
   ++report_.sampled_tokens;
-  result.token_ids.push_back(token->id);
-  result.logprobs.push_back(token->logprob);
-  result.entropy.push_back(token->entropy);
-  const bool stops = std::find(request.stop_ids.begin(), request.stop_ids.end(), token->id) !=
+  result.token_ids.push_back(token.id);
+  result.logprobs.push_back(token.logprob);
+  result.entropy.push_back(token.entropy);
+  const bool stops = std::find(request.stop_ids.begin(), request.stop_ids.end(), token.id) !=
                          request.stop_ids.end() ||
                      (request.stop_when && request.stop_when(result.token_ids));
   const bool full = static_cast<int64_t>(result.token_ids.size()) == request.max_new_tokens;
   if (!stops && !full) return;
   result.finish = stops ? FinishReason::kStop : FinishReason::kLength;
-  ended_.push_back(planned.slot);
+  sequence.closing = sequence.scores != nullptr;
+  if (!sequence.closing) ended_.push_back(&sequence);
 }
 
 void Stepper::FinishEnded() {
-  // Slots are freed after scoring, since the requests point into their sequences. One call scores
-  // all of them, so that short ones share a pass.
-  std::vector<ScoreRequest> requests;
-  std::vector<Sequence*> scored;
-  for (const int64_t slot : ended_) {
-    Sequence& sequence = *slots_[static_cast<size_t>(slot)];
-    sequence.result.end = clock_.Now();
-    if (!sequence.request.score_delta) continue;
-    requests.push_back(
-        {sequence.request.prompt_ids, sequence.result.token_ids, *sequence.request.score_delta});
-    scored.push_back(&sequence);
+  for (size_t begin = 0; begin < ended_.size();) {
+    size_t end = begin + 1;
+    while (end < ended_.size() && ended_[end]->weights == ended_[begin]->weights) ++end;
+    FinishEnded(std::span(ended_).subspan(begin, end - begin));
+    begin = end;
   }
-  absl::Status status;
-  if (!requests.empty()) {
-    absl::StatusOr<std::vector<StepScores>> scores = runner_.Score(requests);
-    status = scores.status();
-    for (size_t i = 0; i < scored.size() && status.ok(); ++i) {
-      scored[i]->result.scores = std::move((*scores)[i]);
-    }
-  }
-  for (const int64_t slot : std::exchange(ended_, {})) {
-    const bool wanted = slots_[static_cast<size_t>(slot)]->request.score_delta.has_value();
-    FinishSlot(slot, wanted ? status : absl::OkStatus());
+  for (Sequence* sequence : ended_) {
+    sequence->result.end = clock_.Now();
+    const Request& request = sequence->request;
+    const bool kept =
+        weights_.contains(request.version) && weights_[request.version] == sequence->weights;
+    if (!request.becomes || !kept || failed_.contains(sequence)) continue;
+    std::vector<int32_t> ids = request.prompt_ids;
+    ids.insert(ids.end(), sequence->result.token_ids.begin(), sequence->result.token_ids.end());
+    prefixes_.Add(sequence->weights->serial, *request.becomes, sequence->prefix, std::move(ids),
+                  sequence->kv, sequence->computed);
   }
 }
 
-void Stepper::FinishSlot(int64_t slot, absl::Status status) {
-  std::unique_ptr<Sequence> sequence = std::move(slots_[static_cast<size_t>(slot)]);
-  pool_.Free(slot);
-  Finish(std::move(sequence), std::move(status));
+// One call scores all sequences of the same weights that want it, so that short ones share a pass.
+void Stepper::FinishEnded(std::span<Sequence* const> ended) {
+  std::vector<ScoreRequest> requests;
+  std::vector<Sequence*> scored;
+  for (Sequence* sequence : ended) {
+    if (!sequence->request.score_delta) continue;
+    if (sequence->scores) {
+      if (auto online = sequence->scores->Finish(sequence->result.token_ids)) {
+        sequence->result.scores = *std::move(online);
+        continue;
+      }
+    }
+    requests.push_back(
+        {sequence->request.prompt_ids, sequence->result.token_ids, *sequence->request.score_delta});
+    scored.push_back(sequence);
+  }
+  if (requests.empty()) return;
+  auto scores = runner_.Score(requests, *ended.front()->weights->weights);
+  for (size_t i = 0; i < scored.size(); ++i) {
+    if (scores.ok()) {
+      scored[i]->result.scores = std::move((*scores)[i]);
+    } else {
+      failed_[scored[i]] = scores.status();
+    }
+  }
+}
+
+void Stepper::RemoveEnded() {
+  for (Sequence* sequence : ended_) failed_.try_emplace(sequence);
+  ended_.clear();
+  if (failed_.empty()) return;
+  const std::map<Sequence*, absl::Status> leaving = std::exchange(failed_, {});
+  Running gone;
+  std::erase_if(running_, [&](std::unique_ptr<Sequence>& sequence) {
+    if (!leaving.contains(sequence.get())) return false;
+    gone.push_back(std::move(sequence));
+    return true;
+  });
+  for (std::unique_ptr<Sequence>& sequence : gone) {
+    const absl::Status& status = leaving.at(sequence.get());
+    Finish(std::move(sequence), status);
+  }
 }
 
 void Stepper::Finish(std::unique_ptr<Sequence> sequence, absl::Status status) {
   // Before the callback, which may submit a request with this id again.
   ids_.erase(sequence->request.id);
+  Unplace(*sequence);
   sequence->result.status = std::move(status);
   if (!sequence->result.status.ok()) sequence->result.end = clock_.Now();
   sequence->done(std::move(sequence->result));

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/rollout_worker/rpc/serve.h"
 
+#include <algorithm>
 #include <memory>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/model/files/config.h"
 #include "common/model/numerics.h"
@@ -18,6 +20,7 @@
 #include "services/branch_scheduler/client/work_stream.h"
 #include "services/learner/client/weight_client.h"
 #include "services/rollout_worker/engine/engine.h"
+#include "services/rollout_worker/engine/kv_budget.h"
 #include "services/rollout_worker/runner/runner.h"
 #include "services/rollout_worker/weights/version_loader.h"
 #include "services/rollout_worker/work/worker.h"
@@ -29,6 +32,7 @@ namespace {
 struct Model {
   model::ModelConfig config;
   RunnerOptions runner;
+  int64_t max_tokens = 0;  // prompt and response of a sequence
 };
 
 // The policy's architecture and how it will be run, from the configuration.
@@ -36,8 +40,7 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
   Model model;
   ATTNRL_ASSIGN_OR_RETURN(model.config, model::LoadModelConfig(config.model.path));
   RunnerOptions& runner = model.runner;
-  runner.slots = config.rollout.slots;
-  runner.max_tokens = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
+  model.max_tokens = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
   runner.deterministic = config.rollout.deterministic;
   runner.threads = static_cast<int>(config.rollout.threads);
   runner.dtype = model.config.dtype;
@@ -50,14 +53,24 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
     ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
                             text::Tokenizer::Load(config.model.path));
     runner.segmenter = std::make_shared<const text::StepSegmenter>(tokenizer);
+    runner.online_scores = config.rollout.fci_method == config::FciMethod::kOnline;
   }
-  if (runner.max_tokens > model.config.max_position_embeddings) {
+  if (model.max_tokens > model.config.max_position_embeddings) {
     return InputError(
         "rollout.max_prompt_tokens",
-        absl::StrCat("makes ", runner.max_tokens,
+        absl::StrCat("makes ", model.max_tokens,
                      " tokens a sequence with rollout.max_response_tokens"),
         absl::StrCat("the model's context is ", model.config.max_position_embeddings));
   }
+  const bool host = runner.device.is_cpu();
+  ATTNRL_ASSIGN_OR_RETURN(
+      runner.blocks, ChooseKvBlocks({.slots = config.rollout.slots,
+                                     .max_tokens = model.max_tokens,
+                                     .block_bytes = KvBlockBytes(runner, model.config),
+                                     .bytes = config.rollout.kv_cache_bytes,
+                                     .memory_limit = host ? MemoryLimit() : 0,
+                                     .available = host ? AvailableMemory() : 0,
+                                     .workers = std::max<int64_t>(1, config.rollout.workers)}));
   return model;
 }
 
@@ -80,12 +93,12 @@ WeightKeeperOptions KeeperOptions(const ServiceFlags& flags, Engine& engine) {
 }
 
 WorkerOptions MakeWorkerOptions(const config::Config& config, const ServiceFlags& flags,
-                                const RunnerOptions& runner) {
+                                const Model& model) {
   WorkerOptions options;
   options.name = flags.name;
-  options.numerics_id = model::NumericsId(runner.dtype, runner.deterministic);
-  options.slots = runner.slots;
-  options.max_tokens = runner.max_tokens;
+  options.numerics_id = model::NumericsId(model.runner.dtype, model.runner.deterministic);
+  options.slots = config.rollout.slots;
+  options.max_tokens = model.max_tokens;
   options.drain_limit = absl::Seconds(config.scheduler.drain_seconds);
   options.lease_time = absl::Seconds(config.scheduler.lease_seconds);
   options.observe = ObserveCompletion;
@@ -130,18 +143,20 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
                           learner::ConnectWeightStore(config.learner.address, client_options));
   ATTNRL_ASSIGN_OR_RETURN(auto runner, MakeRunner(model.runner, model.config));
   EngineOptions options;
-  options.stepper = {.slots = model.runner.slots, .max_tokens = model.runner.max_tokens};
-  options.observe = StepObserver(model.runner.slots);
+  options.stepper = {.slots = config.rollout.slots,
+                     .max_tokens = model.max_tokens,
+                     .resident_versions = config.rollout.resident_versions};
+  options.observe = StepObserver(config.rollout.slots);
   const std::unique_ptr<Engine> engine = Engine::Start(std::move(options), std::move(runner));
   WeightKeeper keeper(KeeperOptions(flags, *engine), *weights,
                       MakeVersionLoader(model.config, model.runner));
-  Worker worker(MakeWorkerOptions(config, flags, model.runner), *connector, *engine, keeper);
+  Worker worker(MakeWorkerOptions(config, flags, model), *connector, *engine, keeper);
   observe::LogInfo(
       "rollout worker started",
       {{"address", server->address()},
        {"metrics", metrics->address()},
-       {"slots", model.runner.slots},
-       {"kv_cache_bytes", KvCacheBytes(model.runner, model.config)},
+       {"slots", config.rollout.slots},
+       {"kv_cache_bytes", model.runner.blocks * KvBlockBytes(model.runner, model.config)},
        {"numerics", model::NumericsId(model.runner.dtype, model.runner.deterministic)}});
   const absl::Status status = Serve(worker, *server, shutdown);
   server->Shutdown(absl::Seconds(1));

@@ -8,19 +8,18 @@
 namespace attnrl::rollout {
 
 StepTensors BuildBatch(const StepPlan& plan, at::Device device) {
-  std::vector<int64_t> positions;
-  std::vector<int64_t> last_rows;
-  positions.reserve(plan.ids.size());
-  StepTensors batch;
-  for (const PlannedSequence& sequence : plan.sequences) {
-    for (int64_t row = 0; row < sequence.rows; ++row) positions.push_back(sequence.past + row);
-    last_rows.push_back(static_cast<int64_t>(positions.size()) - 1);
-    batch.sequences.push_back({sequence.slot, sequence.past, sequence.rows});
+  const int64_t rows = plan.rows();
+  const auto samples = static_cast<int64_t>(plan.samples.size());
+  at::Tensor packed = at::empty({2 * rows + samples}, at::TensorOptions(at::kLong));
+  auto* next = packed.mutable_data_ptr<int64_t>();
+  for (const int32_t id : plan.ids) *next++ = id;
+  for (const attention::RowGroup& group : plan.groups) {
+    for (int64_t row = 0; row < group.rows; ++row) *next++ = group.first_position + row;
   }
-  batch.ids = at::tensor(plan.ids, at::kLong).to(device);
-  batch.positions = at::tensor(positions, at::kLong).to(device);
-  batch.last_rows = at::tensor(last_rows, at::kLong).to(device);
-  return batch;
+  for (const SampledRow& sample : plan.samples) *next++ = sample.row;
+  packed = packed.to(device);
+  return {packed.narrow(0, 0, rows), packed.narrow(0, rows, rows),
+          packed.narrow(0, 2 * rows, samples)};
 }
 
 }  // namespace attnrl::rollout

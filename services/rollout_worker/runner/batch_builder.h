@@ -4,9 +4,6 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
-#include <vector>
-
-#include "common/attention/attention.h"
 #include "services/rollout_worker/engine/step_plan.h"
 
 namespace attnrl::rollout {
@@ -15,11 +12,10 @@ namespace attnrl::rollout {
 struct StepTensors {
   at::Tensor ids;        // int64 [rows]
   at::Tensor positions;  // int64 [rows]
-  at::Tensor last_rows;  // int64 [sequences]: the row whose logits each sequence wants
-  std::vector<attention::SequenceRows> sequences;
+  at::Tensor sampled;    // int64 [samples]: the rows after which a token is drawn
 };
 
-// Turns a plan into tensors; the only place that knows both.
+// Turns a plan into tensors, in one copy to the device; the only place that knows both.
 StepTensors BuildBatch(const StepPlan& plan, at::Device device);
 
 }  // namespace attnrl::rollout

@@ -12,6 +12,7 @@
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/testing/shared_data.h"
+#include "services/rollout_worker/engine/kv_budget.h"
 #include "services/rollout_worker/engine/stepper.h"
 #include "services/rollout_worker/runner/runner.h"
 
@@ -30,7 +31,7 @@ TEST_P(GreedyOracle, HasTheSameTokens) {
   ASSERT_TRUE(tensors.ok()) << tensors.status();
   constexpr int64_t kSlots = 6;
   auto runner =
-      MakeRunner({.slots = kSlots, .max_tokens = 1024, .deterministic = deterministic}, *config);
+      MakeRunner({.blocks = KvBlocks(kSlots, 1024), .deterministic = deterministic}, *config);
   auto model = MakeModel(*config, *std::move(tensors), deterministic);
   ASSERT_TRUE(model.ok()) << model.status();
   FakeClock clock;

@@ -5,13 +5,14 @@
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/attention/cached_attention.h"
-#include "common/attention/fixed_order_attention.h"
-#include "common/attention/kv_cache.h"
+#include "common/attention/paged/paged_attention.h"
+#include "common/attention/paged/paged_kv_cache.h"
 #include "common/base/status.h"
 #include "common/model/fci.h"
 #include "common/model/transformer.h"
@@ -20,8 +21,11 @@
 namespace attnrl::rollout {
 namespace {
 
-attention::KvCacheShape CacheShape(const RunnerOptions& options, const model::ModelConfig& config) {
-  return {config.layers, options.slots, options.max_tokens, config.kv_heads, config.head_dim};
+// Logits that exist at once, for as many rows: they stay in the cache while they are sampled.
+constexpr int64_t kLogitRows = 64;
+
+attention::PagedKvShape CacheShape(const RunnerOptions& options, const model::ModelConfig& config) {
+  return {config.layers, options.blocks, config.kv_heads, config.head_dim};
 }
 
 at::ScalarType CacheType(const RunnerOptions& options) {
@@ -39,26 +43,25 @@ class TorchRunner final : public StepRunner {
   // The number of threads belongs to the calling thread.
   void Begin() override { at::set_num_threads(options_.threads); }
 
-  void UseModel(std::shared_ptr<const model::Transformer> weights) override {
-    model_ = std::move(weights);
-  }
-
-  absl::StatusOr<LogitRows> Run(const StepPlan& plan) override {
+  absl::StatusOr<std::vector<SampledToken>> Run(const StepPlan& plan,
+                                                const model::Transformer& weights) override {
     try {
       const c10::InferenceMode inference;
-      // Before the pass, which appends to the slots copied to.
-      for (const PrefixCopy& copy : plan.copies) {
-        cache_.CopyPrefix(copy.from_slot, copy.to_slot, copy.tokens);
-      }
-      logits_ = Forward(BuildBatch(plan, options_.device)).to(at::kCPU).contiguous();
+      attention_plan_.Build(plan.groups);
+      const StepTensors batch = BuildBatch(plan, options_.device);
+      attention::PagedAttention attention(cache_, attention_plan_,
+                                          attention::PagedAttention::Kernels::kBest, plan.scored);
+      at::Tensor hidden = weights.Hidden(batch.ids, batch.positions, attention);
+      // While all sequences decode, every row is sampled and needs no copy.
+      if (hidden.size(0) != batch.sampled.size(0)) hidden = hidden.index_select(0, batch.sampled);
+      return Sample(plan.samples, hidden, weights);
     } catch (const std::exception& error) {
       return absl::InternalError(absl::StrCat("the model can't be run: ", OneLine(error.what())));
     }
-    return LogitRows{{logits_.const_data_ptr<float>(), static_cast<size_t>(logits_.numel())},
-                     logits_.size(1)};
   }
 
-  absl::StatusOr<std::vector<StepScores>> Score(std::span<const ScoreRequest> requests) override {
+  absl::StatusOr<std::vector<StepScores>> Score(std::span<const ScoreRequest> requests,
+                                                const model::Transformer& weights) override {
     if (options_.segmenter == nullptr) {
       return absl::FailedPreconditionError("steps can't be scored without a tokenizer");
     }
@@ -71,7 +74,7 @@ class TorchRunner final : public StepRunner {
     try {
       const c10::InferenceMode inference;
       // All requests of a run have the same delta.
-      auto scores = model::RecomputeFci(*model_, passes, {.delta = requests.front().delta});
+      auto scores = model::RecomputeFci(weights, passes, {.delta = requests.front().delta});
       if (!scores.ok()) return scores.status();
       std::vector<StepScores> results(requests.size());
       for (size_t i = 0; i < requests.size(); ++i) {
@@ -87,6 +90,13 @@ class TorchRunner final : public StepRunner {
   }
 
   int64_t vocabulary() const override { return config_.vocab_size; }
+  int64_t blocks() const override { return options_.blocks; }
+  std::unique_ptr<OnlineScores> StartScores(int64_t prompt_tokens, uint32_t delta) override {
+    if (!options_.online_scores || options_.segmenter == nullptr || delta < 1) return nullptr;
+    return std::make_unique<OnlineScores>(
+        options_.segmenter,
+        OnlineScores::Shape{prompt_tokens, delta, config_.layers, config_.heads});
+  }
 
  private:
   struct SteppedSequence {
@@ -105,27 +115,35 @@ class TorchRunner final : public StepRunner {
     return sequence;
   }
 
-  at::Tensor Forward(const StepTensors& batch) {
-    if (options_.deterministic) {
-      attention::FixedOrderAttention attention(cache_, batch.sequences);
-      return Forward(batch, attention);
+  // Draws a token for each row of `hidden`. Logits of a device come to the host for it.
+  std::vector<SampledToken> Sample(const std::vector<SampledRow>& rows, const at::Tensor& hidden,
+                                   const model::Transformer& weights) {
+    samplers_.resize(static_cast<size_t>(at::get_num_threads()));
+    std::vector<SampledToken> tokens(rows.size());
+    for (int64_t first = 0; first < hidden.size(0); first += kLogitRows) {
+      const int64_t count = std::min(kLogitRows, hidden.size(0) - first);
+      const at::Tensor logits =
+          weights.Logits(hidden.narrow(0, first, count)).to(at::kCPU).contiguous();
+      const auto width = static_cast<size_t>(logits.size(1));
+      const auto* values = logits.const_data_ptr<float>();
+      at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+        Sampler& sampler = samplers_[static_cast<size_t>(at::get_thread_num())];
+        for (int64_t i = begin; i < end; ++i) {
+          const auto index = static_cast<size_t>(first + i);
+          const SampledRow& row = rows[index];
+          tokens[index] = sampler.Sample({values + static_cast<size_t>(i) * width, width},
+                                         row.params, row.key, row.index);
+        }
+      });
     }
-    attention::CachedAttention attention(cache_, batch.sequences);
-    return Forward(batch, attention);
-  }
-
-  at::Tensor Forward(const StepTensors& batch, attention::Attention& attention) {
-    at::Tensor hidden = model_->Hidden(batch.ids, batch.positions, attention);
-    // While all sequences decode, every row is a last row and needs no copy.
-    if (hidden.size(0) != batch.last_rows.size(0)) hidden = hidden.index_select(0, batch.last_rows);
-    return model_->Logits(hidden);
+    return tokens;
   }
 
   const RunnerOptions options_;
   const model::ModelConfig config_;
-  attention::KvCache cache_;
-  std::shared_ptr<const model::Transformer> model_;
-  at::Tensor logits_;  // float32 [sequences, vocabulary] of the last step, on the host
+  attention::PagedKvCache cache_;
+  attention::AttentionPlan attention_plan_;
+  std::vector<Sampler> samplers_;  // one a thread
 };
 
 }  // namespace
@@ -139,14 +157,17 @@ absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const RunnerOptions& opti
   try {
     return std::make_unique<TorchRunner>(options, config);
   } catch (const std::exception& error) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "no memory for a KV cache of ", KvCacheBytes(options, config) >> 20, " MiB (",
-        options.slots, " slots of ", options.max_tokens, " tokens): ", OneLine(error.what())));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no memory for a KV cache of ",
+                     options.blocks * KvBlockBytes(options, config) >> 20, " MiB (", options.blocks,
+                     " blocks of ", attention::kBlockTokens, " tokens): ", OneLine(error.what())));
   }
 }
 
-int64_t KvCacheBytes(const RunnerOptions& options, const model::ModelConfig& config) {
-  return attention::KvCache::Bytes(CacheShape(options, config), CacheType(options));
+int64_t KvBlockBytes(const RunnerOptions& options, const model::ModelConfig& config) {
+  attention::PagedKvShape shape = CacheShape(options, config);
+  shape.blocks = 1;
+  return attention::PagedKvCache::Bytes(shape, CacheType(options));
 }
 
 absl::StatusOr<std::shared_ptr<const model::Transformer>> MakeModel(

@@ -16,8 +16,7 @@
 namespace attnrl::rollout {
 
 struct RunnerOptions {
-  int64_t slots = 64;
-  int64_t max_tokens = 0;  // of a slot: prompt and response
+  int64_t blocks = 0;  // of the KV cache; see engine/kv_budget.h
   // Own kernels with one fixed order of sums: the bits of a sequence don't depend on the batch, the
   // slots or the threads. CPU only, slower.
   bool deterministic = false;
@@ -26,6 +25,8 @@ struct RunnerOptions {
   at::Device device = at::Device(at::kCPU);
   // Cuts responses into the steps whose attention is scored; null: Score fails.
   std::shared_ptr<const text::StepSegmenter> segmenter = nullptr;
+  // Score them while decoding, on the CPU; else in a pass of its own over what has ended.
+  bool online_scores = false;
 };
 
 // Runs steps with LibTorch on models of `config`. The KV cache is made here, once: in the dtype of
@@ -34,8 +35,8 @@ struct RunnerOptions {
 absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const RunnerOptions& options,
                                                        const model::ModelConfig& config);
 
-// Bytes of the KV cache that MakeRunner takes.
-int64_t KvCacheBytes(const RunnerOptions& options, const model::ModelConfig& config);
+// Bytes of a block of the KV cache.
+int64_t KvBlockBytes(const RunnerOptions& options, const model::ModelConfig& config);
 
 // A model over `weights` (complete for `config`) that fits such a runner. INTERNAL for what
 // LibTorch refuses.

@@ -61,25 +61,23 @@ struct BatchSettings {
   bool deterministic = false;
   int threads = 1;
   bool reversed = false;  // order of submission
-  int64_t max_prefill_tokens = 2048;
+  int64_t max_step_rows = 2048;
+  int64_t blocks = 64;
 };
 
 std::map<uint64_t, Completion> RunAll(const std::vector<Request>& requests,
                                       const BatchSettings& setup) {
   const model::ModelConfig config = SmallConfig();
-  auto runner = MakeRunner({.slots = setup.slots,
-                            .max_tokens = kMaxTokens,
-                            .deterministic = setup.deterministic,
-                            .threads = setup.threads},
-                           config);
+  auto runner = MakeRunner(
+      {.blocks = setup.blocks, .deterministic = setup.deterministic, .threads = setup.threads},
+      config);
   auto model = MakeModel(config, model::RandomTensors(config, 1, model::DType::kFloat32),
                          setup.deterministic);
   (*runner)->Begin();
   FakeClock clock;
-  Stepper stepper({.slots = setup.slots,
-                   .max_tokens = kMaxTokens,
-                   .max_prefill_tokens = setup.max_prefill_tokens},
-                  **runner, clock);
+  Stepper stepper(
+      {.slots = setup.slots, .max_tokens = kMaxTokens, .max_step_rows = setup.max_step_rows},
+      **runner, clock);
   stepper.SetWeights(0, *model);
   std::map<uint64_t, Completion> done;
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -91,10 +89,11 @@ std::map<uint64_t, Completion> RunAll(const std::vector<Request>& requests,
     EXPECT_TRUE(status.ok()) << status;
   }
   while (stepper.Step()) {
-    EXPECT_EQ(stepper.pool().used() + stepper.pool().free(), setup.slots);
+    EXPECT_EQ(stepper.pool().used() + stepper.pool().free(), setup.blocks);
     EXPECT_EQ(static_cast<size_t>(stepper.running() + stepper.waiting()) + done.size(),
               requests.size());
   }
+  stepper.DropWeights(0);
   EXPECT_EQ(stepper.pool().used(), 0);
   return done;
 }
@@ -149,7 +148,8 @@ TEST(DeterministicRunner, GivesTheSameBitsForAnySlotsOrderAndThreads) {
        {BatchSettings{.slots = 16, .deterministic = true},
         BatchSettings{.slots = 5, .deterministic = true, .threads = 2},
         BatchSettings{.slots = 6, .deterministic = true, .reversed = true},
-        BatchSettings{.slots = 8, .deterministic = true, .max_prefill_tokens = 1}}) {
+        BatchSettings{.slots = 8, .deterministic = true, .max_step_rows = 9},
+        BatchSettings{.slots = 8, .deterministic = true, .blocks = 8}}) {
     const auto done = RunAll(requests, setup);
     for (const Request& request : requests) {
       const Completion& found = done.at(request.id);
@@ -179,7 +179,7 @@ TEST(DeterministicRunner, AContinuationHasTheBitsOfTheWholeResponse) {
 }
 
 // Six sequences that begin with the same thirty tokens.
-std::vector<Request> Siblings() {
+std::vector<Request> Siblings(bool shared = true) {
   std::vector<Request> requests;
   for (uint64_t i = 0; i < 6; ++i) {
     Request request;
@@ -188,13 +188,14 @@ std::vector<Request> Siblings() {
     for (uint64_t more = 0; more < i; ++more) request.prompt_ids.push_back(static_cast<int32_t>(i));
     request.max_new_tokens = 12;
     request.key = {.seed = 5, .purpose = kSampleToken, .node = static_cast<uint32_t>(i)};
+    if (shared) request.shared = {{{1}, 30}};
     requests.push_back(std::move(request));
   }
   return requests;
 }
 
-TEST(DeterministicRunner, ACopiedPrefixHasTheBitsOfOneComputedAnew) {
-  const auto alone = RunAll(Siblings(), {.slots = 1, .deterministic = true});
+TEST(DeterministicRunner, ASharedPrefixHasTheBitsOfOneComputedAnew) {
+  const auto alone = RunAll(Siblings(false), {.slots = 1, .deterministic = true});
   const auto together = RunAll(Siblings(), {.slots = 6, .deterministic = true});
   int64_t reused = 0;
   for (const Request& request : Siblings()) {
@@ -203,10 +204,10 @@ TEST(DeterministicRunner, ACopiedPrefixHasTheBitsOfOneComputedAnew) {
     EXPECT_EQ(alone.at(request.id).reused_tokens, 0);
     reused += together.at(request.id).reused_tokens;
   }
-  EXPECT_GE(reused, 4 * 29);
+  EXPECT_EQ(reused, 29 + 4 * 30 - 1 + 1);
 }
 
-TEST(Runner, ACopiedPrefixGivesTheLogProbsOfADensePass) {
+TEST(Runner, ASharedPrefixGivesTheLogProbsOfADensePass) {
   const auto done = RunAll(Siblings(), {.slots = 6});
   for (const Request& request : Siblings()) {
     const Completion& completion = done.at(request.id);
@@ -231,7 +232,7 @@ TEST(VersionLoader, TakesExactlyTheTensorsOfItsVersion) {
     data.bytes.append(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
   }
   data.version = {.number = 4, .digest = model::Digest(tensors)};
-  const WeightLoader load = MakeVersionLoader(config, {.max_tokens = kMaxTokens});
+  const WeightLoader load = MakeVersionLoader(config, {});
   EXPECT_TRUE(load(data).ok());
 
   learner::VersionData damaged = data;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/philox.h"
+#include "common/base/status.h"
 
 namespace attnrl::rollout {
 
@@ -27,9 +28,25 @@ std::shared_ptr<const model::Transformer> FakeStepRunner::Weights(uint64_t numbe
   return std::shared_ptr<const model::Transformer>(holder, address);
 }
 
-void FakeStepRunner::UseModel(std::shared_ptr<const model::Transformer> weights) {
-  weights_ = *reinterpret_cast<const uint64_t*>(weights.get());
+namespace {
+
+uint64_t NumberOf(const model::Transformer& weights) {
+  return *reinterpret_cast<const uint64_t*>(&weights);
 }
+
+// Where the tokens of a group lie, up to its last row.
+std::vector<size_t> PlacesOf(const attention::RowGroup& group) {
+  std::vector<size_t> places;
+  const auto tokens = static_cast<size_t>(group.first_position + group.rows);
+  for (const attention::BlockPiece& piece : group.pieces) {
+    for (int32_t offset = piece.from; offset < piece.to && places.size() < tokens; ++offset) {
+      places.push_back(static_cast<size_t>(piece.block * attention::kBlockTokens + offset));
+    }
+  }
+  return places;
+}
+
+}  // namespace
 
 float FakeScore(uint64_t weights, int32_t token, size_t position) {
   return static_cast<float>(weights) + 0.25f * static_cast<float>(token) +
@@ -37,50 +54,70 @@ float FakeScore(uint64_t weights, int32_t token, size_t position) {
 }
 
 absl::StatusOr<std::vector<StepScores>> FakeStepRunner::Score(
-    std::span<const ScoreRequest> requests) {
+    std::span<const ScoreRequest> requests, const model::Transformer& weights) {
   std::vector<StepScores> results;
   for (const ScoreRequest& request : requests) {
     StepScores scores{{static_cast<uint32_t>(request.prompt.size())}, {0}};
     for (size_t i = 0; i < request.response.size(); ++i) {
       scores.ends.push_back(static_cast<uint32_t>(request.prompt.size() + i + 1));
-      scores.fci.push_back(FakeScore(weights_, request.response[i], i));
+      scores.fci.push_back(FakeScore(NumberOf(weights), request.response[i], i));
     }
     results.push_back(std::move(scores));
   }
   return results;
 }
 
-absl::StatusOr<LogitRows> FakeStepRunner::Run(const StepPlan& plan) {
+absl::StatusOr<std::vector<SampledToken>> FakeStepRunner::Run(const StepPlan& plan,
+                                                              const model::Transformer& weights) {
   if (!failure_.ok()) {
     absl::Status failure = failure_;
     failure_ = absl::OkStatus();
     return failure;
   }
-  logits_.clear();
-  largest_step_ = std::max(largest_step_, plan.rows());
+  const uint64_t number = NumberOf(weights);
+  weights_run_.push_back(number);
+  largest_run_ = std::max(largest_run_, plan.rows());
   rows_ += plan.rows();
-  for (const PrefixCopy& copy : plan.copies) {
-    const std::vector<int64_t>& from = slots_[static_cast<size_t>(copy.from_slot)];
-    if (copy.from_slot == copy.to_slot || copy.tokens > static_cast<int64_t>(from.size())) {
-      return absl::InternalError(
-          absl::StrCat("slot ", copy.from_slot, " has no ", copy.tokens, " tokens to copy"));
+  ATTNRL_RETURN_IF_ERROR(Store(plan, number));
+  // Every row's logits come from what its places hold after all rows are stored.
+  std::vector<SampledToken> sampled;
+  Sampler sampler;
+  int64_t row = 0;
+  for (const attention::RowGroup& group : plan.groups) {
+    std::vector<int64_t> tokens;
+    for (const size_t place : PlacesOf(group)) {
+      if (places_[place].token < 0 || places_[place].weights != number) {
+        return absl::InternalError(absl::StrCat("place ", place, " holds token ",
+                                                places_[place].token, " of weights ",
+                                                places_[place].weights));
+      }
+      tokens.push_back(places_[place].token);
     }
-    slots_[static_cast<size_t>(copy.to_slot)].assign(from.begin(), from.begin() + copy.tokens);
+    row += group.rows;
+    if (sampled.size() == plan.samples.size()) continue;
+    const SampledRow& sample = plan.samples[sampled.size()];
+    if (sample.row != row - 1) continue;
+    sampled.push_back(sampler.Sample(FakeLogits(number, tokens, vocabulary_), sample.params,
+                                     sample.key, sample.index));
   }
-  auto next = plan.ids.begin();
-  for (const PlannedSequence& sequence : plan.sequences) {
-    std::vector<int64_t>& tokens = slots_[static_cast<size_t>(sequence.slot)];
-    if (sequence.past == 0) tokens.clear();
-    if (static_cast<int64_t>(tokens.size()) != sequence.past || sequence.rows < 1) {
-      return absl::InternalError(absl::StrCat("slot ", sequence.slot, " holds ", tokens.size(),
-                                              " tokens, the plan says ", sequence.past));
+  return sampled;
+}
+
+absl::Status FakeStepRunner::Store(const StepPlan& plan, uint64_t weights) {
+  auto id = plan.ids.begin();
+  for (const attention::RowGroup& group : plan.groups) {
+    const std::vector<size_t> places = PlacesOf(group);
+    if (group.rows < 1 ||
+        static_cast<int64_t>(places.size()) != group.first_position + group.rows) {
+      return absl::InternalError(absl::StrCat("a group of ", group.rows, " rows after ",
+                                              group.first_position, " has ", places.size(),
+                                              " places"));
     }
-    tokens.insert(tokens.end(), next, next + sequence.rows);
-    next += sequence.rows;
-    const std::vector<float> row = FakeLogits(weights_, tokens, vocabulary_);
-    logits_.insert(logits_.end(), row.begin(), row.end());
+    for (int64_t i = 0; i < group.rows; ++i) {
+      places_[places[static_cast<size_t>(group.first_position + i)]] = {*id++, weights};
+    }
   }
-  return LogitRows{logits_, vocabulary_};
+  return absl::OkStatus();
 }
 
 }  // namespace attnrl::rollout

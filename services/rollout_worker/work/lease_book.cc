@@ -19,6 +19,15 @@ Request MakeRequest(const scheduler::WorkItem& item, const scheduler::SampleRequ
   request.prompt_ids.insert(request.prompt_ids.end(), item.response_ids.begin(),
                             item.response_ids.begin() + sample.split);
   request.first_index = sample.split;
+  // Node 0 of the text stands for the prompt, n + 1 for the response of node n.
+  request.shared.push_back(
+      {{item.batch, item.position, 0}, static_cast<int64_t>(item.prompt_ids.size())});
+  if (item.kind == scheduler::ItemKind::kContinuation) {
+    request.shared.push_back({{item.batch, item.position, item.parent + 1},
+                              static_cast<int64_t>(request.prompt_ids.size())});
+  } else {
+    request.becomes = {item.batch, item.position, sample.node + 1};
+  }
   request.max_new_tokens = sample.max_new_tokens;
   request.sampling = {item.sampling.temperature, item.sampling.top_p, item.sampling.top_k};
   request.stop_ids = item.sampling.stop_ids;

@@ -55,6 +55,30 @@ TEST(LeaseBook, AContinuationKeepsThePrefixAndCountsFromTheResponsesStart) {
   EXPECT_THAT(request.stop_ids, ElementsAre(0));
 }
 
+TEST(LeaseBook, NamesWhatItsSamplesShareWithOthers) {
+  LeaseBook book(100);
+  scheduler::Lease initial = MakeLease(1, {{.node = 7, .max_new_tokens = 20}});
+  initial.item.response_ids.clear();
+  const Request first = book.Add(initial)->front();
+  ASSERT_EQ(first.shared.size(), 1u);
+  EXPECT_EQ(first.shared[0].tokens, 2);
+  ASSERT_TRUE(first.becomes.has_value());
+
+  scheduler::Lease rest = MakeLease(2, {{.node = 9, .split = 2, .max_new_tokens = 20},
+                                        {.node = 10, .split = 3, .max_new_tokens = 20}});
+  rest.item.kind = scheduler::ItemKind::kContinuation;
+  rest.item.parent = 7;
+  const auto children = book.Add(rest);
+  for (size_t i = 0; i < 2; ++i) {
+    const Request& child = (*children)[i];
+    ASSERT_EQ(child.shared.size(), 2u);
+    EXPECT_EQ(child.shared[0].id, first.shared[0].id) << "the prompt";
+    EXPECT_EQ(child.shared[1].id, *first.becomes) << "the response";
+    EXPECT_EQ(child.shared[1].tokens, static_cast<int64_t>(child.prompt_ids.size()));
+    EXPECT_EQ(child.becomes, std::nullopt);
+  }
+}
+
 TEST(LeaseBook, ScoresTravelWithTheirSample) {
   LeaseBook book(100);
   scheduler::Lease lease = MakeLease(1, {{.node = 7, .split = 0, .max_new_tokens = 5}});

@@ -19,8 +19,8 @@ std::function<void(const StepReport&)> StepObserver(int64_t slots) {
     reused.Add(static_cast<double>(report.reused_tokens));
     generated.Add(static_cast<double>(report.sampled_tokens));
     seconds.Observe(absl::ToDoubleSeconds(report.duration));
-    used.Set(static_cast<double>(report.used_slots));
-    free.Set(static_cast<double>(slots - report.used_slots));
+    used.Set(static_cast<double>(report.running));
+    free.Set(static_cast<double>(slots - report.running));
     version.Set(report.version);
   };
 }

@@ -35,15 +35,15 @@ scheduler::Lease MakeLease(uint64_t number, uint32_t version = 0, uint32_t token
 }
 
 // Long enough that it never ends within a test.
-scheduler::Lease EndlessLease(uint64_t number) { return MakeLease(number, 0, 1u << 24); }
+scheduler::Lease EndlessLease(uint64_t number) { return MakeLease(number, 0, 1u << 18); }
 
 class WorkerTest : public ::testing::Test {
  protected:
   void SetUp() override {
     for (uint32_t version = 0; version < 4; ++version) Publish(version);
     EngineOptions engine;
-    engine.stepper = {.slots = kSlots, .max_tokens = 1 << 25};
-    engine_ = Engine::Start(engine, std::make_unique<FakeStepRunner>(kSlots, 8));
+    engine.stepper = {.slots = kSlots, .max_tokens = 1 << 19};
+    engine_ = Engine::Start(engine, std::make_unique<FakeStepRunner>(1 << 16, 8));
     WeightKeeperOptions keeper;
     keeper.first_backoff = absl::Milliseconds(1);
     keeper.set = [this](uint32_t version, Weights weights) {
@@ -67,7 +67,7 @@ class WorkerTest : public ::testing::Test {
     options.name = "worker-7";
     options.numerics_id = "test numerics";
     options.slots = kSlots;
-    options.max_tokens = 1 << 25;
+    options.max_tokens = 1 << 19;
     options.drain_limit = drain_limit;
     options.first_backoff = absl::Milliseconds(1);
     worker_ = std::make_unique<Worker>(options, scheduler_, *engine_, *keeper_);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/sampling/sampling_run.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -10,9 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/model/files/weights.h"
 #include "common/rpc/shutdown.h"
+#include "services/rollout_worker/engine/kv_budget.h"
 #include "services/rollout_worker/runner/runner.h"
 
 namespace attnrl::tools {
@@ -36,13 +36,6 @@ int64_t LongestSequence(const SamplingJob& job, int64_t context) {
         std::max(longest, static_cast<int64_t>(job.prompts[i].size()) + NewTokens(job, i, context));
   }
   return longest;
-}
-
-// Slots that half of the free memory has room for; at least one.
-int64_t SlotsInMemory(rollout::RunnerOptions options, const model::ModelConfig& config) {
-  options.slots = 1;
-  const int64_t free = int64_t{sysconf(_SC_AVPHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-  return std::max<int64_t>(1, free / 2 / rollout::KvCacheBytes(options, config));
 }
 
 // Finished samples on their way from the engine's thread to the caller's.
@@ -74,6 +67,8 @@ rollout::Request MakeRequest(const SamplingJob& job, size_t index, int64_t conte
   rollout::Request request;
   request.id = index;
   request.prompt_ids = job.prompts[prompt];
+  request.shared = {
+      {{static_cast<uint32_t>(prompt)}, static_cast<int64_t>(request.prompt_ids.size())}};
   request.max_new_tokens = NewTokens(job, prompt, context);
   request.sampling = job.sampling;
   request.key = {.seed = job.seed,
@@ -92,20 +87,25 @@ absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const ModelFlags& f
                                                              const SamplingJob& job) {
   rollout::LimitThreads(folder.threads);
   rollout::RunnerOptions options;
-  options.max_tokens = LongestSequence(job, folder.config.max_position_embeddings);
+  const int64_t longest = LongestSequence(job, folder.config.max_position_embeddings);
+  const int64_t slots = std::clamp<int64_t>(static_cast<int64_t>(job.size()), 1, job.max_batch);
   options.threads = folder.threads;
   options.dtype = folder.dtype;
   ATTNRL_ASSIGN_OR_RETURN(options.device, model::ParseDevice(flags.device));
   ATTNRL_ASSIGN_OR_RETURN(model::Tensors tensors, model::LoadTensors(flags.model, folder.config,
                                                                      folder.dtype, options.device));
-  options.slots = std::clamp<int64_t>(static_cast<int64_t>(job.size()), 1, job.max_batch);
-  if (options.device.is_cpu()) {
-    options.slots = std::min(options.slots, SlotsInMemory(options, folder.config));
-  }
+  const bool host = options.device.is_cpu();
+  ATTNRL_ASSIGN_OR_RETURN(
+      options.blocks,
+      rollout::ChooseKvBlocks({.slots = slots,
+                               .max_tokens = longest,
+                               .block_bytes = rollout::KvBlockBytes(options, folder.config),
+                               .memory_limit = host ? MemoryLimit() : 0,
+                               .available = host ? AvailableMemory() : 0}));
   ATTNRL_ASSIGN_OR_RETURN(auto model, rollout::MakeModel(folder.config, std::move(tensors), false));
   ATTNRL_ASSIGN_OR_RETURN(auto runner, rollout::MakeRunner(options, folder.config));
   rollout::EngineOptions engine_options;
-  engine_options.stepper = {.slots = options.slots, .max_tokens = options.max_tokens};
+  engine_options.stepper = {.slots = slots, .max_tokens = longest};
   std::unique_ptr<rollout::Engine> engine =
       rollout::Engine::Start(std::move(engine_options), std::move(runner));
   engine->SetWeights(0, std::move(model));

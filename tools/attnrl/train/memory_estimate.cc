@@ -24,14 +24,12 @@ int64_t ActivationBytes(const model::ModelConfig& shape) {
 }  // namespace
 
 MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelConfig& shape,
-                              int64_t dtype_bytes) {
+                              int64_t dtype_bytes, int64_t kv_bytes) {
   const int64_t weights = model::CountParameters(shape);
   const int64_t longest = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
-  const int64_t cached_token = 2 * shape.layers * shape.kv_heads * shape.head_dim * dtype_bytes;
   MemoryEstimate memory;
   // Two versions of the weights: the one in use and the next one while it arrives.
-  memory.worker_bytes =
-      kTorchProcess + 2 * weights * dtype_bytes + config.rollout.slots * longest * cached_token;
+  memory.worker_bytes = kTorchProcess + 2 * weights * dtype_bytes + kv_bytes;
   // Masters, gradients and two moments; the published copy; the reference where there is a KL term.
   const int64_t copies = config.learner.kl_weight > 0 ? 2 : 1;
   memory.learner_bytes =

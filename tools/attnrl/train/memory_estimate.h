@@ -18,8 +18,8 @@ struct MemoryEstimate {
   int64_t total_bytes = 0;
 };
 
-// `dtype_bytes`: of one weight as the workers hold it.
+// `dtype_bytes`: of one weight as the workers hold it. `kv_bytes`: of a worker's KV cache.
 MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelConfig& shape,
-                              int64_t dtype_bytes);
+                              int64_t dtype_bytes, int64_t kv_bytes);
 
 }  // namespace attnrl::tools

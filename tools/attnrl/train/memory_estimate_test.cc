@@ -20,15 +20,13 @@ model::ModelConfig HalfBillion() {
   return model;
 }
 
-TEST(MemoryEstimate, GrowsWithSlotsWorkersAndAReferenceModel) {
+TEST(MemoryEstimate, GrowsWithTheCacheWorkersAndAReferenceModel) {
   config::Config config;
-  const MemoryEstimate before = EstimateMemory(config, HalfBillion(), 2);
-  config.rollout.slots *= 2;
+  const MemoryEstimate before = EstimateMemory(config, HalfBillion(), 2, 1'000'000);
   config.rollout.workers = 2;
   config.learner.kl_weight = 0;
-  const MemoryEstimate after = EstimateMemory(config, HalfBillion(), 2);
-  // 64 slots of 9,216 tokens, 24 layers, two of 2 x 64 values of 2 bytes.
-  EXPECT_EQ(after.worker_bytes - before.worker_bytes, int64_t{64} * 9216 * 24 * 2 * 2 * 64 * 2);
+  const MemoryEstimate after = EstimateMemory(config, HalfBillion(), 2, 3'000'000);
+  EXPECT_EQ(after.worker_bytes - before.worker_bytes, 2'000'000);
   EXPECT_EQ(before.learner_bytes - after.learner_bytes, 2 * model::CountParameters(HalfBillion()));
   EXPECT_EQ(after.total_bytes - after.learner_bytes - after.scheduler_bytes - after.verifier_bytes,
             2 * after.worker_bytes);
@@ -53,15 +51,13 @@ constexpr int64_t kPlain = 30'000'000;
 TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
   config::Config config;
   config.rollout.workers = 3;
-  config.rollout.slots = 10;
   config.rollout.max_prompt_tokens = 20;
   config.rollout.max_response_tokens = 30;
   config.learner.max_tokens_per_pass = 400;
   config.learner.kl_weight = 0;
   const int64_t weights = model::CountParameters(Tiny());
-  const MemoryEstimate memory = EstimateMemory(config, Tiny(), 2);
-  // Keys and values of 3 layers, 2 heads of 2 numbers, 2 bytes each.
-  EXPECT_EQ(memory.worker_bytes, kProcess + 2 * weights * 2 + 10 * 50 * (2 * 3 * 2 * 2 * 2));
+  const MemoryEstimate memory = EstimateMemory(config, Tiny(), 2, 24'000);
+  EXPECT_EQ(memory.worker_bytes, kProcess + 2 * weights * 2 + 24'000);
   // A token keeps in each layer 2 x 8 + (4 + 2 x 2) x 2 x 2, 3 x 8 and 4 x 16 numbers, and 3 x 100.
   EXPECT_EQ(memory.learner_bytes,
             kProcess + weights * (4 * 4 + 2) + 400 * 4 * (3 * (48 + 24 + 64) + 300));
@@ -77,7 +73,7 @@ TEST(MemoryEstimate, OfTheLearnerHasRoomForTheLongestSequenceInAnyPass) {
   config.rollout.max_response_tokens = 900;
   const auto learner = [&config](int64_t tokens) {
     config.learner.max_tokens_per_pass = tokens;
-    return EstimateMemory(config, Tiny(), 4).learner_bytes;
+    return EstimateMemory(config, Tiny(), 4, 0).learner_bytes;
   };
   EXPECT_EQ(learner(1), learner(1000));
   EXPECT_LT(learner(1000), learner(1001));
@@ -86,7 +82,7 @@ TEST(MemoryEstimate, OfTheLearnerHasRoomForTheLongestSequenceInAnyPass) {
 TEST(MemoryEstimate, WithoutWorkersIsThatOfTheOtherServices) {
   config::Config config;
   config.rollout.workers = 0;
-  const MemoryEstimate memory = EstimateMemory(config, Tiny(), 4);
+  const MemoryEstimate memory = EstimateMemory(config, Tiny(), 4, 0);
   EXPECT_EQ(memory.total_bytes,
             memory.learner_bytes + memory.scheduler_bytes + memory.verifier_bytes);
 }

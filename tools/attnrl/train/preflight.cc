@@ -3,14 +3,18 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "services/branch_scheduler/assemble.h"
+#include "services/rollout_worker/engine/kv_budget.h"
+#include "services/rollout_worker/runner/runner.h"
 #include "tools/attnrl/train/report.h"
 
 namespace attnrl::tools {
@@ -54,23 +58,40 @@ absl::Status CheckContext(const config::Rollout& rollout, const model::ModelConf
                     absl::StrCat("the model's context is ", shape.max_position_embeddings));
 }
 
-// Physical memory of this machine; 0 where it isn't known.
-int64_t MachineMemory() {
-  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
+// Bytes of the KV cache that a worker will choose.
+absl::StatusOr<int64_t> KvBytes(const config::Rollout& rollout, const model::ModelConfig& shape,
+                                model::DType dtype) {
+  rollout::RunnerOptions runner;
+  runner.dtype = dtype;
+  runner.deterministic = rollout.deterministic;
+  const int64_t block = rollout::KvBlockBytes(runner, shape);
+  const bool host = rollout.device == "cpu";
+  ATTNRL_ASSIGN_OR_RETURN(
+      const int64_t blocks,
+      rollout::ChooseKvBlocks(
+          {.slots = rollout.slots,
+           .max_tokens = rollout.max_prompt_tokens + rollout.max_response_tokens,
+           .block_bytes = block,
+           .bytes = rollout.kv_cache_bytes,
+           .memory_limit = host ? MemoryLimit() : 0,
+           .available = host ? AvailableMemory() : 0,
+           .workers = std::max<int64_t>(1, rollout.workers)}));
+  return blocks * block;
 }
 
 absl::Status CheckMemory(const config::Config& config, const MemoryEstimate& memory) {
-  const int64_t machine = MachineMemory();
+  const int64_t machine = MemoryLimit();
   if (config.rollout.device != "cpu" || config.learner.device != "cpu" || machine <= 0 ||
       memory.total_bytes <= machine) {
     return absl::OkStatus();
   }
-  return InputError("rollout.slots, learner.max_tokens_per_pass",
-                    absl::StrCat("the services would need about ", FormatBytes(memory.total_bytes),
-                                 " (a worker ", FormatBytes(memory.worker_bytes), ", the learner ",
-                                 FormatBytes(memory.learner_bytes), ")"),
-                    absl::StrCat("this machine has ", FormatBytes(machine),
-                                 "; fewer slots, shorter responses or smaller passes need less"));
+  return InputError(
+      "rollout.kv_cache_bytes, learner.max_tokens_per_pass",
+      absl::StrCat("the services would need about ", FormatBytes(memory.total_bytes), " (a worker ",
+                   FormatBytes(memory.worker_bytes), ", the learner ",
+                   FormatBytes(memory.learner_bytes), ")"),
+      absl::StrCat("this machine has ", FormatBytes(machine),
+                   "; a smaller cache, shorter responses or smaller passes need less"));
 }
 
 }  // namespace
@@ -87,7 +108,8 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, RunDType(config, shape));
   ATTNRL_RETURN_IF_ERROR(CheckContext(config.rollout, shape));
   ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config, binary_folder));
-  report.memory = EstimateMemory(config, shape, dtype == model::DType::kBFloat16 ? 2 : 4);
+  ATTNRL_ASSIGN_OR_RETURN(const int64_t kv_bytes, KvBytes(config.rollout, shape, dtype));
+  report.memory = EstimateMemory(config, shape, dtype == model::DType::kBFloat16 ? 2 : 4, kv_bytes);
   ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
   ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape, dtype));
   report.model = absl::StrCat(config.model.path, ": ", std::string(WordOf(shape.architecture)),

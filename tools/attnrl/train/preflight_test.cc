@@ -190,7 +190,7 @@ TEST_F(Preflight, TakesThePromptAndTheSequenceOfExactlyTheLongestLength) {
 TEST_F(Preflight, SaysWhatTheServicesWouldNeedAndWhatThereIs) {
   config_.learner.max_tokens_per_pass = int64_t{1} << 40;
   const std::string refusal = Refusal();
-  EXPECT_THAT(refusal, StartsWith("rollout.slots, learner.max_tokens_per_pass: "));
+  EXPECT_THAT(refusal, StartsWith("rollout.kv_cache_bytes, learner.max_tokens_per_pass: "));
   EXPECT_THAT(refusal, HasSubstr(" GB"));
   EXPECT_THAT(refusal, HasSubstr("this machine has "));
 }
@@ -210,8 +210,8 @@ TEST_F(Preflight, RefusesDamagedWeights) {
 }
 
 TEST_F(Preflight, RefusesWhatCannotFitIntoMemory) {
-  config_.rollout.slots = int64_t{1} << 30;
-  EXPECT_THAT(Refusal(), HasSubstr("rollout.slots"));
+  config_.rollout.kv_cache_bytes = int64_t{1} << 46;
+  EXPECT_THAT(Refusal(), StartsWith("rollout.kv_cache_bytes: "));
 }
 
 TEST_F(Preflight, AnswersCudaInOneLineWhereThereIsNone) {

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace attnrl {
+
+// What this process may use: of the machine, or of the container (cgroup v1 or v2) where that is
+// less. `root` is prepended to /proc and /sys, for tests. Any thread.
+
+// Bytes of memory; 0 where nothing is known.
+int64_t MemoryLimit(const std::string& root = "");
+// Bytes that can still be had without swapping or being killed; 0 where nothing is known.
+int64_t AvailableMemory(const std::string& root = "");
+// Processors, at least 1; a quota of 2.5 counts as 2.
+int ProcessorLimit(const std::string& root = "");
+
+}  // namespace attnrl

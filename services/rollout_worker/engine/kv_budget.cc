@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/rollout_worker/engine/kv_budget.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/attention/paged/plan.h"
+#include "common/base/status.h"
+#include "services/rollout_worker/engine/kv_branch.h"
+
+namespace attnrl::rollout {
+namespace {
+
+constexpr char kKey[] = "rollout.kv_cache_bytes";
+// A prompt, a response to it, and what continues the response.
+constexpr int64_t kLevels = 3;
+
+}  // namespace
+
+int64_t KvBlocks(int64_t slots, int64_t max_tokens) {
+  return slots * KvBranch::MostBlocks(max_tokens, kLevels);
+}
+
+absl::StatusOr<int64_t> ChooseKvBlocks(const KvBudget& budget) {
+  const int64_t least = KvBlocks(1, budget.max_tokens);
+  const std::string needs =
+      absl::StrCat("a sequence of ", budget.max_tokens, " tokens needs ", least, " blocks of ",
+                   attention::kBlockTokens, " tokens, ", least * budget.block_bytes, " bytes");
+  if (budget.bytes > 0) {
+    const int64_t blocks = budget.bytes / budget.block_bytes;
+    if (blocks < least) {
+      return InputError(kKey, absl::StrCat(budget.bytes, " bytes are ", blocks, " blocks"), needs);
+    }
+    if (budget.available > 0 && budget.bytes > budget.available) {
+      return InputError(kKey, absl::StrCat(budget.bytes, " bytes"),
+                        absl::StrCat("available are ", budget.available));
+    }
+    return blocks;
+  }
+  int64_t blocks = KvBlocks(budget.slots, budget.max_tokens);
+  if (budget.memory_limit > 0 && budget.available > 0) {
+    const int64_t room = std::min(budget.memory_limit / 2, budget.available / 4 * 3) /
+                         std::max<int64_t>(1, budget.workers);
+    blocks = std::min(blocks, room / budget.block_bytes);
+  }
+  if (blocks >= least) return blocks;
+  return InputError(kKey,
+                    absl::StrCat("half of the memory (", budget.memory_limit, " bytes, available ",
+                                 budget.available, ") for ", budget.workers, " workers are ",
+                                 blocks, " blocks each"),
+                    needs);
+}
+
+}  // namespace attnrl::rollout

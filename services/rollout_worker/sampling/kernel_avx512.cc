@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/rollout_worker/sampling/kernel_body.h"
+
+namespace attnrl::rollout {
+
+extern const SamplerKernel kAvx512SamplerKernel;
+const SamplerKernel kAvx512SamplerKernel = {kernels::kIsa, LargestOf, Weigh};
+
+}  // namespace attnrl::rollout
