@@ -35,6 +35,9 @@ inline ItemKey KeyOfItem(ItemId id) {
                  (item & 1) != 0 ? ItemKind::kContinuation : ItemKind::kInitial};
 }
 
+// The same for all items of a problem of a batch; orders by batch, then position.
+inline uint64_t ProblemOf(ItemId id) { return Number(id) >> 12; }
+
 // Nodes of a problem's tree, unique in the problem and part of every random key: initial response i
 // is node i; child c at branch point p of response i is node n + (i * N + p) * T + c, with n
 // initial responses, N points a response and T children a point.

@@ -62,6 +62,7 @@ struct WorkItem {
   Version version = {};  // the weights that must sample it
   std::vector<int32_t> prompt_ids = {};
   std::vector<int32_t> response_ids = {};  // continuations: the response they branch from
+  uint32_t parent = 0;                     // continuations: its node
   std::vector<SampleRequest> samples = {};
   SamplingParams sampling = {};
   // Initial items whose attention is to be scored: attention counts from this many steps later on

@@ -13,6 +13,7 @@ WorkItem Item() {
   WorkItem item;
   item.item = ItemId{77};
   item.kind = ItemKind::kContinuation;
+  item.parent = 3;
   item.batch = 3;
   item.position = 4;
   item.version = Version{2, "abc"};

@@ -36,6 +36,7 @@ void Write(const WorkItem& from, v1::WorkItem* to) {
   SetVersion(from.version, to->mutable_version());
   SetList(from.prompt_ids, to->mutable_prompt_ids());
   SetList(from.response_ids, to->mutable_response_ids());
+  to->set_parent(from.parent);
   for (const SampleRequest& sample : from.samples) {
     v1::SampleRequest* request = to->add_samples();
     request->set_node(sample.node);
@@ -64,6 +65,7 @@ absl::StatusOr<WorkItem> Read(const v1::WorkItem& from) {
   to.version = GetVersion(from.version());
   to.prompt_ids = GetList(from.prompt_ids());
   to.response_ids = GetList(from.response_ids());
+  to.parent = from.parent();
   for (const v1::SampleRequest& sample : from.samples()) {
     to.samples.push_back(SampleRequest{sample.node(), sample.split(), sample.max_new_tokens()});
   }

@@ -101,6 +101,7 @@ WorkItem Run::MakeItem(ItemId id) const {
   } else {
     item.version.number = schedule_.ContinuationVersion(batch.place());
     const Response& response = problem.responses[key.response];
+    item.parent = key.response;
     item.response_ids = response.initial->result.samples[0].token_ids;
     // Sample p * T + c is child c at point p: grading, records and the learner's batch count on it.
     const uint32_t points = static_cast<uint32_t>(response.expansion.points.size());

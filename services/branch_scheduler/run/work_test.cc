@@ -89,6 +89,7 @@ TEST_F(RunWork, AContinuationItemHasAllContinuationsOfOneResponse) {
   const ItemResult initial =
       bench.ResultOf(IdOf({key.batch, key.position, key.response, kInitial}));
   EXPECT_EQ(item.response_ids, initial.samples[0].token_ids);
+  EXPECT_EQ(item.parent, initial.samples[0].node);
   ASSERT_EQ(item.samples.size(), 4u) << "two at each of two points";
   const auto steps =
       bench.text.steps(static_cast<uint32_t>(item.prompt_ids.size()), item.response_ids);

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/philox.h"
+#include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/work/leases.h"
 
 namespace attnrl::scheduler {
@@ -38,6 +39,7 @@ class Model {
  public:
   std::map<ItemId, OpenItem> items;
   std::map<std::string, KnownWorker> workers;
+  std::map<uint64_t, std::string> homes;
 
   OpenItem* Held(const std::string& worker, LeaseId lease) {
     for (auto& [id, item] : items) {
@@ -65,19 +67,30 @@ class Model {
     }
     return first;
   }
+  // The share of its credits in use; nullopt for one that takes no more.
+  std::optional<double> Share(const std::string& name) const {
+    const auto found = workers.find(name);
+    if (found == workers.end()) return std::nullopt;
+    const KnownWorker& worker = found->second;
+    if (!worker.connected || worker.silent || Count(name) >= worker.credits) return std::nullopt;
+    return static_cast<double>(Count(name)) / worker.credits;
+  }
   // The one with credit left who uses the smallest share of it; the first name of equals.
   std::optional<std::string> Neediest() const {
     std::optional<std::string> best;
-    double least = 2;
     for (const auto& [name, worker] : workers) {
-      if (!worker.connected || worker.silent || Count(name) >= worker.credits) continue;
-      const double share = static_cast<double>(Count(name)) / worker.credits;
-      if (share < least) {
-        best = name;
-        least = share;
-      }
+      const std::optional<double> share = Share(name);
+      if (share && (!best || *share < *Share(*best))) best = name;
     }
     return best;
+  }
+  // Who gets an item: who last got one of its problem, unless that one is too busy.
+  std::optional<std::string> Getter(ItemId item) const {
+    const std::optional<std::string> neediest = Neediest();
+    const auto home = homes.find(ProblemOf(item));
+    if (!neediest || home == homes.end()) return neediest;
+    const std::optional<double> share = Share(home->second);
+    return share && *share <= *Share(*neediest) + 0.25 ? home->second : neediest;
   }
 };
 
@@ -115,7 +128,8 @@ class History {
   void Grant() {
     for (const LeaseTable::Granted& granted : table_.Grant(now_)) {
       ASSERT_EQ(model_.First(), granted.item);
-      ASSERT_EQ(model_.Neediest(), granted.worker);
+      ASSERT_EQ(model_.Getter(granted.item), granted.worker);
+      model_.homes[ProblemOf(granted.item)] = granted.worker;
       EXPECT_EQ(Number(granted.lease) >> 32, kEpoch);
       for (const LeaseId before : given_) EXPECT_LT(before, granted.lease) << "never twice";
       given_.push_back(granted.lease);
@@ -148,7 +162,8 @@ class History {
 
  private:
   std::string Name() { return absl::StrCat("w", random_.Below(3)); }
-  ItemId AnyItem() { return ItemId{random_.Below(12) + 1}; }
+  // Three items of each of four problems.
+  ItemId AnyItem() { return ItemId{(random_.Below(4) << 12) + random_.Below(3) + 1}; }
   // Mostly one that there is.
   LeaseId AnyLease() {
     if (given_.empty() || random_.Below(5) == 0) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "services/branch_scheduler/item_id.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -135,17 +136,34 @@ void LeaseTable::Heard(const std::string& worker) {
   if (found != workers_.end()) found->second.silent = false;
 }
 
-std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker() {
+bool LeaseTable::TakesMore(const Worker& worker) {
+  return worker.connected && !worker.silent && worker.leases.size() < worker.credits;
+}
+
+std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker(ItemId item) {
   auto best = workers_.end();
   for (auto it = workers_.begin(); it != workers_.end(); ++it) {
     const Worker& worker = it->second;
-    if (!worker.connected || worker.silent || worker.leases.size() >= worker.credits) continue;
+    if (!TakesMore(worker)) continue;
     // leases / credits, compared without division.
     if (best == workers_.end() ||
         worker.leases.size() * best->second.credits < best->second.leases.size() * worker.credits) {
       best = it;
     }
   }
+  if (best == workers_.end()) return best;
+  std::string& home = homes_[ProblemOf(item)];
+  if (homes_.size() > kMaxHomes) homes_.erase(homes_.begin());
+  const auto found = workers_.find(home);
+  if (found != workers_.end() && TakesMore(found->second)) {
+    // Its share of credits in use exceeds the smallest by a quarter at most.
+    const Worker& worker = found->second;
+    const auto share = [](const Worker& w) {
+      return static_cast<double>(w.leases.size()) / static_cast<double>(w.credits);
+    };
+    if (share(worker) <= share(best->second) + 0.25) return found;
+  }
+  home = best->first;
   return best;
 }
 
@@ -157,9 +175,9 @@ std::optional<ItemId> LeaseTable::next_item() const {
 std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
   std::vector<Granted> granted;
   while (!ready_.empty()) {
-    auto worker = PickWorker();
-    if (worker == workers_.end()) break;
     const auto [version, item] = *ready_.begin();
+    auto worker = PickWorker(item);
+    if (worker == workers_.end()) break;
     // The epoch keeps the numbers of different processes apart, so a late result of an earlier one
     // can never pass for a lease of this one.
     const LeaseId lease{(uint64_t{options_.epoch} << 32) | next_++};

@@ -37,7 +37,9 @@ struct LeaseOptions {
 //
 // An item is handed out in the order (version, item): older weights first, so that workers switch
 // forwards, and batches that the learner waits for before later ones. Of the workers with credit
-// left the one with the smallest share of its credits in use gets it, so that all of them work.
+// left the one gets it that last got an item of the same problem, since it holds the keys and
+// values of the prompt and maybe of the response; unless its share of credits in use exceeds the
+// smallest by more than a quarter: then the worker with the smallest, so that all of them work.
 // Nothing here influences what a run learns.
 class LeaseTable {
  public:
@@ -123,8 +125,9 @@ class LeaseTable {
   // Ends the lease; its item becomes ready again if `reopen`.
   void Release(LeaseId lease, bool reopen);
   void Heard(const std::string& worker);
-  // The worker that gets the next item; end() when none has credit left.
-  std::map<std::string, Worker>::iterator PickWorker();
+  static bool TakesMore(const Worker& worker);
+  // The worker that gets the item; end() when none has credit left.
+  std::map<std::string, Worker>::iterator PickWorker(ItemId item);
 
   LeaseOptions options_;
   uint32_t next_ = 1;                            // lower half of the next lease number
@@ -133,6 +136,9 @@ class LeaseTable {
   std::map<LeaseId, Held> leases_;
   std::map<ItemId, LeaseId> lease_of_item_;
   std::map<std::string, Worker> workers_;
+  // Who last got an item of a problem; the newest kMaxHomes problems.
+  static constexpr size_t kMaxHomes = 1 << 16;
+  std::map<uint64_t, std::string> homes_;
   Counters counters_;
 };
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
 #include <string>
 
 #include "services/branch_scheduler/item_id.h"
@@ -73,12 +75,42 @@ TEST(LeaseTable, KnowsALeaseOfAnEarlierSchedulerFromOneThatWasLost) {
 
 TEST(LeaseTable, SharesWorkByCredits) {
   LeaseTable table({});
-  for (uint64_t item = 1; item <= 9; ++item) table.Open(0, Item(item));
+  for (uint64_t problem = 1; problem <= 9; ++problem) table.Open(0, Item(problem << 12));
   ASSERT_TRUE(table.Connect(1, Hello("a", 100), kStart).ok());
   ASSERT_TRUE(table.Connect(2, Hello("b", 50), kStart).ok());
   table.Grant(kStart);
   EXPECT_EQ(table.Workers()[0].leases, 6u);
   EXPECT_EQ(table.Workers()[1].leases, 3u);
+}
+
+TEST(LeaseTable, GivesTheItemsOfAProblemToOneWorker) {
+  LeaseTable table({});
+  ASSERT_TRUE(table.Connect(1, Hello("a", 100), kStart).ok());
+  ASSERT_TRUE(table.Connect(2, Hello("b", 100), kStart).ok());
+  for (uint64_t problem = 1; problem <= 8; ++problem) {
+    for (uint64_t item = 0; item < 6; ++item) table.Open(0, Item((problem << 12) + item));
+  }
+  std::map<uint64_t, std::set<std::string>> workers;
+  for (const auto& granted : table.Grant(kStart)) {
+    workers[ProblemOf(granted.item)].insert(granted.worker);
+    if (ProblemOf(granted.item) < 5) table.Close(granted.item);
+  }
+  for (const auto& [problem, names] : workers) EXPECT_EQ(names.size(), 1u) << problem;
+  EXPECT_EQ(table.Workers()[0].leases, table.Workers()[1].leases) << "problems are spread";
+  // Continuations of a problem whose first items are done.
+  const std::string home = *workers[2].begin();
+  table.Open(0, Item((2 << 12) + 100));
+  EXPECT_EQ(table.Grant(kStart).at(0).worker, home);
+}
+
+TEST(LeaseTable, ABusyWorkerGetsNoMoreForTheProblemsSake) {
+  LeaseTable table({});
+  ASSERT_TRUE(table.Connect(1, Hello("a", 8), kStart).ok());
+  ASSERT_TRUE(table.Connect(2, Hello("b", 8), kStart).ok());
+  for (uint64_t item = 0; item < 8; ++item) table.Open(0, Item((1 << 12) + item));
+  table.Grant(kStart);
+  EXPECT_EQ(table.Workers()[0].leases, 3u) << "then it is a quarter of its credits ahead";
+  EXPECT_EQ(table.Workers()[1].leases, 5u) << "and the problem goes on there";
 }
 
 TEST(LeaseTable, AnExpiredLeaseIsHandedOutAgainAndItsOldHolderFenced) {
