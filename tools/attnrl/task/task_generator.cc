@@ -182,7 +182,7 @@ TaskProblem GenerateTask(TaskSplit split, uint64_t seed, uint32_t index, int64_t
     std::string prompt = program.Prompt();
     if (SplitOf(prompt) != split) continue;
     return {absl::StrCat("keys-", SplitName(split), "-", seed, "-", index), std::move(prompt),
-            program.Response(), program.Answer()};
+            program.Response(), program.Answer(), "keys-mod11"};
   }
 }
 
@@ -190,7 +190,7 @@ nlohmann::ordered_json TaskRecord(const TaskProblem& problem) {
   return {{"id", problem.id},
           {"prompt", problem.prompt},
           {"answers", nlohmann::ordered_json::array({problem.answer})},
-          {"source", "keys-mod11"},
+          {"source", problem.source},
           {"response", problem.response}};
 }
 

@@ -34,6 +34,7 @@ struct TaskProblem {
   std::string prompt;    // ends with a blank line
   std::string response;  // a right solution; the end token is not part of it
   std::string answer;    // "0" to "10"
+  std::string source = "keys-mod11";
 };
 
 // Problem `index` of the data set of (split, seed), with at most this many definitions (from

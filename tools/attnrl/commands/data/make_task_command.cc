@@ -9,6 +9,7 @@
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/task/model_recipe.h"
 #include "tools/attnrl/task/task_generator.h"
+#include "tools/attnrl/task/word_problems.h"
 
 namespace attnrl::tools {
 namespace {
@@ -17,6 +18,7 @@ struct Options {
   uint64_t count = 0;
   uint64_t seed = 0;
   int64_t max_definitions = kMaxDefinitions;
+  std::string kind = "keys";
   std::string split = "eval";
   std::string output = "-";
   std::string model_recipe;
@@ -35,7 +37,9 @@ absl::Status MakeTask(const Options& options) {
                           storage::JsonLinesWriter::Open(options.output));
   for (uint32_t index = 0; index < options.count; ++index) {
     ATTNRL_RETURN_IF_ERROR(writer.Write(
-        TaskRecord(GenerateTask(split, options.seed, index, options.max_definitions))));
+        TaskRecord(options.kind == "words"
+                       ? GenerateWordProblem(split, options.seed, index)
+                       : GenerateTask(split, options.seed, index, options.max_definitions))));
   }
   return writer.Close();
 }
@@ -47,10 +51,15 @@ void AddMakeTaskCommand(Command& app, Work* run) {
   Command& command = app.AddCommand("make-task", "Make problems of the embedded task");
   auto options = std::make_shared<Options>();
   command.Add("--count", &options->count, "Number of problems to make").Between(1, 10'000'000);
+  command
+      .Add("--kind", &options->kind,
+           "keys: programs modulo 11; words: arithmetic word problems for chat models")
+      .OneOf({"keys", "words"})
+      .ShowDefault();
   command.Add("--seed", &options->seed, "Seed; another seed makes other problems");
   command
       .Add("--max-definitions", &options->max_definitions,
-           "Maximum number of definitions in a program")
+           "Maximum number of definitions in a program of the kind keys")
       .Between(kMinDefinitions, kMaxDefinitions)
       .ShowDefault();
   command.Add("--split", &options->split,
