@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
+#include <vector>
 
 #include "common/model/operators.h"
 #include "common/model/testing/tiny_models.h"
@@ -44,6 +46,73 @@ TEST(Rotary, HoldsCosinesAndSinesOfTheAnglesTwice) {
       }
     }
   }
+}
+
+// (pair, inverse frequency) as NumPy computes them in float64 by the formulas of transformers.
+using Pairs = std::vector<std::pair<size_t, double>>;
+
+void ExpectFrequencies(const ModelConfig& config, const Pairs& expected) {
+  const std::vector<double> frequencies = RotaryFrequencies(config);
+  ASSERT_EQ(frequencies.size(), static_cast<size_t>(config.head_dim / 2));
+  for (const auto& [pair, frequency] : expected) {
+    EXPECT_NEAR(frequencies[pair] / frequency, 1, 1e-12) << pair;
+  }
+}
+
+TEST(Rotary, StretchesAllWavesAlikeByALinearFactor) {
+  ModelConfig config = With(10000, 8, 50);
+  config.rope_scaling = {.kind = RopeScaling::Kind::kLinear, .factor = 4};
+  ExpectFrequencies(config, {{0, 0.25}, {1, 0.025}, {2, 0.0025}, {3, 0.00025}});
+}
+
+TEST(Rotary, StretchesLongWavesAsLlama3Does) {
+  ModelConfig config = With(5e5, 128, 50);
+  config.rope_scaling = {.kind = RopeScaling::Kind::kLlama3,
+                         .factor = 8,
+                         .original_positions = 8192,
+                         .low_frequency_factor = 1,
+                         .high_frequency_factor = 4};
+  ExpectFrequencies(config, {{0, 1.0},
+                             {20, 0.016560440080994446},
+                             {29, 0.002166570763503359},
+                             {31, 0.0008567514129196321},
+                             {34, 0.00017850781276799638},
+                             {40, 3.428102195952591e-05},
+                             {63, 3.068925988914511e-07}});
+}
+
+TEST(Rotary, StretchesWavesThatTurnSeldomAsYarnDoes) {
+  ModelConfig config = With(1e6, 128, 50);
+  config.rope_scaling = {
+      .kind = RopeScaling::Kind::kYarn, .factor = 4, .original_positions = 32768};
+  ExpectFrequencies(config, {{0, 1.0},
+                             {20, 0.01333521432163324},
+                             {24, 0.005375321490790102},
+                             {30, 0.0010643609812470017},
+                             {36, 0.00017984115587395423},
+                             {45, 1.5107409755953319e-05},
+                             {63, 3.102344401879299e-07}});
+  config = With(1e4, 16, 50);
+  config.rope_scaling = {.kind = RopeScaling::Kind::kYarn,
+                         .factor = 2.5,
+                         .original_positions = 64,
+                         .beta_fast = 16,
+                         .beta_slow = 2,
+                         .truncate = false};
+  ExpectFrequencies(config, {{0, 1.0},
+                             {1, 0.18203775081212345},
+                             {2, 0.04},
+                             {3, 0.012649110640673516},
+                             {7, 0.00012649110640673518}});
+}
+
+TEST(Rotary, GrowsCosinesAndSinesByTheFactorOfAttention) {
+  ModelConfig config = With(10000, 8, 50);
+  const auto plain = RotaryTable(config, at::kCPU);
+  config.rope_scaling.attention_factor = 1.25;
+  const auto grown = RotaryTable(config, at::kCPU);
+  EXPECT_TRUE(at::allclose(grown->cosine, plain->cosine * 1.25));
+  EXPECT_TRUE(at::allclose(grown->sine, plain->sine * 1.25));
 }
 
 TEST(Rotary, IsOneTableForEachSettingWhileSomebodyHoldsIt) {

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/lfs_pointer.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
 
@@ -217,6 +218,7 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
 
 absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
+  ATTNRL_RETURN_IF_ERROR(RefuseLfsPointer(path, text));
   JsonFault fault;
   absl::StatusOr<Json> value = ParseJson(text, &fault);
   if (!value.ok() && fault.kind == JsonFault::Kind::kDepth) return Annotate(value.status(), path);
@@ -228,6 +230,7 @@ absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
 
 absl::StatusOr<TokenizerFile> ReadTokenizerFile(const std::string& path) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
+  ATTNRL_RETURN_IF_ERROR(RefuseLfsPointer(path, text));
   TokenizerFile file;
   file.path = path;
   FileReader reader(&file);

@@ -11,7 +11,8 @@ namespace {
 
 absl::StatusOr<StartModel> Load(const config::Config& config, const std::string& folder) {
   StartModel start{.folder = folder};
-  ATTNRL_ASSIGN_OR_RETURN(start.shape, model::LoadModelConfig(folder));
+  ATTNRL_ASSIGN_OR_RETURN(start.shape,
+                          model::LoadModelConfig(folder, config.model.dtype != "auto"));
   ATTNRL_ASSIGN_OR_RETURN(start.dtype, ComputeDTypeOf(config, start.shape.dtype));
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
                           model::ParseDevice(config.learner.device, "learner.device"));

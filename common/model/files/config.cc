@@ -12,6 +12,7 @@
 #include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/model/files/json_file.h"
+#include "common/model/files/rope_scaling.h"
 
 namespace attnrl::model {
 namespace {
@@ -52,30 +53,7 @@ absl::StatusOr<Architecture> ReadArchitecture(const JsonFile& file) {
 }
 
 // What changes the forward pass and isn't built is refused rather than passed over.
-absl::Status RefuseRopeScaling(const JsonFile& file, const char* key) {
-  const json* rope = file.Find(key);
-  if (rope == nullptr) return absl::OkStatus();
-  if (!rope->is_object()) return file.Error(key, "is not an object", "null is allowed");
-  for (const char* type_key : {"rope_type", "type"}) {
-    if (!rope->contains(type_key)) continue;
-    const json& type = (*rope)[type_key];
-    if (type != "default") {
-      return file.Error(
-          key, absl::StrCat("asks for rope scaling of type ", OneLine(PrintJson(type), 40)),
-          "only rope_type \"default\" (none) is supported");
-    }
-  }
-  for (const char* setting : {"factor", "short_factor", "long_factor", "partial_rotary_factor"}) {
-    if (!rope->contains(setting) || (*rope)[setting].is_null() || (*rope)[setting] == 1.0) continue;
-    return file.Error(key, absl::StrCat("asks for rope scaling by ", setting),
-                      "only unscaled rotary positions are supported");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status RefuseUnsupported(const JsonFile& file) {
-  ATTNRL_RETURN_IF_ERROR(RefuseRopeScaling(file, "rope_parameters"));
-  ATTNRL_RETURN_IF_ERROR(RefuseRopeScaling(file, "rope_scaling"));
   ATTNRL_ASSIGN_OR_RETURN(const bool windowed, file.Bool("use_sliding_window", false));
   if (windowed) {
     return file.Error("use_sliding_window", "is true", "only false is supported");
@@ -155,6 +133,8 @@ absl::Status ReadNumbers(const JsonFile& file, ModelConfig* config) {
                             JsonFile(file.path(), *rope, "rope_parameters.")
                                 .PositiveNumber("rope_theta", config->rope_theta));
   }
+  ATTNRL_ASSIGN_OR_RETURN(config->rope_scaling,
+                          ReadRopeScaling(file, config->max_position_embeddings));
   ATTNRL_ASSIGN_OR_RETURN(config->tie_word_embeddings, file.Bool("tie_word_embeddings", false));
   return absl::OkStatus();
 }
@@ -166,8 +146,15 @@ absl::Status ReadDType(const JsonFile& file, ModelConfig* config) {
   if (!value->is_string()) {
     return file.Error(key, "is not a name", "float32 or bfloat16 is needed");
   }
-  ATTNRL_ASSIGN_OR_RETURN(
-      config->dtype, ParseDType(value->get<std::string>(), absl::StrCat(file.path(), ": ", key)));
+  const auto name = value->get<std::string>();
+  const absl::StatusOr<DType> dtype = ParseDType(name, "");
+  if (!dtype.ok()) {
+    return file.Error(
+        key, absl::StrCat("is \"", OneLine(name, 40), "\""),
+        "allowed are float32 and bfloat16; an explicit --dtype (model.dtype) of these "
+        "goes before it");
+  }
+  config->dtype = *dtype;
   return absl::OkStatus();
 }
 
@@ -184,7 +171,7 @@ absl::StatusOr<DType> ParseDType(std::string_view name, std::string_view where) 
                     "allowed are float32 and bfloat16");
 }
 
-absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& dir) {
+absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& dir, bool dtype_is_given) {
   ATTNRL_ASSIGN_OR_RETURN(const JsonFile file, JsonFile::Read(dir + "/config.json"));
   ModelConfig config;
   ATTNRL_ASSIGN_OR_RETURN(config.architecture, ReadArchitecture(file));
@@ -192,7 +179,8 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& dir) {
   ATTNRL_RETURN_IF_ERROR(ReadSizes(file, &config));
   ATTNRL_RETURN_IF_ERROR(ReadBiases(file, &config));
   ATTNRL_RETURN_IF_ERROR(ReadNumbers(file, &config));
-  ATTNRL_RETURN_IF_ERROR(ReadDType(file, &config));
+  const absl::Status dtype = ReadDType(file, &config);
+  if (!dtype.ok() && !dtype_is_given) return dtype;
   return config;
 }
 

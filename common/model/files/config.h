@@ -27,6 +27,23 @@ inline std::vector<Word<Architecture>> WordsOf(Architecture) {
           {"Qwen3", Architecture::kQwen3}};
 }
 
+// How rotary positions are stretched beyond the context that the model was trained with first. The
+// names are those of transformers; formulas in common/model/rotary.cc.
+struct RopeScaling {
+  enum class Kind { kNone, kLinear, kLlama3, kYarn };
+  Kind kind = Kind::kNone;
+  double factor = 1;
+  double original_positions = 0;
+  double low_frequency_factor = 1;  // llama3: these two
+  double high_frequency_factor = 4;
+  double beta_fast = 32;  // yarn: these three
+  double beta_slow = 1;
+  bool truncate = true;
+  double attention_factor = 1;  // of cosines and sines
+
+  bool operator==(const RopeScaling&) const = default;
+};
+
 // What config.json of a Hugging Face folder says, as far as the forward pass needs it.
 struct ModelConfig {
   Architecture architecture = Architecture::kQwen2;
@@ -40,6 +57,7 @@ struct ModelConfig {
   int64_t max_position_embeddings = 0;
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000;
+  RopeScaling rope_scaling = {};
   double initializer_range = 0.02;
   bool qkv_bias = false;
   bool output_bias = false;  // of self_attn.o_proj
@@ -50,8 +68,10 @@ struct ModelConfig {
 };
 
 // Reads `dir`/config.json. InputError by file and key for what is missing, wrong or not supported:
-// another architecture, rope scaling, a sliding window in use, an activation other than silu.
-absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& dir);
+// another architecture or kind of rope scaling, a sliding window in use, an activation other than
+// silu. A dtype that we don't compute in is refused too, unless `dtype_is_given`: then another one
+// was asked for, and config.json's is of no account.
+absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& dir, bool dtype_is_given = false);
 
 // Name and shape of every tensor of a model, as in its safetensors files (lm_head.weight only when
 // untied).

@@ -88,6 +88,13 @@ TEST(ModelConfig, TakesNullForAMissingKey) {
   EXPECT_TRUE(Load(With("head_dim", nullptr)).ok());
 }
 
+TEST(ModelConfig, PassesOverADTypeWhereAnotherOneIsGiven) {
+  const TemporaryFolder folder;
+  folder.Write("config.json", With("torch_dtype", "float16").dump());
+  EXPECT_FALSE(LoadModelConfig(folder.path()).ok());
+  EXPECT_TRUE(LoadModelConfig(folder.path(), /*dtype_is_given=*/true).ok());
+}
+
 struct Refusal {
   std::string name;
   json config;
@@ -116,15 +123,16 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"HugeSize", With("intermediate_size", 1e18), "intermediate_size is"},
         Refusal{"HeadsThatDontDivide", With("num_key_value_heads", 3), "num_key_value_heads is 3"},
         Refusal{"OddHead", With("head_dim", 15), "head_dim is 15"},
-        Refusal{"RopeScaling", With("rope_scaling", {{"type", "linear"}, {"factor", 2.0}}),
-                "rope_scaling asks for rope scaling of type \"linear\""},
-        Refusal{"RopeParameters", With("rope_parameters", {{"rope_type", "yarn"}}),
-                "rope_parameters asks for rope scaling of type \"yarn\""},
+        Refusal{"RopeScaling", With("rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}),
+                "rope_scaling asks for rope scaling of type \"dynamic\"; \"default\" (none), "},
+        Refusal{"RopeParameters", With("rope_parameters", {{"rope_type", "longrope"}}),
+                "rope_parameters asks for rope scaling of type \"longrope\""},
         Refusal{"SlidingWindow", With("use_sliding_window", true), "use_sliding_window is true"},
         Refusal{"LayerTypes", With("layer_types", {"full_attention", "sliding_attention"}),
                 "layer_types names"},
         Refusal{"Activation", With("hidden_act", "gelu"), "hidden_act is \"gelu\""},
-        Refusal{"DType", With("torch_dtype", "float16"), "torch_dtype: is \"float16\""},
+        Refusal{"DType", With("torch_dtype", "float16"),
+                "torch_dtype is \"float16\"; allowed are float32 and bfloat16; an explicit"},
         Refusal{"Epsilon", With("rms_norm_eps", -1), "rms_norm_eps is -1"}),
     [](const auto& test) { return test.param.name; });
 

@@ -32,11 +32,24 @@ absl::StatusOr<std::vector<int32_t>> EndTokensOf(const std::string& path) {
   return ids;
 }
 
+// An id that the model can never sample ends nothing. `where` names its file and key.
+absl::Status CheckVocabulary(const std::string& dir, const std::string& where, int32_t largest) {
+  if (!std::filesystem::exists(dir + "/config.json")) return absl::OkStatus();
+  ATTNRL_ASSIGN_OR_RETURN(const JsonFile config, JsonFile::Read(dir + "/config.json"));
+  if (config.Find("vocab_size") == nullptr) return absl::OkStatus();
+  ATTNRL_ASSIGN_OR_RETURN(const int64_t size, config.Size("vocab_size", INT32_MAX));
+  if (largest < size) return absl::OkStatus();
+  return InputError(where, absl::StrCat("holds ", largest),
+                    absl::StrCat("ids below config.json's vocab_size ", size, " are needed"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<int32_t>> LoadEndTokens(const std::string& dir) {
   std::vector<int32_t> ids;
+  std::string where;
   for (const char* name : {"/generation_config.json", "/config.json"}) {
+    where = absl::StrCat(dir, name, ": ", kKey);
     ATTNRL_ASSIGN_OR_RETURN(ids, EndTokensOf(dir + name));
     if (!ids.empty()) break;
   }
@@ -48,8 +61,10 @@ absl::StatusOr<std::vector<int32_t>> LoadEndTokens(const std::string& dir) {
                         "tokenizer_config.json, is needed");
     }
     ids.push_back(*tokenizer.eos_id());
+    where = absl::StrCat(dir, "/tokenizer_config.json: eos_token");
   }
   std::sort(ids.begin(), ids.end());
+  ATTNRL_RETURN_IF_ERROR(CheckVocabulary(dir, where, ids.back()));
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }

@@ -35,6 +35,14 @@ class EndTokens : public testing::Test {
   const TemporaryFolder folder_;
 };
 
+TEST_F(EndTokens, AreTokensThatTheModelCanSample) {
+  folder_.Write("config.json", R"({"vocab_size": 600, "eos_token_id": 599})");
+  EXPECT_THAT(Load(), ElementsAre(599));
+  folder_.Write("generation_config.json", R"({"eos_token_id": [2, 151645]})");
+  EXPECT_THAT(Refusal(), HasSubstr("generation_config.json: eos_token_id: holds 151645; ids below "
+                                   "config.json's vocab_size 600 are needed"));
+}
+
 TEST_F(EndTokens, AreAscendingAndEachNamedOnce) {
   folder_.Write("generation_config.json", R"({"eos_token_id": [9, 0, 2147483647, 9, 3]})");
   EXPECT_THAT(Load(), ElementsAre(0, 3, 9, 2147483647));

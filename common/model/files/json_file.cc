@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/lfs_pointer.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/storage/files.h"
@@ -22,6 +23,7 @@ absl::StatusOr<JsonFile> JsonFile::Read(const std::string& path) {
                           : absl::StrCat("can't be read: ", std::string(text.status().message())),
                       "a Hugging Face model folder is needed");
   }
+  ATTNRL_RETURN_IF_ERROR(RefuseLfsPointer(path, *text));
   JsonFault fault;
   absl::StatusOr<json> value = ParseJson(*text, &fault);
   if (!value.ok()) {

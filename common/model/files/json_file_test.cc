@@ -62,6 +62,13 @@ TEST(JsonFile, RefusesWhatIsNoObject) {
   }
 }
 
+TEST(JsonFile, NamesAGitLfsPointer) {
+  const TemporaryFolder folder;
+  folder.Write("config.json", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n");
+  EXPECT_THAT(std::string(JsonFile::Read(folder / "config.json").status().message()),
+              HasSubstr("is a Git LFS pointer, not the file itself; `git lfs pull`"));
+}
+
 TEST(JsonFile, TakesWholeNumbersFromOneToALimitForSizes) {
   for (const int64_t size : {1, 7, 100}) EXPECT_EQ(*Holding(size).Size("key", 100), size);
   EXPECT_EQ(*Holding(nullptr).Size("key", 100, 30), 30);

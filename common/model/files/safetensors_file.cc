@@ -5,15 +5,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/lfs_pointer.h"
 #include "common/base/status.h"
 #include "common/storage/file_error.h"
 
 namespace attnrl::model {
+namespace {
+// Enough to tell a Git LFS pointer.
+constexpr uint64_t kPointerBytes = 64;
+}  // namespace
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -42,6 +48,9 @@ absl::Status SafetensorsFile::ReadHeader() {
     return absl::InternalError(absl::StrCat(path_, ": is not a regular file"));
   }
   const auto file_bytes = static_cast<uint64_t>(status.st_size);
+  std::string beginning(std::min<uint64_t>(file_bytes, kPointerBytes), '\0');
+  ATTNRL_RETURN_IF_ERROR(ReadBytes(0, beginning.data(), beginning.size()));
+  ATTNRL_RETURN_IF_ERROR(RefuseLfsPointer(path_, beginning));
   std::array<unsigned char, kHeaderLengthBytes> field = {};
   if (file_bytes >= field.size()) ATTNRL_RETURN_IF_ERROR(ReadBytes(0, field.data(), field.size()));
   uint64_t header_bytes = 0;  // little-endian in the file

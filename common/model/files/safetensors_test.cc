@@ -128,6 +128,15 @@ TEST(Safetensors, WritesSortedNamesBehindAnAlignedHeader) {
           R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b")"));
 }
 
+TEST(Safetensors, NamesAGitLfsPointer) {
+  const TemporaryFolder folder;
+  folder.Write("model.safetensors",
+               "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 3087467144\n");
+  const absl::Status status = SafetensorsFile::Open(folder / "model.safetensors").status();
+  EXPECT_TRUE(IsInputError(status));
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("is a Git LFS pointer"));
+}
+
 TEST(Safetensors, ReadsTheMetadataAsNoTensor) {
   const TemporaryFolder folder;
   const std::string path = folder.Write(

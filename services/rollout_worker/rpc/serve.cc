@@ -38,7 +38,8 @@ struct Model {
 // The policy's architecture and how it will be run, from the configuration.
 absl::StatusOr<Model> ReadModel(const config::Config& config) {
   Model model;
-  ATTNRL_ASSIGN_OR_RETURN(model.config, model::LoadModelConfig(config.model.path));
+  ATTNRL_ASSIGN_OR_RETURN(model.config,
+                          model::LoadModelConfig(config.model.path, config.model.dtype != "auto"));
   RunnerOptions& runner = model.runner;
   model.max_tokens = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
   runner.deterministic = config.rollout.deterministic;

@@ -102,7 +102,7 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   ATTNRL_RETURN_IF_ERROR(CheckBinaries(binary_folder));
   PreflightReport report;
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig shape,
-                          model::LoadModelConfig(config.model.path));
+                          model::LoadModelConfig(config.model.path, config.model.dtype != "auto"));
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<int32_t> ends, model::LoadEndTokens(config.model.path));
   ATTNRL_RETURN_IF_ERROR(scheduler::OptionsOf(config, "", ends, "").status());
   ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, RunDType(config, shape));

@@ -166,7 +166,8 @@ absl::Status LearnBench(const BenchFlags& flags) {
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device, model::ParseDevice(flags.device));
   ATTNRL_ASSIGN_OR_RETURN(learner::TrainerOptions options, Options(flags));
   if (flags.unpacked) options.prefixes = learner::Prefixes::kEach;
-  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config, model::LoadModelConfig(flags.model));
+  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config,
+                          model::LoadModelConfig(flags.model, !flags.dtype.empty()));
   model::DType dtype = config.dtype;
   if (!flags.dtype.empty()) {
     ATTNRL_ASSIGN_OR_RETURN(dtype, model::ParseDType(flags.dtype, "--dtype"));

@@ -97,7 +97,7 @@ absl::Status Run(const Flags& flags) {
   const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   at::set_num_threads(flags.model.threads > 0 ? flags.model.threads : processors);
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config,
-                          model::LoadModelConfig(flags.model.model));
+                          model::LoadModelConfig(flags.model.model, !flags.model.dtype.empty()));
   ATTNRL_ASSIGN_OR_RETURN(const Records records, ReadRecords(flags, config));
   ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
                           storage::JsonLinesWriter::Open(flags.output));
