@@ -93,9 +93,10 @@ void AddRun(Table& table) {
   table.Paths(ATTNRL_KEY(data.eval), "Problems to evaluate on, one file for each set.");
   table.Text(ATTNRL_KEY(data.prompt_suffix), TextKind::kFree,
              "Text appended to every prompt, for example how to write the answer.");
-  table.Choice(ATTNRL_KEY(data.chat),
-               "What becomes of a prompt that is a text: a user's message in the chat template where "
-               "the model has one (auto), or nothing (raw).");
+  table.Choice(
+      ATTNRL_KEY(data.chat),
+      "What becomes of a prompt that is a text: a user's message in the chat template where "
+      "the model has one (auto), or nothing (raw).");
   table.Text(ATTNRL_KEY(data.grader), TextKind::kFree,
              "How answers are compared, for problems without a field grader: math, exact_match, "
              "multiple_choice, numeric_tolerance, or a name that a verifier of your own knows.");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/text/chat_template.h"
 
-#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,94 +15,34 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::string_view, 4> kNames = {"chatml", "chatml-default-system",
-                                                    "deepseek-r1", "deepseek-r1-think"};
 constexpr std::string_view kAllowed =
     "set --chat-template (model.chat_template) to chatml, chatml-default-system, deepseek-r1 or "
     "deepseek-r1-think";
 
-constexpr std::string_view kUser = "<｜User｜>";
-constexpr std::string_view kAssistant = "<｜Assistant｜>";
-constexpr std::string_view kEnd = "<｜end▁of▁sentence｜>";
-
-// The known templates in the form that Canonical gives. What stands for the default system turn is
-// taken out of the text first.
-constexpr std::string_view kChatmlText =
-    "{%formessageinmessages%}{{'<|im_start|>'+message['role']+'\\n'+message['content']+"
-    "'<|im_end|>'+'\\n'}}{%endfor%}{%ifadd_generation_prompt%}{{'<|im_start|>assistant\\n'}}"
-    "{%endif%}";
-constexpr std::string_view kChatmlDefaultSystemText =
-    "{%formessageinmessages%}{%ifloop.firstandmessages[0]['role']!='system'%}{{''}}{%endif%}"
-    "{{'<|im_start|>'+message['role']+'\\n'+message['content']+'<|im_end|>'+'\\n'}}{%endfor%}"
-    "{%ifadd_generation_prompt%}{{'<|im_start|>assistant\\n'}}{%endif%}";
+// The templates that have names. Of `default_system` only one knows.
+constexpr std::string_view kChatml =
+    "{% if messages and messages[0].role != 'system' and default_system is defined %}"
+    "{{ '<|im_start|>system\\n' + default_system + '<|im_end|>\\n' }}{% endif %}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+constexpr std::string_view kDeepseek =
+    "{% set last = namespace(system='') %}"
+    "{% for message in messages if message.role == 'system' %}"
+    "{% set last.system = message.content %}{% endfor %}"
+    "{{ bos_token ~ last.system }}"
+    "{% for message in messages if message.role != 'system' %}"
+    "{% if message.role == 'user' %}{{ '<｜User｜>' + message.content }}"
+    "{% elif message.role == 'assistant' %}"
+    "{{ '<｜Assistant｜>' + message.content.split('</think>')[-1] + '<｜end▁of▁sentence｜>' }}"
+    "{% else %}{{ raise_exception('role ' + message.role + ' has no turn') }}"
+    "{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<｜Assistant｜>' + thought }}{% endif %}";
 
 constexpr std::string_view kSystemOpens = "<|im_start|>system\n";
-constexpr std::string_view kTurnEnds = "<|im_end|>\n";
-
-std::string ReplaceAll(std::string text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
-  return text;
-}
-
-// The variable of the first loop over the messages called "message", its parts written in brackets.
-std::string WithCommonVariable(std::string canonical) {
-  constexpr std::string_view kFor = "{%for";
-  constexpr std::string_view kIn = "inmessages%}";
-  const size_t begin = canonical.find(kFor);
-  const size_t end = canonical.find(kIn);
-  if (begin == std::string::npos || end == std::string::npos || end < begin) return canonical;
-  const std::string name = canonical.substr(begin + kFor.size(), end - begin - kFor.size());
-  for (const std::string part : {"role", "content"}) {
-    const std::string common = "+message['" + part + "']";
-    canonical = ReplaceAll(std::move(canonical), absl::StrCat("+", name, ".", part), common);
-    canonical = ReplaceAll(std::move(canonical), absl::StrCat("+", name, "['", part, "']"), common);
-  }
-  return ReplaceAll(std::move(canonical), std::string(kFor) + name + std::string(kIn),
-                    "{%formessageinmessages%}");
-}
-
-// The template without what does not change its output: white space outside of strings, the
-// trimming marks of {%- and -%}, how a newline in a string and the loop's variable are written.
-std::string Canonical(const std::string& text) {
-  std::string out;
-  char quote = 0;
-  for (const char c : text) {
-    if (quote == 0 && (c == ' ' || c == '\n' || c == '\t' || c == '\r')) continue;
-    if (quote != 0 && c == '\n') {
-      out += "\\n";
-      continue;
-    }
-    const bool is_quote = c == '\'' || c == '"';
-    if (is_quote && quote == 0) {
-      quote = c;
-    } else if (c == quote) {
-      quote = 0;
-    }
-    out.push_back(is_quote ? '\'' : c);
-  }
-  for (const char* mark : {"{%-", "{{-"}) out = ReplaceAll(std::move(out), mark, {mark, 2});
-  for (const char* mark : {"-%}", "-}}"}) out = ReplaceAll(std::move(out), mark, {mark + 1, 2});
-  return WithCommonVariable(std::move(out));
-}
-
-// The system turn that a ChatML template writes by itself: the first string in it that is a whole
-// system turn. Empty where there is none.
-std::string DefaultSystem(const std::string& text) {
-  const std::string plain = ReplaceAll(text, "\\n", "\n");
-  const size_t begin = plain.find(kSystemOpens);
-  if (begin == std::string::npos) return "";
-  const size_t content = begin + kSystemOpens.size();
-  const size_t end = plain.find(kTurnEnds, content);
-  if (end == std::string::npos) return "";
-  const std::string turn = plain.substr(content, end - content);
-  return turn.find_first_of("'\"{}") == std::string::npos ? turn : "";
-}
-
-bool EndsWith(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
+// Where no template in the folder has another one.
+constexpr char kUsualSystem[] = "You are a helpful assistant.";
 
 struct TemplateText {
   std::string text;
@@ -128,9 +68,12 @@ std::string ConfigTemplate(const Json& config) {
 absl::StatusOr<Json> ReadConfig(const std::string& model_dir) {
   const std::string path = model_dir + "/tokenizer_config.json";
   if (!std::filesystem::exists(path)) return Json::object();
-  return ReadJsonFile(path);
+  ATTNRL_ASSIGN_OR_RETURN(Json config, ReadJsonFile(path));
+  if (!config.is_object()) return InputError(path, "is no object", "an object is needed");
+  return config;
 }
 
+// The folder's own template; an empty text where it has none.
 absl::StatusOr<TemplateText> ReadTemplate(const std::string& model_dir, const Json& config) {
   const std::string file = model_dir + "/chat_template.jinja";
   if (std::filesystem::exists(file)) {
@@ -140,115 +83,99 @@ absl::StatusOr<TemplateText> ReadTemplate(const std::string& model_dir, const Js
   return TemplateText{ConfigTemplate(config), model_dir + "/tokenizer_config.json: chat_template"};
 }
 
-}  // namespace
-
-absl::StatusOr<ChatTemplate::Kind> ChatTemplate::KindByName(std::string_view name) {
-  for (size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i] == name) return static_cast<Kind>(i);
+// The special tokens' texts by the names that templates have for them.
+jinja::Variables SpecialTokens(const Json& config) {
+  jinja::Variables variables;
+  for (const char* key : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token",
+                          "cls_token", "mask_token"}) {
+    Json value = config.value(key, Json());
+    if (value.is_object()) value = value.value("content", Json());
+    if (value.is_string()) variables[key] = jinja::Value(value.get<std::string>());
   }
-  return InputError("--chat-template", absl::StrCat("no template \"", std::string(name), "\""),
-                    kAllowed);
+  return variables;
 }
 
-absl::StatusOr<ChatTemplate::Kind> ChatTemplate::KindByText(const std::string& text,
-                                                            const std::string& where) {
-  if (text.empty()) return InputError(where, "the model has no chat template", kAllowed);
-  const std::string canonical = Canonical(text);
-  if (canonical == kChatmlText) return Kind::kChatml;
-  const std::string system = DefaultSystem(text);
-  if (!system.empty()) {
-    std::string literal =
-        Canonical("'" + std::string(kSystemOpens) + system + std::string(kTurnEnds) + "'");
-    if (ReplaceAll(canonical, literal, "''") == kChatmlDefaultSystemText) {
-      return Kind::kChatmlDefaultSystem;
-    }
+// The content of the ChatML system turn that a template writes before a user's turn; nullopt where
+// it writes something else there.
+std::optional<std::string> SystemTurn(const ChatTemplate& own) {
+  const absl::StatusOr<std::string> text = own.Render({{"user", "?"}}, false);
+  constexpr std::string_view kRest = "<|im_end|>\n<|im_start|>user\n?<|im_end|>\n";
+  if (!text.ok() || !text->starts_with(kSystemOpens) || !text->ends_with(kRest)) {
+    return std::nullopt;
   }
-  // DeepSeek's text also handles tools, which we don't; of its revisions only the end matters here.
-  const bool deepseek =
-      canonical.find("{{'<｜User｜>'+message['content']}}") != std::string::npos &&
-      canonical.find("{%setcontent=content.split('</think>')[-1]%}") != std::string::npos &&
-      canonical.find("{{'<｜Assistant｜>'+content+'<｜end▁of▁sentence｜>'}}") !=
-          std::string::npos &&
-      canonical.find("{{bos_token}}{{ns.system_prompt}}") != std::string::npos;
-  if (deepseek && EndsWith(canonical, "{{'<｜Assistant｜>'}}{%endif%}")) return Kind::kDeepseekR1;
-  if (deepseek && EndsWith(canonical, "{{'<｜Assistant｜><think>\\n'}}{%endif%}")) {
-    return Kind::kDeepseekR1Think;
-  }
-  return InputError(where, "the model's chat template is not one of those we know", kAllowed);
+  return text->substr(kSystemOpens.size(), text->size() - kSystemOpens.size() - kRest.size());
+}
+
+}  // namespace
+
+absl::StatusOr<bool> ChatTemplate::IsIn(const std::string& model_dir) {
+  ATTNRL_ASSIGN_OR_RETURN(const Json config, ReadConfig(model_dir));
+  ATTNRL_ASSIGN_OR_RETURN(const TemplateText source, ReadTemplate(model_dir, config));
+  return !source.text.empty();
 }
 
 absl::StatusOr<ChatTemplate> ChatTemplate::Load(const std::string& model_dir,
                                                 std::string_view name) {
+  if (!name.empty()) return Named(model_dir, name);
   ATTNRL_ASSIGN_OR_RETURN(const Json config, ReadConfig(model_dir));
   ATTNRL_ASSIGN_OR_RETURN(const TemplateText source, ReadTemplate(model_dir, config));
-  ChatTemplate out;
-  ATTNRL_ASSIGN_OR_RETURN(out.kind_,
-                          name.empty() ? KindByText(source.text, source.where) : KindByName(name));
-  out.default_system_ = DefaultSystem(source.text);
-  if (out.default_system_.empty()) out.default_system_ = "You are a helpful assistant.";
-  Json bos = config.value("bos_token", Json());
-  if (bos.is_object()) bos = bos.value("content", Json());
-  out.bos_token_ = bos.is_string() ? bos.get<std::string>() : "";
-  return out;
+  if (source.text.empty()) {
+    return InputError(source.where, "the model has no chat template", kAllowed);
+  }
+  ATTNRL_ASSIGN_OR_RETURN(jinja::Template parsed,
+                          jinja::Template::Parse(source.text, source.where));
+  jinja::Variables variables = SpecialTokens(config);
+  // What transformers hands over where there are neither tools nor documents.
+  variables["tools"] = jinja::Value(jinja::None());
+  variables["documents"] = jinja::Value(jinja::None());
+  return ChatTemplate(std::move(parsed), std::move(variables));
 }
 
-std::string_view ChatTemplate::name() const { return kNames[static_cast<size_t>(kind_)]; }
+absl::StatusOr<ChatTemplate> ChatTemplate::Named(const std::string& model_dir,
+                                                 std::string_view name) {
+  const bool chatml = name == "chatml" || name == "chatml-default-system";
+  if (!chatml && name != "deepseek-r1" && name != "deepseek-r1-think") {
+    return InputError("--chat-template", absl::StrCat("no template \"", std::string(name), "\""),
+                      kAllowed);
+  }
+  ATTNRL_ASSIGN_OR_RETURN(const Json config, ReadConfig(model_dir));
+  jinja::Variables variables = SpecialTokens(config);
+  if (name == "deepseek-r1") variables["thought"] = jinja::Value(std::string());
+  if (name == "deepseek-r1-think") variables["thought"] = jinja::Value(std::string("<think>\n"));
+  if (name == "chatml-default-system") {
+    std::optional<std::string> system = kUsualSystem;
+    ATTNRL_ASSIGN_OR_RETURN(const bool has_own, IsIn(model_dir));
+    if (has_own) {
+      ATTNRL_ASSIGN_OR_RETURN(const ChatTemplate own, Load(model_dir, ""));
+      system = SystemTurn(own);
+    }
+    if (!system.has_value()) {
+      return InputError("--chat-template",
+                        absl::StrCat("the template in ", model_dir,
+                                     " writes no system turn of ChatML by itself, which "
+                                     "chatml-default-system would take"),
+                        "leave it out, and the folder's template is used, or set chatml");
+    }
+    variables["default_system"] = jinja::Value(*std::move(system));
+  }
+  ATTNRL_ASSIGN_OR_RETURN(
+      jinja::Template parsed,
+      jinja::Template::Parse(chatml ? kChatml : kDeepseek,
+                             absl::StrCat("--chat-template ", std::string(name))));
+  return ChatTemplate(std::move(parsed), std::move(variables));
+}
 
 absl::StatusOr<std::string> ChatTemplate::Render(const std::vector<ChatMessage>& messages,
                                                  bool add_generation_prompt) const {
-  switch (kind_) {
-    case Kind::kChatml:
-    case Kind::kChatmlDefaultSystem:
-      return RenderChatml(messages, add_generation_prompt);
-    case Kind::kDeepseekR1:
-    case Kind::kDeepseekR1Think:
-      return RenderDeepseek(messages, add_generation_prompt);
-  }
-  return absl::InternalError("unknown chat template");
-}
-
-std::string ChatTemplate::RenderChatml(const std::vector<ChatMessage>& messages,
-                                       bool add_generation_prompt) const {
-  std::string out;
-  const auto turn = [&out](const std::string& role, const std::string& content) {
-    out.append("<|im_start|>").append(role).append("\n").append(content).append(kTurnEnds);
-  };
-  if (kind_ == Kind::kChatmlDefaultSystem && !messages.empty() && messages[0].role != "system") {
-    turn("system", default_system_);
-  }
-  for (const ChatMessage& message : messages) turn(message.role, message.content);
-  if (add_generation_prompt) out.append("<|im_start|>assistant\n");
-  return out;
-}
-
-absl::StatusOr<std::string> ChatTemplate::RenderDeepseek(const std::vector<ChatMessage>& messages,
-                                                         bool add_generation_prompt) const {
-  std::string system;
-  std::string turns;
+  jinja::Variables variables = variables_;
+  jinja::List list;
   for (const ChatMessage& message : messages) {
-    if (message.role == "system") {
-      system = message.content;
-    } else if (message.role == "user") {
-      turns.append(kUser).append(message.content);
-    } else if (message.role == "assistant") {
-      const size_t thought = message.content.rfind("</think>");
-      turns.append(kAssistant)
-          .append(thought == std::string::npos ? message.content
-                                               : message.content.substr(thought + 8))
-          .append(kEnd);
-    } else {
-      return InputError(
-          "messages",
-          absl::StrCat("role \"", message.role, "\" has no turn in ", std::string(name())),
-          "only system, user and assistant have one");
-    }
+    list.emplace_back(jinja::Map{{"role", jinja::Value(message.role)},
+                                 {"content", jinja::Value(message.content)}});
   }
-  std::string out = bos_token_ + system + turns;
-  if (add_generation_prompt) {
-    out.append(kAssistant);
-    if (kind_ == Kind::kDeepseekR1Think) out.append("<think>\n");
-  }
-  return out;
+  variables["messages"] = jinja::Value(std::move(list));
+  variables["add_generation_prompt"] = jinja::Value(add_generation_prompt);
+  return parsed_.Render(std::move(variables));
 }
 
 }  // namespace attnrl::text

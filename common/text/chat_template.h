@@ -3,9 +3,11 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/text/jinja/template.h"
 
 namespace attnrl::text {
 
@@ -14,11 +16,11 @@ struct ChatMessage {
   std::string content;
 };
 
-// How a conversation becomes a prompt. The templates are known by name and written in C++; the text
-// in a model folder only decides which one is meant:
+// How a conversation becomes a prompt: by the model folder's own template, or by one of ours, known
+// by name:
 //   chatml                  every turn as <|im_start|>role, a newline, the content, <|im_end|>
 //   chatml-default-system   the same, with the folder's own system turn before a first turn that
-//                           is none (SmolLM2, Qwen2)
+//                           is none
 //   deepseek-r1             bos, the last system message, then user and assistant turns in
 //                           DeepSeek's marks; what an assistant turn thought is left out
 //   deepseek-r1-think       the same, the generation prompt ends with <think> and a newline
@@ -27,31 +29,29 @@ class ChatTemplate {
  public:
   // `name` is the user's choice (--chat-template, model.chat_template); empty: what
   // chat_template.jinja in `model_dir`, or else tokenizer_config.json's "chat_template" says.
-  // InputError for an unknown name, for a folder without a template and for an unknown template,
-  // saying what to set. A folder without a template is fine while there are no conversations: load
-  // this when the first one is met.
+  // InputError for an unknown name, for a folder without a template, for one that asks for what
+  // common/text/jinja doesn't have, and for chatml-default-system where the folder's template has
+  // no such turn. A folder without a template is fine while there are no conversations: load this
+  // when the first one is met.
   static absl::StatusOr<ChatTemplate> Load(const std::string& model_dir, std::string_view name);
 
-  // The prompt's text, to be encoded with special tokens recognised. `add_generation_prompt` opens
-  // the assistant's turn. InputError for a role that the template has no turn for.
+  // Whether the folder has a template, usable or not. InputError for a file that can't be read.
+  static absl::StatusOr<bool> IsIn(const std::string& model_dir);
+
+  // The prompt's text, to be encoded with special tokens recognised and none added: what the
+  // template writes of them, the beginning-of-sequence token too, is all there is.
+  // `add_generation_prompt` opens the assistant's turn. InputError for what the template refuses.
   absl::StatusOr<std::string> Render(const std::vector<ChatMessage>& messages,
                                      bool add_generation_prompt) const;
 
-  std::string_view name() const;
-
  private:
-  enum class Kind { kChatml, kChatmlDefaultSystem, kDeepseekR1, kDeepseekR1Think };
+  ChatTemplate(jinja::Template parsed, jinja::Variables variables)
+      : parsed_(std::move(parsed)), variables_(std::move(variables)) {}
 
-  static absl::StatusOr<Kind> KindByName(std::string_view name);
-  static absl::StatusOr<Kind> KindByText(const std::string& text, const std::string& where);
-  std::string RenderChatml(const std::vector<ChatMessage>& messages,
-                           bool add_generation_prompt) const;
-  absl::StatusOr<std::string> RenderDeepseek(const std::vector<ChatMessage>& messages,
-                                             bool add_generation_prompt) const;
+  static absl::StatusOr<ChatTemplate> Named(const std::string& model_dir, std::string_view name);
 
-  Kind kind_ = Kind::kChatml;
-  std::string default_system_;
-  std::string bos_token_;
+  jinja::Template parsed_;
+  jinja::Variables variables_;  // those that every rendering has
 };
 
 }  // namespace attnrl::text

@@ -3,9 +3,10 @@
 
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
-#include "common/text/testing/small_tokenizer.h"
 
 namespace attnrl::text {
 namespace {
@@ -14,52 +15,50 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 const std::vector<ChatMessage> kQuestion = {{"user", "1+1?"}};
+constexpr const char* kOwn =
+    "{% if messages[0].role != 'system' %}<|im_start|>system\nI am Helper.<|im_end|>\n{% endif %}"
+    "{% for m in messages %}{{ '<|im_start|>' ~ m.role }}\n{{ m.content }}<|im_end|>\n"
+    "{% endfor %}";
 
-// The parts of DeepSeek's published text that decide which template it is.
-std::string Deepseek(const std::string& generation_prompt) {
-  return "{%- for message in messages %}{%- endfor %}{{bos_token}}{{ns.system_prompt}}"
-         "{{'<｜User｜>' + message['content']}}"
-         "{% set content = content.split('</think>')[-1] %}"
-         "{{'<｜Assistant｜>' + content + '<｜end▁of▁sentence｜>'}}"
-         "{% if add_generation_prompt and not ns.is_tool %}{{'" +
-         generation_prompt + "'}}{% endif %}";
+// What the folder's template, or the one that is named, makes of the messages; else the error.
+std::string Rendered(const TemporaryFolder& folder, const std::string& name,
+                     const std::vector<ChatMessage>& messages, bool add_generation_prompt = false) {
+  const auto loaded = ChatTemplate::Load(folder.path(), name);
+  if (!loaded.ok()) return std::string(loaded.status().message());
+  const auto text = loaded->Render(messages, add_generation_prompt);
+  return text.ok() ? *text : std::string(text.status().message());
 }
 
-constexpr const char* kQwen2 =
-    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-    "{{ '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}{% endif %}"
-    "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
-
-std::string NameOf(const std::string& text) {
+TEST(ChatTemplate, IsFoundInItsFileOrInTheTokenizersConfiguration) {
   const TemporaryFolder folder;
-  folder.Write("chat_template.jinja", text);
-  const auto chat_template = ChatTemplate::Load(folder.path(), "");
-  return chat_template.ok() ? std::string(chat_template->name())
-                            : std::string(chat_template.status().message());
+  EXPECT_FALSE(*ChatTemplate::IsIn(folder.path()));
+  nlohmann::json config = {{"chat_template", "one {{ messages[0].content }}"}};
+  folder.Write("tokenizer_config.json", config.dump());
+  EXPECT_TRUE(*ChatTemplate::IsIn(folder.path()));
+  EXPECT_EQ(Rendered(folder, "", kQuestion), "one 1+1?");
+  config["chat_template"] = {{{"name", "tool_use"}, {"template", "?"}},
+                             {{"name", "default"}, {"template", "two"}}};
+  folder.Write("tokenizer_config.json", config.dump());
+  EXPECT_EQ(Rendered(folder, "", kQuestion), "two");
+  folder.Write("chat_template.jinja", "three");  // wins
+  EXPECT_EQ(Rendered(folder, "", kQuestion), "three");
 }
 
-TEST(ChatTemplate, IsMatchedByWhatItDoesNotByItsLayout) {
-  EXPECT_EQ(
-      NameOf("{%- for m in messages -%}\n  {{- \"<|im_start|>\" + m.role + \"\\n\" + m.content "
-             "+ \"<|im_end|>\" + \"\\n\" -}}\n{%- endfor -%}\n{%- if add_generation_prompt -%}"
-             "{{- \"<|im_start|>assistant\\n\" -}}{%- endif -%}"),
-      "chatml");
-  EXPECT_EQ(NameOf(kQwen2), "chatml-default-system");
+TEST(ChatTemplate, KnowsSpecialTokensAndThatThereAreNoTools) {
+  const TemporaryFolder folder;
+  folder.Write("tokenizer_config.json",
+               R"({"bos_token": {"content": "<b>"}, "eos_token": "<e>", "pad_token": null})");
+  folder.Write("chat_template.jinja",
+               "{{ bos_token }}{{ eos_token }}{{ pad_token is defined }}{{ tools is none }}"
+               "{{ add_generation_prompt }}");
+  EXPECT_EQ(Rendered(folder, "", kQuestion, true), "<b><e>FalseTrueTrue");
 }
 
-TEST(ChatTemplate, TellsTheTwoRevisionsOfDeepseekApart) {
-  EXPECT_EQ(NameOf(Deepseek("<｜Assistant｜>")), "deepseek-r1");
-  EXPECT_EQ(NameOf(Deepseek("<｜Assistant｜><think>\\n")), "deepseek-r1-think");
-  EXPECT_EQ(NameOf(Deepseek("<｜Assistant｜><think>\n")), "deepseek-r1-think");
-}
-
-TEST(ChatTemplate, RefusesAnUnknownTextAndSaysWhatToSet) {
-  EXPECT_THAT(NameOf("{{ messages }}"),
-              AllOf(HasSubstr("chat_template.jinja: "), HasSubstr("; set --chat-template"),
-                    HasSubstr("model.chat_template")));
-  EXPECT_THAT(NameOf(Deepseek("<｜Assistant｜>hm")), HasSubstr("not one of those we know"));
-  EXPECT_THAT(NameOf(std::string(kQwen2) + "{{ 'more' }}"), HasSubstr("not one of those we know"));
+TEST(ChatTemplate, NamesTheLineOfWhatIsNotSupported) {
+  const TemporaryFolder folder;
+  folder.Write("chat_template.jinja", "a\n{% include 'b' %}");
+  EXPECT_THAT(Rendered(folder, "", kQuestion),
+              AllOf(HasSubstr("chat_template.jinja:2: the statement {% include %}; for, if")));
 }
 
 TEST(ChatTemplate, SaysThatAFolderHasNone) {
@@ -69,56 +68,46 @@ TEST(ChatTemplate, SaysThatAFolderHasNone) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("has no chat template; set"));
 }
 
-TEST(ChatTemplate, IsFoundInTheTokenizersConfiguration) {
-  const TemporaryFolder folder;
-  nlohmann::json config = {{"chat_template", kQwen2}};
-  folder.Write("tokenizer_config.json", config.dump());
-  EXPECT_EQ(ChatTemplate::Load(folder.path(), "")->name(), "chatml-default-system");
-  config["chat_template"] = {{{"name", "tool_use"}, {"template", "?"}},
-                             {{"name", "default"}, {"template", kQwen2}}};
-  folder.Write("tokenizer_config.json", config.dump());
-  EXPECT_EQ(ChatTemplate::Load(folder.path(), "")->name(), "chatml-default-system");
-  folder.Write("chat_template.jinja", Deepseek("<｜Assistant｜>"));  // wins
-  EXPECT_EQ(ChatTemplate::Load(folder.path(), "")->name(), "deepseek-r1");
-}
-
 TEST(ChatTemplate, IsTheOneThatTheUserNames) {
   const TemporaryFolder folder;
   folder.Write("chat_template.jinja", "{{ messages }}");
-  EXPECT_EQ(*ChatTemplate::Load(folder.path(), "chatml")->Render(kQuestion, true),
+  EXPECT_EQ(Rendered(folder, "chatml", kQuestion, true),
             "<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n");
-  const absl::Status status = ChatTemplate::Load(folder.path(), "chatlm").status();
+  EXPECT_EQ(Rendered(folder, "chatml", {}, true), "<|im_start|>assistant\n");
   EXPECT_THAT(
-      std::string(status.message()),
+      Rendered(folder, "chatlm", kQuestion),
       AllOf(HasSubstr("--chat-template: no template \"chatlm\""), HasSubstr("deepseek-r1")));
 }
 
-TEST(ChatTemplate, WritesTheFoldersOwnSystemTurn) {
+TEST(ChatTemplate, TakesTheFoldersOwnSystemTurnForTheNamedOneOrRefuses) {
   const TemporaryFolder folder;
-  folder.Write("chat_template.jinja", kQwen2);
-  const auto chat_template = ChatTemplate::Load(folder.path(), "");
-  ASSERT_TRUE(chat_template.ok());
-  EXPECT_EQ(*chat_template->Render(kQuestion, false),
+  EXPECT_EQ(Rendered(folder, "chatml-default-system", kQuestion),
             "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
-            "<|im_start|>user\n1+1?<|im_end|>\n");
-  EXPECT_EQ(*chat_template->Render({{"system", "Be brief."}}, false),
+            "<|im_start|>user\n1+1?<|im_end|>\n")
+      << "no template says anything else";
+  folder.Write("chat_template.jinja", kOwn);
+  EXPECT_EQ(Rendered(folder, "chatml-default-system", kQuestion),
+            "<|im_start|>system\nI am Helper.<|im_end|>\n<|im_start|>user\n1+1?<|im_end|>\n");
+  EXPECT_EQ(Rendered(folder, "chatml-default-system", {{"system", "Be brief."}}),
             "<|im_start|>system\nBe brief.<|im_end|>\n");
-  EXPECT_EQ(*chat_template->Render({}, true), "<|im_start|>assistant\n");
+  folder.Write("chat_template.jinja", "{{ messages[0].content }}");
+  EXPECT_THAT(Rendered(folder, "chatml-default-system", kQuestion),
+              HasSubstr("writes no system turn of ChatML by itself"));
 }
 
 TEST(ChatTemplate, RendersDeepseeksTurns) {
   const TemporaryFolder folder;
   folder.Write("tokenizer_config.json", R"({"bos_token": {"content": "<bos>"}})");
-  const auto chat_template = ChatTemplate::Load(folder.path(), "deepseek-r1-think");
-  ASSERT_TRUE(chat_template.ok()) << chat_template.status();
-  EXPECT_EQ(*chat_template->Render({{"user", "1+1?"},
-                                    {"system", "Be brief."},
-                                    {"assistant", "<think>easy</think>2"},
-                                    {"user", "2+2?"}},
-                                   true),
+  EXPECT_EQ(Rendered(folder, "deepseek-r1-think",
+                     {{"user", "1+1?"},
+                      {"system", "Be brief."},
+                      {"assistant", "<think>easy</think>2"},
+                      {"user", "2+2?"}},
+                     true),
             "<bos>Be brief.<｜User｜>1+1?<｜Assistant｜>2<｜end▁of▁sentence｜><｜User｜>2+2?"
             "<｜Assistant｜><think>\n");
-  EXPECT_TRUE(IsInputError(chat_template->Render({{"tool", "x"}}, true).status()));
+  EXPECT_EQ(Rendered(folder, "deepseek-r1", kQuestion, true), "<bos><｜User｜>1+1?<｜Assistant｜>");
+  EXPECT_THAT(Rendered(folder, "deepseek-r1", {{"tool", "x"}}), HasSubstr("role tool has no turn"));
 }
 
 }  // namespace

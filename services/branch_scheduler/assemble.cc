@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/text/chat_template.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -82,33 +83,26 @@ data_set::FieldNames EvaluationFields(const config::Data& data) {
   return names;
 }
 
-ModelText::ModelText(config::Model model, std::string suffix, text::Tokenizer tokenizer)
-    : model_(std::move(model)),
-      suffix_(std::move(suffix)),
+ModelText::ModelText(const config::Config& config, text::Tokenizer tokenizer)
+    : prompts_({.model_dir = config.model.path,
+                .chat_template = config.model.chat_template,
+                .suffix = config.data.prompt_suffix,
+                .chat = config.data.chat == config::Chat::kAuto}),
       tokenizer_(std::move(tokenizer)),
       segmenter_(tokenizer_) {}
 
 absl::StatusOr<std::unique_ptr<ModelText>> ModelText::Load(const config::Config& config) {
   ATTNRL_ASSIGN_OR_RETURN(text::Tokenizer tokenizer, text::Tokenizer::Load(config.model.path));
-  auto text = std::unique_ptr<ModelText>(
-      new ModelText(config.model, config.data.prompt_suffix, std::move(tokenizer)));
   // A name that is set must be one, whether the data has conversations or not.
   if (!config.model.chat_template.empty()) {
-    ATTNRL_ASSIGN_OR_RETURN(
-        text->template_, text::ChatTemplate::Load(config.model.path, config.model.chat_template));
+    ATTNRL_RETURN_IF_ERROR(
+        text::ChatTemplate::Load(config.model.path, config.model.chat_template).status());
   }
-  return text;
+  return std::unique_ptr<ModelText>(new ModelText(config, std::move(tokenizer)));
 }
 
 absl::StatusOr<std::string> ModelText::PromptText(const data_set::Question& question) {
-  if (question.size() == 1 && question[0].first.empty()) return question[0].second + suffix_;
-  if (!template_.has_value()) {
-    ATTNRL_ASSIGN_OR_RETURN(template_, text::ChatTemplate::Load(model_.path, model_.chat_template));
-  }
-  std::vector<text::ChatMessage> turns;
-  for (const auto& [role, content] : question) turns.push_back({role, content});
-  turns.back().content += suffix_;
-  return template_->Render(turns, true);
+  return prompts_.Of(question);
 }
 
 absl::StatusOr<std::vector<int32_t>> ModelText::EncodePrompt(const data_set::Question& question) {

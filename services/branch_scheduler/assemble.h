@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +10,7 @@
 #include "common/config/config.h"
 #include "common/data_set/fields.h"
 #include "common/data_set/question.h"
-#include "common/text/chat_template.h"
+#include "common/text/prompt_text.h"
 #include "common/text/steps.h"
 #include "common/text/tokenizer.h"
 #include "services/branch_scheduler/data_set.h"
@@ -38,21 +37,18 @@ class ModelText {
   // InputError by file for a folder without a supported tokenizer.
   static absl::StatusOr<std::unique_ptr<ModelText>> Load(const config::Config& config);
 
-  // What the model reads: a text as it is, a conversation through the chat template; the suffix is
-  // appended to the text, or to the last message. InputError where a template is needed and not
-  // known.
+  // What the model reads: common/text/prompt_text.h, as data.chat, data.prompt_suffix and
+  // model.chat_template have it.
   absl::StatusOr<std::string> PromptText(const data_set::Question& question);
   absl::StatusOr<std::vector<int32_t>> EncodePrompt(const data_set::Question& question);
   TextTools Tools() const;
 
  private:
-  ModelText(config::Model model, std::string suffix, text::Tokenizer tokenizer);
+  ModelText(const config::Config& config, text::Tokenizer tokenizer);
 
-  const config::Model model_;
-  const std::string suffix_;
+  text::PromptText prompts_;
   const text::Tokenizer tokenizer_;
   const text::StepSegmenter segmenter_;
-  std::optional<text::ChatTemplate> template_;  // loaded where the first conversation is met
 };
 
 }  // namespace attnrl::scheduler

@@ -131,6 +131,8 @@ class ModelTextTest : public ::testing::Test {
 TEST_F(ModelTextTest, AppendsTheSuffixToATextAndToTheLastMessage) {
   EXPECT_EQ(Encoded({{"", "1+1="}}), "1+1=!");
   config_.model.chat_template = "chatml";
+  EXPECT_EQ(Encoded({{"", "1+1="}}), "<|im_start|>user\n1+1=!<|im_end|>\n<|im_start|>assistant\n");
+  config_.data.chat = config::Chat::kRaw;
   EXPECT_EQ(Encoded({{"", "1+1="}}), "1+1=!") << "a text goes as it is";
   EXPECT_EQ(Encoded({{"system", "s"}, {"user", "1+1="}}),
             "<|im_start|>system\ns<|im_end|>\n<|im_start|>user\n1+1=!<|im_end|>\n"

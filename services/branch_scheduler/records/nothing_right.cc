@@ -63,8 +63,7 @@ std::string Advice(const Causes& causes) {
                           ? "ask for the answer in \\boxed{} (data.prompt_suffix)"
                           : "say what belongs in \\boxed{} (data.prompt_suffix)";
     return absl::StrCat(ask,
-                        ", and give a chat model its template (`messages` in the data, "
-                        "model.chat_template)");
+                        ", and give a chat model its template (data.chat, model.chat_template)");
   }
   if (causes.incorrect == most) {
     return "begin with easier problems or a stronger model, and check `answers` of the data set";

@@ -87,7 +87,7 @@ TEST(NothingRight, AdvisesMoreTokensWhereHalfWereCutOffBeforeAnAnswer) {
 TEST(NothingRight, AdvisesAskingForTheBoxWhereResponsesEndWithoutOne) {
   EXPECT_THAT(Said(Batch({{Verdict::kNoAnswer, 6}, {Verdict::kIncorrect, 4}})),
               AllOf(HasSubstr("; ask for the answer in \\boxed{} (data.prompt_suffix), and give"),
-                    HasSubstr("`messages` in the data, model.chat_template")));
+                    HasSubstr("its template (data.chat, model.chat_template)")));
   EXPECT_THAT(Said(Batch({{Verdict::kNoAnswer, 3}, {Verdict::kUnparsable, 4}})),
               HasSubstr("; say what belongs in \\boxed{} (data.prompt_suffix), and give"));
 }

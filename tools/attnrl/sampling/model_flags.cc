@@ -20,7 +20,7 @@ void AddModelFlags(Command& command, ModelFlags* flags) {
   command.Add("--dtype", &flags->dtype, "float32 or bfloat16 (default: that of config.json)");
   command.Add("--threads", &flags->threads, "Compute threads (default: one for each processor)");
   command.Add("--chat-template", &flags->chat_template,
-              "Name of the chat template (default: recognised from the folder)");
+              "Name of the chat template (default: the folder's own)");
 }
 
 absl::StatusOr<ModelFolder> OpenModelFolder(const ModelFlags& flags) {
@@ -28,7 +28,8 @@ absl::StatusOr<ModelFolder> OpenModelFolder(const ModelFlags& flags) {
     return InputError("--threads", absl::StrCat(flags.threads), "1 to 1024");
   }
   ATTNRL_RETURN_IF_ERROR(model::ParseDevice(flags.device).status());
-  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config, model::LoadModelConfig(flags.model));
+  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config,
+                          model::LoadModelConfig(flags.model, !flags.dtype.empty()));
   model::DType dtype = config.dtype;
   if (!flags.dtype.empty()) {
     ATTNRL_ASSIGN_OR_RETURN(dtype, model::ParseDType(flags.dtype, "--dtype"));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/sampling/prompts.h"
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 
@@ -23,7 +21,9 @@ absl::StatusOr<std::vector<int32_t>> PromptReader::Read(const storage::JsonLine&
 
 absl::StatusOr<std::vector<int32_t>> PromptReader::Read(const data_set::Question& question,
                                                         const std::string& where) {
-  ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> ids, Encode(question, where));
+  const absl::StatusOr<std::string> text = texts_.Of(question);
+  if (!text.ok()) return Annotate(text.status(), where);
+  std::vector<int32_t> ids = tokenizer_.Encode(*text);
   ATTNRL_RETURN_IF_ERROR(Check(ids, where));
   return ids;
 }
@@ -41,23 +41,6 @@ absl::Status PromptReader::Check(const std::vector<int32_t>& ids, const std::str
                       absl::StrCat("0 to ", options_.vocabulary - 1));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<int32_t>> PromptReader::Encode(const data_set::Question& question,
-                                                          const std::string& where) {
-  if (question.size() == 1 && question[0].first.empty()) {
-    return tokenizer_.Encode(question[0].second + options_.suffix);
-  }
-  if (!template_) {
-    ATTNRL_ASSIGN_OR_RETURN(template_,
-                            text::ChatTemplate::Load(options_.model_dir, options_.chat_template));
-  }
-  std::vector<text::ChatMessage> messages;
-  for (const auto& [role, content] : question) messages.push_back({role, content});
-  messages.back().content += options_.suffix;
-  const absl::StatusOr<std::string> text = template_->Render(messages, true);
-  if (!text.ok()) return Annotate(text.status(), where);
-  return tokenizer_.Encode(*text);
 }
 
 }  // namespace attnrl::tools

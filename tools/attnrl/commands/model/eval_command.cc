@@ -34,6 +34,7 @@ struct Flags {
   std::vector<std::string> data;
   std::vector<std::string> fields;  // "answer=NAME"
   std::string prompt_suffix;
+  std::string chat = "auto";
   std::string output;
 };
 
@@ -61,6 +62,7 @@ absl::StatusOr<std::vector<EvalSet>> ReadSets(const Flags& flags, const data_set
   PromptReader reader({.model_dir = flags.model.model,
                        .chat_template = flags.model.chat_template,
                        .suffix = flags.prompt_suffix,
+                       .chat = flags.chat == "auto",
                        .context = folder.config.max_position_embeddings,
                        .vocabulary = folder.config.vocab_size},
                       folder.tokenizer);
@@ -180,6 +182,12 @@ void AddEvalCommand(Command& app, Work* run) {
       .Repeatable();
   AddSamplingFlags(command, &flags->sampling);
   command.Add("--prompt-suffix", &flags->prompt_suffix, "Text appended to every prompt");
+  command
+      .Add("--chat", &flags->chat,
+           "What becomes of a prompt that is a text: a user's message in the chat template where "
+           "the model has one (auto), or nothing (raw)")
+      .OneOf({"auto", "raw"})
+      .ShowDefault();
   command.Add("--output", &flags->output, "File for the figures, in addition to the table (JSON)")
       .Writable();
   command.Footer(

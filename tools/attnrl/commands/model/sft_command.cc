@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,7 +17,7 @@
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/storage/jsonl.h"
-#include "common/text/chat_template.h"
+#include "common/text/prompt_text.h"
 #include "common/text/tokenizer.h"
 #include "services/learner/train/numerics.h"
 #include "services/learner/train/supervised.h"
@@ -31,6 +30,7 @@ namespace {
 struct SftFlags {
   std::string model, data, output;
   std::string chat_template;
+  std::string chat = "auto";
   std::string schedule = "cosine";
   std::string save_dtype;
   std::string device = "cpu";
@@ -87,7 +87,13 @@ void AddFlags(Command& command, SftFlags& flags) {
            "Also write OUTPUT-step<N> after each multiple of this many steps; 0: never")
       .AtLeastZero();
   command.Add("--chat-template", &flags.chat_template,
-              "Name of the chat template for records with \"messages\"");
+              "Name of the chat template (default: the folder's own)");
+  command
+      .Add("--chat", &flags.chat,
+           "What becomes of a prompt that is a text: a user's message in the chat template where "
+           "the model has one (auto), or nothing (raw)")
+      .OneOf({"auto", "raw"})
+      .ShowDefault();
   command.Add("--device", &flags.device, "Device to compute on: cpu or cuda").ShowDefault();
   command.Add("--threads", &flags.threads, "Compute threads; the bits of the result depend on them")
       .AboveZero()
@@ -118,7 +124,9 @@ class ExampleReader {
     learner::SupervisedExample example;
     ATTNRL_ASSIGN_OR_RETURN(const data_set::Question question,
                             data_set::QuestionOf(line, {.setting = ""}));
-    ATTNRL_ASSIGN_OR_RETURN(example.prompt, Prompt(question));
+    const absl::StatusOr<std::string> prompt = prompts_.Of(question);
+    if (!prompt.ok()) return Annotate(prompt.status(), line.where);
+    example.prompt = tokenizer_.Encode(*prompt);
     example.response = tokenizer_.Encode(response);
     example.response.push_back(end_token_);
     const size_t length = example.prompt.size() + example.response.size();
@@ -141,26 +149,13 @@ class ExampleReader {
 
  private:
   ExampleReader(const SftFlags& flags, text::Tokenizer tokenizer)
-      : flags_(flags), tokenizer_(std::move(tokenizer)) {}
+      : prompts_({.model_dir = flags.model,
+                  .chat_template = flags.chat_template,
+                  .chat = flags.chat == "auto"}),
+        tokenizer_(std::move(tokenizer)) {}
 
-  absl::StatusOr<std::vector<int32_t>> Prompt(const data_set::Question& question) {
-    if (question.size() == 1 && question[0].first.empty()) {
-      return tokenizer_.Encode(question[0].second);
-    }
-    if (!template_.has_value()) {
-      ATTNRL_ASSIGN_OR_RETURN(template_,
-                              text::ChatTemplate::Load(flags_.model, flags_.chat_template));
-    }
-    std::vector<text::ChatMessage> messages;
-    for (const auto& [role, content] : question) messages.push_back({role, content});
-    ATTNRL_ASSIGN_OR_RETURN(const std::string prompt,
-                            template_->Render(messages, /*add_generation_prompt=*/true));
-    return tokenizer_.Encode(prompt);
-  }
-
-  const SftFlags& flags_;
+  text::PromptText prompts_;
   text::Tokenizer tokenizer_;
-  std::optional<text::ChatTemplate> template_;
   int32_t end_token_ = 0;
   int64_t longest_ = 0;
   int64_t vocabulary_ = 0;
@@ -220,7 +215,8 @@ absl::Status Sft(SftFlags& flags) {
   }
   learner::FixNumerics(flags.threads);
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device, model::ParseDevice(flags.device));
-  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config, model::LoadModelConfig(flags.model));
+  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config,
+                          model::LoadModelConfig(flags.model, !flags.save_dtype.empty()));
   ATTNRL_ASSIGN_OR_RETURN(const auto examples, ReadExamples(flags, config));
   model::Tensors weights;
   if (model::HasWeights(flags.model)) {
