@@ -47,6 +47,8 @@ struct Kernels {
   // be a dense x.
   void (*rms_norm)(const float* x, int64_t x_stride, const float* weight, int64_t rows, int64_t n,
                    float eps, float* y);
+  // y += x; both [n].
+  void (*add)(const float* x, int64_t n, float* y);
   // y = gate / (1 + exp(-gate)) * up; all [n]; y may be gate or up.
   void (*gated_silu)(const float* gate, const float* up, int64_t n, float* y);
   // Rotates each of `heads` heads: y = x * cosine + swap(x) * sine; x, y [heads, n], others [n];

@@ -5,6 +5,6 @@
 namespace attnrl::kernels {
 
 extern const Kernels kAvx2Kernels;
-const Kernels kAvx2Kernels = {Multiply, RmsNorm, GatedSiluOf, Rotate, LogSoftmax};
+const Kernels kAvx2Kernels = {Multiply, RmsNorm, AddTo, GatedSiluOf, Rotate, LogSoftmax};
 
 }  // namespace attnrl::kernels

@@ -5,6 +5,6 @@
 namespace attnrl::kernels {
 
 extern const Kernels kAvx512Kernels;
-const Kernels kAvx512Kernels = {Multiply, RmsNorm, GatedSiluOf, Rotate, LogSoftmax};
+const Kernels kAvx512Kernels = {Multiply, RmsNorm, AddTo, GatedSiluOf, Rotate, LogSoftmax};
 
 }  // namespace attnrl::kernels

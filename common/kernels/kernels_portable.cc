@@ -5,6 +5,6 @@
 namespace attnrl::kernels {
 
 extern const Kernels kPortableKernels;
-const Kernels kPortableKernels = {Multiply, RmsNorm, GatedSiluOf, Rotate, LogSoftmax};
+const Kernels kPortableKernels = {Multiply, RmsNorm, AddTo, GatedSiluOf, Rotate, LogSoftmax};
 
 }  // namespace attnrl::kernels

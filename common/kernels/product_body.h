@@ -28,6 +28,9 @@ constexpr int PanelsOf(int) { return 2; }
 // of a tile go to memory and back from one block to the next; short enough that bfloat16 blocks,
 // widened once for all tiles, stay in the second cache beside the rows.
 inline constexpr int64_t kBlock = 768;
+// Up to this many rows tiles widen bfloat16 weights as they read them: storing a block first is
+// worth it for more readers only.
+inline constexpr int64_t kMostUnwidenedRows = 3 * kTileRows;
 // Floats of the rows that stay in the second cache while all panels pass by.
 inline constexpr int64_t kRowsBlockFloats = int64_t{1} << 16;
 
@@ -179,20 +182,27 @@ void MultiplyPanels(const Product& a, const T* panels, int64_t panel) {
   const int64_t size = (whole.count + 2 * blocks - 1) / (2 * blocks) * 2;
   for (int64_t first = 0; first < whole.count; first += size) {
     const int64_t count = whole.count - first < size ? whole.count - first : size;
-    int64_t stride = whole.panel_stride;
-    const float* const block =
-        Widen<PanelCount>(whole.panels + first / 2 * WordsOfTwo(panels), &stride, count, wide);
-    ForTiles(a.rows, [&](int64_t row, int64_t rows) {
-      TileOf<PanelCount, float>(rows, {.x = a.x + row * a.x_stride + first,
-                                       .x_stride = a.x_stride,
-                                       .count = count,
-                                       .panels = block,
-                                       .panel_stride = stride,
-                                       .bias = whole.bias,
-                                       .resume = first > 0,
-                                       .y = whole.y + row * a.y_stride,
-                                       .y_stride = a.y_stride});
-    });
+    const auto multiply = [&]<typename Word>(const Word* words, int64_t stride) {
+      ForTiles(a.rows, [&](int64_t row, int64_t rows) {
+        TileOf<PanelCount, Word>(rows, {.x = a.x + row * a.x_stride + first,
+                                        .x_stride = a.x_stride,
+                                        .count = count,
+                                        .panels = words,
+                                        .panel_stride = stride,
+                                        .bias = whole.bias,
+                                        .resume = first > 0,
+                                        .y = whole.y + row * a.y_stride,
+                                        .y_stride = a.y_stride});
+      });
+    };
+    const T* const block = whole.panels + first / 2 * WordsOfTwo(panels);
+    if (a.rows <= kMostUnwidenedRows) {
+      multiply(block, whole.panel_stride);
+    } else {
+      int64_t stride = whole.panel_stride;
+      const float* const widened = Widen<PanelCount>(block, &stride, count, wide);
+      multiply(widened, stride);
+    }
   }
 }
 

@@ -19,6 +19,10 @@ void RmsNorm(const float* x, int64_t x_stride, const float* weight, int64_t rows
   }
 }
 
+void AddTo(const float* x, int64_t n, float* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] += x[i];
+}
+
 inline Lanes GatedSilu(Lanes gate, Lanes up) {
   const Lanes one = Lanes::Broadcast(1);
   return Mul(Div(gate, Add(one, Exp(Mul(gate, Lanes::Broadcast(-1))))), up);
@@ -38,7 +42,15 @@ void Rotate(const float* x, const float* cosine, const float* sine, int64_t head
             float* y) {
   const int64_t half = n / 2;
   for (int64_t h = 0; h < heads; ++h, x += n, y += n) {
-    for (int64_t i = 0; i < half; ++i) {
+    int64_t i = 0;
+    for (; i + kLanes <= half; i += kLanes) {
+      const auto at = [&](const float* p) { return Lanes::Load(p + i); };
+      const Lanes low = at(x);
+      const Lanes high = at(x + half);
+      Add(Mul(low, at(cosine)), Mul(high, at(sine))).Store(y + i);
+      Add(Mul(high, at(cosine + half)), Mul(low, at(sine + half))).Store(y + half + i);
+    }
+    for (; i < half; ++i) {
       const float low = x[i];
       const float high = x[i + half];
       y[i] = low * cosine[i] + high * sine[i];

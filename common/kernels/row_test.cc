@@ -102,18 +102,31 @@ TEST_P(RowKernels, ComputeNormsSiluAndLogSoftmax) {
   }
 }
 
+TEST_P(RowKernels, AddEachElementOnce) {
+  const std::vector<float> x = RandomFloats(random_, 53);
+  std::vector<float> y = RandomFloats(random_, 54);
+  const std::vector<float> before = y;
+  kernels_.add(x.data(), 53, y.data());
+  for (size_t i = 0; i < 53; ++i) EXPECT_EQ(y[i], before[i] + x[i]);
+  EXPECT_EQ(y[53], before[53]);
+}
+
 TEST_P(RowKernels, RotateEveryHeadByTheSameAngles) {
-  const std::vector<float> x = RandomFloats(random_, 3 * 10);
-  const std::vector<float> cosine = RandomFloats(random_, 10);
-  const std::vector<float> sine = RandomFloats(random_, 10);
-  std::vector<float> y(x.size());
-  kernels_.rotate(x.data(), cosine.data(), sine.data(), 3, 10, y.data());
-  for (size_t i = 0; i < x.size(); ++i) {
-    const size_t element = i % 10;
-    const float other = x[i - element + (element + 5) % 10];
-    const double expected = static_cast<double>(x[i]) * static_cast<double>(cosine[element]) +
-                            static_cast<double>(other) * static_cast<double>(sine[element]);
-    EXPECT_NEAR(y[i], expected, 1e-6) << i;
+  // Halves below, at and beyond the sixteen lanes.
+  for (const int64_t n : {10, 32, 42}) {
+    const std::vector<float> x = RandomFloats(random_, 3 * n);
+    const std::vector<float> cosine = RandomFloats(random_, n);
+    const std::vector<float> sine = RandomFloats(random_, n);
+    std::vector<float> y(x.size());
+    kernels_.rotate(x.data(), cosine.data(), sine.data(), 3, n, y.data());
+    const auto size = static_cast<size_t>(n);
+    for (size_t i = 0; i < x.size(); ++i) {
+      const size_t element = i % size;
+      const float other = x[i - element + (element + size / 2) % size];
+      const double expected = static_cast<double>(x[i]) * static_cast<double>(cosine[element]) +
+                              static_cast<double>(other) * static_cast<double>(sine[element]);
+      EXPECT_NEAR(y[i], expected, 1e-6) << n << ", " << i;
+    }
   }
 }
 
@@ -134,7 +147,7 @@ TEST_P(RowKernels, MayWriteOverWhatTheyRead) {
   check([&](const float* from, float* to) { kernels_.gated_silu(from, other.data(), kSize, to); });
   check([&](const float* from, float* to) { kernels_.gated_silu(other.data(), from, kSize, to); });
   check([&](const float* from, float* to) {
-    kernels_.rotate(from, other.data(), other.data(), 2, kSize / 2, to);
+    kernels_.rotate(from, other.data(), other.data(), 1, kSize, to);
   });
   check([&](const float* from, float* to) { kernels_.log_softmax(from, 1, kSize, to); });
 }

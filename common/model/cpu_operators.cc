@@ -2,6 +2,7 @@
 #include "common/model/cpu_operators.h"
 
 #include <ATen/ATen.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -31,7 +32,14 @@ int64_t LibraryRows() {
   return kNever;
 }
 
-at::Tensor Float(const at::Tensor& x) { return x.detach().to(at::kFloat).contiguous(); }
+// Every call of ATen finds its function anew, which takes as long as a small kernel: what is asked
+// for most is answered without.
+at::Tensor Float(const at::Tensor& x) {
+  if (x.scalar_type() == at::kFloat && x.is_contiguous()) return x;
+  return x.detach().to(at::kFloat).contiguous();
+}
+
+at::Tensor Empty(at::IntArrayRef sizes) { return at::detail::empty_cpu(sizes, at::kFloat); }
 
 // Calls run(begin, end) for ranges of rows on the threads of at::get_num_threads(); what is too
 // little work for two stays on this one. `row_work`: multiply-adds of a row, or as many elements
@@ -79,7 +87,7 @@ class CpuOperators final : public Operators {
     const int64_t rows = x.numel() / n;
     const int64_t stride = x.dim() == 2 ? dense.stride(0) : n;
     const at::Tensor weights = Float(weight);
-    at::Tensor y = at::empty(x.sizes(), x.options());
+    at::Tensor y = Empty(x.sizes());
     float* const target = y.mutable_data_ptr<float>();
     ForRows(rows, 16 * n, [&](int64_t begin, int64_t end) {
       UsedKernels().rms_norm(Data(dense) + begin * stride, stride, Data(weights), end - begin, n,
@@ -88,13 +96,17 @@ class CpuOperators final : public Operators {
     return y;
   }
 
-  at::Tensor Add(at::Tensor x, const at::Tensor& y) const override { return x.add_(y); }
+  at::Tensor Add(at::Tensor x, const at::Tensor& y) const override {
+    if (!x.is_contiguous() || !y.is_contiguous()) return x.add_(y);
+    UsedKernels().add(Data(y), x.numel(), x.mutable_data_ptr<float>());
+    return x;
+  }
 
   at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const override {
     const at::Tensor gates = DenseRows(gate);
     const at::Tensor ups = DenseRows(up);
     const int64_t n = gate.size(1);
-    at::Tensor y = at::empty({gate.size(0), n}, gate.options());
+    at::Tensor y = Empty({gate.size(0), n});
     float* const target = y.mutable_data_ptr<float>();
     ForRows(gate.size(0), 16 * n, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
@@ -109,7 +121,7 @@ class CpuOperators final : public Operators {
     const at::Tensor dense = DenseRows(x);
     const int64_t heads = x.size(1);
     const int64_t n = x.size(2);
-    at::Tensor y = at::empty({x.size(0), heads, n}, x.options());
+    at::Tensor y = Empty({x.size(0), heads, n});
     float* const target = y.mutable_data_ptr<float>();
     ForRows(x.size(0), 16 * heads * n, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
@@ -123,7 +135,7 @@ class CpuOperators final : public Operators {
   at::Tensor LogSoftmax(const at::Tensor& logits) const override {
     const at::Tensor dense = logits.contiguous();
     const int64_t n = logits.size(1);
-    at::Tensor y = at::empty(logits.sizes(), dense.options());
+    at::Tensor y = Empty(logits.sizes());
     float* const target = y.mutable_data_ptr<float>();
     ForRows(logits.size(0), 16 * n, [&](int64_t begin, int64_t end) {
       UsedKernels().log_softmax(Data(dense) + begin * n, end - begin, n, target + begin * n);

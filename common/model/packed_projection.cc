@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/ATen.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -92,7 +93,7 @@ class PackedProjection final : public Projection {
     constexpr int64_t kPanelsAThread = 4;
     const int64_t rows = x.size(0);
     const int64_t panels = matrix_.panels();
-    at::Tensor y = at::empty({rows, matrix_.out()}, x.options());
+    at::Tensor y = at::detail::empty_cpu({rows, matrix_.out()}, at::kFloat);
     const kernels::Product whole = {
         .x = x.const_data_ptr<float>(),
         .x_stride = x.stride(0),
