@@ -39,8 +39,6 @@ class Evaluator {
   absl::StatusOr<Value> Evaluate(const Expression& node);
   absl::StatusOr<Value> EvaluateParts(const Expression& node);
   absl::StatusOr<Value> Binary(const Expression& node);
-  absl::StatusOr<Value> Operate(std::string_view symbol, const Value& left, const Value& right);
-  absl::StatusOr<Value> Add(const Value& left, const Value& right);
   absl::StatusOr<Value> Attribute(const Value& object, const std::string& name);
   absl::StatusOr<Value> Item(const Value& object, const Value& key);
   absl::StatusOr<Value> Call(const Expression& node);
