@@ -123,6 +123,18 @@ class Checker:
         result = self.verify(("a", "x" * LARGE + self.right, [self.answer]))[0]
         require(result.status != self.pb.GradeResult.STATUS_CRASH, "crashed over 20 MiB")
 
+    def answers_are_read_where_that_is_asked_for(self):
+        """With `check`: --answer can be read; or else the verifier says that it doesn't know."""
+        request = self.pb.VerifyRequest(check=True)
+        request.responses.add(id="a", answers=[self.answer])
+        reply = self.call(request, timeout=DEADLINE_S)
+        if not reply.checked:
+            return
+        require(len(reply.results) == 1, f"{len(reply.results)} results for one problem")
+        result = reply.results[0]
+        require(not result.correct and result.matched == -1, "correct where nothing was graded")
+        require(result.status == self.pb.GradeResult.STATUS_GRADED, f"unreadable: {result}")
+
     def an_empty_call_is_answered(self):
         """No response, no result."""
         self.verify()

@@ -32,7 +32,7 @@ absl::Status Check(const GradeRequest& request) {
   return absl::OkStatus();
 }
 
-// How many of `requests` fit into one call: those of one grader.
+// How many of `requests` fit into one call: those of one grader, to grade or to check.
 size_t CallSize(std::span<const GradeRequest> requests) {
   size_t count = 0;
   size_t bytes = 0;
@@ -40,6 +40,7 @@ size_t CallSize(std::span<const GradeRequest> requests) {
     bytes += Bytes(requests[count]);
     if (count > 0 && bytes > kMaxBytesPerCall) break;
     if (requests[count].grader != requests[0].grader) break;
+    if (requests[count].check != requests[0].check) break;
     ++count;
   }
   return count;
@@ -76,6 +77,7 @@ class StubVerifierClient final : public VerifierClient {
                                                       absl::Duration end) {
     v1::VerifyRequest message;
     message.set_task(requests.front().grader);
+    message.set_check(requests.front().check);
     for (const GradeRequest& request : requests) *message.add_responses() = ToProto(request);
     Backoff backoff(kFirstWait, options_.max_backoff);
     while (true) {

@@ -21,7 +21,9 @@ class VerifierClient {
 
   // One result a request, in their order. Blocks for `deadline` at most. More requests or bytes
   // than one call may carry are sent as several calls, one after another. Idempotent.
-  // Time-outs and crashes of the grader are results (see IsVerdict), not errors.
+  // Time-outs and crashes of the grader are results (see IsVerdict), not errors. A request with
+  // `check` grades nothing: its result is kUnparsable where an accepted answer can't be read, and
+  // kGraded otherwise, also from a verifier that doesn't know it.
   // UNAVAILABLE: no verifier answered until the deadline (it is retried until then).
   // RESOURCE_EXHAUSTED: overloaded until the deadline; a later call may work. DEADLINE_EXCEEDED.
   // INVALID_ARGUMENT: a request without answers, or one larger than kMaxBytesPerResponse.

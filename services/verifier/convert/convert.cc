@@ -63,6 +63,7 @@ std::vector<GradeRequest> FromProto(const v1::VerifyRequest& message) {
                         response.response(),
                         {response.answers().begin(), response.answers().end()},
                         message.task()});
+    requests.back().check = message.check();
   }
   return requests;
 }
@@ -97,6 +98,12 @@ absl::StatusOr<std::vector<GradeResult>> FromProto(const v1::VerifyReply& messag
     }
     results.push_back(
         {reply.id(), *status, reply.correct(), reply.extracted(), reply.matched(), reply.micros()});
+    // A verifier that doesn't know what was asked has graded an empty response.
+    if (request.check && !message.checked()) {
+      results.back() = GradeResult();
+      results.back().id = request.id;
+      results.back().status = GradeStatus::kGraded;
+    }
   }
   return results;
 }

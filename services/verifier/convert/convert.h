@@ -20,7 +20,8 @@ std::vector<GradeRequest> FromProto(const v1::VerifyRequest& message);
 v1::GradeResult ToProto(const GradeResult& result);
 
 // The results for `requests`. DATA_LOSS where the reply isn't one result for each of them, in their
-// order, each with a known status and a matched answer that exists.
+// order, each with a known status and a matched answer that exists. Where readings were asked for
+// and the verifier doesn't know that, all are kGraded.
 absl::StatusOr<std::vector<GradeResult>> FromProto(const v1::VerifyReply& message,
                                                    std::span<const GradeRequest> requests);
 

@@ -43,6 +43,20 @@ TEST(Convert, ResultsOfEveryStatusSurviveTheTrip) {
   }
 }
 
+TEST(Convert, WhatAVerifierDoesNotKnowHowToReadCountsAsReadable) {
+  GradeRequest request = {"a", "", {"1"}};
+  request.check = true;
+  v1::VerifyReply reply;
+  *reply.add_results() = ToProto(GradeResult{"a", GradeStatus::kUnparsable, false, "", -1, 7});
+  for (const bool checked : {false, true}) {
+    reply.set_checked(checked);
+    const auto results = FromProto(reply, std::span(&request, 1));
+    ASSERT_TRUE(results.ok()) << results.status();
+    EXPECT_EQ((*results)[0].status, checked ? GradeStatus::kUnparsable : GradeStatus::kGraded);
+    EXPECT_EQ((*results)[0].id, "a");
+  }
+}
+
 TEST(Convert, KeepsBytesThatMayBeAnything) {
   const GradeRequest request = {std::string("i\0d", 3), "\xc3\xa9 \\boxed{1}\n", {"", "1\t"}};
   v1::VerifyRequest message;

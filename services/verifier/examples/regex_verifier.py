@@ -62,6 +62,17 @@ def grade(pb, request):
     return result
 
 
+def check(pb, request):
+    """Whether the accepted answers are regular expressions."""
+    result = pb.GradeResult(id=request.id, matched=-1, status=pb.GradeResult.STATUS_GRADED)
+    for accepted in request.answers:
+        try:
+            re.compile(accepted)
+        except re.error:
+            result.status = pb.GradeResult.STATUS_UNPARSABLE
+    return result
+
+
 class RegexVerifier:
     """The one method of the service."""
 
@@ -78,7 +89,9 @@ class RegexVerifier:
                     grpc.StatusCode.INVALID_ARGUMENT,
                     f"response {response.id!r}: no accepted answer; at least one is needed",
                 )
-        return self.pb.VerifyReply(results=[grade(self.pb, r) for r in request.responses])
+        judge = check if request.check else grade
+        results = [judge(self.pb, response) for response in request.responses]
+        return self.pb.VerifyReply(results=results, checked=request.check)
 
 
 def main():

@@ -48,7 +48,8 @@ absl::Status VerifierService::VerifyBatch(const v1::VerifyRequest& request,
   const absl::StatusOr<std::vector<GradeResult>> results = grade_(FromProto(request));
   in_flight.Add(-request.responses_size());
   ATTNRL_RETURN_IF_ERROR(results.status());
-  CountResults(*results);
+  if (!request.check()) CountResults(*results);
+  reply.set_checked(request.check());
   for (const GradeResult& result : *results) *reply.add_results() = ToProto(result);
   return absl::OkStatus();
 }

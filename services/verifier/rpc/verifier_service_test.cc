@@ -61,6 +61,20 @@ class VerifierServiceTest : public testing::Test {
   std::vector<size_t> call_sizes_;
 };
 
+TEST_F(VerifierServiceTest, SaysWhichAcceptedAnswersCanBeRead) {
+  Serve(InProcess());
+  std::vector<GradeRequest> requests = {
+      {"a", "", {"1"}}, {"b", "", {"1", "\\frac{1}{"}}, {"c", "\\boxed{1}", {"1"}}};
+  requests[0].check = requests[1].check = true;
+  const auto results = client_->Verify(requests, absl::Seconds(30));
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0].status, GradeStatus::kGraded);
+  EXPECT_FALSE((*results)[0].correct);
+  EXPECT_EQ((*results)[1].status, GradeStatus::kUnparsable);
+  EXPECT_TRUE((*results)[2].correct) << "graded in a call of its own";
+  EXPECT_EQ(call_sizes_, (std::vector<size_t>{2, 1}));
+}
+
 TEST_F(VerifierServiceTest, GradesManyResponsesInOrderInSeveralCalls) {
   Serve(InProcess());
   std::vector<GradeRequest> requests;
