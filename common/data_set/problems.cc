@@ -2,6 +2,8 @@
 #include "common/data_set/problems.h"
 
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "common/base/status.h"
@@ -33,9 +35,11 @@ absl::Status ReadProblems(const std::string& path, const FieldNames& names,
   return InputError(path, "the data set has no problem", "at least one is needed");
 }
 
-absl::StatusOr<Problem> FirstProblem(const std::string& path, const FieldNames& names) {
+absl::StatusOr<Problem> FirstProblem(const std::string& path, const FieldNames& names,
+                                     const std::set<std::string>& but) {
   Problem first;
   const absl::Status status = ReadProblems(path, names, [&](Problem problem) {
+    if (but.contains(problem.id)) return absl::OkStatus();
     first = std::move(problem);
     return absl::CancelledError();  // enough is read
   });

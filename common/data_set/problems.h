@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -32,7 +33,9 @@ absl::Status ReadProblems(const std::string& path, const FieldNames& names,
                           const std::function<absl::Status(Problem)>& use,
                           int64_t* skipped = nullptr);
 
-// The first problem alone. The same errors, about it.
-absl::StatusOr<Problem> FirstProblem(const std::string& path, const FieldNames& names);
+// The first problem alone, or the first whose id isn't in `but`. The same errors, about it and those
+// before it.
+absl::StatusOr<Problem> FirstProblem(const std::string& path, const FieldNames& names,
+                                     const std::set<std::string>& but = {});
 
 }  // namespace attnrl::data_set

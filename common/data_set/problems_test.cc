@@ -128,6 +128,8 @@ TEST_F(ReadProblemsTest, TheFirstAloneNeedsOnlyItsOwnRecordToBeRight) {
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_EQ(first->where, path + ":1");
   EXPECT_EQ(first->answers.field, "answer");
+  const std::string both = folder_.Write("both", absl::StrCat(kFirst, "\n", kSecond));
+  EXPECT_EQ(FirstProblem(both, {}, {first->id})->where, both + ":2") << "but the first one";
   EXPECT_FALSE(FirstProblem(folder_.Write("in", "{"), {}).ok());
   EXPECT_FALSE(FirstProblem(folder_.Write("in", ""), {}).ok());
 }

@@ -27,6 +27,7 @@ absl::StatusOr<DataSet> LoadDataSet(const std::string& key, const std::string& p
     }
     set.problems.push_back({std::move(problem.id), *std::move(ids),
                             std::move(problem.answers.texts), std::move(problem.grader)});
+    if (names.skip_bad) set.problems.back().where = std::move(problem.where);
     return absl::OkStatus();
   };
   auto bytes = storage::ReadFile(path);

@@ -17,6 +17,7 @@ struct DataProblem {
   std::vector<int32_t> prompt_ids;
   std::vector<std::string> answers;  // accepted ones; never leave scheduler and verifier
   std::string grader = {};           // empty: the run's
+  std::string where = {};            // "file:line"; with names.skip_bad alone, for what is left out
 };
 
 struct DataSet {

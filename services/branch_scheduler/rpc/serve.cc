@@ -2,10 +2,14 @@
 #include "services/branch_scheduler/rpc/serve.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/config/config.h"
 #include "common/model/files/config.h"
@@ -16,6 +20,7 @@
 #include "services/branch_scheduler/assemble.h"
 #include "services/branch_scheduler/rpc/branch_scheduler_service.h"
 #include "services/branch_scheduler/scheduler.h"
+#include "services/branch_scheduler/unreadable.h"
 #include "services/verifier/client/verifier_client.h"
 
 namespace attnrl::scheduler {
@@ -36,6 +41,17 @@ absl::Status CheckConfig(const config::Config& config) {
   return absl::OkStatus();
 }
 
+// Says what was left out in one line, with the first places.
+void LogLeftOut(const LeftOut& left_out) {
+  if (left_out.places.empty()) return;
+  constexpr size_t kShown = 3;
+  const std::vector<std::string> shown(
+      left_out.places.begin(), left_out.places.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                             kShown, left_out.places.size())));
+  observe::LogWarning("records whose accepted answer no response can match are left out",
+                      {{"records", left_out.places.size()}, {"first", absl::StrJoin(shown, ", ")}});
+}
+
 }  // namespace
 
 absl::Status Serve(const config::Config& config, const service::Flags& flags,
@@ -43,7 +59,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   ATTNRL_RETURN_IF_ERROR(CheckConfig(config));
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<ModelText> text, ModelText::Load(config));
   ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> stop_ids, model::LoadEndTokens(config.model.path));
-  ATTNRL_ASSIGN_OR_RETURN(const DataSet data,
+  ATTNRL_ASSIGN_OR_RETURN(DataSet data,
                           LoadDataSet("data.train", config.data.train, TrainingFields(config.data),
                                       static_cast<uint32_t>(config.rollout.max_prompt_tokens),
                                       [&](const data_set::Question& question) {
@@ -59,6 +75,15 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   Scheduler::Parts parts;
   ATTNRL_ASSIGN_OR_RETURN(parts.options,
                           OptionsOf(config, flags.run_dir, std::move(stop_ids), data.digest));
+  if (config.data.skip_bad) {
+    const auto left_out = LeaveOutUnreadable(
+        config.data.grader, *verifier,
+        [&shutdown](absl::Duration wait) { return shutdown.WaitWithTimeout(wait); }, data);
+    if (absl::IsCancelled(left_out.status())) return absl::OkStatus();
+    ATTNRL_RETURN_IF_ERROR(left_out.status());
+    LogLeftOut(*left_out);
+    parts.options.fingerprint["data.train (left out)"] = left_out->digest;
+  }
   parts.data = &data;
   parts.text = &tools;
   parts.verifier = verifier.get();
