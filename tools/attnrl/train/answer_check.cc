@@ -20,8 +20,9 @@ constexpr size_t kBatch = 256;
 // Collects problems, and has them checked in batches.
 class AnswerCheck {
  public:
-  AnswerCheck(verifier::GraderPool& pool, const std::string& default_grader, AnswerReport* report)
-      : pool_(pool), default_grader_(default_grader), report_(report) {}
+  AnswerCheck(verifier::GraderPool& pool, const std::string& default_grader, bool skip_bad,
+              AnswerReport* report)
+      : pool_(pool), default_grader_(default_grader), skip_bad_(skip_bad), report_(report) {}
 
   absl::Status Add(data_set::Problem problem) {
     if (!verifier::IsGrader(problem.grader)) {
@@ -31,6 +32,7 @@ class AnswerCheck {
           absl::StrCat("graders are ", absl::StrJoin(verifier::kGraders, ", ")));
     }
     verifier::GradeRequest request;
+    request.id = std::move(problem.id);
     request.answers = std::move(problem.answers.texts);
     request.grader = problem.grader.empty() ? default_grader_ : std::move(problem.grader);
     request.check = true;
@@ -60,6 +62,11 @@ class AnswerCheck {
                             ? result.explanation[i]
                             : static_cast<char>(verifier::AnswerKind::kUnmatchable);
       if (kind == static_cast<char>(verifier::AnswerKind::kUnmatchable)) {
+        if (skip_bad_) {
+          report_->unmatchable.push_back(where);
+          report_->unmatchable_ids.insert(request.id);
+          return absl::OkStatus();
+        }
         return InputError(where,
                           absl::StrCat("accepted answer \"", OneLine(request.answers[i], 80),
                                        "\" can be matched by no response"),
@@ -74,6 +81,7 @@ class AnswerCheck {
 
   verifier::GraderPool& pool_;
   const std::string& default_grader_;
+  const bool skip_bad_;
   AnswerReport* const report_;
   std::vector<std::string> places_;
   std::vector<verifier::GradeRequest> requests_;
@@ -98,7 +106,7 @@ absl::StatusOr<AnswerReport> CheckAnswers(const std::string& path,
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<verifier::GraderPool> pool,
                           verifier::GraderPool::Start(options));
   AnswerReport report;
-  AnswerCheck check(*pool, default_grader, &report);
+  AnswerCheck check(*pool, default_grader, names.skip_bad, &report);
   // Kept aside, so that skip_bad doesn't take it for the fault of the record that is read then.
   absl::Status checked;
   ATTNRL_RETURN_IF_ERROR(

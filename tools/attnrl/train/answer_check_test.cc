@@ -16,8 +16,9 @@ namespace {
 
 class CheckAnswersTest : public ::testing::Test {
  protected:
-  absl::StatusOr<AnswerReport> Check(const std::string& text, const std::string& grader = "math") {
-    return CheckAnswers(folder_.Write("in", text), {}, grader, ATTNRL_BINARY_DIR "/bin");
+  absl::StatusOr<AnswerReport> Check(const std::string& text, const std::string& grader = "math",
+                                     const data_set::FieldNames& names = {}) {
+    return CheckAnswers(folder_.Write("in", text), names, grader, ATTNRL_BINARY_DIR "/bin");
   }
   std::string Refusal(const std::string& text, const std::string& grader = "math") {
     const absl::Status status = Check(text, grader).status();
@@ -45,6 +46,19 @@ TEST_F(CheckAnswersTest, NamesTheAnswerThatNothingCanMatch) {
               "{\"prompt\":\"b\",\"answers\":[\"7\",\"\\\\frac{1}{\"]}"),
       "in:2: accepted answer \"\\frac{1}{\" can be matched by no response; an answer that the "
       "grader can read is needed");
+}
+
+TEST_F(CheckAnswersTest, WithSkipBadCountsThemAndSaysWhereTheyAre) {
+  const auto report = Check(
+      "{\"id\":1,\"prompt\":\"a\",\"answer\":\"\\\\frac{1}{\"}\n"
+      "{\"id\":2,\"prompt\":\"b\",\"answer\":\"7\"}\n"
+      "{\"id\":3,\"prompt\":\"c\",\"answers\":[\"7\",\"$ $\"]}\n",
+      "math", {.skip_bad = true});
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->unmatchable.size(), 2u);
+  EXPECT_THAT(report->unmatchable[0], ::testing::EndsWith("in:1"));
+  EXPECT_THAT(report->unmatchable[1], ::testing::EndsWith("in:3"));
+  EXPECT_THAT(report->unmatchable_ids, ::testing::ElementsAre("1", "3"));
 }
 
 TEST_F(CheckAnswersTest, AsksTheGraderThatTheRecordOrTheConfigurationNames) {

@@ -2,11 +2,14 @@
 #include "tools/attnrl/train/data_check.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/base/status.h"
 #include "common/data_set/overlap.h"
@@ -39,15 +42,38 @@ std::string Shortened(std::string_view text) {
                       " bytes are not shown ...] ", std::string(text.substr(end)));
 }
 
-std::string Summary(const scheduler::DataSet& set) {
-  size_t longest = 0;
+// Of the problems that a run takes.
+struct Lengths {
+  int64_t problems = 0;
   size_t total = 0;
+  size_t longest = 0;
+};
+
+Lengths LengthsOf(const scheduler::DataSet& set, const AnswerReport& answers) {
+  Lengths lengths;
   for (const scheduler::DataProblem& problem : set.problems) {
-    longest = std::max(longest, problem.prompt_ids.size());
-    total += problem.prompt_ids.size();
+    if (answers.unmatchable_ids.contains(problem.id)) continue;
+    ++lengths.problems;
+    lengths.longest = std::max(lengths.longest, problem.prompt_ids.size());
+    lengths.total += problem.prompt_ids.size();
   }
+  return lengths;
+}
+
+std::string Summary(const Lengths& lengths) {
   return absl::StrFormat("%d problems, prompts of %d tokens on average, %d at most",
-                         set.problems.size(), total / set.problems.size(), longest);
+                         lengths.problems, lengths.total / static_cast<size_t>(lengths.problems),
+                         lengths.longest);
+}
+
+// "a, b and 7 more"
+std::string FirstOf(const std::vector<std::string>& places) {
+  constexpr size_t kShown = 3;
+  const size_t shown = std::min(kShown, places.size());
+  std::string text =
+      absl::StrJoin(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(shown), ", ");
+  if (places.size() > shown) absl::StrAppend(&text, " and ", places.size() - shown, " more");
+  return text;
 }
 
 absl::Status WarnOfOverlap(const config::Data& data, int64_t problems, DataReport* report) {
@@ -64,18 +90,31 @@ absl::Status WarnOfOverlap(const config::Data& data, int64_t problems, DataRepor
 }
 
 // Has the graders read every accepted answer of a set.
-absl::Status ReadAnswers(const config::Data& data, const data_set::FieldNames& names,
-                         const std::string& path, const std::string& binary_folder,
-                         DataReport* report) {
-  ATTNRL_ASSIGN_OR_RETURN(const AnswerReport answers,
-                          CheckAnswers(path, names, data.grader, binary_folder));
-  if (answers.text_only == 0) return absl::OkStatus();
+absl::StatusOr<AnswerReport> ReadAnswers(const config::Data& data, const std::string& path,
+                                         const std::string& binary_folder, DataReport* report) {
+  const bool training = path == data.train;
+  ATTNRL_ASSIGN_OR_RETURN(
+      AnswerReport answers,
+      CheckAnswers(path,
+                   training ? scheduler::TrainingFields(data) : scheduler::EvaluationFields(data),
+                   data.grader, binary_folder));
+  if (!answers.unmatchable.empty()) {
+    const bool one = answers.unmatchable.size() == 1;
+    report->warnings.push_back(absl::StrCat(answers.unmatchable.size(),
+                                            one ? " record has" : " records have",
+                                            " an accepted answer that no response can match",
+                                            !training ? ""
+                                            : one     ? ", and is left out"
+                                                      : ", and are left out",
+                                            ": ", FirstOf(answers.unmatchable)));
+  }
+  if (answers.text_only == 0) return answers;
   report->warnings.push_back(
       absl::StrCat(answers.text_only, " of ", answers.answers, " accepted answers of ", path,
                    " are compared as mere text, so that only their own spelling is right; the "
                    "first one is at ",
                    answers.first_text_only));
-  return absl::OkStatus();
+  return answers;
 }
 
 }  // namespace
@@ -111,34 +150,38 @@ absl::StatusOr<DataReport> CheckData(const config::Config& config,
   const auto limit = static_cast<uint32_t>(config.rollout.max_prompt_tokens);
   const config::Data& data = config.data;
   DataReport report;
-  int64_t problems = 0;
+  Lengths lengths;
+  AnswerReport answers;
   {
     ATTNRL_ASSIGN_OR_RETURN(const scheduler::DataSet train,
                             scheduler::LoadDataSet("data.train", data.train,
                                                    scheduler::TrainingFields(data), limit, encode));
-    report.summary = Summary(train);
     if (train.skipped > 0) {
       report.warnings.push_back(absl::StrCat(
           train.skipped, train.skipped == 1 ? " record" : " records", " of ", data.train,
           " can't be used and ", train.skipped == 1 ? "is" : "are", " left out"));
     }
-    problems = static_cast<int64_t>(train.problems.size());
+    ATTNRL_ASSIGN_OR_RETURN(answers, ReadAnswers(data, data.train, binary_folder, &report));
+    lengths = LengthsOf(train, answers);
   }
+  if (lengths.problems == 0) {
+    return InputError(data.train, "no record has an accepted answer that a response can match",
+                      "at least one is needed");
+  }
+  report.summary = Summary(lengths);
   for (const std::string& path : data.eval) {
     ATTNRL_RETURN_IF_ERROR(
         scheduler::LoadDataSet("data.eval", path, scheduler::EvaluationFields(data), limit, encode)
             .status());
   }
-  ATTNRL_ASSIGN_OR_RETURN(const data_set::Problem first,
-                          data_set::FirstProblem(data.train, scheduler::TrainingFields(data)));
+  ATTNRL_ASSIGN_OR_RETURN(
+      const data_set::Problem first,
+      data_set::FirstProblem(data.train, scheduler::TrainingFields(data), answers.unmatchable_ids));
   ATTNRL_ASSIGN_OR_RETURN(const std::string prompt, text->PromptText(first.question));
   report.first = ProblemText(first, prompt);
-  ATTNRL_RETURN_IF_ERROR(WarnOfOverlap(data, problems, &report));
-  ATTNRL_RETURN_IF_ERROR(
-      ReadAnswers(data, scheduler::TrainingFields(data), data.train, binary_folder, &report));
+  ATTNRL_RETURN_IF_ERROR(WarnOfOverlap(data, lengths.problems, &report));
   for (const std::string& path : data.eval) {
-    ATTNRL_RETURN_IF_ERROR(
-        ReadAnswers(data, scheduler::EvaluationFields(data), path, binary_folder, &report));
+    ATTNRL_RETURN_IF_ERROR(ReadAnswers(data, path, binary_folder, &report).status());
   }
   return report;
 }

@@ -98,6 +98,37 @@ TEST_F(CheckDataTest, WarnsOfTrainingProblemsThatAreAlsoMeasuredOn) {
             "train.jsonl:2 and at b.json:1 (record 2)");
 }
 
+TEST_F(CheckDataTest, WithSkipBadAnswersThatNothingCanMatchAreCountedAndLeftOut) {
+  const std::string bad = R"({"prompt":"x?","answer":"\\frac{1}{"})"
+                          "\n";
+  Train(bad + R"({"prompt":"1+1?","answer":2})" + "\n" + bad + bad + bad);
+  EXPECT_EQ(
+      Refusal(),
+      "train.jsonl:1: accepted answer \"\\frac{1}{\" can be matched by no response; an answer "
+      "that the grader can read is needed");
+  config_.data.skip_bad = true;
+  Evaluate("eval.jsonl", R"({"prompt":"y?","answer":"\\frac{1}{"})"
+                         "\n"
+                         R"({"prompt":"2+2?","answer":4})");
+  const DataReport report = Report();
+  EXPECT_THAT(report.summary, ::testing::StartsWith("1 problems, "));
+  EXPECT_THAT(Short(report.first), ::testing::StartsWith("train.jsonl:2, id \"line-2\", "));
+  ASSERT_EQ(report.warnings.size(), 2u);
+  EXPECT_EQ(Short(report.warnings[0]),
+            "4 records have an accepted answer that no response can match, and are left out: "
+            "train.jsonl:1, train.jsonl:3, train.jsonl:4 and 1 more");
+  EXPECT_EQ(Short(report.warnings[1]),
+            "1 record has an accepted answer that no response can match: eval.jsonl:1");
+}
+
+TEST_F(CheckDataTest, ASetOfNothingElseIsRefused) {
+  config_.data.skip_bad = true;
+  Train(R"({"prompt":"x?","answer":"\\frac{1}{"})");
+  EXPECT_EQ(Refusal(),
+            "train.jsonl: no record has an accepted answer that a response can match; at least one "
+            "is needed");
+}
+
 TEST_F(CheckDataTest, TakesTheConfiguredFieldsAndInEvaluationSetsRecognisedOnesToo) {
   Train(R"({"text":"1+1?","gold":{"value":2}})");
   config_.data.fields.question = "text";
