@@ -26,23 +26,25 @@ inline constexpr int kQueries = 2;
 inline constexpr int64_t kBlockLanes = kBlockTokens / kLanes;
 inline constexpr float kNoScore = -1e30F;  // below every score
 
-// sums[r] += sum over k of a[r][k] * b[k], sixteen columns of b, one chain over k for each sum.
-template <int Rows, typename T>
-inline void MultiplyAdd(const float* const* a, int64_t depth, const T* b, int64_t b_stride,
-                        Lanes (&sums)[Rows]) {
-  for (int64_t k = 0; k < depth; ++k) {
-    const Lanes column = Lanes::Load(b + k * b_stride);
-    for (int r = 0; r < Rows; ++r) sums[r] = Fma(Lanes::Broadcast(a[r][k]), column, sums[r]);
-  }
+// Sixteen columns that a tile of `rows` queries takes side by side: few rows take more, since the
+// additions of one sum wait for each other.
+constexpr int ColumnsOf(int rows) {
+  if (4 * rows <= kQueries) return 4;
+  return 2 * rows <= kQueries ? 2 : 1;
 }
 
-// As above for the last `count` < 16 columns.
-template <int Rows, typename T>
-inline void MultiplyAddPart(const float* const* a, int64_t depth, const T* b, int64_t b_stride,
-                            int64_t count, Lanes (&sums)[Rows]) {
+// sums[r][c] += sum over k of a[r][k] * b[k], sixteen columns of b for each c, one chain over k for
+// each sum.
+template <int Rows, int Columns, typename T>
+inline void MultiplyAdd(const float* const* a, int64_t depth, const T* b, int64_t b_stride,
+                        Lanes (&sums)[Rows][Columns]) {
   for (int64_t k = 0; k < depth; ++k) {
-    const Lanes column = LoadPart(b + k * b_stride, count, T{0});
-    for (int r = 0; r < Rows; ++r) sums[r] = Fma(Lanes::Broadcast(a[r][k]), column, sums[r]);
+    Lanes columns[Columns];
+    for (int c = 0; c < Columns; ++c) columns[c] = Lanes::Load(b + k * b_stride + c * kLanes);
+    for (int r = 0; r < Rows; ++r) {
+      const Lanes each = Lanes::Broadcast(a[r][k]);
+      for (int c = 0; c < Columns; ++c) sums[r][c] = Fma(each, columns[c], sums[r][c]);
+    }
   }
 }
 
@@ -62,22 +64,23 @@ struct Queries {
 
 template <int Rows, typename T>
 void Score(Queries& queries, const T* keys, const BlockPiece& piece, int64_t n) {
-  for (int64_t part = 0; part < kBlockLanes; ++part) {
-    const int64_t first = part * kLanes;
-    if (piece.to <= first || piece.from >= first + kLanes) continue;
-    Lanes sums[Rows];
-    for (int r = 0; r < Rows; ++r) sums[r] = Lanes::Broadcast(0);
-    MultiplyAdd<Rows>(queries.q, n, keys + first, kBlockTokens, sums);
-    const bool whole = piece.from <= first && piece.to >= first + kLanes;
+  constexpr int kColumns = ColumnsOf(Rows) > kBlockLanes ? kBlockLanes : ColumnsOf(Rows);
+  constexpr int64_t kWidth = kColumns * kLanes;
+  for (int64_t first = 0; first < kBlockTokens; first += kWidth) {
+    if (piece.to <= first || piece.from >= first + kWidth) continue;
+    Lanes sums[Rows][kColumns];
     for (int r = 0; r < Rows; ++r) {
-      if (whole) {
-        sums[r].Store(queries.weights[r] + first);
-        continue;
-      }
+      for (int c = 0; c < kColumns; ++c) sums[r][c] = Lanes::Broadcast(0);
+    }
+    MultiplyAdd<Rows, kColumns>(queries.q, n, keys + first, kBlockTokens, sums);
+    const bool whole = piece.from <= first && piece.to >= first + kWidth;
+    for (int r = 0; r < Rows; ++r) {
+      float all[kWidth];
+      float* const target = whole ? queries.weights[r] + first : all;
+      for (int c = 0; c < kColumns; ++c) sums[r][c].Store(target + c * kLanes);
+      if (whole) continue;
       // What lies beside the piece belongs to others, or was never written.
-      float all[kLanes];
-      sums[r].Store(all);
-      for (int64_t i = 0; i < kLanes; ++i) {
+      for (int64_t i = 0; i < kWidth; ++i) {
         if (first + i >= piece.from && first + i < piece.to) queries.weights[r][first + i] = all[i];
       }
     }
@@ -161,36 +164,62 @@ inline void Weigh(Queries& queries, int r, float scale) {
   if (queries.scored[r] != nullptr) AddSteps(queries, r, whole);
 }
 
-// Adds the weighted values of all pieces to `out`.
+// Adds the weighted values of all pieces to Columns * 16 elements of `out`, from `column` on.
+template <int Rows, int Columns, typename T>
+void AddColumns(Queries& queries, const T* values, int64_t block_size, const BlockPiece* pieces,
+                int32_t count, int64_t n, int64_t column) {
+  Lanes sums[Rows][Columns];
+  for (int r = 0; r < Rows; ++r) {
+    const Lanes factor = Lanes::Broadcast(queries.factor[r]);
+    for (int c = 0; c < Columns; ++c) {
+      sums[r][c] = Mul(Lanes::Load(queries.out[r] + column + c * kLanes), factor);
+    }
+  }
+  const float* weights[Rows];
+  for (int32_t p = 0; p < count; ++p) {
+    const BlockPiece& piece = pieces[p];
+    for (int r = 0; r < Rows; ++r) weights[r] = queries.weights[r] + piece.from;
+    MultiplyAdd<Rows, Columns>(weights, piece.to - piece.from,
+                               values + piece.block * block_size + piece.from * n + column, n,
+                               sums);
+  }
+  for (int r = 0; r < Rows; ++r) {
+    for (int c = 0; c < Columns; ++c) sums[r][c].Store(queries.out[r] + column + c * kLanes);
+  }
+}
+
+// The last elements, fewer than sixteen.
+template <int Rows, typename T>
+void AddLastColumns(Queries& queries, const T* values, int64_t block_size, const BlockPiece* pieces,
+                    int32_t count, int64_t n, int64_t column) {
+  const int64_t left = n - column;
+  for (int r = 0; r < Rows; ++r) {
+    float* const out = queries.out[r] + column;
+    Lanes sum = Mul(LoadPart(out, left, 0.0F), Lanes::Broadcast(queries.factor[r]));
+    for (int32_t p = 0; p < count; ++p) {
+      const BlockPiece& piece = pieces[p];
+      const T* value = values + piece.block * block_size + piece.from * n + column;
+      for (int64_t key = piece.from; key < piece.to; ++key, value += n) {
+        sum = Fma(Lanes::Broadcast(queries.weights[r][key]), LoadPart(value, left, T{0}), sum);
+      }
+    }
+    StorePart(sum, out, left);
+  }
+}
+
 template <int Rows, typename T>
 void AddValues(Queries& queries, const T* values, int64_t block_size, const BlockPiece* pieces,
                int32_t count, int64_t n) {
-  const float* weights[Rows];
-  for (int64_t column = 0; column < n; column += kLanes) {
-    const int64_t left = n - column;
-    Lanes sums[Rows];
-    for (int r = 0; r < Rows; ++r) {
-      const float* const out = queries.out[r] + column;
-      const Lanes so_far = left >= kLanes ? Lanes::Load(out) : LoadPart(out, left, 0.0F);
-      sums[r] = Mul(so_far, Lanes::Broadcast(queries.factor[r]));
-    }
-    for (int32_t p = 0; p < count; ++p) {
-      const BlockPiece& piece = pieces[p];
-      const T* const first = values + piece.block * block_size + piece.from * n + column;
-      for (int r = 0; r < Rows; ++r) weights[r] = queries.weights[r] + piece.from;
-      if (left >= kLanes) {
-        MultiplyAdd<Rows>(weights, piece.to - piece.from, first, n, sums);
-      } else {
-        MultiplyAddPart<Rows>(weights, piece.to - piece.from, first, n, left, sums);
-      }
-    }
-    for (int r = 0; r < Rows; ++r) {
-      if (left >= kLanes) {
-        sums[r].Store(queries.out[r] + column);
-      } else {
-        StorePart(sums[r], queries.out[r] + column, left);
-      }
-    }
+  constexpr int kColumns = ColumnsOf(Rows);
+  int64_t column = 0;
+  for (; column + kColumns * kLanes <= n; column += kColumns * kLanes) {
+    AddColumns<Rows, kColumns>(queries, values, block_size, pieces, count, n, column);
+  }
+  for (; column + kLanes <= n; column += kLanes) {
+    AddColumns<Rows, 1>(queries, values, block_size, pieces, count, n, column);
+  }
+  if (column < n) {
+    AddLastColumns<Rows>(queries, values, block_size, pieces, count, n, column);
   }
 }
 
