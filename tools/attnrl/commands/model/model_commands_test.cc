@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -222,6 +223,32 @@ TEST_F(ModelCommands, LearnBenchComputesTheSameLossWhetherItPacksOrNot) {
   EXPECT_EQ(packed["unpacked_tokens"], 12);
   EXPECT_EQ(unpacked["tokens"], 12);
   EXPECT_LT(packed["tokens"], 12);
+}
+
+TEST_F(ModelCommands, ChatAnswersEachLineOfItsInputThroughTheTemplate) {
+  const std::vector<std::string> words = {
+      "chat", "--model", Model(), "--threads", "1", "--max-new-tokens", "3", "--context", "400"};
+  const auto chat = [](std::vector<std::string> all, const std::string& questions,
+                       std::string* answers) {
+    std::istringstream input(questions);
+    std::streambuf* const before = std::cin.rdbuf(input.rdbuf());
+    const CapturedOutput output;
+    const absl::Status status = Run(all);
+    std::cin.rdbuf(before);
+    std::cin.clear();
+    *answers = output.out();
+    return status;
+  };
+  std::vector<std::string> named = words;
+  named.insert(named.end(), {"--chat-template", "chatml", "--temperature", "0"});
+  std::string two;
+  std::string first;
+  ASSERT_TRUE(chat(named, "a=3\n\nb=4\n", &two).ok());
+  ASSERT_TRUE(chat(named, "a=3\n", &first).ok());
+  EXPECT_THAT(two, StartsWith(first)) << "an empty line is no question";
+  EXPECT_GT(two.size(), first.size());
+  const absl::Status refused = chat(words, "a=3\n", &two);
+  EXPECT_THAT(Refused(refused), HasSubstr("the model has no chat template"));
 }
 
 }  // namespace
