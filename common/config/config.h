@@ -31,9 +31,11 @@ inline std::vector<Word<Advantages>> WordsOf(Advantages) {
   return {{"tree", Advantages::kTree}, {"group", Advantages::kGroup}};
 }
 
-enum class FciMethod { kOnline, kRecompute };
+enum class FciMethod { kAuto, kOnline, kRecompute };
 inline std::vector<Word<FciMethod>> WordsOf(FciMethod) {
-  return {{"online", FciMethod::kOnline}, {"recompute", FciMethod::kRecompute}};
+  return {{"auto", FciMethod::kAuto},
+          {"online", FciMethod::kOnline},
+          {"recompute", FciMethod::kRecompute}};
 }
 
 enum class Correction { kBehaviour };
@@ -129,7 +131,8 @@ struct Rollout {
   int64_t slots = 64;             // sequences decoded at once
   int64_t kv_cache_bytes = 0;     // of each worker; 0: as much as useful, of what it may have
   int64_t resident_versions = 2;  // whose sequences run side by side
-  FciMethod fci_method = FciMethod::kRecompute;
+  FciMethod fci_method = FciMethod::kAuto;
+  std::string isa = "auto";  // "auto" | "portable" | "avx2" | "avx512": the most that kernels use
 };
 
 struct Scheduler {

@@ -101,8 +101,8 @@ void AddRun(Table& table) {
              "How answers are compared, for problems without a field grader: math, exact_match, "
              "multiple_choice, numeric_tolerance, or a name that a verifier of your own knows.");
   table.Bool(ATTNRL_KEY(data.skip_bad),
-             "Leave records out that are wrong (no answer, an empty one, too long a prompt) and "
-             "count them, instead of refusing the data set.");
+             "Leave records out that are wrong (no answer, an empty one or one that the grader can't read, "
+             "too long a prompt) and count them, instead of refusing the data set.");
   table.Text(ATTNRL_KEY(data.fields.question), TextKind::kFree,
              "Field that holds the question, a text or a list of messages; if empty, messages, "
              "prompt, problem or question. A dot leads into an object.");
@@ -185,7 +185,11 @@ void AddRollout(Table& table) {
             "Weight versions whose sequences a worker decodes side by side.");
   table.Choice(
       ATTNRL_KEY(rollout.fci_method),
-      "How attention is scored: while decoding (online) or in a separate pass (recompute).");
+      "How attention is scored: while decoding (online), in a separate pass (recompute), or while "
+      "decoding where the device can (auto).");
+  table.Choice(
+      ATTNRL_KEY(rollout.isa), {"auto", "portable", "avx2", "avx512"},
+      "The most instructions that the workers' own kernels use; auto takes what there is.");
 }
 
 void AddServices(Table& table) {

@@ -33,6 +33,7 @@ class KvBranch {
   int64_t begin() const { return begin_; }
   // Tokens that it has places for.
   int64_t tokens() const { return tokens_; }
+  int64_t own_blocks() const { return static_cast<int64_t>(pieces_.size() - inherited_); }
   // The places of all of them, as attention::RowGroup wants them.
   const std::vector<attention::BlockPiece>& pieces() const { return pieces_; }
 

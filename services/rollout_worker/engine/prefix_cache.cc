@@ -94,6 +94,12 @@ bool PrefixCache::Evict() {
   return true;
 }
 
+int64_t PrefixCache::blocks() const {
+  int64_t blocks = 0;
+  for (const auto& [key, prefix] : prefixes_) blocks += prefix->kv->own_blocks();
+  return blocks;
+}
+
 void PrefixCache::Drop(uint64_t weights) {
   std::erase_if(prefixes_, [weights](const auto& entry) { return entry.first.first == weights; });
 }

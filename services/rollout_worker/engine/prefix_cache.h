@@ -56,6 +56,8 @@ class PrefixCache {
   void Drop(uint64_t weights);
 
   size_t size() const { return prefixes_.size(); }
+  // That the texts lie in.
+  int64_t blocks() const;
 
  private:
   using Key = std::pair<uint64_t, PrefixId>;

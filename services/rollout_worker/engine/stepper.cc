@@ -342,7 +342,9 @@ bool Stepper::Step() {
   FinishEnded();
   RemoveEnded();
   report_.running = running();
-  report_.used_blocks = pool_.used();
+  report_.text_blocks = prefixes_.blocks();
+  report_.free_blocks = pool_.free();
+  report_.own_blocks = pool_.used() - report_.text_blocks;
   report_.duration = clock_.Monotonic() - start;
   return true;
 }

@@ -38,7 +38,9 @@ struct StepReport {
   int64_t reused_tokens = 0;  // prompt tokens that didn't have to be computed
   int64_t preempted = 0;      // sequences that gave their blocks back for want of room
   int64_t running = 0;        // sequences after the step
-  int64_t used_blocks = 0;    // after the step, those of texts that are only kept included
+  int64_t text_blocks = 0;    // after the step: of texts, in use or only kept
+  int64_t own_blocks = 0;     // of single sequences
+  int64_t free_blocks = 0;
   absl::Duration duration = absl::ZeroDuration();
 };
 

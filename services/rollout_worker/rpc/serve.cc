@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/machine.h"
 #include "common/base/status.h"
+#include "common/kernels/isa.h"
 #include "common/model/files/config.h"
 #include "common/model/numerics.h"
 #include "common/observe/log.h"
@@ -54,7 +55,8 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
     ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
                             text::Tokenizer::Load(config.model.path));
     runner.segmenter = std::make_shared<const text::StepSegmenter>(tokenizer);
-    runner.online_scores = config.rollout.fci_method == config::FciMethod::kOnline;
+    runner.online_scores =
+        config.rollout.fci_method != config::FciMethod::kRecompute && runner.device.is_cpu();
   }
   if (model.max_tokens > model.config.max_position_embeddings) {
     return InputError(
@@ -74,6 +76,15 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
                                      .workers = std::max<int64_t>(1, config.rollout.workers)}));
   return model;
 }
+
+absl::Status LimitIsa(const std::string& most) {
+  for (const auto& [word, isa] : kernels::WordsOf(kernels::Isa{})) {
+    if (word == most) return kernels::LimitIsa(isa);
+  }
+  return absl::OkStatus();  // auto
+}
+
+std::string UsedIsaName() { return std::string(WordOf(kernels::UsedIsa())); }
 
 std::string HealthAddress(const config::Config& config, const ServiceFlags& flags) {
   const std::string& scheduler = config.scheduler.address;
@@ -124,6 +135,7 @@ absl::Status Serve(Worker& worker, rpc::Server& server, rpc::ShutdownSignal& shu
 absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
                         rpc::ShutdownSignal& shutdown) {
   LimitThreads(static_cast<int>(config.rollout.threads));
+  ATTNRL_RETURN_IF_ERROR(LimitIsa(config.rollout.isa));
   ATTNRL_ASSIGN_OR_RETURN(const Model model, ReadModel(config));
   ATTNRL_ASSIGN_OR_RETURN(auto metrics,
                           observe::MetricsServer::Start(config.observe.metrics_address));
@@ -148,6 +160,7 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
                      .max_tokens = model.max_tokens,
                      .resident_versions = config.rollout.resident_versions};
   options.observe = StepObserver(config.rollout.slots);
+  observe::GetGauge(observe::kRolloutKernelIsa, {UsedIsaName()}).Set(1);
   const std::unique_ptr<Engine> engine = Engine::Start(std::move(options), std::move(runner));
   WeightKeeper keeper(KeeperOptions(flags, *engine), *weights,
                       MakeVersionLoader(model.config, model.runner));
@@ -156,6 +169,7 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
       "rollout worker started",
       {{"address", server->address()},
        {"metrics", metrics->address()},
+       {"isa", UsedIsaName()},
        {"slots", config.rollout.slots},
        {"kv_cache_bytes", model.runner.blocks * KvBlockBytes(model.runner, model.config)},
        {"numerics", model::NumericsId(model.runner.dtype, model.runner.deterministic)}});

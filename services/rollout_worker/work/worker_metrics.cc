@@ -13,6 +13,10 @@ std::function<void(const StepReport&)> StepObserver(int64_t slots) {
   const auto seconds = observe::GetHistogram(observe::kRolloutDecodeStepSeconds);
   const auto used = observe::GetGauge(observe::kRolloutBatchSlots, {"used"});
   const auto free = observe::GetGauge(observe::kRolloutBatchSlots, {"free"});
+  const auto own_blocks = observe::GetGauge(observe::kRolloutKvBlocks, {"used"});
+  const auto text_blocks = observe::GetGauge(observe::kRolloutKvBlocks, {"shared"});
+  const auto free_blocks = observe::GetGauge(observe::kRolloutKvBlocks, {"free"});
+  const auto preempted = observe::GetCounter(observe::kRolloutPreemptionsTotal);
   const auto version = observe::GetGauge(observe::kRolloutPolicyVersion);
   return [=](const StepReport& report) {
     prompt.Add(static_cast<double>(report.prefill_rows));
@@ -21,6 +25,10 @@ std::function<void(const StepReport&)> StepObserver(int64_t slots) {
     seconds.Observe(absl::ToDoubleSeconds(report.duration));
     used.Set(static_cast<double>(report.running));
     free.Set(static_cast<double>(slots - report.running));
+    own_blocks.Set(static_cast<double>(report.own_blocks));
+    text_blocks.Set(static_cast<double>(report.text_blocks));
+    free_blocks.Set(static_cast<double>(report.free_blocks));
+    preempted.Add(static_cast<double>(report.preempted));
     version.Set(report.version);
   };
 }
