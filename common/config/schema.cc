@@ -101,7 +101,8 @@ void AddRun(Table& table) {
              "How answers are compared, for problems without a field grader: math, exact_match, "
              "multiple_choice, numeric_tolerance, or a name that a verifier of your own knows.");
   table.Bool(ATTNRL_KEY(data.skip_bad),
-             "Leave records out that are wrong (no answer, an empty one or one that the grader can't read, "
+             "Leave records out that are wrong (no answer, an empty one or one that the grader "
+             "can't read, "
              "too long a prompt) and count them, instead of refusing the data set.");
   table.Text(ATTNRL_KEY(data.fields.question), TextKind::kFree,
              "Field that holds the question, a text or a list of messages; if empty, messages, "

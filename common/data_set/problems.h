@@ -33,8 +33,8 @@ absl::Status ReadProblems(const std::string& path, const FieldNames& names,
                           const std::function<absl::Status(Problem)>& use,
                           int64_t* skipped = nullptr);
 
-// The first problem alone, or the first whose id isn't in `but`. The same errors, about it and those
-// before it.
+// The first problem alone, or the first whose id isn't in `but`. The same errors, about it and
+// those before it.
 absl::StatusOr<Problem> FirstProblem(const std::string& path, const FieldNames& names,
                                      const std::set<std::string>& but = {});
 

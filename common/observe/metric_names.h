@@ -118,9 +118,9 @@ inline constexpr MetricName kRolloutBatchSlots = {"attnrl_rollout_batch_slots", 
                                                   labels::kSlotState};
 inline constexpr MetricName kRolloutKvBlocks = {"attnrl_rollout_kv_blocks", MetricType::kGauge,
                                                 "Blocks of the KV cache", labels::kBlockState};
-inline constexpr MetricName kRolloutKernelIsa = {
-    "attnrl_rollout_kernel_isa", MetricType::kGauge,
-    "Instruction set of the worker's own kernels", labels::kIsa};
+inline constexpr MetricName kRolloutKernelIsa = {"attnrl_rollout_kernel_isa", MetricType::kGauge,
+                                                 "Instruction set of the worker's own kernels",
+                                                 labels::kIsa};
 inline constexpr MetricName kRolloutPreemptionsTotal = {
     "attnrl_rollout_preemptions_total", MetricType::kCounter,
     "Sequences that gave their blocks back for want of room"};

@@ -29,12 +29,12 @@ class StepSegmenter {
   std::optional<int64_t> ThinkEndStep(int64_t prompt_tokens, std::span<const int32_t> response,
                                       std::span<const StepRange> steps) const;
 
-  // What a token separates by itself. Of the separators in a response the strongest kind ends steps.
+  // What a token separates by itself. Of the separators in a response the strongest kind ends
+  // steps.
   enum class Separator : uint8_t { kNone, kLine, kBlankLine };
   Separator Classify(int32_t id) const;
 
  private:
-
   std::vector<Separator> separators_;  // by token id
   std::optional<int32_t> think_end_;
 };

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "common/attention/grouped_heads.h"
 #include "common/attention/paged/kernel.h"
@@ -26,10 +27,27 @@ PagedAttention::PagedAttention(PagedKvCache& cache, const AttentionPlan& plan, K
   }
 }
 
+PagedAttention::PagedAttention(PagedKvCache& cache, const AttentionPlan& plan, PlanIndex index)
+    : cache_(cache), plan_(plan), kernels_(Kernels::kAten), index_(std::move(index)) {}
+
 at::Tensor PagedAttention::Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                                    const at::Tensor& v) {
-  cache_.Append(layer, plan_, k, v);
-  return kernels_ == Kernels::kBest ? Attend(layer, q) : AttendByAten(layer, q);
+  if (kernels_ == Kernels::kBest) {
+    cache_.Append(layer, plan_, k, v);
+    return Attend(layer, q);
+  }
+  cache_.Append(layer, Index(), k, v);
+  return AttendByAten(layer, q);
+}
+
+const PlanIndex& PagedAttention::Index() {
+  if (!index_.has_value()) {
+    device::Upload upload;
+    index_.emplace(plan_, upload);
+    upload.Send(cache_.device());
+    index_->Receive(upload);
+  }
+  return *index_;
 }
 
 at::Tensor PagedAttention::LogSumExp() const { return largest_ + sum_.log(); }
@@ -79,21 +97,20 @@ at::Tensor PagedAttention::AttendByAten(int64_t layer, const at::Tensor& q) cons
   at::Tensor result = at::empty_like(q);
   const int64_t repeats = q.size(1) / cache_.shape().kv_heads;
   const auto by_head = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
-  for (const AttentionPlan::Group& group : plan_.groups()) {
-    const int64_t tokens = group.first_position + group.rows;
-    const auto [keys, values] =
-        cache_.Gather(layer, plan_.pieces().data() + group.first_piece, group.pieces, tokens);
+  for (const PlanIndex::Group& group : index_->groups()) {
+    const auto [keys, values] = cache_.Gather(layer, group);
     std::optional<at::Tensor> mask;
-    if (group.rows > 1 && group.first_position > 0) {
+    const int64_t past = group.tokens - group.rows;
+    if (group.rows > 1 && past > 0) {
       const at::TensorOptions options = at::TensorOptions(at::kLong).device(q.device());
-      mask = at::arange(tokens, options) <=
-             at::arange(group.first_position, tokens, options).unsqueeze(1);
+      mask =
+          at::arange(group.tokens, options) <= at::arange(past, group.tokens, options).unsqueeze(1);
     }
     const at::Tensor attended =
         at::scaled_dot_product_attention(by_head(q.narrow(0, group.first_row, group.rows)),
                                          RepeatHeads(by_head(keys.to(q.scalar_type())), repeats),
                                          RepeatHeads(by_head(values.to(q.scalar_type())), repeats),
-                                         mask, 0.0, group.rows > 1 && group.first_position == 0);
+                                         mask, 0.0, group.rows > 1 && past == 0);
     result.narrow(0, group.first_row, group.rows).copy_(attended.squeeze(0).transpose(0, 1));
   }
   return result;

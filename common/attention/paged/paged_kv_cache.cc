@@ -34,10 +34,6 @@ void Store(const PagedKvShape& shape, const std::vector<RowPlace>& places, const
       });
 }
 
-at::Tensor Index(const std::vector<int64_t>& values, at::Device device) {
-  return at::tensor(values, at::TensorOptions(at::kLong)).to(device);
-}
-
 }  // namespace
 
 PagedKvCache::PagedKvCache(const PagedKvShape& shape, at::ScalarType dtype, at::Device device)
@@ -51,45 +47,31 @@ PagedKvCache::PagedKvCache(const PagedKvShape& shape, at::ScalarType dtype, at::
 
 void PagedKvCache::Append(int64_t layer, const AttentionPlan& plan, const at::Tensor& k,
                           const at::Tensor& v) {
-  at::Tensor keys = keys_.select(0, layer);
-  at::Tensor values = values_.select(0, layer);
+  const at::Tensor keys = keys_.select(0, layer);
+  const at::Tensor values = values_.select(0, layer);
   const at::Tensor new_keys = k.to(dtype()).contiguous();
   const at::Tensor new_values = v.to(dtype()).contiguous();
-  if (device().is_cpu() && dtype() == at::kFloat) {
+  if (dtype() == at::kFloat) {
     return Store(shape_, plan.places(), new_keys.const_data_ptr<float>(),
                  new_values.const_data_ptr<float>(), keys.mutable_data_ptr<float>(),
                  values.mutable_data_ptr<float>());
   }
-  if (device().is_cpu() && dtype() == at::kBFloat16) {
-    return Store(shape_, plan.places(), new_keys.const_data_ptr<at::BFloat16>(),
-                 new_values.const_data_ptr<at::BFloat16>(), keys.mutable_data_ptr<at::BFloat16>(),
-                 values.mutable_data_ptr<at::BFloat16>());
-  }
-  std::vector<int64_t> blocks, offsets;
-  for (const RowPlace& place : plan.places()) {
-    blocks.push_back(place.block);
-    offsets.push_back(place.offset);
-  }
-  const at::Tensor block = Index(blocks, device());
-  const at::Tensor offset = Index(offsets, device());
-  keys.permute({0, 3, 1, 2}).index_put_({block, offset}, new_keys);
-  values.permute({0, 2, 1, 3}).index_put_({block, offset}, new_values);
+  Store(shape_, plan.places(), new_keys.const_data_ptr<at::BFloat16>(),
+        new_values.const_data_ptr<at::BFloat16>(), keys.mutable_data_ptr<at::BFloat16>(),
+        values.mutable_data_ptr<at::BFloat16>());
 }
 
-PagedKvCache::Tokens PagedKvCache::Gather(int64_t layer, const BlockPiece* pieces, int64_t count,
-                                          int64_t tokens) const {
-  std::vector<int64_t> blocks, offsets;
-  for (int64_t i = 0; i < count; ++i) {
-    for (int32_t offset = pieces[i].from;
-         offset < pieces[i].to && static_cast<int64_t>(blocks.size()) < tokens; ++offset) {
-      blocks.push_back(pieces[i].block);
-      offsets.push_back(offset);
-    }
-  }
-  const at::Tensor block = Index(blocks, device());
-  const at::Tensor offset = Index(offsets, device());
-  return {keys_.select(0, layer).permute({0, 3, 1, 2}).index({block, offset}),
-          values_.select(0, layer).permute({0, 2, 1, 3}).index({block, offset})};
+void PagedKvCache::Append(int64_t layer, const PlanIndex& index, const at::Tensor& k,
+                          const at::Tensor& v) {
+  const at::Tensor& block = index.row_blocks();
+  const at::Tensor& offset = index.row_offsets();
+  keys_.select(0, layer).permute({0, 3, 1, 2}).index_put_({block, offset}, k.to(dtype()));
+  values_.select(0, layer).permute({0, 2, 1, 3}).index_put_({block, offset}, v.to(dtype()));
+}
+
+PagedKvCache::Tokens PagedKvCache::Gather(int64_t layer, const PlanIndex::Group& group) const {
+  return {keys_.select(0, layer).permute({0, 3, 1, 2}).index({group.blocks, group.offsets}),
+          values_.select(0, layer).permute({0, 2, 1, 3}).index({group.blocks, group.offsets})};
 }
 
 int64_t PagedKvCache::Bytes(const PagedKvShape& shape, at::ScalarType dtype) {

@@ -9,6 +9,7 @@
 
 #include "common/attention/paged/kernel.h"
 #include "common/attention/paged/plan.h"
+#include "common/attention/paged/plan_index.h"
 
 namespace attnrl::attention {
 
@@ -32,8 +33,9 @@ class PagedKvCache {
   at::Device device() const { return keys_.device(); }
 
   // Stores the rows of a pass, k and v [rows, kv_heads, head_dim] on the cache's device, at the
-  // plan's places.
+  // plan's places: on the CPU by the plan, on any device by its index.
   void Append(int64_t layer, const AttentionPlan& plan, const at::Tensor& k, const at::Tensor& v);
+  void Append(int64_t layer, const PlanIndex& index, const at::Tensor& k, const at::Tensor& v);
 
   // For own kernels on the CPU, of the cache's dtype.
   template <typename T>
@@ -43,12 +45,12 @@ class PagedKvCache {
             static_cast<const T*>(values_.const_data_ptr()) + offset};
   }
 
-  // The first `tokens` tokens of some pieces, [tokens, kv_heads, head_dim], copied.
+  // The tokens of a sequence, [tokens, kv_heads, head_dim], copied.
   struct Tokens {
     at::Tensor keys;
     at::Tensor values;
   };
-  Tokens Gather(int64_t layer, const BlockPiece* pieces, int64_t count, int64_t tokens) const;
+  Tokens Gather(int64_t layer, const PlanIndex::Group& group) const;
 
   static int64_t Bytes(const PagedKvShape& shape, at::ScalarType dtype);
 

@@ -3,23 +3,38 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace attnrl::rollout {
 
-StepTensors BuildBatch(const StepPlan& plan, at::Device device) {
-  const int64_t rows = plan.rows();
-  const auto samples = static_cast<int64_t>(plan.samples.size());
-  at::Tensor packed = at::empty({2 * rows + samples}, at::TensorOptions(at::kLong));
-  auto* next = packed.mutable_data_ptr<int64_t>();
-  for (const int32_t id : plan.ids) *next++ = id;
+StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& attention,
+                       at::Device device, device::Upload& upload) {
+  upload.Clear();
+  const device::Upload::Part ids = upload.Add(plan.rows());
+  const device::Upload::Part positions = upload.Add(plan.rows());
+  const device::Upload::Part sampled = upload.Add(static_cast<int64_t>(plan.samples.size()));
+  std::copy(plan.ids.begin(), plan.ids.end(), upload.At(ids));
+  int64_t* position = upload.At(positions);
   for (const attention::RowGroup& group : plan.groups) {
-    for (int64_t row = 0; row < group.rows; ++row) *next++ = group.first_position + row;
+    for (int64_t row = 0; row < group.rows; ++row) *position++ = group.first_position + row;
   }
-  for (const SampledRow& sample : plan.samples) *next++ = sample.row;
-  packed = packed.to(device);
-  return {packed.narrow(0, 0, rows), packed.narrow(0, rows, rows),
-          packed.narrow(0, 2 * rows, samples)};
+  int64_t* row = upload.At(sampled);
+  for (const SampledRow& sample : plan.samples) *row++ = sample.row;
+  StepTensors tensors;
+  if (!device.is_cpu()) {
+    tensors.attention.emplace(attention, upload);
+    const bool truncates = std::any_of(plan.samples.begin(), plan.samples.end(),
+                                       [](const auto& s) { return Truncates(s.params); });
+    if (!truncates) tensors.draws.emplace(plan.samples, upload);
+  }
+  upload.Send(device);
+  tensors.ids = upload.Integers(ids);
+  tensors.positions = upload.Integers(positions);
+  tensors.sampled = upload.Integers(sampled);
+  if (tensors.attention.has_value()) tensors.attention->Receive(upload);
+  if (tensors.draws.has_value()) tensors.draws->Receive(upload);
+  return tensors;
 }
 
 }  // namespace attnrl::rollout

@@ -4,7 +4,13 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
+#include <optional>
+
+#include "common/attention/paged/plan.h"
+#include "common/attention/paged/plan_index.h"
+#include "common/device/upload.h"
 #include "services/rollout_worker/engine/step_plan.h"
+#include "services/rollout_worker/runner/device_sampler.h"
 
 namespace attnrl::rollout {
 
@@ -13,9 +19,14 @@ struct StepTensors {
   at::Tensor ids;        // int64 [rows]
   at::Tensor positions;  // int64 [rows]
   at::Tensor sampled;    // int64 [samples]: the rows after which a token is drawn
+  // On a device only, where the CPU has kernels over plain data:
+  std::optional<attention::PlanIndex> attention;
+  std::optional<DeviceDraws> draws;  // unless a row uses top-k or top-p
 };
 
-// Turns a plan into tensors, in one copy to the device; the only place that knows both.
-StepTensors BuildBatch(const StepPlan& plan, at::Device device);
+// Turns a plan into tensors, in one copy to the device; the only place that knows both. `attention`
+// is built of the plan's groups. `upload` keeps its memory from step to step.
+StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& attention,
+                       at::Device device, device::Upload& upload);
 
 }  // namespace attnrl::rollout

@@ -14,6 +14,7 @@
 #include "common/attention/paged/paged_attention.h"
 #include "common/attention/paged/paged_kv_cache.h"
 #include "common/base/status.h"
+#include "common/device/upload.h"
 #include "common/model/fci.h"
 #include "common/model/transformer.h"
 #include "services/rollout_worker/runner/batch_builder.h"
@@ -21,7 +22,8 @@
 namespace attnrl::rollout {
 namespace {
 
-// Logits that exist at once, for as many rows: they stay in the cache while they are sampled.
+// Logits that exist at once, for as many rows: on the CPU they stay in the cache while they are
+// sampled, and a device needs little memory for them.
 constexpr int64_t kLogitRows = 64;
 
 attention::PagedKvShape CacheShape(const RunnerOptions& options, const model::ModelConfig& config) {
@@ -48,13 +50,17 @@ class TorchRunner final : public StepRunner {
     try {
       const c10::InferenceMode inference;
       attention_plan_.Build(plan.groups);
-      const StepTensors batch = BuildBatch(plan, options_.device);
-      attention::PagedAttention attention(cache_, attention_plan_,
+      const StepTensors batch = BuildBatch(plan, attention_plan_, options_.device, upload_);
+      attention::PagedAttention attention =
+          batch.attention.has_value()
+              ? attention::PagedAttention(cache_, attention_plan_, *batch.attention)
+              : attention::PagedAttention(cache_, attention_plan_,
                                           attention::PagedAttention::Kernels::kBest, plan.scored);
       at::Tensor hidden = weights.Hidden(batch.ids, batch.positions, attention);
       // While all sequences decode, every row is sampled and needs no copy.
       if (hidden.size(0) != batch.sampled.size(0)) hidden = hidden.index_select(0, batch.sampled);
-      return Sample(plan.samples, hidden, weights);
+      return batch.draws.has_value() ? SampleOnDevice(*batch.draws, hidden, weights)
+                                     : Sample(plan.samples, hidden, weights);
     } catch (const std::exception& error) {
       return absl::InternalError(absl::StrCat("the model can't be run: ", OneLine(error.what())));
     }
@@ -115,7 +121,20 @@ class TorchRunner final : public StepRunner {
     return sequence;
   }
 
-  // Draws a token for each row of `hidden`. Logits of a device come to the host for it.
+  // Draws a token for each row of `hidden` on its device, of which three numbers a row come back.
+  static std::vector<SampledToken> SampleOnDevice(const DeviceDraws& draws,
+                                                  const at::Tensor& hidden,
+                                                  const model::Transformer& weights) {
+    std::vector<at::Tensor> drawn;
+    for (int64_t first = 0; first < hidden.size(0); first += kLogitRows) {
+      const int64_t count = std::min(kLogitRows, hidden.size(0) - first);
+      drawn.push_back(draws.Draw(weights.Logits(hidden.narrow(0, first, count)), first));
+    }
+    if (drawn.empty()) return {};
+    return FetchTokens(at::cat(drawn));
+  }
+
+  // Draws a token for each row of `hidden` on the host. Logits of a device come there for it.
   std::vector<SampledToken> Sample(const std::vector<SampledRow>& rows, const at::Tensor& hidden,
                                    const model::Transformer& weights) {
     samplers_.resize(static_cast<size_t>(at::get_num_threads()));
@@ -143,6 +162,7 @@ class TorchRunner final : public StepRunner {
   const model::ModelConfig config_;
   attention::PagedKvCache cache_;
   attention::AttentionPlan attention_plan_;
+  device::Upload upload_;
   std::vector<Sampler> samplers_;  // one a thread
 };
 

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/rollout_worker/runner/device_sampler.h"
+
+#include <ATen/ATen.h>
+
+#include "common/base/philox.h"
+#include "services/rollout_worker/sampling/kernel.h"
+
+namespace attnrl::rollout {
+namespace {
+
+// The first place of each row at which its running sum exceeds the target, int64 [n, 1]; where
+// rounding has left the target at the very end, the last place that adds anything. running [n,
+// places] ascending, target [n, 1].
+at::Tensor FirstBeyond(const at::Tensor& running, const at::Tensor& target) {
+  const at::Tensor all = running.narrow(1, running.size(1) - 1, 1);
+  return at::minimum(running.le(target).sum(1, /*keepdim=*/true),
+                     running.lt(all).sum(1, /*keepdim=*/true));
+}
+
+}  // namespace
+
+DeviceDraws::DeviceDraws(std::span<const SampledRow> rows, device::Upload& upload) {
+  uniform_part_ = upload.Add(static_cast<int64_t>(rows.size()));
+  temperature_part_ = upload.Add(static_cast<int64_t>(rows.size()));
+  int64_t i = 0;
+  for (const SampledRow& row : rows) {
+    upload.Set(uniform_part_, i, RandomUniform(row.key, row.index));
+    upload.Set(temperature_part_, i, row.params.temperature);
+    any_greedy_ = any_greedy_ || row.params.temperature == 0;
+    ++i;
+  }
+}
+
+void DeviceDraws::Receive(const device::Upload& upload) {
+  uniforms_ = upload.Doubles(uniform_part_).unsqueeze(1);
+  temperatures_ = upload.Doubles(temperature_part_).unsqueeze(1);
+  if (!any_greedy_) return;
+  greedy_ = temperatures_.eq(0);
+  temperatures_ = temperatures_.masked_fill(greedy_, 1);
+}
+
+at::Tensor DeviceDraws::Draw(const at::Tensor& logits, int64_t first) const {
+  const int64_t rows = logits.size(0);
+  const int64_t vocabulary = logits.size(1);
+  const int64_t blocks = (vocabulary + kSamplerBlock - 1) / kSamplerBlock;
+  const at::Tensor temperatures = temperatures_.narrow(0, first, rows);
+  const auto [smallest, largest] = logits.aminmax(/*dim=*/1, /*keepdim=*/true);
+  const at::Tensor scaled = (logits - largest).mul_(temperatures.reciprocal().to(at::kFloat));
+  const at::Tensor exponentials = scaled.exp();
+  const at::Tensor weights =
+      at::constant_pad_nd(exponentials, {0, blocks * kSamplerBlock - vocabulary})
+          .view({rows, blocks, kSamplerBlock});
+  // The block.
+  const at::Tensor sums = weights.sum(2, /*keepdim=*/false, at::kDouble);
+  const at::Tensor running = sums.cumsum(1);
+  const at::Tensor total = running.narrow(1, blocks - 1, 1);
+  const at::Tensor target = uniforms_.narrow(0, first, rows) * total;
+  const at::Tensor block = FirstBeyond(running, target);
+  const at::Tensor before = at::constant_pad_nd(running, {1, 0}).gather(1, block);
+  const at::Tensor share = (target - before) / sums.gather(1, block);
+  // The id in it.
+  const at::Tensor in_block =
+      weights.gather(1, block.unsqueeze(2).expand({rows, 1, kSamplerBlock})).squeeze(1);
+  const at::Tensor running_in_block = in_block.cumsum(1, at::kDouble);
+  const at::Tensor place =
+      FirstBeyond(running_in_block, share * running_in_block.narrow(1, kSamplerBlock - 1, 1));
+  at::Tensor id = block * kSamplerBlock + place;
+  if (any_greedy_) {
+    // The first among equals.
+    id = at::where(greedy_.narrow(0, first, rows), logits.argmax(1, /*keepdim=*/true), id);
+  }
+  // Its scores.
+  const at::Tensor log_total = total.log();
+  const at::Tensor chosen = logits.gather(1, id).to(at::kDouble) - largest.to(at::kDouble);
+  const at::Tensor logprob = chosen / temperatures - log_total;
+  const at::Tensor weighted = exponentials.mul(scaled).sum(1, /*keepdim=*/true, at::kDouble);
+  const at::Tensor entropy = log_total - weighted / total;
+  const at::Tensor finite = smallest.isfinite().logical_and_(largest.isfinite());
+  return at::cat({id.to(at::kDouble).masked_fill_(finite.logical_not(), -1), logprob, entropy}, 1);
+}
+
+std::vector<SampledToken> FetchTokens(const at::Tensor& drawn) {
+  const at::Tensor host = drawn.to(at::kCPU).contiguous();
+  const auto* values = host.const_data_ptr<double>();
+  std::vector<SampledToken> tokens(static_cast<size_t>(host.size(0)));
+  for (SampledToken& token : tokens) {
+    token.id = static_cast<int32_t>(*values++);
+    const auto logprob = static_cast<float>(*values++);
+    const auto entropy = static_cast<float>(*values++);
+    if (token.id < 0) continue;  // as Sampler leaves it
+    token.logprob = logprob;
+    token.entropy = entropy;
+  }
+  return tokens;
+}
+
+}  // namespace attnrl::rollout
