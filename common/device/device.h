@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace attnrl::device {
+
+// "cpu", "cuda" or "cuda:N". InputError on `where` in one line where there is no such device, be it
+// for a build without CUDA, a machine without a GPU or a number that no GPU has. Counts devices and
+// makes no context on one, so that a process which only checks holds no memory of a GPU. Any
+// thread.
+absl::StatusOr<at::Device> ParseDevice(std::string_view name, std::string_view where = "--device");
+
+struct DeviceMemory {
+  int64_t free = 0;  // bytes that can still be had
+  int64_t total = 0;
+};
+
+// Of the host what this process may use (common/base/machine.h; 0 where nothing is known), of
+// another device all of it, which makes a context there. INTERNAL with the driver's words where it
+// can't be asked. Any thread.
+absl::StatusOr<DeviceMemory> MemoryOf(at::Device device);
+
+}  // namespace attnrl::device

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+
+namespace attnrl::device {
+
+// For tests only.
+
+// A device whose memory the host can't touch, as far as code can tell that from the CPU: a read
+// through a pointer is a segmentation fault, an operation on tensors of two devices throws, new
+// memory is NaN (-1 as an integer) and freed memory is gone. Operations are computed by the CPU's
+// on copies that aren't counted; one that returns a view which the device doesn't know throws.
+// Waits for nothing and keeps no order: it shows neither races nor speed.
+//
+// LibTorch has one such place a process (PrivateUse1) and takes it as the accelerator: a test
+// binary that calls this has no tests which mind. Any thread.
+at::Device FakeDevice();
+
+// What has gone between the host and the fake device, in this process.
+struct Traffic {
+  int64_t copies_to_device = 0;
+  int64_t bytes_to_device = 0;
+  int64_t copies_to_host = 0;
+  int64_t bytes_to_host = 0;
+  // Values for which the host waits besides: item() and operations whose result's shape depends on
+  // values, such as nonzero.
+  int64_t values_to_host = 0;
+
+  bool operator==(const Traffic&) const = default;
+};
+
+// Traffic since it was made.
+class TrafficMeter {
+ public:
+  TrafficMeter();
+  Traffic Read() const;
+
+ private:
+  Traffic before_;
+};
+
+// Bytes of the fake device in use.
+int64_t FakeDeviceBytes();
+
+}  // namespace attnrl::device

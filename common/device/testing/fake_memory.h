@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <c10/core/CachingDeviceAllocator.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace attnrl::device {
+
+// For tests only: the memory behind FakeDevice(). Any thread.
+
+// Bytes that the fake device says it has; more can't be allocated.
+inline constexpr int64_t kFakeDeviceMemory = int64_t{1} << 30;
+
+c10::DeviceAllocator& FakeAllocator();
+
+// While this lives the host may touch an allocation of the fake device, which begins at `base`
+// (null: none). May be nested.
+class OpenMemory {
+ public:
+  explicit OpenMemory(const void* base);
+  ~OpenMemory();
+  OpenMemory(const OpenMemory&) = delete;
+  OpenMemory& operator=(const OpenMemory&) = delete;
+
+ private:
+  const void* const base_;
+};
+
+}  // namespace attnrl::device

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/device/upload.h"
+
+#include <ATen/ATen.h>
+
+#include <bit>
+#include <cstring>
+
+namespace attnrl::device {
+
+void Upload::Clear() {
+  numbers_.clear();
+  sent_ = at::Tensor();
+}
+
+Upload::Part Upload::Add(int64_t count) {
+  const Part part{static_cast<int64_t>(numbers_.size()), count};
+  numbers_.resize(static_cast<size_t>(part.first + count));
+  return part;
+}
+
+void Upload::Set(Part part, int64_t index, double value) {
+  numbers_[static_cast<size_t>(part.first + index)] = std::bit_cast<int64_t>(value);
+}
+
+void Upload::Send(at::Device device) {
+  // LibTorch keeps pinned memory until the copy from it has ended.
+  const at::Tensor host = at::empty({static_cast<int64_t>(numbers_.size())},
+                                    at::TensorOptions(at::kLong).pinned_memory(device.is_cuda()));
+  std::memcpy(host.mutable_data_ptr(), numbers_.data(), numbers_.size() * sizeof(int64_t));
+  sent_ = host.to(device, /*non_blocking=*/true);
+}
+
+at::Tensor Upload::Integers(Part part) const { return sent_.narrow(0, part.first, part.count); }
+
+at::Tensor Upload::Doubles(Part part) const { return Integers(part).view(at::kDouble); }
+
+}  // namespace attnrl::device

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace attnrl::device {
+
+// Numbers on their way to a device, all in one copy: a copy costs the same latency whether it
+// carries one number or ten thousand.
+//
+//   Upload upload;
+//   const Upload::Part ids = upload.Add(rows);
+//   int64_t* next = upload.At(ids);
+//   ...
+//   upload.Send(device);
+//   at::Tensor tensor = upload.Integers(ids);
+//
+// From pinned memory where the device is a GPU, without waiting for it. Keeps its memory from one
+// use to the next. One thread.
+class Upload {
+ public:
+  // A list among the others.
+  struct Part {
+    int64_t first = 0;
+    int64_t count = 0;
+  };
+
+  // Forgets all lists. Tensors made before stay as they are.
+  void Clear();
+  // A list of `count` zeros, to be written before Send: integers At the pointer, which is valid
+  // until the next Add, doubles by Set.
+  Part Add(int64_t count);
+  int64_t* At(Part part) { return numbers_.data() + part.first; }
+  void Set(Part part, int64_t index, double value);
+
+  // Brings the lists to the device, once for all. Throws c10::Error as LibTorch does.
+  void Send(at::Device device);
+  // After Send: a list on the device, int64 or float64 [count]; all are views of one tensor.
+  at::Tensor Integers(Part part) const;
+  at::Tensor Doubles(Part part) const;
+
+ private:
+  std::vector<int64_t> numbers_;
+  at::Tensor sent_;
+};
+
+}  // namespace attnrl::device
