@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/testing/temporary_folder.h"
+
 namespace attnrl {
 namespace {
 
@@ -14,19 +16,18 @@ constexpr int64_t kGiB = int64_t{1} << 30;
 // A made-up machine of 16 GiB, 10 of them free.
 class MachineTest : public ::testing::Test {
  protected:
-  MachineTest() : root_(testing::TempDir() + "/machine") {
-    std::filesystem::remove_all(root_);
+  MachineTest() {
     Write("/proc/meminfo",
           "MemTotal:       16777216 kB\nMemFree:  1 kB\nMemAvailable:   10485760 kB\n");
   }
-  ~MachineTest() override { std::filesystem::remove_all(root_); }
 
   void Write(const std::string& path, const std::string& text) {
     std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
     std::ofstream(root_ + path) << text;
   }
 
-  const std::string root_;
+  const TemporaryFolder folder_;
+  const std::string root_ = folder_.path();
 };
 
 TEST_F(MachineTest, WithoutAContainerTheMachineIsTheLimit) {

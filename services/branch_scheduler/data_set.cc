@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/data_set.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/data_set/problems.h"
@@ -10,12 +12,25 @@
 #include "common/storage/files.h"
 
 namespace attnrl::scheduler {
+namespace {
+
+bool IsBlank(const data_set::Question& question) {
+  return std::all_of(question.begin(), question.end(), [](const auto& message) {
+    return absl::StripAsciiWhitespace(message.second).empty();
+  });
+}
+
+}  // namespace
 
 absl::StatusOr<DataSet> LoadDataSet(const std::string& key, const std::string& path,
                                     const data_set::FieldNames& names, uint32_t max_prompt_tokens,
                                     const PromptEncoder& encode) {
   DataSet set;
   auto use = [&](data_set::Problem problem) -> absl::Status {
+    // A chat template would make a prompt of nothing.
+    if (IsBlank(problem.question)) {
+      return InputError(problem.where, "the prompt is empty", "a question is needed");
+    }
     auto ids = encode(problem.question);
     if (!ids.ok()) return Annotate(ids.status(), problem.where);
     if (ids->empty()) {

@@ -77,7 +77,7 @@ Request Sibling(uint32_t i) {
   request.id = i;
   for (int32_t token = 0; token < kPrompt; ++token) request.prompt_ids.push_back(token * 7 % 32);
   request.shared = {{{1}, kPrompt}};
-  request.becomes = {{1, i}};
+  request.becomes = {{1, i + 1}};
   request.max_new_tokens = kResponse;
   request.key = {.seed = 4, .purpose = kSampleToken, .node = i};
   return request;
@@ -98,7 +98,8 @@ TEST_F(LongSequences, SixSiblingsOf8192TokensFitTheBlocksThatTheyNeed) {
   ASSERT_TRUE(completion.status.ok()) << completion.status;
   const c10::InferenceMode inference;
   const model::Transformer model(config_, Weights());
-  std::vector<int64_t> ids(Sibling(3).prompt_ids.begin(), Sibling(3).prompt_ids.end());
+  const std::vector<int32_t> prompt_ids = Sibling(3).prompt_ids;
+  std::vector<int64_t> ids(prompt_ids.begin(), prompt_ids.end());
   ids.insert(ids.end(), completion.token_ids.begin(), completion.token_ids.end() - 1);
   const auto rows = static_cast<int64_t>(ids.size());
   attention::DenseAttention attention({rows});
@@ -129,7 +130,7 @@ TEST_F(LongSequences, ChildrenAtTwoPointsOfResponsesComputeNothingThatIsThere) {
     child.becomes.reset();
     const std::vector<int32_t>& response = done_.at(parent).token_ids;
     child.prompt_ids.insert(child.prompt_ids.end(), response.begin(), response.begin() + split);
-    child.shared.push_back({{1, parent}, static_cast<int64_t>(child.prompt_ids.size())});
+    child.shared.push_back({{1, parent + 1}, static_cast<int64_t>(child.prompt_ids.size())});
     child.first_index = static_cast<uint32_t>(split);
     child.max_new_tokens = 20;
     child.key.node = child.id < 104 ? parent : static_cast<uint32_t>(child.id);

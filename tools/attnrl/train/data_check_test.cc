@@ -54,9 +54,13 @@ TEST_F(CheckDataTest, ShowsHowTheFirstProblemIsAskedAndGraded) {
   Train(R"({"question":"1+1?","answer":"We add.\n#### 2"})");
   EXPECT_EQ(Short(Report().first),
             "train.jsonl:1, id \"line-1\", is asked as\n"
+            "        | <|im_start|>user\n"
             "        | 1+1?\n"
-            "        | Box it.\n"
-            "        and graded by \"answer\": 2\n");
+            "        | Box it.<|im_end|>\n"
+            "        | <|im_start|>assistant\n"
+            "        |\n"
+            "        and graded by \"answer\": 2\n")
+      << "through the model's template";
   Train(R"([{"id":7,"prompt":[{"role":"user","content":"1+1?"}],"answers":["2","two"]}])");
   EXPECT_EQ(Short(Report().first),
             "train.jsonl:1 (record 1), id \"7\", is asked as\n"

@@ -159,7 +159,7 @@ TEST_F(Preflight, NamesTheLineOfEveryKindOfBadRecord) {
            {R"({"id":"b","prompt":"1+1=","answers":[]})", "\"answers\" is empty"},
            {R"({"id":"b","prompt":"1+1=","answers":[true]})", "\"answers\" is [true]"},
            {R"({"id":"b","answers":["2"]})", "the question is missing: the record has \"answers\""},
-           {R"({"id":"b","prompt":"","answers":["2"]})", "the prompt has no tokens"},
+           {R"({"id":"b","prompt":"","answers":["2"]})", "the prompt is empty"},
            {R"({"id":"b","messages":[],"answers":["2"]})", "\"messages\""},
            {R"({"id":"b","messages":[{"role":"user"}],"answers":["2"]})", "\"messages\""},
            {R"(["b"])", "found array"}}) {
