@@ -98,7 +98,10 @@ class TorchRunner final : public StepRunner {
   int64_t vocabulary() const override { return config_.vocab_size; }
   int64_t blocks() const override { return options_.blocks; }
   std::unique_ptr<OnlineScores> StartScores(int64_t prompt_tokens, uint32_t delta) override {
-    if (!options_.online_scores || options_.segmenter == nullptr || delta < 1) return nullptr;
+    if (!options_.online_scores || options_.segmenter == nullptr || delta < 1 ||
+        !options_.device.is_cpu()) {
+      return nullptr;
+    }
     return std::make_unique<OnlineScores>(
         options_.segmenter,
         OnlineScores::Shape{prompt_tokens, delta, config_.layers, config_.heads});

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The trainer on a device whose memory the host can't touch.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "common/device/testing/fake_device.h"
+#include "common/testing/temporary_folder.h"
+#include "services/learner/testing/training_batches.h"
+#include "services/learner/train/trainer.h"
+
+namespace attnrl::learner {
+namespace {
+
+std::unique_ptr<Trainer> MakeTrainer(const std::string& folder, at::Device device) {
+  const model::ModelConfig config = TinyConfig(folder);
+  model::Tensors weights = model::RandomTensors(config, 1, model::DType::kFloat32);
+  for (auto& [name, tensor] : weights) tensor = tensor.to(device);
+  TrainerOptions options = TinyOptions();
+  options.objective.kl_weight = 0.05;
+  return std::make_unique<Trainer>(config, weights, model::DType::kFloat32, weights, options);
+}
+
+TEST(TrainerOnADevice, TakesTheStepsOfTheCpu) {
+  const TemporaryFolder folder;
+  WriteTinyModel(folder.path());
+  const auto cpu = MakeTrainer(folder.path(), at::Device(at::kCPU));
+  const auto fake = MakeTrainer(folder.path(), device::FakeDevice());
+  for (uint32_t batch = 0; batch < 2; ++batch) {
+    const auto expected = cpu->Train(TinyBatch(batch), nullptr);
+    const auto found = fake->Train(TinyBatch(batch), nullptr);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_NEAR(found->loss, expected->loss, 1e-5);
+    EXPECT_NEAR(found->grad_norm, expected->grad_norm, 1e-4 * expected->grad_norm);
+  }
+  EXPECT_EQ(fake->counters(), cpu->counters());
+  const at::Tensor values = fake->parameters().values();
+  EXPECT_EQ(values.device(), device::FakeDevice());
+  EXPECT_TRUE(values.cpu().allclose(cpu->parameters().values(), 1e-3, 1e-5));
+}
+
+}  // namespace
+}  // namespace attnrl::learner
