@@ -27,6 +27,11 @@ struct Sourced {
   std::vector<Assignment> sets;
 };
 
+// Variables that the scripts and tests read (tools/README.md): no mistyped keys.
+bool IsOfTheBuild(const std::string& name) {
+  return name == "ATTNRL_BUILD_DIR" || name == "ATTNRL_DEPS_DIR" || name == "ATTNRL_SHARED";
+}
+
 std::vector<Assignment> FromEnvironment(const Variables& environment, const std::string& base,
                                         std::vector<std::string>* ignored) {
   std::vector<Assignment> assignments;
@@ -35,7 +40,7 @@ std::vector<Assignment> FromEnvironment(const Variables& environment, const std:
     const auto key = std::find_if(Schema().begin(), Schema().end(),
                                   [&](const auto& each) { return each->variable() == name; });
     if (key == Schema().end()) {
-      ignored->push_back(name);
+      if (!IsOfTheBuild(name)) ignored->push_back(name);
       continue;
     }
     assignments.push_back({key->get(), ParsePlain(**key, value), name, base});

@@ -60,7 +60,7 @@ TEST(DataSet, ABadRecordIsNamedByFileAndLine) {
   ExpectRefused(good + R"({"id":"b","answers":["1"]})", "prompt");
   ExpectRefused(good + R"({"id":"b","prompt":3,"answers":["1"]})", "prompt");
   ExpectRefused(good + R"({"id":"b","messages":[{"role":"u"}],"answers":["1"]})", "messages");
-  ExpectRefused(good + R"({"id":"b","prompt":"","answers":["1"]})", "no tokens");
+  ExpectRefused(good + R"({"id":"b","prompt":"","answers":["1"]})", "the prompt is empty");
 }
 
 TEST(DataSet, TheSameIdTwiceIsRefusedNamingBothLines) {

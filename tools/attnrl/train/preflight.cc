@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/machine.h"
 #include "common/base/status.h"
+#include "common/device/device.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "services/branch_scheduler/assemble.h"
@@ -40,11 +41,11 @@ absl::StatusOr<model::DType> RunDType(const config::Config& config,
 // Loads every tensor once: only that finds all damage.
 absl::Status CheckWeights(const config::Config& config, const model::ModelConfig& shape,
                           model::DType dtype) {
-  ATTNRL_RETURN_IF_ERROR(model::ParseDevice(config.rollout.device, "rollout.device").status());
+  ATTNRL_RETURN_IF_ERROR(device::ParseDevice(config.rollout.device, "rollout.device").status());
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
-                          model::ParseDevice(config.learner.device, "learner.device"));
+                          device::ParseDevice(config.learner.device, "learner.device"));
   static_cast<void>(device);
-  ATTNRL_ASSIGN_OR_RETURN(const at::Device cpu, model::ParseDevice("cpu"));
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device cpu, device::ParseDevice("cpu"));
   return model::LoadTensors(config.model.path, shape, dtype, cpu).status();
 }
 
@@ -123,7 +124,6 @@ void PrintWarnings(const config::Config& config, const PreflightReport& report) 
     std::cerr << "warning: " << warning << "\n";
   }
   for (const std::string& variable : config.ignored_variables) {
-    if (variable == "ATTNRL_BUILD_DIR" || variable == "ATTNRL_DEPS_DIR") continue;
     std::cerr << "warning: the environment variable " << variable
               << " names no key and is ignored\n";
   }
