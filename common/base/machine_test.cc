@@ -2,11 +2,11 @@
 #include "common/base/machine.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-
-#include "common/testing/temporary_folder.h"
+#include <string>
 
 namespace attnrl {
 namespace {
@@ -17,17 +17,20 @@ constexpr int64_t kGiB = int64_t{1} << 30;
 class MachineTest : public ::testing::Test {
  protected:
   MachineTest() {
+    std::filesystem::remove_all(root_);
     Write("/proc/meminfo",
           "MemTotal:       16777216 kB\nMemFree:  1 kB\nMemAvailable:   10485760 kB\n");
   }
+
+  ~MachineTest() override { std::filesystem::remove_all(root_); }
 
   void Write(const std::string& path, const std::string& text) {
     std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
     std::ofstream(root_ + path) << text;
   }
 
-  const TemporaryFolder folder_;
-  const std::string root_ = folder_.path();
+  // Tests run side by side.
+  const std::string root_ = testing::TempDir() + "/machine-" + std::to_string(getpid());
 };
 
 TEST_F(MachineTest, WithoutAContainerTheMachineIsTheLimit) {

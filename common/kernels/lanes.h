@@ -213,33 +213,5 @@ inline float Sum(Lanes a) {
 }
 #endif
 
-// Lane i of the result is Sum(a[i]).
-#if defined(__AVX512F__)
-inline __m512 AddHalves(__m512 a, __m512 b) {  // (l, l + 8) of both
-  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
-}
-inline __m512 AddQuarters(Lanes a, Lanes b, Lanes c, Lanes d) {  // (l, l + 4) of all four
-  const __m512 ab = AddHalves(a.v, b.v);
-  const __m512 cd = AddHalves(c.v, d.v);
-  return _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
-}
-inline __m512 AddPairs(__m512 a, __m512 b) {  // (l, l + 2)
-  return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xEE));
-}
-inline Lanes SumEach(const Lanes (&a)[16]) {
-  const __m512 even =
-      AddPairs(AddQuarters(a[0], a[4], a[8], a[12]), AddQuarters(a[1], a[5], a[9], a[13]));
-  const __m512 odd =
-      AddPairs(AddQuarters(a[2], a[6], a[10], a[14]), AddQuarters(a[3], a[7], a[11], a[15]));
-  return {_mm512_add_ps(_mm512_shuffle_ps(even, odd, 0x88), _mm512_shuffle_ps(even, odd, 0xDD))};
-}
-#else
-inline Lanes SumEach(const Lanes (&a)[16]) {
-  float sums[16];
-  for (int i = 0; i < 16; ++i) sums[i] = Sum(a[i]);
-  return Lanes::Load(sums);
-}
-#endif
-
 }  // namespace
 }  // namespace attnrl::kernels

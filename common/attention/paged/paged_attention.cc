@@ -50,8 +50,6 @@ const PlanIndex& PagedAttention::Index() {
   return *index_;
 }
 
-at::Tensor PagedAttention::LogSumExp() const { return largest_ + sum_.log(); }
-
 at::Tensor PagedAttention::Attend(int64_t layer, const at::Tensor& q) {
   const PagedKvShape& shape = cache_.shape();
   const at::Tensor queries = q.to(at::kFloat).contiguous();

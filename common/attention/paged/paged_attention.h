@@ -35,10 +35,6 @@ class PagedAttention final : public Attention {
   at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v) override;
 
-  // Of the last Forward: log of the sum of exp(q k' / sqrt(head_dim)), float32 [rows, heads]. By it
-  // two attentions over disjoint keys can be merged. Only with the kernel.
-  at::Tensor LogSumExp() const;
-
  private:
   at::Tensor Attend(int64_t layer, const at::Tensor& q);
   at::Tensor AttendByAten(int64_t layer, const at::Tensor& q) const;
@@ -50,7 +46,8 @@ class PagedAttention final : public Attention {
   std::optional<PlanIndex> index_;  // only without the kernel
   const std::span<const ScoredRow> scored_;
   std::vector<int32_t> scored_of_;  // by row; empty where none is scored
-  at::Tensor largest_;              // float32 [rows, heads]
+  // Running sums of the kernel, float32 [rows, heads].
+  at::Tensor largest_;
   at::Tensor sum_;
 };
 

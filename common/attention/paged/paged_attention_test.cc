@@ -233,25 +233,6 @@ TEST(PagedAttention, ReadsABfloat16CacheAsItWasStored) {
   EXPECT_LT(WorstOfFamily(results, inputs), 3e-6);
 }
 
-TEST(PagedAttention, ReturnsTheLogOfTheSumOfItsExponentials) {
-  RandomStream random({.seed = 9});
-  Forest forest;
-  const Heads heads;
-  forest.Add(random, 50, heads);
-  forest.tree.Extend(0, 50);
-  PagedKvCache cache = EmptyCache(1, 2, heads, at::kFloat);
-  AttentionPlan plan;
-  plan.Build(std::vector<RowGroup>{forest.tree.Rows(0, 0, 50)});
-  PagedAttention attention(cache, plan);
-  const Inputs& inputs = forest.inputs[0];
-  attention.Forward(0, inputs.q, inputs.k, inputs.v);
-  const at::Tensor found = attention.LogSumExp();
-  const at::Tensor q = inputs.q.to(at::kDouble).select(1, 3);
-  const at::Tensor k = inputs.k.to(at::kDouble).select(1, 1);
-  const at::Tensor scores = q[49].unsqueeze(0).matmul(k.t()) / 4;
-  EXPECT_NEAR(found[49][3].item<double>(), at::logsumexp(scores, 1).item<double>(), 1e-5);
-}
-
 TEST(PagedKernels, GiveTheSameBitsWithEveryInstructionSet) {
   const Heads heads{.query = 6, .kv = 2, .dim = 24};
   RandomStream random({.seed = 3});
