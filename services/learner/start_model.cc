@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/device/device.h"
 #include "common/observe/log.h"
 #include "services/learner/options.h"
 
@@ -15,7 +16,7 @@ absl::StatusOr<StartModel> Load(const config::Config& config, const std::string&
                           model::LoadModelConfig(folder, config.model.dtype != "auto"));
   ATTNRL_ASSIGN_OR_RETURN(start.dtype, ComputeDTypeOf(config, start.shape.dtype));
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
-                          model::ParseDevice(config.learner.device, "learner.device"));
+                          device::ParseDevice(config.learner.device, "learner.device"));
   ATTNRL_ASSIGN_OR_RETURN(start.tensors,
                           model::LoadTensors(folder, start.shape, start.dtype, device));
   return start;

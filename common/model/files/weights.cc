@@ -142,28 +142,6 @@ at::ScalarType ToScalarType(DType dtype) {
   return dtype == DType::kBFloat16 ? at::kBFloat16 : at::kFloat;
 }
 
-absl::StatusOr<at::Device> ParseDevice(std::string_view name, std::string_view where) {
-  if (name == "cpu") return at::Device(at::kCPU);
-  if (!name.starts_with("cuda")) {
-    return InputError(where, absl::StrCat("no device \"", OneLine(name, 40), "\""),
-                      "allowed are cpu and cuda");
-  }
-  try {
-    if (at::globalContext().hasCUDA()) {
-      const at::Device device{std::string(name)};
-      const at::Tensor probe = at::empty({1}, at::TensorOptions(device));  // throws on a bad index
-      return device;
-    }
-  } catch (const std::exception& error) {
-    return InputError(where,
-                      absl::StrCat(std::string(name), " can't be used: ",
-                                   OneLine(std::string(error.what()).substr(0, 120))),
-                      "a GPU of this machine, or cpu, is needed");
-  }
-  return InputError(where, "cuda: this build has no CUDA support, or this machine has no GPU",
-                    "allowed here is cpu");
-}
-
 bool HasWeights(const std::string& dir) {
   return std::filesystem::exists(dir + kSingle) || std::filesystem::exists(dir + kIndex);
 }

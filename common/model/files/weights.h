@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -20,10 +19,6 @@ namespace attnrl::model {
 using Tensors = std::map<std::string, at::Tensor>;
 
 at::ScalarType ToScalarType(DType dtype);
-
-// "cpu", "cuda" or "cuda:N". InputError on `where` in one line where there is no such device, be it
-// for a build without CUDA or a machine without a GPU.
-absl::StatusOr<at::Device> ParseDevice(std::string_view name, std::string_view where = "--device");
 
 // True when `dir` holds weights (model.safetensors or model.safetensors.index.json).
 bool HasWeights(const std::string& dir);

@@ -170,13 +170,5 @@ TEST(ModelFolder, HoldsEverythingUnderItsNameOrNothing) {
   EXPECT_EQ(Digest(*Load(target, config, DType::kBFloat16)), Digest(tensors));
 }
 
-TEST(Device, ThatIsNotThereIsRefusedInOneLine) {
-  EXPECT_TRUE(ParseDevice("cpu").ok());
-  ExpectRefused(ParseDevice("tpu").status(),
-                "--device: no device \"tpu\"; allowed are cpu and cuda");
-  if (!at::globalContext().hasCUDA())
-    ExpectRefused(ParseDevice("cuda").status(), "allowed here is cpu");
-}
-
 }  // namespace
 }  // namespace attnrl::model

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/machine.h"
 #include "common/base/status.h"
+#include "common/device/device.h"
 #include "common/kernels/isa.h"
 #include "common/model/files/config.h"
 #include "common/model/numerics.h"
@@ -50,7 +51,7 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
     ATTNRL_ASSIGN_OR_RETURN(runner.dtype, model::ParseDType(config.model.dtype, "model.dtype"));
   }
   ATTNRL_ASSIGN_OR_RETURN(runner.device,
-                          model::ParseDevice(config.rollout.device, "rollout.device"));
+                          device::ParseDevice(config.rollout.device, "rollout.device"));
   if (config.algorithm.scores_attention()) {
     ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
                             text::Tokenizer::Load(config.model.path));

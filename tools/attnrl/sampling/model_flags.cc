@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/device/device.h"
 #include "common/model/files/weights.h"
 #include "common/text/chat_template.h"
 
@@ -27,7 +28,7 @@ absl::StatusOr<ModelFolder> OpenModelFolder(const ModelFlags& flags) {
   if (flags.threads < 0 || flags.threads > 1024) {
     return InputError("--threads", absl::StrCat(flags.threads), "1 to 1024");
   }
-  ATTNRL_RETURN_IF_ERROR(model::ParseDevice(flags.device).status());
+  ATTNRL_RETURN_IF_ERROR(device::ParseDevice(flags.device).status());
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config,
                           model::LoadModelConfig(flags.model, !flags.dtype.empty()));
   model::DType dtype = config.dtype;

@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/machine.h"
 #include "common/base/status.h"
+#include "common/device/device.h"
 #include "common/model/files/weights.h"
 #include "common/rpc/shutdown.h"
 #include "services/rollout_worker/engine/kv_budget.h"
@@ -91,7 +92,7 @@ absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const ModelFlags& f
   const int64_t slots = std::clamp<int64_t>(static_cast<int64_t>(job.size()), 1, job.max_batch);
   options.threads = folder.threads;
   options.dtype = folder.dtype;
-  ATTNRL_ASSIGN_OR_RETURN(options.device, model::ParseDevice(flags.device));
+  ATTNRL_ASSIGN_OR_RETURN(options.device, device::ParseDevice(flags.device));
   ATTNRL_ASSIGN_OR_RETURN(model::Tensors tensors, model::LoadTensors(flags.model, folder.config,
                                                                      folder.dtype, options.device));
   const bool host = options.device.is_cpu();

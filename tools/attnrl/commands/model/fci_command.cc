@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/device/device.h"
 #include "common/json/json.h"
 #include "common/model/fci.h"
 #include "common/model/files/weights.h"
@@ -184,7 +185,7 @@ absl::Status Run(const Flags& flags) {
   ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
                           storage::JsonLinesWriter::Open(flags.output));
   try {
-    ATTNRL_ASSIGN_OR_RETURN(const at::Device device, model::ParseDevice(flags.model.device));
+    ATTNRL_ASSIGN_OR_RETURN(const at::Device device, device::ParseDevice(flags.model.device));
     ATTNRL_ASSIGN_OR_RETURN(
         model::Tensors weights,
         model::LoadTensors(flags.model.model, folder.config, folder.dtype, device));

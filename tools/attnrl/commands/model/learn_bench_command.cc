@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/config/config.h"
+#include "common/device/device.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/storage/jsonl.h"
@@ -163,7 +164,7 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::vector<TrainingBatch>&
 
 absl::Status LearnBench(const BenchFlags& flags) {
   learner::FixNumerics(flags.threads);
-  ATTNRL_ASSIGN_OR_RETURN(const at::Device device, model::ParseDevice(flags.device));
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device device, device::ParseDevice(flags.device));
   ATTNRL_ASSIGN_OR_RETURN(learner::TrainerOptions options, Options(flags));
   if (flags.unpacked) options.prefixes = learner::Prefixes::kEach;
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config,

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/device/device.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/model/scoring.h"
@@ -62,7 +63,7 @@ absl::StatusOr<model::Transformer> LoadModel(const ModelFlags& flags,
   if (!flags.dtype.empty()) {
     ATTNRL_ASSIGN_OR_RETURN(dtype, model::ParseDType(flags.dtype, "--dtype"));
   }
-  ATTNRL_ASSIGN_OR_RETURN(const at::Device device, model::ParseDevice(flags.device));
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device device, device::ParseDevice(flags.device));
   ATTNRL_ASSIGN_OR_RETURN(model::Tensors weights,
                           model::LoadTensors(flags.model, config, dtype, device));
   return model::Transformer(config, std::move(weights));

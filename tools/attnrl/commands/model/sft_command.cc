@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "common/base/status.h"
 #include "common/data_set/question.h"
+#include "common/device/device.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/storage/jsonl.h"
@@ -214,7 +215,7 @@ absl::Status Sft(SftFlags& flags) {
     return InputError("--output", flags.output + " exists", "a new folder is needed");
   }
   learner::FixNumerics(flags.threads);
-  ATTNRL_ASSIGN_OR_RETURN(const at::Device device, model::ParseDevice(flags.device));
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device device, device::ParseDevice(flags.device));
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config,
                           model::LoadModelConfig(flags.model, !flags.save_dtype.empty()));
   ATTNRL_ASSIGN_OR_RETURN(const auto examples, ReadExamples(flags, config));
