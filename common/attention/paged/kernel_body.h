@@ -120,6 +120,10 @@ void AddValues(Queries& queries, const T* values, int64_t block_size, const Bloc
   }
 }
 
+// Stretches that a tile of queries meets before the next tile does: they stay in the second-level
+// cache, and what a tile needs is looked up once for all of them.
+inline constexpr int32_t kRunTasks = 8;
+
 template <typename T>
 struct Head {
   LayerBlocks<T> blocks;  // at the key head of block 0
@@ -142,6 +146,25 @@ void MeetSome(int rows, Queries& queries, const Head<T>& head, const BlockPiece*
               int32_t count) {
   if (rows == Rows) return Meet<Rows>(queries, head, pieces, count);
   if constexpr (Rows > 1) MeetSome<Rows - 1>(rows, queries, head, pieces, count);
+}
+
+// Some queries against the stretches of tasks [first, last), which have the same rows. A row that
+// sees none of a stretch (of its own prompt's end) meets it without effect: its weights are 0.
+template <typename T>
+void MeetRun(int rows, Queries& queries, const int64_t* sees, const Head<T>& head,
+             const PagedArguments& a, int32_t first, int32_t last) {
+  for (int32_t t = first; t < last; ++t) {
+    const BlockTask& task = a.tasks[t];
+    queries.base = task.base;
+    int64_t most = 0;
+    for (int r = 0; r < rows; ++r) {
+      const int64_t seen = sees[r] - task.base;
+      queries.visible[r] = seen < 0 ? 0 : seen < kBlockTokens ? seen : kBlockTokens;
+      most = queries.visible[r] > most ? queries.visible[r] : most;
+    }
+    if (most == 0) continue;
+    MeetSome<kQueries>(rows, queries, head, a.pieces + task.first_piece, task.pieces);
+  }
 }
 
 template <typename T>
@@ -169,33 +192,38 @@ void AttendOf(const PagedArguments& a, const LayerBlocks<T>& blocks, const TaskC
       for (int64_t s = 0; s < scored->steps; ++s) steps[s] = 0;
     }
   }
-  for (int32_t t = chain.first_task; t < chain.first_task + chain.tasks; ++t) {
-    const BlockTask& task = a.tasks[t];
-    const BlockPiece* const pieces = a.pieces + task.first_piece;
-    Queries queries;
-    queries.base = task.base;
-    int rows = 0;
-    for (int64_t row = task.first_row; row < task.first_row + task.rows; ++row) {
-      const int64_t seen = a.visible[row] - task.base;
-      if (seen <= 0) continue;
-      const ScoredRow* const scored = ScoredRowOf(a, row);
-      for (int64_t i = 0; i < repeats; ++i) {
-        const int64_t at = index(row, i);
-        queries.q[rows] = a.q + at * n;
-        queries.out[rows] = a.out + at * n;
-        queries.largest[rows] = a.largest + at;
-        queries.sum[rows] = a.sum + at;
-        queries.visible[rows] = seen < kBlockTokens ? seen : kBlockTokens;
-        queries.scored[rows] = scored;
-        queries.steps[rows] = scored == nullptr
-                                  ? nullptr
-                                  : scored->scratch + (kv_head * repeats + i) * scored->stride;
-        if (++rows < kQueries) continue;
-        Meet<kQueries>(queries, head, pieces, task.pieces);
-        rows = 0;
-      }
+  const int32_t last_task = chain.first_task + chain.tasks;
+  for (int32_t first = chain.first_task, next = first; first < last_task; first = next) {
+    const BlockTask& task = a.tasks[first];
+    while (next < last_task && next - first < kRunTasks &&
+           a.tasks[next].first_row == task.first_row && a.tasks[next].rows == task.rows) {
+      ++next;
     }
-    if (rows > 0) MeetSome<kQueries>(rows, queries, head, pieces, task.pieces);
+    // Tiles as equal as can be: a lone query would wait for its own additions.
+    const int64_t all = task.rows * repeats;
+    const int64_t tiles = (all + kQueries - 1) / kQueries;
+    for (int64_t tile = 0, done = 0; tile < tiles; ++tile) {
+      const auto rows = static_cast<int>((all - done + tiles - tile - 1) / (tiles - tile));
+      Queries queries;
+      int64_t sees[kQueries];
+      for (int r = 0; r < rows; ++r) {
+        const int64_t row = task.first_row + (done + r) / repeats;
+        const int64_t i = (done + r) % repeats;
+        const int64_t at = index(row, i);
+        queries.q[r] = a.q + at * n;
+        queries.out[r] = a.out + at * n;
+        queries.largest[r] = a.largest + at;
+        queries.sum[r] = a.sum + at;
+        queries.scored[r] = ScoredRowOf(a, row);
+        if (queries.scored[r] != nullptr) {
+          queries.steps[r] =
+              queries.scored[r]->scratch + (kv_head * repeats + i) * queries.scored[r]->stride;
+        }
+        sees[r] = a.visible[row];
+      }
+      done += rows;
+      MeetRun(rows, queries, sees, head, a, first, next);
+    }
   }
   for (int64_t row = chain.first_row; row < chain.first_row + chain.rows; ++row) {
     for (int64_t i = 0; i < repeats; ++i) {
