@@ -211,6 +211,10 @@ absl::StatusOr<std::vector<int32_t>> IntListField(const JsonLine& line, const ch
 
 absl::StatusOr<json> AnyField(const JsonLine& line, const char* name) {
   ATTNRL_ASSIGN_OR_RETURN(const json* value, Field(line, name, "any value is allowed"));
+  if (value->is_number_float()) {
+    return BadRecord(line, Found(name, *value),
+                     "a text or a whole number of 64 bits goes back as it came");
+  }
   return *value;
 }
 

@@ -48,7 +48,8 @@ absl::StatusOr<std::vector<std::string>> StringListField(const JsonLine& line, c
 absl::StatusOr<std::vector<double>> NumberListField(const JsonLine& line, const char* name);
 // Token ids and other whole numbers within int32.
 absl::StatusOr<std::vector<int32_t>> IntListField(const JsonLine& line, const char* name);
-// Any type: a record's "id" may be text or a number, and goes back as it came.
+// Any type: a record's "id" may be text or a number, and goes back as it came. InputError for a
+// number with a fraction or beyond 64 bits, which would not.
 absl::StatusOr<nlohmann::json> AnyField(const JsonLine& line, const char* name);
 
 // True where the field is there and not null.

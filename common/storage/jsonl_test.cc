@@ -136,6 +136,11 @@ TEST(Fields, GiveTheirValues) {
   EXPECT_THAT(*StringListField(line, "t"), ElementsAre("a"));
   EXPECT_THAT(*NumberListField(line, "d"), ElementsAre(1, 0.5));
   EXPECT_EQ(*AnyField(line, "i"), nlohmann::json(-7));
+  for (const char* number : {"123456789012345678901234567890", "1e3", "0.5"}) {
+    JsonLine other = line;
+    other.value["i"] = nlohmann::json::parse(number);
+    EXPECT_TRUE(IsInputError(AnyField(other, "i").status())) << number;
+  }
   EXPECT_TRUE(HasField(line, "s"));
   EXPECT_FALSE(HasField(line, "z"));
   EXPECT_EQ(*OptionalStringField(line, "z"), std::nullopt);

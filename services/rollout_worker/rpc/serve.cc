@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
 #include "common/kernels/isa.h"
@@ -66,14 +65,14 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
                      " tokens a sequence with rollout.max_response_tokens"),
         absl::StrCat("the model's context is ", model.config.max_position_embeddings));
   }
-  const bool host = runner.device.is_cpu();
+  ATTNRL_ASSIGN_OR_RETURN(const device::DeviceMemory memory, device::MemoryOf(runner.device));
   ATTNRL_ASSIGN_OR_RETURN(
       runner.blocks, ChooseKvBlocks({.slots = config.rollout.slots,
                                      .max_tokens = model.max_tokens,
                                      .block_bytes = KvBlockBytes(runner, model.config),
                                      .bytes = config.rollout.kv_cache_bytes,
-                                     .memory_limit = host ? MemoryLimit() : 0,
-                                     .available = host ? AvailableMemory() : 0,
+                                     .memory_limit = memory.total,
+                                     .available = memory.free,
                                      .workers = std::max<int64_t>(1, config.rollout.workers)}));
   return model;
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/sampling/model_flags.h"
 
-#include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
 #include "common/model/files/weights.h"
@@ -19,7 +18,8 @@ void AddModelFlags(Command& command, ModelFlags* flags) {
       .TypeName("DIR");
   command.Add("--device", &flags->device, "Device to compute on: cpu or cuda").ShowDefault();
   command.Add("--dtype", &flags->dtype, "float32 or bfloat16 (default: that of config.json)");
-  command.Add("--threads", &flags->threads, "Compute threads (default: one for each processor)");
+  command.Add("--threads", &flags->threads,
+              "Compute threads (default: one for each processor that it may use)");
   command.Add("--chat-template", &flags->chat_template,
               "Name of the chat template (default: the folder's own)");
 }
@@ -41,9 +41,8 @@ absl::StatusOr<ModelFolder> OpenModelFolder(const ModelFlags& flags) {
     ATTNRL_RETURN_IF_ERROR(text::ChatTemplate::Load(flags.model, flags.chat_template).status());
   }
   ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> end_tokens, model::LoadEndTokens(flags.model));
-  const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   return ModelFolder{config, dtype, std::move(tokenizer), std::move(end_tokens),
-                     flags.threads > 0 ? flags.threads : processors};
+                     flags.threads > 0 ? flags.threads : ProcessorLimit()};
 }
 
 }  // namespace attnrl::tools

@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
 #include "common/model/files/weights.h"
@@ -95,14 +94,14 @@ absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const ModelFlags& f
   ATTNRL_ASSIGN_OR_RETURN(options.device, device::ParseDevice(flags.device));
   ATTNRL_ASSIGN_OR_RETURN(model::Tensors tensors, model::LoadTensors(flags.model, folder.config,
                                                                      folder.dtype, options.device));
-  const bool host = options.device.is_cpu();
+  ATTNRL_ASSIGN_OR_RETURN(const device::DeviceMemory memory, device::MemoryOf(options.device));
   ATTNRL_ASSIGN_OR_RETURN(
       options.blocks,
       rollout::ChooseKvBlocks({.slots = slots,
                                .max_tokens = longest,
                                .block_bytes = rollout::KvBlockBytes(options, folder.config),
-                               .memory_limit = host ? MemoryLimit() : 0,
-                               .available = host ? AvailableMemory() : 0}));
+                               .memory_limit = memory.total,
+                               .available = memory.free}));
   ATTNRL_ASSIGN_OR_RETURN(auto model, rollout::MakeModel(folder.config, std::move(tensors), false));
   ATTNRL_ASSIGN_OR_RETURN(auto runner, rollout::MakeRunner(options, folder.config));
   rollout::EngineOptions engine_options;

@@ -5,11 +5,11 @@
 #include <iostream>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
 #include "common/model/files/config.h"
@@ -95,8 +95,7 @@ absl::Status Run(const Flags& flags) {
   if (flags.model.threads < 0 || flags.model.threads > 1024) {
     return InputError("--threads", absl::StrCat(flags.model.threads), "1 to 1024");
   }
-  const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  at::set_num_threads(flags.model.threads > 0 ? flags.model.threads : processors);
+  at::set_num_threads(flags.model.threads > 0 ? flags.model.threads : ProcessorLimit());
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config,
                           model::LoadModelConfig(flags.model.model, !flags.model.dtype.empty()));
   ATTNRL_ASSIGN_OR_RETURN(const Records records, ReadRecords(flags, config));
