@@ -18,8 +18,7 @@ void AddModelFlags(Command& command, ModelFlags* flags) {
       .TypeName("DIR");
   command.Add("--device", &flags->device, "Device to compute on: cpu or cuda").ShowDefault();
   command.Add("--dtype", &flags->dtype, "float32 or bfloat16 (default: that of config.json)");
-  command.Add("--threads", &flags->threads,
-              "Compute threads (default: one for each processor that it may use)");
+  command.Add("--threads", &flags->threads, "Compute threads (default: one for each processor)");
   command.Add("--chat-template", &flags->chat_template,
               "Name of the chat template (default: the folder's own)");
 }
