@@ -145,11 +145,15 @@ void Stepper::Admit() {
     const std::optional<uint32_t> next = NextVersion(lines, versions, options_.resident_versions);
     if (!next) return;
     std::unique_ptr<Sequence> sequence = waiting_.PopFront(*next);
-    const absl::Status placed = Place(*sequence);
-    if (absl::IsResourceExhausted(placed) && running() > 0) {
+    absl::Status placed = Place(*sequence, sequence->request.shared);
+    if (absl::IsResourceExhausted(placed)) {
       Unplace(*sequence);
-      waiting_.Push(std::move(sequence));
-      return;
+      if (running() > 0) {
+        waiting_.Push(std::move(sequence));
+        return;
+      }
+      // What it shares may hold more than it needs of it, a whole response for its beginning.
+      placed = Place(*sequence, {});
     }
     if (!placed.ok()) {
       Finish(std::move(sequence), placed);
@@ -162,13 +166,13 @@ void Stepper::Admit() {
   }
 }
 
-// Finds the sequence's texts and places for all of its tokens so far. RESOURCE_EXHAUSTED where
-// there are no blocks for them now.
-absl::Status Stepper::Place(Sequence& sequence) {
+// Finds the texts of `shared` and places for all of the sequence's tokens so far.
+// RESOURCE_EXHAUSTED where there are no blocks for them now.
+absl::Status Stepper::Place(Sequence& sequence, std::span<const SharedPrefix> shared) {
   sequence.weights = WeightsOf(sequence);
   const Request& request = sequence.request;
-  ATTNRL_ASSIGN_OR_RETURN(sequence.prefix, prefixes_.Find(sequence.weights->serial, request.shared,
-                                                          request.prompt_ids));
+  ATTNRL_ASSIGN_OR_RETURN(sequence.prefix,
+                          prefixes_.Find(sequence.weights->serial, shared, request.prompt_ids));
   const auto last = static_cast<int64_t>(request.prompt_ids.size()) - 1;
   int64_t begin = 0;
   sequence.path.clear();
@@ -176,7 +180,7 @@ absl::Status Stepper::Place(Sequence& sequence) {
     sequence.path.insert(sequence.path.begin(), text->serial);
   }
   if (sequence.prefix) {
-    begin = std::min(last, request.shared.back().tokens);
+    begin = std::min(last, shared.back().tokens);
     for (const NeededText& text : TextsOf(sequence, begin)) {
       if (!prefixes_.Reserve(*text.prefix->kv, text.tokens)) return NoRoom();
     }

@@ -87,7 +87,7 @@ class Stepper {
   // Admission.
   void Admit();
   std::shared_ptr<const VersionWeights> WeightsOf(const Sequence& sequence) const;
-  absl::Status Place(Sequence& sequence);
+  absl::Status Place(Sequence& sequence, std::span<const SharedPrefix> shared);
   static void Unplace(Sequence& sequence);
   void MakeRoom();
   void Preempt();

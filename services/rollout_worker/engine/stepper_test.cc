@@ -261,6 +261,30 @@ TEST_F(StepperTest, WithoutRoomTheLastOneWaitsAndGoesOnWhereItWas) {
   }
 }
 
+// The response is kept whole, of which the continuation needs a few tokens.
+TEST_F(StepperTest, WhatFitsAloneRunsThoughWhatItSharesLeavesNoRoom) {
+  FakeStepRunner runner(8, kVocabulary);
+  Stepper stepper({.slots = 4, .max_tokens = 150}, runner, clock_);
+  stepper.SetWeights(0, FakeStepRunner::Weights(10));
+  std::map<uint64_t, Completion> done;
+  const auto keep = [&](Completion completion) { done[completion.id] = std::move(completion); };
+  Request first = MakeRequest(1, Text(20), 128);
+  first.shared = {{{7}, 20}};
+  first.becomes = {{7, 1}};
+  ASSERT_TRUE(stepper.Submit(first, keep).ok());
+  while (stepper.Step()) {
+  }
+  Request rest = MakeRequest(2, Text(20), 125);
+  rest.prompt_ids.insert(rest.prompt_ids.end(), done[1].token_ids.begin(),
+                         done[1].token_ids.begin() + 3);
+  rest.shared = {{{7}, 20}, {{7, 1}, 23}};
+  ASSERT_TRUE(stepper.Submit(rest, keep).ok());
+  while (stepper.Step()) {
+  }
+  ASSERT_TRUE(done[2].status.ok()) << done[2].status;
+  EXPECT_EQ(done[2].token_ids, Naive(rest, 10).token_ids);
+}
+
 TEST_F(StepperTest, RefusesAtOnceWhatTheCacheCanNeverHold) {
   FakeStepRunner runner(3, kVocabulary);
   Stepper stepper({.slots = 4, .max_tokens = 1000}, runner, clock_);
