@@ -64,6 +64,23 @@ struct Sequence {
   }
 };
 
+// A text that a sequence builds on, and how many of its tokens that takes.
+struct NeededText {
+  Prefix* prefix = nullptr;
+  int64_t tokens = 0;
+};
+
+// Ancestors first. `begin`: where the sequence leaves the last one.
+inline std::vector<NeededText> TextsOf(const Sequence& sequence, int64_t begin) {
+  std::vector<NeededText> texts;
+  for (Prefix* text = sequence.prefix.get(); text != nullptr; text = text->parent.get()) {
+    texts.push_back({text, begin});
+    begin = std::min(begin, text->begin());
+  }
+  std::reverse(texts.begin(), texts.end());
+  return texts;
+}
+
 // How sequences stand in a pass: by weights, the older version first; siblings side by side.
 inline bool StandsBefore(const Sequence& a, const Sequence& b) {
   if (a.weights->version != b.weights->version) return a.weights->version < b.weights->version;

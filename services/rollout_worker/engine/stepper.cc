@@ -8,34 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "services/rollout_worker/engine/admission.h"
 
 namespace attnrl::rollout {
-namespace {
-
-absl::Status NoRoom() {
-  return absl::ResourceExhaustedError("the KV cache has no room for this sequence");
-}
-
-// A text that a sequence builds on, and how many of its tokens that takes.
-struct NeededText {
-  Prefix* prefix = nullptr;
-  int64_t tokens = 0;
-};
-
-// Ancestors first. `begin`: where the sequence leaves the last one.
-std::vector<NeededText> TextsOf(const Sequence& sequence, int64_t begin) {
-  std::vector<NeededText> texts;
-  for (Prefix* text = sequence.prefix.get(); text != nullptr; text = text->parent.get()) {
-    texts.push_back({text, begin});
-    begin = std::min(begin, text->begin());
-  }
-  std::reverse(texts.begin(), texts.end());
-  return texts;
-}
-
-}  // namespace
-
 Stepper::Stepper(const StepperOptions& options, StepRunner& runner, const Clock& clock)
     : options_(options), runner_(runner), clock_(clock), pool_(runner.blocks()) {}
 
@@ -119,122 +93,6 @@ void Stepper::DropWeights(uint32_t version) {
   if (found == weights_.end()) return;
   prefixes_.Drop(found->second->serial);
   weights_.erase(found);
-}
-
-// ---- Admission ----
-
-std::shared_ptr<const VersionWeights> Stepper::WeightsOf(const Sequence& sequence) const {
-  if (sequence.weights) return sequence.weights;
-  const auto found = weights_.find(sequence.request.version);
-  return found == weights_.end() ? nullptr : found->second;
-}
-
-void Stepper::Admit() {
-  while (running() < options_.slots && !waiting_.empty()) {
-    // Versions, not requests: a handful.
-    std::vector<uint32_t> versions;
-    for (const auto& sequence : running_) {
-      const uint32_t version = sequence->request.version;
-      if (versions.empty() || versions.back() != version) versions.push_back(version);
-    }
-    std::vector<WaitingVersion> lines;
-    waiting_.ForVersions([&](uint32_t version) {
-      lines.push_back({version, WeightsOf(waiting_.Front(version)) != nullptr});
-      return lines.back().weights_ready;
-    });
-    const std::optional<uint32_t> next = NextVersion(lines, versions, options_.resident_versions);
-    if (!next) return;
-    std::unique_ptr<Sequence> sequence = waiting_.PopFront(*next);
-    absl::Status placed = Place(*sequence, sequence->request.shared);
-    if (absl::IsResourceExhausted(placed)) {
-      Unplace(*sequence);
-      if (running() > 0) {
-        waiting_.Push(std::move(sequence));
-        return;
-      }
-      // What it shares may hold more than it needs of it, a whole response for its beginning.
-      placed = Place(*sequence, {});
-    }
-    if (!placed.ok()) {
-      Finish(std::move(sequence), placed);
-      continue;
-    }
-    const auto place =
-        std::upper_bound(running_.begin(), running_.end(), sequence,
-                         [](const auto& a, const auto& b) { return StandsBefore(*a, *b); });
-    running_.insert(place, std::move(sequence));
-  }
-}
-
-// Finds the texts of `shared` and places for all of the sequence's tokens so far.
-// RESOURCE_EXHAUSTED where there are no blocks for them now.
-absl::Status Stepper::Place(Sequence& sequence, std::span<const SharedPrefix> shared) {
-  sequence.weights = WeightsOf(sequence);
-  const Request& request = sequence.request;
-  ATTNRL_ASSIGN_OR_RETURN(sequence.prefix,
-                          prefixes_.Find(sequence.weights->serial, shared, request.prompt_ids));
-  const auto last = static_cast<int64_t>(request.prompt_ids.size()) - 1;
-  int64_t begin = 0;
-  sequence.path.clear();
-  for (const Prefix* text = sequence.prefix.get(); text != nullptr; text = text->parent.get()) {
-    sequence.path.insert(sequence.path.begin(), text->serial);
-  }
-  if (sequence.prefix) {
-    begin = std::min(last, shared.back().tokens);
-    for (const NeededText& text : TextsOf(sequence, begin)) {
-      if (!prefixes_.Reserve(*text.prefix->kv, text.tokens)) return NoRoom();
-    }
-    sequence.kv = KvBranch::Fork(sequence.prefix->kv, begin);
-  } else {
-    sequence.kv = KvBranch::Root(pool_);
-  }
-  sequence.computed = begin;
-  // Beyond its own, each running sequence's next block: else what enters would soon leave again.
-  if (!prefixes_.Reserve(*sequence.kv, sequence.known())) return NoRoom();
-  while (pool_.free() < running()) {
-    if (!prefixes_.Evict()) return NoRoom();
-  }
-  if (request.score_delta && !sequence.scores) {
-    sequence.scores = runner_.StartScores(last + 1, *request.score_delta);
-  }
-  sequence.admission = next_admission_++;
-  if (!sequence.samples()) sequence.result.start = clock_.Now();
-  return absl::OkStatus();
-}
-
-void Stepper::Unplace(Sequence& sequence) {
-  sequence.kv.reset();
-  sequence.prefix.reset();
-  sequence.path.clear();
-  sequence.computed = 0;
-  sequence.planned = 0;
-  if (!sequence.samples()) sequence.weights.reset();
-}
-
-// Every running sequence gets places for all of its tokens, or waits again.
-void Stepper::MakeRoom() {
-  for (size_t i = 0; i < running_.size();) {
-    if (prefixes_.Reserve(*running_[i]->kv, running_[i]->known())) {
-      ++i;
-    } else {
-      Preempt();
-      i = 0;  // places in the list have changed; what has its places is passed at once
-    }
-  }
-}
-
-// The newest version's sequence that was admitted last.
-void Stepper::Preempt() {
-  const auto victim =
-      std::max_element(running_.begin(), running_.end(), [](const auto& a, const auto& b) {
-        return std::pair(a->request.version, a->admission) <
-               std::pair(b->request.version, b->admission);
-      });
-  std::unique_ptr<Sequence> sequence = std::move(*victim);
-  running_.erase(victim);
-  Unplace(*sequence);
-  waiting_.Push(std::move(sequence));
-  ++report_.preempted;
 }
 
 // ---- Planning ----

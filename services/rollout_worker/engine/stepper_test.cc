@@ -7,44 +7,14 @@
 #include <map>
 
 #include "services/rollout_worker/testing/fake_step_runner.h"
+#include "services/rollout_worker/testing/requests.h"
 
 namespace attnrl::rollout {
 namespace {
 
 using ::testing::ElementsAre;
 
-constexpr int64_t kVocabulary = 12;
 constexpr int64_t kMaxTokens = 64;
-
-Request MakeRequest(uint64_t id, std::vector<int32_t> prompt = {1, 2, 3}, int64_t tokens = 5) {
-  Request request;
-  request.id = id;
-  request.prompt_ids = std::move(prompt);
-  request.max_new_tokens = tokens;
-  request.key = {.seed = 1, .purpose = kSampleToken, .node = static_cast<uint32_t>(id)};
-  return request;
-}
-
-// What a request must give, computed one sequence at a time without cache or batch.
-Completion Naive(const Request& request, uint64_t weights) {
-  Completion expected;
-  Sampler sampler;
-  std::vector<int64_t> tokens(request.prompt_ids.begin(), request.prompt_ids.end());
-  while (static_cast<int64_t>(expected.token_ids.size()) < request.max_new_tokens) {
-    const uint32_t index = request.first_index + static_cast<uint32_t>(expected.token_ids.size());
-    const auto token = sampler.Sample(FakeLogits(weights, tokens, kVocabulary), request.sampling,
-                                      request.key, index);
-    expected.token_ids.push_back(token.id);
-    expected.logprobs.push_back(token.logprob);
-    expected.entropy.push_back(token.entropy);
-    tokens.push_back(token.id);
-    if (!request.stop_ids.empty() && token.id == request.stop_ids[0]) {
-      expected.finish = FinishReason::kStop;
-      break;
-    }
-  }
-  return expected;
-}
 
 class StepperTest : public ::testing::Test {
  protected:
@@ -127,12 +97,6 @@ TEST_F(StepperTest, AContinuationDrawsTheTokensOfItsPlaceInTheResponse) {
   RunAll();
   EXPECT_THAT(done_[2].token_ids,
               ElementsAre(done_[1].token_ids[2], done_[1].token_ids[3], done_[1].token_ids[4]));
-}
-
-std::vector<int32_t> Text(size_t tokens) {
-  std::vector<int32_t> text(tokens);
-  for (size_t i = 0; i < tokens; ++i) text[i] = static_cast<int32_t>(i % 11);
-  return text;
 }
 
 TEST_F(StepperTest, ComputesASharedPromptOnce) {
@@ -374,107 +338,6 @@ TEST_F(StepperTest, AFailedStepEndsItsSequencesAndFreesTheirBlocks) {
   ASSERT_TRUE(Submit(MakeRequest(2)).ok());
   RunAll();
   EXPECT_TRUE(done_[2].status.ok());
-}
-
-// A long seeded mixture of submits, aborts, new weights and steps with three versions, shared
-// prompts and responses and a cache that is too small for all: every block is accounted for after
-// each step, and every finished sequence equals the one computed alone.
-TEST_F(StepperTest, RandomUseEqualsTheNaiveModel) {
-  RandomStream random({.seed = 42});
-  FakeStepRunner runner(10, kVocabulary);
-  Stepper stepper({.slots = 6, .max_tokens = 130, .max_step_rows = 48, .max_waiting = 100}, runner,
-                  clock_);
-  uint64_t weights[] = {10, 11, 12};
-  for (uint32_t v = 0; v < 3; ++v) stepper.SetWeights(v, FakeStepRunner::Weights(weights[v]));
-  std::map<uint64_t, Request> submitted;
-  std::map<uint64_t, uint64_t> lowest;  // the oldest weights that it can have got
-  std::vector<uint64_t> roots;          // requests that became texts
-  int64_t preempted = 0;
-  uint64_t next = 1;
-  const auto step = [&] {
-    const bool busy = stepper.Step();
-    if (busy) preempted += stepper.report().preempted;
-    return busy;
-  };
-  for (int action = 0; action < 16000; ++action) {
-    const uint64_t kind = random.Below(20);
-    if (kind < 5 && stepper.waiting() < 100) {
-      const auto problem = static_cast<uint32_t>(random.Below(4));
-      Request request =
-          MakeRequest(next, Text(20 + 9 * problem), 1 + static_cast<int64_t>(random.Below(60)));
-      request.version = static_cast<uint32_t>(random.Below(3));
-      if (random.Below(2) == 0) request.stop_ids = {0};
-      request.shared = {{{problem}, static_cast<int64_t>(request.prompt_ids.size())}};
-      request.becomes = {{problem, static_cast<uint32_t>(next)}};
-      roots.push_back(next);
-      submitted[next++] = request;
-    } else if (kind < 7 && stepper.waiting() < 100 && !roots.empty()) {
-      // A continuation of a response that may or may not still be there.
-      const uint64_t root = roots[random.Below(roots.size())];
-      if (!done_.contains(root) || !done_[root].status.ok()) continue;
-      Request request = submitted[root];
-      const size_t kept = random.Below(done_[root].token_ids.size() + 1);
-      request.id = next;
-      request.becomes.reset();
-      request.key.node = static_cast<uint32_t>(next);
-      request.prompt_ids.insert(request.prompt_ids.end(), done_[root].token_ids.begin(),
-                                done_[root].token_ids.begin() + static_cast<ptrdiff_t>(kept));
-      request.first_index = static_cast<uint32_t>(kept);
-      request.max_new_tokens = 1 + static_cast<int64_t>(random.Below(20));
-      request.shared.push_back({{request.shared[0].id[0], static_cast<uint32_t>(root)},
-                                static_cast<int64_t>(request.prompt_ids.size())});
-      submitted[next++] = request;
-    } else if (kind == 7 && next > 1) {
-      const uint64_t victim = 1 + random.Below(next - 1);
-      const bool live = !done_.contains(victim);
-      ASSERT_EQ(stepper.Abort(victim), live);
-      continue;
-    } else if (kind == 8 && random.Below(10) == 0) {
-      const auto version = static_cast<uint32_t>(random.Below(3));
-      weights[version] += 10;
-      stepper.SetWeights(version, FakeStepRunner::Weights(weights[version]));
-      continue;
-    } else {
-      step();
-      ASSERT_EQ(stepper.pool().used() + stepper.pool().free(), 10);
-      ASSERT_LE(runner.largest_run(), 48);
-      ASSERT_EQ(static_cast<uint64_t>(stepper.waiting() + stepper.running()) + done_.size(),
-                submitted.size());
-      continue;
-    }
-    const Request& request = submitted[next - 1];
-    lowest[request.id] = weights[request.version];
-    ASSERT_TRUE(stepper
-                    .Submit(request,
-                            [this](Completion completion) {
-                              const uint64_t id = completion.id;
-                              EXPECT_TRUE(done_.emplace(id, std::move(completion)).second);
-                            })
-                    .ok());
-  }
-  while (step()) {
-  }
-  ASSERT_EQ(done_.size(), submitted.size());
-  int finished = 0;
-  for (const auto& [id, completion] : done_) {
-    if (absl::IsCancelled(completion.status)) continue;
-    ASSERT_TRUE(completion.status.ok()) << completion.status;
-    // Of the weights between its arrival and now, one made all of it.
-    bool equal = false;
-    const uint64_t newest = weights[submitted[id].version];
-    for (uint64_t number = lowest[id]; number <= newest && !equal; number += 10) {
-      const Completion expected = Naive(submitted[id], number);
-      equal = completion.token_ids == expected.token_ids &&
-              completion.logprobs == expected.logprobs && completion.entropy == expected.entropy &&
-              completion.finish == expected.finish;
-    }
-    ASSERT_TRUE(equal) << "request " << id;
-    ++finished;
-  }
-  EXPECT_GT(finished, 500);
-  EXPECT_GT(preempted, 10);
-  for (uint32_t version = 0; version < 3; ++version) stepper.DropWeights(version);
-  EXPECT_EQ(stepper.pool().used(), 0) << "the cached texts go with their weights";
 }
 
 }  // namespace
