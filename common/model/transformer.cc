@@ -141,23 +141,32 @@ at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& x) const {
   return layer.down->Apply(used_.GatedSilu(projected[0], projected[1])).front();
 }
 
+at::Tensor Transformer::Embed(const at::Tensor& ids) const { return used_.Embed(embedding_, ids); }
+
+at::Tensor Transformer::RunLayer(int64_t index, at::Tensor x, const RotaryRows& rotary,
+                                 attention::Attention& attention) const {
+  const AttentionInput input = Project(index, x, rotary);
+  x = used_.Add(x, OutputBlock(index, attention.Forward(index, input.q, input.k, input.v)));
+  return used_.Add(x, MlpBlock(index, x));
+}
+
+at::Tensor Transformer::FinalNorm(const at::Tensor& x) const {
+  return used_.RmsNorm(x, final_norm_, config_.rms_norm_eps);
+}
+
 at::Tensor Transformer::Hidden(const at::Tensor& ids, const at::Tensor& positions,
                                attention::Attention& attention) const {
   const RotaryRows rotary = RotaryOf(positions);
-  at::Tensor x = used_.Embed(embedding_, ids);
-  for (int64_t i = 0; i < config_.layers; ++i) {
-    const AttentionInput input = Project(i, x, rotary);
-    x = used_.Add(x, OutputBlock(i, attention.Forward(i, input.q, input.k, input.v)));
-    x = used_.Add(x, MlpBlock(i, x));
-  }
-  return used_.RmsNorm(x, final_norm_, config_.rms_norm_eps);
+  at::Tensor x = Embed(ids);
+  for (int64_t i = 0; i < config_.layers; ++i) x = RunLayer(i, std::move(x), rotary, attention);
+  return FinalNorm(x);
 }
 
 void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& positions,
                                attention::Attention& attention) const {
   const c10::InferenceMode inference;
   const RotaryRows rotary = RotaryOf(positions);
-  const at::Tensor x = used_.Embed(embedding_, ids);
+  const at::Tensor x = Embed(ids);
   const int64_t rows = x.size(0);
   const auto by_head = [&](int64_t heads) {  // as attention reads keys and values
     return at::empty({heads, rows, config_.head_dim}, x.options()).transpose(0, 1);

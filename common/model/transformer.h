@@ -42,6 +42,14 @@ class Transformer {
   at::Tensor Hidden(const at::Tensor& ids, const at::Tensor& positions,
                     attention::Attention& attention) const;
 
+  // The parts of Hidden, for a caller that walks the layers itself: x = Embed(ids); for every index
+  // below config().layers x = RunLayer(index, x, rotary, attention); FinalNorm(x).
+  at::Tensor Embed(const at::Tensor& ids) const;
+  RotaryRows RotaryOf(const at::Tensor& positions) const;
+  at::Tensor RunLayer(int64_t index, at::Tensor x, const RotaryRows& rotary,
+                      attention::Attention& attention) const;
+  at::Tensor FinalNorm(const at::Tensor& x) const;
+
   // Runs the layers only as far as `attention` sees something: up to the last layer's queries, keys
   // and values, whose attention may return an undefined tensor. Arguments as of Hidden; in
   // inference mode. For long sequences in little memory: everything but attention goes in slices of
@@ -65,7 +73,6 @@ class Transformer {
     at::Tensor k;  // [rows, kv_heads, head_dim]
     at::Tensor v;
   };
-  RotaryRows RotaryOf(const at::Tensor& positions) const;
   AttentionInput Project(int64_t index, const at::Tensor& x, const RotaryRows& rotary) const;
   at::Tensor OutputBlock(int64_t index, const at::Tensor& attended) const;
   at::Tensor MlpBlock(int64_t index, const at::Tensor& x) const;

@@ -4,6 +4,9 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <stdexcept>
+
 namespace attnrl::learner {
 namespace {
 
@@ -49,6 +52,13 @@ void Parameters::AddGradients() {
     View(gradient_, slice).add_(gradient);
     gradient = at::Tensor();
   }
+}
+
+at::Tensor Parameters::GradientOf(const std::string& name) const {
+  const auto slice = std::find_if(slices_.begin(), slices_.end(),
+                                  [&](const Slice& other) { return other.name == name; });
+  if (slice == slices_.end()) throw std::logic_error("no tensor " + name);
+  return View(gradient_, *slice);
 }
 
 void Parameters::ZeroGradient() { gradient_.zero_(); }

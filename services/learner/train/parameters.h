@@ -17,9 +17,9 @@ namespace attnrl::learner {
 // cache line. Where the compute dtype is float32 the leaves share the masters' memory; otherwise
 // they are cast copies that Refresh brings up to date.
 //
-// A training step: ZeroGradient; for each pass {loss.backward(); AddGradients()}; an optimizer
+// A training step: ZeroGradient; for each pass and layer {backward; AddGradients}; an optimizer
 // changes values(); Refresh. Used by one thread. Memory: 16 bytes a parameter, plus a bfloat16 copy
-// and the gradient of one pass.
+// and the gradients that weren't added yet.
 class Parameters {
  public:
   // Copies `weights` (any dtype), on the device on which they lie.
@@ -28,8 +28,10 @@ class Parameters {
   // Leaf tensors of the compute dtype that require a gradient, by name.
   const model::Tensors& leaves() const { return leaves_; }
 
-  // Adds the leaves' gradients of one pass to gradient() in float32 and drops them.
+  // Adds the gradients that leaves have to gradient() in float32 and drops them.
   void AddGradients();
+  // The part of gradient() that belongs to one tensor, in its shape; shares its memory.
+  at::Tensor GradientOf(const std::string& name) const;
   void ZeroGradient();
   // Copies the masters into the leaves.
   void Refresh();

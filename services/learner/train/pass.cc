@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "common/attention/dense_attention.h"
+#include "common/attention/tree_attention.h"
 
 namespace attnrl::learner {
 namespace {
@@ -132,12 +133,17 @@ Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes,
   return pass;
 }
 
-model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
-                             double temperature) {
-  attention::DenseAttention attention(pass.lengths, pass.row_of);
-  const at::Tensor hidden = transformer.Hidden(pass.ids, pass.positions, attention);
-  const at::Tensor logits = transformer.Logits(hidden.index_select(0, pass.scored));
-  return model::ScoreTokens(logits, pass.scored_by, pass.targets, temperature);
+std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass) {
+  // A call of the kernel costs as much as the padding and the mask of this many rows.
+  constexpr size_t kLongSegment = 64;
+  if (pass.ids.is_cpu()) {
+    std::vector<attention::TreeSegment> segments =
+        attention::TreeSegments(pass.lengths, pass.row_of);
+    if (static_cast<size_t>(pass.ids.numel()) >= kLongSegment * segments.size()) {
+      return std::make_unique<attention::TreeAttention>(std::move(segments));
+    }
+  }
+  return std::make_unique<attention::DenseAttention>(pass.lengths, pass.row_of);
 }
 
 std::vector<std::vector<size_t>> PlanPasses(std::span<const PassSequence> sequences,

@@ -4,10 +4,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
-#include "common/model/scoring.h"
+#include "common/attention/attention.h"
 
 namespace attnrl::learner {
 
@@ -39,11 +40,8 @@ struct Pass {
 
 Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const at::Device& device);
 
-// Log-prob and entropy of every token, float32 [tokens]. Logits are computed at the scored rows
-// only. Differentiable in the model's weights: a shared row's gradient is the sum over the
-// sequences it serves (services/learner/train/README.md, "Packing").
-model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
-                             double temperature);
+// The attention of a pass: TreeAttention where segments are long, DenseAttention elsewhere.
+std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass);
 
 // Cuts sequences into passes of at most `max_rows` rows; a longer one is alone in its pass. With
 // shared prefixes, sequences come in lexicographic order of their tokens, so that what begins alike

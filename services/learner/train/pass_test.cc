@@ -8,10 +8,6 @@
 #include <algorithm>
 #include <set>
 
-#include "common/model/files/weights.h"
-#include "common/testing/temporary_folder.h"
-#include "services/learner/testing/training_batches.h"
-
 namespace attnrl::learner {
 namespace {
 
@@ -74,48 +70,6 @@ TEST(MakePass, CountsEveryDistinctTokenOfTheResponsesOnce) {
   }
   const Pass pass = MakePass(Views(Forest()), Prefixes::kOnce, at::kCPU);
   EXPECT_EQ(pass.distinct_tokens, static_cast<int64_t>(prefixes.size()));
-}
-
-class ScorePassTest : public ::testing::Test {
- protected:
-  ScorePassTest() {
-    WriteTinyModel(folder_.path());
-    config_ = TinyConfig(folder_.path());
-  }
-
-  struct Result {
-    model::TokenScores scores;
-    std::vector<at::Tensor> gradients;
-  };
-
-  // In float64, of a scalar in which every token's score counts with a weight of its own.
-  Result Compute(Prefixes prefixes) const {
-    model::Tensors leaves = model::RandomTensors(config_, 3, model::DType::kFloat32);
-    for (auto& [name, tensor] : leaves) tensor = tensor.to(at::kDouble).set_requires_grad(true);
-    const model::Transformer transformer(config_, leaves);
-    const Pass pass = MakePass(Views(Forest()), prefixes, at::kCPU);
-    Result result;
-    result.scores = ScorePass(transformer, pass, 0.8);
-    const at::Tensor weights = at::arange(pass.targets.numel()).to(at::kDouble).sin();
-    ((result.scores.logprobs * weights).sum() + (result.scores.entropy * weights.cos()).sum())
-        .backward();
-    for (const auto& [name, leaf] : leaves) result.gradients.push_back(leaf.grad());
-    return result;
-  }
-
-  TemporaryFolder folder_;
-  model::ModelConfig config_;
-};
-
-TEST_F(ScorePassTest, SharedPrefixesGiveTheScoresAndTheGradientOfWholeSequences) {
-  const Result once = Compute(Prefixes::kOnce), each = Compute(Prefixes::kEach);
-  EXPECT_TRUE(once.scores.logprobs.allclose(each.scores.logprobs, 1e-12, 1e-12));
-  EXPECT_TRUE(once.scores.entropy.allclose(each.scores.entropy, 1e-12, 1e-12));
-  ASSERT_EQ(once.gradients.size(), each.gradients.size());
-  for (size_t i = 0; i < once.gradients.size(); ++i) {
-    EXPECT_GT(each.gradients[i].abs().max().item<double>(), 0);
-    EXPECT_TRUE(once.gradients[i].allclose(each.gradients[i], 1e-10, 1e-12)) << i;
-  }
 }
 
 class PlanPassesTest : public ::testing::TestWithParam<Prefixes> {};

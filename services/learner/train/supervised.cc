@@ -12,6 +12,7 @@
 #include "common/base/philox.h"
 #include "services/learner/train/library_error.h"
 #include "services/learner/train/pass.h"
+#include "services/learner/train/pass_gradient.h"
 
 namespace attnrl::learner {
 
@@ -73,12 +74,11 @@ SupervisedStep SupervisedTrainer::TrainOn(const std::vector<size_t>& batch) {
     std::vector<PassSequence> members;
     for (size_t i : indices) members.push_back(sequences[i]);
     const Pass pass = MakePass(members, Prefixes::kEach, parameters_.values().device());
-    const at::Tensor loss =
-        -ScorePass(transformer_, pass, options_.temperature).logprobs.sum() / trained;
-    step.loss += loss.item<double>();
+    PassGradient gradient(transformer_, parameters_, pass, {.temperature = options_.temperature});
+    const at::Tensor& logprobs = gradient.scores().logprobs;
+    step.loss -= logprobs.sum().item<double>() / trained;
     step.tokens += pass.ids.numel();
-    loss.backward();
-    parameters_.AddGradients();
+    gradient.Backward(at::full_like(logprobs, -1 / trained), at::Tensor());
   }
   step.grad_norm = ClipGradient(parameters_, options_.max_grad_norm);
   step.skipped = !std::isfinite(step.loss) || !std::isfinite(step.grad_norm);

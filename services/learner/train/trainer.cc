@@ -14,6 +14,7 @@
 #include "common/base/status.h"
 #include "services/learner/train/library_error.h"
 #include "services/learner/train/minibatch.h"
+#include "services/learner/train/pass_gradient.h"
 
 namespace attnrl::learner {
 namespace {
@@ -70,17 +71,17 @@ ObjectiveSums Trainer::RunPass(const std::vector<const TrainingSample*>& samples
   ObjectiveInputs inputs;
   std::tie(inputs.behaviour, inputs.advantages) = TokenTargets(samples, device);
   if (reference_ != nullptr) {
-    at::NoGradGuard no_grad;
-    inputs.reference = ScorePass(*reference_, pass, options_.temperature).logprobs;
+    inputs.reference =
+        ScorePass(*reference_, pass, options_.temperature, /*entropy=*/false).logprobs;
   }
-  model::TokenScores scores = ScorePass(transformer_, pass, options_.temperature);
-  // An entropy that only statistics want must not keep its rows x vocabulary graph until backward.
-  if (options_.objective.entropy_weight == 0) scores.entropy = scores.entropy.detach();
-  inputs.logprobs = scores.logprobs;
-  inputs.entropy = scores.entropy;
+  PassGradient gradient(transformer_, parameters_, pass,
+                        {.temperature = options_.temperature, .checkpoint = options_.checkpoint});
+  const bool entropy = options_.objective.entropy_weight != 0;
+  inputs.logprobs = gradient.scores().logprobs.detach().set_requires_grad(true);
+  inputs.entropy = gradient.scores().entropy.detach().set_requires_grad(entropy);
   ObjectiveSums sums;
   ObjectiveLoss(options_.objective, inputs, denominator, &sums).backward();
-  parameters_.AddGradients();
+  gradient.Backward(inputs.logprobs.grad(), entropy ? inputs.entropy.grad() : at::Tensor());
   sums.distinct_tokens = pass.distinct_tokens;
   rows_ += pass.ids.numel();
   return sums;

@@ -15,6 +15,7 @@
 #include "services/learner/train/objective.h"
 #include "services/learner/train/parameters.h"
 #include "services/learner/train/pass.h"
+#include "services/learner/train/pass_gradient.h"
 
 namespace attnrl::learner {
 
@@ -33,6 +34,7 @@ struct TrainerOptions {
   double temperature = 1;       // that the tokens were sampled with
   bool mask_truncated = false;  // leave truncated responses out
   int64_t max_tokens_per_pass = 16384;
+  CheckpointLayers checkpoint = CheckpointLayers::kAuto;
   Prefixes prefixes = Prefixes::kOnce;  // the same gradient either way, up to rounding
 };
 
@@ -48,7 +50,7 @@ struct TrainerCounters {
 // "Objective", correction `behaviour`), with float32 masters, in the compute dtype's arithmetic.
 // The same state, batch, options and thread count give the same bits. Knows no files and no
 // versions. One thread calls it; Train blocks for seconds to minutes. Memory: Parameters, the
-// reference model where there is a KL term, and the activations of max_tokens_per_pass tokens.
+// reference model where there is a KL term, and PassGradient for max_tokens_per_pass rows.
 class Trainer {
  public:
   // `weights` become the masters. `reference` is the model that the run started from, in the

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "common/model/transformer.h"
+#include "services/learner/train/pass.h"
+
+namespace attnrl::learner {
+
+// From the states after the final norm to log-probs and entropies and back, in chunks of rows: at
+// most 256 MB of logits at a time, computed again on the way back, whatever the vocabulary and the
+// length of the pass. What stays is two floats a scored row.
+//
+// For one pass, forward first. Works on the device of its tensors; logits are float32 (float64 for
+// a model of float64). Makes no autograd graph. One thread at a time.
+class ChunkedScores {
+ public:
+  // Logits of states: [n, hidden] -> [n, vocabulary].
+  using Logits = std::function<at::Tensor(const at::Tensor& hidden)>;
+
+  // temperature 0 counts as 1. `pass` outlives it.
+  ChunkedScores(const Pass& pass, int64_t vocabulary, double temperature, Logits logits);
+
+  // Of every token, [tokens], for hidden [scored rows, hidden]; entropy is left undefined where it
+  // isn't wanted.
+  model::TokenScores Forward(const at::Tensor& hidden, bool entropy = true);
+
+  // The gradient of `hidden`, in the logits' dtype, for the gradients of the log-probs and of the
+  // entropies (undefined: zero), each [tokens]. `weight` [vocabulary, hidden] is the head's, in the
+  // logits' dtype; its gradient is added to `weight_gradient`.
+  at::Tensor Backward(const at::Tensor& hidden, const at::Tensor& logprob_gradient,
+                      const at::Tensor& entropy_gradient, const at::Tensor& weight,
+                      at::Tensor weight_gradient) const;
+
+ private:
+  // Rows [first, first + rows) of the scored ones, and the tokens that they predict.
+  struct Chunk {
+    int64_t first;
+    int64_t rows;
+    at::Tensor tokens;   // int64: of all tokens
+    at::Tensor row;      // int64: of each of them, counted from `first`
+    at::Tensor element;  // int64: its logit in [rows, vocabulary], flat
+  };
+
+  at::Tensor ScaledLogits(const at::Tensor& hidden, const Chunk& chunk) const;
+
+  Logits logits_;
+  double temperature_;
+  int64_t tokens_;
+  std::vector<Chunk> chunks_;
+  at::Tensor log_sum_;  // of each scored row: log of the sum of exp(logit / temperature)
+  at::Tensor entropy_;  // of each scored row; undefined where it wasn't wanted
+};
+
+// Scores of a pass without any gradient.
+model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
+                             double temperature, bool entropy);
+
+}  // namespace attnrl::learner
