@@ -181,6 +181,7 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& dir, bool dtype_i
   ATTNRL_RETURN_IF_ERROR(ReadNumbers(file, &config));
   const absl::Status dtype = ReadDType(file, &config);
   if (!dtype.ok() && !dtype_is_given) return dtype;
+  config.dtype_is_given = dtype_is_given;
   return config;
 }
 

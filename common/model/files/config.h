@@ -65,6 +65,7 @@ struct ModelConfig {
   bool qk_norm = false;  // RMSNorm over each head of q and k (Qwen3)
   bool tie_word_embeddings = false;
   DType dtype = DType::kFloat32;  // of the stored weights
+  bool dtype_is_given = false;    // another one was asked for: float16 is converted to it
 };
 
 // Reads `dir`/config.json. InputError by file and key for what is missing, wrong or not supported:
@@ -78,6 +79,10 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& dir, bool dtype_i
 std::map<std::string, std::vector<int64_t>> TensorShapes(const ModelConfig& config);
 // Elements of all of them.
 int64_t CountParameters(const ModelConfig& config);
+
+// config.json's vocab_size: the model has rows for the ids below it, be they more or fewer than its
+// tokenizer has. 2^31 where the folder has no such file or key. InputError for another value.
+absl::StatusOr<int64_t> LoadVocabularySize(const std::string& dir);
 
 // The ids that end a response: all of generation_config.json's eos_token_id, else config.json's,
 // else tokenizer_config.json's eos_token. Ascending. InputError where none is named.

@@ -92,7 +92,9 @@ TEST(ModelConfig, PassesOverADTypeWhereAnotherOneIsGiven) {
   const TemporaryFolder folder;
   folder.Write("config.json", With("torch_dtype", "float16").dump());
   EXPECT_FALSE(LoadModelConfig(folder.path()).ok());
-  EXPECT_TRUE(LoadModelConfig(folder.path(), /*dtype_is_given=*/true).ok());
+  const auto config = LoadModelConfig(folder.path(), /*dtype_is_given=*/true);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->dtype_is_given);
 }
 
 struct Refusal {

@@ -13,6 +13,7 @@ namespace attnrl::model {
 namespace {
 
 constexpr char kKey[] = "eos_token_id";
+constexpr int64_t kAnyId = int64_t{1} << 31;
 
 // One id or a list of them; empty where the file or the key is missing.
 absl::StatusOr<std::vector<int32_t>> EndTokensOf(const std::string& path) {
@@ -34,16 +35,21 @@ absl::StatusOr<std::vector<int32_t>> EndTokensOf(const std::string& path) {
 
 // An id that the model can never sample ends nothing. `where` names its file and key.
 absl::Status CheckVocabulary(const std::string& dir, const std::string& where, int32_t largest) {
-  if (!std::filesystem::exists(dir + "/config.json")) return absl::OkStatus();
-  ATTNRL_ASSIGN_OR_RETURN(const JsonFile config, JsonFile::Read(dir + "/config.json"));
-  if (config.Find("vocab_size") == nullptr) return absl::OkStatus();
-  ATTNRL_ASSIGN_OR_RETURN(const int64_t size, config.Size("vocab_size", INT32_MAX));
+  ATTNRL_ASSIGN_OR_RETURN(const int64_t size, LoadVocabularySize(dir));
   if (largest < size) return absl::OkStatus();
   return InputError(where, absl::StrCat("holds ", largest),
                     absl::StrCat("ids below config.json's vocab_size ", size, " are needed"));
 }
 
 }  // namespace
+
+absl::StatusOr<int64_t> LoadVocabularySize(const std::string& dir) {
+  const std::string path = dir + "/config.json";
+  if (!std::filesystem::exists(path)) return kAnyId;
+  ATTNRL_ASSIGN_OR_RETURN(const JsonFile config, JsonFile::Read(path));
+  if (config.Find("vocab_size") == nullptr) return kAnyId;
+  return config.Size("vocab_size", INT32_MAX);
+}
 
 absl::StatusOr<std::vector<int32_t>> LoadEndTokens(const std::string& dir) {
   std::vector<int32_t> ids;

@@ -20,9 +20,10 @@ namespace {
 // The data begins at a multiple of this, for readers that map the file.
 constexpr size_t kAlignment = 8;
 
-constexpr std::array<std::pair<std::string_view, at::ScalarType>, 5> kTypes = {
+constexpr std::array<std::pair<std::string_view, at::ScalarType>, 6> kTypes = {
     {{"F32", at::kFloat},
      {"BF16", at::kBFloat16},
+     {"F16", at::kHalf},
      {"F64", at::kDouble},
      {"I64", at::kLong},
      {"U8", at::kByte}}};
@@ -44,7 +45,7 @@ absl::StatusOr<at::Tensor> ReadTensor(const SafetensorsFile& file, const TensorI
   }
   return InputError(file.path(),
                     absl::StrCat("tensor ", OneLine(info.name, 120), " is ", info.dtype),
-                    "F32 and BF16 are supported");
+                    "F32, BF16 and F16 are supported");
 }
 
 std::string_view SafetensorsDType(const at::Tensor& tensor) {

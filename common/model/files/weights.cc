@@ -72,15 +72,19 @@ bool IsIgnored(const std::string& name, const ModelConfig& config) {
 }
 
 absl::Status CheckTensor(const std::string& path, const TensorInfo& info,
-                         const std::vector<int64_t>& shape) {
+                         const std::vector<int64_t>& shape, bool dtype_is_given) {
   const std::string tensor = absl::StrCat("tensor ", info.name);
   if (info.shape != shape) {
     return InputError(path, absl::StrCat(tensor, " has shape ", ShapeText(info.shape)),
                       absl::StrCat("config.json asks for ", ShapeText(shape)));
   }
-  if (info.dtype != "F32" && info.dtype != "BF16") {
+  if (info.dtype == "F16" && !dtype_is_given) {
+    return InputError(path, absl::StrCat(tensor, " has dtype F16"),
+                      "an explicit --dtype (model.dtype) of float32 or bfloat16 converts it");
+  }
+  if (info.dtype != "F32" && info.dtype != "BF16" && info.dtype != "F16") {
     return InputError(path, absl::StrCat(tensor, " has dtype ", info.dtype),
-                      "allowed are F32 and BF16");
+                      "allowed are F32, BF16, and F16 with an explicit --dtype (model.dtype)");
   }
   return absl::OkStatus();
 }
@@ -120,7 +124,7 @@ absl::Status LoadShard(const Shard& shard, const ModelConfig& config,
       return InputError(shard.path, absl::StrCat("tensor ", OneLine(info.name, 120), " is unknown"),
                         "only the tensors of config.json's architecture are allowed");
     }
-    ATTNRL_RETURN_IF_ERROR(CheckTensor(shard.path, info, expected->second));
+    ATTNRL_RETURN_IF_ERROR(CheckTensor(shard.path, info, expected->second, config.dtype_is_given));
     ATTNRL_ASSIGN_OR_RETURN(const at::Tensor tensor, ReadTensor(file, info));
     if (!tensors->emplace(info.name, tensor.to(options)).second) {
       return InputError(shard.path, absl::StrCat("tensor ", info.name, " is in another file too"),

@@ -23,9 +23,9 @@ at::ScalarType ToScalarType(DType dtype);
 // True when `dir` holds weights (model.safetensors or model.safetensors.index.json).
 bool HasWeights(const std::string& dir);
 
-// Reads all tensors of `dir`, single or sharded, converted to `dtype` on `device`. InputError by
-// file and tensor for what is damaged, missing, unexpected, or of another shape or type than
-// `config` says.
+// Reads all tensors of `dir`, single or sharded, converted to `dtype` on `device`; float16 ones
+// only where `config.dtype_is_given`. InputError by file and tensor for what is damaged, missing,
+// unexpected, or of another shape or type than `config` says.
 absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& config, DType dtype,
                                     at::Device device);
 
@@ -37,7 +37,7 @@ Tensors RandomTensors(const ModelConfig& config, uint64_t seed, DType dtype);
 std::string Digest(const Tensors& tensors);
 
 // Writes one safetensors file; it appears complete by rename. Tensors of any device; float32,
-// bfloat16, float64, int64 or uint8. kResourceExhausted when the disk is full.
+// bfloat16, float16, float64, int64 or uint8. kResourceExhausted when the disk is full.
 absl::Status WriteSafetensors(const std::string& path, const Tensors& tensors,
                               const std::map<std::string, std::string>& metadata);
 

@@ -95,6 +95,24 @@ TEST(Weights, RefuseWhatDoesNotFitTheConfiguration) {
   expect(tensors, "tensor model.norm.weight has dtype F64");
 }
 
+TEST(Weights, OfFloat16AreConvertedWhereADTypeIsGivenAndElseRefused) {
+  const TemporaryFolder folder;
+  ModelConfig config = SmallConfig();
+  Tensors halves = RandomTensors(config, 1, DType::kFloat32);
+  for (auto& [name, tensor] : halves) tensor = tensor.to(at::kHalf);
+  ASSERT_TRUE(WriteSafetensors(folder.path() + "/model.safetensors", halves, {}).ok());
+  ExpectRefused(Load(folder.path(), config).status(),
+                "has dtype F16; an explicit --dtype (model.dtype) of float32 or bfloat16");
+  config.dtype_is_given = true;
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    const auto loaded = Load(folder.path(), config, dtype);
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    for (const auto& [name, tensor] : *loaded) {
+      EXPECT_TRUE(at::equal(tensor, halves.at(name).to(ToScalarType(dtype)))) << name;
+    }
+  }
+}
+
 TEST(Weights, PassOverWhatOlderFilesHold) {
   const TemporaryFolder folder;
   ModelConfig config = SmallConfig();
