@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/text/prompt_text.h"
 
+#include <string_view>
+
 #include "common/base/status.h"
 
 namespace attnrl::text {
@@ -29,6 +31,16 @@ absl::StatusOr<std::string> PromptText::Of(
   }
   if (!messages.empty()) messages.back().content += options_.suffix;
   return template_->Render(messages, /*add_generation_prompt=*/true);
+}
+
+std::string PromptText::EndOfTurn() const {
+  constexpr std::string_view kAnswer = "answer-of-the-assistant";
+  if (!template_.has_value()) return "";
+  const auto text = template_->Render({{"user", "question"}, {"assistant", std::string(kAnswer)}},
+                                      /*add_generation_prompt=*/false);
+  if (!text.ok()) return "";
+  const size_t answer = text->rfind(kAnswer);
+  return answer == std::string::npos ? "" : text->substr(answer + kAnswer.size());
 }
 
 }  // namespace attnrl::text

@@ -29,6 +29,10 @@ class PromptText {
   // InputError where a template is needed and there is none, or it can't be used.
   absl::StatusOr<std::string> Of(const std::vector<std::pair<std::string, std::string>>& question);
 
+  // What the template writes behind an answer of the assistant; empty where no question has needed
+  // the template so far, or it renders no such turn. A response should end with it.
+  std::string EndOfTurn() const;
+
  private:
   absl::Status LoadTemplate();
 

@@ -54,6 +54,20 @@ TEST_F(PromptTextTest, ANameIsATemplateToo) {
   EXPECT_EQ(Asked(options, kText), "<|im_start|>user\n1+1=!<|im_end|>\n<|im_start|>assistant\n");
 }
 
+TEST_F(PromptTextTest, KnowsWhatEndsAnAnswerOnceTheTemplateIsInUse) {
+  PromptText::Options options = Options(true);
+  options.chat_template = "chatml";
+  PromptText prompts(options);
+  EXPECT_EQ(prompts.EndOfTurn(), "");
+  ASSERT_TRUE(prompts.Of(kText).ok());
+  EXPECT_EQ(prompts.EndOfTurn(), "<|im_end|>\n");
+
+  HasTemplate("{% if messages|length > 1 %}{{ raise_exception('one') }}{% endif %}Q");
+  PromptText one_turn(Options(true));
+  ASSERT_TRUE(one_turn.Of(kText).ok());
+  EXPECT_EQ(one_turn.EndOfTurn(), "") << "a template of one turn is no error";
+}
+
 TEST_F(PromptTextTest, RefusesATemplateThatItCantRenderUnlessItIsNotNeeded) {
   HasTemplate("{% macro turn() %}{% endmacro %}");
   EXPECT_THAT(Asked(Options(true), kText),

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/model/files/config.h"
 #include "common/text/chat_template.h"
 
 namespace attnrl::scheduler {
@@ -83,22 +84,24 @@ data_set::FieldNames EvaluationFields(const config::Data& data) {
   return names;
 }
 
-ModelText::ModelText(const config::Config& config, text::Tokenizer tokenizer)
+ModelText::ModelText(const config::Config& config, text::Tokenizer tokenizer, int64_t vocabulary)
     : prompts_({.model_dir = config.model.path,
                 .chat_template = config.model.chat_template,
                 .suffix = config.data.prompt_suffix,
                 .chat = config.data.chat == config::Chat::kAuto}),
       tokenizer_(std::move(tokenizer)),
-      segmenter_(tokenizer_) {}
+      segmenter_(tokenizer_),
+      vocabulary_(vocabulary) {}
 
 absl::StatusOr<std::unique_ptr<ModelText>> ModelText::Load(const config::Config& config) {
   ATTNRL_ASSIGN_OR_RETURN(text::Tokenizer tokenizer, text::Tokenizer::Load(config.model.path));
+  ATTNRL_ASSIGN_OR_RETURN(const int64_t vocabulary, model::LoadVocabularySize(config.model.path));
   // A name that is set must be one, whether the data has conversations or not.
   if (!config.model.chat_template.empty()) {
     ATTNRL_RETURN_IF_ERROR(
         text::ChatTemplate::Load(config.model.path, config.model.chat_template).status());
   }
-  return std::unique_ptr<ModelText>(new ModelText(config, std::move(tokenizer)));
+  return std::unique_ptr<ModelText>(new ModelText(config, std::move(tokenizer), vocabulary));
 }
 
 absl::StatusOr<std::string> ModelText::PromptText(const data_set::Question& question) {
@@ -107,7 +110,22 @@ absl::StatusOr<std::string> ModelText::PromptText(const data_set::Question& ques
 
 absl::StatusOr<std::vector<int32_t>> ModelText::EncodePrompt(const data_set::Question& question) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, PromptText(question));
-  return tokenizer_.Encode(text);
+  std::vector<int32_t> ids = tokenizer_.Encode(text);
+  for (const int32_t id : ids) {
+    if (id < vocabulary_) continue;
+    return InputError(
+        "the prompt",
+        absl::StrCat("has token ", id, " (", OneLine(tokenizer_.TokenBytes(id), 40), ")"),
+        absl::StrCat("ids below the model's vocab_size ", vocabulary_, " are needed"));
+  }
+  return ids;
+}
+
+std::optional<int32_t> ModelText::EndOfTurn() const {
+  for (const int32_t id : tokenizer_.Encode(prompts_.EndOfTurn())) {
+    if (tokenizer_.IsAdded(id)) return id;
+  }
+  return std::nullopt;
 }
 
 TextTools ModelText::Tools() const {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,17 +39,21 @@ class ModelText {
   static absl::StatusOr<std::unique_ptr<ModelText>> Load(const config::Config& config);
 
   // What the model reads: common/text/prompt_text.h, as data.chat, data.prompt_suffix and
-  // model.chat_template have it.
+  // model.chat_template have it. Tokens of it that the model has no row for are an InputError.
   absl::StatusOr<std::string> PromptText(const data_set::Question& question);
   absl::StatusOr<std::vector<int32_t>> EncodePrompt(const data_set::Question& question);
   TextTools Tools() const;
 
  private:
-  ModelText(const config::Config& config, text::Tokenizer tokenizer);
+  ModelText(const config::Config& config, text::Tokenizer tokenizer, int64_t vocabulary);
 
+  // The token with which the chat template ends a turn, where a question has needed the template
+  // and it ends turns with a special token.
+  std::optional<int32_t> EndOfTurn() const;
   text::PromptText prompts_;
   const text::Tokenizer tokenizer_;
   const text::StepSegmenter segmenter_;
 };
 
 }  // namespace attnrl::scheduler
+  const int64_t vocabulary_;  // of the model; its tokenizer may have more

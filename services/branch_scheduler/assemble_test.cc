@@ -149,6 +149,13 @@ TEST_F(ModelTextTest, NeedsATemplateOnlyForConversationsAndRefusesAnUnknownOneAt
   EXPECT_THAT(Encoded({{"", "1+1="}}), HasSubstr("nowhere"));
 }
 
+TEST_F(ModelTextTest, RefusesAPromptWithATokenThatTheModelHasNoRowFor) {
+  folder_.Write("config.json", R"({"vocab_size": 259})");
+  EXPECT_EQ(Encoded({{"", "of the"}}), "of the!") << "its last token is 258";
+  EXPECT_EQ(Encoded({{"", "a<end>"}}),
+            "the prompt: has token 259 (<end>); ids below the model's vocab_size 259 are needed");
+}
+
 TEST_F(ModelTextTest, CutsResponsesIntoStepsBehindThePrompt) {
   const auto text = ModelText::Load(config_);
   ASSERT_TRUE(text.ok()) << text.status();

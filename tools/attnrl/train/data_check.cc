@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -117,6 +118,19 @@ absl::StatusOr<AnswerReport> ReadAnswers(const config::Data& data, const std::st
   return answers;
 }
 
+// Without this token among the end tokens, responses go on behind the answer until they are cut.
+void WarnOfEndOfTurn(const scheduler::ModelText& text, const std::vector<int32_t>& end_tokens,
+                     DataReport* report) {
+  const std::optional<int32_t> end = text.EndOfTurn();
+  if (!end.has_value()) return;
+  if (std::find(end_tokens.begin(), end_tokens.end(), *end) != end_tokens.end()) return;
+  report->warnings.push_back(
+      absl::StrCat("the chat template ends a turn with ",
+                   OneLine(text.Tools().decode({*end}), kShownAnswer), " (token ", *end,
+                   "), which is none of the model's end tokens (", absl::StrJoin(end_tokens, ", "),
+                   "); eos_token_id of generation_config.json should name it too"));
+}
+
 }  // namespace
 
 std::string ProblemText(const data_set::Problem& problem, std::string_view prompt) {
@@ -141,6 +155,7 @@ std::string ProblemText(const data_set::Problem& problem, std::string_view promp
 }
 
 absl::StatusOr<DataReport> CheckData(const config::Config& config,
+                                     const std::vector<int32_t>& end_tokens,
                                      const std::string& binary_folder) {
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::ModelText> text,
                           scheduler::ModelText::Load(config));
@@ -179,6 +194,7 @@ absl::StatusOr<DataReport> CheckData(const config::Config& config,
       data_set::FirstProblem(data.train, scheduler::TrainingFields(data), answers.unmatchable_ids));
   ATTNRL_ASSIGN_OR_RETURN(const std::string prompt, text->PromptText(first.question));
   report.first = ProblemText(first, prompt);
+  WarnOfEndOfTurn(*text, end_tokens, &report);
   ATTNRL_RETURN_IF_ERROR(WarnOfOverlap(data, lengths.problems, &report));
   for (const std::string& path : data.eval) {
     ATTNRL_RETURN_IF_ERROR(ReadAnswers(data, path, binary_folder, &report).status());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,8 +22,10 @@ struct DataReport {
 // Reads every record of the configuration's data sets as the scheduler will, and then compares the
 // training set with the evaluation sets. Needs the model's tokenizer, and its chat template where
 // there are conversations. Then has every accepted answer read by its grader (`binary_folder` holds
-// attnrl-grader). InputError naming file and line or key. Memory: the tokens of one set.
+// attnrl-grader). Warns where the chat template ends a turn with none of `end_tokens`. InputError
+// naming file and line or key. Memory: the tokens of one set.
 absl::StatusOr<DataReport> CheckData(const config::Config& config,
+                                     const std::vector<int32_t>& end_tokens,
                                      const std::string& binary_folder);
 
 // How a problem is asked and graded: where it stands, `prompt` as the model reads it, line by line

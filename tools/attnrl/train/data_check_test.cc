@@ -35,18 +35,19 @@ class CheckDataTest : public ::testing::Test {
     return absl::StrReplaceAll(text, {{folder_.path() + "/", ""}});
   }
   DataReport Report() const {
-    const auto report = CheckData(config_, ATTNRL_BINARY_DIR "/bin");
+    const auto report = CheckData(config_, end_tokens_, ATTNRL_BINARY_DIR "/bin");
     EXPECT_TRUE(report.ok()) << report.status();
     return report.value_or(DataReport{});
   }
   std::string Refusal() const {
-    const absl::Status status = CheckData(config_, ATTNRL_BINARY_DIR "/bin").status();
+    const absl::Status status = CheckData(config_, end_tokens_, ATTNRL_BINARY_DIR "/bin").status();
     EXPECT_TRUE(IsInputError(status)) << status;
     return Short(std::string(status.message()));
   }
 
   const TemporaryFolder folder_;
   config::Config config_;
+  std::vector<int32_t> end_tokens_ = {2};
 };
 
 TEST_F(CheckDataTest, ShowsHowTheFirstProblemIsAskedAndGraded) {
@@ -70,6 +71,30 @@ TEST_F(CheckDataTest, ShowsHowTheFirstProblemIsAskedAndGraded) {
             "        | <|im_start|>assistant\n"
             "        |\n"
             "        and graded by \"answers\": 2 or two\n");
+}
+
+TEST_F(CheckDataTest, APromptOutsideTheModelsVocabularyIsRefusedOrLeftOut) {
+  folder_.Write("config.json", R"({"vocab_size": 259})");
+  Train("{\"prompt\":\"1+1?\",\"answer\":\"2\"}\n{\"prompt\":\"<end>?\",\"answer\":\"3\"}\n");
+  EXPECT_THAT(Refusal(), HasSubstr("train.jsonl:2: the prompt: has token 259 (<end>); ids below"));
+  config_.data.skip_bad = true;
+  EXPECT_THAT(Report().warnings,
+              ::testing::Contains(HasSubstr("train.jsonl can't be used and is left out")));
+}
+
+TEST_F(CheckDataTest, WarnsOfATemplateWhoseTurnsEndWithNoEndToken) {
+  Train(R"({"prompt":"1+1?","answer":"2"})");
+  EXPECT_THAT(Report().warnings, IsEmpty()) << "<|im_end|> is no special token of this tokenizer";
+  config_.model.chat_template = "";
+  folder_.Write("chat_template.jinja", "{% for m in messages %}{{ m.content }}<end>\n{% endfor %}");
+  const auto warnings = Report().warnings;
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(
+      warnings[0],
+      "the chat template ends a turn with <end> (token 259), which is none of the model's end "
+      "tokens (2); eos_token_id of generation_config.json should name it too");
+  end_tokens_ = {2, 259};
+  EXPECT_THAT(Report().warnings, IsEmpty());
 }
 
 TEST(ProblemTextOf, ALongOneIsCutInItsMiddleAndBetweenCharacters) {

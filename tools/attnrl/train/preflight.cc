@@ -108,7 +108,7 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   ATTNRL_RETURN_IF_ERROR(scheduler::OptionsOf(config, "", ends, "").status());
   ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, RunDType(config, shape));
   ATTNRL_RETURN_IF_ERROR(CheckContext(config.rollout, shape));
-  ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config, binary_folder));
+  ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config, ends, binary_folder));
   ATTNRL_ASSIGN_OR_RETURN(const int64_t kv_bytes, KvBytes(config.rollout, shape, dtype));
   report.memory = EstimateMemory(config, shape, dtype == model::DType::kBFloat16 ? 2 : 4, kv_bytes);
   ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
