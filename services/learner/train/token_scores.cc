@@ -47,6 +47,12 @@ at::Tensor ChunkedScores::ScaledLogits(const at::Tensor& hidden, const Chunk& ch
   return temperature_ == 1 ? logits : logits.div_(temperature_);
 }
 
+at::Tensor ChunkedScores::LogProbs(const at::Tensor& hidden, const Chunk& chunk) {
+  at::Tensor logits =
+      logits_of_all_.defined() ? std::exchange(logits_of_all_, {}) : ScaledLogits(hidden, chunk);
+  return logits.sub_(log_sum_.narrow(0, chunk.first, chunk.rows).unsqueeze(-1));
+}
+
 model::TokenScores ChunkedScores::Forward(const at::Tensor& hidden, bool entropy) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> log_sums, entropies;
@@ -58,6 +64,7 @@ model::TokenScores ChunkedScores::Forward(const at::Tensor& hidden, bool entropy
     if (!scores.logprobs.defined()) scores.logprobs = at::empty({tokens_}, logits.options());
     scores.logprobs.index_copy_(0, chunk.tokens, of_targets - log_sum.index_select(0, chunk.row));
     log_sums.push_back(log_sum);
+    if (chunks_.size() == 1) logits_of_all_ = logits;
     if (!entropy) continue;
     at::Tensor probabilities = (logits - log_sum.unsqueeze(-1)).exp_();
     entropies.push_back(log_sum - probabilities.mul_(logits).sum(-1));
@@ -72,7 +79,7 @@ model::TokenScores ChunkedScores::Forward(const at::Tensor& hidden, bool entropy
 // With p = softmax(z): d logprob(t) / dz = onehot(t) - p, d entropy / dz = -p (log p + entropy).
 at::Tensor ChunkedScores::Backward(const at::Tensor& hidden, const at::Tensor& logprob_gradient,
                                    const at::Tensor& entropy_gradient, const at::Tensor& weight,
-                                   at::Tensor weight_gradient) const {
+                                   at::Tensor weight_gradient) {
   const at::NoGradGuard no_grad;
   if (entropy_gradient.defined() && !entropy_.defined()) {
     throw std::logic_error("the entropy was not computed");
@@ -84,14 +91,15 @@ at::Tensor ChunkedScores::Backward(const at::Tensor& hidden, const at::Tensor& l
           .index_add_(0, chunk.row, of_tokens.index_select(0, chunk.tokens))
           .unsqueeze(-1);
     };
-    const auto rows_of = [&](const at::Tensor& of_rows) {
-      return of_rows.narrow(0, chunk.first, chunk.rows).unsqueeze(-1);
-    };
-    at::Tensor gradient = ScaledLogits(hidden, chunk).sub_(rows_of(log_sum_));  // log p
+    at::Tensor gradient = LogProbs(hidden, chunk);
     const at::Tensor each = sum_by_row(logprob_gradient);
     if (entropy_gradient.defined()) {
       const at::Tensor of_entropy = sum_by_row(entropy_gradient);
-      const at::Tensor factor = (gradient + rows_of(entropy_)).mul_(of_entropy).add_(each).neg_();
+      const at::Tensor factor =
+          (gradient + entropy_.narrow(0, chunk.first, chunk.rows).unsqueeze(-1))
+              .mul_(of_entropy)
+              .add_(each)
+              .neg_();
       gradient.exp_().mul_(factor);
     } else {
       gradient.exp_().mul_(each.neg());

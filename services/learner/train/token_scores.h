@@ -13,8 +13,8 @@
 namespace attnrl::learner {
 
 // From the states after the final norm to log-probs and entropies and back, in chunks of rows: at
-// most 256 MB of logits at a time, computed again on the way back, whatever the vocabulary and the
-// length of the pass. What stays is two floats a scored row.
+// most 256 MB of logits at a time, whatever the vocabulary and the length of the pass. What stays
+// is two floats a scored row: logits are computed again on the way back, unless one chunk has all.
 //
 // For one pass, forward first. Works on the device of its tensors; logits are float32 (float64 for
 // a model of float64). Makes no autograd graph. One thread at a time.
@@ -35,7 +35,7 @@ class ChunkedScores {
   // logits' dtype; its gradient is added to `weight_gradient`.
   at::Tensor Backward(const at::Tensor& hidden, const at::Tensor& logprob_gradient,
                       const at::Tensor& entropy_gradient, const at::Tensor& weight,
-                      at::Tensor weight_gradient) const;
+                      at::Tensor weight_gradient);
 
  private:
   // Rows [first, first + rows) of the scored ones, and the tokens that they predict.
@@ -48,13 +48,16 @@ class ChunkedScores {
   };
 
   at::Tensor ScaledLogits(const at::Tensor& hidden, const Chunk& chunk) const;
+  // log softmax, by row and id.
+  at::Tensor LogProbs(const at::Tensor& hidden, const Chunk& chunk);
 
   Logits logits_;
   double temperature_;
   int64_t tokens_;
   std::vector<Chunk> chunks_;
-  at::Tensor log_sum_;  // of each scored row: log of the sum of exp(logit / temperature)
-  at::Tensor entropy_;  // of each scored row; undefined where it wasn't wanted
+  at::Tensor logits_of_all_;  // scaled; undefined where they are computed again
+  at::Tensor log_sum_;        // of each scored row: log of the sum of exp(logit / temperature)
+  at::Tensor entropy_;        // of each scored row; undefined where it wasn't wanted
 };
 
 // Scores of a pass without any gradient.
