@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "common/base/machine.h"
+
 namespace attnrl::tools {
 namespace {
 
@@ -12,13 +14,18 @@ constexpr int64_t kTorchProcess = 150 * kMegabyte;
 constexpr int64_t kPlainProcess = 30 * kMegabyte;
 constexpr int64_t kFloatBytes = 4;
 
-// Bytes that a training pass keeps for the backward pass, for each token.
-int64_t ActivationBytes(const model::ModelConfig& shape) {
-  const int64_t attention =
-      2 * shape.hidden_size + (shape.heads + 2 * shape.kv_heads) * shape.head_dim * 2;
-  const int64_t layer = attention + 3 * shape.hidden_size + 4 * shape.intermediate_size;
-  // Logits, their log-softmax and its gradient.
-  return kFloatBytes * (shape.layers * layer + 3 * shape.vocab_size);
+// Bytes of a training pass of so many tokens: the input of each layer, activations, of all layers
+// where they fit into an eighth of the memory and else of one, and two chunks of logits.
+int64_t PassBytes(const model::ModelConfig& shape, int64_t tokens) {
+  constexpr int64_t kChunk = int64_t{256} << 20;
+  const int64_t attention = (shape.heads + 2 * shape.kv_heads) * shape.head_dim * 2;
+  const int64_t layer =
+      kFloatBytes * tokens * (attention + 5 * shape.hidden_size + 4 * shape.intermediate_size);
+  const int64_t memory = MemoryLimit();
+  const bool kept = memory == 0 || layer * shape.layers <= memory / 8;
+  return kFloatBytes * tokens * shape.layers * shape.hidden_size +
+         (kept ? layer * shape.layers : layer) +
+         2 * std::min(kChunk, kFloatBytes * tokens * shape.vocab_size);
 }
 
 }  // namespace
@@ -32,9 +39,8 @@ MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelCo
   memory.worker_bytes = kTorchProcess + 2 * weights * dtype_bytes + kv_bytes;
   // Masters, gradients and two moments; the published copy; the reference where there is a KL term.
   const int64_t copies = config.learner.kl_weight > 0 ? 2 : 1;
-  memory.learner_bytes =
-      kTorchProcess + weights * (4 * kFloatBytes + copies * dtype_bytes) +
-      std::max(config.learner.max_tokens_per_pass, longest) * ActivationBytes(shape);
+  memory.learner_bytes = kTorchProcess + weights * (4 * kFloatBytes + copies * dtype_bytes) +
+                         PassBytes(shape, std::max(config.learner.max_tokens_per_pass, longest));
   memory.scheduler_bytes = 2 * kPlainProcess;
   memory.verifier_bytes = kPlainProcess;
   memory.total_bytes = memory.worker_bytes * config.rollout.workers + memory.learner_bytes +

@@ -58,9 +58,10 @@ TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
   const int64_t weights = model::CountParameters(Tiny());
   const MemoryEstimate memory = EstimateMemory(config, Tiny(), 2, 24'000);
   EXPECT_EQ(memory.worker_bytes, kProcess + 2 * weights * 2 + 24'000);
-  // A token keeps in each layer 2 x 8 + (4 + 2 x 2) x 2 x 2, 3 x 8 and 4 x 16 numbers, and 3 x 100.
+  // A token keeps in each layer (4 + 2 x 2) x 2 x 2, 5 x 8 and 4 x 16 numbers and its input of 8,
+  // and twice 100 logits.
   EXPECT_EQ(memory.learner_bytes,
-            kProcess + weights * (4 * 4 + 2) + 400 * 4 * (3 * (48 + 24 + 64) + 300));
+            kProcess + weights * (4 * 4 + 2) + 400 * 4 * (3 * (32 + 40 + 64 + 8) + 200));
   EXPECT_EQ(memory.scheduler_bytes, 2 * kPlain);
   EXPECT_EQ(memory.verifier_bytes, kPlain);
   EXPECT_EQ(memory.total_bytes, 3 * memory.worker_bytes + memory.learner_bytes +
@@ -77,6 +78,17 @@ TEST(MemoryEstimate, OfTheLearnerHasRoomForTheLongestSequenceInAnyPass) {
   };
   EXPECT_EQ(learner(1), learner(1000));
   EXPECT_LT(learner(1000), learner(1001));
+}
+
+TEST(MemoryEstimate, OfALongPassDoesNotGrowWithTokensTimesVocabulary) {
+  config::Config config;
+  model::ModelConfig shape = Tiny();
+  shape.vocab_size = 150'000;
+  const auto learner = [&](int64_t tokens) {
+    config.learner.max_tokens_per_pass = tokens;
+    return EstimateMemory(config, shape, 4, 0).learner_bytes;
+  };
+  EXPECT_LT(learner(64'000) - learner(32'000), 32'000 * int64_t{150'000} / 10);
 }
 
 TEST(MemoryEstimate, WithoutWorkersIsThatOfTheOtherServices) {
