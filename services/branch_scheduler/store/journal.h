@@ -16,7 +16,8 @@ namespace attnrl::scheduler {
 // that each file has every line exactly once, whatever was killed when. A line exists once its
 // transaction is committed; the file follows. The store keeps lines until they are settled: synced
 // to the file's disk. Starting cuts a file back to its settled bytes and appends the rest again, so
-// a line torn by a kill disappears. Not thread-safe.
+// a line torn by a kill disappears; bytes that are not the store's go to `file`.aside, and whole
+// lines that the store doesn't know are refused. Not thread-safe.
 class Journal {
  public:
   Journal(std::string folder, Store* store) : folder_(std::move(folder)), store_(store) {}
@@ -24,6 +25,9 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
+  // InputError where the file holds lines that the store doesn't know: it is an older copy, or
+  // another run's. Only reads.
+  absl::Status Check(const std::string& file) const;
   // Opens `folder`/`file`, created if need be, and brings it up to date. `warning` is set when the
   // file was shorter than it must be: something else cut it.
   absl::Status Reconcile(const std::string& file, std::string* warning);
@@ -39,6 +43,11 @@ class Journal {
     int64_t last_id = 0;
   };
 
+  std::string PathOf(const std::string& name) const;
+  // The first `bytes` stay. `*foreign` is what follows them and isn't, as far as it goes, what the
+  // store has for this place.
+  absl::Status Compare(const std::string& name, int fd, int64_t* bytes, std::string* foreign) const;
+  absl::Status MoveAside(const std::string& name, const std::string& bytes) const;
   absl::Status FlushFile(const std::string& name, File& file);
 
   const std::string folder_;

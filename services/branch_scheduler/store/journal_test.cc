@@ -108,6 +108,54 @@ TEST_F(JournalTest, WhereverAKillTearsTheTailTheNextProcessMakesItWhole) {
   folder_.Write(kFile, all_ + "{\"a line of a transaction that was");
   Restart();
   EXPECT_EQ(File(), all_) << "what nobody committed is cut away";
+  EXPECT_EQ(folder_.Read(std::string(kFile) + ".aside"), "{\"a line of a transaction that was")
+      << "but not lost";
+}
+
+TEST_F(JournalTest, LinesThatTheDatabaseDoesntKnowAreRefusedAndStay) {
+  Add({3, 7});
+  ASSERT_TRUE(journal_->Settle().ok());
+  ASSERT_TRUE(journal_->Flush().ok());
+  Add({1});
+  ASSERT_TRUE(journal_->Flush().ok());
+  for (const std::string& ahead : {all_ + "{\"of a later step\"}\n", all_ + "{\"later\"}\n{\"torn",
+                                   all_.substr(0, all_.size() - 5) + "{\"of another run\"}\n",
+                                   all_ + "{\"long\":\"" + std::string(9000, 'x') + "\"}\n"}) {
+    folder_.Write(kFile, ahead);
+    Restart();
+    EXPECT_TRUE(absl::IsInvalidArgument(reconciled_)) << reconciled_;
+    EXPECT_THAT(std::string(reconciled_.message()),
+                HasSubstr("events.jsonl: holds lines that the database doesn't know"));
+    EXPECT_EQ(File(), ahead) << "every byte";
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "events.jsonl.aside"));
+  }
+}
+
+TEST_F(JournalTest, ALostDatabaseEmptiesNoRecords) {
+  Add({3, 7});
+  ASSERT_TRUE(journal_->Flush().ok());
+  ASSERT_TRUE(journal_->Settle().ok());
+  journal_.reset();
+  store_.reset();
+  std::filesystem::remove(folder_ / "scheduler.db");
+  Restart();
+  EXPECT_TRUE(absl::IsInvalidArgument(reconciled_)) << reconciled_;
+  EXPECT_EQ(File(), all_);
+}
+
+TEST_F(JournalTest, WhatALossOfPowerLeavesOfUnsyncedBytesIsMovedAside) {
+  Add({3});
+  ASSERT_TRUE(journal_->Settle().ok());
+  ASSERT_TRUE(journal_->Flush().ok());
+  ASSERT_TRUE(journal_->Settle().ok());
+  const std::string settled = File();
+  Add({9});
+  const std::string zeros(20, '\0');
+  folder_.Write(kFile, settled + zeros);
+  Restart();
+  EXPECT_EQ(reconciled_, absl::OkStatus());
+  EXPECT_EQ(File(), all_);
+  EXPECT_EQ(folder_.Read("events.jsonl.aside"), zeros);
 }
 
 TEST_F(JournalTest, AFileThatSomethingElseCutKeepsItsWholeLinesAndIsNamed) {

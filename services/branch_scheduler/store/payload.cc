@@ -4,13 +4,22 @@
 #include <bit>
 #include <cstring>
 #include <type_traits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/storage/digest.h"
 
 namespace attnrl::scheduler {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "payloads are little-endian");
 
-constexpr uint8_t kFormat = 2;
+constexpr uint8_t kFormat = 3;
+
+absl::Status Damaged(std::string_view what, const char* how) {
+  return absl::DataLossError(absl::StrCat("a stored ", std::string(what), " ", how));
+}
 
 template <typename T>
 void Put(std::string* out, T value) {
@@ -29,6 +38,22 @@ void PutList(std::string* out, const std::vector<T>& list) {
 void PutText(std::string* out, const std::string& text) {
   Put(out, static_cast<uint32_t>(text.size()));
   out->append(text);
+}
+
+// Appends the checksum of all that was written.
+std::string Sealed(std::string bytes) {
+  Put(&bytes, storage::Crc32c(bytes));
+  return bytes;
+}
+
+// What Sealed was given; DATA_LOSS naming `what` where the checksum differs.
+absl::StatusOr<std::string_view> Unsealed(std::string_view bytes, std::string_view what) {
+  uint32_t sum = 0;
+  if (bytes.size() < sizeof(sum)) return Damaged(what, "is cut short");
+  const std::string_view body = bytes.substr(0, bytes.size() - sizeof(sum));
+  std::memcpy(&sum, bytes.data() + body.size(), sizeof(sum));
+  if (sum != storage::Crc32c(body)) return Damaged(what, "doesn't have its checksum");
+  return body;
 }
 
 // Reads front to back; after the first read beyond the end everything is zero and `ok` false.
@@ -92,14 +117,13 @@ std::string EncodePayload(const ItemResult& result) {
     PutList(&out, ends);
     PutList(&out, sample.fci);
   }
-  return out;
+  return Sealed(std::move(out));
 }
 
 absl::StatusOr<ItemResult> DecodePayload(std::string_view bytes) {
-  Reader reader{bytes};
-  if (reader.Get<uint8_t>() != kFormat) {
-    return absl::DataLossError("a stored result has an unknown format");
-  }
+  ATTNRL_ASSIGN_OR_RETURN(const std::string_view body, Unsealed(bytes, "result"));
+  Reader reader{body};
+  if (reader.Get<uint8_t>() != kFormat) return Damaged("result", "has an unknown format");
   ItemResult result;
   result.version.number = reader.Get<uint32_t>();
   result.version.digest = reader.GetText();
@@ -124,7 +148,7 @@ absl::StatusOr<ItemResult> DecodePayload(std::string_view bytes) {
     result.samples.push_back(std::move(sample));
   }
   if (!reader.ok || !reader.left.empty()) {
-    return absl::DataLossError("a stored result is cut short or too long");
+    return Damaged("result", "is cut short or too long");
   }
   return result;
 }
@@ -139,14 +163,13 @@ std::string EncodeGrades(const std::vector<Grade>& grades) {
     Put(&out, grade.matched);
     PutText(&out, grade.extracted);
   }
-  return out;
+  return Sealed(std::move(out));
 }
 
 absl::StatusOr<std::vector<Grade>> DecodeGrades(std::string_view bytes) {
-  Reader reader{bytes};
-  if (reader.Get<uint8_t>() != kFormat) {
-    return absl::DataLossError("stored grades have an unknown format");
-  }
+  ATTNRL_ASSIGN_OR_RETURN(const std::string_view body, Unsealed(bytes, "list of grades"));
+  Reader reader{body};
+  if (reader.Get<uint8_t>() != kFormat) return Damaged("list of grades", "has an unknown format");
   std::vector<Grade> grades;
   const uint32_t count = reader.Get<uint32_t>();
   for (uint32_t i = 0; i < count && reader.ok; ++i) {
@@ -160,7 +183,7 @@ absl::StatusOr<std::vector<Grade>> DecodeGrades(std::string_view bytes) {
     grades.push_back(std::move(grade));
   }
   if (!reader.ok || !reader.left.empty()) {
-    return absl::DataLossError("stored grades are cut short or too long");
+    return Damaged("list of grades", "is cut short or too long");
   }
   return grades;
 }

@@ -10,6 +10,7 @@
 
 #include "absl/strings/escaping.h"
 #include "common/base/philox.h"
+#include "common/storage/digest.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -69,6 +70,14 @@ std::vector<Grade> RandomGrades(uint64_t seed) {
   return grades;
 }
 
+// The bytes with the checksum that belongs to them.
+std::string Sealed(std::string bytes) {
+  bytes.resize(bytes.size() - 4);
+  const uint32_t sum = storage::Crc32c(bytes);
+  for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<char>(sum >> shift));
+  return bytes;
+}
+
 TEST(Payload, ComesBackBitForBit) {
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     const auto back = DecodePayload(EncodePayload(RandomResult(seed)));
@@ -99,7 +108,7 @@ TEST(Payload, HasTheBytesOfItsFormat) {
   SampleResult sample{7, {-1}, {-0.5F}, {2.0F}, FinishReason::kLength, {{0, 3}, {3, 4}}, {0, 1}};
   result.samples = {sample};
   EXPECT_EQ(absl::BytesToHexString(EncodePayload(result)),
-            "02"
+            "03"
             "03000000"
             "020000006162"
             "000000000000f03f"
@@ -113,15 +122,17 @@ TEST(Payload, HasTheBytesOfItsFormat) {
             "01000000000000bf"
             "0100000000000040"
             "020000000300000004000000"
-            "02000000000000000000803f");
+            "02000000000000000000803f"
+            "8b091299");
   const Grade grade{verifier::GradeStatus::kTimeout, true, "x", -1};
   EXPECT_EQ(absl::BytesToHexString(EncodeGrades({grade})),
-            "02"
+            "03"
             "01000000"
             "03"
             "01"
             "ffffffff"
-            "0100000078");
+            "0100000078"
+            "3de664c6");
 }
 
 TEST(Payload, EveryTruncationAndEveryAddedByteIsDataLoss) {
@@ -142,7 +153,18 @@ TEST(Payload, EveryTruncationAndEveryAddedByteIsDataLoss) {
   }
 }
 
-TEST(Payload, DamageIsNeverWorseThanAnErrorOrAnotherValue) {
+TEST(Payload, EveryFlippedBitIsDataLoss) {
+  for (const std::string& bytes : {EncodePayload(RandomResult(3)), EncodeGrades(RandomGrades(2))}) {
+    for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+      std::string damaged = bytes;
+      damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+      EXPECT_TRUE(absl::IsDataLoss(DecodePayload(damaged).status())) << bit;
+      EXPECT_TRUE(absl::IsDataLoss(DecodeGrades(damaged).status())) << bit;
+    }
+  }
+}
+
+TEST(Payload, DamageThatHasTheRightChecksumIsNeverWorseThanAnErrorOrAnotherValue) {
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     RandomStream random({.seed = seed, .node = 1});
     for (std::string bytes :
@@ -151,14 +173,16 @@ TEST(Payload, DamageIsNeverWorseThanAnErrorOrAnotherValue) {
         std::string damaged = bytes;
         damaged[random.Below(damaged.size())] = static_cast<char>(random.Below(256));
         // A count that lies must be noticed before anything is allocated for it.
+        damaged = Sealed(damaged);
         (void)DecodePayload(damaged);
         (void)DecodeGrades(damaged);
       }
-      bytes[0] = 3;
+      bytes[0] = 4;
+      bytes = Sealed(bytes);
       EXPECT_EQ(DecodePayload(bytes).status(),
                 absl::DataLossError("a stored result has an unknown format"));
       EXPECT_EQ(DecodeGrades(bytes).status(),
-                absl::DataLossError("stored grades have an unknown format"));
+                absl::DataLossError("a stored list of grades has an unknown format"));
     }
   }
 }
@@ -166,17 +190,17 @@ TEST(Payload, DamageIsNeverWorseThanAnErrorOrAnotherValue) {
 TEST(Payload, ACountThatLiesIsNoticedBeforeAnythingIsAllocated) {
   std::string bytes = EncodePayload(RandomResult(0));
   bytes.replace(5, 4, "\xff\xff\xff\xff");  // length of the digest
-  EXPECT_TRUE(absl::IsDataLoss(DecodePayload(bytes).status()));
+  EXPECT_TRUE(absl::IsDataLoss(DecodePayload(Sealed(bytes)).status()));
 }
 
 TEST(Payload, AStatusThatNoVerifierGivesIsDataLoss) {
   std::string bytes = EncodeGrades({Grade{}});
   for (const char status : {'\0', '\5'}) {
     bytes[5] = status;
-    EXPECT_TRUE(DecodeGrades(bytes).ok());
+    EXPECT_TRUE(DecodeGrades(Sealed(bytes)).ok());
   }
   bytes[5] = '\6';
-  EXPECT_TRUE(absl::IsDataLoss(DecodeGrades(bytes).status()));
+  EXPECT_TRUE(absl::IsDataLoss(DecodeGrades(Sealed(bytes)).status()));
 }
 
 }  // namespace

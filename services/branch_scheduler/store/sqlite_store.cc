@@ -12,7 +12,7 @@
 namespace attnrl::scheduler {
 namespace {
 
-constexpr char kFormat[] = "2";
+constexpr char kFormat[] = "3";
 
 constexpr char kSchema[] = R"(
 CREATE TABLE IF NOT EXISTS run(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -134,6 +134,13 @@ class SqliteStore final : public Store {
   absl::Status PutGrades(ItemId item, const std::string& grades, const Span& grading) override {
     return Run("INSERT INTO grades VALUES(?1, ?2, ?3, ?4)", item, Blob{grades}, grading.start,
                grading.end);
+  }
+  absl::Status DeleteResult(ItemId item) override {
+    ATTNRL_RETURN_IF_ERROR(Run("DELETE FROM results WHERE item = ?1", item));
+    return DeleteGrades(item);
+  }
+  absl::Status DeleteGrades(ItemId item) override {
+    return Run("DELETE FROM grades WHERE item = ?1", item);
   }
   absl::StatusOr<std::vector<ResultRow>> Results(uint32_t batch) override {
     Query query(*database_,

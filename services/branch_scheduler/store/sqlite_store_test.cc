@@ -326,7 +326,7 @@ TEST(SqliteStore, RefusesAnotherFormatAndASecondProcess) {
   {
     auto store = OpenStore(path);
     ASSERT_TRUE(store.ok());
-    EXPECT_EQ(*(*store)->Get("format"), "2");
+    EXPECT_EQ(*(*store)->Get("format"), "3");
     const absl::Status second = OpenStore(path).status();
     EXPECT_THAT(std::string(second.message()), HasSubstr("in use"));
     EXPECT_THAT(std::string(second.message()), HasSubstr(path));
@@ -334,7 +334,7 @@ TEST(SqliteStore, RefusesAnotherFormatAndASecondProcess) {
   }
   const absl::Status other = OpenStore(path).status();
   EXPECT_TRUE(IsInputError(other));
-  EXPECT_EQ(std::string(other.message()), path + ": database format 1; this build reads format 2");
+  EXPECT_EQ(std::string(other.message()), path + ": database format 1; this build reads format 3");
 }
 
 // Another build's file may lack what this one reads: every read says so instead of being empty.

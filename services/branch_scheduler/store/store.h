@@ -80,6 +80,9 @@ class Store {
 
   virtual absl::Status PutResult(const ResultRow& row) = 0;
   virtual absl::Status PutGrades(ItemId item, const std::string& grades, const Span& grading) = 0;
+  // For what is damaged: it is sampled, or graded, again.
+  virtual absl::Status DeleteResult(ItemId item) = 0;
+  virtual absl::Status DeleteGrades(ItemId item) = 0;
   // Of one batch, in order of the items.
   virtual absl::StatusOr<std::vector<ResultRow>> Results(uint32_t batch) = 0;
   // The lease whose result is stored; nullopt: none is.
