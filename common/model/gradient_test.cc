@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "common/attention/dense_attention.h"
+#include "common/model/testing/reference_scores.h"
 #include "common/model/testing/tiny_models.h"
 #include "common/model/transformer.h"
 
@@ -23,7 +24,7 @@ struct Problem {
   at::Tensor Loss(const Transformer& transformer) const {
     attention::DenseAttention attention(lengths);
     const at::Tensor hidden = transformer.Hidden(ids, positions, attention);
-    const TokenScores scores = ScoreTokens(transformer.Logits(hidden), rows, targets, 0.8);
+    const TokenScores scores = ScoreByFormula(transformer.Logits(hidden), rows, targets, 0.8);
     const at::Tensor weights = at::arange(1, 18).to(at::kDouble) / 17;
     return (scores.logprobs * weights).sum() + (scores.entropy * weights.flip(0)).sum();
   }

@@ -90,29 +90,5 @@ TEST(ScoreSequences, GivesEachRequestItsOwnScoresHoweverTheyAreCutIntoPasses) {
   EXPECT_THAT(ScoreSequences(transformer, {}), IsEmpty());
 }
 
-TEST(ScoreTokens, DividesByTheTemperatureAndCountsZeroAsOne) {
-  const at::Tensor logits = at::cos(at::arange(3 * 7).to(at::kFloat)).view({3, 7}).mul(4);
-  const at::Tensor rows = at::tensor(std::vector<int64_t>{2, 0, 2});
-  const at::Tensor targets = at::tensor(std::vector<int64_t>{6, 1, 0});
-  for (const double temperature : {0.0, 0.25, 1.0, 3.0}) {
-    const double divisor = temperature == 0 ? 1 : temperature;
-    const TokenScores scores = ScoreTokens(logits, rows, targets, temperature);
-    for (int64_t i = 0; i < 3; ++i) {
-      double total = 0;
-      double weighted = 0;
-      const auto scaled = [&](int64_t token) {
-        return logits[rows[i].item<int64_t>()][token].item<double>() / divisor;
-      };
-      for (int64_t token = 0; token < 7; ++token) {
-        total += std::exp(scaled(token));
-        weighted += std::exp(scaled(token)) * scaled(token);
-      }
-      EXPECT_NEAR(scores.logprobs[i].item<double>(),
-                  scaled(targets[i].item<int64_t>()) - std::log(total), 1e-5);
-      EXPECT_NEAR(scores.entropy[i].item<double>(), std::log(total) - weighted / total, 1e-5);
-    }
-  }
-}
-
 }  // namespace
 }  // namespace attnrl::model

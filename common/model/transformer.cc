@@ -196,12 +196,4 @@ at::Tensor Transformer::Logits(const at::Tensor& hidden) const {
   return head_->Apply(hidden).front();
 }
 
-TokenScores ScoreTokens(const at::Tensor& logits, const at::Tensor& rows, const at::Tensor& targets,
-                        double temperature) {
-  const bool scaled = temperature != 0 && temperature != 1;
-  const at::Tensor logprobs = at::log_softmax(scaled ? logits / temperature : logits, -1);
-  const at::Tensor entropy = -(logprobs.exp() * logprobs).sum(-1);
-  return {.logprobs = logprobs.index({rows, targets}), .entropy = entropy.index_select(0, rows)};
-}
-
 }  // namespace attnrl::model

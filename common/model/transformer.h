@@ -93,10 +93,4 @@ struct TokenScores {
   at::Tensor entropy;   // float32 [tokens], nats, over the full vocabulary
 };
 
-// Scores of targets[i] under softmax(logits[rows[i]] / temperature): logits [n, vocab], rows and
-// targets int64 [tokens]; a row may be scored for several tokens; temperature 0 counts as 1.
-// Differentiable.
-TokenScores ScoreTokens(const at::Tensor& logits, const at::Tensor& rows, const at::Tensor& targets,
-                        double temperature);
-
 }  // namespace attnrl::model

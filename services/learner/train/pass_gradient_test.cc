@@ -7,6 +7,7 @@
 #include "common/attention/dense_attention.h"
 #include "common/base/philox.h"
 #include "common/model/files/weights.h"
+#include "common/model/testing/reference_scores.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
 
@@ -87,7 +88,7 @@ class PassGradientTest : public ::testing::Test {
     const at::Tensor hidden = transformer.Hidden(pass.ids, pass.positions, attention);
     const at::Tensor logits = transformer.Logits(hidden.index_select(0, pass.scored));
     Result result;
-    result.scores = model::ScoreTokens(logits, pass.scored_by, pass.targets, temperature);
+    result.scores = model::ScoreByFormula(logits, pass.scored_by, pass.targets, temperature);
     const at::Tensor weights = WeightsOf(pass);
     ((result.scores.logprobs * weights).sum() + (result.scores.entropy * weights.cos()).sum())
         .backward();
@@ -157,6 +158,13 @@ TEST_F(PassGradientTest, OfAModelWithAHeadOfItsOwnReachesTheHead) {
   config_.tie_word_embeddings = !config_.tie_word_embeddings;
   weights_ = model::RandomTensors(config_, 3, model::DType::kFloat32);
   ExpectNear(Find(Short(), Prefixes::kOnce, CheckpointLayers::kAll, 1), Expected(Short(), 1), 3e-6);
+}
+
+TEST_F(PassGradientTest, CountsTemperatureZeroAsOne) {
+  const Result zero = Find(Short(), Prefixes::kOnce, CheckpointLayers::kAll, 0);
+  const Result one = Find(Short(), Prefixes::kOnce, CheckpointLayers::kAll, 1);
+  EXPECT_TRUE(at::equal(zero.scores.logprobs, one.scores.logprobs));
+  EXPECT_TRUE(at::equal(zero.gradient, one.gradient));
 }
 
 TEST_F(PassGradientTest, AddsToTheGradientThatIsThere) {
