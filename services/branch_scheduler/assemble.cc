@@ -38,8 +38,7 @@ AdaptiveOptions AdaptiveOf(const config::Sampling& sampling) {
 }  // namespace
 
 absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const std::string& run_dir,
-                                           std::vector<int32_t> stop_ids,
-                                           const std::string& data_digest) {
+                                           ModelFacts model, const std::string& data_digest) {
   SchedulerOptions options;
   options.run_dir = run_dir;
   options.database =
@@ -60,7 +59,8 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
   options.temperature = static_cast<float>(config.rollout.temperature);
   options.top_p = static_cast<float>(config.rollout.top_p);
   options.top_k = static_cast<uint32_t>(config.rollout.top_k);
-  options.stop_ids = std::move(stop_ids);
+  options.stop_ids = std::move(model.stop_ids);
+  options.vocabulary = model.vocabulary;
   options.deterministic = config.rollout.deterministic;
   options.grader = config.data.grader;
   options.grader_timeout = absl::Milliseconds(config.verifier.timeout_ms);

@@ -20,11 +20,16 @@
 
 namespace attnrl::scheduler {
 
-// What the configuration says to the scheduler. `stop_ids` are the model's end tokens,
-// `data_digest` the data set's. InputError naming the key for what this build can't do.
+// What the files of the model's folder say.
+struct ModelFacts {
+  std::vector<int32_t> stop_ids = {};  // end tokens
+  int64_t vocabulary = 0;              // rows of its embedding, padding included
+};
+
+// What the configuration says to the scheduler; `data_digest` is the data set's. InputError naming
+// the key for what this build can't do.
 absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const std::string& run_dir,
-                                           std::vector<int32_t> stop_ids,
-                                           const std::string& data_digest);
+                                           ModelFacts model, const std::string& data_digest);
 
 // What the configuration calls the fields of the training set. An evaluation set has them too, or
 // recognised ones.
@@ -42,18 +47,18 @@ class ModelText {
   // model.chat_template have it. Tokens of it that the model has no row for are an InputError.
   absl::StatusOr<std::string> PromptText(const data_set::Question& question);
   absl::StatusOr<std::vector<int32_t>> EncodePrompt(const data_set::Question& question);
+  // The token with which the chat template ends a turn, where a question has needed the template
+  // and it ends turns with a special token.
+  std::optional<int32_t> EndOfTurn() const;
   TextTools Tools() const;
 
  private:
   ModelText(const config::Config& config, text::Tokenizer tokenizer, int64_t vocabulary);
 
-  // The token with which the chat template ends a turn, where a question has needed the template
-  // and it ends turns with a special token.
-  std::optional<int32_t> EndOfTurn() const;
   text::PromptText prompts_;
   const text::Tokenizer tokenizer_;
   const text::StepSegmenter segmenter_;
+  const int64_t vocabulary_;  // of the model; its tokenizer may have more
 };
 
 }  // namespace attnrl::scheduler
-  const int64_t vocabulary_;  // of the model; its tokenizer may have more

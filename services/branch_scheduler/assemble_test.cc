@@ -42,7 +42,7 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   config.rollout.deterministic = true;
   config.scheduler.lease_seconds = 20;
   config.verifier.timeout_ms = 21;
-  const auto options = OptionsOf(config, "/run", {22, 23}, "the digest");
+  const auto options = OptionsOf(config, "/run", {{22, 23}, 24}, "the digest");
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->run_dir, "/run");
   EXPECT_EQ(options->database, "/run/scheduler.db");
@@ -88,7 +88,7 @@ TEST(OptionsOf, ReadsEachSwitchByItself) {
   config.algorithm.branching.criterion = tree::Criterion::kNone;
   config.algorithm.advantages = config::Advantages::kGroup;
   config.scheduler.database = "/elsewhere/s.db";
-  const auto options = OptionsOf(config, "/run", {1}, "");
+  const auto options = OptionsOf(config, "/run", {{1}, 2}, "");
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_FALSE(options->adaptive.adaptive_batch);
   EXPECT_FALSE(options->adaptive.filter_solved);
@@ -102,10 +102,10 @@ TEST(OptionsOf, ReadsEachSwitchByItself) {
 TEST(OptionsOf, RefusesWhatThisBuildCantTrainOnByItsKey) {
   config::Config config;
   config.rollout.top_p = 0.9;
-  const absl::Status status = OptionsOf(config, "/run", {1}, "").status();
+  const absl::Status status = OptionsOf(config, "/run", {{1}, 2}, "").status();
   EXPECT_TRUE(IsInputError(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("rollout.top_p"));
-  EXPECT_THAT(std::string(OptionsOf({}, "/run", {}, "").status().message()),
+  EXPECT_THAT(std::string(OptionsOf({}, "/run", {{}, 2}, "").status().message()),
               HasSubstr("model.path"));
 }
 

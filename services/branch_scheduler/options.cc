@@ -57,6 +57,8 @@ absl::Status SchedulerOptions::Validate() const {
     return InputError("rollout.top_p", "truncated sampling can't be trained on",
                       "top_p 1 and top_k 0 are needed for training");
   }
+  ATTNRL_RETURN_IF_ERROR(
+      InRange("model.path: vocab_size", static_cast<uint64_t>(vocabulary), 1, uint64_t{1} << 31));
   if (stop_ids.empty()) return InputError("model.path", "no end token", "at least one is needed");
   return absl::OkStatus();
 }

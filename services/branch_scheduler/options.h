@@ -60,6 +60,7 @@ struct SchedulerOptions {
   float top_p = 1;
   uint32_t top_k = 0;
   std::vector<int32_t> stop_ids = {};
+  int64_t vocabulary = 0;      // of the model: its token ids are below this, padding included
   bool deterministic = false;  // rollout.deterministic
 
   absl::Duration lease = absl::Seconds(60);

@@ -19,6 +19,7 @@ SchedulerOptions Trees() {
   options.branching.criterion = tree::Criterion::kFci;
   options.tree_advantages = true;
   options.stop_ids = {2};
+  options.vocabulary = 50;
   return options;
 }
 

@@ -67,6 +67,8 @@ struct Problem {
   bool decided = false;
   // Some leaf could not be graded: the problem is dropped (tests/README.md, promise 7).
   bool ungradable = false;
+  // One of its items was parked, since this process started (Run::Park); it is ungradable too.
+  bool parked = false;
   // Solved by all its responses and left out before branching (adaptive sampling).
   bool filtered = false;
   // Nothing more is sampled or graded for it.

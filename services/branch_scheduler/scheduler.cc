@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
-#include "common/storage/files.h"
 #include "services/branch_scheduler/records/nothing_right.h"
 #include "services/branch_scheduler/records/records.h"
 
@@ -25,52 +24,6 @@ absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Start(Parts parts) {
   return scheduler;
 }
 
-absl::Status Scheduler::Open() {
-  absl::MutexLock lock(&mutex_);
-  ATTNRL_RETURN_IF_ERROR(options_.Validate());
-  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(absl::StrCat(options_.run_dir, "/trees")));
-  ATTNRL_ASSIGN_OR_RETURN(store_, OpenStore(options_.database));
-  ATTNRL_ASSIGN_OR_RETURN(
-      run_, Run::Open({&options_, parts_.data, parts_.text, store_.get(), parts_.clock}));
-  journal_ = std::make_unique<Journal>(options_.run_dir, store_.get());
-  // What a kill left of a tree file.
-  ATTNRL_RETURN_IF_ERROR(storage::RemoveUnfinished(options_.run_dir + "/trees"));
-  for (const char* file : {kMetricsFile, kEventsFile}) {
-    std::string warning;
-    ATTNRL_RETURN_IF_ERROR(journal_->Reconcile(file, &warning));
-    if (!warning.empty()) observe::LogWarning(warning);
-  }
-  LeaseOptions leases;
-  leases.lease = options_.lease;
-  leases.epoch = run_->epoch();
-  leases.same_numerics = options_.deterministic;
-  leases.numerics_id = run_->numerics_id();
-  leases_ = std::make_unique<LeaseTable>(leases);
-  hand_out_from_ = clock_.Monotonic();
-  if (run_->epoch() > 1) {
-    expected_ = run_->Workers();
-    hand_out_from_ += expected_.empty() ? options_.unknown_grace : options_.adoption_grace;
-  }
-
-  GradingQueue::Options grading;
-  grading.threads = parts_.threads ? options_.grader_threads : 0;
-  grading.attempts = options_.grade_attempts;
-  grading.grader = options_.grader;
-  grading.grader_timeout = options_.grader_timeout;
-  grading_ = std::make_unique<GradingQueue>(grading, parts_.verifier, parts_.text->decode,
-                                            parts_.clock, [this](GradedItem graded) {
-                                              absl::MutexLock inbox(&inbox_mutex_);
-                                              inbox_.grades.push_back(std::move(graded));
-                                            });
-  PauseIfEmpty();
-  HandOut();
-  observe::LogInfo("run opened", {{"epoch", run_->epoch()},
-                                  {"steps_done", run_->committed()},
-                                  {"steps", options_.steps},
-                                  {"open_items", leases_->open_items()}});
-  return absl::OkStatus();
-}
-
 Scheduler::~Scheduler() {
   if (grading_) grading_->Stop();  // its threads may wait for a verifier that is away
   {
@@ -86,6 +39,7 @@ Scheduler::~Scheduler() {
 // ---- workers
 
 absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register& hello) {
+  ATTNRL_RETURN_IF_ERROR(CheckMessage(hello));
   absl::MutexLock lock(&mutex_);
   ATTNRL_RETURN_IF_ERROR(Alive());
   if (draining_) return absl::UnavailableError("the scheduler is draining");
@@ -118,6 +72,7 @@ absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register
 
 absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
                                 WorkerMessage message) {
+  ATTNRL_RETURN_IF_ERROR(CheckMessage(message));
   if (auto* result = std::get_if<ItemResult>(&message)) {
     absl::MutexLock lock(&inbox_mutex_);
     auto room = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -139,6 +94,15 @@ absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
     return absl::OkStatus();
   }
   if (const auto* back = std::get_if<GiveBack>(&message)) {
+    if (back->failed) {
+      for (const LeaseId lease : back->leases) {
+        if (const auto item = leases_->ItemOf(lease)) {
+          NoteFailure(worker, lease, *item, absl::StrCat("worker ", worker, ": ", back->reason));
+        }
+      }
+      ParkFailed();
+      ATTNRL_RETURN_IF_ERROR(Alive());
+    }
     const size_t returned = leases_->GiveBack(worker, back->leases);
     observe::LogInfo("work given back",
                      {{"worker", worker}, {"leases", returned}, {"reason", OneLine(back->reason)}});
@@ -224,6 +188,7 @@ absl::Status Scheduler::WriteTrees(uint32_t batch) {
 }
 
 absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
+  ATTNRL_RETURN_IF_ERROR(CheckStatistics(commit.statistics));
   ATTNRL_RETURN_IF_ERROR(WriteTrees(commit.batch));
   absl::MutexLock lock(&mutex_);
   CommitReply reply;

@@ -18,6 +18,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/storage/files.h"
 #include "services/branch_scheduler/data_set.h"
 #include "services/branch_scheduler/instruments.h"
 #include "services/branch_scheduler/options.h"
@@ -56,6 +57,8 @@ class Scheduler {
     bool threads = true;
   };
   static constexpr size_t kMaxInbox = 4096;
+  // An item that so many workers fail is parked.
+  static constexpr size_t kMaxFailures = 3;
 
   // Opens the database, brings the record files up to date, starts the threads.
   static absl::StatusOr<std::unique_ptr<Scheduler>> Start(Parts parts);
@@ -117,12 +120,19 @@ class Scheduler {
 
   explicit Scheduler(Parts parts);
   absl::Status Open();
+  absl::Status CheckRecords() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Loop();
 
   // scheduler_loop.cc
   void Process(Inbox inbox) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Ack> ApplyResult(const WorkerSession& session, const ItemResult& result)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The worker failed the lease's item: another one gets it, or it is to be parked.
+  void NoteFailure(const std::string& worker, LeaseId lease, ItemId item, const std::string& reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Drops the problems of items that nobody can do; a batch that loses all of them ends the
+  // process.
+  void ParkFailed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The tree file of the batch, before it is committed. Fails the scheduler where it can't be
   // written.
   absl::Status WriteTrees(uint32_t batch);
@@ -149,6 +159,7 @@ class Scheduler {
   const SchedulerOptions& options_;
   Clock& clock_;
 
+  std::optional<storage::FileLock> directory_;  // its lock on the run directory
   // Guards the run: held for microseconds, or for one commit of the database.
   mutable absl::Mutex mutex_;
   std::unique_ptr<Store> store_ ABSL_PT_GUARDED_BY(mutex_);
@@ -166,6 +177,8 @@ class Scheduler {
   absl::Duration hand_out_from_ ABSL_GUARDED_BY(mutex_);    // end of the adoption grace
   std::set<std::string> expected_ ABSL_GUARDED_BY(mutex_);  // workers that it waits for
   std::optional<uint32_t> prefetched_ ABSL_GUARDED_BY(mutex_);
+  // Items that too many workers failed, and why the last did.
+  std::vector<std::pair<ItemId, std::string>> to_park_ ABSL_GUARDED_BY(mutex_);
   Instruments instruments_ ABSL_GUARDED_BY(mutex_);
 
   // Results and grades on their way to the loop thread.

@@ -71,7 +71,37 @@ void Scheduler::Process(Inbox inbox) {
   // Only what is committed is acknowledged, because a worker drops its copy then. A kill before the
   // acknowledgement costs a duplicate, which is recognised; one after it costs nothing.
   if (!status.ok()) return;
-  for (auto& [session, ack] : acks) session->Push(std::move(ack));
+  for (auto& [session, ack] : acks) {
+    const std::string refusal = ack.verdict == AckVerdict::kInvalid ? ack.reason : "";
+    session->Push(std::move(ack));
+    if (!refusal.empty()) session->End(absl::InvalidArgumentError(refusal));
+  }
+  ParkFailed();
+}
+
+void Scheduler::NoteFailure(const std::string& worker, LeaseId lease, ItemId item,
+                            const std::string& reason) {
+  const size_t failures = leases_->Fail(worker, lease);
+  if (failures == 0) return;
+  observe::LogError("a worker failed an item", {{"worker", worker},
+                                                {"item", Number(item)},
+                                                {"failures", failures},
+                                                {"reason", OneLine(reason)}});
+  if (failures >= kMaxFailures) to_park_.emplace_back(item, reason);
+}
+
+void Scheduler::ParkFailed() {
+  for (const auto& [item, reason] : std::exchange(to_park_, {})) {
+    const absl::Status status =
+        InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+          return run_->Park(item, reason);
+        });
+    if (!status.ok()) return Fail(status);
+    leases_->Close(item);
+    observe::LogError(
+        "an item is parked and its problem dropped",
+        {{"item", Number(item)}, {"failures", kMaxFailures}, {"reason", OneLine(reason)}});
+  }
 }
 
 absl::StatusOr<Ack> Scheduler::ApplyResult(const WorkerSession& session, const ItemResult& result) {
@@ -92,17 +122,17 @@ absl::StatusOr<Ack> Scheduler::ApplyResult(const WorkerSession& session, const I
                         {{"worker", worker}, {"lease", Number(result.lease)}});
     return ack;
   }
-  if (absl::Status status = run_->CheckResult(result); !status.ok()) {
-    leases_->GiveBack(worker, {result.lease});
+  const absl::StatusOr<AdmittedResult> admitted = run_->Admit(result);
+  if (!admitted.ok()) {
     ack.verdict = AckVerdict::kInvalid;
-    ack.reason = std::string(status.message());
-    observe::LogError(
-        "a worker's result is malformed",
-        {{"worker", worker}, {"item", Number(result.item)}, {"reason", OneLine(ack.reason)}});
+    ack.reason = absl::StrCat("worker ", worker, ": ", admitted.status().message());
+    NoteFailure(worker, result.lease, result.item, ack.reason);
+    // Whatever else it has sampled is no better.
+    leases_->Refuse(worker);
     return ack;
   }
   // The lease may go before the commit: where that fails, so does the whole scheduler.
-  ATTNRL_RETURN_IF_ERROR(run_->AddResult(worker, result));
+  ATTNRL_RETURN_IF_ERROR(run_->AddResult(worker, *admitted));
   leases_->Close(result.item);
   Work& work = work_[worker];
   ++work.results;

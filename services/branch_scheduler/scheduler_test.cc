@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -148,6 +150,42 @@ TEST(Simulation, SamplesCarryTheirPrefixAsItWasMeasured) {
   EXPECT_GT(children, 0u);
 }
 
+TEST(Simulation, ASecondSchedulerInTheSameRunDirectoryIsRefused) {
+  Simulation run({});
+  ASSERT_TRUE(run.Start().ok());
+  Simulation second(run.folder(), {});
+  second.options().database = run.folder() + "/other.db";
+  const absl::Status status = second.Start();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("the branch-scheduler of " + run.folder() + ": in use by process "));
+  EXPECT_FALSE(std::filesystem::exists(run.folder() + "/other.db"));
+}
+
+TEST(Simulation, ADatabaseOfAnEarlierStepIsRefusedAndTheRecordsStay) {
+  Simulation run({});
+  ASSERT_TRUE(run.Start().ok());
+  while (run.Lines("metrics.jsonl").size() < 1) run.Tick();
+  run.Kill();
+  const std::string database = run.options().database;
+  std::filesystem::copy_file(database, database + ".old");
+  ASSERT_TRUE(run.Start().ok());
+  while (run.Lines("metrics.jsonl").size() < 3) run.Tick();
+  run.Kill();
+  const auto metrics = run.Lines("metrics.jsonl"), events = run.Lines("events.jsonl");
+  std::filesystem::rename(database, database + ".right");
+  EXPECT_THAT(std::string(run.Start().message()), HasSubstr("scheduler.db: is missing, but"));
+  EXPECT_FALSE(std::filesystem::exists(database)) << "nor is a new one made";
+  std::filesystem::copy_file(database + ".old", database);
+  EXPECT_THAT(std::string(run.Start().message()),
+              HasSubstr("holds lines that the database doesn't know"));
+  EXPECT_EQ(run.Lines("metrics.jsonl"), metrics);
+  EXPECT_EQ(run.Lines("events.jsonl"), events);
+  std::filesystem::rename(database + ".right", database);
+  ASSERT_TRUE(run.Start().ok());
+  EXPECT_TRUE(run.RunToEnd());
+}
+
 // ---- leases
 
 TEST(Simulation, AZombiesLateWriteIsRefusedAndCounted) {
@@ -172,40 +210,6 @@ TEST(Simulation, AZombiesLateWriteIsRefusedAndCounted) {
   EXPECT_EQ(zombie.verdicts[lease], AckVerdict::kFenced);
   EXPECT_EQ(run.scheduler().lease_counters().fenced, 1u);
   EXPECT_GT(run.scheduler().lease_counters().expired, 0u);
-}
-
-TEST(Simulation, AMalformedResultIsRefusedAndItsItemHandedOutAgain) {
-  SimulationOptions options;
-  options.workers = 1;
-  options.credits = 1;
-  Simulation run(options);
-  ASSERT_TRUE(run.Start().ok());
-  SimulatedWorker& worker = run.workers()[0];
-  worker.silent = true;
-  run.RunLearner();
-  run.RunWorker(worker);
-  run.RunWorker(worker);
-  const WorkItem item = worker.leases.begin()->second;
-  std::vector<ItemResult> bad(8, Simulation::Sample(item, {}, false));
-  bad[0].samples[0].logprobs.pop_back();
-  bad[1].samples[0].token_ids.clear();
-  bad[2].samples[0].node += 1;
-  bad[3].version.digest = "other";
-  bad[4].samples.clear();
-  bad[5].samples[0].logprobs[0] = std::numeric_limits<float>::quiet_NaN();
-  bad[6].samples[0].token_ids.assign(65, 'x');
-  bad[7].span = Span{2, 1};
-  for (ItemResult& result : bad) {
-    ASSERT_EQ(worker.leases.begin()->second, item);
-    result.lease = worker.leases.begin()->first;
-    worker.leases.clear();
-    ASSERT_TRUE(run.scheduler().Receive(worker.session, result).ok());
-    run.scheduler().Step();
-    run.RunWorker(worker);
-    EXPECT_EQ(worker.verdicts[result.lease], AckVerdict::kInvalid);
-  }
-  worker.silent = false;
-  ASSERT_TRUE(run.RunToEnd());
 }
 
 TEST(Simulation, WorkersMayComeAndGoAndZeroIsLegal) {

@@ -117,6 +117,7 @@ struct Renew {
 struct GiveBack {
   std::vector<LeaseId> leases = {};
   std::string reason = {};
+  bool failed = false;  // it can't do them, and another try would end the same way
 };
 using WorkerMessage = std::variant<Register, ItemResult, Renew, GiveBack, Credits>;
 

@@ -162,6 +162,7 @@ struct WorkerWriter {
   void operator()(const GiveBack& from) const {
     SetLeases(from.leases, to->mutable_give_back()->mutable_leases());
     to->mutable_give_back()->set_reason(from.reason);
+    to->mutable_give_back()->set_failed(from.failed);
   }
   void operator()(const Credits& from) const {
     to->mutable_credits()->set_outstanding(from.outstanding);
@@ -256,8 +257,8 @@ absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& from) {
     case v1::WorkerMessage::kRenew:
       return WorkerMessage(Renew{GetLeases(from.renew().leases())});
     case v1::WorkerMessage::kGiveBack:
-      return WorkerMessage(
-          GiveBack{GetLeases(from.give_back().leases()), from.give_back().reason()});
+      return WorkerMessage(GiveBack{GetLeases(from.give_back().leases()), from.give_back().reason(),
+                                    from.give_back().failed()});
     case v1::WorkerMessage::kCredits:
       return WorkerMessage(Credits{from.credits().outstanding()});
     case v1::WorkerMessage::MESSAGE_NOT_SET:

@@ -58,7 +58,11 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
                    const rpc::ShutdownSignal& shutdown) {
   ATTNRL_RETURN_IF_ERROR(CheckConfig(config));
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<ModelText> text, ModelText::Load(config));
-  ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> stop_ids, model::LoadEndTokens(config.model.path));
+  ModelFacts model;
+  ATTNRL_ASSIGN_OR_RETURN(model.stop_ids, model::LoadEndTokens(config.model.path));
+  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig model_config,
+                          model::LoadModelConfig(config.model.path, /*dtype_is_given=*/true));
+  model.vocabulary = model_config.vocab_size;
   ATTNRL_ASSIGN_OR_RETURN(DataSet data,
                           LoadDataSet("data.train", config.data.train, TrainingFields(config.data),
                                       static_cast<uint32_t>(config.rollout.max_prompt_tokens),
@@ -74,7 +78,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
                           observe::MetricsServer::Start(config.observe.metrics_address));
   Scheduler::Parts parts;
   ATTNRL_ASSIGN_OR_RETURN(parts.options,
-                          OptionsOf(config, flags.run_dir, std::move(stop_ids), data.digest));
+                          OptionsOf(config, flags.run_dir, std::move(model), data.digest));
   if (config.data.skip_bad) {
     const auto left_out = LeaveOutUnreadable(
         config.data.grader, *verifier,

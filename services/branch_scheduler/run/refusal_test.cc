@@ -4,11 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <limits>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/testing/run_bench.h"
 
 namespace attnrl::scheduler::testing {
@@ -16,7 +17,6 @@ namespace {
 
 using absl::StatusCode;
 using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 SimulationOptions Trees() {
   SimulationOptions sizes;
@@ -149,100 +149,31 @@ TEST(RunRefuses, ACommitWhoseVersionWasPublishedWithOtherBits) {
 
 // ---- results
 
-struct BadResult {
-  std::string message;
-  std::function<void(ItemResult&)> damage;
-};
-
-// Each damage is refused with its message; without any the result is accepted.
-void ExpectRefusals(RunBench& bench, ItemId item, const std::vector<BadResult>& cases) {
-  EXPECT_EQ(bench.run().CheckResult(bench.ResultOf(item)), absl::OkStatus());
-  for (const BadResult& bad : cases) {
-    ItemResult result = bench.ResultOf(item);
-    bad.damage(result);
-    const absl::Status status = bench.run().CheckResult(result);
-    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << bad.message;
-    EXPECT_THAT(std::string(status.message()), StartsWith(bad.message));
-  }
-}
-
-TEST(RunRefuses, ResultsThatAreNotWhatWasAskedFor) {
-  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+// What is refused of a result whose item is known: admission_test.cc.
+TEST(RunRefuses, ResultsOfItemsThatItDoesntHave) {
   RunBench bench({});
   ASSERT_EQ(bench.Open(), absl::OkStatus());
   ASSERT_EQ(bench.AnnounceVersion(0), absl::OkStatus());
-  const std::vector<BadResult> cases = {
-      {"there is no such item",
-       [](ItemResult& r) {
-         r.item = IdOf({99, 0, 0, {}});
-       }},
-      {"there is no such item",
-       [](ItemResult& r) {
-         r.item = IdOf({0, 3, 0, {}});
-       }},
-      {"there is no such item",
-       [](ItemResult& r) {
-         r.item = IdOf({0, 0, 4, {}});
-       }},
-      {"sampled under W(1) where W(0) was asked for, or under other bits of it",
-       [](ItemResult& r) { r.version.number = 1; }},
-      {"sampled under W(0) where W(0) was asked for, or under other bits of it",
-       [](ItemResult& r) { r.version.digest = "x"; }},
-      {"0 samples where 1 were asked for", [](ItemResult& r) { r.samples.clear(); }},
-      {"2 samples where 1 were asked for",
-       [](ItemResult& r) { r.samples.push_back(r.samples[0]); }},
-      {"the span ends before it begins",
-       [](ItemResult& r) {
-         r.span = Span{2, 1};
-       }},
-      {"the span ends before it begins", [](ItemResult& r) { r.span.end = kNan; }},
-      {"node 9 where 0 was asked for", [](ItemResult& r) { r.samples[0].node = 9; }},
-      {"node 0 has 0 tokens; 1 to 64 were asked for",
-       [](ItemResult& r) { r.samples[0].token_ids.clear(); }},
-      {"node 0 has 65 tokens; 1 to 64 were asked for",
-       [](ItemResult& r) { r.samples[0].token_ids.assign(65, 'x'); }},
-      {"node 0 has 0 log-probs and ", [](ItemResult& r) { r.samples[0].logprobs.clear(); }},
-      {"node 0 has ", [](ItemResult& r) { r.samples[0].entropy.pop_back(); }},
-      {"node 0 has a log-prob or entropy that is not finite",
-       [](ItemResult& r) { r.samples[0].logprobs.back() = kNan; }},
-      {"node 0 has a log-prob or entropy that is not finite",
-       [](ItemResult& r) { r.samples[0].entropy.back() = std::numeric_limits<float>::infinity(); }},
-      {"node 0 has a negative token id", [](ItemResult& r) { r.samples[0].token_ids[1] = -1; }},
-      {"node 0 has scores that were not asked for", [](ItemResult& r) { r.samples[0].fci = {0}; }},
-      {"node 0 has scores that were not asked for",
-       [](ItemResult& r) {
-         r.samples[0].steps = {{0, 1}};
-       }},
-  };
-  ExpectRefusals(bench, IdOf({0, 0, 0, ItemKind::kInitial}), cases);
-  ItemResult longest = bench.ResultOf(IdOf({0, 0, 0, ItemKind::kInitial}));
-  longest.samples[0].token_ids.assign(64, 0);
-  longest.samples[0].logprobs.assign(64, 0);
-  longest.samples[0].entropy.assign(64, 0);
-  EXPECT_EQ(bench.run().CheckResult(longest), absl::OkStatus());
+  ItemResult result = bench.ResultOf(IdOf({0, 0, 0, ItemKind::kInitial}));
+  EXPECT_EQ(bench.run().Admit(result).status(), absl::OkStatus());
+  for (const ItemKey& key : {ItemKey{99, 0, 0, {}}, ItemKey{0, 3, 0, {}}, ItemKey{0, 0, 4, {}}}) {
+    result.item = IdOf(key);
+    ExpectStatus(bench.run().Admit(result).status(), StatusCode::kInvalidArgument,
+                 absl::StrCat("item ", Number(result.item),
+                              ": not one of this run's batches; an item that was leased"));
+  }
 }
 
-TEST(RunRefuses, ScoresThatDontBelongToTheTokens) {
+TEST(RunRefuses, ResultsWithTokensThatTheModelDoesntHave) {
   RunBench bench(Trees());
+  bench.options.vocabulary = 200;
   ASSERT_EQ(bench.Open(), absl::OkStatus());
   ASSERT_EQ(bench.AnnounceVersion(0), absl::OkStatus());
-  const ItemId item = IdOf({0, 0, 1, ItemKind::kInitial});
-  ASSERT_EQ(bench.ResultOf(item).samples[0].steps.front(), (StepRange{0, 3}));
-  ExpectRefusals(
-      bench, item,
-      {
-          {"node 1 has steps that differ from those of its tokens",
-           [](ItemResult& r) { r.samples[0].steps.pop_back(); }},
-          {"node 1 has 0 scores for ", [](ItemResult& r) { r.samples[0].fci.clear(); }},
-          {"node 1 has the score -0.5", [](ItemResult& r) { r.samples[0].fci.back() = -0.5F; }},
-          {"node 1 has the score inf",
-           [](ItemResult& r) { r.samples[0].fci.back() = std::numeric_limits<float>::infinity(); }},
-          {"node 1 has steps that differ from those of its tokens",
-           [](ItemResult& r) {
-             r.samples[0].steps.clear();
-             r.samples[0].fci.clear();
-           }},
-      });
+  ItemResult result = bench.ResultOf(IdOf({0, 0, 1, ItemKind::kInitial}));
+  EXPECT_EQ(bench.run().Admit(result).status(), absl::OkStatus());
+  result.samples[0].token_ids[0] = 200;
+  EXPECT_THAT(std::string(bench.run().Admit(result).status().message()),
+              HasSubstr("node 1, token 0: id 200; 0 to 199 is allowed"));
 }
 
 TEST(RunRefuses, ASecondResultAndGradesThatBelongToNothing) {
@@ -251,8 +182,10 @@ TEST(RunRefuses, ASecondResultAndGradesThatBelongToNothing) {
   ASSERT_EQ(bench.AnnounceVersion(0), absl::OkStatus());
   const ItemId item = bench.open.begin()->first;
   const ItemResult result = bench.ResultOf(item);
+  const auto admitted = bench.run().Admit(result);
+  ASSERT_TRUE(admitted.ok());
   ASSERT_TRUE(bench.SampleOne());
-  ExpectStatus(bench.InTransaction([&] { return bench.run().AddResult("w", result); }),
+  ExpectStatus(bench.InTransaction([&] { return bench.run().AddResult("w", *admitted); }),
                StatusCode::kInternal, "an item got a second result");
   const auto grade = [&](ItemId id, size_t count) {
     return bench.InTransaction([&] {
@@ -286,10 +219,6 @@ TEST(RunRefuses, ADatabaseThatContradictsItself) {
        [](Store& store) { return store.Put("fingerprint", "{"); }},
       {"the database lacks the commit of batch 1",
        [](Store& store) { return store.PutCommit({.batch = 2}); }},
-      {"a stored result has an unknown format",
-       [](Store& store) {
-         return store.PutResult({.item = IdOf({1, 0, 0, {}}), .payload = "x"});
-       }},
       {"the database has a result for item 8589946880, which batch 1 doesn't have",
        [](Store& store) {
          return store.PutResult({.item = IdOf({1, 3, 0, {}})});

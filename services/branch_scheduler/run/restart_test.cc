@@ -3,11 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/status.h"
+#include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/testing/run_bench.h"
 
 namespace attnrl::scheduler::testing {
@@ -96,6 +100,87 @@ INSTANTIATE_TEST_SUITE_P(
                       Sizes(pipeline::PipelineMode::kSequential, tree::Criterion::kEarliest, false),
                       Sizes(pipeline::PipelineMode::kOnPolicy, tree::Criterion::kNone, false)),
     [](const auto& run) { return absl::StrCat("Mode", static_cast<int>(run.param.mode)); });
+
+// Replaces what is stored of an item by `change` of it.
+void Damage(RunBench& bench, uint32_t batch, ItemId item,
+            const std::function<void(Store::ResultRow&)>& change) {
+  const std::vector<Store::ResultRow> rows = *bench.store().Results(batch);
+  for (Store::ResultRow row : rows) {
+    if (row.item != item) continue;
+    change(row);
+    ASSERT_EQ(bench.InTransaction([&]() -> absl::Status {
+      ATTNRL_RETURN_IF_ERROR(bench.store().DeleteResult(item));
+      ATTNRL_RETURN_IF_ERROR(bench.store().PutResult(row));
+      if (!row.grades) return absl::OkStatus();
+      return bench.store().PutGrades(item, *row.grades, row.grading);
+    }),
+              absl::OkStatus());
+    return;
+  }
+  FAIL() << "nothing is stored of item " << Number(item);
+}
+
+void FlipABit(std::string& bytes) { bytes[bytes.size() / 2] ^= 4; }
+
+TEST(Restart, SamplesAndGradesAgainWhatIsDamagedAndTheBatchIsTheSame) {
+  for (const bool filtered : {false, true}) {
+    SimulationOptions sizes;
+    sizes.criterion = tree::Criterion::kFci;
+    sizes.adaptive = filtered;
+    RunBench undisturbed(sizes);
+    ASSERT_EQ(undisturbed.Open(), absl::OkStatus());
+    ASSERT_EQ(undisturbed.AnnounceVersion(0), absl::OkStatus());
+    undisturbed.Work();
+    const auto expected = undisturbed.Batch(0);
+    ASSERT_TRUE(expected.has_value());
+    const auto stored = *undisturbed.store().Results(0);
+    for (const Store::ResultRow& each : stored) {
+      for (const bool grades : {false, true}) {
+        SCOPED_TRACE(absl::StrCat("item ", Number(each.item), grades ? ", its grades" : ""));
+        RunBench bench(sizes);
+        ASSERT_EQ(bench.Open(), absl::OkStatus());
+        ASSERT_EQ(bench.AnnounceVersion(0), absl::OkStatus());
+        bench.Work();
+        Damage(bench, 0, each.item,
+               [&](Store::ResultRow& row) { FlipABit(grades ? *row.grades : row.payload); });
+        ASSERT_EQ(bench.Open(), absl::OkStatus());
+        EXPECT_FALSE(bench.Batch(0).has_value()) << "something is missing again";
+        ASSERT_EQ(bench.AnnounceVersion(0), absl::OkStatus());
+        bench.Work();
+        EXPECT_EQ(bench.Batch(0), expected);
+      }
+    }
+  }
+}
+
+TEST(Restart, ADamagedResultWhoseWeightsAreGoneIsTold) {
+  RunBench bench({});
+  ASSERT_EQ(bench.Open(), absl::OkStatus());
+  ASSERT_EQ(bench.AnnounceVersion(0), absl::OkStatus());
+  bench.Work();
+  const ItemId item = IdOf({0, 0, 0, ItemKind::kInitial});
+  Damage(bench, 0, item, [](Store::ResultRow& row) { FlipABit(row.payload); });
+  std::filesystem::create_directories(bench.options.run_dir + "/checkpoints/step-1");
+  const absl::Status status = bench.Open();
+  EXPECT_TRUE(absl::IsDataLoss(status));
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::HasSubstr("of batch 0 is damaged, and W(0), which sampled it, is no"));
+  std::filesystem::create_directories(bench.options.run_dir + "/weights/0");
+  EXPECT_EQ(bench.Open(), absl::OkStatus());
+}
+
+TEST(Restart, AReplayOfADamagedBatchNamesTheItem) {
+  RunBench bench({});
+  ASSERT_EQ(bench.Open(), absl::OkStatus());
+  bench.TrainTo(1);
+  const ItemId item = IdOf({0, 1, 2, ItemKind::kInitial});
+  Damage(bench, 0, item, [](Store::ResultRow& row) { FlipABit(row.payload); });
+  const absl::Status status = bench.run().Batch(0, nullptr).status();
+  EXPECT_TRUE(absl::IsDataLoss(status));
+  EXPECT_EQ(std::string(status.message()),
+            absl::StrCat("item ", Number(item),
+                         " of batch 0: a stored result doesn't have its checksum"));
+}
 
 TEST(Restart, RemembersBatchesWithoutSamplesAndTheNumericsId) {
   RunBench bench(SimulationOptions{.steps = 9, .all_correct = true});

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "services/branch_scheduler/admission/admission.h"
 #include "services/branch_scheduler/data_set.h"
 #include "services/branch_scheduler/decide/cursor.h"
 #include "services/branch_scheduler/decide/outcome.h"
@@ -48,6 +49,7 @@ class Run {
   };
   struct Counters {
     uint64_t ungradable_problems = 0;
+    uint64_t parked_items = 0;
     uint64_t generated_tokens = 0;
     uint64_t reused_tokens = 0;
     uint64_t prefill_tokens = 0;
@@ -96,10 +98,13 @@ class Run {
 
   // What a worker is to do. `item` is open.
   WorkItem MakeItem(ItemId item) const;
-  // INVALID_ARGUMENT when the result isn't one of this item; nothing has changed then. The caller
-  // has checked the lease.
-  absl::Status CheckResult(const ItemResult& result) const;
-  absl::Status AddResult(const std::string& worker, const ItemResult& result);
+  // INVALID_ARGUMENT when the result isn't one of its item; nothing has changed then.
+  absl::StatusOr<AdmittedResult> Admit(ItemResult result) const;
+  // The caller has checked the lease.
+  absl::Status AddResult(const std::string& worker, const AdmittedResult& admitted);
+  // Nobody can do the item: its problem is dropped, the rest of the batch goes on. INVALID_ARGUMENT
+  // with the `reason` when that leaves no problem of the batch.
+  absl::Status Park(ItemId item, const std::string& reason);
   // The lease whose result of this item is durable, if any is.
   absl::StatusOr<std::optional<LeaseId>> LeaseOfResult(ItemId item) const;
   absl::Status AddGrades(const GradedItem& graded);
@@ -137,7 +142,17 @@ class Run {
   absl::Status Recover();
   absl::Status RecoverSteps();
   absl::Status CheckFingerprint();
-  absl::StatusOr<BatchState> LoadBatch(const Store::BatchRow& row) const;
+  // What is stored of a batch. DATA_LOSS naming the item for what is damaged; with `damaged` such
+  // items are left out and named there: the result, or its grades alone.
+  struct Damaged {
+    ItemId item = {};
+    bool grades_only = false;
+  };
+  absl::StatusOr<BatchState> LoadBatch(const Store::BatchRow& row,
+                                       std::vector<Damaged>* damaged) const;
+  // Removes them with all that was decided by them, so that it is sampled and graded again.
+  absl::Status CheckStillThere(pipeline::Place place, ItemId item) const;
+  absl::Status ForgetDamaged(const Store::BatchRow& row, const std::vector<Damaged>& damaged);
   BatchState NewBatch(const Store::BatchRow& row) const;
   // Composes every batch that may begin.
   absl::Status Compose();
@@ -166,7 +181,6 @@ class Run {
   bool Decide(const BatchState& batch, Problem& problem) const;
   void CountTrees(const BatchState& batch, const std::vector<ProblemOutcome>& outcomes);
 
-  absl::Status CheckScores(const WorkItem& item, const SampleResult& sample) const;
   // Once all of the problem's initial responses are graded: whether it can be used, and its score.
   void NoteGraded(BatchState& batch, Problem& problem);
   // Decides the problem's expansion when it can be, opens its continuations, closes it when done.

@@ -110,7 +110,7 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
     if (rows.empty() || rows.front().batch != number) {
       return absl::DataLossError(absl::StrCat("the database lacks batch ", number));
     }
-    ATTNRL_ASSIGN_OR_RETURN(BatchState batch, LoadBatch(rows.front()));
+    ATTNRL_ASSIGN_OR_RETURN(BatchState batch, LoadBatch(rows.front(), /*damaged=*/nullptr));
     // Advance must open and count nothing here.
     std::vector<Runnable> open = std::move(runnable_);
     const Counters counters = counters_;

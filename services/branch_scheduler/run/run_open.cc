@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Run: starting, from nothing or from the database, and composing batches.
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -10,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
+#include "common/observe/log.h"
 #include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/records/nothing_right.h"
 #include "services/branch_scheduler/run/run.h"
@@ -26,6 +29,11 @@ absl::StatusOr<std::optional<uint32_t>> GetNumber(Store& store, const std::strin
     return absl::DataLossError(absl::StrCat("the database's ", key, " is no number"));
   }
   return std::optional<uint32_t>(number);
+}
+
+absl::Status DamageOf(ItemId item, uint32_t batch, const absl::Status& status) {
+  return absl::DataLossError(absl::StrCat("item ", Number(item), " of batch ", batch, ": ",
+                                          std::string(status.message())));
 }
 
 }  // namespace
@@ -135,7 +143,12 @@ absl::Status Run::Recover() {
     next_place_ = row.cursor + row.problems;
     last_real_size_ = row.real_size;
     if (row.batch < committed_) continue;
-    ATTNRL_ASSIGN_OR_RETURN(BatchState batch, LoadBatch(row));
+    std::vector<Damaged> damaged;
+    ATTNRL_ASSIGN_OR_RETURN(BatchState batch, LoadBatch(row, &damaged));
+    if (!damaged.empty()) {
+      ATTNRL_RETURN_IF_ERROR(ForgetDamaged(row, damaged));
+      ATTNRL_ASSIGN_OR_RETURN(batch, LoadBatch(row, /*damaged=*/nullptr));
+    }
     batches_[row.batch] = std::move(batch);
     next_batch_ = row.batch + 1;
   }
@@ -173,7 +186,8 @@ BatchState Run::NewBatch(const Store::BatchRow& row) const {
   return batch;
 }
 
-absl::StatusOr<BatchState> Run::LoadBatch(const Store::BatchRow& row) const {
+absl::StatusOr<BatchState> Run::LoadBatch(const Store::BatchRow& row,
+                                          std::vector<Damaged>* damaged) const {
   BatchState batch = NewBatch(row);
   ATTNRL_ASSIGN_OR_RETURN(std::vector<Store::ResultRow> results, store_.Results(row.batch));
   for (const Store::ResultRow& stored : results) {
@@ -185,12 +199,24 @@ absl::StatusOr<BatchState> Run::LoadBatch(const Store::BatchRow& row) const {
     }
     SampledItem item;
     item.worker = stored.worker;
-    ATTNRL_ASSIGN_OR_RETURN(item.result, DecodePayload(stored.payload));
+    absl::StatusOr<ItemResult> result = DecodePayload(stored.payload);
+    if (!result.ok()) {
+      if (damaged == nullptr) return DamageOf(stored.item, row.batch, result.status());
+      damaged->push_back({stored.item});
+      continue;
+    }
+    item.result = *std::move(result);
     item.result.item = stored.item;
     item.result.lease = stored.lease;
     item.grading = stored.grading;
     if (stored.grades.has_value()) {
-      ATTNRL_ASSIGN_OR_RETURN(item.grades, DecodeGrades(*stored.grades));
+      absl::StatusOr<std::vector<Grade>> grades = DecodeGrades(*stored.grades);
+      if (!grades.ok()) {
+        if (damaged == nullptr) return DamageOf(stored.item, row.batch, grades.status());
+        damaged->push_back({stored.item, /*grades_only=*/true});
+        continue;
+      }
+      item.grades = *std::move(grades);
     }
     Response& response = batch.problems[key.position].responses[key.response];
     if (key.kind == ItemKind::kInitial) {
@@ -201,6 +227,52 @@ absl::StatusOr<BatchState> Run::LoadBatch(const Store::BatchRow& row) const {
     }
   }
   return batch;
+}
+
+absl::Status Run::ForgetDamaged(const Store::BatchRow& row, const std::vector<Damaged>& damaged) {
+  const pipeline::Place place{.base = row.base, .batch = row.batch};
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<Store::ResultRow> results, store_.Results(row.batch));
+  for (const Damaged& each : damaged) {
+    const ItemKey key = KeyOfItem(each.item);
+    observe::LogWarning("what is stored of an item is damaged and made again",
+                        {{"item", Number(each.item)},
+                         {"batch", row.batch},
+                         {"what", each.grades_only ? "its grades" : "its result"}});
+    if (each.grades_only) {
+      ATTNRL_RETURN_IF_ERROR(store_.DeleteGrades(each.item));
+    } else {
+      ATTNRL_RETURN_IF_ERROR(CheckStillThere(place, each.item));
+      ATTNRL_RETURN_IF_ERROR(store_.DeleteResult(each.item));
+    }
+    if (key.kind == ItemKind::kContinuation) continue;
+    // Where its problem branches was decided by it; with the filter, where all of them do.
+    for (const Store::ResultRow& result : results) {
+      const ItemKey other = KeyOfItem(result.item);
+      if (other.kind != ItemKind::kContinuation) continue;
+      if (other.position != key.position && !options_.adaptive.filter_solved) continue;
+      ATTNRL_RETURN_IF_ERROR(store_.DeleteResult(result.item));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The learner may have removed the weights that sampled initial responses once all of them were
+// there. Where it keeps its weights elsewhere, the worker says what it can't get.
+absl::Status Run::CheckStillThere(pipeline::Place place, ItemId item) const {
+  if (KeyOfItem(item).kind == ItemKind::kContinuation) return absl::OkStatus();
+  const uint32_t version = schedule_.InitialVersion(place);
+  const auto exists = [&](const std::string& name) {
+    std::error_code none;
+    return std::filesystem::exists(absl::StrCat(options_.run_dir, "/", name), none);
+  };
+  if (!exists("checkpoints") || exists(absl::StrCat("checkpoints/step-", version)) ||
+      exists(absl::StrCat("weights/", version))) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat(
+      options_.database, ": the stored result of item ", Number(item), " of batch ", place.batch,
+      " is damaged, and W(", version,
+      "), which sampled it, is no longer there; put back an intact ", "copy of the run directory"));
 }
 
 uint32_t Run::BaseOf(uint32_t batch) const {

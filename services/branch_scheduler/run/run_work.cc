@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Run: what workers sample and the verifier grades.
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,36 +13,6 @@
 
 namespace attnrl::scheduler {
 namespace {
-
-absl::Status CheckSample(const SampleRequest& request, const SampleResult& sample) {
-  if (sample.node != request.node) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("node ", sample.node, " where ", request.node, " was asked for"));
-  }
-  const size_t tokens = sample.token_ids.size();
-  if (tokens == 0 || tokens > request.max_new_tokens) {
-    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has ", tokens,
-                                                   " tokens; 1 to ", request.max_new_tokens,
-                                                   " were asked for"));
-  }
-  if (sample.logprobs.size() != tokens || sample.entropy.size() != tokens) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("node ", sample.node, " has ", sample.logprobs.size(), " log-probs and ",
-                     sample.entropy.size(), " entropies for ", tokens, " tokens"));
-  }
-  auto finite = [](float value) { return std::isfinite(value); };
-  if (!std::all_of(sample.logprobs.begin(), sample.logprobs.end(), finite) ||
-      !std::all_of(sample.entropy.begin(), sample.entropy.end(), finite)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("node ", sample.node, " has a log-prob or entropy that is not finite"));
-  }
-  if (std::any_of(sample.token_ids.begin(), sample.token_ids.end(),
-                  [](int32_t id) { return id < 0; })) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("node ", sample.node, " has a negative token id"));
-  }
-  return absl::OkStatus();
-}
 
 // Every sample has a verdict.
 bool Gradable(const SampledItem& item) {
@@ -122,53 +91,17 @@ WorkItem Run::MakeItem(ItemId id) const {
   return item;
 }
 
-// The scores fit the item, and its steps are those that this process sees in the tokens.
-absl::Status Run::CheckScores(const WorkItem& item, const SampleResult& sample) const {
-  if (!item.score_delta) {
-    if (sample.steps.empty() && sample.fci.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat("node ", sample.node, " has scores that were not asked for"));
+absl::StatusOr<AdmittedResult> Run::Admit(ItemResult result) const {
+  if (FindProblem(KeyOfItem(result.item)) == nullptr) {
+    return InputError(absl::StrCat("item ", Number(result.item)), "not one of this run's batches",
+                      "an item that was leased");
   }
-  const auto prompt_tokens = static_cast<uint32_t>(item.prompt_ids.size());
-  if (sample.steps != text_.steps(prompt_tokens, sample.token_ids)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("node ", sample.node, " has steps that differ from those of its tokens"));
-  }
-  if (sample.fci.size() != sample.steps.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has ", sample.fci.size(),
-                                                   " scores for ", sample.steps.size(), " steps"));
-  }
-  for (const float score : sample.fci) {
-    if (std::isfinite(score) && score >= 0) continue;
-    return absl::InvalidArgumentError(absl::StrCat("node ", sample.node, " has the score ", score));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Run::CheckResult(const ItemResult& result) const {
-  const Problem* problem = FindProblem(KeyOfItem(result.item));
-  if (problem == nullptr) return absl::InvalidArgumentError("there is no such item");
   const WorkItem item = MakeItem(result.item);
-  if (result.version != item.version) {
-    return absl::InvalidArgumentError(absl::StrCat("sampled under W(", result.version.number,
-                                                   ") where W(", item.version.number,
-                                                   ") was asked for, or under other bits of it"));
-  }
-  if (result.samples.size() != item.samples.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(result.samples.size(), " samples where ",
-                                                   item.samples.size(), " were asked for"));
-  }
-  if (!(result.span.start <= result.span.end)) {
-    return absl::InvalidArgumentError("the span ends before it begins");
-  }
-  for (size_t i = 0; i < item.samples.size(); ++i) {
-    ATTNRL_RETURN_IF_ERROR(CheckSample(item.samples[i], result.samples[i]));
-    ATTNRL_RETURN_IF_ERROR(CheckScores(item, result.samples[i]));
-  }
-  return absl::OkStatus();
+  return AdmitResult(std::move(result), item, options_.vocabulary, text_);
 }
 
-absl::Status Run::AddResult(const std::string& worker, const ItemResult& result) {
+absl::Status Run::AddResult(const std::string& worker, const AdmittedResult& admitted) {
+  const ItemResult& result = *admitted;
   const ItemKey key = KeyOfItem(result.item);
   BatchState& batch = *FindBatch(key.batch);
   Problem& problem = batch.problems[key.position];
@@ -194,6 +127,44 @@ absl::Status Run::AddResult(const std::string& worker, const ItemResult& result)
     counters_.generated_tokens += sample.token_ids.size();
   }
   grade_tasks_.push_back(MakeGradeTask(key, problem));
+  return absl::OkStatus();
+}
+
+absl::Status Run::Park(ItemId id, const std::string& reason) {
+  const ItemKey key = KeyOfItem(id);
+  BatchState* batch = FindBatch(key.batch);
+  if (batch == nullptr || FindProblem(key) == nullptr) return absl::OkStatus();
+  Problem& problem = batch->problems[key.position];
+  std::optional<SampledItem>& slot = SlotOf(problem.responses[key.response], key.kind);
+  if (slot.has_value()) return absl::OkStatus();
+  // A result of nobody without tokens, and grades without a verdict: the problem is dropped as one
+  // that can't be graded is, and a restart finds it so.
+  const WorkItem item = MakeItem(id);
+  SampledItem parked;
+  parked.result.item = id;
+  parked.result.version = item.version;
+  for (const SampleRequest& request : item.samples) {
+    parked.result.samples.push_back(SampleResult{.node = request.node});
+  }
+  parked.grades.resize(item.samples.size());
+  ATTNRL_RETURN_IF_ERROR(
+      store_.PutResult(Store::ResultRow{id, LeaseId{}, "", EncodePayload(parked.result)}));
+  ATTNRL_RETURN_IF_ERROR(store_.PutGrades(id, EncodeGrades(parked.grades), Span{}));
+  slot = std::move(parked);
+  problem.parked = true;
+  if (key.kind == ItemKind::kInitial) ++batch->initial_done;
+  ++counters_.parked_items;
+  const bool all = std::all_of(batch->problems.begin(), batch->problems.end(),
+                               [](const Problem& each) { return each.parked; });
+  if (all) {
+    return InputError(
+        absl::StrCat("batch ", key.batch),
+        absl::StrCat("workers failed at every problem, last at item ", Number(id), ": ", reason),
+        "mend the workers or the model, then --resume");
+  }
+  const bool complete = batch->graded();
+  Advance(*batch, problem);
+  if (batch->graded() != complete && options_.adaptive.filter_solved) AdvanceAll();
   return absl::OkStatus();
 }
 

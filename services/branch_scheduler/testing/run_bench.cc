@@ -80,8 +80,9 @@ bool RunBench::SampleOne() {
   if (open.empty()) return false;
   const ItemResult result = ResultOf(open.begin()->first);
   open.erase(open.begin());
-  EXPECT_EQ(run_->CheckResult(result), absl::OkStatus());
-  EXPECT_EQ(InTransaction([&] { return run_->AddResult("w", result); }), absl::OkStatus());
+  const auto admitted = run_->Admit(result);
+  EXPECT_EQ(admitted.status(), absl::OkStatus());
+  EXPECT_EQ(InTransaction([&] { return run_->AddResult("w", *admitted); }), absl::OkStatus());
   return true;
 }
 

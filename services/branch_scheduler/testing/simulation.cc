@@ -61,6 +61,7 @@ SchedulerOptions OptionsOf(const SimulationOptions& sizes, const std::string& fo
   options.adaptive.batch_max = sizes.problems + 3;
   options.max_response_tokens = 64;
   options.stop_ids = {'.'};
+  options.vocabulary = 256;
   options.deterministic = sizes.deterministic;
   options.max_empty_batches = sizes.max_empty_batches;
   options.fingerprint = {{"run.seed", "7"}};

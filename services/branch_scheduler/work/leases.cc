@@ -22,6 +22,7 @@ void LeaseTable::Open(uint32_t version, ItemId item) {
 }
 
 void LeaseTable::Close(ItemId item) {
+  failed_.erase(item);
   if (auto ready = ready_version_.find(item); ready != ready_version_.end()) {
     ready_.erase({ready->second, item});
     ready_version_.erase(ready);
@@ -72,7 +73,7 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
   Worker& worker = workers_[hello.worker];
   worker.connection = connection;
   worker.connected = true;
-  worker.silent = false;
+  worker.silent = worker.refused = false;
   worker.capacity = hello.capacity;
   worker.credits = std::min(hello.credits, options_.max_credits);
 
@@ -137,14 +138,26 @@ void LeaseTable::Heard(const std::string& worker) {
 }
 
 bool LeaseTable::TakesMore(const Worker& worker) {
-  return worker.connected && !worker.silent && worker.leases.size() < worker.credits;
+  return worker.connected && !worker.silent && !worker.refused &&
+         worker.leases.size() < worker.credits;
+}
+
+std::set<std::string> LeaseTable::Avoided(ItemId item) const {
+  const auto failed = failed_.find(item);
+  if (failed == failed_.end()) return {};
+  std::set<std::string> names(failed->second.begin(), failed->second.end());
+  const bool others = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    return entry.second.connected && !entry.second.refused && !names.contains(entry.first);
+  });
+  return others ? names : std::set<std::string>();
 }
 
 std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker(ItemId item) {
+  const std::set<std::string> avoided = Avoided(item);
   auto best = workers_.end();
   for (auto it = workers_.begin(); it != workers_.end(); ++it) {
     const Worker& worker = it->second;
-    if (!TakesMore(worker)) continue;
+    if (!TakesMore(worker) || avoided.contains(it->first)) continue;
     // leases / credits, compared without division.
     if (best == workers_.end() ||
         worker.leases.size() * best->second.credits < best->second.leases.size() * worker.credits) {
@@ -155,7 +168,7 @@ std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker(ItemI
   std::string& home = homes_[ProblemOf(item)];
   if (homes_.size() > kMaxHomes) homes_.erase(homes_.begin());
   const auto found = workers_.find(home);
-  if (found != workers_.end() && TakesMore(found->second)) {
+  if (found != workers_.end() && TakesMore(found->second) && !avoided.contains(home)) {
     // Its share of credits in use exceeds the smallest by a quarter at most.
     const Worker& worker = found->second;
     const auto share = [](const Worker& w) {
@@ -174,10 +187,14 @@ std::optional<ItemId> LeaseTable::next_item() const {
 
 std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
   std::vector<Granted> granted;
-  while (!ready_.empty()) {
-    const auto [version, item] = *ready_.begin();
+  for (auto next = ready_.begin(); next != ready_.end();) {
+    const auto [version, item] = *next++;
     auto worker = PickWorker(item);
-    if (worker == workers_.end()) break;
+    if (worker == workers_.end()) {
+      // One that waits for a worker that has not failed it holds up nothing else.
+      if (failed_.contains(item)) continue;
+      break;
+    }
     // The epoch keeps the numbers of different processes apart, so a late result of an earlier one
     // can never pass for a lease of this one.
     const LeaseId lease{(uint64_t{options_.epoch} << 32) | next_++};
@@ -215,6 +232,28 @@ size_t LeaseTable::GiveBack(const std::string& worker, const std::vector<LeaseId
     ++returned;
   }
   return returned;
+}
+
+std::optional<ItemId> LeaseTable::ItemOf(LeaseId lease) const {
+  const auto held = leases_.find(lease);
+  return held == leases_.end() ? std::nullopt : std::optional<ItemId>(held->second.item);
+}
+
+size_t LeaseTable::Fail(const std::string& worker, LeaseId lease) {
+  auto held = leases_.find(lease);
+  if (held == leases_.end() || held->second.worker != worker) return 0;
+  const ItemId item = held->second.item;
+  Release(lease, /*reopen=*/true);
+  ++counters_.returned;
+  failed_[item].push_back(worker);
+  return failed_[item].size();
+}
+
+void LeaseTable::Refuse(const std::string& worker) {
+  auto found = workers_.find(worker);
+  if (found == workers_.end()) return;
+  found->second.refused = true;
+  GiveBack(worker, {found->second.leases.begin(), found->second.leases.end()});
 }
 
 std::vector<LeaseTable::Granted> LeaseTable::Expire(absl::Duration now) {

@@ -82,6 +82,14 @@ class LeaseTable {
                              absl::Duration now);
   // The items are handed out again. Returns how many of the leases were the worker's.
   size_t GiveBack(const std::string& worker, const std::vector<LeaseId>& leases);
+  // The worker could not do the lease's item, or has done it wrong: the item is handed out again,
+  // to a worker that has not failed it if one is connected. How many have failed it by now; 0 where
+  // the lease was not the worker's.
+  size_t Fail(const std::string& worker, LeaseId lease);
+  // The worker gets nothing more until it connects again; what it has is given back.
+  void Refuse(const std::string& worker);
+  // nullopt: there is no such lease.
+  std::optional<ItemId> ItemOf(LeaseId lease) const;
   // Ends the leases whose time is up and returns them.
   std::vector<Granted> Expire(absl::Duration now);
   // Ends every lease (at the end of a drain) and returns them.
@@ -115,6 +123,7 @@ class LeaseTable {
     bool connected = false;
     // One of its leases expired and it was not heard of since: it gets nothing until it speaks.
     bool silent = false;
+    bool refused = false;
     uint32_t capacity = 0;
     uint32_t credits = 0;
     std::set<LeaseId> leases;
@@ -126,6 +135,8 @@ class LeaseTable {
   void Release(LeaseId lease, bool reopen);
   void Heard(const std::string& worker);
   static bool TakesMore(const Worker& worker);
+  // The workers that failed the item, where one that didn't is connected; else none.
+  std::set<std::string> Avoided(ItemId item) const;
   // The worker that gets the item; end() when none has credit left.
   std::map<std::string, Worker>::iterator PickWorker(ItemId item);
 
@@ -136,6 +147,7 @@ class LeaseTable {
   std::map<LeaseId, Held> leases_;
   std::map<ItemId, LeaseId> lease_of_item_;
   std::map<std::string, Worker> workers_;
+  std::map<ItemId, std::vector<std::string>> failed_;  // items that are open -> who failed them
   // Who last got an item of a problem; the newest kMaxHomes problems.
   static constexpr size_t kMaxHomes = 1 << 16;
   std::map<uint64_t, std::string> homes_;

@@ -99,7 +99,7 @@ void Worker::Disconnect(const absl::Status& status) {
   CloseStream();
   if (left_) return;
   if (IsRefusal(status)) {
-    failure_ = status;
+    failure_ = unfit_.ok() ? status : unfit_;
     return;
   }
   const absl::Duration wait = backoff_.Next();
@@ -179,7 +179,8 @@ void Worker::OnLease(const scheduler::Lease& lease) {
   if (draining_) return GiveBack({lease.lease}, "the worker is leaving");
   absl::StatusOr<std::vector<Request>> requests = book_.Add(lease);
   if (!requests.ok()) {
-    GiveBack({lease.lease}, std::string(requests.status().message()));
+    Send(scheduler::GiveBack{
+        {lease.lease}, std::string(requests.status().message()), /*failed=*/true});
     return LeaveAsUnfit(requests.status());
   }
   samples_per_lease_ = static_cast<int64_t>(lease.item.samples.size());
@@ -194,7 +195,8 @@ void Worker::OnLease(const scheduler::Lease& lease) {
 void Worker::OnAck(const scheduler::Ack& ack) {
   Forget({ack.lease});
   if (ack.verdict == scheduler::AckVerdict::kInvalid) {
-    return LeaveAsUnfit(absl::InvalidArgumentError(
+    // No InvalidArgument: the fault may be this process' memory, and a new one does it right.
+    return LeaveAsUnfit(absl::InternalError(
         absl::StrCat("the scheduler can't use this worker's results: ", OneLine(ack.reason))));
   }
   if (ack.verdict != scheduler::AckVerdict::kAccepted) {

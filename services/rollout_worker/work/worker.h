@@ -57,9 +57,9 @@ class Worker {
   ~Worker();
 
   // Works until drained: OK then. FAILED_PRECONDITION or INVALID_ARGUMENT when the scheduler
-  // refuses this worker or one of its results, or leases an item that it can't run (other numerics,
-  // tokenizer or limits than the run's): starting it again is useless. INTERNAL when the model
-  // can't be run.
+  // refuses this worker, or leases an item that it can't run (other numerics or limits than the
+  // run's): starting it again is useless. INTERNAL when the scheduler refuses one of its results or
+  // the model can't be run.
   absl::Status Run();
   // Asks Run to give everything back and return. Any thread, any number of times.
   void Drain();

@@ -326,7 +326,7 @@ TEST_F(WorkerTest, LeavesWhenItsResultsAreOfNoUse) {
   scheduler_.Push(scheduler::Ack{LeaseId{1}, scheduler::AckVerdict::kInvalid, "other steps"});
   EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{2}));
   const absl::Status status = Join();
-  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_TRUE(absl::IsInternal(status)) << "another process may do it right";
   EXPECT_EQ(status.message(), "the scheduler can't use this worker's results: other steps");
 }
 

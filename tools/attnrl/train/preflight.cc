@@ -105,7 +105,7 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig shape,
                           model::LoadModelConfig(config.model.path, config.model.dtype != "auto"));
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<int32_t> ends, model::LoadEndTokens(config.model.path));
-  ATTNRL_RETURN_IF_ERROR(scheduler::OptionsOf(config, "", ends, "").status());
+  ATTNRL_RETURN_IF_ERROR(scheduler::OptionsOf(config, "", {ends, shape.vocab_size}, "").status());
   ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, RunDType(config, shape));
   ATTNRL_RETURN_IF_ERROR(CheckContext(config.rollout, shape));
   ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config, ends, binary_folder));

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scheduler: what happens before it serves.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/observe/log.h"
+#include "common/storage/files.h"
+#include "services/branch_scheduler/records/records.h"
+#include "services/branch_scheduler/scheduler.h"
+#include "services/branch_scheduler/store/run_files.h"
+
+namespace attnrl::scheduler {
+
+absl::Status Scheduler::Open() {
+  absl::MutexLock lock(&mutex_);
+  ATTNRL_RETURN_IF_ERROR(options_.Validate());
+  // The database has a lock of its own, but may lie elsewhere than the records.
+  ATTNRL_ASSIGN_OR_RETURN(
+      storage::FileLock directory,
+      storage::FileLock::AcquireFile(absl::StrCat(options_.run_dir, "/branch-scheduler.lock"),
+                                     absl::StrCat("the branch-scheduler of ", options_.run_dir)));
+  directory_.emplace(std::move(directory));
+  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(absl::StrCat(options_.run_dir, "/trees")));
+  ATTNRL_RETURN_IF_ERROR(CheckDatabaseIsThere(options_.database, options_.run_dir));
+  ATTNRL_ASSIGN_OR_RETURN(store_, OpenStore(options_.database));
+  journal_ = std::make_unique<Journal>(options_.run_dir, store_.get());
+  ATTNRL_RETURN_IF_ERROR(CheckRecords());
+  ATTNRL_ASSIGN_OR_RETURN(
+      run_, Run::Open({&options_, parts_.data, parts_.text, store_.get(), parts_.clock}));
+  // What a kill left of a tree file.
+  ATTNRL_RETURN_IF_ERROR(storage::RemoveUnfinished(options_.run_dir + "/trees"));
+  for (const char* file : {kMetricsFile, kEventsFile}) {
+    std::string warning;
+    ATTNRL_RETURN_IF_ERROR(journal_->Reconcile(file, &warning));
+    if (!warning.empty()) observe::LogWarning(warning);
+  }
+  LeaseOptions leases;
+  leases.lease = options_.lease;
+  leases.epoch = run_->epoch();
+  leases.same_numerics = options_.deterministic;
+  leases.numerics_id = run_->numerics_id();
+  leases_ = std::make_unique<LeaseTable>(leases);
+  hand_out_from_ = clock_.Monotonic();
+  if (run_->epoch() > 1) {
+    expected_ = run_->Workers();
+    hand_out_from_ += expected_.empty() ? options_.unknown_grace : options_.adoption_grace;
+  }
+
+  GradingQueue::Options grading;
+  grading.threads = parts_.threads ? options_.grader_threads : 0;
+  grading.attempts = options_.grade_attempts;
+  grading.grader = options_.grader;
+  grading.grader_timeout = options_.grader_timeout;
+  grading_ = std::make_unique<GradingQueue>(grading, parts_.verifier, parts_.text->decode,
+                                            parts_.clock, [this](GradedItem graded) {
+                                              absl::MutexLock inbox(&inbox_mutex_);
+                                              inbox_.grades.push_back(std::move(graded));
+                                            });
+  PauseIfEmpty();
+  HandOut();
+  observe::LogInfo("run opened", {{"epoch", run_->epoch()},
+                                  {"steps_done", run_->committed()},
+                                  {"steps", options_.steps},
+                                  {"open_items", leases_->open_items()}});
+  return absl::OkStatus();
+}
+
+// The database is the one of these records: compared before anything is written.
+absl::Status Scheduler::CheckRecords() {
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<Store::CommitRow> commits, store_->Commits());
+  ATTNRL_RETURN_IF_ERROR(CheckDatabaseIsNotBehind(options_.database, options_.run_dir,
+                                                  static_cast<uint32_t>(commits.size())));
+  for (const char* file : {kMetricsFile, kEventsFile}) {
+    ATTNRL_RETURN_IF_ERROR(journal_->Check(file));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace attnrl::scheduler
