@@ -92,6 +92,11 @@ absl::Status RunUntil(LearnerLoop& loop, scheduler::BatchSource& batches,
 absl::Status Serve(const config::Config& config, const service::Flags& flags,
                    const rpc::ShutdownSignal& shutdown) {
   ATTNRL_RETURN_IF_ERROR(CheckConfig(config));
+  // Before anything is touched: opening the checkpoints removes half-written ones.
+  ATTNRL_ASSIGN_OR_RETURN(
+      [[maybe_unused]] const storage::FileLock lock,
+      storage::FileLock::AcquireFile(absl::StrCat(flags.run_dir, "/learner.lock"),
+                                     absl::StrCat("the learner of ", flags.run_dir)));
   FixNumerics(static_cast<int>(config.learner.threads));
   ATTNRL_ASSIGN_OR_RETURN(const auto metrics,
                           observe::MetricsServer::Start(config.observe.metrics_address));

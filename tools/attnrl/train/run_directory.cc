@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/train/run_directory.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,6 +22,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr char kSocketLink[] = "sockets";
+// In a socket folder: whose it is, and the sockets of services.cc.
+constexpr char kOwnerFile[] = "run";
+constexpr const char* kSocketNames[] = {"scheduler.sock", "learner.sock", "verifier.sock"};
 constexpr size_t kLongestSocketFolder = 70;  // leaves room for /branch-scheduler.sock within 107
 constexpr size_t kLongestLastWords = 300;
 
@@ -52,13 +56,31 @@ std::string LastLine(const std::string& text) {
                      end - (start == std::string::npos ? 0 : start + 1) + 1);
 }
 
-// Removes a folder that a link names, if it looks like one of ours.
-void RemoveLinked(const fs::path& link) {
-  std::error_code ignored;
-  const fs::path folder = fs::read_symlink(link, ignored);
-  if (ignored) return;
-  if (folder.filename().string().rfind("attnrl-", 0) == 0) fs::remove_all(folder, ignored);
-  fs::remove(link, ignored);
+// Tells a run directory from every other one, copies of it included; it may be renamed.
+std::string Identity(const std::string& run_directory) {
+  struct stat info {};
+  if (::stat(run_directory.c_str(), &info) != 0) return "";
+  return absl::StrCat(info.st_dev, ":", info.st_ino);
+}
+
+// Whether a socket folder is this run's and this user's: a link may lead anywhere.
+bool IsOwn(const std::string& run_directory, const std::string& folder) {
+  struct stat info {};
+  if (::lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) return false;
+  if (info.st_uid != ::geteuid()) return false;
+  const std::string owner = ReadText(folder + "/" + kOwnerFile);
+  return !owner.empty() && owner.substr(0, owner.find('\n')) == Identity(run_directory);
+}
+
+// Removes what a start makes there, by name, and the folder if that was all.
+void RemoveOwn(const std::string& folder) {
+  for (const char* name : kSocketNames) {
+    const std::string path = absl::StrCat(folder, "/", name);
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) ::unlink(path.c_str());
+  }
+  ::unlink(absl::StrCat(folder, "/", kOwnerFile).c_str());
+  ::rmdir(folder.c_str());
 }
 
 }  // namespace
@@ -116,19 +138,32 @@ absl::StatusOr<std::string> MakeSocketFolder(const std::string& run_directory) {
                       absl::StrCat("no folder for sockets can be made: ", std::strerror(errno)),
                       "TMPDIR or /tmp must be a folder that can be written");
   }
+  absl::Status status = storage::WriteFileAtomically(
+      absl::StrCat(folder, "/", kOwnerFile),
+      absl::StrCat(Identity(run_directory), "\n", run_directory, "\n"));
   std::error_code error;
-  fs::create_directory_symlink(folder, fs::path(run_directory) / kSocketLink, error);
-  if (error) return absl::InternalError(absl::StrCat(run_directory, ": ", error.message()));
-  return folder;
+  if (status.ok()) {
+    fs::create_directory_symlink(folder, fs::path(run_directory) / kSocketLink, error);
+    if (error) status = absl::InternalError(absl::StrCat(run_directory, ": ", error.message()));
+  }
+  if (status.ok()) return folder;
+  RemoveOwn(folder);
+  return status;
 }
 
 void RemoveSocketFolder(const std::string& run_directory) {
-  RemoveLinked(fs::path(run_directory) / kSocketLink);
+  const std::string link = absl::StrCat(run_directory, "/", kSocketLink);
+  std::error_code none;
+  const std::string folder = fs::read_symlink(link, none).string();
+  if (none) return;
+  if (IsOwn(run_directory, folder)) RemoveOwn(folder);
+  ::unlink(link.c_str());
 }
 
 std::string SocketFolder(const std::string& run_directory) {
   std::error_code none;
-  return fs::read_symlink(fs::path(run_directory) / kSocketLink, none).string();
+  const std::string folder = fs::read_symlink(fs::path(run_directory) / kSocketLink, none).string();
+  return IsOwn(run_directory, folder) ? folder : "";
 }
 
 absl::Status WriteEndpoints(const std::string& run_directory,

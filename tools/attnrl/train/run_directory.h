@@ -25,11 +25,13 @@ absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const s
                                                bool resume);
 
 // A private folder (mode 0700) for a run's Unix sockets: in $TMPDIR where that is short enough for
-// a socket's name (107 bytes), otherwise in /tmp. Leaves a link to it in the run directory and
-// removes the folder of an earlier start that was killed.
+// a socket's name (107 bytes), otherwise in /tmp. It names its run; a link in the run directory
+// leads to it. Removes the folder of an earlier start that was killed. Where the link leads to
+// anything but a folder of this run and this user, only the link goes.
 absl::StatusOr<std::string> MakeSocketFolder(const std::string& run_directory);
 void RemoveSocketFolder(const std::string& run_directory);
-// The folder of the start that goes on now; empty where there is none.
+// The folder of the start that goes on now; empty where there is none, or where it is another
+// run's, as in a copy of a run directory.
 std::string SocketFolder(const std::string& run_directory);
 
 // RUN_DIR/endpoints.json in the form of Prometheus' file_sd from RUN_DIR/logs/<name>.metrics, one

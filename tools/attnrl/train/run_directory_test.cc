@@ -203,15 +203,53 @@ TEST_F(RunDirectory, SaysWhereNoSocketFolderCanBeMade) {
       "must be a folder that can be written");
 }
 
-TEST_F(RunDirectory, RemovesNothingThatIsNoSocketFolder) {
+TEST_F(RunDirectory, RemovesNothingThatIsNoSocketFolderWhateverItsName) {
   Write("precious/thesis.tex", "");
-  fs::create_directory_symlink(root_ / "precious", root_ / "sockets");
-  RemoveSocketFolder(root_);
-  EXPECT_TRUE(fs::exists(root_ / "precious/thesis.tex"));
+  Write("attnrl-precious/thesis.tex", "");
+  Write("attnrl-precious/run", "of something else");
+  for (const char* name : {"precious", "attnrl-precious"}) {
+    fs::create_directory_symlink(root_ / name, root_ / "sockets");
+    RemoveSocketFolder(root_);
+    EXPECT_TRUE(fs::exists(root_ / name / "thesis.tex"));
+    EXPECT_FALSE(fs::is_symlink(root_ / "sockets"));
+  }
+  EXPECT_TRUE(fs::exists(root_ / "attnrl-precious/run"));
   RemoveSocketFolder(root_);  // nor fails where there is nothing
   Write("sockets/file", "");  // a folder of that name, not a link
   RemoveSocketFolder(root_);
   EXPECT_TRUE(fs::exists(root_ / "sockets/file"));
+}
+
+TEST_F(RunDirectory, RemovesOnlyItsOwnNamesFromItsSocketFolder) {
+  fs::create_directories(root_ / "run");
+  const auto folder = MakeSocketFolder(root_ / "run");
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  std::ofstream(*folder + "/thesis.tex") << "precious";
+  std::ofstream(*folder + "/learner.sock") << "a file that only has the name";
+  RemoveSocketFolder(root_ / "run");
+  EXPECT_TRUE(fs::exists(*folder + "/thesis.tex"));
+  EXPECT_TRUE(fs::exists(*folder + "/learner.sock"));
+  EXPECT_FALSE(fs::exists(*folder + "/run"));
+  fs::remove_all(*folder);
+}
+
+TEST_F(RunDirectory, ACopyLeavesTheSocketsOfTheOriginalAlone) {
+  fs::create_directories(root_ / "run");
+  const auto folder = MakeSocketFolder(root_ / "run");
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  fs::copy(root_ / "run", root_ / "copy",
+           fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  EXPECT_EQ(SocketFolder(root_ / "copy"), "") << "no run is going on there";
+  const auto own = MakeSocketFolder(root_ / "copy");
+  ASSERT_TRUE(own.ok()) << own.status();
+  EXPECT_NE(*own, *folder);
+  EXPECT_EQ(SocketFolder(root_ / "run"), *folder);
+  RemoveSocketFolder(root_ / "copy");
+  EXPECT_TRUE(fs::exists(*folder));
+  fs::rename(root_ / "run", root_ / "renamed");
+  EXPECT_EQ(SocketFolder(root_ / "renamed"), *folder) << "the same directory";
+  RemoveSocketFolder(root_ / "renamed");
+  EXPECT_FALSE(fs::exists(*folder));
 }
 
 TEST_F(RunDirectory, WritesEndpointsInTheFormOfPrometheusAndOnlyWhereTheyChange) {
