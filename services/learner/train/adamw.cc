@@ -4,9 +4,25 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace attnrl::learner {
+namespace {
+
+// Elements whose squares are summed at once: what float64 copies take is 128 MB.
+constexpr int64_t kNormSlice = int64_t{1} << 24;
+
+void StepOn(const AdamWOptions& options, double weight_decay, const at::Tensor& steps,
+            const at::Tensor& values, Parameters& parameters, int64_t offset, int64_t count) {
+  const auto part = [&](const at::Tensor& flat) { return flat.narrow(0, offset, count); };
+  at::_fused_adamw_(part(values), part(parameters.gradient()), part(parameters.first_moment()),
+                    part(parameters.second_moment()), {}, steps, options.learning_rate,
+                    options.beta1, options.beta2, weight_decay, options.epsilon, /*amsgrad=*/false,
+                    /*maximize=*/false);
+}
+
+}  // namespace
 
 void AdamWStep(const AdamWOptions& options, int64_t step, Parameters& parameters) {
   at::NoGradGuard no_grad;
@@ -15,17 +31,27 @@ void AdamWStep(const AdamWOptions& options, int64_t step, Parameters& parameters
   if (options.learning_rate == 0) values = values.clone();
   const at::Tensor steps = at::full({}, static_cast<double>(step),
                                     at::TensorOptions(at::kFloat).device(values.device()));
-  at::_fused_adamw_(values, parameters.gradient(), parameters.first_moment(),
-                    parameters.second_moment(), {}, steps, options.learning_rate, options.beta1,
-                    options.beta2, options.weight_decay, options.epsilon, /*amsgrad=*/false,
-                    /*maximize=*/false);
+  if (options.decay_norms_and_biases) {
+    StepOn(options, options.weight_decay, steps, values, parameters, 0, values.numel());
+    return;
+  }
+  for (const Parameters::Run& run : parameters.Runs()) {
+    StepOn(options, run.matrices ? options.weight_decay : 0, steps, values, parameters, run.offset,
+           run.count);
+  }
 }
 
 double ClipGradient(Parameters& parameters, double max_norm) {
   at::NoGradGuard no_grad;
   at::Tensor& gradient = parameters.gradient();
-  const double norm =
-      at::linalg_vector_norm(gradient, 2, std::nullopt, false, at::kDouble).item<double>();
+  double norm = 0;
+  for (int64_t first = 0; first < gradient.numel(); first += kNormSlice) {
+    const at::Tensor slice =
+        gradient.narrow(0, first, std::min(kNormSlice, gradient.numel() - first));
+    const double part =
+        at::linalg_vector_norm(slice, 2, std::nullopt, false, at::kDouble).item<double>();
+    norm = first == 0 ? part : std::sqrt(norm * norm + part * part);
+  }
   if (max_norm > 0 && std::isfinite(norm)) {
     const double scale = max_norm / (norm + 1e-6);
     if (scale < 1) gradient.mul_(scale);

@@ -71,6 +71,26 @@ TEST(AdamWStep, LearningRateZeroChangesNoBitOfTheMasters) {
   EXPECT_GT(parameters.first_moment().abs().max().item<float>(), 0);
 }
 
+TEST(AdamWStep, SparesNormsAndBiasesFromDecayWhereToldTo) {
+  AdamWOptions options{.learning_rate = 0.01, .weight_decay = 0.5};
+  Parameters all(SmallWeights(at::kFloat), model::DType::kFloat32);
+  Parameters spared(SmallWeights(at::kFloat), model::DType::kFloat32);
+  Parameters none(SmallWeights(at::kFloat), model::DType::kFloat32);
+  for (Parameters* parameters : {&all, &spared, &none}) SetGradient(*parameters, 0.3);
+  AdamWStep(options, 1, all);
+  options.decay_norms_and_biases = false;
+  AdamWStep(options, 1, spared);
+  options.weight_decay = 0;
+  AdamWStep(options, 1, none);
+  const auto values = [](Parameters& parameters, const char* name) {
+    return parameters.Named(parameters.values()).at(name);
+  };
+  EXPECT_TRUE(values(spared, "a").allclose(values(all, "a"), 1e-6, 0));
+  EXPECT_FALSE(values(spared, "a").allclose(values(none, "a"), 1e-4, 0));
+  EXPECT_TRUE(values(spared, "b").allclose(values(none, "b"), 1e-6, 0));
+  EXPECT_FALSE(values(spared, "b").allclose(values(all, "b"), 1e-4, 0));
+}
+
 TEST(ClipGradient, ScalesALongGradientDownAndLeavesAShortOne) {
   Parameters parameters(SmallWeights(at::kFloat), model::DType::kFloat32);
   SetGradient(parameters, 1.0);
@@ -79,6 +99,13 @@ TEST(ClipGradient, ScalesALongGradientDownAndLeavesAShortOne) {
   EXPECT_NEAR(ClipGradient(parameters, 100), norm, 1e-6);
   EXPECT_NEAR(ClipGradient(parameters, 2), norm, 1e-6);
   EXPECT_NEAR(ClipGradient(parameters, 0), 2, 1e-5);
+}
+
+TEST(ClipGradient, AddsUpTheNormsOfSlices) {
+  const int64_t size = (int64_t{1} << 24) + 48;
+  Parameters parameters({{"a", at::zeros({size})}}, model::DType::kFloat32);
+  parameters.gradient().fill_(0.5);
+  EXPECT_NEAR(ClipGradient(parameters, 0), 0.5 * std::sqrt(static_cast<double>(size)), 1e-6);
 }
 
 TEST(Parameters, ComputeWithRoundedCopiesAndKeepTheMastersInFloat32) {

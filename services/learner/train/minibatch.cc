@@ -33,6 +33,14 @@ std::vector<Range> ShuffledProblems(std::span<const SamplePlace> places,
 
 }  // namespace
 
+int64_t MinibatchCount(const MinibatchOptions& options, int64_t samples) {
+  if (options.steps_per_batch > 0) return options.steps_per_batch;
+  const double wanted =
+      std::round(static_cast<double>(samples) /
+                 static_cast<double>(options.minibatch_problems * options.initial_responses));
+  return std::max<int64_t>(1, static_cast<int64_t>(wanted));
+}
+
 std::vector<std::vector<size_t>> CutMinibatches(std::span<const SamplePlace> places,
                                                 const MinibatchOptions& options) {
   std::vector<size_t> order;       // samples in shuffled order of their problems
@@ -50,9 +58,8 @@ std::vector<std::vector<size_t>> CutMinibatches(std::span<const SamplePlace> pla
   boundaries.push_back(order.size());
 
   const double samples = static_cast<double>(order.size());
-  const double wanted = std::round(
-      samples / static_cast<double>(options.minibatch_problems * options.initial_responses));
-  const size_t count = std::clamp(static_cast<size_t>(wanted), size_t{1}, responses);
+  const int64_t wanted = MinibatchCount(options, static_cast<int64_t>(order.size()));
+  const size_t count = std::min(static_cast<size_t>(wanted), responses);
 
   std::vector<std::vector<size_t>> minibatches;
   size_t from = 0;  // index into boundaries

@@ -44,6 +44,14 @@ TEST(CutMinibatches, CountIsTheRoundedShareAndAtLeastOne) {
   EXPECT_TRUE(CutMinibatches({}, {}).empty());
 }
 
+TEST(CutMinibatches, StepsPerBatchSayTheCountWhateverTheSamples) {
+  for (const uint32_t leaves : {1u, 5u}) {
+    const auto cut = CutMinibatches(Batch(20, 6, leaves), {.steps_per_batch = 4});
+    EXPECT_EQ(Sizes(cut), std::vector<size_t>(4, 30 * leaves));
+  }
+  EXPECT_EQ(CutMinibatches(Batch(1, 3, 5), {.steps_per_batch = 4}).size(), 3u);
+}
+
 TEST(CutMinibatches, SizesAreNearEqual) {
   EXPECT_EQ(
       Sizes(CutMinibatches(Batch(30, 1, 1), {.minibatch_problems = 10, .initial_responses = 1})),

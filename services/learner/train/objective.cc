@@ -17,6 +17,23 @@ double MaxOrNan(double a, double b) {
   return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b);
 }
 
+// exp(20) is far outside every clip, and its products are far from the end of float32.
+constexpr double kMaxLogRatio = 20;
+
+at::Tensor Ratio(const at::Tensor& above, const at::Tensor& below) {
+  return (above - below).clamp_max(kMaxLogRatio).exp();
+}
+
+// The weight of each token's PPO term; no gradient goes through it.
+at::Tensor ImportanceWeights(const ObjectiveOptions& options, const at::Tensor& proximal,
+                             const at::Tensor& behaviour) {
+  const at::Tensor ratio = Ratio(proximal, behaviour);
+  if (options.correction == Correction::kTruncatedIs) {
+    return ratio.clamp_max(options.importance_cap);
+  }
+  return at::where(ratio.le(options.importance_cap), ratio, at::zeros_like(ratio));
+}
+
 }  // namespace
 
 void ObjectiveSums::Add(const ObjectiveSums& other) {
@@ -34,13 +51,17 @@ void ObjectiveSums::Add(const ObjectiveSums& other) {
 at::Tensor ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs& inputs,
                          double denominator, ObjectiveSums* sums) {
   const at::Tensor& advantages = inputs.advantages;
-  const at::Tensor ratio = (inputs.logprobs - inputs.behaviour).exp();
+  const bool corrected = options.correction != Correction::kBehaviour;
+  const at::Tensor proximal =
+      inputs.proximal.defined() ? inputs.proximal : inputs.logprobs.detach();
+  const at::Tensor ratio = Ratio(inputs.logprobs, corrected ? proximal : inputs.behaviour);
   const double low = 1 - options.clip_low, high = 1 + options.clip_high;
   const at::Tensor clip = at::maximum(-advantages * ratio, -advantages * ratio.clamp(low, high));
   const at::Tensor negative = advantages.lt(0);
   at::Tensor loss = at::where(negative, at::minimum(clip, -advantages * options.dual_clip), clip);
+  if (corrected) loss = loss * ImportanceWeights(options, proximal, inputs.behaviour);
   if (inputs.reference.defined()) {
-    const at::Tensor difference = inputs.reference - inputs.logprobs;
+    const at::Tensor difference = (inputs.reference - inputs.logprobs).clamp_max(kMaxLogRatio);
     const at::Tensor kl = difference.exp() - difference - 1;
     sums->kl += Sum(kl.detach());
     loss = loss + options.kl_weight * kl;
@@ -57,6 +78,7 @@ at::Tensor ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs&
     sums->ratio_max = MaxOrNan(sums->ratio_max, measured.max().item<double>());
   }
   sums->tokens += measured.numel();
+  if (inputs.weights.defined()) loss = loss * inputs.weights;
   return loss.sum() / denominator;
 }
 

@@ -8,7 +8,17 @@
 namespace attnrl::learner {
 
 // services/learner/train/README.md, "Objective".
+
+// Off-policy correction: what the ratio of PPO is against, and what becomes of the difference
+// between the policy at the start of the batch's training and the one that sampled.
+enum class Correction { kBehaviour, kTruncatedIs, kDecoupled };
+
+// How the losses of tokens become that of a minibatch.
+enum class Aggregation { kTokenMean, kSequenceMean, kSequenceSum };
+
 struct ObjectiveOptions {
+  Correction correction = Correction::kBehaviour;
+  double importance_cap = 2;  // greatest importance weight; not of kBehaviour
   double clip_low = 0.2;
   double clip_high = 0.28;
   double dual_clip = 3;
@@ -23,6 +33,10 @@ struct ObjectiveInputs {
   at::Tensor behaviour;  // log-probs as measured when each token was sampled
   at::Tensor advantages;
   at::Tensor reference;  // log-probs of the reference model; undefined: no KL term
+  // Log-probs of the policy at the start of the batch's training; undefined: those in training,
+  // which it is before the first update. Not read with kBehaviour.
+  at::Tensor proximal = {};
+  at::Tensor weights = {};  // of each token's loss in the mean; undefined: 1
 };
 
 // Sums over tokens, so that passes and minibatches can be added up.
@@ -30,8 +44,8 @@ struct ObjectiveSums {
   double loss = 0;     // of the whole objective, not yet divided by the tokens
   double kl = 0;       // k3 to the reference model
   double entropy = 0;  // nats
-  // Tokens whose gradient the clip cut: negative advantage below 1 - clip_low or beyond dual_clip,
-  // positive advantage above 1 + clip_high.
+  // Tokens whose gradient the clip of the ratio cut: negative advantage below 1 - clip_low or
+  // beyond dual_clip, positive advantage above 1 + clip_high.
   double clipped_low = 0;
   double clipped_high = 0;
   double clipped_dual = 0;
@@ -44,12 +58,17 @@ struct ObjectiveSums {
 };
 
 // The objective's sum over the tokens of a pass divided by `denominator` (the tokens of the whole
-// minibatch), a scalar to call backward() on; passes of a minibatch add up to its token mean.
-//   r = exp(logprob - behaviour)                           (correction `behaviour`)
+// minibatch for their mean), a scalar to call backward() on; passes of a minibatch add up.
+//   r = exp(logprob - behaviour), w = 1                    (kBehaviour)
+//   r = exp(logprob - proximal), and from u = exp(proximal - behaviour)
+//       w = min(u, importance_cap)                         (kTruncatedIs)
+//       w = u <= importance_cap ? u : 0                    (kDecoupled)
 //   clip = max(-A r, -A clamp(r, 1 - clip_low, 1 + clip_high))
-//   loss = (A < 0 ? min(clip, -A dual_clip) : clip)        (PPO; dual clip: Ye et al. 2020)
+//   loss = w (A < 0 ? min(clip, -A dual_clip) : clip)      (PPO; dual clip: Ye et al. 2020)
 //        + kl_weight (exp(d) - d - 1),  d = reference - logprob    (k3: Schulman)
 //        - entropy_weight entropy
+// Differences of log-probs count as 20 at most, beyond which they have no gradient: exp stays
+// finite, and no infinity meets the zero with which a clip would multiply it.
 // `sums` receives this pass's statistics.
 at::Tensor ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs& inputs,
                          double denominator, ObjectiveSums* sums);

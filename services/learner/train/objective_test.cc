@@ -13,18 +13,27 @@ namespace {
 
 struct Token {
   double logprob, behaviour, advantage, reference, entropy;
+  double proximal = 0;
 };
 
 // The objective of one token, written independently from services/learner/train/README.md
 // ("Objective") in float64.
 double TokenLoss(const ObjectiveOptions& options, const Token& token, double logprob) {
-  const double ratio = std::exp(logprob - token.behaviour);
+  const bool corrected = options.correction != Correction::kBehaviour;
+  const double importance = std::exp(token.proximal - token.behaviour);
+  double weight = 1;
+  if (options.correction == Correction::kTruncatedIs) {
+    weight = std::min(importance, options.importance_cap);
+  } else if (corrected) {
+    weight = importance <= options.importance_cap ? importance : 0;
+  }
+  const double ratio = std::exp(logprob - (corrected ? token.proximal : token.behaviour));
   const double clipped = std::min(std::max(ratio, 1 - options.clip_low), 1 + options.clip_high);
   const double surrogate = std::min(token.advantage * ratio, token.advantage * clipped);
   const double dual =
       token.advantage < 0 ? std::max(surrogate, options.dual_clip * token.advantage) : surrogate;
   const double kl = std::exp(token.reference - logprob) - (token.reference - logprob) - 1;
-  return -dual + options.kl_weight * kl - options.entropy_weight * token.entropy;
+  return -dual * weight + options.kl_weight * kl - options.entropy_weight * token.entropy;
 }
 
 // Ratios from 0.4 to 5 with both signs of the advantage, none on a corner of the clip.
@@ -119,6 +128,93 @@ TEST(ObjectiveLoss, WithoutAReferenceHasNoKlTerm) {
   for (const Token& token : Tokens()) expected += TokenLoss(without, token, token.logprob);
   EXPECT_NEAR(loss, expected, 1e-10);
   EXPECT_EQ(sums.kl, 0);
+}
+
+// The tokens above with a proximal policy between the one that sampled and the one in training.
+std::vector<Token> StaleTokens() {
+  std::vector<Token> tokens;
+  for (double staleness : {-1.5, -0.1, 0.0, 0.6, 0.8, 3.0}) {
+    for (Token token : Tokens()) {
+      token.proximal = token.behaviour;
+      token.behaviour -= staleness;
+      tokens.push_back(token);
+    }
+  }
+  return tokens;
+}
+
+TEST(ObjectiveLoss, CorrectsForTheDistanceBetweenBehaviourAndProximalPolicy) {
+  for (const Correction correction : {Correction::kTruncatedIs, Correction::kDecoupled}) {
+    ObjectiveOptions options = kOptions;
+    options.correction = correction;
+    const std::vector<Token> tokens = StaleTokens();
+    ObjectiveInputs inputs = Inputs(tokens);
+    inputs.proximal = Column(tokens, &Token::proximal);
+    ObjectiveSums sums;
+    const at::Tensor loss = ObjectiveLoss(options, inputs, 1, &sums);
+    loss.backward();
+    double expected = 0;
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      expected += TokenLoss(options, tokens[i], tokens[i].logprob);
+      constexpr double kStep = 1e-6;
+      const double slope = (TokenLoss(options, tokens[i], tokens[i].logprob + kStep) -
+                            TokenLoss(options, tokens[i], tokens[i].logprob - kStep)) /
+                           (2 * kStep);
+      EXPECT_NEAR(inputs.logprobs.grad()[static_cast<int64_t>(i)].item<double>(), slope, 1e-8) << i;
+    }
+    EXPECT_NEAR(loss.item<double>(), expected, 1e-10);
+  }
+}
+
+TEST(ObjectiveLoss, TakesThePolicyInTrainingForTheProximalOneBeforeTheFirstUpdate) {
+  ObjectiveOptions options = kOptions;
+  options.correction = Correction::kTruncatedIs;
+  std::vector<Token> tokens = Tokens();
+  for (Token& token : tokens) token.proximal = token.logprob;
+  ObjectiveInputs inputs = Inputs(tokens), told = Inputs(tokens);
+  told.proximal = Column(tokens, &Token::proximal);
+  ObjectiveSums sums;
+  ObjectiveLoss(options, inputs, 1, &sums).backward();
+  ObjectiveLoss(options, told, 1, &sums).backward();
+  EXPECT_TRUE(inputs.logprobs.grad().equal(told.logprobs.grad()));
+}
+
+TEST(ObjectiveLoss, StaysFiniteInFloat32WhereLogRatiosAreBeyondExp) {
+  for (const Correction correction :
+       {Correction::kBehaviour, Correction::kTruncatedIs, Correction::kDecoupled}) {
+    ObjectiveOptions options = kOptions;
+    options.correction = correction;
+    for (const double far : {-300.0, -89.0, 89.0, 300.0}) {
+      std::vector<Token> tokens;
+      for (const double advantage : {-1.0, 0.0, 1.0}) {
+        tokens.push_back({far, 0, advantage, 0, 0.5, 0});
+        tokens.push_back({0, 0, advantage, far, 0.5, far});
+      }
+      ObjectiveInputs inputs = Inputs(tokens);
+      inputs.proximal = Column(tokens, &Token::proximal);
+      for (at::Tensor* column : {&inputs.logprobs, &inputs.entropy, &inputs.behaviour,
+                                 &inputs.advantages, &inputs.reference, &inputs.proximal}) {
+        *column = column->detach().to(at::kFloat);
+      }
+      inputs.logprobs.set_requires_grad(true);
+      ObjectiveSums sums;
+      const at::Tensor loss = ObjectiveLoss(options, inputs, 1, &sums);
+      loss.backward();
+      EXPECT_TRUE(std::isfinite(loss.item<float>())) << far;
+      EXPECT_TRUE(inputs.logprobs.grad().isfinite().all().item<bool>()) << far;
+      EXPECT_TRUE(std::isfinite(sums.kl) && std::isfinite(sums.ratio_max)) << far;
+    }
+  }
+}
+
+TEST(ObjectiveLoss, WeighsTheLossOfEachTokenButNotItsStatistics) {
+  const std::vector<Token> tokens = Tokens();
+  ObjectiveInputs plain = Inputs(tokens), weighted = Inputs(tokens);
+  weighted.weights = at::full({static_cast<int64_t>(tokens.size())}, 0.25, at::kDouble);
+  ObjectiveSums plain_sums, sums;
+  const double loss = ObjectiveLoss(kOptions, plain, 1, &plain_sums).item<double>();
+  EXPECT_NEAR(ObjectiveLoss(kOptions, weighted, 1, &sums).item<double>(), loss / 4, 1e-12);
+  EXPECT_EQ(sums.loss, plain_sums.loss);
 }
 
 TEST(ObjectiveSums, KeepANonFiniteRatioVisible) {

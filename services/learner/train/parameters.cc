@@ -44,6 +44,17 @@ at::Tensor Parameters::View(const at::Tensor& flat, const Slice& slice) const {
   return flat.narrow(0, slice.offset, slice.count).view(slice.shape);
 }
 
+std::vector<Parameters::Run> Parameters::Runs() const {
+  std::vector<Run> runs;
+  for (const Slice& slice : slices_) {
+    const bool matrix = slice.shape.size() > 1;
+    if (runs.empty() || runs.back().matrices != matrix) runs.push_back({slice.offset, 0, matrix});
+    const int64_t padded = (slice.count + kAlign - 1) / kAlign * kAlign;
+    runs.back().count = slice.offset + padded - runs.back().offset;
+  }
+  return runs;
+}
+
 void Parameters::AddGradients() {
   at::NoGradGuard no_grad;
   for (const Slice& slice : slices_) {

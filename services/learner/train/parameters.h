@@ -49,6 +49,15 @@ class Parameters {
   // The masters rounded to the compute dtype: what is published. Own memory.
   model::Tensors Published() const;
 
+  // Part of the flat tensors: neighbouring tensors that are all matrices, or all vectors (the
+  // weights of norms, and biases), with their padding.
+  struct Run {
+    int64_t offset;
+    int64_t count;
+    bool matrices;
+  };
+  std::vector<Run> Runs() const;
+
   // Parameters without padding.
   int64_t count() const { return count_; }
 

@@ -22,18 +22,78 @@ namespace {
 using scheduler::TrainingBatch;
 using scheduler::TrainingSample;
 
-// Behaviour log-probs and advantages of every token of a pass.
-std::pair<at::Tensor, at::Tensor> TokenTargets(const std::vector<const TrainingSample*>& samples,
-                                               const at::Device& device) {
-  std::vector<float> behaviour, advantages;
+// Fills behaviour log-probs, advantages and weights of every token of a pass.
+void FillTargets(const std::vector<const TrainingSample*>& samples, Aggregation aggregation,
+                 const at::Device& device, ObjectiveInputs* inputs) {
+  std::vector<float> behaviour, advantages, weights;
   for (const TrainingSample* sample : samples) {
     behaviour.insert(behaviour.end(), sample->logprobs.begin(), sample->logprobs.end());
     for (const scheduler::AdvantageRun& run : sample->advantages) {
       advantages.insert(advantages.end(), run.tokens, static_cast<float>(run.advantage));
     }
   }
-  return {at::tensor(behaviour, at::kFloat).to(device),
-          at::tensor(advantages, at::kFloat).to(device)};
+  inputs->behaviour = at::tensor(behaviour, at::kFloat).to(device);
+  inputs->advantages = at::tensor(advantages, at::kFloat).to(device);
+  if (aggregation != Aggregation::kSequenceMean) return;
+  for (const TrainingSample* sample : samples) {
+    const size_t tokens = sample->response_ids.size();
+    weights.insert(weights.end(), tokens, 1 / static_cast<float>(tokens));
+  }
+  inputs->weights = at::tensor(weights, at::kFloat).to(device);
+}
+
+// What the sum over a minibatch's tokens is divided by.
+double Denominator(const TrainerOptions& options,
+                   const std::vector<const TrainingSample*>& samples) {
+  const auto sequences = static_cast<double>(samples.size());
+  switch (options.aggregation) {
+    case Aggregation::kSequenceMean:
+      return sequences;
+    case Aggregation::kSequenceSum:
+      return sequences * static_cast<double>(options.max_response_tokens);
+    case Aggregation::kTokenMean:
+      break;
+  }
+  double tokens = 0;
+  for (const TrainingSample* sample : samples) {
+    tokens += static_cast<double>(sample->response_ids.size());
+  }
+  return tokens;
+}
+
+// The samples of a minibatch that are trained.
+std::vector<const TrainingSample*> Unmasked(const TrainingBatch& batch,
+                                            const std::vector<size_t>& minibatch, bool mask) {
+  std::vector<const TrainingSample*> samples;
+  for (size_t index : minibatch) {
+    const TrainingSample& sample = batch.samples[index];
+    if (!mask || !sample.truncated) samples.push_back(&sample);
+  }
+  return samples;
+}
+
+// Samples of one pass.
+struct PassSamples {
+  std::vector<const TrainingSample*> samples;
+  std::vector<PassSequence> sequences;
+};
+
+std::vector<PassSamples> CutIntoPasses(const std::vector<const TrainingSample*>& samples,
+                                       const TrainerOptions& options) {
+  std::vector<PassSequence> sequences;
+  for (const TrainingSample* sample : samples) {
+    sequences.push_back({sample->prompt_ids, sample->response_ids});
+  }
+  std::vector<PassSamples> passes;
+  for (const std::vector<size_t>& members :
+       PlanPasses(sequences, options.prefixes, options.max_tokens_per_pass)) {
+    passes.emplace_back();
+    for (size_t member : members) {
+      passes.back().samples.push_back(samples[member]);
+      passes.back().sequences.push_back(sequences[member]);
+    }
+  }
+  return passes;
 }
 
 }  // namespace
@@ -61,6 +121,7 @@ std::vector<std::vector<size_t>> Trainer::Minibatches(const TrainingBatch& batch
   return CutMinibatches(places, {.seed = options_.seed,
                                  .batch = batch.batch,
                                  .minibatch_problems = options_.minibatch_problems,
+                                 .steps_per_batch = options_.steps_per_batch,
                                  .initial_responses = options_.initial_responses});
 }
 
@@ -69,7 +130,12 @@ ObjectiveSums Trainer::RunPass(const std::vector<const TrainingSample*>& samples
   const at::Device device = parameters_.values().device();
   const Pass pass = MakePass(sequences, options_.prefixes, device);
   ObjectiveInputs inputs;
-  std::tie(inputs.behaviour, inputs.advantages) = TokenTargets(samples, device);
+  FillTargets(samples, options_.aggregation, device, &inputs);
+  if (proximal_.contains(samples.front())) {
+    std::vector<at::Tensor> proximal;
+    for (const TrainingSample* sample : samples) proximal.push_back(proximal_.at(sample));
+    inputs.proximal = at::cat(proximal);
+  }
   if (reference_ != nullptr) {
     inputs.reference =
         ScorePass(*reference_, pass, options_.temperature, /*entropy=*/false).logprobs;
@@ -90,34 +156,50 @@ ObjectiveSums Trainer::RunPass(const std::vector<const TrainingSample*>& samples
 absl::StatusOr<ObjectiveSums> Trainer::Gradient(const TrainingBatch& batch,
                                                 const std::vector<size_t>& minibatch,
                                                 const std::function<bool()>& abandon) {
-  std::vector<const TrainingSample*> samples;
-  std::vector<PassSequence> sequences;
-  double tokens = 0;
-  for (size_t index : minibatch) {
-    const TrainingSample& sample = batch.samples[index];
-    if (options_.mask_truncated && sample.truncated) continue;
-    samples.push_back(&sample);
-    sequences.push_back({sample.prompt_ids, sample.response_ids});
-    tokens += static_cast<double>(sample.response_ids.size());
-  }
+  const std::vector<const TrainingSample*> samples =
+      Unmasked(batch, minibatch, options_.mask_truncated);
+  const double denominator = Denominator(options_, samples);
   ObjectiveSums sums;
   try {
     parameters_.ZeroGradient();
-    for (const std::vector<size_t>& members :
-         PlanPasses(sequences, options_.prefixes, options_.max_tokens_per_pass)) {
+    for (const PassSamples& pass : CutIntoPasses(samples, options_)) {
       if (abandon && abandon()) return absl::CancelledError("training was abandoned");
-      std::vector<const TrainingSample*> pass;
-      std::vector<PassSequence> pass_sequences;
-      for (size_t member : members) {
-        pass.push_back(samples[member]);
-        pass_sequences.push_back(sequences[member]);
-      }
-      sums.Add(RunPass(pass, pass_sequences, tokens));
+      sums.Add(RunPass(pass.samples, pass.sequences, denominator));
     }
   } catch (const std::exception& error) {
     return LibraryError("training pass", error);
   }
   return sums;
+}
+
+absl::Status Trainer::MeasureProximal(const TrainingBatch& batch,
+                                      const std::vector<std::vector<size_t>>& minibatches,
+                                      const std::function<bool()>& abandon) {
+  proximal_.clear();
+  if (options_.objective.correction == Correction::kBehaviour) return absl::OkStatus();
+  const at::Device device = parameters_.values().device();
+  try {
+    // The first minibatch is trained with the policy as it is now.
+    for (size_t m = 1; m < minibatches.size(); ++m) {
+      for (const PassSamples& members :
+           CutIntoPasses(Unmasked(batch, minibatches[m], options_.mask_truncated), options_)) {
+        if (abandon && abandon()) return absl::CancelledError("training was abandoned");
+        const Pass pass = MakePass(members.sequences, options_.prefixes, device);
+        rows_ += pass.ids.numel();
+        const at::Tensor logprobs =
+            ScorePass(transformer_, pass, options_.temperature, /*entropy=*/false).logprobs;
+        int64_t first = 0;
+        for (const TrainingSample* sample : members.samples) {
+          const auto tokens = static_cast<int64_t>(sample->response_ids.size());
+          proximal_[sample] = logprobs.narrow(0, first, tokens);
+          first += tokens;
+        }
+      }
+    }
+  } catch (const std::exception& error) {
+    return LibraryError("log-probs before training", error);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Trainer::Update(const TrainingBatch& batch, const std::vector<size_t>& minibatch,
@@ -159,9 +241,12 @@ double Trainer::LearningRate(uint32_t batch) const {
 absl::StatusOr<scheduler::TrainStatistics> Trainer::Train(const TrainingBatch& batch,
                                                           const std::function<bool()>& abandon) {
   Totals totals;
-  for (const std::vector<size_t>& minibatch : Minibatches(batch)) {
+  const std::vector<std::vector<size_t>> minibatches = Minibatches(batch);
+  ATTNRL_RETURN_IF_ERROR(MeasureProximal(batch, minibatches, abandon));
+  for (const std::vector<size_t>& minibatch : minibatches) {
     ATTNRL_RETURN_IF_ERROR(Update(batch, minibatch, abandon, &totals));
   }
+  proximal_.clear();
   const bool none = totals.sums.tokens == 0;
   const double tokens = static_cast<double>(totals.sums.tokens);
   const auto mean = [none, tokens](double sum) { return none ? NAN : sum / tokens; };

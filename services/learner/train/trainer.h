@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -30,9 +31,12 @@ struct TrainerOptions {
   double max_grad_norm = 1;
   uint64_t seed = 0;
   int64_t minibatch_problems = 32;
+  int64_t steps_per_batch = 0;  // 0: minibatch_problems says it
   int64_t initial_responses = 6;
   double temperature = 1;       // that the tokens were sampled with
   bool mask_truncated = false;  // leave truncated responses out
+  Aggregation aggregation = Aggregation::kTokenMean;
+  int64_t max_response_tokens = 8192;  // what kSequenceSum divides by
   int64_t max_tokens_per_pass = 16384;
   CheckpointLayers checkpoint = CheckpointLayers::kAuto;
   Prefixes prefixes = Prefixes::kOnce;  // the same gradient either way, up to rounding
@@ -47,7 +51,7 @@ struct TrainerCounters {
 };
 
 // Turns W(b) into W(b+1): PPO on the samples of one batch (services/learner/train/README.md,
-// "Objective", correction `behaviour`), with float32 masters, in the compute dtype's arithmetic.
+// "Objective"), with float32 masters, in the compute dtype's arithmetic.
 // The same state, batch, options and thread count give the same bits. Knows no files and no
 // versions. One thread calls it; Train blocks for seconds to minutes. Memory: Parameters, the
 // reference model where there is a KL term, and PassGradient for max_tokens_per_pass rows.
@@ -82,6 +86,11 @@ class Trainer {
  private:
   struct Totals;
 
+  // Log-probs of the batch under the policy as it is, for the corrections that want them; none
+  // where the batch is one optimizer step, whose own pass computes them.
+  absl::Status MeasureProximal(const scheduler::TrainingBatch& batch,
+                               const std::vector<std::vector<size_t>>& minibatches,
+                               const std::function<bool()>& abandon);
   // Adds the gradient of one pass. `sequences` are those of `samples`.
   ObjectiveSums RunPass(const std::vector<const scheduler::TrainingSample*>& samples,
                         const std::vector<PassSequence>& sequences, double denominator);
@@ -93,6 +102,8 @@ class Trainer {
   Parameters parameters_;
   TrainerCounters counters_;
   int64_t rows_ = 0;
+  // By sample of the batch in training; empty: the policy in training is still the same.
+  std::unordered_map<const scheduler::TrainingSample*, at::Tensor> proximal_;
   model::Transformer transformer_;
   std::unique_ptr<model::Transformer> reference_;  // null: no KL term
 };

@@ -212,6 +212,57 @@ TEST_F(TrainerTest, MaskTruncatedLeavesTruncatedResponsesOut) {
   EXPECT_TRUE(masked->parameters().gradient().equal(removed->parameters().gradient()));
 }
 
+TEST_F(TrainerTest, TheProximalPolicyIsThatBeforeTheBatchInEveryMinibatch) {
+  TrainerOptions options = TinyOptions();
+  options.minibatch_problems = 1;
+  const TrainerOptions plain = options;
+  options.objective.correction = Correction::kTruncatedIs;
+  auto corrected = Make(options), behaviour = Make(plain);
+  // Sampled by the very policy that training starts from: the weights are 1, and both corrections
+  // have the same ratios.
+  auto batch = TinyBatch(0);
+  const model::Transformer policy(TinyConfig(folder_.path()), corrected->parameters().leaves());
+  for (auto& sample : batch.samples) {
+    const std::vector<PassSequence> sequences = {{sample.prompt_ids, sample.response_ids}};
+    const at::Tensor logprobs =
+        ScorePass(policy, MakePass(sequences, Prefixes::kEach, at::kCPU), 1, false).logprobs;
+    sample.logprobs.assign(logprobs.const_data_ptr<float>(),
+                           logprobs.const_data_ptr<float>() + logprobs.numel());
+  }
+  const auto ratio = corrected->Train(batch, nullptr)->ratio_max;
+  EXPECT_NEAR(ratio, behaviour->Train(batch, nullptr)->ratio_max, 1e-3);
+  EXPECT_GT(ratio, 1.01);  // later minibatches are not on the policy any more
+}
+
+TEST_F(TrainerTest, AggregationsWeighSequencesAsTheySay) {
+  const auto batch = TinyBatch(0, 2);
+  const auto gradient = [&](Aggregation aggregation, const std::vector<size_t>& samples) {
+    TrainerOptions options = TinyOptions();
+    options.aggregation = aggregation;
+    options.max_response_tokens = 50;
+    auto trainer = Make(options);
+    EXPECT_TRUE(trainer->Gradient(batch, samples, nullptr).ok());
+    return trainer->parameters().gradient();
+  };
+  at::Tensor sequence_mean, token_sum;
+  double tokens = 0;
+  for (size_t i = 0; i < batch.samples.size(); ++i) {
+    const auto length = static_cast<double>(batch.samples[i].response_ids.size());
+    const at::Tensor mean = gradient(Aggregation::kTokenMean, {i});
+    sequence_mean = i == 0 ? mean : sequence_mean + mean;
+    token_sum = i == 0 ? mean * length : token_sum + mean * length;
+    tokens += length;
+  }
+  const auto count = static_cast<double>(batch.samples.size());
+  for (const auto& [aggregation, expected] :
+       {std::pair{Aggregation::kTokenMean, token_sum / tokens},
+        {Aggregation::kSequenceMean, sequence_mean / count},
+        {Aggregation::kSequenceSum, token_sum / (count * 50)}}) {
+    EXPECT_TRUE(gradient(aggregation, All(batch)).allclose(expected, 1e-3, 1e-6));
+  }
+  EXPECT_FALSE((token_sum / tokens).allclose(sequence_mean / count, 1e-3, 1e-6));
+}
+
 TEST_F(TrainerTest, StatisticsCountTheBatch) {
   auto trainer = Make(TinyOptions());
   const auto batch = TinyBatch(0, 4);

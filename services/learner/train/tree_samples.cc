@@ -15,6 +15,7 @@ namespace attnrl::learner {
 namespace {
 
 using nlohmann::json;
+using nlohmann::ordered_json;
 using scheduler::TrainingBatch;
 using scheduler::TrainingSample;
 
@@ -80,6 +81,38 @@ void AddProblem(const json& problem, TrainingBatch& batch) {
   }
 }
 
+// Tokens from `first` on as a record has them: a response, or a continuation behind its prefix.
+ordered_json Sampled(const TrainingSample& sample, size_t first) {
+  const auto begin = static_cast<ptrdiff_t>(first);
+  ordered_json segments = ordered_json::array();
+  for (const auto& run : sample.advantages) segments.push_back({run.tokens, run.advantage});
+  return {{"token_ids",
+           std::vector<int32_t>(sample.response_ids.begin() + begin, sample.response_ids.end())},
+          {"logprobs", std::vector<float>(sample.logprobs.begin() + begin, sample.logprobs.end())},
+          {"finish_reason", sample.truncated ? "length" : "stop"},
+          {"version", sample.versions.back().version},
+          {"reward", sample.reward},
+          {"segments", segments}};
+}
+
+// Puts a leaf at its place among the responses of its problem; those that trained nothing, between
+// others, have no tokens.
+void PutLeaf(const TrainingSample& sample, ordered_json& responses) {
+  while (responses.size() <= sample.response) {
+    responses.push_back({{"segments", nullptr}, {"branches", ordered_json::array()}});
+  }
+  ordered_json& response = responses[sample.response];
+  if (!sample.versions.back().continuation) {
+    const ordered_json branches = response["branches"];
+    response = Sampled(sample, 0);
+    response["branches"] = branches;
+    return;
+  }
+  const size_t split = sample.response_ids.size() - sample.versions.back().tokens;
+  response["branches"].push_back(
+      {{"split", split}, {"children", ordered_json::array({Sampled(sample, split)})}});
+}
+
 // "" where a sample is whole, else what is wrong with it.
 std::string Fault(const TrainingSample& sample) {
   size_t covered = 0;
@@ -117,6 +150,24 @@ absl::StatusOr<TrainingBatch> ReadTreeSamples(const std::string& path) {
         return absl::OkStatus();
       }));
   return batch;
+}
+
+absl::Status WriteTreeSamples(const std::string& path, const TrainingBatch& batch) {
+  ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer, storage::JsonLinesWriter::Open(path));
+  std::vector<ordered_json> problems;
+  for (const TrainingSample& sample : batch.samples) {
+    if (problems.empty() || problems.back()["position"] != sample.position) {
+      problems.push_back({{"batch", batch.batch},
+                          {"position", sample.position},
+                          {"problem_id", absl::StrCat("position ", sample.position)},
+                          {"kept", "all"},
+                          {"prompt_ids", sample.prompt_ids},
+                          {"responses", ordered_json::array()}});
+    }
+    PutLeaf(sample, problems.back()["responses"]);
+  }
+  for (const ordered_json& problem : problems) ATTNRL_RETURN_IF_ERROR(writer.Write(problem));
+  return writer.Close();
 }
 
 }  // namespace attnrl::learner

@@ -14,4 +14,9 @@ namespace attnrl::learner {
 // in the file: it is 0. InputError names file and line.
 absl::StatusOr<scheduler::TrainingBatch> ReadTreeSamples(const std::string& path);
 
+// Writes a batch such that ReadTreeSamples gives the same samples back, but for `node` and the
+// share of a prefix that other leaves have: every problem one line, every leaf behind its response.
+// What a batch holds is finite.
+absl::Status WriteTreeSamples(const std::string& path, const scheduler::TrainingBatch& batch);
+
 }  // namespace attnrl::learner

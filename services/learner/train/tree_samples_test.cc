@@ -55,6 +55,19 @@ TEST_F(TreeSamplesTest, EveryLeafThatTrainedComesBackWhole) {
   EXPECT_EQ(branch.response, 0u);
 }
 
+TEST_F(TreeSamplesTest, WhatIsWrittenReadsBackWithItsBranches) {
+  auto batch = Read(kProblem);
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  // The first response trained nothing.
+  for (auto& sample : batch->samples) sample.response = 1;
+  const std::string path = folder_.path() + "/written.jsonl";
+  ASSERT_TRUE(WriteTreeSamples(path, *batch).ok());
+  const auto read = ReadTreeSamples(path);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->samples, batch->samples);
+  EXPECT_EQ(read->batch, batch->batch);
+}
+
 TEST_F(TreeSamplesTest, ProblemsThatWereDroppedGiveNothing) {
   std::string dropped = kProblem;
   dropped.replace(dropped.find("\"all\""), 5, "\"zero_advantage\"");
