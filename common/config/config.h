@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/step_range.h"
 #include "common/base/words.h"
 #include "common/pipeline/schedule.h"
 #include "common/tree/adaptive_sampling.h"
@@ -38,9 +39,24 @@ inline std::vector<Word<FciMethod>> WordsOf(FciMethod) {
           {"recompute", FciMethod::kRecompute}};
 }
 
-enum class Correction { kBehaviour };
+enum class Correction { kBehaviour, kTruncatedIs, kDecoupled };
 inline std::vector<Word<Correction>> WordsOf(Correction) {
-  return {{"behaviour", Correction::kBehaviour}};
+  return {{"behaviour", Correction::kBehaviour},
+          {"truncated_is", Correction::kTruncatedIs},
+          {"decoupled", Correction::kDecoupled}};
+}
+
+// What becomes of responses that are cut off, or nearly.
+enum class Overlong { kNone, kMask, kShape };
+inline std::vector<Word<Overlong>> WordsOf(Overlong) {
+  return {{"none", Overlong::kNone}, {"mask", Overlong::kMask}, {"shape", Overlong::kShape}};
+}
+
+enum class LossAggregation { kTokenMean, kSequenceMean, kSequenceSum };
+inline std::vector<Word<LossAggregation>> WordsOf(LossAggregation) {
+  return {{"token_mean", LossAggregation::kTokenMean},
+          {"seq_mean_token_mean", LossAggregation::kSequenceMean},
+          {"seq_mean_token_sum_norm", LossAggregation::kSequenceSum}};
 }
 
 // What becomes of a plain text that is a prompt: through the chat template where the model has one,
@@ -86,7 +102,9 @@ struct Branching {
   int64_t children = 2;        // T
   double quantile = 0.8;       // the threshold of FCI scores
   int64_t min_distance = 512;  // tokens between branch points
+  bool fill = true;            // where fewer points than wanted qualify
   int64_t delta = 4;           // D of FCI, in steps
+  StepCut steps = StepCut::kParagraph;
 };
 
 struct Sampling {
@@ -97,7 +115,9 @@ struct Sampling {
   bool adaptive_batch = true;
   bool filter_solved = true;
   bool drop_all_solved = false;
-  bool difficulty_expansion = true;
+  bool difficulty_expansion = true;  // an older name of expand: difficulty
+  tree::Expand expand = tree::Expand::kDifficulty;
+  bool train_unexpanded = false;
   tree::ExpandRounding expand_rounding = tree::ExpandRounding::kCeil;
 };
 
@@ -106,6 +126,7 @@ struct Algorithm {
   Branching branching = {};
   Sampling sampling = {};
   Advantages advantages = Advantages::kTree;
+  bool advantage_std = true;  // group advantages are divided by the standard deviation
 
   bool branches() const { return branching.criterion != tree::Criterion::kNone; }
   // Workers score the attention of initial responses.
@@ -156,7 +177,8 @@ struct Learner {
   int64_t warmup_steps = 0;
   int64_t decay_after = 0;  // steps; 0: the learning rate stays constant
   int64_t decay_steps = 100;
-  int64_t minibatch_problems = 32;
+  int64_t minibatch_problems = 32;  // 0: steps_per_batch says how a batch is cut
+  int64_t steps_per_batch = 0;      // 0: minibatch_problems says it
   double clip_low = 0.2;
   double clip_high = 0.28;
   double dual_clip = 3;
@@ -164,11 +186,16 @@ struct Learner {
   double entropy_weight = 0;
   double max_grad_norm = 1;
   double weight_decay = 0.01;
+  bool decay_norms_and_biases = true;
   double beta1 = 0.9;
   double beta2 = 0.999;
   double adam_epsilon = 1e-8;
   Correction correction = Correction::kBehaviour;
-  bool mask_truncated = false;
+  double importance_cap = 2;  // of truncated_is and decoupled
+  LossAggregation loss_aggregation = LossAggregation::kTokenMean;
+  Overlong overlong = Overlong::kNone;
+  int64_t overlong_buffer = 4096;       // tokens
+  bool mask_truncated = false;          // an older name of overlong: mask
   int64_t max_tokens_per_pass = 16384;  // of one forward and backward pass
   int64_t checkpoint_every = 10;        // steps
   int64_t checkpoints_kept = 3;
@@ -206,6 +233,7 @@ using Variables = std::map<std::string, std::string>;
 Variables Environment();
 
 // Default < file < environment (`a.b.c` is ATTNRL_A_B_C) < `sets` ("a.b.c=value", later ones win).
+// An empty `file` is none: settings over the defaults.
 // A preset (algorithm.name) ranks with the source that names it: keys of the same or a stronger
 // source win over it, keys of weaker ones lose. Relative paths become absolute: those in the file
 // against its folder, others against the working directory. The result is valid.

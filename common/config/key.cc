@@ -121,12 +121,14 @@ std::vector<std::string> ApplyPreset(AlgorithmName name, Config* config) {
   algorithm.sampling.adaptive_batch = attnrl;
   algorithm.sampling.filter_solved = attnrl;
   algorithm.sampling.difficulty_expansion = attnrl;
+  algorithm.sampling.expand = attnrl ? tree::Expand::kDifficulty : tree::Expand::kAll;
   return {"algorithm.name",
           "algorithm.branching.criterion",
           "algorithm.advantages",
           "algorithm.sampling.adaptive_batch",
           "algorithm.sampling.filter_solved",
-          "algorithm.sampling.difficulty_expansion"};
+          "algorithm.sampling.difficulty_expansion",
+          "algorithm.sampling.expand"};
 }
 
 }  // namespace attnrl::config

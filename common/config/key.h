@@ -71,11 +71,6 @@ std::string Quoted(const std::string& text);
 // keys.
 std::vector<std::string> ApplyPreset(AlgorithmName name, Config* config);
 
-// Where a key's value came from, for errors: "train.yaml:12"; the key itself where it is a default.
-using Sources = std::map<std::string, std::string>;
-// Ranges, then the rules between keys. InputError at the source of the first key that is wrong.
-absl::Status ValidateFrom(const Config& config, const Sources& sources);
-
 // One value of one source.
 struct Assignment {
   const Key* key = nullptr;
@@ -83,6 +78,14 @@ struct Assignment {
   std::string where = {};  // "train.yaml:12", "ATTNRL_RUN_STEPS", "--set run.steps=5"
   std::string base = {};   // folder that relative paths start from
 };
+
+// Where a key's value came from, for errors: "train.yaml:12"; the key itself where it is a default.
+using Sources = std::map<std::string, std::string>;
+// Keys that say the same thing: where the assignments name one of two, the other follows it. Where
+// they name both, ValidateFrom says whether they agree.
+void FollowPairs(const std::vector<Assignment>& assignments, Config* config, Sources* sources);
+// Ranges, then the rules between keys. InputError at the source of the first key that is wrong.
+absl::Status ValidateFrom(const Config& config, const Sources& sources);
 
 // The assignments of a YAML file, in its order.
 absl::StatusOr<std::vector<Assignment>> ReadAssignments(const std::string& file);

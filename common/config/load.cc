@@ -107,6 +107,7 @@ absl::Status ApplyAll(const Sourced& sourced, Config* config, Sources* sources) 
       }
     }
     ATTNRL_RETURN_IF_ERROR(Apply(*ranks[rank], config, sources));
+    FollowPairs(*ranks[rank], config, sources);
   }
   return absl::OkStatus();
 }
@@ -130,7 +131,9 @@ absl::StatusOr<Config> Load(const std::string& file, const std::vector<std::stri
   if (error) return absl::InternalError("the working directory is gone");
   Config config;
   Sourced sourced;
-  ATTNRL_ASSIGN_OR_RETURN(sourced.file, ReadAssignments(file));
+  if (!file.empty()) {
+    ATTNRL_ASSIGN_OR_RETURN(sourced.file, ReadAssignments(file));
+  }
   sourced.environment = FromEnvironment(environment, here, &config.ignored_variables);
   ATTNRL_ASSIGN_OR_RETURN(sourced.sets, FromSets(sets, here));
   Sources sources;

@@ -24,6 +24,13 @@ TEST(Load, LeavesDefaultsWhereNothingIsSaid) {
   EXPECT_EQ(ToYaml(*LoadText("run:\ndata:\n")), ToYaml(Config()));
 }
 
+TEST(Load, PutsSettingsOverTheDefaultsWhereThereIsNoFile) {
+  const absl::StatusOr<Config> config = Load("", {"run.steps=7"}, {{"ATTNRL_RUN_SEED", "3"}});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->run.steps, 7);
+  EXPECT_EQ(config->run.seed, 3u);
+}
+
 TEST(Load, ReadsEveryType) {
   const Config config = *LoadText(
       "run: {seed: 18446744073709551615, steps: 40}\n"

@@ -101,6 +101,8 @@ constexpr Part kParts[] = {
     {"algorithm.sampling.adaptive_batch", "grpo", "false", "true"},
     {"algorithm.sampling.filter_solved", "treerl", "false", "true"},
     {"algorithm.sampling.difficulty_expansion", "attnrl", "true", "false"},
+    {"algorithm.sampling.expand", "attnrl", "difficulty", "minority"},
+    {"algorithm.sampling.expand", "treerl", "all", "minority"},
 };
 
 TEST(Presets, WinOverKeysOfWeakerSourcesOnly) {
@@ -189,6 +191,61 @@ TEST(Variables, OfEveryKeySetItAlone) {
     EXPECT_EQ(ToYaml(*config), ToYaml(expected)) << key->variable();
     EXPECT_TRUE(config->ignored_variables.empty());
   }
+}
+
+// Two keys that say the same thing: what one is where the other has a value.
+TEST(Pairs, FollowWhicheverOfTheTwoTheStrongestSourceNames) {
+  struct Case {
+    const char* key;
+    const char* value;
+    const char* other;
+    const char* expected;
+  };
+  for (const Case& each :
+       {Case{"algorithm.sampling.expand", "all", "algorithm.sampling.difficulty_expansion",
+             "false"},
+        {"algorithm.sampling.expand", "minority", "algorithm.sampling.difficulty_expansion",
+         "false"},
+        {"algorithm.sampling.difficulty_expansion", "false", "algorithm.sampling.expand", "all"},
+        {"learner.overlong", "mask", "learner.mask_truncated", "true"},
+        {"learner.mask_truncated", "true", "learner.overlong", "mask"},
+        {"learner.steps_per_batch", "4", "learner.minibatch_problems", "0"}}) {
+    for (const Source source : kSources) {
+      EXPECT_EQ(Printed(Sources().Say(source, each.key, each.value).Load(), each.other),
+                each.expected)
+          << each.key;
+    }
+  }
+  const auto config = Sources()
+                          .Say(kFile, "learner.steps_per_batch", "4")
+                          .Say(kSet, "learner.minibatch_problems", "16")
+                          .Load();
+  EXPECT_EQ(Printed(config, "learner.steps_per_batch"), "0");
+  EXPECT_EQ(Printed(Sources()
+                        .Say(kFile, "learner.mask_truncated", "true")
+                        .Say(kEnvironment, "learner.overlong", "none")
+                        .Load(),
+                    "learner.mask_truncated"),
+            "false");
+}
+
+TEST(Pairs, AreRefusedWhereOneSourceContradictsItself) {
+  EXPECT_EQ(ErrorOf("learner: {mask_truncated: true, overlong: none}"),
+            "run.yaml:1: learner.overlong is none; mask, as mask_truncated is true");
+  EXPECT_EQ(ErrorOf("learner:\n  mask_truncated: false\n  overlong: mask\n"),
+            "run.yaml:3: learner.overlong is mask; not that, as mask_truncated is false");
+  EXPECT_EQ(ErrorOf("algorithm: {sampling: {difficulty_expansion: true, expand: all}}"),
+            "run.yaml:1: algorithm.sampling.expand is all; difficulty, as difficulty_expansion is "
+            "true");
+  EXPECT_EQ(ErrorOf("learner: {minibatch_problems: 32}",
+                    {"learner.steps_per_batch=4", "learner.minibatch_problems=8"}),
+            "--set learner.steps_per_batch=4: learner.steps_per_batch is 4; 0, as "
+            "minibatch_problems is 8, and only one of them says how a batch is cut");
+  EXPECT_EQ(ErrorOf("learner: {minibatch_problems: 0}"),
+            "run.yaml:1: learner.minibatch_problems is 0; more than 0, or steps_per_batch more "
+            "than 0");
+  EXPECT_TRUE(LoadText("learner: {mask_truncated: true, overlong: mask}").ok());
+  EXPECT_TRUE(LoadText("learner: {minibatch_problems: 0, steps_per_batch: 2}").ok());
 }
 
 }  // namespace

@@ -52,7 +52,8 @@ TEST(ToYaml, OfEachPresetIsTheReferenceFileButForWhatThePresetSets) {
   const std::vector<std::pair<std::string, std::string>> switches = {
       {"    adaptive_batch: true", "    adaptive_batch: false"},
       {"    filter_solved: true", "    filter_solved: false"},
-      {"    difficulty_expansion: true", "    difficulty_expansion: false"}};
+      {"    difficulty_expansion: true", "    difficulty_expansion: false"},
+      {"    expand: difficulty", "    expand: all"}};
   auto treerl = switches;
   treerl.emplace_back("  name: attnrl", "  name: treerl");
   treerl.emplace_back("    criterion: fci", "    criterion: entropy");
@@ -171,7 +172,7 @@ TEST(KeyHelp, RefusesWhatIsNeitherAKeyNorASection) {
   EXPECT_EQ(refusal("algorithm.branching.point"),
             "configuration: unknown key \"algorithm.branching.point\"; did you mean "
             "\"algorithm.branching.points\"? in algorithm.branching there is criterion, choice, "
-            "points, children, quantile, min_distance, delta");
+            "points, children, quantile, min_distance, fill, delta, steps");
 }
 
 TEST(Nearest, UndoesASlipOfTheFinger) {

@@ -134,8 +134,14 @@ void AddAlgorithm(Table& table) {
   table.Int(ATTNRL_KEY(algorithm.branching.min_distance), 0, kMillion,
             "Minimum distance in tokens from the start of the sequence to the first branch point, "
             "and between branch points.");
+  table.Bool(ATTNRL_KEY(algorithm.branching.fill),
+             "Where fewer steps than points qualify, fill up with the earliest others (choice "
+             "positional); off: there are fewer points, or none.");
   table.Int(ATTNRL_KEY(algorithm.branching.delta), 1, 10'000,
             "Attention counts as influence from this many steps later on (D).");
+  table.Choice(ATTNRL_KEY(algorithm.branching.steps),
+               "What a step is: a paragraph as published (else a line, else a token), a line, or a "
+               "sentence.");
   table.Int(ATTNRL_KEY(algorithm.sampling.initial_responses), 1, 1024,
             "Initial responses sampled for each problem (n).");
   table.Int(ATTNRL_KEY(algorithm.sampling.batch_problems), 1, kMillion,
@@ -151,11 +157,19 @@ void AddAlgorithm(Table& table) {
   table.Bool(ATTNRL_KEY(algorithm.sampling.drop_all_solved),
              "Drop every problem that every response solves.");
   table.Bool(ATTNRL_KEY(algorithm.sampling.difficulty_expansion),
-             "Expand fewer responses of easier problems.");
+             "Expand fewer responses of easier problems: another name of expand: difficulty.");
+  table.Choice(ATTNRL_KEY(algorithm.sampling.expand),
+               "Which responses of a problem branch: fewer of an easier one (difficulty), those of "
+               "the rarer kind, right or wrong (minority), or all.");
+  table.Bool(ATTNRL_KEY(algorithm.sampling.train_unexpanded),
+             "Train responses that do not branch too, each as one segment.");
   table.Choice(ATTNRL_KEY(algorithm.sampling.expand_rounding),
                "How the number of responses to expand is rounded.");
   table.Choice(ATTNRL_KEY(algorithm.advantages),
                "Advantages of segments of the tree, or of whole responses within their group.");
+  table.Bool(ATTNRL_KEY(algorithm.advantage_std),
+             "Divide group advantages by the standard deviation of the group's rewards; Dr. GRPO "
+             "does not. Tree advantages are never divided by it.");
   table.Choice(ATTNRL_KEY(pipeline.mode),
                "Which weights sample a batch: overlapped takes older ones, so that sampling and "
                "training overlap; sequential and on_policy wait for the learner.");
@@ -227,9 +241,13 @@ void AddLearner(Table& table) {
   table.Int(
       ATTNRL_KEY(learner.decay_steps), 1, kMillion,
       "Training steps over which the learning rate decays linearly to a tenth, where it stays.");
-  table.Int(ATTNRL_KEY(learner.minibatch_problems), 1, kMillion,
-            "Problems in a minibatch; an optimizer step takes about this number times "
-            "initial_responses samples.");
+  table.Int(ATTNRL_KEY(learner.minibatch_problems), 0, kMillion,
+            "Problems in a minibatch as published: an optimizer step takes about this number times "
+            "initial_responses samples, and each leaf of a tree is a sample. 0: steps_per_batch.");
+  table.Int(
+      ATTNRL_KEY(learner.steps_per_batch), 0, kMillion,
+      "Optimizer steps of a batch, whatever its samples; 0: minibatch_problems says how many. "
+      "Only one of the two may be more than 0.");
   table.Real(ATTNRL_KEY(learner.clip_low), 0, 1, "PPO: lower clip of the ratio, at 1 - clip_low.");
   table.Real(ATTNRL_KEY(learner.clip_high), 0, 100,
              "PPO: upper clip of the ratio, at 1 + clip_high.");
@@ -240,12 +258,31 @@ void AddLearner(Table& table) {
   table.Real(ATTNRL_KEY(learner.entropy_weight), 0, 100, "Weight of the entropy bonus.");
   table.Real(ATTNRL_KEY(learner.max_grad_norm), 1e-9, 1e9, "Gradients are clipped to this norm.");
   table.Real(ATTNRL_KEY(learner.weight_decay), 0, 1, "Decoupled weight decay of AdamW.");
+  table.Bool(ATTNRL_KEY(learner.decay_norms_and_biases),
+             "Weight decay of the weights of norms and of biases too.");
   table.Real(ATTNRL_KEY(learner.beta1), 0, 0.999999, "Decay rate of the first moment of AdamW.");
   table.Real(ATTNRL_KEY(learner.beta2), 0, 0.999999, "Decay rate of the second moment of AdamW.");
   table.Real(ATTNRL_KEY(learner.adam_epsilon), 1e-15, 1, "Epsilon of AdamW.");
-  table.Choice(ATTNRL_KEY(learner.correction),
-               "Off-policy correction: the clipped ratio to the policy that sampled (behaviour).");
-  table.Bool(ATTNRL_KEY(learner.mask_truncated), "Leave truncated responses out of the loss.");
+  table.Choice(
+      ATTNRL_KEY(learner.correction),
+      "Off-policy correction: the clipped ratio to the policy that sampled (behaviour), or "
+      "to the one before the batch, with importance weights that are cut at "
+      "importance_cap (truncated_is) or 0 above it (decoupled).");
+  table.Real(ATTNRL_KEY(learner.importance_cap), 0.01, 1000,
+             "Largest importance weight of truncated_is and decoupled.");
+  table.Choice(
+      ATTNRL_KEY(learner.loss_aggregation),
+      "Mean over all tokens (DAPO), over sequences of the mean over tokens (GRPO), or over "
+      "sequences of the sum over tokens divided by max_response_tokens (Dr. GRPO).");
+  table.Choice(
+      ATTNRL_KEY(learner.overlong),
+      "Responses that are too long: graded and trained like others (none), left out of the "
+      "loss where truncated (mask), or with a lower reward in the last overlong_buffer "
+      "tokens (shape).");
+  table.Int(ATTNRL_KEY(learner.overlong_buffer), 1, kMillion,
+            "Tokens before max_response_tokens over which shape lowers the reward from 0 to -1.");
+  table.Bool(ATTNRL_KEY(learner.mask_truncated),
+             "Leave truncated responses out of the loss: another name of overlong: mask.");
   table.Int(ATTNRL_KEY(learner.max_tokens_per_pass), 1, kBillion,
             "Maximum number of tokens in one forward and backward pass; gradients are summed over "
             "passes.");

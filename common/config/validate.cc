@@ -20,6 +20,7 @@ class Rules {
     }
     ATTNRL_RETURN_IF_ERROR(CheckAlgorithm());
     ATTNRL_RETURN_IF_ERROR(CheckSampling());
+    ATTNRL_RETURN_IF_ERROR(CheckLearner());
     return CheckRollout();
   }
 
@@ -54,6 +55,15 @@ class Rules {
       if (sampling.filter_solved) return Wrong(prefix + "filter_solved", off);
       if (sampling.drop_all_solved) return Wrong(prefix + "drop_all_solved", off);
       if (sampling.difficulty_expansion) return Wrong(prefix + "difficulty_expansion", off);
+      if (sampling.expand != tree::Expand::kAll) {
+        return Wrong(prefix + "expand", "all, as no response branches");
+      }
+      if (sampling.train_unexpanded) return Wrong(prefix + "train_unexpanded", off);
+    }
+    if (sampling.difficulty_expansion != (sampling.expand == tree::Expand::kDifficulty)) {
+      return Wrong(prefix + "expand", sampling.difficulty_expansion
+                                          ? "difficulty, as difficulty_expansion is true"
+                                          : "not that, as difficulty_expansion is false");
     }
     if (sampling.batch_min > sampling.batch_max) {
       return Wrong(prefix + "batch_min",
@@ -65,7 +75,36 @@ class Rules {
     return absl::OkStatus();
   }
 
+  absl::Status CheckLearner() const {
+    const Learner& learner = config_.learner;
+    if (learner.mask_truncated != (learner.overlong == Overlong::kMask)) {
+      return Wrong("learner.overlong", learner.mask_truncated
+                                           ? "mask, as mask_truncated is true"
+                                           : "not that, as mask_truncated is false");
+    }
+    if (learner.overlong == Overlong::kShape &&
+        learner.overlong_buffer > config_.rollout.max_response_tokens) {
+      return Wrong("learner.overlong_buffer",
+                   absl::StrCat("at most rollout.max_response_tokens, which is ",
+                                config_.rollout.max_response_tokens));
+    }
+    if (learner.steps_per_batch > 0 && learner.minibatch_problems > 0) {
+      return Wrong("learner.steps_per_batch",
+                   absl::StrCat("0, as minibatch_problems is ", learner.minibatch_problems,
+                                ", and only one of them says how a batch is cut"));
+    }
+    if (learner.steps_per_batch == 0 && learner.minibatch_problems == 0) {
+      return Wrong("learner.minibatch_problems", "more than 0, or steps_per_batch more than 0");
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status CheckRollout() const {
+    if (config_.rollout.fci_method == FciMethod::kOnline &&
+        config_.algorithm.branching.steps == StepCut::kSentence) {
+      return Wrong("rollout.fci_method",
+                   "recompute or auto, as the end of a sentence is known a token later");
+    }
     if (config_.rollout.fci_method == FciMethod::kOnline && config_.rollout.device != "cpu") {
       return Wrong("rollout.fci_method", "recompute, as only the cpu scores while decoding");
     }

@@ -78,6 +78,29 @@ TEST_F(Steps, FindTheLastEndOfThinking) {
   EXPECT_EQ(segmenter_->ThinkEndStep(4, without, segmenter_->Segment(4, without)), std::nullopt);
 }
 
+TEST_F(Steps, AreLinesWhereToldToWhateverBlankLinesThereAre) {
+  const StepSegmenter lines(*Tokenizer::Load(folder_.path()), StepCut::kLine);
+  const std::vector<int32_t> response = {'a', kBlankLine, 'b', '\n', 'c', kPointLine, 'd'};
+  EXPECT_THAT(lines.Segment(3, response),
+              ElementsAre(Pair(0, 3), Pair(3, 5), Pair(5, 7), Pair(7, 9), Pair(9, 10)));
+  EXPECT_THAT(lines.Segment(2, std::vector<int32_t>{'a', '.', ' ', 'b'}),
+              ElementsAre(Pair(0, 2), Pair(2, 6)));
+}
+
+TEST_F(Steps, AreSentencesWhereToldTo) {
+  const StepSegmenter sentences(*Tokenizer::Load(folder_.path()), StepCut::kSentence);
+  const auto ends = [&](const std::vector<int32_t>& response) {
+    std::vector<int64_t> all;
+    for (const auto& step : sentences.Segment(0, response)) all.push_back(step.second);
+    return all;
+  };
+  // Not within 3.1; after the first point, after the line that ends with a sentence, in the end.
+  EXPECT_THAT(ends({'3', '.', '1', '.', ' ', 'a', '?', '\n', 'b', '.'}), ElementsAre(0, 4, 8, 10));
+  EXPECT_THAT(ends({'a', kPointLine, 'b'}), ElementsAre(0, 2, 3));
+  EXPECT_THAT(ends({'a', 'b'}), ElementsAre(0, 2));
+  EXPECT_THAT(ends({'.', kAddedBlank, 9999, ' '}), ElementsAre(0, 4));
+}
+
 // By the words of common/text/README.md, "Steps".
 std::vector<StepRange> ByDefinition(int64_t prompt, const std::vector<int32_t>& response,
                                     const std::vector<std::string>& texts) {

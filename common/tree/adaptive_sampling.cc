@@ -27,14 +27,15 @@ int64_t ExpansionCount(double accuracy, int64_t responses, ExpandRounding roundi
   return std::clamp<int64_t>(static_cast<int64_t>(rounded), 1, responses);
 }
 
-std::vector<int64_t> ResponsesToExpand(const std::vector<bool>& correct, ExpandRounding rounding,
-                                       const RandomKey& key) {
+std::vector<int64_t> ResponsesToExpand(const std::vector<bool>& correct, Expand expand,
+                                       ExpandRounding rounding, const RandomKey& key) {
   const auto responses = static_cast<int64_t>(correct.size());
   const auto solved = static_cast<int64_t>(std::count(correct.begin(), correct.end(), true));
   const double accuracy = static_cast<double>(solved) / static_cast<double>(responses);
   const int64_t count = ExpansionCount(accuracy, responses, rounding);
-  if (solved == 0 || solved == responses) {
-    std::vector<int64_t> first(static_cast<size_t>(solved == 0 ? responses : count));
+  if (expand == Expand::kAll || solved == 0 || solved == responses) {
+    const bool all = expand == Expand::kAll || solved == 0;
+    std::vector<int64_t> first(static_cast<size_t>(all ? responses : count));
     std::iota(first.begin(), first.end(), 0);
     return first;
   }
@@ -42,7 +43,7 @@ std::vector<int64_t> ResponsesToExpand(const std::vector<bool>& correct, ExpandR
   std::vector<int64_t> chosen = Where(correct, rarer);
   std::vector<int64_t> others = Where(correct, !rarer);
   RandomStream random(key);
-  while (static_cast<int64_t>(chosen.size()) < count) {
+  while (expand == Expand::kDifficulty && static_cast<int64_t>(chosen.size()) < count) {
     const auto pick = static_cast<ptrdiff_t>(random.Below(others.size()));
     chosen.push_back(others[static_cast<size_t>(pick)]);
     others.erase(others.begin() + pick);

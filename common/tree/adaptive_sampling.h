@@ -19,15 +19,22 @@ inline std::vector<Word<ExpandRounding>> WordsOf(ExpandRounding) {
   return {{"ceil", ExpandRounding::kCeil}, {"nearest", ExpandRounding::kNearest}};
 }
 
+// Which responses of a problem are expanded.
+enum class Expand { kDifficulty, kMinority, kAll };
+inline std::vector<Word<Expand>> WordsOf(Expand) {
+  return {
+      {"difficulty", Expand::kDifficulty}, {"minority", Expand::kMinority}, {"all", Expand::kAll}};
+}
+
 // exp(-accuracy) * responses, rounded; between 1 and `responses` (> 0). accuracy in [0, 1].
 int64_t ExpansionCount(double accuracy, int64_t responses, ExpandRounding rounding);
 
-// Difficulty-aware expansion: the responses to expand, ascending. `correct`: one a response, not
-// empty. None solved: all. All solved: the first ones (the filter decides whether the problem is
-// kept at all). Otherwise all of the rarer kind (half and half: the incorrect ones) and, up
-// to ExpansionCount, some of the other kind, drawn without replacement from `key`.
-std::vector<int64_t> ResponsesToExpand(const std::vector<bool>& correct, ExpandRounding rounding,
-                                       const RandomKey& key);
+// The responses to expand, ascending. `correct`: one a response, not empty. kAll: all. Otherwise,
+// none solved: all; all solved: the first ExpansionCount (the filter decides whether the problem is
+// kept at all); else all of the rarer kind (half and half: the incorrect ones) and, with
+// kDifficulty, up to ExpansionCount some of the other kind, drawn without replacement from `key`.
+std::vector<int64_t> ResponsesToExpand(const std::vector<bool>& correct, Expand expand,
+                                       ExpandRounding rounding, const RandomKey& key);
 
 // A problem's attention score m: the mean over its responses of the mean of their steps' scores.
 // The lists are FCI scores a step, the prompt (step 0) first: it does not count, zeroed steps do.

@@ -20,8 +20,9 @@ using Json = nlohmann::json;
 using testing::ElementsAre;
 using testing::IsSupersetOf;
 
-std::vector<int64_t> Expand(const std::vector<bool>& correct, uint32_t position = 0) {
-  return ResponsesToExpand(correct, ExpandRounding::kCeil, {.seed = 7, .position = position});
+std::vector<int64_t> Chosen(const std::vector<bool>& correct, uint32_t position = 0) {
+  return ResponsesToExpand(correct, Expand::kDifficulty, ExpandRounding::kCeil,
+                           {.seed = 7, .position = position});
 }
 
 std::vector<bool> Bools(const Json& numbers) {
@@ -37,7 +38,7 @@ void CheckProblem(const Json& problem, const Json& expected, const RunningMean& 
   const bool kept = !solved || KeepSolved(problem["mean_fci"].get<double>(), mean);
   EXPECT_EQ(kept, expected["gathered"].get<bool>());
   if (!kept) return;
-  const std::vector<int64_t> chosen = Expand(correct);
+  const std::vector<int64_t> chosen = Chosen(correct);
   EXPECT_EQ(chosen.size(), expected["expanded_count"].get<size_t>());
   auto must = expected["must_expand"].get<std::vector<int64_t>>();
   EXPECT_THAT(chosen, IsSupersetOf(must));
@@ -105,7 +106,7 @@ TEST(ResponsesToExpand, FollowsTheRuleForEveryPatternOfVerdicts) {
       const double exact =
           std::exp(-static_cast<double>(solved) / static_cast<double>(n)) * static_cast<double>(n);
       const auto count = static_cast<size_t>(std::ceil(exact));
-      const std::vector<int64_t> chosen = Expand(correct, pattern);
+      const std::vector<int64_t> chosen = Chosen(correct, pattern);
       SCOPED_TRACE(testing::PrintToString(correct));
       EXPECT_TRUE(std::is_sorted(chosen.begin(), chosen.end()));
       EXPECT_EQ(std::adjacent_find(chosen.begin(), chosen.end()), chosen.end());
@@ -127,23 +128,39 @@ TEST(ResponsesToExpand, FollowsTheRuleForEveryPatternOfVerdicts) {
 }
 
 TEST(ResponsesToExpand, TakesAllOfAProblemThatNoResponseSolves) {
-  EXPECT_THAT(Expand({false, false, false}), ElementsAre(0, 1, 2));
+  EXPECT_THAT(Chosen({false, false, false}), ElementsAre(0, 1, 2));
 }
 
 TEST(ResponsesToExpand, TakesTheFirstOfASolvedProblem) {
-  EXPECT_THAT(Expand({true, true, true, true, true, true}), ElementsAre(0, 1, 2));
+  EXPECT_THAT(Chosen({true, true, true, true, true, true}), ElementsAre(0, 1, 2));
 }
 
 TEST(ResponsesToExpand, TakesAllIncorrectOnesWhenHalfAreCorrect) {
-  EXPECT_THAT(Expand({true, false, true, false}), IsSupersetOf({1, 3}));
+  EXPECT_THAT(Chosen({true, false, true, false}), IsSupersetOf({1, 3}));
+}
+
+TEST(ResponsesToExpand, TakesTheMinorityAloneOrAllWhereToldTo) {
+  const auto chosen = [](Expand expand, const std::vector<bool>& correct) {
+    return ResponsesToExpand(correct, expand, ExpandRounding::kCeil, {.seed = 7});
+  };
+  for (const auto& [correct, minority] :
+       std::vector<std::pair<std::vector<bool>, std::vector<int64_t>>>{
+           {{true, false, true, true}, {1}},
+           {{false, false, true, false, true}, {2, 4}},
+           {{true, false, true, false}, {1, 3}},
+           {{false, false}, {0, 1}},
+           {{true, true, true, true, true, true}, {0, 1, 2}}}) {
+    EXPECT_EQ(chosen(Expand::kMinority, correct), minority) << testing::PrintToString(correct);
+    EXPECT_EQ(chosen(Expand::kAll, correct).size(), correct.size());
+  }
 }
 
 TEST(ResponsesToExpand, DrawsTheOthersFromTheKey) {
   const std::vector<bool> correct = {true, true, true, true, true, true, true, false};
-  EXPECT_EQ(Expand(correct, 3), Expand(correct, 3));
+  EXPECT_EQ(Chosen(correct, 3), Chosen(correct, 3));
   std::set<std::vector<int64_t>> different;
   for (uint32_t position = 0; position < 50; ++position)
-    different.insert(Expand(correct, position));
+    different.insert(Chosen(correct, position));
   EXPECT_GT(different.size(), 10u);
   std::set<int64_t> drawn;
   for (const std::vector<int64_t>& chosen : different) drawn.insert(chosen.begin(), chosen.end());

@@ -87,12 +87,13 @@ class Chain {
  public:
   explicit Chain(const Response& response) : response_(response) {
     for (const Branch& branch : response.branches) {
-      for (const Child& child : branch.children) continuations_[branch.split].Add(child.reward);
+      for (const Child& child : branch.children)
+        continuations_[branch.split].Add(child.reward - child.penalty);
     }
     // Segment k ends at the k-th split; below it are the segments behind it, and the continuations
     // from its end on.
     Value below;
-    below.Add(response.reward);
+    below.Add(response.reward - response.penalty);
     values_.push_back(below);
     for (const auto& [split, leaves] : std::views::reverse(continuations_)) {
       splits_.push_back(split);
@@ -143,7 +144,7 @@ void AppendLeaves(const Response& response, int64_t index, const Chain& chain, c
       const Child& child = branch.children[c];
       std::vector<Segment> segments = chain.Prefix(branch.split, root);
       Value leaf;
-      leaf.Add(child.reward);
+      leaf.Add(child.reward - child.penalty);
       segments.push_back({child.tokens, Advantage(leaf, chain.ParentAt(branch.split), root)});
       leaves->push_back({index, static_cast<int64_t>(b), static_cast<int64_t>(c), child.reward,
                          std::move(segments)});
@@ -153,7 +154,8 @@ void AppendLeaves(const Response& response, int64_t index, const Chain& chain, c
 
 }  // namespace
 
-absl::StatusOr<TreeAdvantages> ComputeTreeAdvantages(const ProblemTree& problem) {
+absl::StatusOr<TreeAdvantages> ComputeTreeAdvantages(const ProblemTree& problem,
+                                                     bool train_unexpanded) {
   ATTNRL_RETURN_IF_ERROR(Check(problem));
   std::vector<Chain> chains;
   Value root;
@@ -163,7 +165,7 @@ absl::StatusOr<TreeAdvantages> ComputeTreeAdvantages(const ProblemTree& problem)
   }
   TreeAdvantages out;
   for (size_t i = 0; i < problem.responses.size(); ++i) {
-    if (problem.responses[i].branches.empty()) continue;
+    if (problem.responses[i].branches.empty() && !train_unexpanded) continue;
     AppendLeaves(problem.responses[i], static_cast<int64_t>(i), chains[i], root, &out.leaves);
   }
   out.dropped = SameRewards(out.leaves);
@@ -171,7 +173,7 @@ absl::StatusOr<TreeAdvantages> ComputeTreeAdvantages(const ProblemTree& problem)
   return out;
 }
 
-absl::StatusOr<TreeAdvantages> ComputeGroupAdvantages(const ProblemTree& problem) {
+absl::StatusOr<TreeAdvantages> ComputeGroupAdvantages(const ProblemTree& problem, bool divide) {
   ATTNRL_RETURN_IF_ERROR(Check(problem));
   Value group;
   for (const Response& response : problem.responses) {
@@ -179,18 +181,20 @@ absl::StatusOr<TreeAdvantages> ComputeGroupAdvantages(const ProblemTree& problem
       return InputError("responses", "have branches",
                         "group advantages need responses without branches");
     }
-    group.Add(response.reward);
+    group.Add(response.reward - response.penalty);
   }
   double squares = 0;
   for (const Response& response : problem.responses) {
-    squares += (response.reward - group.Mean()) * (response.reward - group.Mean());
+    const double difference = response.reward - response.penalty - group.Mean();
+    squares += difference * difference;
   }
   const double deviation =
       group.leaves > 1 ? std::sqrt(squares / static_cast<double>(group.leaves - 1)) : 0;
   TreeAdvantages out;
   for (size_t i = 0; i < problem.responses.size(); ++i) {
     const Response& response = problem.responses[i];
-    const double advantage = (response.reward - group.Mean()) / (deviation + 1e-6);
+    const double difference = response.reward - response.penalty - group.Mean();
+    const double advantage = divide ? difference / (deviation + 1e-6) : difference;
     out.leaves.push_back({static_cast<int64_t>(i),
                           std::nullopt,
                           std::nullopt,
@@ -200,6 +204,11 @@ absl::StatusOr<TreeAdvantages> ComputeGroupAdvantages(const ProblemTree& problem
   out.dropped = SameRewards(out.leaves);
   for (Leaf& leaf : out.leaves) Tidy(problem.max_response_length, &leaf.segments);
   return out;
+}
+
+double OverlongPenalty(int64_t tokens, int64_t longest, int64_t buffer) {
+  const double over = static_cast<double>(tokens - (longest - buffer));
+  return std::clamp(over / static_cast<double>(buffer), 0.0, 1.0);
 }
 
 }  // namespace attnrl::tree

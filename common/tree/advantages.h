@@ -14,6 +14,7 @@ namespace attnrl::tree {
 struct Child {
   int64_t tokens = 0;
   double reward = 0;
+  double penalty = 0;  // taken off the reward in advantages; the drop rule ignores it
 };
 
 // Continuations that regenerate a response from token `split` on (an index into the response).
@@ -27,6 +28,7 @@ struct Response {
   int64_t tokens = 0;
   double reward = 0;
   std::vector<Branch> branches;  // in any order; equal splits share one node of the tree
+  double penalty = 0;            // as that of a Child
 };
 
 struct ProblemTree {
@@ -59,13 +61,21 @@ struct TreeAdvantages {
 // Advantages of process supervision (common/tree/README.md, "Trees and advantages"), float64: with
 // V the mean reward of the leaves below a node, A(segment) = (V - V(root) + V - V(parent)) /
 // sqrt(leaves below). Leaves of expanded responses are samples; unexpanded responses count in
-// V(root) only. Depends on nothing but its argument. InputError where a split is outside its
-// response, a branch has no child, or something has no tokens.
-absl::StatusOr<TreeAdvantages> ComputeTreeAdvantages(const ProblemTree& problem);
+// V(root) only, or with `train_unexpanded` are samples of one segment below the root. Depends on
+// nothing but its argument. InputError where a split is outside its response, a branch has no
+// child, or something has no tokens.
+absl::StatusOr<TreeAdvantages> ComputeTreeAdvantages(const ProblemTree& problem,
+                                                     bool train_unexpanded = false);
 
 // Group-normalised outcome rewards (GRPO as verl computes it): each initial response is one sample
-// of one segment, A = (reward - mean) / (std + 1e-6) with the sample standard deviation (n - 1).
-// Branches must be empty. A lone response has advantage 0 and is dropped.
-absl::StatusOr<TreeAdvantages> ComputeGroupAdvantages(const ProblemTree& problem);
+// of one segment, A = (reward - mean) / (std + 1e-6) with the sample standard deviation (n - 1), or
+// with `divide` off A = reward - mean (Dr. GRPO). Branches must be empty. A lone response has
+// advantage 0 and is dropped.
+absl::StatusOr<TreeAdvantages> ComputeGroupAdvantages(const ProblemTree& problem,
+                                                      bool divide = true);
+
+// DAPO's soft punishment of overlong responses (arXiv 2503.14476), >= 0: of a response of `tokens`
+// tokens, 0 up to `longest` - `buffer`, from there on linear up to 1 at `longest`.
+double OverlongPenalty(int64_t tokens, int64_t longest, int64_t buffer);
 
 }  // namespace attnrl::tree

@@ -20,12 +20,14 @@ BranchingOptions BranchingOf(const config::Branching& branching) {
   options.min_distance = static_cast<uint32_t>(branching.min_distance);
   options.delta = static_cast<uint32_t>(branching.delta);
   options.choice = branching.choice;
+  options.fill = branching.fill;
   return options;
 }
 
 AdaptiveOptions AdaptiveOf(const config::Sampling& sampling) {
   AdaptiveOptions options;
-  options.difficulty_expansion = sampling.difficulty_expansion;
+  options.expand = sampling.expand;
+  options.train_unexpanded = sampling.train_unexpanded;
   options.filter_solved = sampling.filter_solved;
   options.drop_all_solved = sampling.drop_all_solved;
   options.rounding = sampling.expand_rounding;
@@ -54,6 +56,10 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
   options.branching = BranchingOf(algorithm.branching);
   options.adaptive = AdaptiveOf(algorithm.sampling);
   options.tree_advantages = algorithm.advantages == config::Advantages::kTree;
+  options.advantage_std = algorithm.advantage_std;
+  if (config.learner.overlong == config::Overlong::kShape) {
+    options.overlong_buffer = static_cast<uint32_t>(config.learner.overlong_buffer);
+  }
 
   options.max_response_tokens = static_cast<uint32_t>(config.rollout.max_response_tokens);
   options.temperature = static_cast<float>(config.rollout.temperature);
@@ -90,7 +96,7 @@ ModelText::ModelText(const config::Config& config, text::Tokenizer tokenizer, in
                 .suffix = config.data.prompt_suffix,
                 .chat = config.data.chat == config::Chat::kAuto}),
       tokenizer_(std::move(tokenizer)),
-      segmenter_(tokenizer_),
+      segmenter_(tokenizer_, config.algorithm.branching.steps),
       vocabulary_(vocabulary) {}
 
 absl::StatusOr<std::unique_ptr<ModelText>> ModelText::Load(const config::Config& config) {

@@ -27,6 +27,7 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
                                 .children = 4,
                                 .quantile = 0.5,
                                 .min_distance = 14,
+                                .fill = false,
                                 .delta = 5};
   config.algorithm.sampling = {.initial_responses = 15,
                                .batch_problems = 16,
@@ -35,8 +36,13 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
                                .adaptive_batch = true,
                                .filter_solved = true,
                                .drop_all_solved = true,
-                               .difficulty_expansion = true,
+                               .difficulty_expansion = false,
+                               .expand = tree::Expand::kMinority,
+                               .train_unexpanded = true,
                                .expand_rounding = tree::ExpandRounding::kNearest};
+  config.algorithm.advantage_std = false;
+  config.learner.overlong = config::Overlong::kShape;
+  config.learner.overlong_buffer = 18;
   config.rollout.max_response_tokens = 19;
   config.rollout.temperature = 0.5;
   config.rollout.deterministic = true;
@@ -64,7 +70,11 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   EXPECT_TRUE(options->adaptive.adaptive_batch);
   EXPECT_TRUE(options->adaptive.filter_solved);
   EXPECT_TRUE(options->adaptive.drop_all_solved);
-  EXPECT_TRUE(options->adaptive.difficulty_expansion);
+  EXPECT_EQ(options->adaptive.expand, tree::Expand::kMinority);
+  EXPECT_TRUE(options->adaptive.train_unexpanded);
+  EXPECT_FALSE(options->branching.fill);
+  EXPECT_FALSE(options->advantage_std);
+  EXPECT_EQ(options->overlong_buffer, 18u);
   EXPECT_EQ(options->adaptive.rounding, tree::ExpandRounding::kNearest);
   EXPECT_TRUE(options->tree_advantages);
   EXPECT_EQ(options->max_response_tokens, 19u);
@@ -85,6 +95,7 @@ TEST(OptionsOf, ReadsEachSwitchByItself) {
   config.algorithm.sampling.adaptive_batch = false;
   config.algorithm.sampling.filter_solved = false;
   config.algorithm.sampling.difficulty_expansion = false;
+  config.algorithm.sampling.expand = tree::Expand::kAll;
   config.algorithm.branching.criterion = tree::Criterion::kNone;
   config.algorithm.advantages = config::Advantages::kGroup;
   config.scheduler.database = "/elsewhere/s.db";
@@ -93,7 +104,11 @@ TEST(OptionsOf, ReadsEachSwitchByItself) {
   EXPECT_FALSE(options->adaptive.adaptive_batch);
   EXPECT_FALSE(options->adaptive.filter_solved);
   EXPECT_FALSE(options->adaptive.drop_all_solved);
-  EXPECT_FALSE(options->adaptive.difficulty_expansion);
+  EXPECT_EQ(options->adaptive.expand, tree::Expand::kAll);
+  EXPECT_FALSE(options->adaptive.train_unexpanded);
+  EXPECT_TRUE(options->branching.fill);
+  EXPECT_TRUE(options->advantage_std);
+  EXPECT_EQ(options->overlong_buffer, 0u) << "nothing is shaped";
   EXPECT_FALSE(options->tree_advantages);
   EXPECT_FALSE(options->branches());
   EXPECT_EQ(options->database, "/elsewhere/s.db");

@@ -24,14 +24,16 @@ struct BranchingOptions {
   tree::Choice choice = tree::Choice::kPositional;
   double quantile = 0.8;
   uint32_t min_distance = 512;
+  bool fill = true;  // where fewer steps than points qualify
   uint32_t delta = 4;
 };
 
 // Which responses and problems are expanded, and how many problems a batch has
 // (common/tree/README.md, "Adaptive sampling"). Each is a switch of its own.
 struct AdaptiveOptions {
-  bool difficulty_expansion = false;  // off: every response of a problem
-  bool filter_solved = false;         // by attention
+  tree::Expand expand = tree::Expand::kAll;
+  bool train_unexpanded = false;
+  bool filter_solved = false;  // by attention
   bool drop_all_solved = false;
   tree::ExpandRounding rounding = tree::ExpandRounding::kCeil;
   bool adaptive_batch = false;  // off: batch_problems
@@ -54,6 +56,9 @@ struct SchedulerOptions {
   BranchingOptions branching = {};
   AdaptiveOptions adaptive = {};
   bool tree_advantages = false;  // otherwise group-normalised
+  bool advantage_std = true;     // group advantages are divided by the standard deviation
+  // Tokens before max_response_tokens over which the reward falls by up to 1; 0: it doesn't.
+  uint32_t overlong_buffer = 0;
 
   uint32_t max_response_tokens = 8192;
   float temperature = 1;

@@ -41,6 +41,7 @@ struct PointOptions {
   int64_t min_distance = 512;  // tokens
   Choice choice = Choice::kPositional;
   bool spaced = false;  // `top` keeps min_distance too
+  bool fill = true;     // `positional` fills up where fewer than `count` steps qualify
 };
 
 // What a criterion may look at: one expanded response. Unused parts may be empty.

@@ -22,13 +22,12 @@ inline int64_t ResponseTokens(std::span<const StepRange> steps) {
 // `positional` choice among scored steps: the `count` earliest of those whose score reaches the
 // threshold, with `min_distance` tokens between the start of the sequence (prompt included) and the
 // first, and between the end of one taken and the start of the next (origin kThreshold). Where that
-// gives too few, the earliest steps not yet taken fill up (kFill), then once more those that are
-// taken (kDuplicate), so that there are `count` points. The first response step is never chosen;
-// none for a response of one step.
-// The threshold is the quantile over all response steps with linear interpolation, in double; where
-// it is 0, the smallest positive score; where no score is positive, every step qualifies.
-// `steps` has the prompt first and covers prompt + response; `fci` has one score a step, the
-// prompt's (which is not read) included.
+// gives too few and options.fill is on, the earliest steps not yet taken fill up (kFill), then once
+// more those that are taken (kDuplicate), so that there are `count` points. The first response step
+// is never chosen; none for a response of one step. The threshold is the quantile over all response
+// steps with linear interpolation, in double; where it is 0, the smallest positive score; where no
+// score is positive, every step qualifies. `steps` has the prompt first and covers prompt +
+// response; `fci` has one score a step, the prompt's (which is not read) included.
 std::vector<BranchPoint> PositionalPoints(std::span<const StepRange> steps,
                                           std::span<const float> fci, const PointOptions& options);
 

@@ -47,6 +47,7 @@ std::vector<BranchPoint> PositionalPoints(std::span<const StepRange> steps,
     }
   }
   std::vector<PointOrigin> origins(taken.size(), PointOrigin::kThreshold);
+  if (!options.fill) return PointsAt(steps, taken, origins);
   const std::vector<size_t> by_threshold = taken;
   for (size_t step = kFirstCandidate; step < steps.size() && taken.size() < count; ++step) {
     if (std::binary_search(by_threshold.begin(), by_threshold.end(), step)) continue;

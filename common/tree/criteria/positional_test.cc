@@ -46,6 +46,16 @@ TEST(PositionalPoints, NeverTakeTheFirstResponseStepWhateverItsScore) {
               ElementsAre(BranchPoint{10, kFill}));
 }
 
+TEST(PositionalPoints, AreFewerOrNoneWithoutFill) {
+  const std::vector<float> fci = {0, 0, 1, 5, 2, 9, 3, 8, 1, 0, 0};
+  PointOptions options{.count = 4, .quantile = 0.8, .min_distance = 0};
+  options.fill = false;
+  EXPECT_THAT(PositionalPoints(TenTokenSteps(10), fci, options),
+              ElementsAre(BranchPoint{40, kThreshold}, BranchPoint{60, kThreshold}));
+  options.min_distance = 512;
+  EXPECT_THAT(PositionalPoints(TenTokenSteps(10), fci, options), IsEmpty());
+}
+
 TEST(PositionalPoints, CountThePromptInTheDistanceFromTheStart) {
   const std::vector<float> fci(7, 0.0F);
   EXPECT_THAT(PositionalPoints(TenTokenSteps(6), fci, {1, 0.8, 40}),

@@ -2,7 +2,6 @@
 #include "services/branch_scheduler/decide/expansion.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "common/tree/criteria/criterion.h"
 
@@ -18,7 +17,8 @@ std::vector<tree::BranchPoint> PointsOf(const BranchingOptions& branching, const
       {.count = branching.points,
        .quantile = branching.quantile,
        .min_distance = branching.min_distance,
-       .choice = branching.choice});
+       .choice = branching.choice,
+       .fill = branching.fill});
 }
 
 bool Filtered(const AdaptiveOptions& adaptive, const Problem& problem,
@@ -31,18 +31,13 @@ bool Filtered(const AdaptiveOptions& adaptive, const Problem& problem,
 // Indices of the responses that branch, ascending.
 std::vector<int64_t> Chosen(const SchedulerOptions& options, uint32_t batch,
                             const Problem& problem) {
-  if (!options.adaptive.difficulty_expansion) {
-    std::vector<int64_t> all(problem.responses.size());
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-  }
   std::vector<bool> correct;
   for (const Response& response : problem.responses) {
     correct.push_back(response.initial->grades[0].correct);
   }
   const RandomKey key{
       .seed = options.seed, .purpose = kExpand, .batch = batch, .position = problem.position};
-  return tree::ResponsesToExpand(correct, options.adaptive.rounding, key);
+  return tree::ResponsesToExpand(correct, options.adaptive.expand, options.adaptive.rounding, key);
 }
 
 }  // namespace

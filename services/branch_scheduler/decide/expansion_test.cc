@@ -132,7 +132,7 @@ TEST_F(ExpandTest, ExpandsEveryResponseWithoutTheDifficultyRule) {
 }
 
 TEST_F(ExpandTest, ExpandsTheRarerKindWithTheDifficultyRule) {
-  options.adaptive.difficulty_expansion = true;
+  options.adaptive.expand = tree::Expand::kDifficulty;
   const std::vector<size_t> chosen = Branching(Expanded(3));  // ceil(exp(-0.75) 4) = 2
   EXPECT_EQ(chosen.size(), 2u);
   EXPECT_THAT(chosen, testing::Contains(3));
@@ -141,7 +141,7 @@ TEST_F(ExpandTest, ExpandsTheRarerKindWithTheDifficultyRule) {
 }
 
 TEST_F(ExpandTest, BranchesAsManyResponsesAsTheRuleSaysForEveryAccuracy) {
-  options.adaptive.difficulty_expansion = true;
+  options.adaptive.expand = tree::Expand::kDifficulty;
   options.branching.criterion = tree::Criterion::kEarliest;
   for (const auto rounding : {tree::ExpandRounding::kCeil, tree::ExpandRounding::kNearest}) {
     options.adaptive.rounding = rounding;
@@ -167,7 +167,7 @@ TEST_F(ExpandTest, BranchesAsManyResponsesAsTheRuleSaysForEveryAccuracy) {
 }
 
 TEST_F(ExpandTest, DrawsByProblemBatchAndSeed) {
-  options.adaptive.difficulty_expansion = true;
+  options.adaptive.expand = tree::Expand::kDifficulty;
   options.branching.criterion = tree::Criterion::kRandom;
   const auto drawn = [this](uint64_t seed, uint32_t batch, uint32_t position) {
     options.seed = seed;

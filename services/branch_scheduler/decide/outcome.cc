@@ -10,6 +10,11 @@
 namespace attnrl::scheduler {
 namespace {
 
+double Penalty(const SchedulerOptions& options, int64_t tokens) {
+  if (options.overlong_buffer == 0) return 0;
+  return tree::OverlongPenalty(tokens, options.max_response_tokens, options.overlong_buffer);
+}
+
 // The problem as the advantage functions see it: token counts and rewards.
 tree::ProblemTree TreeOf(const SchedulerOptions& options, const Problem& problem) {
   tree::ProblemTree tree;
@@ -17,14 +22,16 @@ tree::ProblemTree TreeOf(const SchedulerOptions& options, const Problem& problem
     tree::Response node;
     node.tokens = static_cast<int64_t>(response.initial->result.samples[0].token_ids.size());
     node.reward = response.initial->grades[0].reward();
+    node.penalty = Penalty(options, node.tokens);
     for (size_t p = 0; p < response.expansion.points.size(); ++p) {
       tree::Branch branch;
       branch.split = response.expansion.points[p];
       for (uint32_t c = 0; c < options.branching.children; ++c) {
         const size_t i = p * options.branching.children + c;
-        branch.children.push_back(tree::Child{
-            static_cast<int64_t>(response.continuation->result.samples[i].token_ids.size()),
-            response.continuation->grades[i].reward()});
+        const auto tokens =
+            static_cast<int64_t>(response.continuation->result.samples[i].token_ids.size());
+        branch.children.push_back(tree::Child{tokens, response.continuation->grades[i].reward(),
+                                              Penalty(options, branch.split + tokens)});
       }
       node.branches.push_back(std::move(branch));
     }
@@ -114,8 +121,9 @@ ProblemOutcome Judge(const SchedulerOptions& options, const Problem& problem) {
     return outcome;
   }
   const tree::ProblemTree tree = TreeOf(options, problem);
-  const auto advantages = options.tree_advantages ? tree::ComputeTreeAdvantages(tree)
-                                                  : tree::ComputeGroupAdvantages(tree);
+  const auto advantages = options.tree_advantages
+                              ? tree::ComputeTreeAdvantages(tree, options.adaptive.train_unexpanded)
+                              : tree::ComputeGroupAdvantages(tree, options.advantage_std);
   assert(advantages.ok());  // results were checked when they came
   outcome.samples = static_cast<uint32_t>(advantages->leaves.size());
   if (advantages->dropped) return outcome;

@@ -115,6 +115,46 @@ TEST(Judge, OnlyLeavesOfExpandedResponsesAreSamples) {
   EXPECT_FALSE(made.last);
 }
 
+TEST(Judge, ResponsesThatDoNotBranchAreSamplesWhereToldTo) {
+  SchedulerOptions options = Options(tree::Criterion::kEarliest);
+  options.adaptive.train_unexpanded = true;
+  DataSet data;
+  data.problems.push_back({"p", {7, 8}, {"1"}});
+  Problem problem = Group({true, false});
+  problem.responses[1].initial = Item({{9}}, {false});  // one step: not expanded
+  Expand(options, EveryToken(), data, 0, {}, &problem);
+  problem.responses[0].continuation =
+      Item({{5}, {5, 5}, {6}, {6, 6, 6}}, {true, false, false, true});
+  const ProblemOutcome outcome = Judge(options, problem);
+  EXPECT_EQ(outcome.samples, 6u);
+  ASSERT_EQ(outcome.responses[1].size(), 1u);
+  BatchState batch;
+  batch.problems.push_back(problem);
+  const TrainingBatch made =
+      MakeTrainingBatch(options, data, batch, {outcome}, {.initial = 3, .continuation = 4});
+  ASSERT_EQ(made.samples.size(), 6u);
+  EXPECT_EQ(made.samples[5].response_ids, (std::vector<int32_t>{9}));
+}
+
+TEST(Judge, ShapesTheAdvantagesOfLongResponsesByTheirWholeLength) {
+  SchedulerOptions options = Options(tree::Criterion::kEarliest);
+  options.max_response_tokens = 5;
+  const auto last = [&](uint32_t buffer) {
+    options.overlong_buffer = buffer;
+    DataSet data;
+    data.problems.push_back({"p", {7, 8}, {"1"}});
+    Problem problem = Group({true});
+    Expand(options, EveryToken(), data, 0, {}, &problem);
+    problem.responses[0].continuation =
+        Item({{5}, {5, 5}, {6}, {6, 6, 6}}, {true, false, false, true});
+    return Judge(options, problem).children[0][3].back().advantage;
+  };
+  // V(root) = 3/5, V(parent) = 2/3; with penalties 1 of the last leaf (5 tokens), 1/2 of the
+  // response itself (4): 1.5/5 and 0.5/3.
+  EXPECT_NEAR(last(0), 0.4 + 1.0 / 3, 1e-12);
+  EXPECT_NEAR(last(2), (0 - 0.3) + (0 - 0.5 / 3), 1e-12);
+}
+
 TEST(Expand, EntropyTakesTheMostUncertainTokensInOrderOfPosition) {
   DataSet data;
   data.problems.push_back({"p", {7}, {"1"}});

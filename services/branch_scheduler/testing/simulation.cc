@@ -55,7 +55,7 @@ SchedulerOptions OptionsOf(const SimulationOptions& sizes, const std::string& fo
   options.tree_advantages = sizes.criterion != tree::Criterion::kNone;
   options.branching.min_distance = 2;
   options.branching.delta = 1;
-  options.adaptive.difficulty_expansion = sizes.adaptive;
+  options.adaptive.expand = sizes.adaptive ? tree::Expand::kDifficulty : tree::Expand::kAll;
   options.adaptive.filter_solved = sizes.adaptive;
   options.adaptive.adaptive_batch = sizes.adaptive;
   options.adaptive.batch_max = sizes.problems + 3;

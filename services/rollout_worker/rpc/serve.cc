@@ -54,9 +54,12 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
   if (config.algorithm.scores_attention()) {
     ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
                             text::Tokenizer::Load(config.model.path));
-    runner.segmenter = std::make_shared<const text::StepSegmenter>(tokenizer);
-    runner.online_scores =
-        config.rollout.fci_method != config::FciMethod::kRecompute && runner.device.is_cpu();
+    runner.segmenter =
+        std::make_shared<const text::StepSegmenter>(tokenizer, config.algorithm.branching.steps);
+    // Whether a token ends a sentence is known only a token later.
+    runner.online_scores = config.rollout.fci_method != config::FciMethod::kRecompute &&
+                           config.algorithm.branching.steps != StepCut::kSentence &&
+                           runner.device.is_cpu();
   }
   if (model.max_tokens > model.config.max_position_embeddings) {
     return InputError(
