@@ -46,7 +46,8 @@ LearnerLoop::LearnerLoop(LoopOptions options, Trainer& trainer, CheckpointStore&
       versions_(versions),
       batches_(batches),
       clock_(clock),
-      observer_(observer) {}
+      observer_(observer),
+      guard_(options_.nonfinite_folder, options_.max_nonfinite_batches) {}
 
 absl::Status LearnerLoop::Prepare() {
   const auto found = checkpoints_.FindIntact();
@@ -160,6 +161,7 @@ absl::Status LearnerLoop::Train(const scheduler::TrainingBatch& batch, StepRepor
   torn_ = !statistics.ok();
   ATTNRL_RETURN_IF_ERROR(statistics.status());
   report->statistics = *statistics;
+  ATTNRL_RETURN_IF_ERROR(guard_.Check(batch, *statistics, trainer_.counters().updates));
   if (!batch.samples.empty()) report->statistics.train = SpanSince(start);
   ++next_;
   return absl::OkStatus();

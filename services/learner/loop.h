@@ -16,6 +16,7 @@
 #include "common/pipeline/schedule.h"
 #include "services/branch_scheduler/client/batch_source.h"
 #include "services/learner/checkpoint/checkpoint.h"
+#include "services/learner/nonfinite.h"
 #include "services/learner/train/trainer.h"
 #include "services/learner/versions/version_store.h"
 
@@ -27,6 +28,10 @@ struct LoopOptions {
   int64_t checkpoints_kept = 3;
   // Configuration and tokenizer of the model, copied into every checkpoint.
   std::string model_folder = {};
+  // Where batches with a step that is not finite are kept; empty: nowhere.
+  std::string nonfinite_folder = {};
+  // Batches in a row with no other steps than such, after which the loop ends.
+  int64_t max_nonfinite_batches = 10;
   // After Stop, training and commit of the current batch may take this long before it is abandoned.
   absl::Duration stop_grace = absl::Seconds(8);
 };
@@ -106,6 +111,7 @@ class LearnerLoop {
   const Clock& clock_;
   LoopObserver& observer_;
 
+  NonfiniteGuard guard_;
   uint32_t next_ = 0;                      // the trainer holds the state of W(next_)
   uint32_t checkpoint_ = 0;                // newest complete checkpoint
   bool torn_ = false;                      // true: in the middle of a batch that was abandoned

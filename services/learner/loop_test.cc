@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -346,6 +347,17 @@ TEST_F(LoopTest, ADamagedCheckpointFallsBackAndIsMadeAgain) {
   EXPECT_EQ(life.observer.reports.front().batch, 2u);
   EXPECT_TRUE(Exists("checkpoints/step-4"));
   EXPECT_EQ(life.Digests().at(5), expected.at(5));
+}
+
+TEST_F(LoopTest, ARunOfNothingButStepsThatAreNotFiniteEndsWithAnError) {
+  Life life(model_.path(), run_.path(), {.nonfinite_folder = run_.path() + "/nonfinite"});
+  life.trainer->parameters().values().fill_(NAN);
+  life.trainer->parameters().Refresh();
+  life.AddBatches(2);
+  const absl::Status status = life.PrepareAndRun();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_EQ(life.batches.commits().size(), 1u) << "the run is not finished";
+  EXPECT_TRUE(Exists("nonfinite/batch-1.jsonl"));
 }
 
 }  // namespace

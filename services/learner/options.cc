@@ -2,10 +2,39 @@
 #include "services/learner/options.h"
 
 namespace attnrl::learner {
+namespace {
+
+Correction CorrectionOf(config::Correction correction) {
+  switch (correction) {
+    case config::Correction::kTruncatedIs:
+      return Correction::kTruncatedIs;
+    case config::Correction::kDecoupled:
+      return Correction::kDecoupled;
+    case config::Correction::kBehaviour:
+      break;
+  }
+  return Correction::kBehaviour;
+}
+
+Aggregation AggregationOf(config::LossAggregation aggregation) {
+  switch (aggregation) {
+    case config::LossAggregation::kSequenceMean:
+      return Aggregation::kSequenceMean;
+    case config::LossAggregation::kSequenceSum:
+      return Aggregation::kSequenceSum;
+    case config::LossAggregation::kTokenMean:
+      break;
+  }
+  return Aggregation::kTokenMean;
+}
+
+}  // namespace
 
 TrainerOptions TrainerOptionsOf(const config::Config& config) {
   const config::Learner& learner = config.learner;
-  return {.objective = {.clip_low = learner.clip_low,
+  return {.objective = {.correction = CorrectionOf(learner.correction),
+                        .importance_cap = learner.importance_cap,
+                        .clip_low = learner.clip_low,
                         .clip_high = learner.clip_high,
                         .dual_clip = learner.dual_clip,
                         .kl_weight = learner.kl_weight,
@@ -14,24 +43,30 @@ TrainerOptions TrainerOptionsOf(const config::Config& config) {
                     .beta1 = learner.beta1,
                     .beta2 = learner.beta2,
                     .epsilon = learner.adam_epsilon,
-                    .weight_decay = learner.weight_decay},
+                    .weight_decay = learner.weight_decay,
+                    .decay_norms_and_biases = learner.decay_norms_and_biases},
           .warmup_steps = learner.warmup_steps,
           .decay_after = learner.decay_after,
           .decay_steps = learner.decay_steps,
           .max_grad_norm = learner.max_grad_norm,
           .seed = config.run.seed,
           .minibatch_problems = learner.minibatch_problems,
+          .steps_per_batch = learner.steps_per_batch,
           .initial_responses = config.algorithm.sampling.initial_responses,
           .temperature = config.rollout.temperature,
-          .mask_truncated = learner.mask_truncated,
+          .mask_truncated = learner.overlong == config::Overlong::kMask,
+          .aggregation = AggregationOf(learner.loss_aggregation),
+          .max_response_tokens = config.rollout.max_response_tokens,
           .max_tokens_per_pass = learner.max_tokens_per_pass};
 }
 
-LoopOptions LoopOptionsOf(const config::Config& config) {
+LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_dir) {
   return {.schedule = {.mode = config.pipeline.mode, .branching = config.algorithm.branches()},
           .checkpoint_every = config.learner.checkpoint_every,
           .checkpoints_kept = config.learner.checkpoints_kept,
-          .model_folder = config.model.path};
+          .model_folder = config.model.path,
+          .nonfinite_folder = run_dir + "/nonfinite",
+          .max_nonfinite_batches = config.run.max_empty_batches};
 }
 
 absl::StatusOr<model::DType> ComputeDTypeOf(const config::Config& config, model::DType stored) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
 #include "common/model/files/config.h"
@@ -11,7 +13,7 @@ namespace attnrl::learner {
 
 // The parts of a run's configuration that the learner's own types want.
 TrainerOptions TrainerOptionsOf(const config::Config& config);
-LoopOptions LoopOptionsOf(const config::Config& config);
+LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_dir);
 // model.dtype; `stored` is that of config.json ("auto").
 absl::StatusOr<model::DType> ComputeDTypeOf(const config::Config& config, model::DType stored);
 

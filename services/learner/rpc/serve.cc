@@ -109,8 +109,8 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
       const auto batches,
       scheduler::ConnectBatchSource(config.scheduler.address, config.security.allow_plaintext));
   MetricsObserver observer(Clock::Real(), flags.run_dir);
-  LearnerLoop loop(LoopOptionsOf(config), *trainer, *checkpoints, *versions, *batches,
-                   Clock::Real(), observer);
+  LearnerLoop loop(LoopOptionsOf(config, flags.run_dir), *trainer, *checkpoints, *versions,
+                   *batches, Clock::Real(), observer);
   ATTNRL_RETURN_IF_ERROR(loop.Prepare());
   WeightStoreService service(*versions);
   ATTNRL_ASSIGN_OR_RETURN(const auto server,

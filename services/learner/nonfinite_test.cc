@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/nonfinite.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/testing/temporary_folder.h"
+#include "services/learner/testing/training_batches.h"
+#include "services/learner/train/tree_samples.h"
+
+namespace attnrl::learner {
+namespace {
+
+using ::testing::HasSubstr;
+
+scheduler::TrainStatistics Steps(uint32_t finite, uint32_t nonfinite) {
+  scheduler::TrainStatistics statistics;
+  statistics.optimizer_steps = finite;
+  statistics.nonfinite_steps = nonfinite;
+  return statistics;
+}
+
+class NonfiniteTest : public ::testing::Test {
+ protected:
+  std::string Path(uint32_t batch) const {
+    return absl::StrCat(folder_.path(), "/nonfinite/batch-", batch, ".jsonl");
+  }
+  NonfiniteGuard Guard(int64_t most) { return NonfiniteGuard(folder_.path() + "/nonfinite", most); }
+  TemporaryFolder folder_;
+};
+
+TEST_F(NonfiniteTest, KeepsABatchThatReadsBackForReplay) {
+  NonfiniteGuard guard = Guard(10);
+  auto batch = TinyBatch(3);
+  batch.samples[2].truncated = true;
+  ASSERT_TRUE(guard.Check(TinyBatch(2), Steps(2, 0), 2).ok());
+  ASSERT_TRUE(guard.Check(batch, Steps(1, 1), 3).ok());
+  EXPECT_FALSE(std::filesystem::exists(Path(2))) << "all of its steps were finite";
+  auto read = ReadTreeSamples(Path(3));
+  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_EQ(read->samples.size(), batch.samples.size());
+  for (size_t i = 0; i < batch.samples.size(); ++i) {
+    read->samples[i].node = batch.samples[i].node;
+    EXPECT_EQ(read->samples[i], batch.samples[i]) << i;
+  }
+}
+
+TEST_F(NonfiniteTest, KeepsTheFirstFewBatchesOnly) {
+  NonfiniteGuard guard = Guard(1000);
+  for (uint32_t b = 0; b < 9; ++b) ASSERT_TRUE(guard.Check(TinyBatch(b), Steps(1, 1), 1).ok());
+  EXPECT_TRUE(std::filesystem::exists(Path(3)));
+  EXPECT_FALSE(std::filesystem::exists(Path(4)));
+}
+
+TEST_F(NonfiniteTest, EndsAfterBatchesInARowWithoutAFiniteStep) {
+  NonfiniteGuard guard = Guard(3);
+  EXPECT_TRUE(guard.Check(TinyBatch(0), Steps(0, 2), 0).ok());
+  EXPECT_TRUE(guard.Check(TinyBatch(1), Steps(0, 2), 0).ok());
+  EXPECT_TRUE(guard.Check(TinyBatch(2), Steps(1, 1), 1).ok()) << "one was finite";
+  EXPECT_TRUE(guard.Check(TinyBatch(3), Steps(0, 2), 1).ok());
+  EXPECT_TRUE(guard.Check(TinyBatch(4), Steps(0, 2), 1).ok());
+  EXPECT_TRUE(guard.Check({.batch = 5}, Steps(0, 0), 1).ok()) << "no sample to train on";
+  const absl::Status ended = guard.Check(TinyBatch(6), Steps(0, 2), 1);
+  EXPECT_TRUE(absl::IsFailedPrecondition(ended));
+  EXPECT_THAT(std::string(ended.message()), HasSubstr(folder_.path() + "/nonfinite"));
+}
+
+TEST_F(NonfiniteTest, EndsAShortRunOfNothingElse) {
+  NonfiniteGuard guard = Guard(10);
+  EXPECT_TRUE(guard.Check(TinyBatch(0), Steps(0, 2), 0).ok());
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(guard.Check(TinyBatch(1, 3, /*last=*/true), Steps(0, 2), 0)));
+  NonfiniteGuard other = Guard(10);
+  EXPECT_TRUE(other.Check(TinyBatch(1, 3, /*last=*/true), Steps(0, 2), 1).ok());
+}
+
+}  // namespace
+}  // namespace attnrl::learner
