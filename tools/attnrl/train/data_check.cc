@@ -184,6 +184,7 @@ absl::StatusOr<DataReport> CheckData(const config::Config& config,
                       "at least one is needed");
   }
   report.summary = Summary(lengths);
+  report.longest_prompt = static_cast<int64_t>(lengths.longest);
   for (const std::string& path : data.eval) {
     ATTNRL_RETURN_IF_ERROR(
         scheduler::LoadDataSet("data.eval", path, scheduler::EvaluationFields(data), limit, encode)

@@ -14,8 +14,9 @@ namespace attnrl::tools {
 
 // What the checks of the data sets found, for people.
 struct DataReport {
-  std::string summary;  // "2000 problems, prompts of 99 tokens on average, 112 at most"
-  std::string first;    // lines: how the first problem is asked and graded
+  std::string summary;         // "2000 problems, prompts of 99 tokens on average, 112 at most"
+  std::string first;           // lines: how the first problem is asked and graded
+  int64_t longest_prompt = 0;  // of the training set, in tokens
   std::vector<std::string> warnings;  // one line each, of what is likely a mistake
 };
 

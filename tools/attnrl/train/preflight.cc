@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/train/preflight.h"
 
+#include <ATen/ATen.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "services/rollout_worker/engine/kv_budget.h"
 #include "services/rollout_worker/runner/runner.h"
 #include "tools/attnrl/train/report.h"
+#include "tools/attnrl/train/settings_check.h"
 
 namespace attnrl::tools {
 namespace {
@@ -46,7 +49,16 @@ absl::Status CheckWeights(const config::Config& config, const model::ModelConfig
                           device::ParseDevice(config.learner.device, "learner.device"));
   static_cast<void>(device);
   ATTNRL_ASSIGN_OR_RETURN(const at::Device cpu, device::ParseDevice("cpu"));
-  return model::LoadTensors(config.model.path, shape, dtype, cpu).status();
+  ATTNRL_ASSIGN_OR_RETURN(const model::Tensors weights,
+                          model::LoadTensors(config.model.path, shape, dtype, cpu));
+  for (const auto& [name, tensor] : weights) {
+    // A sum is finite where every part is, but for an overflow, which float64 doesn't have here.
+    if (std::isfinite(tensor.sum(at::kDouble).item<double>())) continue;
+    return InputError(config.model.path,
+                      absl::StrCat("the tensor ", name, " holds values that are not finite"),
+                      "finite weights are needed");
+  }
+  return absl::OkStatus();
 }
 
 // A worker's slots hold the longest sequence that the configuration allows.
@@ -116,11 +128,16 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   report.model = absl::StrCat(config.model.path, ": ", std::string(WordOf(shape.architecture)),
                               ", ", FormatCount(model::CountParameters(shape)), " weights, ",
                               std::string(model::DTypeName(dtype)));
+  report.steps = OptimizerStepsText(config);
+  report.warnings = SettingsWarnings(config, report.data.longest_prompt);
   return report;
 }
 
 void PrintWarnings(const config::Config& config, const PreflightReport& report) {
   for (const std::string& warning : report.data.warnings) {
+    std::cerr << "warning: " << warning << "\n";
+  }
+  for (const std::string& warning : report.warnings) {
     std::cerr << "warning: " << warning << "\n";
   }
   for (const std::string& variable : config.ignored_variables) {

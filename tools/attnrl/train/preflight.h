@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
@@ -16,12 +17,15 @@ struct PreflightReport {
   std::string model;  // "Qwen2, 0.65 M weights, float32"
   DataReport data;
   MemoryEstimate memory;
+  std::string steps;                  // "about 4 optimizer steps a batch of about 5 problems each"
+  std::vector<std::string> warnings;  // of settings without effect, one line each
 };
 
 // Everything that can be wrong before a run starts, with nothing written and nothing started: the
-// services' binaries, the model folder (files, shapes, damage, tokenizer, chat template), every
-// record of the data sets (form, answers, prompt within rollout.max_prompt_tokens), and memory.
-// `binary_folder` holds the services. Errors: InputError naming file and line or key.
+// services' binaries, the model folder (files, shapes, damage, values that are not finite,
+// tokenizer, chat template), every record of the data sets (form, answers, prompt within
+// rollout.max_prompt_tokens), and memory. `binary_folder` holds the services. Errors: InputError
+// naming file and line or key.
 absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
                                                     const std::string& binary_folder);
 

@@ -136,6 +136,22 @@ TEST_F(Preflight, NamesTheFileOfTheModelThatIsMissingOrDamaged) {
   EXPECT_TRUE(CheckBeforeTraining(config_, root_ / "bin").ok());
 }
 
+TEST_F(Preflight, NamesTheTensorThatIsNotFinite) {
+  std::string weights = Read(root_ / "model/model.safetensors");
+  weights.replace(weights.size() - 4, 4, "\xff\xff\xff\xff");  // a NaN in any format
+  Write("model/model.safetensors", weights);
+  EXPECT_THAT(Refusal(), HasSubstr("holds values that are not finite"));
+}
+
+TEST_F(Preflight, TellsOfStepsAndOfSettingsWithoutEffect) {
+  config_.algorithm.branching.min_distance = 512;
+  const auto report = CheckBeforeTraining(config_, root_ / "bin");
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->steps, StartsWith("about 10 optimizer steps a batch"));
+  ASSERT_EQ(report->warnings.size(), 1u);
+  EXPECT_THAT(report->warnings[0], HasSubstr("no step qualifies"));
+}
+
 TEST_F(Preflight, NamesTheDataSetThatCannotBeRead) {
   config_.data.train = root_ / "nowhere.jsonl";
   EXPECT_THAT(Refusal(), StartsWith("data.train: " + (root_ / "nowhere.jsonl").string()));

@@ -101,6 +101,21 @@ TEST_F(ModelCommands, SftWritesASnapshotAfterEachMultipleButTheLast) {
   EXPECT_EQ(folders, (std::set<std::string>{"many", "many-step2", "many-step4"}));
 }
 
+TEST_F(ModelCommands, SftOfNothingButStepsThatAreNotFiniteFailsAndWritesNothing) {
+  const CapturedOutput quiet;
+  fs::copy(Model(), *shared_ / "broken");
+  std::string weights = shared_->Read("broken/model.safetensors");
+  weights.replace(weights.size() - 4, 4, "\xff\xff\xff\xff");  // a NaN
+  shared_->Write("broken/model.safetensors", weights);
+  const absl::Status status =
+      Run({"sft", "--model", *shared_ / "broken", "--data", *shared_ / "train.jsonl", "--output",
+           *shared_ / "trained", "--batch", "2", "--steps", "2", "--snapshot-every", "1"});
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), StartsWith("none of the 2 steps had a finite loss"));
+  EXPECT_FALSE(fs::exists(*shared_ / "trained"));
+  EXPECT_FALSE(fs::exists(*shared_ / "trained-step1"));
+}
+
 TEST_F(ModelCommands, GenerateAnswersInTheOrderOfTheInputWhateverTheBatch) {
   const std::vector<std::string> flags = {"--samples", "3", "--max-new-tokens", "6",
                                           "--seed",    "1", "--ignore-eos"};
@@ -223,6 +238,21 @@ TEST_F(ModelCommands, LearnBenchComputesTheSameLossWhetherItPacksOrNot) {
   EXPECT_EQ(packed["unpacked_tokens"], 12);
   EXPECT_EQ(unpacked["tokens"], 12);
   EXPECT_LT(packed["tokens"], 12);
+}
+
+TEST_F(ModelCommands, LearnBenchTakesSettingsOverTheDefaultsWithoutAFile) {
+  const Json batch = Json::parse(R"({"batch":0,"position":0,"problem_id":"p","kept":"all",
+    "prompt_ids":[97],"responses":[{"token_ids":[98,61],"logprobs":[-1,-1],
+    "finish_reason":"stop","version":0,"reward":1.0,"segments":[[2,0.5]],"branches":[]}]})");
+  const auto loss = [&](const std::string& set) {
+    const CapturedOutput output;
+    const absl::Status status =
+        Run({"learn-bench", "--model", Model(), "--input",
+             folder_.Write("trees/batch-0.jsonl", batch.dump()), "--set", set});
+    EXPECT_TRUE(status.ok()) << status;
+    return Json::parse(output.out())["loss"].get<double>();
+  };
+  EXPECT_GT(loss("learner.entropy_weight=0"), loss("learner.entropy_weight=1"));
 }
 
 TEST_F(ModelCommands, ChatAnswersEachLineOfItsInputThroughTheTemplate) {

@@ -28,6 +28,9 @@
 namespace attnrl::tools {
 namespace {
 
+// Steps at the start after which training ends where all of them were skipped.
+constexpr int64_t kMostSkipped = 20;
+
 struct SftFlags {
   std::string model, data, output;
   std::string chat_template;
@@ -192,6 +195,11 @@ absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
   const absl::Time start = absl::Now();
   double tokens = 0, loss = 0;
   int64_t skipped = 0;
+  const auto none = [&](int64_t step) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "none of the ", step, " steps had a finite loss and gradient; the weights of ", flags.model,
+        " may not be finite, or --learning-rate is too high. Nothing was written"));
+  };
   for (int64_t step = 1; step <= steps; ++step) {
     ATTNRL_ASSIGN_OR_RETURN(const learner::SupervisedStep done, trainer.Step());
     skipped += done.skipped ? 1 : 0;
@@ -200,11 +208,14 @@ absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
     loss += (done.loss - loss) / static_cast<double>(std::min<int64_t>(step, 50));
     progress.Update(step, absl::StrFormat("loss %.3f, %.0f tokens/s", loss,
                                           tokens / absl::ToDoubleSeconds(absl::Now() - start)));
-    if (flags.snapshot_every > 0 && step % flags.snapshot_every == 0 && step < steps) {
+    if (skipped == step && step >= kMostSkipped) return none(step);
+    if (skipped < step && flags.snapshot_every > 0 && step % flags.snapshot_every == 0 &&
+        step < steps) {
       ATTNRL_RETURN_IF_ERROR(
           Save(flags, absl::StrCat(flags.output, "-step", step), save_dtype, trainer));
     }
   }
+  if (skipped == steps) return none(steps);
   progress.Finish(absl::StrFormat("loss %.3f, %.2f million tokens", loss, tokens / 1e6));
   if (skipped > 0) std::cerr << skipped << " steps skipped: loss or gradient not finite\n";
   return Save(flags, flags.output, save_dtype, trainer);

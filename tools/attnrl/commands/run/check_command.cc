@@ -32,7 +32,7 @@ absl::Status Explain(const Options& options) {
 
 absl::Status Check(const Options& options) {
   if (options.reference || !options.explain.empty()) return Explain(options);
-  if (options.config.empty()) {
+  if (options.config.empty() && options.sets.empty()) {
     return InputError("--config", "is missing",
                       "a configuration file, --explain or --reference is needed");
   }
@@ -41,8 +41,9 @@ absl::Status Check(const Options& options) {
   const std::string binaries =
       std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
   ATTNRL_ASSIGN_OR_RETURN(const PreflightReport report, CheckBeforeTraining(config, binaries));
-  std::cout << options.config << " is ready to train\nmodel   " << report.model << "\ndata    "
-            << report.data.summary << "\nfirst   " << report.data.first << "memory  about "
+  std::cout << (options.config.empty() ? "the configuration" : options.config)
+            << " is ready to train\nmodel   " << report.model << "\ndata    " << report.data.summary
+            << "\nfirst   " << report.data.first << "steps   " << report.steps << "\nmemory  about "
             << FormatBytes(report.memory.total_bytes) << " for all services" << std::endl;
   PrintWarnings(config, report);
   return absl::OkStatus();

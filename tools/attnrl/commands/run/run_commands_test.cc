@@ -43,6 +43,8 @@ TEST_F(RunCommands, NeedAConfigurationThatCanBeRead) {
     EXPECT_EQ(refusal(config_).substr(0, 10), "model.path");
   }
   EXPECT_THAT(Refusal({"train"}), StartsWith("--config: "));
+  EXPECT_THAT(Refusal({"check", "--set", "run.steps=3"}), StartsWith("model.path"));
+  EXPECT_THAT(Refusal({"check", "--set", "run.steps=0"}), StartsWith("--set run.steps=0: "));
   EXPECT_EQ(Refusal({"check"}),
             "--config: is missing; a configuration file, --explain or --reference is needed");
 }

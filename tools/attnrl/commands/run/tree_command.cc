@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/config/config.h"
 #include "common/storage/files.h"
 #include "common/text/steps.h"
 #include "common/text/tokenizer.h"
@@ -32,7 +33,9 @@ absl::Status Tree(const Options& options) {
   // step-0 is never pruned and carries the tokenizer's files.
   ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
                           text::Tokenizer::Load(options.run_directory + "/checkpoints/step-0"));
-  const text::StepSegmenter segmenter(tokenizer);
+  const auto config = config::Load(options.run_directory + "/config.yaml", {}, {});
+  const text::StepSegmenter segmenter(
+      tokenizer, config.ok() ? config->algorithm.branching.steps : StepCut::kParagraph);
   const TreeText text = {
       .decode = [&](const std::vector<int32_t>& ids) { return tokenizer.Decode(ids); },
       .steps =
