@@ -207,6 +207,32 @@ TEST(ObjectiveLoss, StaysFiniteInFloat32WhereLogRatiosAreBeyondExp) {
   }
 }
 
+TEST(ObjectiveLoss, OfLogRatiosInRangeHasTheBitsThatItHasWithoutTheirLimit) {
+  const auto inputs = [] {
+    ObjectiveInputs made = Inputs(Tokens());
+    for (at::Tensor* column :
+         {&made.logprobs, &made.behaviour, &made.advantages, &made.reference}) {
+      *column = column->detach().to(at::kFloat);
+    }
+    made.logprobs.set_requires_grad(true);
+    return made;
+  };
+  ObjectiveOptions options;
+  options.kl_weight = 0.05;
+  const ObjectiveInputs found = inputs(), expected = inputs();
+  ObjectiveSums sums;
+  ObjectiveLoss(options, found, 123, &sums).backward();
+  const at::Tensor& advantages = expected.advantages;
+  const at::Tensor ratio = (expected.logprobs - expected.behaviour).exp();
+  const at::Tensor clip = at::maximum(-advantages * ratio, -advantages * ratio.clamp(0.8, 1.28));
+  const at::Tensor ppo =
+      at::where(advantages.lt(0), at::minimum(clip, -advantages * options.dual_clip), clip);
+  const at::Tensor difference = expected.reference - expected.logprobs;
+  const at::Tensor kl = difference.exp() - difference - 1;
+  ((ppo + options.kl_weight * kl).sum() / 123).backward();
+  EXPECT_TRUE(found.logprobs.grad().equal(expected.logprobs.grad()));
+}
+
 TEST(ObjectiveLoss, WeighsTheLossOfEachTokenButNotItsStatistics) {
   const std::vector<Token> tokens = Tokens();
   ObjectiveInputs plain = Inputs(tokens), weighted = Inputs(tokens);
