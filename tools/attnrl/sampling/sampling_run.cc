@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "common/device/device.h"
 #include "common/model/files/weights.h"
 #include "common/rpc/shutdown.h"
+#include "common/text/steps.h"
 #include "services/rollout_worker/engine/kv_budget.h"
 #include "services/rollout_worker/runner/runner.h"
 
@@ -91,6 +93,10 @@ absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const ModelFlags& f
   const int64_t slots = std::clamp<int64_t>(static_cast<int64_t>(job.size()), 1, job.max_batch);
   options.threads = folder.threads;
   options.dtype = folder.dtype;
+  if (job.scores) {
+    options.segmenter = std::make_shared<const text::StepSegmenter>(folder.tokenizer);
+    options.online_scores = true;
+  }
   ATTNRL_ASSIGN_OR_RETURN(options.device, device::ParseDevice(flags.device));
   ATTNRL_ASSIGN_OR_RETURN(model::Tensors tensors, model::LoadTensors(flags.model, folder.config,
                                                                      folder.dtype, options.device));

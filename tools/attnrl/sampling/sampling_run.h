@@ -27,6 +27,7 @@ struct SamplingJob {
   int64_t max_batch = 64;  // sequences decoded at once
   std::vector<int32_t> stop_ids = {};
   std::function<bool(const std::vector<int32_t>&)> stop_when = nullptr;
+  bool scores = false;  // the engine can score steps (rollout::Request::score_delta)
 
   size_t size() const { return prompts.size() * static_cast<size_t>(samples); }
 };

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "common/rpc/shutdown.h"
 #include "common/text/chat_template.h"
 #include "tools/attnrl/command.h"
+#include "tools/attnrl/commands/model/shading.h"
 #include "tools/attnrl/sampling/model_flags.h"
 #include "tools/attnrl/sampling/sampling_flags.h"
 #include "tools/attnrl/sampling/sampling_run.h"
@@ -33,16 +35,8 @@ struct Flags {
   int64_t context = 4096;
 };
 
-// Without what would move a terminal's cursor or change its colours.
-std::string Printable(std::string_view text) {
-  std::string out(text);
-  const auto moves = [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
-  };
-  std::replace_if(out.begin(), out.end(), moves, '?');
-  return out;
-}
+// Steps from this many on count for a step: the published value of algorithm.branching.delta.
+constexpr uint32_t kScoreDelta = 4;
 
 // Writes a response while it is sampled. One thread at a time.
 class Stream {
@@ -51,15 +45,36 @@ class Stream {
 
   // `tokens`: all so far. Holds a character back until its last byte is there.
   void Show(const std::vector<int32_t>& tokens, bool complete) {
-    const std::string text = tokenizer_.Decode(tokens, /*keep_special=*/false);
-    size_t end = text.size();
-    if (!complete && text.ends_with(kUnfinished)) end -= kUnfinished.size();
-    if (end <= shown_) return;
-    std::cout << Printable(std::string_view(text).substr(shown_, end - shown_)) << std::flush;
-    shown_ = end;
+    const std::string text = TextOf(tokens, complete);
+    if (text.size() <= shown_) return;
+    std::cout << Printable(std::string_view(text).substr(shown_)) << std::flush;
+    shown_ = text.size();
+  }
+
+  // Writes it again in the place of what is shown, its steps shaded by their scores.
+  void Shade(const std::vector<int32_t>& tokens, int64_t prompt_tokens,
+             const rollout::StepScores& scores) const {
+    const std::string text = TextOf(tokens, true);
+    std::vector<ScoredText> steps;
+    size_t begin = 0;
+    for (size_t i = 1; i < scores.ends.size(); ++i) {  // behind the prompt
+      const bool last = i + 1 == scores.ends.size();
+      const auto count = static_cast<std::ptrdiff_t>(scores.ends[i] - prompt_tokens);
+      const size_t end =
+          last ? text.size() : TextOf({tokens.begin(), tokens.begin() + count}, false).size();
+      steps.push_back({text.substr(begin, end - begin), scores.fci[i]});
+      begin = end;
+    }
+    std::cout << BackBefore(Printable(text)) << Shaded(steps) << std::flush;
   }
 
  private:
+  std::string TextOf(const std::vector<int32_t>& tokens, bool complete) const {
+    std::string text = tokenizer_.Decode(tokens, /*keep_special=*/false);
+    if (!complete && text.ends_with(kUnfinished)) text.resize(text.size() - kUnfinished.size());
+    return text;
+  }
+
   const text::Tokenizer& tokenizer_;
   size_t shown_ = 0;  // bytes
 };
@@ -68,11 +83,12 @@ class Stream {
 class Chat {
  public:
   Chat(const Flags& flags, const ModelFolder& folder, text::ChatTemplate chat_template,
-       int64_t context, rollout::Engine& engine)
+       int64_t context, bool shaded, rollout::Engine& engine)
       : folder_(folder),
         template_(std::move(chat_template)),
         job_(MakeJob(flags.sampling)),
         context_(context),
+        shaded_(shaded),
         engine_(engine) {
     if (!flags.system.empty()) messages_.push_back({"system", flags.system});
   }
@@ -106,7 +122,9 @@ class Chat {
       stream.Show(tokens, false);
       return false;
     };
+    if (shaded_) request.score_delta = kScoreDelta;
     const uint64_t id = request.id;
+    const auto prompt_tokens = static_cast<int64_t>(request.prompt_ids.size());
     rollout::Completion answer;
     absl::Notification done;
     engine_.Submit(std::move(request), [&answer, &done](rollout::Completion completion) {
@@ -120,6 +138,9 @@ class Chat {
       aborted = true;
     }
     stream.Show(answer.token_ids, true);
+    if (shaded_ && answer.scores.ends.size() > 1) {
+      stream.Shade(answer.token_ids, prompt_tokens, answer.scores);
+    }
     std::cout << std::endl;
     if (aborted) return absl::CancelledError("stopped");
     ATTNRL_RETURN_IF_ERROR(answer.status);
@@ -130,6 +151,7 @@ class Chat {
   const text::ChatTemplate template_;
   const SamplingJob job_;
   const int64_t context_;
+  const bool shaded_;  // steps, by their FCI
   rollout::Engine& engine_;
   std::vector<text::ChatMessage> messages_;
   uint32_t asked_ = 0;
@@ -145,11 +167,15 @@ absl::Status Run(const Flags& flags) {
   SamplingJob room;
   room.prompts = {{0}};
   room.max_new_tokens = context - 1;
+  room.scores = ColoursAreWelcome();
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<rollout::Engine> engine,
                           StartEngine(flags.model, folder, room));
-  Chat chat(flags, folder, std::move(chat_template), context, *engine);
+  Chat chat(flags, folder, std::move(chat_template), context, room.scores, *engine);
   const bool terminal = isatty(STDIN_FILENO) != 0 && isatty(STDERR_FILENO) != 0;
   if (terminal) std::cerr << "One line a question; an end of input (Ctrl-D) ends it.\n";
+  if (terminal && room.scores) {
+    std::cerr << "Steps are shaded by the attention that later steps pay to them (FCI).\n";
+  }
   absl::Status status;
   for (std::string line; status.ok();) {
     if (terminal) std::cerr << "> " << std::flush;

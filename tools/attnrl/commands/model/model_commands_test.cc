@@ -277,6 +277,7 @@ TEST_F(ModelCommands, ChatAnswersEachLineOfItsInputThroughTheTemplate) {
   ASSERT_TRUE(chat(named, "a=3\n", &first).ok());
   EXPECT_THAT(two, StartsWith(first)) << "an empty line is no question";
   EXPECT_GT(two.size(), first.size());
+  EXPECT_THAT(two, ::testing::Not(HasSubstr("\x1b"))) << "no colours in a pipe";
   const absl::Status refused = chat(words, "a=3\n", &two);
   EXPECT_THAT(Refused(refused), HasSubstr("the model has no chat template"));
 }
