@@ -26,7 +26,8 @@ struct ScoredRow {
   int32_t steps = 0;              // 0 or more
   const int32_t* ends = nullptr;  // [steps], ascending
   // Added to: for each layer, head and step the sum of the row's probabilities over the step's
-  // keys, [layers, heads, stride]. `scratch` is as one layer of it.
+  // keys, [layers, heads, stride]. `scratch` is as one layer of it for each segment that the row
+  // sees.
   float* sums = nullptr;
   float* scratch = nullptr;
   int64_t stride = 0;
@@ -48,27 +49,37 @@ struct PagedArguments {
   const ScoredRow* scored = nullptr;
   const int32_t* scored_of = nullptr;
   int64_t layer = 0;
-  // Written by the rows of the chain: the attended values [rows, heads, head_dim]; the largest
-  // score and the sum of exp(score - largest) [rows, heads].
+  int64_t rows = 0;  // of the pass
+  // Written for the rows of a chain, once for each slot: the weighted values
+  // [slots, rows, heads, head_dim]; the largest score and the sum of exp(score - largest), together
+  // the log-sum-exp of the scores [slots, rows, heads].
   float* out = nullptr;
   float* largest = nullptr;
   float* sum = nullptr;
 };
 
-// Softmax attention of the rows of one chain and the query heads of one key head. Chains and key
-// heads may run on any threads at once.
+// Softmax attention of the rows of one chain and the query heads of one key head, in three parts.
+// `attend` meets the keys of the chain's segment and leaves its sums in a slot. `fold` adds those
+// of a later segment's slot to slot 0, segment by segment; rows that don't see it stay. `finish`
+// makes the attended values of slot 0. Different rows or key heads may run on any threads at once,
+// and so may `attend` of one row in different slots.
 //
 // A row's result depends on its own query and on the keys and values that it sees, to the bit: they
 // are taken kBlockTokens absolute positions at a time; a dot product is one chain of fused
 // multiply-adds over head_dim; after each stretch the sums are brought to the largest score so far,
-// and the weighted values are one chain over the keys. So it is the same alone or among siblings,
-// in a prompt's rows or in decoding, and with every instruction set.
+// and the weighted values are one chain over the keys of a segment. So it is the same alone or
+// among siblings, in a prompt's rows or in decoding, on one thread or many, and with every
+// instruction set.
 using PagedAttend = void (*)(const PagedArguments& arguments, const TaskChain& chain,
+                             int64_t kv_head, int64_t slot);
+using PagedFinish = void (*)(const PagedArguments& arguments, const TaskChain& chain,
                              int64_t kv_head);
 
 struct PagedKernel {
   const char* isa;  // "avx512", "avx2" or "portable"
   PagedAttend attend;
+  PagedAttend fold;
+  PagedFinish finish;
 };
 
 // The fastest that this machine has; fixed for the life of the process.

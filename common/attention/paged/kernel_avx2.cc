@@ -4,6 +4,6 @@
 namespace attnrl::attention {
 
 extern const PagedKernel kAvx2PagedKernel;
-const PagedKernel kAvx2PagedKernel = {kernels::kIsa, Attend};
+const PagedKernel kAvx2PagedKernel = {kernels::kIsa, Attend, Fold, Finish};
 
 }  // namespace attnrl::attention

@@ -4,6 +4,6 @@
 namespace attnrl::attention {
 
 extern const PagedKernel kAvx512PagedKernel;
-const PagedKernel kAvx512PagedKernel = {kernels::kIsa, Attend};
+const PagedKernel kAvx512PagedKernel = {kernels::kIsa, Attend, Fold, Finish};
 
 }  // namespace attnrl::attention

@@ -3,6 +3,7 @@
 
 // The kernel of kernel.h over sixteen lanes. Included once by each kernel_<isa>.cc, compiled with
 // its flags and without floating-point contraction.
+#include "common/attention/paged/fold_body.h"
 #include "common/attention/paged/kernel.h"
 #include "common/attention/paged/weigh_body.h"
 #include "common/kernels/row_math.h"
@@ -10,7 +11,6 @@
 namespace attnrl::attention {
 namespace {
 
-using kernels::DivideAll;
 using kernels::LoadPart;
 using kernels::StorePart;
 
@@ -169,26 +169,32 @@ void MeetRun(int rows, Queries& queries, const int64_t* sees, const Head<T>& hea
 
 template <typename T>
 void AttendOf(const PagedArguments& a, const LayerBlocks<T>& blocks, const TaskChain& chain,
-              int64_t kv_head) {
+              int64_t kv_head, int64_t slot) {
   const int64_t n = a.head_dim;
   const int64_t repeats = a.heads / a.kv_heads;
+  const int64_t slot_size = slot * a.rows * a.heads;
   const int64_t head_size = kBlockTokens * n;
   const Head<T> head = {{blocks.keys + kv_head * head_size, blocks.values + kv_head * head_size},
                         a.kv_heads * head_size,
                         n,
                         a.scale};
-  // Of the chain's rows, the query heads of this key head.
+  // Of the chain's rows, the query heads of this key head; behind `slot_size` their sums.
   const auto index = [&](int64_t row, int64_t i) { return row * a.heads + kv_head * repeats + i; };
+  // A row's scratch has slots for the segments that it sees, and no more.
+  const auto scored_row = [&](int64_t row) {
+    return SeesSegment(a, chain, row) ? ScoredRowOf(a, row) : nullptr;
+  };
   for (int64_t row = chain.first_row; row < chain.first_row + chain.rows; ++row) {
     for (int64_t i = 0; i < repeats; ++i) {
-      a.largest[index(row, i)] = kNoScore;
-      a.sum[index(row, i)] = 0;
-      float* const out = a.out + index(row, i) * n;
+      const int64_t at = slot_size + index(row, i);
+      a.largest[at] = kNoScore;
+      a.sum[at] = 0;
+      float* const out = a.out + at * n;
       for (int64_t d = 0; d < n; ++d) out[d] = 0;
     }
-    const ScoredRow* const scored = ScoredRowOf(a, row);
+    const ScoredRow* const scored = scored_row(row);
     for (int64_t i = 0; scored != nullptr && i < repeats; ++i) {
-      float* const steps = scored->scratch + (kv_head * repeats + i) * scored->stride;
+      float* const steps = StepsOf(a, *scored, slot, kv_head * repeats + i);
       for (int64_t s = 0; s < scored->steps; ++s) steps[s] = 0;
     }
   }
@@ -211,13 +217,12 @@ void AttendOf(const PagedArguments& a, const LayerBlocks<T>& blocks, const TaskC
         const int64_t i = (done + r) % repeats;
         const int64_t at = index(row, i);
         queries.q[r] = a.q + at * n;
-        queries.out[r] = a.out + at * n;
-        queries.largest[r] = a.largest + at;
-        queries.sum[r] = a.sum + at;
-        queries.scored[r] = ScoredRowOf(a, row);
+        queries.out[r] = a.out + (slot_size + at) * n;
+        queries.largest[r] = a.largest + slot_size + at;
+        queries.sum[r] = a.sum + slot_size + at;
+        queries.scored[r] = scored_row(row);
         if (queries.scored[r] != nullptr) {
-          queries.steps[r] =
-              queries.scored[r]->scratch + (kv_head * repeats + i) * queries.scored[r]->stride;
+          queries.steps[r] = StepsOf(a, *queries.scored[r], slot, kv_head * repeats + i);
         }
         sees[r] = a.visible[row];
       }
@@ -225,25 +230,13 @@ void AttendOf(const PagedArguments& a, const LayerBlocks<T>& blocks, const TaskC
       MeetRun(rows, queries, sees, head, a, first, next);
     }
   }
-  for (int64_t row = chain.first_row; row < chain.first_row + chain.rows; ++row) {
-    for (int64_t i = 0; i < repeats; ++i) {
-      DivideAll(a.out + index(row, i) * n, n, a.sum[index(row, i)]);
-    }
-    const ScoredRow* const scored = ScoredRowOf(a, row);
-    for (int64_t i = 0; scored != nullptr && i < repeats; ++i) {
-      const int64_t head_index = kv_head * repeats + i;
-      const float* const steps = scored->scratch + head_index * scored->stride;
-      float* const sums = scored->sums + (a.layer * a.heads + head_index) * scored->stride;
-      for (int64_t s = 0; s < scored->steps; ++s) sums[s] += steps[s] / a.sum[index(row, i)];
-    }
-  }
 }
 
-void Attend(const PagedArguments& a, const TaskChain& chain, int64_t kv_head) {
+void Attend(const PagedArguments& a, const TaskChain& chain, int64_t kv_head, int64_t slot) {
   if (a.float32.keys != nullptr) {
-    AttendOf(a, a.float32, chain, kv_head);
+    AttendOf(a, a.float32, chain, kv_head, slot);
   } else {
-    AttendOf(a, a.bfloat16, chain, kv_head);
+    AttendOf(a, a.bfloat16, chain, kv_head, slot);
   }
 }
 

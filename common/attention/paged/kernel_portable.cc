@@ -4,6 +4,6 @@
 namespace attnrl::attention {
 
 extern const PagedKernel kPortablePagedKernel;
-const PagedKernel kPortablePagedKernel = {kernels::kIsa, Attend};
+const PagedKernel kPortablePagedKernel = {kernels::kIsa, Attend, Fold, Finish};
 
 }  // namespace attnrl::attention

@@ -4,15 +4,31 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "common/attention/grouped_heads.h"
 #include "common/attention/paged/kernel.h"
 
 namespace attnrl::attention {
+namespace {
+
+// Each thread takes what is next: items differ in length.
+template <typename Item>
+void OnAllThreads(int64_t items, const Item& run) {
+  std::atomic<int64_t> next = 0;
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t thread = begin; thread < end; ++thread) {
+      for (int64_t item = next++; item < items; item = next++) run(item);
+    }
+  });
+}
+
+}  // namespace
 
 PagedAttention::PagedAttention(PagedKvCache& cache, const AttentionPlan& plan, Kernels kernels,
                                std::span<const ScoredRow> scored)
@@ -53,8 +69,14 @@ const PlanIndex& PagedAttention::Index() {
 at::Tensor PagedAttention::Attend(int64_t layer, const at::Tensor& q) {
   const PagedKvShape& shape = cache_.shape();
   const at::Tensor queries = q.to(at::kFloat).contiguous();
-  const at::Tensor result = at::empty(q.sizes(), queries.options());
-  largest_ = at::empty({q.size(0), q.size(1)}, queries.options());
+  const PagedKernel& kernel = GetPagedKernel();
+  const auto row_sets = static_cast<int64_t>(plan_.row_sets().size()) - 1;
+  // Where there is less to do at once than threads, segments are met by several of them, each in a
+  // slot of its own. The order in which they are folded is the same.
+  const bool split = plan_.segments() > 1 && row_sets * shape.kv_heads < at::get_num_threads();
+  const int64_t slots = split ? plan_.segments() : std::min(plan_.segments(), 2);
+  const at::Tensor result = at::empty({slots * q.size(0), q.size(1), q.size(2)}, queries.options());
+  largest_ = at::empty({slots * q.size(0), q.size(1)}, queries.options());
   sum_ = at::empty_like(largest_);
   PagedArguments arguments{.tasks = plan_.tasks().data(),
                            .pieces = plan_.pieces().data(),
@@ -67,6 +89,7 @@ at::Tensor PagedAttention::Attend(int64_t layer, const at::Tensor& q) {
                            .scored = scored_.empty() ? nullptr : scored_.data(),
                            .scored_of = scored_.empty() ? nullptr : scored_of_.data(),
                            .layer = layer,
+                           .rows = q.size(0),
                            .out = result.mutable_data_ptr<float>(),
                            .largest = largest_.mutable_data_ptr<float>(),
                            .sum = sum_.mutable_data_ptr<float>()};
@@ -75,20 +98,26 @@ at::Tensor PagedAttention::Attend(int64_t layer, const at::Tensor& q) {
   } else {
     arguments.bfloat16 = cache_.Blocks<uint16_t>(layer);
   }
-  const PagedKernel& kernel = GetPagedKernel();
-  const auto chains = static_cast<int64_t>(plan_.chains().size());
-  const int64_t items = chains * shape.kv_heads;
-  std::atomic<int64_t> next = 0;
-  // Each thread takes what is next: chains differ in length.
-  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t thread = begin; thread < end; ++thread) {
-      for (int64_t item = next++; item < items; item = next++) {
-        const TaskChain& chain = plan_.chains()[static_cast<size_t>(item / shape.kv_heads)];
-        kernel.attend(arguments, chain, item % shape.kv_heads);
-      }
+  const std::span<const TaskChain> chains = plan_.chains();
+  if (split) {
+    OnAllThreads(static_cast<int64_t>(chains.size()) * shape.kv_heads, [&](int64_t item) {
+      const TaskChain& chain = chains[static_cast<size_t>(item / shape.kv_heads)];
+      kernel.attend(arguments, chain, item % shape.kv_heads, chain.segment);
+    });
+  }
+  OnAllThreads(row_sets * shape.kv_heads, [&](int64_t item) {
+    const auto set = static_cast<size_t>(item / shape.kv_heads);
+    const int64_t kv_head = item % shape.kv_heads;
+    const auto first = static_cast<size_t>(plan_.row_sets()[set]);
+    const auto last = static_cast<size_t>(plan_.row_sets()[set + 1]);
+    for (const TaskChain& chain : chains.subspan(first, last - first)) {
+      const int64_t slot = split ? chain.segment : std::min(chain.segment, 1);
+      if (!split) kernel.attend(arguments, chain, kv_head, slot);
+      if (slot > 0) kernel.fold(arguments, chain, kv_head, slot);
     }
+    kernel.finish(arguments, chains[first], kv_head);
   });
-  return result.to(q.scalar_type());
+  return result.narrow(0, 0, q.size(0)).to(q.scalar_type());
 }
 
 at::Tensor PagedAttention::AttendByAten(int64_t layer, const at::Tensor& q) const {

@@ -258,15 +258,112 @@ TEST(PagedKernels, GiveTheSameBitsWithEveryInstructionSet) {
                              .kv_heads = heads.kv,
                              .head_dim = heads.dim,
                              .scale = 0.2F,
+                             .rows = 77,
                              .out = out.mutable_data_ptr<float>(),
                              .largest = largest.mutable_data_ptr<float>(),
                              .sum = sum.mutable_data_ptr<float>()};
     for (const TaskChain& chain : plan.chains()) {
-      for (int64_t head = 0; head < heads.kv; ++head) kernel->attend(arguments, chain, head);
+      for (int64_t head = 0; head < heads.kv; ++head) {
+        kernel->attend(arguments, chain, head, 0);
+        kernel->finish(arguments, chain, head);
+      }
     }
     results.push_back(out);
     EXPECT_TRUE(at::equal(out, results.front())) << kernel->isa;
   }
+}
+
+// Two segments and a half, then siblings of it that are decoded.
+std::vector<at::Tensor> RunLong(int threads, bool alone, std::vector<Inputs>* inputs = nullptr) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(threads);
+  const Heads heads{.query = 3, .kv = 1, .dim = 20};
+  constexpr int64_t kTokens = 2 * kSegmentTokens + 500;
+  RandomStream random({.seed = 9});
+  Forest forest;
+  forest.Add(random, kTokens, heads);
+  PagedKvCache cache = EmptyCache(1, kTokens / kBlockTokens + 7, heads, at::kFloat);
+  std::vector<at::Tensor> results(3, at::zeros({kTokens + 40, heads.query, heads.dim}));
+  for (at::Tensor& result : results) result = result.clone();
+  Run(forest, cache, {{{0, kTokens - 2}}, {{0, 1}}, {{0, 1}}}, &results);
+  forest.Fork(random, 0, kTokens, 40, heads);
+  forest.Fork(random, 0, kSegmentTokens - 3, 5, heads);  // crosses the end of a segment
+  for (int i = 0; i < 5; ++i) {
+    if (alone) {
+      Run(forest, cache, {{{1, 1}}, {{2, 1}}}, &results);
+    } else {
+      Run(forest, cache, {{{1, 1}, {2, 1}}}, &results);
+    }
+  }
+  at::set_num_threads(before);
+  if (inputs != nullptr) *inputs = forest.inputs;
+  return results;
+}
+
+TEST(PagedAttention, OfSeveralSegmentsEqualsTheFormula) {
+  std::vector<Inputs> inputs;
+  const auto results = RunLong(4, false, &inputs);
+  const int64_t first[] = {0, inputs[0].q.size(0), kSegmentTokens - 3};
+  const int64_t rows[] = {inputs[0].q.size(0), 5, 5};
+  for (size_t s = 0; s < 3; ++s) {
+    const at::Tensor expected = AttendByFormula(inputs[s], CausalRows({inputs[s].q.size(0)}));
+    EXPECT_LT(Worst(results[s].narrow(0, first[s], rows[s]), expected.narrow(0, first[s], rows[s])),
+              3e-6)
+        << s;
+  }
+}
+
+TEST(PagedAttention, OfSeveralSegmentsHasTheSameBitsOnAnyThreadsAndInAnyCompany) {
+  const auto one = RunLong(1, false);
+  for (const bool alone : {false, true}) {
+    const auto many = RunLong(7, alone);
+    for (size_t s = 0; s < one.size(); ++s) EXPECT_TRUE(at::equal(one[s], many[s])) << s << alone;
+  }
+}
+
+// Values that say which step a key is of: what a row attends to is what its steps add up to.
+TEST(PagedAttention, ScoresStepsAcrossSegmentsOnAnyThreads) {
+  const int before = at::get_num_threads();
+  const Heads heads{.query = 2, .kv = 1, .dim = 8};
+  constexpr int64_t kTokens = 2 * kSegmentTokens + 100;
+  const std::vector<int32_t> ends = {700, kSegmentTokens + 1, kTokens};
+  RandomStream random({.seed = 10});
+  Inputs inputs = RandomInputs(random, kTokens, heads);
+  inputs.v.zero_();
+  int64_t begin = 0;
+  for (int64_t s = 0; s < 3; ++s) {
+    inputs.v.narrow(0, begin, ends[s] - begin).select(2, s).fill_(1);
+    begin = ends[s];
+  }
+  for (const int threads : {1, 7}) {
+    at::set_num_threads(threads);
+    BlockTree tree;
+    const size_t sequence = tree.Add();
+    tree.Extend(sequence, kTokens);
+    PagedKvCache cache = EmptyCache(1, kTokens / kBlockTokens + 1, heads, at::kFloat);
+    AttentionPlan plan;
+    plan.Build(std::vector<RowGroup>{tree.Rows(sequence, 0, kTokens - 1)});
+    const auto rows = [&](const at::Tensor& x) { return x.narrow(0, 0, kTokens - 1); };
+    cache.Append(0, plan, rows(inputs.k), rows(inputs.v));
+    plan.Build(std::vector<RowGroup>{tree.Rows(sequence, kTokens - 1, 1)});
+    std::vector<float> sums(6, 0);
+    std::vector<float> scratch(18, -1);
+    const std::vector<ScoredRow> scored = {{.row = 0,
+                                            .steps = 3,
+                                            .ends = ends.data(),
+                                            .sums = sums.data(),
+                                            .scratch = scratch.data(),
+                                            .stride = 3}};
+    PagedAttention attention(cache, plan, PagedAttention::Kernels::kBest, scored);
+    const auto last = [&](const at::Tensor& x) { return x.narrow(0, kTokens - 1, 1); };
+    const at::Tensor out = attention.Forward(0, last(inputs.q), last(inputs.k), last(inputs.v));
+    for (int64_t head = 0; head < 2; ++head) {
+      for (int64_t s = 0; s < 3; ++s) {
+        EXPECT_NEAR(sums[head * 3 + s], out[0][head][s].item<float>(), 2e-6) << head << s;
+      }
+    }
+  }
+  at::set_num_threads(before);
 }
 
 TEST(PagedKvCache, CountsItsBytes) {

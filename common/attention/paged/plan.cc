@@ -20,6 +20,8 @@ void AttentionPlan::Build(std::span<const RowGroup> groups) {
   pieces_.clear();
   tasks_.clear();
   chains_.clear();
+  row_sets_.clear();
+  segments_ = 0;
   places_.clear();
   visible_.clear();
   for (const RowGroup& group : groups) AddGroup(group);
@@ -33,6 +35,7 @@ void AttentionPlan::Build(std::span<const RowGroup> groups) {
     AddChain(begin, end);
     begin = end;
   }
+  row_sets_.push_back(static_cast<int32_t>(chains_.size()));
 }
 
 void AttentionPlan::AddGroup(const RowGroup& group) {
@@ -88,11 +91,27 @@ int32_t AttentionPlan::SharedCells(const Part& a, const Part& b) const {
 }
 
 void AttentionPlan::AddChain(size_t begin, size_t end) {
-  const auto first_task = static_cast<int32_t>(tasks_.size());
+  auto first_task = static_cast<int32_t>(tasks_.size());
   const int32_t first_row = parts_[begin].first_row;
+  const int32_t rows = parts_[end - 1].first_row + parts_[end - 1].rows - first_row;
   AddTasks(begin, end, 0);
-  chains_.push_back({first_row, parts_[end - 1].first_row + parts_[end - 1].rows - first_row,
-                     first_task, static_cast<int32_t>(tasks_.size()) - first_task});
+  row_sets_.push_back(static_cast<int32_t>(chains_.size()));
+  const auto segment = [](const BlockTask& task) { return task.base / kSegmentTokens; };
+  const auto from = tasks_.begin() + first_task;
+  const auto by_segment = [&](const BlockTask& a, const BlockTask& b) {
+    return segment(a) < segment(b);
+  };
+  // A row's tasks keep their order.
+  if (!std::is_sorted(from, tasks_.end(), by_segment)) {
+    std::stable_sort(from, tasks_.end(), by_segment);
+  }
+  const auto all = static_cast<int32_t>(tasks_.size());
+  for (int32_t next = first_task; next < all; first_task = next) {
+    const int32_t of = segment(tasks_[static_cast<size_t>(first_task)]);
+    while (next < all && segment(tasks_[static_cast<size_t>(next)]) == of) ++next;
+    chains_.push_back({first_row, rows, first_task, next - first_task, of});
+    segments_ = std::max(segments_, of + 1);
+  }
 }
 
 // Tasks of parts [begin, end), which are alike up to `cell`: what all have in common, then those

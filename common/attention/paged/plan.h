@@ -11,6 +11,10 @@ namespace attnrl::attention {
 // so this number is part of what decides a row's bits.
 inline constexpr int32_t kBlockTokens = 32;
 
+// Sums are kept apart for each segment of so many absolute positions and folded in their order, so
+// that several threads can share a long sequence. Part of what decides a row's bits too.
+inline constexpr int32_t kSegmentTokens = 32 * kBlockTokens;
+
 // Tokens [from, to) of a block. The token at position p of a sequence lies at p % kBlockTokens of
 // its block, whichever sequence it was computed for: where a sequence leaves another one in the
 // middle of a block, the two blocks complete each other.
@@ -40,12 +44,14 @@ struct BlockTask {
   int32_t pieces = 0;
 };
 
-// Tasks that must run one after the other, since their rows are the same; chains are independent.
+// The tasks of some rows over the keys of one segment, which must run one after the other; chains
+// are independent. Those of the same rows follow each other, from segment 0 on.
 struct TaskChain {
   int32_t first_row = 0;
   int32_t rows = 0;
   int32_t first_task = 0;
   int32_t tasks = 0;
+  int32_t segment = 0;
 };
 
 // Where a row's own key and value go.
@@ -66,6 +72,10 @@ class AttentionPlan {
 
   int64_t rows() const { return static_cast<int64_t>(places_.size()); }
   const std::vector<TaskChain>& chains() const { return chains_; }
+  // Where the chains of each set of rows begin in chains(), and the end.
+  const std::vector<int32_t>& row_sets() const { return row_sets_; }
+  // The most chains that a row has.
+  int32_t segments() const { return segments_; }
   const std::vector<BlockTask>& tasks() const { return tasks_; }
   const std::vector<BlockPiece>& pieces() const { return pieces_; }
   const std::vector<RowPlace>& places() const { return places_; }
@@ -110,6 +120,8 @@ class AttentionPlan {
   std::vector<BlockPiece> pieces_;
   std::vector<BlockTask> tasks_;
   std::vector<TaskChain> chains_;
+  std::vector<int32_t> row_sets_;
+  int32_t segments_ = 0;
   std::vector<RowPlace> places_;
   std::vector<int32_t> visible_;
 };

@@ -42,6 +42,16 @@ inline const ScoredRow* ScoredRowOf(const PagedArguments& a, int64_t row) {
   return a.scored + a.scored_of[row];
 }
 
+inline bool SeesSegment(const PagedArguments& a, const TaskChain& chain, int64_t row) {
+  return a.visible[row] > int64_t{chain.segment} * kSegmentTokens;
+}
+
+// The sums of one head's steps in a slot.
+inline float* StepsOf(const PagedArguments& a, const ScoredRow& scored, int64_t slot,
+                      int64_t head) {
+  return scored.scratch + (slot * a.heads + head) * scored.stride;
+}
+
 inline float Largest(Lanes lanes) {
   float each[kLanes];
   lanes.Store(each);

@@ -33,6 +33,10 @@ attention::ScoredRow OnlineScores::Row(int32_t row) {
   scored.steps = static_cast<int32_t>(Counted());
   if (scored.steps == 0) return scored;
   if (scored.steps > stride_) Grow();
+  // The scratch is one layer's sums for each segment of keys that the row sees.
+  const int64_t segments = next_ / attention::kSegmentTokens + 1;
+  scratch_.resize(
+      std::max(scratch_.size(), static_cast<size_t>(segments * shape_.heads * stride_)));
   scored.first_key = ends_[0];
   scored.ends = ends_.data() + 1;
   scored.sums = current_.data();
@@ -52,7 +56,6 @@ void OnlineScores::Grow() {
   };
   widen(current_, shape_.layers * shape_.heads);
   widen(total_, shape_.layers * shape_.heads);
-  scratch_.assign(static_cast<size_t>(shape_.heads * wider), 0);
   stride_ = wider;
 }
 

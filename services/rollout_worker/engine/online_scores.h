@@ -60,7 +60,7 @@ class OnlineScores {
   int64_t stride_ = 0;
   std::vector<float> current_;  // [layers, heads, stride]: of the current step's queries
   std::vector<float> total_;    // [layers, heads, stride]: y, but for the division by the keys
-  std::vector<float> scratch_;  // [heads, stride]
+  std::vector<float> scratch_;  // [segments, heads, stride]
 };
 
 }  // namespace attnrl::rollout
