@@ -25,6 +25,23 @@ absl::Status Annotate(const absl::Status& status, std::string_view prefix) {
   return out;
 }
 
+std::string Escaped(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {
+      out += absl::StrFormat("\\u%04x", next);
+      ++i;
+    } else if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f) {
+      out += absl::StrFormat("\\x%02x", byte);
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 std::string OneLine(std::string_view text, size_t limit) {
   std::string out;
   for (const char c : text) {

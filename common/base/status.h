@@ -26,6 +26,10 @@ absl::Status Annotate(const absl::Status& status, std::string_view prefix);
 // model text in a log can't forge a line.
 std::string OneLine(std::string_view text, size_t limit = 200);
 
+// For a terminal: control characters other than line breaks and tabs are escaped, those that UTF-8
+// spells in two bytes (U+0080 to U+009F) too, so that a text can't give the terminal commands.
+std::string Escaped(std::string_view text);
+
 }  // namespace attnrl
 
 #define ATTNRL_RETURN_IF_ERROR(expr)                                                       \

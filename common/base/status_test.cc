@@ -37,6 +37,15 @@ TEST(Annotate, KeepsTheCodeAndPrefixesTheMessage) {
   EXPECT_TRUE(Annotate(absl::OkStatus(), "x").ok());
 }
 
+TEST(Escaped, LeavesATextWithoutCommandsForTheTerminal) {
+  EXPECT_EQ(Escaped("two\nlines\tand \xC3\xA9"), "two\nlines\tand \xC3\xA9");
+  EXPECT_EQ(Escaped("\x1b]0;title\x07\x1b[2J\r\x7f"), "\\x1b]0;title\\x07\\x1b[2J\\x0d\\x7f");
+  EXPECT_EQ(Escaped("\xC2\x9B"
+                    "2J \xC2\xA0"),
+            "\\u009b2J \xC2\xA0")
+      << "a control sequence in two bytes of UTF-8";
+}
+
 TEST(OneLine, CannotForgeALogLineAndIsBounded) {
   EXPECT_EQ(OneLine("a\nb\x1b[0m"), "a\\nb\\x1b[0m");
   EXPECT_EQ(OneLine("abcdef", 3), "abc...");

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/status.h"
 #include "common/json/json.h"
 
 namespace attnrl::tools {
@@ -13,11 +14,14 @@ namespace {
 
 using nlohmann::json;
 
+constexpr size_t kLongestWord = 2000;
+
 // A value as one word: strings without quotes, null as a dash.
 std::string Word(const json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return "-";
-  return found->is_string() ? found->get<std::string>() : PrintJson(*found);
+  // Ids and answers are others' texts: they stay on their line.
+  return OneLine(found->is_string() ? found->get<std::string>() : PrintJson(*found), kLongestWord);
 }
 
 // "+0.40 x 31, -1.20 x 55", or why there is none.
@@ -38,7 +42,9 @@ std::string Indented(const std::string& text, const std::string& margin) {
   size_t start = 0;
   while (start < text.size()) {
     const size_t end = std::min(text.find('\n', start), text.size());
-    if (end > start) absl::StrAppend(&out, margin, text.substr(start, end - start), "\n");
+    if (end > start) {
+      absl::StrAppend(&out, margin, Escaped(text.substr(start, end - start)), "\n");
+    }
     start = end + 1;
   }
   return out;

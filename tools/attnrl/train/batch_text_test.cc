@@ -45,6 +45,18 @@ TEST(BatchText, ShowsPromptResponseAndContinuation) {
       "      | d\n");
 }
 
+TEST(BatchText, GivesTheTerminalNoCommandsAndForgesNoLine) {
+  nlohmann::json problem = Problem();
+  problem["problem_id"] = "a\r\nresponse 9: forged";
+  problem["prompt_ids"] = {27, 91, 50, 74};
+  problem["responses"][0]["extracted"] = "\x1b]0;pwn\x07";
+  const auto text = ProblemText(problem, Characters);
+  ASSERT_TRUE(text.ok());
+  EXPECT_THAT(*text, HasSubstr("problem a\\x0d\\nresponse 9: forged (batch 3"));
+  EXPECT_THAT(*text, HasSubstr("  > \\x1b[2J\n"));
+  EXPECT_THAT(*text, HasSubstr("answer \\x1b]0;pwn\\x07)"));
+}
+
 TEST(BatchText, SaysHowBranchPointsCameAbout) {
   nlohmann::json problem = Problem();
   nlohmann::json& response = problem["responses"][0];
