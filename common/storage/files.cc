@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/storage/file_error.h"
@@ -119,10 +120,40 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return bytes;
 }
 
+std::optional<int> NamedDescriptor(const std::string& path) {
+  const std::string own = absl::StrCat("/proc/", ::getpid(), "/fd");
+  fs::path at = path;
+  std::error_code error;
+  for (int links = 0; links < 16; ++links) {
+    const fs::path folder = fs::canonical(Parent(at.string()), error);
+    if (error) return std::nullopt;
+    int number = 0;
+    if (folder == own && absl::SimpleAtoi(at.filename().string(), &number)) return number;
+    const fs::path next = fs::read_symlink(folder / at.filename(), error);
+    if (error) return std::nullopt;
+    at = folder / next;
+  }
+  return std::nullopt;
+}
+
 absl::Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
-  const std::string unfinished = UnfinishedName(path);
+  if (const auto descriptor = NamedDescriptor(path)) {
+    if (*descriptor == STDOUT_FILENO) std::cout.flush();  // what was printed before comes first
+    return WriteAll(*descriptor, path, bytes);
+  }
+  std::error_code none;
+  const fs::file_type kind = fs::status(path, none).type();
+  if (kind != fs::file_type::not_found && kind != fs::file_type::regular &&
+      kind != fs::file_type::directory && kind != fs::file_type::none) {
+    const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file.open()) return FileError(path, "opening", errno);
+    return WriteAll(file.get(), path, bytes);
+  }
+  const bool link = fs::is_symlink(path, none) && kind == fs::file_type::regular;
+  const std::string place = link ? fs::canonical(path, none).string() : path;
+  const std::string unfinished = UnfinishedName(place);
   absl::Status status = WriteDurably(unfinished, bytes);
-  if (status.ok()) status = RenameDurably(unfinished, path);
+  if (status.ok()) status = RenameDurably(unfinished, place);
   if (!status.ok()) {
     ::unlink(unfinished.c_str());
     return Annotate(status, absl::StrCat("writing ", path));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,8 +19,14 @@ namespace attnrl::storage {
 // The whole file. Refuses directories.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
+// The open descriptor of this process that a path names, through links or not: 1 for /dev/stdout,
+// 3 for /dev/fd/3. Such a name is written through the descriptor: what is renamed over the file
+// behind it is lost to whoever else writes there.
+std::optional<int> NamedDescriptor(const std::string& path);
+
 // Afterwards `path` holds exactly `bytes`, or (on an error, or a kill at any moment) what it held
-// before: written beside it, synced, renamed over it, and the directory synced.
+// before: written beside it, synced, renamed over it, and the directory synced. A link stays one.
+// What is no plain file (a descriptor's name, a pipe, /dev/null) is written directly.
 absl::Status WriteFileAtomically(const std::string& path, std::string_view bytes);
 
 // All of `bytes` to an open file, which `path` names in errors.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/storage/files.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -8,6 +9,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -55,6 +58,34 @@ TEST(WriteFileAtomically, SyncsTheFileBeforeTheRenameAndTheDirectoryAfterIt) {
     ASSERT_TRUE(WriteFileAtomically(directory / "file", "x").ok());
   }
   EXPECT_EQ(order, "open write sync rename sync:directory ");
+}
+
+TEST(WriteFileAtomically, ALinkStaysOneAndWhatIsNoPlainFileStaysWhatItIs) {
+  const TemporaryFolder folder;
+  folder.Write("target", "old");
+  std::filesystem::create_symlink("target", folder / "link");
+  ASSERT_EQ(WriteFileAtomically(folder / "link", "new"), absl::OkStatus());
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
+  EXPECT_EQ(folder.Read("target"), "new");
+  ASSERT_EQ(WriteFileAtomically("/dev/null", "gone"), absl::OkStatus());
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  EXPECT_TRUE(absl::IsResourceExhausted(WriteFileAtomically("/dev/full", "no room")));
+}
+
+TEST(WriteFileAtomically, TheNameOfADescriptorIsWrittenThroughIt) {
+  const TemporaryFolder folder;
+  const int fd = ::open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0644);
+  ASSERT_GE(fd, 0);
+  ASSERT_EQ(WriteAll(fd, "log", "before\n"), absl::OkStatus());
+  const std::string name = "/dev/fd/" + std::to_string(fd);
+  EXPECT_EQ(NamedDescriptor(name), fd);
+  ASSERT_EQ(WriteFileAtomically(name, "through\n"), absl::OkStatus());
+  ASSERT_EQ(WriteAll(fd, "log", "after\n"), absl::OkStatus());
+  ::close(fd);
+  EXPECT_EQ(folder.Read("log"), "before\nthrough\nafter\n");
+  EXPECT_EQ(NamedDescriptor("/dev/stdout"), 1);
+  EXPECT_EQ(NamedDescriptor(folder / "log"), std::nullopt);
+  EXPECT_EQ(NamedDescriptor("/nowhere/1"), std::nullopt);
 }
 
 TEST(WriteFileAtomically, NamesAFolderThatIsMissing) {

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <ext/stdio_filebuf.h>
 #include <filesystem>
 #include <iostream>
 #include <limits>
@@ -16,6 +17,7 @@
 #include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/storage/file_error.h"
+#include "common/storage/files.h"
 #include "common/storage/record_texts.h"
 
 namespace attnrl::storage {
@@ -240,7 +242,19 @@ absl::StatusOr<std::optional<int64_t>> OptionalIntField(const JsonLine& line, co
 }
 
 absl::StatusOr<JsonLinesWriter> JsonLinesWriter::Open(const std::string& path) {
-  if (path == "-") return JsonLinesWriter(path, path, nullptr);
+  const std::optional<int> descriptor = NamedDescriptor(path);
+  if (path == "-" || descriptor == STDOUT_FILENO) return JsonLinesWriter(path, path, nullptr);
+  if (descriptor) {
+    // The same open file, so that its place is shared with whoever else writes there.
+    auto shared = std::make_unique<std::ofstream>();
+    *shared->rdbuf() =
+        __gnu_cxx::stdio_filebuf<char>(::dup(*descriptor), std::ios::out | std::ios::binary);
+    if (!shared->is_open()) {
+      return InputError(path, absl::StrCat("can't be written: ", std::strerror(errno)),
+                        "an open descriptor");
+    }
+    return JsonLinesWriter(path, path, std::move(shared));
+  }
   std::error_code error;
   const auto kind = std::filesystem::status(path, error).type();
   const bool plain =

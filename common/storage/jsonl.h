@@ -66,8 +66,9 @@ absl::Status BadRecord(const JsonLine& line, std::string_view what, std::string_
 // Writes records to "-" (standard output) or a file, one a line, in the order of their keys. A file
 // appears whole at Close: until then records go to PATH.tmp-<process id>, which is removed with a
 // writer that was never closed, and what PATH held before stays. What is no plain file (a pipe,
-// /dev/null) is written directly. Text that is not UTF-8 is written with U+FFFD in place of its
-// ill-formed parts. Doubles have as many digits as it takes to read the same bits back.
+// /dev/null, the name of an open descriptor as /dev/stdout) is written directly. Text that is not
+// UTF-8 is written with U+FFFD in place of its ill-formed parts. Doubles have as many digits as it
+// takes to read the same bits back.
 class JsonLinesWriter {
  public:
   // InputError when the file can't be made.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/storage/jsonl.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <iostream>
@@ -210,6 +212,19 @@ TEST(JsonLinesWriter, WritesToStandardOutput) {
   std::cout.rdbuf(before);
   EXPECT_TRUE(written);
   EXPECT_EQ(output.str(), "{\"a\":1}\n");
+}
+
+TEST(JsonLinesWriter, SharesThePlaceInAFileWithTheDescriptorThatItIsNamedBy) {
+  const TemporaryFolder folder;
+  const int fd = ::open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0644);
+  ASSERT_EQ(::write(fd, "before\n", 7), 7);
+  auto writer = JsonLinesWriter::Open("/dev/fd/" + std::to_string(fd));
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE(writer->Write({{"a", 1}}).ok());
+  ASSERT_TRUE(writer->Close().ok());
+  ASSERT_EQ(::write(fd, "after\n", 6), 6);
+  ::close(fd);
+  EXPECT_EQ(folder.Read("log"), "before\n{\"a\":1}\nafter\n");
 }
 
 TEST(JsonLinesWriter, RefusesAPathThatCannotBeMade) {

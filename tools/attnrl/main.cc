@@ -28,6 +28,13 @@ absl::Status Run(const attnrl::tools::Work& run) {
   }
 }
 
+// Results that could not be written are no success, whatever the command thinks.
+absl::Status Flushed(const absl::Status& status) {
+  std::cout.flush();
+  if (std::cout || !status.ok()) return status;
+  return absl::InternalError("standard output: not all could be written (is the disk full?)");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -44,6 +51,7 @@ int main(int argc, char** argv) {
   if (status.ok() && !answered) {
     status = run ? Run(run) : attnrl::InputError("command line", "no command", "see attnrl --help");
   }
+  status = Flushed(status);
   if (!status.ok()) {
     std::cerr << "error: " << attnrl::OneLine(std::string(status.message()), 2000) << std::endl;
   }

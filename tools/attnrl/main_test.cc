@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -34,6 +36,24 @@ class Program : public ::testing::Test {
     error_ = folder_.Read("stderr");
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
+  // The same with stdout at the end of a file, between two lines of others.
+  int RunOnto(const std::string& file, const std::string& arguments,
+              const std::string& input = "") {
+    folder_.Write("stdin", input);
+    const int status =
+        std::system(("cd " + folder_.path() + " && exec 2>stderr && (echo line " +
+                     "before 2>/dev/null; " + kProgram + " " + arguments +
+                     " <stdin; code=$?; echo line after 2>/dev/null; exit $code) >" + file)
+                        .c_str());
+    const std::string all = folder_.Read("stdout");
+    const size_t first = std::min(all.find('\n') + 1, all.size());
+    const size_t last = std::max(first, all.rfind("line after"));
+    before_ = all.substr(0, first);
+    out_ = all.substr(first, std::min(last, all.size()) - first);
+    after_ = all.substr(std::min(last, all.size()));
+    error_ = folder_.Read("stderr");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
   // The one line of an error, without "error: ".
   std::string Error() const {
     EXPECT_THAT(error_, StartsWith("error: "));
@@ -54,7 +74,7 @@ class Program : public ::testing::Test {
   }
 
   const TemporaryFolder folder_;
-  std::string out_, error_;
+  std::string out_, error_, before_, after_;
 };
 
 TEST_F(Program, SaysWhatItIsOnStdout) {
@@ -109,6 +129,22 @@ TEST_F(Program, VerifiesFromStdinToStdoutInOrder) {
   EXPECT_EQ(Run("verify --boxed --threads 2", kResponses), 0);
   EXPECT_EQ(Verdicts(out_), kVerdicts);
   EXPECT_EQ(error_, "");
+}
+
+TEST_F(Program, WritesThroughTheNameOfADescriptorAndReplacesNothingBehindIt) {
+  std::filesystem::create_symlink("/dev/stdout", folder_ / "link");
+  for (const char* name : {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"}) {
+    EXPECT_EQ(RunOnto("stdout", std::string("verify --boxed --output ") + name, kResponses), 0);
+    EXPECT_EQ(Verdicts(out_), kVerdicts) << name;
+    EXPECT_EQ(before_ + after_, "line before\nline after\n") << name;
+  }
+}
+
+TEST_F(Program, EndsWithOneWhereItsResultsCantBeWritten) {
+  for (const char* command : {"--version", "--help", "check --reference", "verify --help"}) {
+    EXPECT_EQ(RunOnto("/dev/full", command), 1) << command;
+    EXPECT_EQ(Error(), "standard output: not all could be written (is the disk full?)") << command;
+  }
 }
 
 TEST_F(Program, LooksForAnswersWithoutABoxWhereItMay) {
