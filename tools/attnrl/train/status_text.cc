@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/status.h"
 #include "common/json/json.h"
 #include "tools/attnrl/train/report.h"
 
@@ -38,7 +39,7 @@ std::string StatusText(const scheduler::RunStatus& status) {
       absl::StrAppend(&text, verdicts, "\n");
     }
   }
-  return text;
+  return Escaped(text);  // names come from workers
 }
 
 std::string StatusJson(const scheduler::RunStatus& status) {

@@ -103,6 +103,13 @@ TEST(StatusText, OfEveryStateHasItsWordInBothForms) {
   }
 }
 
+TEST(StatusText, GivesTheTerminalNoCommandsFromTheNameOfAWorker) {
+  scheduler::RunStatus status = Busy();
+  status.workers[0].worker = "\x1b[2Jworker";
+  EXPECT_EQ(StatusText(status).find('\x1b'), std::string::npos);
+  EXPECT_NE(StatusText(status).find("\\x1b[2Jworker"), std::string::npos);
+}
+
 TEST(StatusJson, IsTheLineOfTheContract) {
   scheduler::RunStatus status = Busy();
   status.workers.resize(1);
