@@ -89,7 +89,8 @@ absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
   ATTNRL_RETURN_IF_ERROR(Alive());
   const std::string& worker = session->worker();
   if (const auto* renew = std::get_if<Renew>(&message)) {
-    std::vector<LeaseId> lost = leases_->Renew(worker, renew->leases, clock_.Monotonic());
+    std::vector<LeaseId> lost =
+        leases_->Renew(worker, renew->leases, clock_.Monotonic(), renew->tokens);
     if (!lost.empty()) session->Push(Cancel{std::move(lost)});
     return absl::OkStatus();
   }
@@ -258,6 +259,7 @@ RunStatus Scheduler::Status() const {
   status.batches = run_->Batches();
   status.last_metrics_json = run_->last_metrics();
   status.epoch = run_->epoch();
+  status.waits = Waits();
   return status;
 }
 

@@ -152,6 +152,8 @@ class Scheduler {
   void WarnIfNothingIsRight() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Too many batches in a row without a sample: nothing more is handed out until Resume.
   void PauseIfEmpty() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the run waits for, with batch, problem, worker and age.
+  std::vector<std::string> Waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string Obstacle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndSessions(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -41,6 +41,7 @@ absl::Status Scheduler::Open() {
   }
   LeaseOptions leases;
   leases.lease = options_.lease;
+  leases.stall = 2 * options_.lease;
   leases.epoch = run_->epoch();
   leases.same_numerics = options_.deterministic;
   leases.numerics_id = run_->numerics_id();

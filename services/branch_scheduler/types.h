@@ -113,6 +113,7 @@ struct Credits {
 };
 struct Renew {
   std::vector<LeaseId> leases = {};
+  std::vector<uint64_t> tokens = {};  // sampled so far, one a lease; empty: not counted
 };
 struct GiveBack {
   std::vector<LeaseId> leases = {};
@@ -236,6 +237,7 @@ struct WorkerStatus {
   uint32_t leases = 0;
   uint64_t generated_tokens = 0;
   uint64_t results = 0;
+  std::string parked = {};  // why it gets no work
 };
 struct BatchStatus {
   uint32_t batch = 0;
@@ -259,6 +261,7 @@ struct RunStatus {
   std::vector<BatchStatus> batches = {};
   std::string last_metrics_json = {};  // newest line of metrics.jsonl; empty before the first
   uint64_t epoch = 0;
+  std::vector<std::string> waits = {};  // what the run waits for, one line each
 };
 
 }  // namespace attnrl::scheduler

@@ -165,7 +165,12 @@ struct MessageChecker {
   }
   absl::Status operator()(const ItemResult&) const { return absl::OkStatus(); }
   absl::Status operator()(const Renew& renew) const {
-    return CheckCount("renew", renew.leases.size());
+    ATTNRL_RETURN_IF_ERROR(CheckCount("renew", renew.leases.size()));
+    if (renew.tokens.empty() || renew.tokens.size() == renew.leases.size()) {
+      return absl::OkStatus();
+    }
+    return InputError("renew", absl::StrCat(renew.tokens.size(), " numbers of tokens"),
+                      absl::StrCat("none, or one for each of ", renew.leases.size(), " leases"));
   }
   absl::Status operator()(const GiveBack& back) const {
     return CheckCount("give_back", back.leases.size());

@@ -186,6 +186,8 @@ TEST(Admission, RefusesMoreLeasesThanAWorkerCanHold) {
   EXPECT_EQ(CheckMessage(Renew{std::vector<LeaseId>(kMaxNamedLeases)}), absl::OkStatus());
   EXPECT_EQ(std::string(CheckMessage(Renew{std::vector<LeaseId>(kMaxNamedLeases + 1)}).message()),
             "renew: 4097 leases; at most 4096");
+  EXPECT_EQ(CheckMessage(Renew{{LeaseId{1}}, {5}}), absl::OkStatus());
+  EXPECT_FALSE(CheckMessage(Renew{{LeaseId{1}}, {5, 6}}).ok());
   EXPECT_FALSE(CheckMessage(GiveBack{std::vector<LeaseId>(kMaxNamedLeases + 1)}).ok());
   EXPECT_FALSE(
       CheckMessage(Register{.worker = "w", .held = std::vector<LeaseRef>(kMaxNamedLeases + 1)})

@@ -66,7 +66,7 @@ TEST(Convert, EveryKindOfWorkerMessageHasItsWay) {
   EXPECT_EQ(std::get<Register>(back).held[1].item, ItemId{4});
   EXPECT_EQ(std::get<Register>(back).credits, 9u);
   for (const WorkerMessage& message :
-       {WorkerMessage(Renew{{LeaseId{1}, LeaseId{2}}}),
+       {WorkerMessage(Renew{{LeaseId{1}, LeaseId{2}}, {5, 6}}),
         WorkerMessage(GiveBack{{LeaseId{3}}, "why", true}), WorkerMessage(Credits{7})}) {
     EXPECT_EQ((ThereAndBack<WorkerMessage, v1::WorkerMessage>(message).index()), message.index());
   }

@@ -54,6 +54,7 @@ void ToProto(const RunStatus& from, v1::StatusReply* to) {
     out->set_leases(worker.leases);
     out->set_generated_tokens(worker.generated_tokens);
     out->set_results(worker.results);
+    out->set_parked(worker.parked);
   }
   for (const BatchStatus& batch : from.batches) {
     v1::BatchStatus* out = to->add_batches();
@@ -68,6 +69,7 @@ void ToProto(const RunStatus& from, v1::StatusReply* to) {
   }
   to->set_last_metrics_json(from.last_metrics_json);
   to->set_epoch(from.epoch);
+  to->mutable_waits()->Assign(from.waits.begin(), from.waits.end());
 }
 
 RunStatus FromProto(const v1::StatusReply& from) {
@@ -81,7 +83,8 @@ RunStatus FromProto(const v1::StatusReply& from) {
   to.active_leases = from.active_leases();
   for (const v1::WorkerStatus& worker : from.workers()) {
     to.workers.push_back(WorkerStatus{worker.worker(), worker.capacity(), worker.leases(),
-                                      worker.generated_tokens(), worker.results()});
+                                      worker.generated_tokens(), worker.results(),
+                                      worker.parked()});
   }
   for (const v1::BatchStatus& batch : from.batches()) {
     to.batches.push_back(BatchStatus{batch.batch(), batch.problems(), batch.graded(),
@@ -91,6 +94,7 @@ RunStatus FromProto(const v1::StatusReply& from) {
   }
   to.last_metrics_json = from.last_metrics_json();
   to.epoch = from.epoch();
+  to.waits.assign(from.waits().begin(), from.waits().end());
   return to;
 }
 

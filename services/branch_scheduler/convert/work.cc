@@ -158,6 +158,7 @@ struct WorkerWriter {
   void operator()(const ItemResult& from) const { Write(from, to->mutable_result()); }
   void operator()(const Renew& from) const {
     SetLeases(from.leases, to->mutable_renew()->mutable_leases());
+    SetList(from.tokens, to->mutable_renew()->mutable_tokens());
   }
   void operator()(const GiveBack& from) const {
     SetLeases(from.leases, to->mutable_give_back()->mutable_leases());
@@ -255,7 +256,7 @@ absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& from) {
     case v1::WorkerMessage::kResult:
       return Either<WorkerMessage>(Read(from.result()));
     case v1::WorkerMessage::kRenew:
-      return WorkerMessage(Renew{GetLeases(from.renew().leases())});
+      return WorkerMessage(Renew{GetLeases(from.renew().leases()), GetList(from.renew().tokens())});
     case v1::WorkerMessage::kGiveBack:
       return WorkerMessage(GiveBack{GetLeases(from.give_back().leases()), from.give_back().reason(),
                                     from.give_back().failed()});

@@ -329,8 +329,11 @@ class History {
   }
 
   RandomStream random_;
-  LeaseTable table_{
-      {.lease = kLease, .disconnect_grace = kGrace, .epoch = kEpoch, .max_credits = kMaxCredits}};
+  LeaseTable table_{{.lease = kLease,
+                     .stall = absl::InfiniteDuration(),
+                     .disconnect_grace = kGrace,
+                     .epoch = kEpoch,
+                     .max_credits = kMaxCredits}};
   Model model_;
   absl::Duration now_ = absl::Seconds(100);
   uint64_t connection_ = 0;

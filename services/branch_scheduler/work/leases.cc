@@ -2,6 +2,7 @@
 #include "services/branch_scheduler/work/leases.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "services/branch_scheduler/item_id.h"
@@ -29,6 +30,7 @@ void LeaseTable::Close(ItemId item) {
   }
   if (auto held = lease_of_item_.find(item); held != lease_of_item_.end()) {
     ++counters_.completed;
+    workers_[leases_[held->second].worker].finished = true;
     Release(held->second, /*reopen=*/false);
   }
 }
@@ -37,7 +39,8 @@ void LeaseTable::Take(LeaseId lease, const std::string& worker, uint32_t version
                       absl::Duration now) {
   ready_.erase({version, item});
   ready_version_.erase(item);
-  leases_[lease] = Held{worker, item, version, now + options_.lease};
+  leases_[lease] = Held{worker, item, version, now + options_.lease, now};
+  if (workers_[worker].leases.empty()) workers_[worker].progress = now;
   lease_of_item_[item] = lease;
   workers_[worker].leases.insert(lease);
 }
@@ -74,6 +77,8 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
   worker.connection = connection;
   worker.connected = true;
   worker.silent = worker.refused = false;
+  worker.progress = now;
+  worker.parked.clear();
   worker.capacity = hello.capacity;
   worker.credits = std::min(hello.credits, options_.max_credits);
 
@@ -138,7 +143,7 @@ void LeaseTable::Heard(const std::string& worker) {
 }
 
 bool LeaseTable::TakesMore(const Worker& worker) {
-  return worker.connected && !worker.silent && !worker.refused &&
+  return worker.connected && !worker.silent && !worker.refused && worker.parked.empty() &&
          worker.leases.size() < worker.credits;
 }
 
@@ -206,10 +211,13 @@ std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
 }
 
 std::vector<LeaseId> LeaseTable::Renew(const std::string& worker,
-                                       const std::vector<LeaseId>& leases, absl::Duration now) {
+                                       const std::vector<LeaseId>& leases, absl::Duration now,
+                                       const std::vector<uint64_t>& tokens) {
   Heard(worker);
+  bool progress = tokens.empty();
   std::vector<LeaseId> lost;
-  for (LeaseId lease : leases) {
+  for (size_t i = 0; i < leases.size(); ++i) {
+    const LeaseId lease = leases[i];
     auto held = leases_.find(lease);
     if (held == leases_.end() || held->second.worker != worker) {
       lost.push_back(lease);
@@ -217,6 +225,12 @@ std::vector<LeaseId> LeaseTable::Renew(const std::string& worker,
     }
     held->second.deadline = now + options_.lease;
     ++counters_.renewed;
+    if (i >= tokens.size()) continue;
+    progress |= tokens[i] > held->second.tokens;
+    held->second.tokens = tokens[i];
+  }
+  if (auto found = workers_.find(worker); progress && found != workers_.end()) {
+    found->second.progress = now;
   }
   return lost;
 }
@@ -256,7 +270,29 @@ void LeaseTable::Refuse(const std::string& worker) {
   GiveBack(worker, {found->second.leases.begin(), found->second.leases.end()});
 }
 
+void LeaseTable::ParkStalled(absl::Duration now) {
+  for (auto& [name, worker] : workers_) {
+    if (std::exchange(worker.finished, false)) worker.progress = now;
+    if (!worker.parked.empty() && worker.parked_until <= now) worker.parked.clear();
+    if (worker.leases.empty() || now - worker.progress < options_.stall) continue;
+    worker.parked = absl::StrCat("no token in ", absl::FormatDuration(now - worker.progress),
+                                 " with ", worker.leases.size(), " leases");
+    worker.parked_until = now + options_.stall;
+    for (const LeaseId lease : worker.leases) leases_[lease].deadline = now;
+  }
+}
+
+std::optional<LeaseTable::Oldest> LeaseTable::oldest(absl::Duration now) const {
+  const auto first = std::min_element(
+      leases_.begin(), leases_.end(),
+      [](const auto& a, const auto& b) { return a.second.since < b.second.since; });
+  if (first == leases_.end()) return std::nullopt;
+  const Held& held = first->second;
+  return Oldest{held.worker, held.item, now - held.since, held.tokens};
+}
+
 std::vector<LeaseTable::Granted> LeaseTable::Expire(absl::Duration now) {
+  ParkStalled(now);
   std::vector<Granted> expired;
   for (const auto& [lease, held] : leases_) {
     if (held.deadline <= now) expired.push_back(Granted{held.worker, lease, held.item});
@@ -300,6 +336,7 @@ std::vector<WorkerStatus> LeaseTable::Workers() const {
     status.worker = name;
     status.capacity = worker.capacity;
     status.leases = static_cast<uint32_t>(worker.leases.size());
+    status.parked = worker.refused ? "a result of it was refused" : worker.parked;
     all.push_back(status);
   }
   return all;

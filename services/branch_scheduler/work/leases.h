@@ -19,6 +19,9 @@ namespace attnrl::scheduler {
 struct LeaseOptions {
   // A lease that is not renewed for this long ends.
   absl::Duration lease = absl::Seconds(60);
+  // A worker that reports its tokens and has none more for this long, over all its leases, loses
+  // them and rests for as long.
+  absl::Duration stall = absl::Seconds(120);
   // A worker whose stream broke keeps its leases for this long at most, so that it can come back.
   absl::Duration disconnect_grace = absl::Seconds(10);
   // Grows with every start of the scheduler; the upper half of every lease number.
@@ -77,9 +80,10 @@ class LeaseTable {
 
   // As many leases as items and credits allow, in order.
   std::vector<Granted> Grant(absl::Duration now);
-  // Leases among these that are not the worker's (any more): it must stop working on them.
+  // Leases among these that are not the worker's (any more): it must stop working on them. `tokens`
+  // are those sampled so far, one a lease; without them the renewal itself counts as progress.
   std::vector<LeaseId> Renew(const std::string& worker, const std::vector<LeaseId>& leases,
-                             absl::Duration now);
+                             absl::Duration now, const std::vector<uint64_t>& tokens = {});
   // The items are handed out again. Returns how many of the leases were the worker's.
   size_t GiveBack(const std::string& worker, const std::vector<LeaseId>& leases);
   // The worker could not do the lease's item, or has done it wrong: the item is handed out again,
@@ -90,7 +94,7 @@ class LeaseTable {
   void Refuse(const std::string& worker);
   // nullopt: there is no such lease.
   std::optional<ItemId> ItemOf(LeaseId lease) const;
-  // Ends the leases whose time is up and returns them.
+  // Ends the leases whose time is up, and all of a worker that makes no progress; returns them.
   std::vector<Granted> Expire(absl::Duration now);
   // Ends every lease (at the end of a drain) and returns them.
   std::vector<Granted> RevokeAll();
@@ -108,6 +112,14 @@ class LeaseTable {
   size_t active_leases() const { return leases_.size(); }
   const Counters& counters() const { return counters_; }
   const std::string& numerics_id() const { return options_.numerics_id; }
+  // The lease that is held longest.
+  struct Oldest {
+    std::string worker;
+    ItemId item = {};
+    absl::Duration age;
+    uint64_t tokens = 0;
+  };
+  std::optional<Oldest> oldest(absl::Duration now) const;
   // Connected workers in order of their names: capacity and leases.
   std::vector<WorkerStatus> Workers() const;
 
@@ -117,6 +129,8 @@ class LeaseTable {
     ItemId item = {};
     uint32_t version = 0;
     absl::Duration deadline;
+    absl::Duration since = absl::ZeroDuration();
+    uint64_t tokens = 0;  // as last reported
   };
   struct Worker {
     uint64_t connection = 0;
@@ -124,6 +138,11 @@ class LeaseTable {
     // One of its leases expired and it was not heard of since: it gets nothing until it speaks.
     bool silent = false;
     bool refused = false;
+    // When it last got a first lease, sampled a token or finished an item.
+    absl::Duration progress = absl::ZeroDuration();
+    bool finished = false;  // an item, since `progress` was last looked at
+    std::string parked = {};
+    absl::Duration parked_until = absl::ZeroDuration();
     uint32_t capacity = 0;
     uint32_t credits = 0;
     std::set<LeaseId> leases;
@@ -134,6 +153,8 @@ class LeaseTable {
   // Ends the lease; its item becomes ready again if `reopen`.
   void Release(LeaseId lease, bool reopen);
   void Heard(const std::string& worker);
+  // Parks the workers that make no progress; their leases are then up.
+  void ParkStalled(absl::Duration now);
   static bool TakesMore(const Worker& worker);
   // The workers that failed the item, where one that didn't is connected; else none.
   std::set<std::string> Avoided(ItemId item) const;

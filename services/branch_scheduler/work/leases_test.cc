@@ -152,6 +152,69 @@ TEST(LeaseTable, RenewingKeepsALeaseAndNamesThoseThatAreLost) {
   EXPECT_EQ(table.Expire(absl::Seconds(110)).size(), 1u);
 }
 
+TEST(LeaseTable, AWorkerThatRenewsWithoutProgressLosesItsLeasesToAnotherAndIsParked) {
+  LeaseTable table({.lease = absl::Seconds(60), .stall = absl::Seconds(100)});
+  table.Open(0, Item(7));
+  table.Open(0, Item(8));
+  ASSERT_TRUE(table.Connect(1, Hello("a", 2), kStart).ok());
+  const auto granted = table.Grant(kStart);
+  ASSERT_EQ(granted.size(), 2u);
+  const std::vector<LeaseId> leases = {granted[0].lease, granted[1].lease};
+  ASSERT_TRUE(table.Connect(2, Hello("b", 2), kStart).ok());
+  for (int second = 20; second <= 80; second += 20) {
+    EXPECT_THAT(table.Renew("a", leases, absl::Seconds(second), {0, 0}), IsEmpty());
+    EXPECT_THAT(table.Expire(absl::Seconds(second)), IsEmpty());
+  }
+  EXPECT_EQ(table.Expire(absl::Seconds(100)).size(), 2u);
+  EXPECT_EQ(table.Workers()[0].parked, "no token in 1m40s with 2 leases");
+  std::vector<LeaseId> of_b;
+  for (const auto& again : table.Grant(absl::Seconds(100))) {
+    EXPECT_EQ(again.worker, "b");
+    of_b.push_back(again.lease);
+  }
+  EXPECT_EQ(table.active_leases(), 2u);
+  table.Open(0, Item(9));
+  EXPECT_THAT(table.Grant(absl::Seconds(150)), IsEmpty()) << "b is full, a parked";
+  table.Renew("b", of_b, absl::Seconds(150), {3, 0});
+  table.Renew("a", {}, absl::Seconds(190));
+  table.Expire(absl::Seconds(199));
+  EXPECT_THAT(table.Grant(absl::Seconds(199)), IsEmpty());
+  table.Expire(absl::Seconds(200));
+  EXPECT_EQ(table.Grant(absl::Seconds(200)).size(), 1u) << "it may have been mended";
+}
+
+TEST(LeaseTable, AnyTokenAnyResultAndWorkersThatDontCountAreProgress) {
+  LeaseTable table({.lease = absl::Seconds(60), .stall = absl::Seconds(100)});
+  for (uint32_t r = 1; r <= 3; ++r) table.Open(0, Item(r));
+  ASSERT_TRUE(table.Connect(1, Hello("a", 3), kStart).ok());
+  const auto granted = table.Grant(kStart);
+  ASSERT_EQ(granted.size(), 3u);
+  const std::vector<LeaseId> leases = {granted[0].lease, granted[1].lease};
+  table.Renew("a", leases, absl::Seconds(50), {0, 1});
+  table.Expire(absl::Seconds(50));  // the third lease is still good
+  table.Close(granted[2].item);
+  table.Renew("a", leases, absl::Seconds(100), {0, 1});
+  EXPECT_THAT(table.Expire(absl::Seconds(140)), IsEmpty()) << "an item was finished since";
+  table.Renew("a", leases, absl::Seconds(150), {0, 1});
+  table.Renew("a", leases, absl::Seconds(200));
+  EXPECT_THAT(table.Expire(absl::Seconds(250)), IsEmpty()) << "it does not count";
+}
+
+TEST(LeaseTable, SaysWhichLeaseIsHeldLongest) {
+  LeaseTable table({});
+  EXPECT_FALSE(table.oldest(kStart).has_value());
+  table.Open(0, Item(7));
+  ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
+  const LeaseId lease = table.Grant(kStart)[0].lease;
+  table.Renew("a", {lease}, kStart + absl::Seconds(5), {12});
+  const auto oldest = table.oldest(kStart + absl::Seconds(9));
+  ASSERT_TRUE(oldest.has_value());
+  EXPECT_EQ(oldest->worker, "a");
+  EXPECT_EQ(oldest->item, Item(7));
+  EXPECT_EQ(oldest->age, absl::Seconds(9));
+  EXPECT_EQ(oldest->tokens, 12u);
+}
+
 TEST(LeaseTable, GivenBackWorkIsHandedOutAtOnce) {
   LeaseTable table({});
   table.Open(0, Item(7));

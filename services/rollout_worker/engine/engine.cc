@@ -51,6 +51,10 @@ void Engine::SetWeights(uint32_t version, std::shared_ptr<const model::Transform
 }
 void Engine::DropWeights(uint32_t version) { commands_.Push(DropCommand{version}); }
 
+void Engine::AskProgress(std::function<void(std::map<uint64_t, uint64_t>)> done) {
+  commands_.Push(ProgressCommand{std::move(done)});
+}
+
 void Engine::Stop() {
   commands_.Close();
   if (thread_.joinable()) thread_.join();
@@ -103,6 +107,8 @@ void Engine::Apply(Command command) {
     stepper_.SetWeights(weights->version, std::move(weights->weights));
   } else if (auto* drop = std::get_if<DropCommand>(&command)) {
     stepper_.DropWeights(drop->version);
+  } else if (auto* progress = std::get_if<ProgressCommand>(&command)) {
+    progress->done(stepper_.Progress());
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <thread>
 #include <variant>
@@ -64,6 +65,9 @@ class Engine {
   // See Stepper.
   void SetWeights(uint32_t version, std::shared_ptr<const model::Transformer> weights);
   void DropWeights(uint32_t version);
+  // Tokens sampled so far, by request in a slot. `done` is called on the engine's thread, between
+  // steps: never by an engine that hangs.
+  void AskProgress(std::function<void(std::map<uint64_t, uint64_t>)> done);
   // Ends the thread. Idempotent.
   void Stop();
 
@@ -87,8 +91,11 @@ class Engine {
   struct DropCommand {
     uint32_t version;
   };
-  using Command =
-      std::variant<SubmitCommand, AbortCommand, PauseCommand, WeightsCommand, DropCommand>;
+  struct ProgressCommand {
+    std::function<void(std::map<uint64_t, uint64_t>)> done;
+  };
+  using Command = std::variant<SubmitCommand, AbortCommand, PauseCommand, WeightsCommand,
+                               DropCommand, ProgressCommand>;
 
   Engine(EngineOptions options, std::unique_ptr<StepRunner> runner, const Clock& clock);
   void Run();

@@ -262,6 +262,14 @@ void Stepper::Accept(Sequence& sequence, const SampledToken& token) {
   if (!sequence.closing) ended_.push_back(&sequence);
 }
 
+std::map<uint64_t, uint64_t> Stepper::Progress() const {
+  std::map<uint64_t, uint64_t> tokens;
+  for (const auto& sequence : running_) {
+    tokens[sequence->request.id] = sequence->result.token_ids.size();
+  }
+  return tokens;
+}
+
 void Stepper::FinishEnded() {
   for (size_t begin = 0; begin < ended_.size();) {
     size_t end = begin + 1;

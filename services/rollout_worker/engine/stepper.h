@@ -76,6 +76,9 @@ class Stepper {
   // What the last step did.
   const StepReport& report() const { return report_; }
 
+  // Tokens sampled so far by each sequence in a slot, by request.
+  std::map<uint64_t, uint64_t> Progress() const;
+
   int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
   int64_t running() const { return static_cast<int64_t>(running_.size()); }
   const BlockPool& pool() const { return pool_; }

@@ -65,6 +65,12 @@ void WeightKeeper::Want(std::vector<Version> versions) {
   }
 }
 
+std::optional<WeightKeeper::Trouble> WeightKeeper::trouble() const {
+  absl::MutexLock lock(&mutex_);
+  if (!trouble_ || wanted_.empty() || wanted_.front() != trouble_->version) return std::nullopt;
+  return trouble_;
+}
+
 bool WeightKeeper::Changed() const { return changed_; }
 
 std::optional<Version> WeightKeeper::Missing() const {
@@ -108,6 +114,11 @@ absl::Status WeightKeeper::FetchOne(const Version& version) {
   if (!weights.ok()) {
     observe::LogWarning("weights not loaded, trying again",
                         {{"version", version.number}, {"reason", weights.status()}});
+    absl::MutexLock lock(&mutex_);
+    // The fetch that fails first was begun for nothing: it counts from its start.
+    const bool again = trouble_ && trouble_->version == version;
+    trouble_ =
+        Trouble{version, std::string(weights.status().message()), again ? trouble_->since : start};
     return weights.status();
   }
   backoff_.Reset();
@@ -115,6 +126,7 @@ absl::Status WeightKeeper::FetchOne(const Version& version) {
                                       {"digest", data->version.digest},
                                       {"seconds", absl::ToDoubleSeconds(took)}});
   absl::MutexLock lock(&mutex_);
+  trouble_.reset();
   if (!Contains(wanted_, version)) return absl::OkStatus();
   options_.set(version.number, *std::move(weights));
   std::erase_if(held_, [&](const Version& other) { return other.number == version.number; });

@@ -57,6 +57,14 @@ class WeightKeeper {
 
   // The versions needed from now on, most urgent first; those beyond `capacity` wait.
   void Want(std::vector<Version> versions);
+  // Why the version that is wanted most isn't there, and since when (monotonic) no fetch of it has
+  // succeeded; nullopt where it is there, or its first fetch is still under way.
+  struct Trouble {
+    Version version = {};
+    std::string reason = {};
+    absl::Duration since = absl::ZeroDuration();
+  };
+  std::optional<Trouble> trouble() const;
 
  private:
   void Run();
@@ -77,6 +85,7 @@ class WeightKeeper {
   // Set by Want and by the destructor, taken by the thread.
   bool changed_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<Trouble> trouble_ ABSL_GUARDED_BY(mutex_);  // of the version that failed last
 
   std::thread thread_;
 };

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <variant>
 
@@ -26,7 +28,11 @@ struct StreamEnded {
 };
 // The worker is asked to leave.
 struct DrainWanted {};
-using WorkerEvent = std::variant<StreamMessage, StreamEnded, Completion, DrainWanted>;
+// Tokens sampled so far, by request in a slot of the engine.
+struct Progress {
+  std::map<uint64_t, uint64_t> tokens = {};
+};
+using WorkerEvent = std::variant<StreamMessage, StreamEnded, Completion, DrainWanted, Progress>;
 
 // What happened to a worker, in one line for its thread. Thread-safe. Messages of the scheduler are
 // bounded: their sender waits while `max_messages` are unread. Everything else is taken at once,

@@ -136,6 +136,23 @@ std::vector<scheduler::LeaseId> LeaseBook::Leases() const {
   return leases;
 }
 
+std::vector<uint64_t> LeaseBook::Tokens(const std::map<uint64_t, uint64_t>& open) const {
+  std::vector<uint64_t> tokens;
+  for (const auto& [lease, entry] : entries_) {
+    uint64_t sum = 0;
+    for (const scheduler::SampleResult& sample : entry.result.samples) {
+      sum += sample.token_ids.size();
+    }
+    for (const uint64_t request : entry.requests) {
+      const auto found = open.find(request);
+      // One that has ended since counts by its tokens.
+      if (found != open.end() && requests_.contains(request)) sum += found->second;
+    }
+    tokens.push_back(sum);
+  }
+  return tokens;
+}
+
 std::vector<scheduler::LeaseId> LeaseBook::Unfinished() const {
   std::vector<scheduler::LeaseId> leases;
   for (const auto& [lease, entry] : entries_) {

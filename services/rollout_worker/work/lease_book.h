@@ -41,6 +41,9 @@ class LeaseBook {
   // Everything held, ascending.
   std::vector<scheduler::LeaseRef> Held() const;
   std::vector<scheduler::LeaseId> Leases() const;
+  // Tokens sampled so far for each of Leases(): of finished samples, and `open` of the others, by
+  // request.
+  std::vector<uint64_t> Tokens(const std::map<uint64_t, uint64_t>& open) const;
   // Leases with samples left to draw, ascending.
   std::vector<scheduler::LeaseId> Unfinished() const;
   // Finished results that still wait for their acknowledgement, by ascending lease.

@@ -14,6 +14,7 @@ namespace {
 
 // Every wait has a deadline: the longest that the worker or its reader waits without looking up.
 constexpr absl::Duration kLookUp = absl::Seconds(30);
+constexpr absl::Duration kWeightsLookUp = absl::Seconds(1);
 constexpr absl::Duration kReadWait = absl::Seconds(1);
 // How long a worker that leaves waits for the scheduler's proof that it took everything.
 constexpr absl::Duration kLinger = absl::Seconds(5);
@@ -133,6 +134,8 @@ void Worker::Handle(WorkerEvent event) {
     if (stream_ && ended->stream == stream_number_) Disconnect(ended->status);
   } else if (auto* completion = std::get_if<Completion>(&event)) {
     OnCompletion(*completion);
+  } else if (auto* progress = std::get_if<Progress>(&event)) {
+    progress_ = std::move(progress->tokens);
   } else {
     StartDrain("the worker was asked to stop");
   }
@@ -177,6 +180,7 @@ void Worker::OnRegistered(const scheduler::Registered& registered) {
 void Worker::OnLease(const scheduler::Lease& lease) {
   // After leaving nothing can be said, and the scheduler takes it back by itself.
   if (draining_) return GiveBack({lease.lease}, "the worker is leaving");
+  if (resting_) return GiveBack({lease.lease}, "the worker has no weights");
   absl::StatusOr<std::vector<Request>> requests = book_.Add(lease);
   if (!requests.ok()) {
     Send(scheduler::GiveBack{
@@ -271,7 +275,7 @@ void Worker::UpdateWants() {
 // Enough leases to keep every slot busy and a quarter more waiting, counted in samples: what is
 // open now and as many further leases, of the size of the newest one, as are missing.
 uint32_t Worker::WantedCredits() const {
-  if (draining_) return 0;
+  if (draining_ || resting_) return 0;
   const int64_t target = options_.slots + options_.slots / 4;
   const int64_t missing = std::max<int64_t>(0, target - book_.open_samples());
   const int64_t further = (missing + samples_per_lease_ - 1) / samples_per_lease_;
@@ -290,10 +294,31 @@ void Worker::Timers() {
   const absl::Duration now = clock_.Monotonic();
   if (draining_ && book_.empty()) return Leave(now);
   if (!stream_ && now >= next_connect_) Connect();
+  RestWithoutWeights(now);
   if (!registered_ || now < next_renew_) return;
   next_renew_ = now + lease_time_ / 3;
   // Without leases too: a scheduler that took them away gives no more until it hears from us.
-  Send(scheduler::Renew{book_.Leases()});
+  Send(scheduler::Renew{book_.Leases(), book_.Tokens(progress_)});
+  // For the next renewal: one that waited for a long step would come too late.
+  engine_.AskProgress([inbox = inbox_](std::map<uint64_t, uint64_t> tokens) {
+    inbox->Push(Progress{std::move(tokens)});
+  });
+}
+
+void Worker::RestWithoutWeights(absl::Duration now) {
+  const std::optional<WeightKeeper::Trouble> trouble = keeper_.trouble();
+  const bool lacking = trouble && now - trouble->since >= lease_time_ / 2;
+  if (!registered_ || draining_ || lacking == resting_) return;
+  resting_ = lacking;
+  if (lacking) {
+    const std::string reason =
+        absl::StrCat("no weights: W(", trouble->version.number, "): ", OneLine(trouble->reason));
+    const std::vector<scheduler::LeaseId> unfinished = book_.Unfinished();
+    UpdateCredits();  // first, or the same items would come back
+    if (!unfinished.empty()) GiveBack(unfinished, reason);
+    Forget(unfinished);
+  }
+  UpdateCredits();
 }
 
 // The scheduler ends the stream when it has taken everything, which ends the worker too.
@@ -307,6 +332,8 @@ void Worker::Leave(absl::Duration now) {
 absl::Duration Worker::UntilNextTimer() const {
   const absl::Duration now = clock_.Monotonic();
   absl::Duration wait = kLookUp;
+  // The keeper doesn't call: it is looked at.
+  if (resting_ || !book_.empty()) wait = std::min(wait, kWeightsLookUp);
   if (!stream_) wait = std::min(wait, next_connect_ - now);
   if (registered_) wait = std::min(wait, next_renew_ - now);
   if (draining_) wait = std::min(wait, (left_ ? linger_end_ : drain_end_) - now);

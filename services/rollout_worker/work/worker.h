@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -79,6 +80,9 @@ class Worker {
   void OnPrefetch(const Version& version);
   void OnCompletion(const Completion& completion);
   void StartDrain(const std::string& reason);
+  // Without weights for half a lease time: gives back what it can't begin, and asks for nothing
+  // until they are there.
+  void RestWithoutWeights(absl::Duration now);
   void LeaveAsUnfit(const absl::Status& why);
   void GiveBack(const std::vector<scheduler::LeaseId>& leases, const std::string& reason);
   // Bookkeeping.
@@ -116,6 +120,8 @@ class Worker {
   absl::Duration next_connect_;
   absl::Duration next_renew_;
 
+  std::map<uint64_t, uint64_t> progress_;  // as the engine last said, by request
+  bool resting_ = false;                   // without weights
   bool draining_ = false;
   bool left_ = false;  // said goodbye; waiting for the stream's end
   absl::Duration linger_end_;

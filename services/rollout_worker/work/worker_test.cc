@@ -317,6 +317,33 @@ TEST_F(WorkerTest, LeavesWithAnItemThatItCannotRun) {
   EXPECT_THAT(Join().message(), HasSubstr("item 101 of batch 0: a sequence of up to"));
 }
 
+TEST_F(WorkerTest, GivesItsLeasesBackWithoutWeightsAndAsksAgainWhenTheyAreThere) {
+  Start();
+  Accept({}, /*lease_seconds=*/0.02);
+  scheduler_.Push(MakeLease(1, 9));  // W(9) is not published
+  const scheduler::GiveBack back = Next<scheduler::GiveBack>();
+  EXPECT_THAT(back.leases, ElementsAre(LeaseId{1}));
+  EXPECT_THAT(back.reason, ::testing::StartsWith("no weights: W(9): "));
+  scheduler_.Push(MakeLease(2, 9));
+  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{2})) << "it rests";
+  Publish(9);
+  while (Next<scheduler::Credits>().outstanding == 0 && !HasFailure()) {
+  }
+}
+
+TEST_F(WorkerTest, ReportsTheTokensOfItsLeases) {
+  Start();
+  Accept({}, /*lease_seconds=*/0.03);
+  scheduler_.Push(EndlessLease(1));
+  uint64_t tokens = 0;
+  while (tokens == 0 && !HasFailure()) {
+    const scheduler::Renew renew = Next<scheduler::Renew>();
+    ASSERT_EQ(renew.tokens.size(), renew.leases.size());
+    if (!renew.tokens.empty()) tokens = renew.tokens[0];
+  }
+  EXPECT_GT(tokens, 0u);
+}
+
 TEST_F(WorkerTest, LeavesWhenItsResultsAreOfNoUse) {
   Start();
   Accept();

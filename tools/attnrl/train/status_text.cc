@@ -25,6 +25,7 @@ std::string StatusText(const scheduler::RunStatus& status) {
                     absl::StrFormat("worker  %s: %d leases, room for %d, %d results, %s tokens\n",
                                     worker.worker, worker.leases, worker.capacity, worker.results,
                                     FormatCount(static_cast<int64_t>(worker.generated_tokens))));
+    if (!worker.parked.empty()) absl::StrAppend(&text, "        parked: ", worker.parked, "\n");
   }
   for (const scheduler::BatchStatus& batch : status.batches) {
     absl::StrAppend(
@@ -33,6 +34,7 @@ std::string StatusText(const scheduler::RunStatus& status) {
                    batch.batch, batch.phase, batch.graded, batch.problems, batch.initial_done,
                    batch.initial_total, batch.continuation_done, batch.continuation_total));
   }
+  for (const std::string& wait : status.waits) absl::StrAppend(&text, "waits   for ", wait, "\n");
   if (const auto line = ParseStepLine(status.last_metrics_json)) {
     absl::StrAppend(&text, FormatStep(*line, status.steps_total), "\n");
     if (const std::string verdicts = FormatVerdicts(*line); !verdicts.empty()) {
@@ -54,6 +56,7 @@ std::string StatusJson(const scheduler::RunStatus& status) {
       {"active_leases", status.active_leases},
       {"workers", nlohmann::ordered_json::array()},
       {"batches", nlohmann::ordered_json::array()},
+      {"waits", status.waits},
       {"last_metrics", nullptr},
       {"epoch", status.epoch}};
   for (const scheduler::WorkerStatus& worker : status.workers) {
@@ -61,7 +64,8 @@ std::string StatusJson(const scheduler::RunStatus& status) {
                               {"capacity", worker.capacity},
                               {"leases", worker.leases},
                               {"generated_tokens", worker.generated_tokens},
-                              {"results", worker.results}});
+                              {"results", worker.results},
+                              {"parked", worker.parked}});
   }
   for (const scheduler::BatchStatus& batch : status.batches) {
     out["batches"].push_back({{"batch", batch.batch},

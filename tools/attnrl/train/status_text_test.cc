@@ -62,7 +62,8 @@ scheduler::RunStatus Busy() {
   status.open_items = 12;
   status.active_leases = 5;
   status.epoch = 2;
-  status.workers.push_back({"worker-1", 8, 0, 0, 0});
+  status.workers.push_back({"worker-1", 8, 0, 0, 0, "no token in 2m with 9 leases"});
+  status.waits = {"the verifier, with 3 items to grade"};
   status.batches.insert(status.batches.begin(), {2, 24, 24, 144, 144, 30, 30, "training"});
   status.batches.push_back({4, 24, 0, 0, 144, 0, 0, "ready"});
   return status;
@@ -75,9 +76,11 @@ TEST(StatusText, OfABusyRunIsThis) {
       "weights W(3) abcdef012345, 12 open items, 5 leased\n"
       "worker  worker-0: 5 leases, room for 64, 7 results, 24.1 k tokens\n"
       "worker  worker-1: 0 leases, room for 8, 0 results, 0 tokens\n"
+      "        parked: no token in 2m with 9 leases\n"
       "batch   2 training: 24 of 24 problems graded, 144/144 responses, 30/30 continued\n"
       "batch   3 sampling: 10 of 24 problems graded, 100/144 responses, 0/0 continued\n"
       "batch   4 ready: 0 of 24 problems graded, 0/144 responses, 0/0 continued\n"
+      "waits   for the verifier, with 3 items to grade\n"
       "step   3/40  accuracy 0.400  trained 0 samples  sampled 0 tokens (- a response, - % cut)"
       "  entropy -  0.0 s (rollout 0.0, learn 0.0, learner waited 0.0)\n");
 }
@@ -114,14 +117,16 @@ TEST(StatusJson, IsTheLineOfTheContract) {
   scheduler::RunStatus status = Busy();
   status.workers.resize(1);
   status.batches.resize(1);
-  EXPECT_EQ(StatusJson(status),
-            R"({"state":"running","reason":"asked by \"me\"","steps_done":3,"steps_total":40,)"
-            R"("newest_version":{"number":3,"digest":"abcdef0123456789"},"open_items":12,)"
-            R"("active_leases":5,"workers":[{"worker":"worker-0","capacity":64,"leases":5,)"
-            R"("generated_tokens":24100,"results":7}],"batches":[{"batch":2,"phase":"training",)"
-            R"("problems":24,"graded":24,"initial_done":144,"initial_total":144,)"
-            R"("continuation_done":30,"continuation_total":30}],)"
-            R"("last_metrics":{"step":2,"initial_accuracy":0.4},"epoch":2})");
+  EXPECT_EQ(
+      StatusJson(status),
+      R"({"state":"running","reason":"asked by \"me\"","steps_done":3,"steps_total":40,)"
+      R"("newest_version":{"number":3,"digest":"abcdef0123456789"},"open_items":12,)"
+      R"("active_leases":5,"workers":[{"worker":"worker-0","capacity":64,"leases":5,)"
+      R"("generated_tokens":24100,"results":7,"parked":""}],"batches":[{"batch":2,"phase":"training",)"
+      R"("problems":24,"graded":24,"initial_done":144,"initial_total":144,)"
+      R"("continuation_done":30,"continuation_total":30}],)"
+      R"("waits":["the verifier, with 3 items to grade"],)"
+      R"("last_metrics":{"step":2,"initial_accuracy":0.4},"epoch":2})");
 }
 
 TEST(StatusJson, IsOneLineWhateverTheReasonHolds) {
