@@ -6,6 +6,26 @@
 #include "absl/strings/str_format.h"
 
 namespace attnrl {
+namespace {
+
+// Appends the first character of `text`, escaped where it could be a command for a terminal.
+// Returns how many bytes of `text` that was.
+size_t AppendEscaped(std::string_view text, std::string* out) {
+  const auto byte = static_cast<unsigned char>(text[0]);
+  const auto next = text.size() > 1 ? static_cast<unsigned char>(text[1]) : 0;
+  if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {  // U+0080 to U+009F
+    *out += absl::StrFormat("\\u%04x", next);
+    return 2;
+  }
+  if (byte < 0x20 || byte == 0x7f) {
+    *out += absl::StrFormat("\\x%02x", byte);
+  } else {
+    *out += text[0];
+  }
+  return 1;
+}
+
+}  // namespace
 
 absl::Status InputError(std::string_view where, std::string_view what, std::string_view allowed) {
   std::string message(where);
@@ -27,16 +47,11 @@ absl::Status Annotate(const absl::Status& status, std::string_view prefix) {
 
 std::string Escaped(std::string_view text) {
   std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
-    if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {
-      out += absl::StrFormat("\\u%04x", next);
-      ++i;
-    } else if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f) {
-      out += absl::StrFormat("\\x%02x", byte);
+  for (size_t i = 0; i < text.size();) {
+    if (text[i] == '\n' || text[i] == '\t') {
+      out += text[i++];
     } else {
-      out += text[i];
+      i += AppendEscaped(text.substr(i), &out);
     }
   }
   return out;
@@ -44,18 +59,16 @@ std::string Escaped(std::string_view text) {
 
 std::string OneLine(std::string_view text, size_t limit) {
   std::string out;
-  for (const char c : text) {
+  for (size_t i = 0; i < text.size();) {
     if (out.size() >= limit) {
       out += "...";
       break;
     }
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
+    if (text[i] == '\n') {
       out += "\\n";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += absl::StrFormat("\\x%02x", byte);
+      ++i;
     } else {
-      out += c;
+      i += AppendEscaped(text.substr(i), &out);
     }
   }
   return out;

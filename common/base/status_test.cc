@@ -48,6 +48,9 @@ TEST(Escaped, LeavesATextWithoutCommandsForTheTerminal) {
 
 TEST(OneLine, CannotForgeALogLineAndIsBounded) {
   EXPECT_EQ(OneLine("a\nb\x1b[0m"), "a\\nb\\x1b[0m");
+  EXPECT_EQ(OneLine("a\xC2\x9B"
+                    "0m"),
+            "a\\u009b0m");
   EXPECT_EQ(OneLine("abcdef", 3), "abc...");
 }
 

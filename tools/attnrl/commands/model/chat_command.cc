@@ -47,7 +47,7 @@ class Stream {
   void Show(const std::vector<int32_t>& tokens, bool complete) {
     const std::string text = TextOf(tokens, complete);
     if (text.size() <= shown_) return;
-    std::cout << Printable(std::string_view(text).substr(shown_)) << std::flush;
+    std::cout << Escaped(std::string_view(text).substr(shown_)) << std::flush;
     shown_ = text.size();
   }
 
@@ -65,7 +65,7 @@ class Stream {
       steps.push_back({text.substr(begin, end - begin), scores.fci[i]});
       begin = end;
     }
-    std::cout << BackBefore(Printable(text)) << Shaded(steps) << std::flush;
+    std::cout << BackBefore(Escaped(text)) << Shaded(steps) << std::flush;
   }
 
  private:

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/status.h"
 
 namespace attnrl::tools {
 namespace {
@@ -40,7 +41,7 @@ std::string Shaded(const std::vector<ScoredText>& steps) {
     constexpr float kLevels = kBackgrounds.size();
     const auto level = most > 0 ? static_cast<size_t>(step.fci / most * kLevels) : 0;
     // A background that is on at a line's end would fill the rest of the row.
-    const std::string text = Printable(step.text);
+    const std::string text = Escaped(step.text);
     bool first = true;
     for (const std::string& line : std::vector<std::string>(absl::StrSplit(text, '\n'))) {
       absl::StrAppend(&out, first ? "" : "\n",
@@ -48,16 +49,6 @@ std::string Shaded(const std::vector<ScoredText>& steps) {
       first = false;
     }
   }
-  return out;
-}
-
-std::string Printable(std::string_view text) {
-  std::string out(text);
-  const auto moves = [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
-  };
-  std::replace_if(out.begin(), out.end(), moves, '?');
   return out;
 }
 

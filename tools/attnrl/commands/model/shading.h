@@ -20,11 +20,9 @@ struct ScoredText {
 bool ColoursAreWelcome();
 
 // The texts one after the other, each on a background that is the stronger the nearer its score
-// comes to the highest one; the lowest fifth has none. Without what would move a terminal's cursor.
+// comes to the highest one; the lowest fifth has none. What would move a terminal's cursor is
+// escaped.
 std::string Shaded(const std::vector<ScoredText>& steps);
-
-// `text` without what would move a terminal's cursor or change its colours.
-std::string Printable(std::string_view text);
 
 // Rows that `text`, begun in the first column, takes on a terminal of `columns` columns; nullopt
 // where that depends on the terminal: characters beyond ASCII may be wide.

@@ -24,7 +24,8 @@ TEST(Shaded, LeavesLineEndsAndAResponseWithoutScoresPlain) {
 }
 
 TEST(Shaded, WritesNoControlCharactersOfTheText) {
-  EXPECT_EQ(Shaded({{"a\x1b[2Jb\rc", 0}}), "a?[2Jb?c");
+  EXPECT_EQ(Shaded({{"a\x1b[2Jb\rc", 0}}), "a\\x1b[2Jb\\x0dc");
+  EXPECT_EQ(Shaded({{"a\u009b2J", 0}}), "a\\u009b2J") << "the same command in two bytes of UTF-8";
 }
 
 TEST(RowsOf, CountsLinesAndWhereTheyAreWrapped) {
