@@ -9,31 +9,13 @@
 #include "common/model/files/weights.h"
 #include "common/model/testing/reference_scores.h"
 #include "common/testing/temporary_folder.h"
+#include "services/learner/testing/pass_sequences.h"
 #include "services/learner/testing/training_batches.h"
 
 namespace attnrl::learner {
 namespace {
 
-struct Sequence {
-  std::vector<int32_t> prompt;
-  std::vector<int32_t> response;
-};
-
-std::vector<PassSequence> Views(const std::vector<Sequence>& sequences) {
-  std::vector<PassSequence> views;
-  for (const Sequence& sequence : sequences) views.push_back({sequence.prompt, sequence.response});
-  return views;
-}
-
-// Leaves that share parts of responses, one that ends where another goes on, one twice the same.
-const std::vector<Sequence>& Short() {
-  static const std::vector<Sequence> sequences = {
-      {{1, 2, 3}, {4, 5, 6, 7}}, {{9, 8}, {7, 6}}, {{1, 2, 3}, {4, 5, 9}}, {{1, 2, 3}, {4, 5}},
-      {{1, 2, 3}, {8, 1}},       {{9, 8}, {7, 6}}, {{1, 2}, {3, 4, 5, 6}}, {{9, 8}, {5}}};
-  return sequences;
-}
-
-// A prompt, responses and continuations of some hundred tokens, as a long run has them.
+// A prompt, responses and continuations in segments of 300 tokens, as a long run has them.
 const std::vector<Sequence>& Long() {
   static const std::vector<Sequence> sequences = [] {
     RandomStream random({.seed = 3});
@@ -43,14 +25,14 @@ const std::vector<Sequence>& Long() {
       return ids;
     };
     std::vector<Sequence> all;
-    const std::vector<int32_t> prompt = tokens(90);
+    const std::vector<int32_t> prompt = tokens(300);
     for (int response = 0; response < 2; ++response) {
-      all.push_back({prompt, tokens(400)});
+      all.push_back({prompt, tokens(600)});
       for (int child = 0; child < 2; ++child) {
         const std::vector<int32_t>& parent =
             all[all.size() - 1 - static_cast<size_t>(child)].response;
-        Sequence leaf = {prompt, {parent.begin(), parent.begin() + 170}};
-        for (const int32_t id : tokens(200)) leaf.response.push_back(id);
+        Sequence leaf = {prompt, {parent.begin(), parent.begin() + 300}};
+        for (const int32_t id : tokens(300)) leaf.response.push_back(id);
         all.push_back(leaf);
       }
     }
@@ -131,7 +113,7 @@ class PassGradientTest : public ::testing::Test {
 };
 
 TEST_F(PassGradientTest, IsThatOfEachSequenceAloneInFloat64) {
-  for (const std::vector<Sequence>& sequences : {Short(), Long()}) {
+  for (const std::vector<Sequence>& sequences : {Forest(), Long()}) {
     const Result expected = Expected(sequences, 0.8);
     for (const Prefixes prefixes : {Prefixes::kOnce, Prefixes::kEach}) {
       ExpectNear(Find(sequences, prefixes, CheckpointLayers::kAll, 0.8), expected, 3e-6);
@@ -140,7 +122,7 @@ TEST_F(PassGradientTest, IsThatOfEachSequenceAloneInFloat64) {
 }
 
 TEST_F(PassGradientTest, HasTheSameBitsWhetherLayersAreComputedAgainOrKept) {
-  for (const std::vector<Sequence>& sequences : {Short(), Long()}) {
+  for (const std::vector<Sequence>& sequences : {Forest(), Long()}) {
     const Result again = Find(sequences, Prefixes::kOnce, CheckpointLayers::kAll, 1);
     const Result kept = Find(sequences, Prefixes::kOnce, CheckpointLayers::kNone, 1);
     EXPECT_TRUE(at::equal(again.scores.logprobs, kept.scores.logprobs));
@@ -157,12 +139,13 @@ TEST_F(PassGradientTest, OfABFloat16ModelIsThatOfItsWeightsUpToItsRounding) {
 TEST_F(PassGradientTest, OfAModelWithAHeadOfItsOwnReachesTheHead) {
   config_.tie_word_embeddings = !config_.tie_word_embeddings;
   weights_ = model::RandomTensors(config_, 3, model::DType::kFloat32);
-  ExpectNear(Find(Short(), Prefixes::kOnce, CheckpointLayers::kAll, 1), Expected(Short(), 1), 3e-6);
+  ExpectNear(Find(Forest(), Prefixes::kOnce, CheckpointLayers::kAll, 1), Expected(Forest(), 1),
+             3e-6);
 }
 
 TEST_F(PassGradientTest, CountsTemperatureZeroAsOne) {
-  const Result zero = Find(Short(), Prefixes::kOnce, CheckpointLayers::kAll, 0);
-  const Result one = Find(Short(), Prefixes::kOnce, CheckpointLayers::kAll, 1);
+  const Result zero = Find(Forest(), Prefixes::kOnce, CheckpointLayers::kAll, 0);
+  const Result one = Find(Forest(), Prefixes::kOnce, CheckpointLayers::kAll, 1);
   EXPECT_TRUE(at::equal(zero.scores.logprobs, one.scores.logprobs));
   EXPECT_TRUE(at::equal(zero.gradient, one.gradient));
 }
@@ -170,7 +153,7 @@ TEST_F(PassGradientTest, CountsTemperatureZeroAsOne) {
 TEST_F(PassGradientTest, AddsToTheGradientThatIsThere) {
   Parameters parameters(weights_, model::DType::kFloat32);
   const model::Transformer transformer(config_, parameters.leaves());
-  const Pass pass = MakePass(Views(Short()), Prefixes::kOnce, at::kCPU);
+  const Pass pass = MakePass(Views(Forest()), Prefixes::kOnce, at::kCPU);
   const at::Tensor ones = at::ones({pass.targets.numel()});
   at::Tensor once;
   for (int i = 0; i < 2; ++i) {

@@ -8,33 +8,16 @@
 #include <algorithm>
 #include <set>
 
+#include "common/attention/tree_attention.h"
+#include "services/learner/testing/pass_sequences.h"
+
 namespace attnrl::learner {
 namespace {
 
 using ::testing::ElementsAre;
 
-struct Sequence {
-  std::vector<int32_t> prompt;
-  std::vector<int32_t> response;
-};
-
-std::vector<PassSequence> Views(const std::vector<Sequence>& sequences) {
-  std::vector<PassSequence> views;
-  for (const Sequence& sequence : sequences) views.push_back({sequence.prompt, sequence.response});
-  return views;
-}
-
 std::vector<int64_t> Values(const at::Tensor& tensor) {
   return {tensor.data_ptr<int64_t>(), tensor.data_ptr<int64_t>() + tensor.numel()};
-}
-
-// Two prompts; leaves that share parts of responses, one that ends where another goes on, one twice
-// the same.
-const std::vector<Sequence>& Forest() {
-  static const std::vector<Sequence> sequences = {
-      {{1, 2, 3}, {4, 5, 6, 7}}, {{9, 8}, {7, 6}}, {{1, 2, 3}, {4, 5, 9}}, {{1, 2, 3}, {4, 5}},
-      {{1, 2, 3}, {8, 1}},       {{9, 8}, {7, 6}}, {{1, 2}, {3, 4, 5, 6}}, {{9, 8}, {5}}};
-  return sequences;
 }
 
 TEST(MakePass, GivesEveryDistinctPrefixOneRow) {
@@ -70,6 +53,18 @@ TEST(MakePass, CountsEveryDistinctTokenOfTheResponsesOnce) {
   }
   const Pass pass = MakePass(Views(Forest()), Prefixes::kOnce, at::kCPU);
   EXPECT_EQ(pass.distinct_tokens, static_cast<int64_t>(prefixes.size()));
+}
+
+TEST(MakeAttention, ReadsLongSegmentsInPlaceAndPadsShortOnes) {
+  const auto is_tree = [](size_t tokens) {
+    const std::vector<int32_t> prompt(tokens, 1);
+    const std::vector<Sequence> sequences = {{prompt, std::vector<int32_t>(tokens, 2)},
+                                             {prompt, std::vector<int32_t>(tokens, 3)}};
+    const Pass pass = MakePass(Views(sequences), Prefixes::kOnce, at::kCPU);
+    return dynamic_cast<attention::TreeAttention*>(MakeAttention(pass).get()) != nullptr;
+  };
+  EXPECT_TRUE(is_tree(600));
+  EXPECT_FALSE(is_tree(100));
 }
 
 class PlanPassesTest : public ::testing::TestWithParam<Prefixes> {};
