@@ -39,7 +39,10 @@ MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelCo
   memory.worker_bytes = kTorchProcess + 2 * weights * dtype_bytes + kv_bytes;
   // Masters, gradients and two moments; the published copy; the reference where there is a KL term.
   const int64_t copies = config.learner.kl_weight > 0 ? 2 : 1;
-  memory.learner_bytes = kTorchProcess + weights * (4 * kFloatBytes + copies * dtype_bytes) +
+  // Log-probs are computed from the head in float32, which of other weights is a copy.
+  const int64_t head =
+      dtype_bytes == kFloatBytes ? 0 : shape.vocab_size * shape.hidden_size * kFloatBytes;
+  memory.learner_bytes = kTorchProcess + weights * (4 * kFloatBytes + copies * dtype_bytes) + head +
                          PassBytes(shape, std::max(config.learner.max_tokens_per_pass, longest));
   memory.scheduler_bytes = 2 * kPlainProcess;
   memory.verifier_bytes = kPlainProcess;

@@ -59,9 +59,9 @@ TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
   const MemoryEstimate memory = EstimateMemory(config, Tiny(), 2, 24'000);
   EXPECT_EQ(memory.worker_bytes, kProcess + 2 * weights * 2 + 24'000);
   // A token keeps in each layer (4 + 2 x 2) x 2 x 2, 5 x 8 and 4 x 16 numbers and its input of 8,
-  // and twice 100 logits.
-  EXPECT_EQ(memory.learner_bytes,
-            kProcess + weights * (4 * 4 + 2) + 400 * 4 * (3 * (32 + 40 + 64 + 8) + 200));
+  // and twice 100 logits; the head is there in float32 too.
+  EXPECT_EQ(memory.learner_bytes, kProcess + weights * (4 * 4 + 2) + 100 * 8 * 4 +
+                                      400 * 4 * (3 * (32 + 40 + 64 + 8) + 200));
   EXPECT_EQ(memory.scheduler_bytes, 2 * kPlain);
   EXPECT_EQ(memory.verifier_bytes, kPlain);
   EXPECT_EQ(memory.total_bytes, 3 * memory.worker_bytes + memory.learner_bytes +
