@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/rpc/handler.h"
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -40,7 +42,16 @@ absl::Status CheckDeadline(const grpc::ServerContextBase& context) {
 // Mistakes and absences of the caller are its own to report; what is broken here is logged here.
 bool IsOurs(grpc::StatusCode code) {
   return code == grpc::StatusCode::INTERNAL || code == grpc::StatusCode::DATA_LOSS ||
-         code == grpc::StatusCode::UNKNOWN || code == grpc::StatusCode::RESOURCE_EXHAUSTED;
+         code == grpc::StatusCode::UNKNOWN;
+}
+
+// Overload comes in floods, which attnrl_rpc_rejected_total counts: one line a minute says so.
+bool IsTimeToLogOverload() {
+  constexpr int64_t kEveryMs = 60'000;
+  static std::atomic<int64_t> next = 0;
+  const int64_t now = absl::ToInt64Milliseconds(Clock::Real().Monotonic());
+  int64_t due = next.load();
+  return now >= due && next.compare_exchange_strong(due, now + kEveryMs);
 }
 
 void Record(const grpc::ServerContextBase& context, std::string_view method, absl::Duration elapsed,
@@ -49,10 +60,12 @@ void Record(const grpc::ServerContextBase& context, std::string_view method, abs
   observe::Count(observe::kRpcRequestsTotal, {service, name, CodeName(status.error_code())});
   observe::Observe(observe::kRpcDurationSeconds, {service, name}, absl::ToDoubleSeconds(elapsed));
   if (status.ok()) return;
+  bool warn = IsOurs(status.error_code());
   if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
     observe::Count(observe::kRpcRejectedTotal, {service, "overload"});
+    warn = IsTimeToLogOverload();
   }
-  const auto log = IsOurs(status.error_code()) ? observe::LogWarning : observe::LogDebug;
+  const auto log = warn ? observe::LogWarning : observe::LogDebug;
   log("call failed", {{"method", method},
                       {"code", CodeName(status.error_code())},
                       {"reason", status.error_message()},
@@ -60,24 +73,39 @@ void Record(const grpc::ServerContextBase& context, std::string_view method, abs
                       {"seconds", absl::ToDoubleSeconds(elapsed)}});
 }
 
+grpc::Status Serve(const ServedCall& call, const std::function<absl::Status()>& work) {
+  const absl::Status admitted = call.Admit();
+  return call.End(admitted.ok() ? work() : admitted);
+}
+
 }  // namespace
+
+ServedCall::ServedCall(grpc::ServerContextBase* context, std::string_view method, Kind kind)
+    : context_(*context), method_(method), kind_(kind), start_(Clock::Real().Monotonic()) {}
+
+absl::Status ServedCall::Admit() const {
+  if (kind_ == Kind::kStream) return absl::OkStatus();
+  absl::Status status = CheckDeadline(context_);
+  if (!status.ok()) {
+    observe::Count(observe::kRpcRejectedTotal, {Split(method_).first, "deadline"});
+  }
+  return status;
+}
+
+grpc::Status ServedCall::End(const absl::Status& status) const {
+  grpc::Status answer = ToGrpc(status);
+  Record(context_, method_, Clock::Real().Monotonic() - start_, answer);
+  return answer;
+}
 
 grpc::Status Handle(grpc::ServerContextBase* context, std::string_view method,
                     const std::function<absl::Status()>& work) {
-  return HandleStream(context, method, [&] {
-    absl::Status status = CheckDeadline(*context);
-    if (status.ok()) return work();
-    observe::Count(observe::kRpcRejectedTotal, {Split(method).first, "deadline"});
-    return status;
-  });
+  return Serve(ServedCall(context, method, ServedCall::Kind::kUnary), work);
 }
 
 grpc::Status HandleStream(grpc::ServerContextBase* context, std::string_view method,
                           const std::function<absl::Status()>& work) {
-  const absl::Duration start = Clock::Real().Monotonic();
-  grpc::Status status = ToGrpc(work());
-  Record(*context, method, Clock::Real().Monotonic() - start, status);
-  return status;
+  return Serve(ServedCall(context, method, ServedCall::Kind::kStream), work);
 }
 
 }  // namespace attnrl::rpc

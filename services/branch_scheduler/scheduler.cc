@@ -36,112 +36,6 @@ Scheduler::~Scheduler() {
   EndSessions(absl::UnavailableError("the scheduler is stopping"));
 }
 
-// ---- workers
-
-absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register& hello) {
-  ATTNRL_RETURN_IF_ERROR(CheckMessage(hello));
-  absl::MutexLock lock(&mutex_);
-  ATTNRL_RETURN_IF_ERROR(Alive());
-  if (draining_) return absl::UnavailableError("the scheduler is draining");
-  const uint64_t connection = next_connection_++;
-  ATTNRL_ASSIGN_OR_RETURN(std::vector<LeaseId> adopted,
-                          leases_->Connect(connection, hello, clock_.Monotonic()));
-  if (options_.deterministic && run_->numerics_id() != leases_->numerics_id()) {
-    ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return run_->SetNumericsId(leases_->numerics_id());
-    }));
-  }
-  if (expected_.erase(hello.worker) > 0 && expected_.empty()) hand_out_from_ = clock_.Monotonic();
-  auto session = std::make_shared<WorkerSession>(hello.worker, connection);
-  if (auto before = sessions_.find(hello.worker); before != sessions_.end()) {
-    // A worker closes its own stream before it opens the next one and never hears this.
-    before->second->End(absl::FailedPreconditionError(absl::StrCat(
-        "another worker has registered as ", hello.worker, "; every worker needs its own name")));
-  }
-  sessions_[hello.worker] = session;
-  session->Push(Registered{run_->epoch(), adopted, absl::ToDoubleSeconds(options_.lease)});
-  if (const auto newest = run_->newest_version()) session->Push(Prefetch{*newest});
-  observe::LogInfo("worker connected", {{"worker", hello.worker},
-                                        {"capacity", hello.capacity},
-                                        {"held", hello.held.size()},
-                                        {"adopted", adopted.size()}});
-  HandOut();
-  Changed();
-  return session;
-}
-
-absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
-                                WorkerMessage message) {
-  ATTNRL_RETURN_IF_ERROR(CheckMessage(message));
-  if (auto* result = std::get_if<ItemResult>(&message)) {
-    absl::MutexLock lock(&inbox_mutex_);
-    auto room = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      return stop_ || inbox_.results.size() < kMaxInbox;
-    };
-    if (!inbox_mutex_.AwaitWithTimeout(absl::Condition(&room), absl::Seconds(30))) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(kMaxInbox, " results are waiting to be written; send this one again later"));
-    }
-    inbox_.results.emplace_back(session, std::move(*result));
-    return absl::OkStatus();
-  }
-  absl::MutexLock lock(&mutex_);
-  ATTNRL_RETURN_IF_ERROR(Alive());
-  const std::string& worker = session->worker();
-  if (const auto* renew = std::get_if<Renew>(&message)) {
-    std::vector<LeaseId> lost =
-        leases_->Renew(worker, renew->leases, clock_.Monotonic(), renew->tokens);
-    if (!lost.empty()) session->Push(Cancel{std::move(lost)});
-    return absl::OkStatus();
-  }
-  if (const auto* back = std::get_if<GiveBack>(&message)) {
-    if (back->failed) {
-      for (const LeaseId lease : back->leases) {
-        if (const auto item = leases_->ItemOf(lease)) {
-          NoteFailure(worker, lease, *item, absl::StrCat("worker ", worker, ": ", back->reason));
-        }
-      }
-      ParkFailed();
-      ATTNRL_RETURN_IF_ERROR(Alive());
-    }
-    const size_t returned = leases_->GiveBack(worker, back->leases);
-    observe::LogInfo("work given back",
-                     {{"worker", worker}, {"leases", returned}, {"reason", OneLine(back->reason)}});
-  } else if (const auto* credits = std::get_if<Credits>(&message)) {
-    leases_->SetCredits(worker, credits->outstanding);
-  } else {
-    return absl::InvalidArgumentError("register: allowed only as the first message of a stream");
-  }
-  HandOut();
-  Changed();
-  return absl::OkStatus();
-}
-
-void Scheduler::Leave(const std::shared_ptr<WorkerSession>& session) {
-  absl::MutexLock lock(&mutex_);
-  auto current = sessions_.find(session->worker());
-  if (current == sessions_.end() || current->second != session) return;
-  const size_t returned = leases_->Leave(session->worker());
-  if (returned == 0) return;
-  observe::LogInfo(
-      "work given back",
-      {{"worker", session->worker()}, {"leases", returned}, {"reason", "the worker has left"}});
-  HandOut();
-  Changed();
-}
-
-void Scheduler::Disconnect(const std::shared_ptr<WorkerSession>& session) {
-  absl::MutexLock lock(&mutex_);
-  leases_->Disconnect(session->connection(), clock_.Monotonic());
-  auto current = sessions_.find(session->worker());
-  if (current != sessions_.end() && current->second == session) {
-    sessions_.erase(current);
-    observe::LogInfo("worker disconnected", {{"worker", session->worker()}});
-  }
-  session->End(absl::UnavailableError("the stream has ended"));
-  Changed();
-}
-
 // ---- the learner
 
 absl::Status Scheduler::Announce(const BatchRequest& request) {
@@ -156,7 +50,7 @@ absl::Status Scheduler::Announce(const BatchRequest& request) {
 absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(uint32_t batch,
                                                                    absl::Duration timeout,
                                                                    std::string* reason) {
-  const absl::Time until = absl::Now() + timeout;
+  const absl::Duration until = Clock::Real().Monotonic() + timeout;
   absl::MutexLock lock(&mutex_);
   for (;;) {
     ATTNRL_RETURN_IF_ERROR(Alive());
@@ -164,7 +58,7 @@ absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(uint32_t batc
     auto made = run_->Batch(batch, reason);
     if (!made.ok() || made->has_value()) return made;
     auto changed = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return changes_ != seen; };
-    if (!mutex_.AwaitWithDeadline(absl::Condition(&changed), until)) {
+    if (!mutex_.AwaitWithTimeout(absl::Condition(&changed), until - Clock::Real().Monotonic())) {
       const std::string obstacle = Obstacle();
       if (!obstacle.empty()) absl::StrAppend(reason, "; ", obstacle);
       return std::optional<TrainingBatch>();

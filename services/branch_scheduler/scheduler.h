@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -36,15 +37,15 @@ namespace attnrl::scheduler {
 
 // The branch scheduler as its RPC handlers see it: joins the run, the leases, the grading and the
 // record files, and owns the threads. Thread-safe; the handlers call it from theirs. One loop
-// thread takes results and grades from a bounded inbox, writes all that came together in one
-// transaction, and only then acknowledges; it also ends leases that have expired and hands out new
-// ones.
+// thread takes what workers send and grades from a bounded inbox in their order, writes all results
+// and grades that came together in one transaction, and only then acknowledges; it also ends leases
+// that have expired and hands out new ones.
 //
 // When the database or a file can't be written the scheduler has failed: streams end, every call is
 // UNAVAILABLE with the reason, and the process is to end; the next one starts from the database.
 //
-// Bounds for memory: kMaxInbox results waiting, LeaseOptions::max_credits leases a worker, and what
-// Run keeps of the open batches.
+// Bounds for memory: kMaxInbox messages of workers waiting, LeaseOptions::max_credits leases a
+// worker, and what Run keeps of the open batches.
 class Scheduler {
  public:
   struct Parts {
@@ -68,11 +69,15 @@ class Scheduler {
 
   // A worker's new stream. The session's first message is Registered.
   absl::StatusOr<std::shared_ptr<WorkerSession>> Connect(const Register& hello);
-  // What the worker sent. Blocks while the inbox is full; RESOURCE_EXHAUSTED when it stays so.
-  absl::Status Receive(const std::shared_ptr<WorkerSession>& session, WorkerMessage message);
+  // What the worker sent, for the loop. Doesn't wait: RESOURCE_EXHAUSTED when the inbox is full;
+  // the message is then left as it was, to be tried again. INVALID_ARGUMENT: a mistake of the
+  // worker.
+  absl::Status Receive(const std::shared_ptr<WorkerSession>& session, WorkerMessage&& message);
+  // The stream is gone, or is to go: behind what was received before. Doesn't wait.
   void Disconnect(const std::shared_ptr<WorkerSession>& session);
-  // Before Disconnect, where the worker has closed its side in order: what it still has leased,
-  // because the grant and its leave crossed, is handed out again at once.
+  // The worker has closed its side in order: a Disconnect, before which what it still has leased,
+  // because the grant and its leave crossed, is handed out again at once. Then the session ends
+  // with OK.
   void Leave(const std::shared_ptr<WorkerSession>& session);
 
   // ---- the learner
@@ -109,10 +114,26 @@ class Scheduler {
   bool GradeOnce() { return grading_->RunOnce(); }
 
  private:
+  // The end of a stream.
+  struct Hangup {
+    bool orderly = false;
+  };
+  // What came from a worker, as the loop takes it.
+  struct Arrival {
+    std::shared_ptr<WorkerSession> session;
+    std::variant<WorkerMessage, Hangup> what;
+  };
   struct Inbox {
-    std::vector<std::pair<std::shared_ptr<WorkerSession>, ItemResult>> results;
+    std::vector<Arrival> arrivals;
     std::vector<GradedItem> grades;
-    bool empty() const { return results.empty() && grades.empty(); }
+    bool empty() const { return arrivals.empty() && grades.empty(); }
+    // Something in it belongs into the database.
+    bool durable() const;
+  };
+  // What the loop has to say once everything is durable: a message, or the session's end.
+  struct Reply {
+    std::shared_ptr<WorkerSession> session;
+    std::variant<SchedulerMessage, absl::Status> what;
   };
   struct Work {
     uint64_t results = 0, generated_tokens = 0;
@@ -123,13 +144,24 @@ class Scheduler {
   absl::Status CheckRecords() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Loop();
 
-  // scheduler_loop.cc
-  void Process(Inbox inbox) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // scheduler_workers.cc
+  absl::Status Apply(Arrival& arrival, std::vector<Reply>* replies)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Apply(const std::shared_ptr<WorkerSession>& session, Hangup hangup,
+             std::vector<Reply>* replies) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Apply(const WorkerSession& session, const GiveBack& back)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The worker's newest stream; what an older one said of leases and credits no longer counts.
+  bool IsCurrent(const std::shared_ptr<WorkerSession>& session) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Ack> ApplyResult(const WorkerSession& session, const ItemResult& result)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The worker failed the lease's item: another one gets it, or it is to be parked.
   void NoteFailure(const std::string& worker, LeaseId lease, ItemId item, const std::string& reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // scheduler_loop.cc
+  void Process(Inbox inbox) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Drops the problems of items that nobody can do; a batch that loses all of them ends the
   // process.
   void ParkFailed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -183,7 +215,7 @@ class Scheduler {
   std::vector<std::pair<ItemId, std::string>> to_park_ ABSL_GUARDED_BY(mutex_);
   Instruments instruments_ ABSL_GUARDED_BY(mutex_);
 
-  // Results and grades on their way to the loop thread.
+  // What workers sent, and grades, on their way to the loop thread.
   absl::Mutex inbox_mutex_;
   Inbox inbox_ ABSL_GUARDED_BY(inbox_mutex_);
   bool stop_ ABSL_GUARDED_BY(inbox_mutex_) = false;

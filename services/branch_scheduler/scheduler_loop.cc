@@ -55,40 +55,29 @@ void Scheduler::Step() {
 }
 
 void Scheduler::Process(Inbox inbox) {
-  std::vector<std::pair<std::shared_ptr<WorkerSession>, Ack>> acks;
-  absl::Status status = InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
-    for (auto& [session, result] : inbox.results) {
-      auto ack = ApplyResult(*session, result);
-      // A result that isn't stored isn't answered, whoever is at fault: only ApplyResult's own
-      // checks make an Ack.
-      if (!ack.ok()) return absl::InternalError(ack.status().ToString());
-      acks.emplace_back(session, *std::move(ack));
+  std::vector<Reply> replies;
+  const auto apply = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+    for (Arrival& arrival : inbox.arrivals) {
+      ATTNRL_RETURN_IF_ERROR(Apply(arrival, &replies));
     }
     for (const GradedItem& graded : inbox.grades) {
       ATTNRL_RETURN_IF_ERROR(run_->AddGrades(graded));
     }
     return absl::OkStatus();
-  });
+  };
+  // Renewals alone are no reason to sync a disk.
+  const absl::Status status = inbox.durable() ? InTransaction(apply) : apply();
   // Only what is committed is acknowledged, because a worker drops its copy then. A kill before the
   // acknowledgement costs a duplicate, which is recognised; one after it costs nothing.
   if (!status.ok()) return;
-  for (auto& [session, ack] : acks) {
-    const std::string refusal = ack.verdict == AckVerdict::kInvalid ? ack.reason : "";
-    session->Push(std::move(ack));
-    if (!refusal.empty()) session->End(absl::InvalidArgumentError(refusal));
+  for (Reply& reply : replies) {
+    if (auto* message = std::get_if<SchedulerMessage>(&reply.what)) {
+      reply.session->Push(std::move(*message));
+    } else {
+      reply.session->End(std::get<absl::Status>(reply.what));
+    }
   }
   ParkFailed();
-}
-
-void Scheduler::NoteFailure(const std::string& worker, LeaseId lease, ItemId item,
-                            const std::string& reason) {
-  const size_t failures = leases_->Fail(worker, lease);
-  if (failures == 0) return;
-  observe::LogError("a worker failed an item", {{"worker", worker},
-                                                {"item", Number(item)},
-                                                {"failures", failures},
-                                                {"reason", OneLine(reason)}});
-  if (failures >= kMaxFailures) to_park_.emplace_back(item, reason);
 }
 
 void Scheduler::ParkFailed() {
@@ -103,44 +92,6 @@ void Scheduler::ParkFailed() {
         "an item is parked and its problem dropped",
         {{"item", Number(item)}, {"failures", kMaxFailures}, {"reason", OneLine(reason)}});
   }
-}
-
-absl::StatusOr<Ack> Scheduler::ApplyResult(const WorkerSession& session, const ItemResult& result) {
-  const std::string& worker = session.worker();
-  Ack ack;
-  ack.lease = result.lease;
-  // Asked before the lease: a durable result is acknowledged even if its lease has ended since.
-  ATTNRL_ASSIGN_OR_RETURN(std::optional<LeaseId> stored, run_->LeaseOfResult(result.item));
-  if (stored == result.lease) {  // durable by an earlier copy
-    leases_->NoteDuplicate();
-    return ack;
-  }
-  if (!leases_->Holds(worker, result.lease, result.item)) {
-    ack.verdict = AckVerdict::kFenced;
-    ack.reason = absl::StrCat("lease ", Number(result.lease), " of item ", Number(result.item),
-                              " is no longer worker ", worker, "'s");
-    observe::LogWarning("late write refused",
-                        {{"worker", worker}, {"lease", Number(result.lease)}});
-    return ack;
-  }
-  const absl::StatusOr<AdmittedResult> admitted = run_->Admit(result);
-  if (!admitted.ok()) {
-    ack.verdict = AckVerdict::kInvalid;
-    ack.reason = absl::StrCat("worker ", worker, ": ", admitted.status().message());
-    NoteFailure(worker, result.lease, result.item, ack.reason);
-    // Whatever else it has sampled is no better.
-    leases_->Refuse(worker);
-    return ack;
-  }
-  // The lease may go before the commit: where that fails, so does the whole scheduler.
-  ATTNRL_RETURN_IF_ERROR(run_->AddResult(worker, *admitted));
-  leases_->Close(result.item);
-  Work& work = work_[worker];
-  ++work.results;
-  for (const SampleResult& sample : result.samples) {
-    work.generated_tokens += sample.token_ids.size();
-  }
-  return ack;
 }
 
 void Scheduler::HandOut() {

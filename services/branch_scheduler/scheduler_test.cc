@@ -277,10 +277,44 @@ TEST(Simulation, GivenBackWorkIsDoneBySomebodyElse) {
   ASSERT_FALSE(back.leases.empty());
   ASSERT_TRUE(run.scheduler().Receive(leaving.session, Credits{0}).ok());
   ASSERT_TRUE(run.scheduler().Receive(leaving.session, back).ok());
+  run.scheduler().Step();
   EXPECT_EQ(run.scheduler().Status().active_leases, 0u);
   leaving.absent = true;
   ASSERT_TRUE(run.RunToEnd());
   EXPECT_EQ(run.scheduler().lease_counters().expired, 0u);
+}
+
+TEST(Simulation, WhatAnOlderStreamSaidOfLeasesAndCreditsDoesNotCountForTheNewerOne) {
+  SimulationOptions options;
+  Simulation run(options);
+  ASSERT_TRUE(run.Start().ok());
+  SimulatedWorker& worker = run.workers()[0];
+  worker.silent = true;
+  run.RunLearner();
+  run.RunWorker(worker);
+  const auto older = worker.session;
+  ASSERT_TRUE(run.scheduler().Receive(older, Credits{0}).ok());
+  worker.session.reset();
+  run.RunWorker(worker);
+  run.scheduler().Disconnect(older);
+  run.scheduler().Step();
+  EXPECT_EQ(run.scheduler().Status().active_leases, options.credits);
+  EXPECT_EQ(run.scheduler().Status().workers.size(), 1u);
+}
+
+TEST(Simulation, AFullInboxLeavesAMessageToItsStream) {
+  Simulation run({});
+  ASSERT_TRUE(run.Start().ok());
+  run.RunWorker(run.workers()[0]);
+  const auto& session = run.workers()[0].session;
+  for (size_t i = 0; i < Scheduler::kMaxInbox; ++i) {
+    ASSERT_TRUE(run.scheduler().Receive(session, Renew{}).ok());
+  }
+  WorkerMessage last = Renew{{LeaseId{7}}};
+  EXPECT_TRUE(absl::IsResourceExhausted(run.scheduler().Receive(session, std::move(last))));
+  EXPECT_EQ(std::get<Renew>(last).leases.size(), 1u) << "it can be tried again";
+  run.scheduler().Step();
+  EXPECT_TRUE(run.scheduler().Receive(session, std::move(last)).ok());
 }
 
 TEST(Simulation, ADeterministicRunRemembersItsNumericsThroughARestart) {

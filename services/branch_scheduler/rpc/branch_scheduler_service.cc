@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/rpc/branch_scheduler_service.h"
 
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "common/base/status.h"
 #include "common/rpc/handler.h"
 #include "services/branch_scheduler/convert/convert.h"
@@ -16,8 +14,6 @@ namespace {
 // How often a waiting learner hears what is missing, and how late a lost peer may be noticed.
 constexpr absl::Duration kWaitingInterval = absl::Seconds(2);
 constexpr absl::Duration kLookUp = absl::Seconds(1);
-// How long a worker that was told goodbye has for hanging up.
-constexpr absl::Duration kGoodbye = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(250);
 // Samples of a batch travel in pieces of about this many tokens (at most 20 bytes each).
 constexpr size_t kTokensPerPiece = size_t{64} * 1024;
@@ -26,74 +22,18 @@ absl::Status PeerGone(const char* what) {
   return absl::CancelledError(absl::StrCat(what, ": the other side is gone"));
 }
 
-// Hands on everything that the worker sends, until it stops (OK) or sends something wrong.
-absl::Status ReadWorker(Scheduler& scheduler, const std::shared_ptr<WorkerSession>& session,
-                        grpc::ServerReaderWriter<v1::SchedulerMessage, v1::WorkerMessage>* stream) {
-  v1::WorkerMessage message;
-  while (stream->Read(&message)) {
-    ATTNRL_ASSIGN_OR_RETURN(WorkerMessage plain, FromProto(message));
-    ATTNRL_RETURN_IF_ERROR(scheduler.Receive(session, std::move(plain)));
-  }
-  return absl::OkStatus();
-}
-
-bool SayGoodbye(const absl::Status& status,
-                grpc::ServerReaderWriter<v1::SchedulerMessage, v1::WorkerMessage>* stream) {
-  v1::SchedulerMessage message;
-  message.mutable_goodbye()->set_code(static_cast<uint32_t>(status.raw_code()));
-  message.mutable_goodbye()->set_reason(std::string(status.message()));
-  return stream->Write(message);
-}
-
 }  // namespace
 
-grpc::Status BranchSchedulerService::Work(grpc::ServerContext* context, WorkServerStream* stream) {
-  return rpc::HandleStream(context, "BranchScheduler/Work",
-                           [&] { return ServeWorker(context, stream); });
-}
-
-absl::Status BranchSchedulerService::ServeWorker(grpc::ServerContext* context,
-                                                 WorkServerStream* stream) {
-  v1::WorkerMessage first;
-  if (!stream->Read(&first)) return PeerGone("Work");
-  ATTNRL_ASSIGN_OR_RETURN(WorkerMessage hello, FromProto(first));
-  if (!std::holds_alternative<Register>(hello)) {
-    return absl::InvalidArgumentError("register: must be the first message of a stream");
-  }
-  ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<WorkerSession> session,
-                          scheduler_.Connect(std::get<Register>(hello)));
-  absl::Notification read_over;
-  std::thread reader([&] {
-    const absl::Status status = ReadWorker(scheduler_, session, stream);
-    read_over.Notify();
-    session->End(status);
-  });
-  std::optional<absl::Status> over;
-  bool sent = true;
-  while (sent && !over.has_value() && !context->IsCancelled()) {
-    const auto message = session->Next(kLookUp, &over);
-    if (!message.has_value()) continue;
-    v1::SchedulerMessage wire;
-    ToProto(*message, &wire);
-    sent = stream->Write(wire);
-  }
-  if (over.has_value() && over->ok() && !context->IsCancelled()) scheduler_.Leave(session);
-  scheduler_.Disconnect(session);
-  // Only a cancellation wakes a reader that waits for the worker's next message, and it hides the
-  // status: the status is said before, and the worker hangs up by itself.
-  if (over.has_value() && !read_over.HasBeenNotified() && SayGoodbye(*over, stream)) {
-    read_over.WaitForNotificationWithTimeout(kGoodbye);
-  }
-  if (!read_over.HasBeenNotified()) context->TryCancel();
-  reader.join();
-  return over.value_or(PeerGone("Work"));
+WorkStreams::Reactor* BranchSchedulerService::Work(grpc::CallbackServerContext* context) {
+  return work_.Open(context);
 }
 
 grpc::Status BranchSchedulerService::NextBatch(grpc::ServerContext* context,
                                                const v1::NextBatchRequest* request,
                                                grpc::ServerWriter<v1::NextBatchReply>* writer) {
-  return rpc::HandleStream(context, "BranchScheduler/NextBatch",
-                           [&] { return SendBatch(context, *request, writer); });
+  return rpc::HandleStream(context, "BranchScheduler/NextBatch", [&] {
+    return batches_.Run([&] { return SendBatch(context, *request, writer); });
+  });
 }
 
 absl::Status BranchSchedulerService::SendBatch(grpc::ServerContext* context,
@@ -148,8 +88,9 @@ grpc::Status BranchSchedulerService::Status(grpc::ServerContext* context, const 
 grpc::Status BranchSchedulerService::WatchStatus(grpc::ServerContext* context,
                                                  const v1::StatusRequest*,
                                                  grpc::ServerWriter<v1::StatusReply>* writer) {
-  return rpc::HandleStream(context, "BranchScheduler/WatchStatus",
-                           [&] { return SendStatuses(context, writer); });
+  return rpc::HandleStream(context, "BranchScheduler/WatchStatus", [&] {
+    return watchers_.Run([&] { return SendStatuses(context, writer); });
+  });
 }
 
 absl::Status BranchSchedulerService::SendStatuses(grpc::ServerContext* context,
@@ -192,9 +133,11 @@ grpc::Status BranchSchedulerService::Drain(grpc::ServerContext* context,
       return InputError("grace_seconds", absl::StrCat(grace),
                         absl::StrCat("0 to ", absl::ToInt64Seconds(rpc::kMaxDeadline)));
     }
-    ATTNRL_ASSIGN_OR_RETURN(const uint32_t leases, scheduler_.Drain(absl::Seconds(grace)));
-    reply->set_returned_leases(leases);
-    return absl::OkStatus();
+    return drains_.Run([&]() -> absl::Status {
+      ATTNRL_ASSIGN_OR_RETURN(const uint32_t leases, scheduler_.Drain(absl::Seconds(grace)));
+      reply->set_returned_leases(leases);
+      return absl::OkStatus();
+    });
   });
 }
 

@@ -3,21 +3,23 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/rpc/seats.h"
 #include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
+#include "services/branch_scheduler/rpc/work_streams.h"
 #include "services/branch_scheduler/scheduler.h"
 
 namespace attnrl::scheduler {
 
 // The gRPC face of the scheduler: each handler checks, converts, calls Scheduler, maps the status.
-// Runs on gRPC's threads; a Work stream takes one more, for reading. Must outlive the server; the
-// scheduler must outlive it.
-class BranchSchedulerService final : public v1::BranchScheduler::Service {
+// Work streams have no threads; every other call has one of gRPC's, and those that may last are few
+// enough to leave threads for the others. Must outlive the server; the scheduler must outlive it.
+class BranchSchedulerService final
+    : public v1::BranchScheduler::WithCallbackMethod_Work<v1::BranchScheduler::Service> {
  public:
-  explicit BranchSchedulerService(Scheduler* scheduler) : scheduler_(*scheduler) {}
+  explicit BranchSchedulerService(Scheduler* scheduler, const WorkStreams::Limits& limits = {})
+      : scheduler_(*scheduler), work_(scheduler, limits) {}
 
-  grpc::Status Work(
-      grpc::ServerContext* context,
-      grpc::ServerReaderWriter<v1::SchedulerMessage, v1::WorkerMessage>* stream) override;
+  WorkStreams::Reactor* Work(grpc::CallbackServerContext* context) override;
   grpc::Status NextBatch(grpc::ServerContext* context, const v1::NextBatchRequest* request,
                          grpc::ServerWriter<v1::NextBatchReply>* writer) override;
   grpc::Status CommitBatch(grpc::ServerContext* context, const v1::CommitBatchRequest* request,
@@ -34,15 +36,17 @@ class BranchSchedulerService final : public v1::BranchScheduler::Service {
                      v1::DrainReply* reply) override;
 
  private:
-  using WorkServerStream = grpc::ServerReaderWriter<v1::SchedulerMessage, v1::WorkerMessage>;
-
-  absl::Status ServeWorker(grpc::ServerContext* context, WorkServerStream* stream);
   absl::Status SendBatch(grpc::ServerContext* context, const v1::NextBatchRequest& request,
                          grpc::ServerWriter<v1::NextBatchReply>* writer);
   absl::Status SendStatuses(grpc::ServerContext* context,
                             grpc::ServerWriter<v1::StatusReply>* writer);
 
   Scheduler& scheduler_;
+  WorkStreams work_;
+  // Calls that may last. With them all taken, 256 threads leave 160 for calls that are short.
+  rpc::Seats batches_{"NextBatch", 16};
+  rpc::Seats watchers_{"WatchStatus", 64};
+  rpc::Seats drains_{"Drain", 16};
 };
 
 }  // namespace attnrl::scheduler

@@ -235,7 +235,7 @@ void Simulation::RunWorker(SimulatedWorker& worker) {
     worker.session = *session;
   }
   std::optional<absl::Status> over;
-  while (auto message = worker.session->Next(absl::ZeroDuration(), &over)) {
+  while (auto message = worker.session->Next(&over)) {
     if (const auto* registered = std::get_if<Registered>(&*message)) {
       auto lost = [&](const auto& entry) {
         const auto& adopted = registered->adopted;

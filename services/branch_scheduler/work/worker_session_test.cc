@@ -3,9 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <optional>
-#include <thread>
 #include <vector>
 
 namespace attnrl::scheduler {
@@ -14,13 +12,13 @@ namespace {
 // The status with which the stream ends, once nothing is waiting.
 std::optional<absl::Status> EndOf(WorkerSession& session) {
   std::optional<absl::Status> over;
-  EXPECT_FALSE(session.Next(absl::ZeroDuration(), &over).has_value());
+  EXPECT_FALSE(session.Next(&over).has_value());
   return over;
 }
 
 uint64_t LeaseOfNext(WorkerSession& session) {
   std::optional<absl::Status> over;
-  const auto message = session.Next(absl::ZeroDuration(), &over);
+  const auto message = session.Next(&over);
   EXPECT_TRUE(message.has_value());
   EXPECT_FALSE(over.has_value()) << "while something is waiting";
   return message ? Number(std::get<Ack>(*message).lease) : 0;
@@ -53,26 +51,33 @@ TEST(WorkerSession, AnOkEndIsAnEnd) {
   EXPECT_EQ(EndOf(session), absl::OkStatus());
 }
 
-TEST(WorkerSession, AMessageOrAnEndWakesTheWriterThatWaits) {
+TEST(WorkerSession, WakesItsWriterForAMessageAfterNoneAndForTheEnd) {
   WorkerSession session("w", 7);
-  std::atomic<int> taken = 0;
-  std::optional<absl::Status> over;
-  std::thread writer([&] {
-    while (!over.has_value()) {
-      if (session.Next(absl::InfiniteDuration(), &over).has_value()) ++taken;
-    }
-  });
-  std::vector<std::thread> senders;
-  for (int i = 0; i < 4; ++i) {
-    senders.emplace_back([&session] {
-      for (int m = 0; m < 200; ++m) session.Push(DrainWorker{});
-    });
-  }
-  for (std::thread& sender : senders) sender.join();
+  int woken = 0;
+  session.WakeWith([&woken] { ++woken; });
+  EXPECT_EQ(woken, 0);
+  session.Push(Ack{LeaseId{1}});
+  session.Push(Ack{LeaseId{2}});
+  EXPECT_EQ(woken, 1) << "the writer takes both";
+  EXPECT_EQ(LeaseOfNext(session), 1u);
+  EXPECT_EQ(LeaseOfNext(session), 2u);
+  session.Push(Ack{LeaseId{3}});
+  EXPECT_EQ(woken, 2);
+  EXPECT_FALSE(session.ended());
   session.End(absl::UnavailableError("over"));
-  writer.join();
-  EXPECT_EQ(taken, 800);
-  EXPECT_EQ(over, absl::UnavailableError("over"));
+  EXPECT_TRUE(session.ended());
+  EXPECT_EQ(woken, 3);
+}
+
+TEST(WorkerSession, WakesAtOnceForWhatIsWaitingAndNotAfterwards) {
+  WorkerSession session("w", 7);
+  session.Push(Ack{LeaseId{1}});
+  int woken = 0;
+  session.WakeWith([&woken] { ++woken; });
+  EXPECT_EQ(woken, 1);
+  session.WakeWith(nullptr);
+  session.End(absl::OkStatus());
+  EXPECT_EQ(woken, 1);
 }
 
 }  // namespace

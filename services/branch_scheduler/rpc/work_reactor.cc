@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/branch_scheduler/rpc/work_reactor.h"
+
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
+#include "common/rpc/status.h"
+#include "services/branch_scheduler/convert/convert.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+absl::Duration Now() { return Clock::Real().Monotonic(); }
+
+absl::Status PeerGone() { return absl::CancelledError("Work: the other side is gone"); }
+
+}  // namespace
+
+WorkReactor::WorkReactor(WorkStreams* streams, grpc::CallbackServerContext* context)
+    : streams_(*streams),
+      context_(*context),
+      call_(context, "BranchScheduler/Work", rpc::ServedCall::Kind::kStream),
+      opened_(Now()) {}
+
+void WorkReactor::Begin(const absl::Status& admitted) {
+  absl::Status status = call_.Admit();
+  if (status.ok()) status = admitted;
+  if (status.ok()) return ReadNext();
+  absl::MutexLock lock(&mutex_);
+  read_over_ = true;
+  End(status);
+}
+
+// ---- from the worker
+
+void WorkReactor::ReadNext() {
+  absl::MutexLock lock(&mutex_);
+  if (!ended_) StartRead(&incoming_);
+}
+
+void WorkReactor::OnReadDone(bool ok) {
+  if (ok) return Take();
+  absl::MutexLock lock(&mutex_);
+  read_over_ = true;
+  if (ended_ || context_.IsCancelled()) return;  // OnCancel ends it
+  if (session_ == nullptr) return End(PeerGone());
+  // The worker has closed its side: the session ends once all that it sent is dealt with.
+  streams_.scheduler_.Leave(session_);
+}
+
+void WorkReactor::Take() {
+  absl::StatusOr<WorkerMessage> message = FromProto(incoming_);
+  if (!message.ok()) return StopReading(message.status());
+  bool registered;
+  {
+    absl::MutexLock lock(&mutex_);
+    registered = session_ != nullptr;
+  }
+  if (registered) {
+    unplaced_ = *std::move(message);
+    unplaced_since_ = Now();
+    return HandOn();
+  }
+  if (absl::Status status = Register(*message); !status.ok()) return StopReading(status);
+  ReadNext();
+}
+
+absl::Status WorkReactor::Register(const WorkerMessage& hello) {
+  const auto* wanted = std::get_if<scheduler::Register>(&hello);
+  if (wanted == nullptr) {
+    return absl::InvalidArgumentError("register: must be the first message of a stream");
+  }
+  absl::StatusOr<std::shared_ptr<WorkerSession>> session = streams_.scheduler_.Connect(*wanted);
+  if (!session.ok()) return session.status();
+  {
+    absl::MutexLock lock(&mutex_);
+    session_ = *session;
+    if (ended_) streams_.scheduler_.Disconnect(*session);  // it was cancelled meanwhile
+  }
+  (*session)->WakeWith([streams = &streams_, self = weak_from_this()] {
+    if (const std::shared_ptr<WorkReactor> stream = self.lock()) streams->Wake(stream);
+  });
+  return absl::OkStatus();
+}
+
+void WorkReactor::HandOn() {
+  std::shared_ptr<WorkerSession> session;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (ended_) return;
+    session = session_;
+  }
+  const absl::Status status = streams_.scheduler_.Receive(session, *std::move(unplaced_));
+  if (status.ok()) {
+    unplaced_.reset();
+    return ReadNext();
+  }
+  if (absl::IsResourceExhausted(status) && Now() - unplaced_since_ < streams_.limits_.room_within) {
+    return streams_.Stall(shared_from_this());
+  }
+  StopReading(status);
+}
+
+void WorkReactor::Retry() { HandOn(); }
+
+void WorkReactor::StopReading(const absl::Status& status) {
+  absl::MutexLock lock(&mutex_);
+  read_over_ = true;
+  if (session_ != nullptr) {
+    session_->End(status);  // what is waiting is sent before
+  } else if (!ended_) {
+    End(status);
+  }
+}
+
+// ---- to the worker
+
+void WorkReactor::Write() {
+  absl::MutexLock lock(&mutex_);
+  if (writing_ || ended_ || session_ == nullptr) return;
+  std::optional<absl::Status> over;
+  if (const auto message = session_->Next(&over)) {
+    outgoing_.Clear();
+    ToProto(*message, &outgoing_);
+    writing_ = true;
+    StartWrite(&outgoing_);
+  } else if (over.has_value()) {
+    End(*over);
+  }
+}
+
+void WorkReactor::OnWriteDone(bool ok) {
+  {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    if (!ok && !ended_) End(PeerGone());
+  }
+  Write();
+}
+
+// ---- the end
+
+void WorkReactor::OnCancel() {
+  absl::MutexLock lock(&mutex_);
+  if (!ended_) End(PeerGone());
+}
+
+void WorkReactor::End(const absl::Status& status) {
+  ended_ = true;
+  over_since_ = Now();
+  status_ = status;
+  if (session_ != nullptr) streams_.scheduler_.Disconnect(session_);
+  const grpc::Status answer = rpc::ToGrpc(status);
+  // A worker that may still send could miss the status; this it can't.
+  if (session_ != nullptr && !read_over_ && !writing_ && !context_.IsCancelled()) {
+    outgoing_.Clear();
+    outgoing_.mutable_goodbye()->set_code(static_cast<uint32_t>(status.raw_code()));
+    outgoing_.mutable_goodbye()->set_reason(std::string(status.message()));
+    return StartWriteAndFinish(&outgoing_, grpc::WriteOptions(), answer);
+  }
+  Finish(answer);
+}
+
+void WorkReactor::LookAfter(absl::Duration now) {
+  absl::MutexLock lock(&mutex_);
+  if (done_) return;
+  if (session_ == nullptr && !ended_ && now - opened_ >= streams_.limits_.register_within) {
+    End(absl::DeadlineExceededError(
+        absl::StrCat("register: the first message of a work stream has to come within ",
+                     absl::FormatDuration(streams_.limits_.register_within))));
+  }
+  if (session_ != nullptr && !over_since_.has_value() && session_->ended()) over_since_ = now;
+  if (over_since_.has_value() && now - *over_since_ >= streams_.limits_.hang_up_within) {
+    context_.TryCancel();
+  }
+}
+
+void WorkReactor::OnDone() {
+  std::shared_ptr<WorkerSession> session;
+  {
+    absl::MutexLock lock(&mutex_);
+    session = session_;
+    done_ = true;
+    call_.End(status_.value_or(PeerGone()));
+  }
+  if (session != nullptr) session->WakeWith(nullptr);
+  streams_.Remove(shared_from_this());
+}
+
+}  // namespace attnrl::scheduler

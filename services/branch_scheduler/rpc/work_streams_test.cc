@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many Work streams at once, and those that misbehave, over a real socket.
+#include "services/branch_scheduler/rpc/work_streams.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc/server.h"
+#include "services/branch_scheduler/client/admin.h"
+#include "services/branch_scheduler/client/work_stream.h"
+#include "services/branch_scheduler/rpc/branch_scheduler_service.h"
+#include "services/branch_scheduler/testing/simulation.h"
+
+namespace attnrl::scheduler {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::Simulation;
+
+constexpr absl::Duration kLong = absl::Seconds(30);
+
+class WorkStreamsTest : public ::testing::Test {
+ protected:
+  WorkStreamsTest() : run_({}) {
+    run_.UseThreads();
+    EXPECT_TRUE(run_.Start().ok());
+  }
+  ~WorkStreamsTest() override { run_.scheduler().Stop(); }
+
+  void Serve(const WorkStreams::Limits& limits) {
+    const std::string address = absl::StrCat("unix:", run_.folder(), "/s.sock");
+    service_ = std::make_unique<BranchSchedulerService>(&run_.scheduler(), limits);
+    auto server = rpc::Server::Start({.address = address}, {service_.get()});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    work_ = *ConnectWork(address);
+    admin_ = *ConnectAdmin(address);
+  }
+
+  // A stream whose worker is registered.
+  std::unique_ptr<WorkStream> Registered(const std::string& name) {
+    auto stream = *work_->Open();
+    EXPECT_TRUE(stream->Send(Register{name, 1, "numerics", {}, 0}).ok());
+    const auto answer = stream->Receive(kLong);
+    EXPECT_TRUE(answer.ok() && answer->has_value()) << answer.status();
+    return stream;
+  }
+
+  Simulation run_;
+  std::unique_ptr<BranchSchedulerService> service_;
+  std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<WorkConnector> work_;
+  std::unique_ptr<Admin> admin_;
+};
+
+TEST_F(WorkStreamsTest, MoreWorkersThanThereAreThreadsLeaveRoomForPeople) {
+  Serve({});
+  std::vector<std::unique_ptr<WorkStream>> streams;
+  for (int i = 0; i < 300; ++i) streams.push_back(Registered(absl::StrCat("w", i)));
+  const auto status = admin_->Status(kLong);
+  ASSERT_TRUE(status.ok()) << status.status();
+  EXPECT_EQ(status->workers.size(), 300u);
+}
+
+TEST_F(WorkStreamsTest, AStreamThatDoesNotRegisterIsClosedWithALineThatSaysSo) {
+  Serve({.register_within = absl::Milliseconds(1)});
+  const auto stream = *work_->Open();
+  const auto end = stream->Receive(kLong);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(end.status())) << end.status();
+  EXPECT_THAT(std::string(end.status().message()), HasSubstr("has to come within 1ms"));
+}
+
+TEST_F(WorkStreamsTest, AStreamOverTheBoundIsRefusedByName) {
+  Serve({.streams = 1});
+  auto first = Registered("first");
+  const auto second = *work_->Open();
+  const auto end = second->Receive(kLong);
+  EXPECT_TRUE(absl::IsResourceExhausted(end.status())) << end.status();
+  EXPECT_THAT(std::string(end.status().message()), HasSubstr("1 work streams are open"));
+  EXPECT_EQ(admin_->Status(kLong)->workers.size(), 1u) << "the one within it stays";
+}
+
+TEST_F(WorkStreamsTest, AWorkerThatLeavesInOrderHearsThatAllHasArrived) {
+  Serve({});
+  const auto stream = Registered("w");
+  ASSERT_TRUE(stream->Send(Credits{0}).ok());
+  stream->Leave();
+  absl::StatusOr<std::optional<SchedulerMessage>> end = stream->Receive(kLong);
+  while (end.ok() && end->has_value()) end = stream->Receive(kLong);
+  EXPECT_THAT(std::string(end.status().message()),
+              HasSubstr("the scheduler ended the work stream"));
+  EXPECT_TRUE(admin_->Status(kLong)->workers.empty());
+}
+
+}  // namespace
+}  // namespace attnrl::scheduler
