@@ -29,7 +29,7 @@ void Instruments::Update(const LeaseTable& leases, const Run& run, absl::Duratio
   observe::Set(observe::kSchedulerOpenItems, {}, static_cast<double>(leases.open_items()));
   observe::Set(observe::kSchedulerOldestPendingSeconds, {},
                next_item_ ? absl::ToDoubleSeconds(now - pending_since_) : 0);
-  observe::Set(observe::kSchedulerWorkers, {}, static_cast<double>(leases.Workers().size()));
+  observe::Set(observe::kSchedulerWorkers, {}, static_cast<double>(leases.Workers(now).size()));
   observe::Set(observe::kSchedulerLeases, {"active"}, static_cast<double>(leases.active_leases()));
 
   const LeaseTable::Counters& counters = leases.counters();

@@ -101,105 +101,17 @@ absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
                                        {"version", commit.version.number},
                                        {"replayed", commit.replayed}});
     WarnIfNothingIsRight();
-    PauseIfEmpty();
+    if (EmptyInARow() == options_.max_empty_batches) WarnIfPaused();
   }
   HandOut();
   Changed();
   return reply;
 }
 
-// ---- people and tools
-
 // By the process that commits the last of the first batches, so once in a run.
 void Scheduler::WarnIfNothingIsRight() {
   if (run_->committed() != kFirstBatches) return;
   if (const auto words = run_->NothingRight()) observe::LogWarning(*words);
-}
-
-void Scheduler::PauseIfEmpty() {
-  if (run_->empty_in_a_row() < options_.max_empty_batches || paused_ || run_->finished()) return;
-  paused_ = true;
-  pause_reason_ = absl::StrCat(run_->empty_in_a_row(),
-                               " batches in a row had no sample with an advantage "
-                               "(run.max_empty_batches)");
-  observe::LogWarning("run paused", {{"reason", pause_reason_}});
-}
-
-RunStatus Scheduler::Status() const {
-  absl::MutexLock lock(&mutex_);
-  RunStatus status;
-  if (run_->finished()) {
-    status.state = RunState::kFinished;
-  } else if (draining_) {
-    status.state = RunState::kDraining;
-  } else if (paused_) {
-    status.state = RunState::kPaused;
-  } else {
-    status.state = run_->started() ? RunState::kRunning : RunState::kStarting;
-  }
-  status.reason = failure_.ok() ? Obstacle() : failure_.ToString();
-  status.steps_done = run_->committed();
-  status.steps_total = options_.steps;
-  status.newest_version = run_->newest_version().value_or(Version{});
-  status.open_items = static_cast<uint32_t>(leases_->open_items());
-  status.active_leases = static_cast<uint32_t>(leases_->active_leases());
-  status.workers = leases_->Workers();
-  for (WorkerStatus& worker : status.workers) {
-    auto work = work_.find(worker.worker);
-    if (work == work_.end()) continue;
-    worker.results = work->second.results;
-    worker.generated_tokens = work->second.generated_tokens;
-  }
-  status.batches = run_->Batches();
-  status.last_metrics_json = run_->last_metrics();
-  status.epoch = run_->epoch();
-  status.waits = Waits();
-  return status;
-}
-
-uint64_t Scheduler::AwaitChange(uint64_t seen, absl::Duration timeout) const {
-  absl::MutexLock lock(&mutex_);
-  auto changed = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return changes_ != seen; };
-  mutex_.AwaitWithTimeout(absl::Condition(&changed), timeout);
-  return changes_;
-}
-
-void Scheduler::Pause(const std::string& reason) {
-  absl::MutexLock lock(&mutex_);
-  paused_ = true;
-  pause_reason_ = reason.empty() ? "paused by request" : OneLine(reason);
-  observe::LogInfo("run paused", {{"reason", pause_reason_}});
-  Changed();
-}
-
-void Scheduler::Resume() {
-  absl::MutexLock lock(&mutex_);
-  paused_ = draining_ = false;
-  pause_reason_.clear();
-  observe::LogInfo("run resumed");
-  HandOut();
-  Changed();
-}
-
-absl::StatusOr<uint32_t> Scheduler::Drain(absl::Duration grace) {
-  absl::MutexLock lock(&mutex_);
-  ATTNRL_RETURN_IF_ERROR(Alive());
-  draining_ = true;
-  Changed();
-  const auto leased = static_cast<uint32_t>(leases_->active_leases());
-  observe::LogInfo("draining", {{"leases", leased}});
-  auto done = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    return leases_->active_leases() == 0 || !failure_.ok() || !draining_;
-  };
-  mutex_.AwaitWithTimeout(absl::Condition(&done), grace);
-  ATTNRL_RETURN_IF_ERROR(Alive());
-  if (!draining_) return absl::AbortedError("the run was resumed while it drained");
-  for (const LeaseTable::Granted& taken : leases_->RevokeAll()) {
-    PushTo(taken.worker, Cancel{{taken.lease}});
-  }
-  EndSessions(absl::UnavailableError("the scheduler has drained"));
-  Changed();
-  return leased;
 }
 
 absl::Status Scheduler::failure() const {

@@ -24,6 +24,7 @@
 #include "services/branch_scheduler/instruments.h"
 #include "services/branch_scheduler/options.h"
 #include "services/branch_scheduler/problem.h"
+#include "services/branch_scheduler/run/halt.h"
 #include "services/branch_scheduler/run/run.h"
 #include "services/branch_scheduler/store/journal.h"
 #include "services/branch_scheduler/store/store.h"
@@ -93,8 +94,10 @@ class Scheduler {
   RunStatus Status() const;
   // Blocks until something changed since `seen` (0: returns at once); the new count of changes.
   uint64_t AwaitChange(uint64_t seen, absl::Duration timeout) const;
-  void Pause(const std::string& reason);
-  void Resume();
+  // All three are durable when they return OK; a scheduler that starts again obeys them.
+  absl::Status Pause(const std::string& reason);
+  // Ends a drain and, unless `keep_pause`, a pause.
+  absl::Status Resume(bool keep_pause = false);
   // Hands out nothing more, waits up to `grace` for the leases, takes back the rest and ends the
   // streams. Returns how many leases it waited for. Blocks.
   absl::StatusOr<uint32_t> Drain(absl::Duration grace);
@@ -182,8 +185,16 @@ class Scheduler {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // After a commit: says it in the log where the first batches earned nothing.
   void WarnIfNothingIsRight() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Too many batches in a row without a sample: nothing more is handed out until Resume.
-  void PauseIfEmpty() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // scheduler_admin.cc
+  // Batches without a sample since the last that had some, or since the last Resume.
+  uint32_t EmptyInARow() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Why nothing is handed out until Resume: somebody asked, or too many empty batches in a row.
+  // Empty: the run isn't paused.
+  std::string PauseReason() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WarnIfPaused() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes it durable, then obeys it.
+  absl::Status SetHalt(const Halt& halt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What the run waits for, with batch, problem, worker and age.
   std::vector<std::string> Waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string Obstacle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -203,9 +214,7 @@ class Scheduler {
   std::map<std::string, std::shared_ptr<WorkerSession>> sessions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Work> work_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
-  bool paused_ ABSL_GUARDED_BY(mutex_) = false;
-  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
-  std::string pause_reason_ ABSL_GUARDED_BY(mutex_);
+  Halt halt_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_connection_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;
   absl::Duration hand_out_from_ ABSL_GUARDED_BY(mutex_);    // end of the adoption grace

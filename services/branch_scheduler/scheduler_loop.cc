@@ -6,10 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
-#include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/scheduler.h"
 
 namespace attnrl::scheduler {
@@ -115,7 +113,7 @@ void Scheduler::HandOut() {
     prefetched_ = newest->number;
     for (const auto& [name, session] : sessions_) session->Push(Prefetch{*newest});
   }
-  if (!paused_ && !draining_ && now >= hand_out_from_) {
+  if (PauseReason().empty() && !halt_.draining && now >= hand_out_from_) {
     for (const LeaseTable::Granted& granted : leases_->Grant(now)) {
       PushTo(granted.worker, Lease{granted.lease, run_->MakeItem(granted.item)});
     }
@@ -166,51 +164,6 @@ void Scheduler::Fail(const absl::Status& status) {
 
 void Scheduler::EndSessions(const absl::Status& status) {
   for (const auto& [name, session] : sessions_) session->End(status);
-}
-
-std::vector<std::string> Scheduler::Waits() const {
-  std::vector<std::string> waits;
-  if (run_->finished()) return waits;
-  if (!run_->started()) {
-    waits.emplace_back("the learner's first request");
-    return waits;
-  }
-  if (const auto oldest = leases_->oldest(clock_.Monotonic())) {
-    const ItemKey key = KeyOfItem(oldest->item);
-    waits.push_back(absl::StrCat("batch ", key.batch, ", problem at position ", key.position, ": ",
-                                 key.kind == ItemKind::kInitial ? "response " : "continuations of ",
-                                 key.response, ", leased by ", oldest->worker, " for ",
-                                 absl::ToInt64Seconds(oldest->age), " s, ", oldest->tokens,
-                                 " tokens so far"));
-  }
-  if (const size_t ready = leases_->ready_items(); ready > 0) {
-    waits.push_back(absl::StrCat(ready, " items that no worker has room for"));
-  }
-  if (const size_t ungraded = grading_->waiting(); ungraded > 0) {
-    waits.push_back(absl::StrCat("the verifier, with ", ungraded, " items to grade"));
-  }
-  for (const BatchStatus& batch : run_->Batches()) {
-    if (batch.phase == "ready" || batch.phase == "training") {
-      waits.push_back(absl::StrCat("the learner, with batch ", batch.batch, " ", batch.phase));
-      break;
-    }
-  }
-  return waits;
-}
-
-std::string Scheduler::Obstacle() const {
-  std::vector<std::string> all;
-  if (run_->finished()) return "";
-  if (paused_) all.push_back("paused: " + pause_reason_);
-  if (draining_) all.emplace_back("draining");
-  if (sessions_.empty()) all.emplace_back("no worker is connected");
-  for (const WorkerStatus& worker : leases_->Workers()) {
-    if (worker.parked.empty()) continue;
-    all.push_back(absl::StrCat("worker ", worker.worker, " is parked: ", worker.parked));
-  }
-  const std::string trouble = grading_->trouble();
-  if (!trouble.empty()) all.push_back("the verifier doesn't answer: " + OneLine(trouble));
-  return absl::StrJoin(all, "; ");
 }
 
 }  // namespace attnrl::scheduler

@@ -32,6 +32,7 @@ absl::Status Scheduler::Open() {
   ATTNRL_RETURN_IF_ERROR(CheckRecords());
   ATTNRL_ASSIGN_OR_RETURN(
       run_, Run::Open({&options_, parts_.data, parts_.text, store_.get(), parts_.clock}));
+  ATTNRL_ASSIGN_OR_RETURN(halt_, LoadHalt(*store_));
   // What a kill left of a tree file.
   ATTNRL_RETURN_IF_ERROR(storage::RemoveUnfinished(options_.run_dir + "/trees"));
   for (const char* file : {kMetricsFile, kEventsFile}) {
@@ -62,7 +63,7 @@ absl::Status Scheduler::Open() {
                                               absl::MutexLock inbox(&inbox_mutex_);
                                               inbox_.grades.push_back(std::move(graded));
                                             });
-  PauseIfEmpty();
+  WarnIfPaused();
   HandOut();
   observe::LogInfo("run opened", {{"epoch", run_->epoch()},
                                   {"steps_done", run_->committed()},

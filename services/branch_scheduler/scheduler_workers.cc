@@ -17,7 +17,7 @@ absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register
   ATTNRL_RETURN_IF_ERROR(CheckMessage(hello));
   absl::MutexLock lock(&mutex_);
   ATTNRL_RETURN_IF_ERROR(Alive());
-  if (draining_) return absl::UnavailableError("the scheduler is draining");
+  if (halt_.draining) return absl::UnavailableError("the scheduler is draining");
   const uint64_t connection = next_connection_++;
   ATTNRL_ASSIGN_OR_RETURN(std::vector<LeaseId> adopted,
                           leases_->Connect(connection, hello, clock_.Monotonic()));
@@ -87,6 +87,7 @@ absl::Status Scheduler::Apply(Arrival& arrival, std::vector<Reply>* replies) {
     Apply(session, *hangup, replies);
     return absl::OkStatus();
   }
+  leases_->NoteSeen(session->worker(), clock_.Monotonic());
   const auto& message = std::get<WorkerMessage>(arrival.what);
   if (const auto* result = std::get_if<ItemResult>(&message)) {
     auto ack = ApplyResult(*session, *result);

@@ -237,7 +237,9 @@ struct WorkerStatus {
   uint32_t leases = 0;
   uint64_t generated_tokens = 0;
   uint64_t results = 0;
-  std::string parked = {};  // why it gets no work
+  std::string parked = {};               // why it gets no work
+  std::optional<uint32_t> version = {};  // that its newest lease needs
+  double last_seen_seconds = 0;          // since something came from it
 };
 struct BatchStatus {
   uint32_t batch = 0;

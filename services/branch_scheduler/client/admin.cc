@@ -52,10 +52,12 @@ class StubAdmin final : public Admin {
     return rpc::FromGrpc(stub_->Pause(call.context(), request, &reply), "pausing the run");
   }
 
-  absl::Status Resume(absl::Duration deadline) override {
+  absl::Status Resume(bool keep_pause, absl::Duration deadline) override {
     const rpc::Call call(calls_, deadline);
+    v1::ResumeRequest request;
+    request.set_keep_pause(keep_pause);
     v1::ResumeReply reply;
-    return rpc::FromGrpc(stub_->Resume(call.context(), {}, &reply), "resuming the run");
+    return rpc::FromGrpc(stub_->Resume(call.context(), request, &reply), "resuming the run");
   }
 
   absl::StatusOr<uint32_t> Drain(absl::Duration grace) override {

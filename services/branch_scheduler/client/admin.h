@@ -24,7 +24,8 @@ class Admin {
   virtual absl::Status WatchStatus(const std::function<bool(const RunStatus&)>& use) = 0;
   // No new leases until Resume.
   virtual absl::Status Pause(const std::string& reason, absl::Duration deadline) = 0;
-  virtual absl::Status Resume(absl::Duration deadline) = 0;
+  // Ends a drain and, unless `keep_pause`, a pause.
+  virtual absl::Status Resume(bool keep_pause, absl::Duration deadline) = 0;
   // Waits up to `grace` for leased work, then takes it back; the number of leases returned or
   // taken.
   virtual absl::StatusOr<uint32_t> Drain(absl::Duration grace) = 0;

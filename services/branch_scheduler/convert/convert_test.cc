@@ -227,7 +227,8 @@ TEST(Convert, AStatusComesThroughWhole) {
   status.state = RunState::kPaused;
   status.reason = "why";
   status.steps_done = 3;
-  status.workers.push_back({"w", 1, 2, 3, 4});
+  status.workers.push_back({"w", 1, 2, 3, 4, "stuck", 0, 1.5});
+  status.workers.push_back({"new"});
   status.batches.push_back({1, 2, 3, 4, 5, 6, 7, "ready"});
   status.last_metrics_json = "{}";
   status.epoch = 9;
@@ -236,6 +237,9 @@ TEST(Convert, AStatusComesThroughWhole) {
   const RunStatus back = FromProto(wire);
   EXPECT_EQ(back.state, RunState::kPaused);
   EXPECT_EQ(back.workers[0].results, 4u);
+  EXPECT_EQ(back.workers[0].version, 0u);
+  EXPECT_EQ(back.workers[0].last_seen_seconds, 1.5);
+  EXPECT_EQ(back.workers[1].version, std::nullopt);
   EXPECT_EQ(back.batches[0].phase, "ready");
   EXPECT_EQ(back.epoch, 9u);
 }

@@ -55,6 +55,8 @@ void ToProto(const RunStatus& from, v1::StatusReply* to) {
     out->set_generated_tokens(worker.generated_tokens);
     out->set_results(worker.results);
     out->set_parked(worker.parked);
+    if (worker.version.has_value()) out->set_version(*worker.version);
+    out->set_last_seen_seconds(worker.last_seen_seconds);
   }
   for (const BatchStatus& batch : from.batches) {
     v1::BatchStatus* out = to->add_batches();
@@ -82,9 +84,11 @@ RunStatus FromProto(const v1::StatusReply& from) {
   to.open_items = from.open_items();
   to.active_leases = from.active_leases();
   for (const v1::WorkerStatus& worker : from.workers()) {
-    to.workers.push_back(WorkerStatus{worker.worker(), worker.capacity(), worker.leases(),
-                                      worker.generated_tokens(), worker.results(),
-                                      worker.parked()});
+    WorkerStatus& out = to.workers.emplace_back(
+        WorkerStatus{worker.worker(), worker.capacity(), worker.leases(), worker.generated_tokens(),
+                     worker.results(), worker.parked()});
+    if (worker.has_version()) out.version = worker.version();
+    out.last_seen_seconds = worker.last_seen_seconds();
   }
   for (const v1::BatchStatus& batch : from.batches()) {
     to.batches.push_back(BatchStatus{batch.batch(), batch.problems(), batch.graded(),

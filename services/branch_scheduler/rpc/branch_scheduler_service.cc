@@ -111,18 +111,14 @@ absl::Status BranchSchedulerService::SendStatuses(grpc::ServerContext* context,
 
 grpc::Status BranchSchedulerService::Pause(grpc::ServerContext* context,
                                            const v1::PauseRequest* request, v1::PauseReply*) {
-  return rpc::Handle(context, "BranchScheduler/Pause", [&] {
-    scheduler_.Pause(request->reason());
-    return absl::OkStatus();
-  });
+  return rpc::Handle(context, "BranchScheduler/Pause",
+                     [&] { return scheduler_.Pause(request->reason()); });
 }
 
-grpc::Status BranchSchedulerService::Resume(grpc::ServerContext* context, const v1::ResumeRequest*,
-                                            v1::ResumeReply*) {
-  return rpc::Handle(context, "BranchScheduler/Resume", [&] {
-    scheduler_.Resume();
-    return absl::OkStatus();
-  });
+grpc::Status BranchSchedulerService::Resume(grpc::ServerContext* context,
+                                            const v1::ResumeRequest* request, v1::ResumeReply*) {
+  return rpc::Handle(context, "BranchScheduler/Resume",
+                     [&] { return scheduler_.Resume(request->keep_pause()); });
 }
 
 grpc::Status BranchSchedulerService::Drain(grpc::ServerContext* context,

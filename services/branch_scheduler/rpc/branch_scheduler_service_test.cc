@@ -223,7 +223,7 @@ TEST_F(ServiceTest, ADrainEndsTheStreamsSoThatWorkersComeBack) {
   while (message.ok() && message->has_value()) message = stream->Receive(kLong);
   EXPECT_TRUE(absl::IsUnavailable(message.status())) << message.status();
   EXPECT_EQ(admin_->Status(kLong)->state, RunState::kDraining);
-  ASSERT_TRUE(admin_->Resume(kLong).ok());
+  ASSERT_TRUE(admin_->Resume(/*keep_pause=*/false, kLong).ok());
   EXPECT_EQ(admin_->Status(kLong)->state, RunState::kStarting);
 }
 

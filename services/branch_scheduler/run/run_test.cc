@@ -197,8 +197,6 @@ TEST(Run, EmptyBatchesAreSkippedAndTooManyInARowPauseIt) {
   ASSERT_TRUE(run.Start().ok());
   EXPECT_EQ(run.scheduler().Status().state, RunState::kPaused);
   EXPECT_THAT(run.scheduler().Status().reason, HasSubstr(" batches in a row had no sample"));
-  run.scheduler().Resume();
-  EXPECT_EQ(run.scheduler().Status().state, RunState::kRunning);
 }
 
 TEST(Run, ACrashOfTheGraderIsNoRewardAndDropsTheProblemAfterThreeTries) {
@@ -241,19 +239,6 @@ TEST(Run, AVerifierThatIsAwayIsWaitedFor) {
   ASSERT_TRUE(run.Start().ok());
   run.verifier().FailCalls(1, absl::UnavailableError("no verifier"));
   for (int i = 0; i < 2; ++i) run.Tick();
-  EXPECT_TRUE(run.RunToEnd());
-}
-
-TEST(Run, PauseHandsOutNothingAndKeepsWhatIsLeased) {
-  Simulation run(SimulationOptions{});
-  ASSERT_TRUE(run.Start().ok());
-  run.Tick();
-  run.scheduler().Pause("lunch");
-  EXPECT_EQ(run.scheduler().Status().state, RunState::kPaused);
-  EXPECT_FALSE(run.RunToEnd(30));
-  EXPECT_EQ(run.scheduler().Status().active_leases, 0u);
-  EXPECT_THAT(run.last_reason, HasSubstr("lunch"));
-  run.scheduler().Resume();
   EXPECT_TRUE(run.RunToEnd());
 }
 

@@ -33,8 +33,8 @@ class FakeAdmin final : public Admin {
     paused.push_back(reason);
     return absl::OkStatus();
   }
-  absl::Status Resume(absl::Duration) override {
-    ++resumed;
+  absl::Status Resume(bool keep_pause, absl::Duration) override {
+    resumed.push_back(keep_pause);
     return absl::OkStatus();
   }
   absl::StatusOr<uint32_t> Drain(absl::Duration) override {
@@ -45,7 +45,7 @@ class FakeAdmin final : public Admin {
 
   std::function<void()> before_status;  // where it is set
   std::vector<std::string> paused;      // reasons
-  int resumed = 0;
+  std::vector<bool> resumed;            // keep_pause
   int drained = 0;
 
  private:

@@ -149,7 +149,8 @@ class History {
     EXPECT_EQ(table_.ready_items(), model_.items.size() - held);
     EXPECT_EQ(table_.next_item(), model_.First());
     std::map<std::string, uint32_t> leases, expected;
-    for (const WorkerStatus& worker : table_.Workers()) leases[worker.worker] = worker.leases;
+    for (const WorkerStatus& worker : table_.Workers(absl::ZeroDuration()))
+      leases[worker.worker] = worker.leases;
     for (const auto& [name, worker] : model_.workers) {
       if (worker.connected) expected[name] = static_cast<uint32_t>(model_.Count(name));
     }

@@ -43,6 +43,7 @@ void LeaseTable::Take(LeaseId lease, const std::string& worker, uint32_t version
   if (workers_[worker].leases.empty()) workers_[worker].progress = now;
   lease_of_item_[item] = lease;
   workers_[worker].leases.insert(lease);
+  workers_[worker].version = version;
 }
 
 void LeaseTable::Release(LeaseId lease, bool reopen) {
@@ -77,7 +78,7 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
   worker.connection = connection;
   worker.connected = true;
   worker.silent = worker.refused = false;
-  worker.progress = now;
+  worker.progress = worker.seen = now;
   worker.parked.clear();
   worker.capacity = hello.capacity;
   worker.credits = std::min(hello.credits, options_.max_credits);
@@ -135,6 +136,11 @@ void LeaseTable::SetCredits(const std::string& worker, uint32_t credits) {
   if (found == workers_.end() || !found->second.connected) return;
   found->second.credits = std::min(credits, options_.max_credits);
   found->second.silent = false;
+}
+
+void LeaseTable::NoteSeen(const std::string& worker, absl::Duration now) {
+  auto found = workers_.find(worker);
+  if (found != workers_.end()) found->second.seen = now;
 }
 
 void LeaseTable::Heard(const std::string& worker) {
@@ -328,7 +334,7 @@ bool LeaseTable::Holds(const std::string& worker, LeaseId lease, ItemId item) {
   return false;
 }
 
-std::vector<WorkerStatus> LeaseTable::Workers() const {
+std::vector<WorkerStatus> LeaseTable::Workers(absl::Duration now) const {
   std::vector<WorkerStatus> all;
   for (const auto& [name, worker] : workers_) {
     if (!worker.connected) continue;
@@ -336,6 +342,8 @@ std::vector<WorkerStatus> LeaseTable::Workers() const {
     status.worker = name;
     status.capacity = worker.capacity;
     status.leases = static_cast<uint32_t>(worker.leases.size());
+    status.version = worker.version;
+    status.last_seen_seconds = absl::ToDoubleSeconds(now - worker.seen);
     status.parked = worker.refused ? "a result of it was refused" : worker.parked;
     all.push_back(status);
   }

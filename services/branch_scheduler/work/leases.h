@@ -77,6 +77,8 @@ class LeaseTable {
   // given back. Their number; 0 for a worker that still wants credits, whose connection broke.
   size_t Leave(const std::string& worker);
   void SetCredits(const std::string& worker, uint32_t credits);
+  // Something came from the worker.
+  void NoteSeen(const std::string& worker, absl::Duration now);
 
   // As many leases as items and credits allow, in order.
   std::vector<Granted> Grant(absl::Duration now);
@@ -120,8 +122,8 @@ class LeaseTable {
     uint64_t tokens = 0;
   };
   std::optional<Oldest> oldest(absl::Duration now) const;
-  // Connected workers in order of their names: capacity and leases.
-  std::vector<WorkerStatus> Workers() const;
+  // Connected workers in order of their names: all but what they have done.
+  std::vector<WorkerStatus> Workers(absl::Duration now) const;
 
  private:
   struct Held {
@@ -141,6 +143,8 @@ class LeaseTable {
     // When it last got a first lease, sampled a token or finished an item.
     absl::Duration progress = absl::ZeroDuration();
     bool finished = false;  // an item, since `progress` was last looked at
+    absl::Duration seen = absl::ZeroDuration();
+    std::optional<uint32_t> version;  // that its newest lease needs
     std::string parked = {};
     absl::Duration parked_until = absl::ZeroDuration();
     uint32_t capacity = 0;

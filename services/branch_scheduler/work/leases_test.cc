@@ -79,8 +79,8 @@ TEST(LeaseTable, SharesWorkByCredits) {
   ASSERT_TRUE(table.Connect(1, Hello("a", 100), kStart).ok());
   ASSERT_TRUE(table.Connect(2, Hello("b", 50), kStart).ok());
   table.Grant(kStart);
-  EXPECT_EQ(table.Workers()[0].leases, 6u);
-  EXPECT_EQ(table.Workers()[1].leases, 3u);
+  EXPECT_EQ(table.Workers(absl::ZeroDuration())[0].leases, 6u);
+  EXPECT_EQ(table.Workers(absl::ZeroDuration())[1].leases, 3u);
 }
 
 TEST(LeaseTable, GivesTheItemsOfAProblemToOneWorker) {
@@ -96,7 +96,9 @@ TEST(LeaseTable, GivesTheItemsOfAProblemToOneWorker) {
     if (ProblemOf(granted.item) < 5) table.Close(granted.item);
   }
   for (const auto& [problem, names] : workers) EXPECT_EQ(names.size(), 1u) << problem;
-  EXPECT_EQ(table.Workers()[0].leases, table.Workers()[1].leases) << "problems are spread";
+  EXPECT_EQ(table.Workers(absl::ZeroDuration())[0].leases,
+            table.Workers(absl::ZeroDuration())[1].leases)
+      << "problems are spread";
   // Continuations of a problem whose first items are done.
   const std::string home = *workers[2].begin();
   table.Open(0, Item((2 << 12) + 100));
@@ -109,8 +111,9 @@ TEST(LeaseTable, ABusyWorkerGetsNoMoreForTheProblemsSake) {
   ASSERT_TRUE(table.Connect(2, Hello("b", 8), kStart).ok());
   for (uint64_t item = 0; item < 8; ++item) table.Open(0, Item((1 << 12) + item));
   table.Grant(kStart);
-  EXPECT_EQ(table.Workers()[0].leases, 3u) << "then it is a quarter of its credits ahead";
-  EXPECT_EQ(table.Workers()[1].leases, 5u) << "and the problem goes on there";
+  EXPECT_EQ(table.Workers(absl::ZeroDuration())[0].leases, 3u)
+      << "then it is a quarter of its credits ahead";
+  EXPECT_EQ(table.Workers(absl::ZeroDuration())[1].leases, 5u) << "and the problem goes on there";
 }
 
 TEST(LeaseTable, AnExpiredLeaseIsHandedOutAgainAndItsOldHolderFenced) {
@@ -166,7 +169,7 @@ TEST(LeaseTable, AWorkerThatRenewsWithoutProgressLosesItsLeasesToAnotherAndIsPar
     EXPECT_THAT(table.Expire(absl::Seconds(second)), IsEmpty());
   }
   EXPECT_EQ(table.Expire(absl::Seconds(100)).size(), 2u);
-  EXPECT_EQ(table.Workers()[0].parked, "no token in 1m40s with 2 leases");
+  EXPECT_EQ(table.Workers(absl::ZeroDuration())[0].parked, "no token in 1m40s with 2 leases");
   std::vector<LeaseId> of_b;
   for (const auto& again : table.Grant(absl::Seconds(100))) {
     EXPECT_EQ(again.worker, "b");
@@ -249,7 +252,7 @@ TEST(LeaseTable, ARestartedWorkerLosesWhatItNoLongerHolds) {
   EXPECT_THAT(*adopted, ElementsAre(granted[0].lease));
   EXPECT_EQ(table.ready_items(), 1u);
   table.Disconnect(1, kStart);  // the old stream's end comes late: the new stream stays
-  EXPECT_EQ(table.Workers().size(), 1u);
+  EXPECT_EQ(table.Workers(absl::ZeroDuration()).size(), 1u);
 }
 
 TEST(LeaseTable, ABrokenStreamShortensLeases) {
@@ -295,7 +298,7 @@ TEST(LeaseTable, ADeterministicRunRefusesAMixedSetOfWorkers) {
   other.numerics_id = "avx512/float32";
   const auto refused = table.Connect(2, other, kStart);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(table.Workers().size(), 1u);
+  EXPECT_EQ(table.Workers(absl::ZeroDuration()).size(), 1u);
 }
 
 TEST(LeaseTable, AClosedItemIsGoneWithItsLease) {

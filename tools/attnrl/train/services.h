@@ -7,7 +7,7 @@
 
 #include "common/config/config.h"
 #include "tools/attnrl/train/memory_estimate.h"
-#include "tools/attnrl/train/process.h"
+#include "tools/attnrl/train/processes/process.h"
 
 namespace attnrl::tools {
 

@@ -13,12 +13,12 @@
 #include "common/storage/files.h"
 #include "services/branch_scheduler/client/admin.h"
 #include "tools/attnrl/progress.h"
-#include "tools/attnrl/train/interrupt.h"
 #include "tools/attnrl/train/preflight.h"
+#include "tools/attnrl/train/processes/interrupt.h"
+#include "tools/attnrl/train/processes/supervisor.h"
 #include "tools/attnrl/train/report.h"
 #include "tools/attnrl/train/run_directory.h"
 #include "tools/attnrl/train/services.h"
-#include "tools/attnrl/train/supervisor.h"
 #include "tools/attnrl/train/watch.h"
 
 namespace attnrl::tools {
@@ -76,11 +76,12 @@ bool AlreadyFinished(const std::string& run_directory, int64_t steps) {
 // A run that is prepared and owns its directory: starts, watches and ends its children.
 class Run {
  public:
-  Run(config::Config config, PreflightReport report, RunPaths paths)
+  Run(config::Config config, PreflightReport report, RunPaths paths, bool resumed)
       : config_(std::move(config)),
         report_(std::move(report)),
         paths_(std::move(paths)),
-        plans_(PlanServices(config_, report_.memory, paths_)) {}
+        plans_(PlanServices(config_, report_.memory, paths_)),
+        resumed_(resumed) {}
 
   absl::Status Execute() {
     Introduce();
@@ -128,6 +129,7 @@ class Run {
     RunWatch::Options options;
     options.run_directory = paths_.run_directory;
     options.steps = config_.run.steps;
+    options.resumed = resumed_;
     options.max_response_tokens = config_.rollout.max_response_tokens;
     for (const ServicePlan& plan : plans_) options.names.push_back(plan.process.name);
     return options;
@@ -161,6 +163,7 @@ class Run {
   const PreflightReport report_;
   const RunPaths paths_;
   const std::vector<ServicePlan> plans_;
+  const bool resumed_;  // with --resume
   PosixProcesses processes_;
   Supervisor supervisor_{processes_, Clock::Real()};
   bool drained_ = false;
@@ -208,7 +211,7 @@ absl::Status Train(const TrainOptions& options) {
       storage::WriteFileAtomically(paths.run_directory + "/config.yaml", config::ToYaml(config)));
   PrintWarnings(config, report);
   const std::string resume = ResumeCommand(options, paths.run_directory);
-  Run run(config, std::move(report), paths);
+  Run run(config, std::move(report), paths, options.resume);
   const absl::Status status = run.Execute();
   RemoveSocketFolder(paths.run_directory);
   if (IsInputError(status) && !options.resume &&

@@ -107,7 +107,13 @@ absl::Status RunWatch::AskScheduler(bool* over) {
     note_ = "waiting for the branch-scheduler";  // starting, or restarted by Poll
     return absl::OkStatus();
   }
+  if (!std::exchange(asked_, true) && options_.resumed &&
+      status->state == scheduler::RunState::kDraining) {
+    asked_ = admin_.Resume(/*keep_pause=*/true, kStatusDeadline).ok();
+    return absl::OkStatus();
+  }
   note_ = Note(*status);
+  SayPause(*status);
   // A learner that was killed at the very end still owes the last checkpoint.
   *over = status->state == scheduler::RunState::kFinished &&
           std::filesystem::exists(
@@ -116,12 +122,18 @@ absl::Status RunWatch::AskScheduler(bool* over) {
   drained_ = status->state == scheduler::RunState::kDraining && status->workers.empty() &&
              status->active_leases == 0;
   *over |= drained_;
-  if (status->state == scheduler::RunState::kPaused && !status->reason.empty()) {
-    const bool said = absl::StartsWith(status->reason, "paused");
-    return absl::FailedPreconditionError(
-        absl::StrCat(said ? "the run is " : "the run is paused: ", status->reason));
-  }
   return absl::OkStatus();
+}
+
+void RunWatch::SayPause(const scheduler::RunStatus& status) {
+  const bool paused = status.state == scheduler::RunState::kPaused;
+  if (std::exchange(paused_, paused) == paused) return;
+  if (paused) {
+    progress_.Line(absl::StrCat("the run is ", status.reason, "; go on with: attnrl resume ",
+                                "--scheduler ", options_.run_directory));
+  } else if (status.state == scheduler::RunState::kRunning) {
+    progress_.Line("the run goes on");
+  }
 }
 
 void RunWatch::Say(const ChildEvent& event) {

@@ -10,9 +10,9 @@
 #include "common/base/clock.h"
 #include "services/branch_scheduler/client/admin.h"
 #include "tools/attnrl/progress.h"
+#include "tools/attnrl/train/processes/supervisor.h"
 #include "tools/attnrl/train/report.h"
 #include "tools/attnrl/train/run_directory.h"
-#include "tools/attnrl/train/supervisor.h"
 
 namespace attnrl::tools {
 
@@ -24,6 +24,7 @@ class RunWatch {
   struct Options {
     std::string run_directory;
     std::vector<std::string> names;   // of the children, for endpoints.json
+    bool resumed = false;             // with --resume, which ends a drain
     int64_t steps = 0;                // run.steps
     int64_t max_response_tokens = 0;  // rollout.max_response_tokens
     absl::Duration look_every = absl::Milliseconds(50);
@@ -36,8 +37,8 @@ class RunWatch {
   void SkipOldSteps();
 
   // Blocks until the run has finished or was drained (OK), was interrupted (Cancelled), or can't go
-  // on: what a child ended with (see Supervisor::Poll), with its last words and log, or
-  // FailedPrecondition with the reason where the scheduler paused the run.
+  // on: what a child ended with (see Supervisor::Poll), with its last words and log. A pause is
+  // said and waited for.
   absl::Status Watch();
 
   // Watch ended because somebody drained the run: no work is out and no worker is connected.
@@ -53,6 +54,8 @@ class RunWatch {
   // Below the line of the step that completes the first batches: what is wrong where none of them
   // earned anything. Not again after a restart that finds that line.
   void WarnIfNothingIsRight();
+  // A line when a pause begins, and one when it ends.
+  void SayPause(const scheduler::RunStatus& status);
   void Say(const ChildEvent& event);
   absl::Status Explain(const absl::Status& status) const;
 
@@ -66,6 +69,8 @@ class RunWatch {
   std::vector<StepLine> steps_;
   std::string note_ = "starting";
   bool memory_shown_ = false;
+  bool asked_ = false;   // the scheduler has answered
+  bool paused_ = false;  // as was said last
   bool drained_ = false;
 };
 

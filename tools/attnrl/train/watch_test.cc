@@ -51,12 +51,14 @@ class RunWatchTest : public ::testing::Test {
     options.names = {"learner"};
     options.steps = 2;
     options.max_response_tokens = 160;
+    options.resumed = resumed_;
     RunWatch watch(options, supervisor_, admin, progress, clock_, [this] { return interrupts_; });
     if (skip_old_) watch.SkipOldSteps();
     if (!new_line_.empty()) Append("metrics.jsonl", new_line_);
     const absl::Status status = watch.Watch();
     steps_ = watch.steps().size();
     drained_ = watch.drained();
+    resumes_ = admin.resumed;
     return status;
   }
 
@@ -72,6 +74,8 @@ class RunWatchTest : public ::testing::Test {
   std::function<void()> before_status_;
   size_t steps_ = 0;
   bool drained_ = false;
+  bool resumed_ = false;       // `attnrl train --resume`
+  std::vector<bool> resumes_;  // keep_pause of each Resume
 };
 
 TEST_F(RunWatchTest, EndsWhenTheSchedulerSaysThatTheRunHasFinished) {
@@ -171,16 +175,31 @@ TEST_F(RunWatchTest, SaysThatTheDiskIsFull) {
               HasSubstr("the disk is full; last words: error: checkpoints"));
 }
 
-TEST_F(RunWatchTest, EndsARunThatTheSchedulerPaused) {
-  const absl::Status status =
-      Watch({InState(scheduler::RunState::kPaused, "10 batches in a row without a sample")});
-  EXPECT_EQ(status.message(), "the run is paused: 10 batches in a row without a sample");
+TEST_F(RunWatchTest, SaysAPauseOnceAndWaitsForItsEnd) {
+  const auto paused = InState(scheduler::RunState::kPaused, "paused: lunch");
+  EXPECT_TRUE(Watch({paused, paused, InState(scheduler::RunState::kRunning),
+                     InState(scheduler::RunState::kFinished)})
+                  .ok());
+  EXPECT_EQ(out_.str(), "the run is paused: lunch; go on with: attnrl resume --scheduler " +
+                            run_.string() + "\nthe run goes on\n");
 }
 
-TEST_F(RunWatchTest, ShowsTheStepThatPausedTheRun) {
-  before_status_ = [this] { Append("metrics.jsonl", R"({"step":0})"); };
-  EXPECT_FALSE(Watch({InState(scheduler::RunState::kPaused, "no sample")}).ok());
-  EXPECT_THAT(out_.str(), HasSubstr("step   1/2"));
+TEST_F(RunWatchTest, ResumeEndsADrainThatItFinds) {
+  resumed_ = true;
+  EXPECT_TRUE(
+      Watch({InState(scheduler::RunState::kDraining), InState(scheduler::RunState::kFinished)})
+          .ok());
+  EXPECT_FALSE(drained_);
+  EXPECT_EQ(resumes_, std::vector<bool>{true}) << "a pause stays";
+}
+
+TEST_F(RunWatchTest, ResumeDoesNotEndADrainThatComesLater) {
+  resumed_ = true;
+  EXPECT_TRUE(
+      Watch({InState(scheduler::RunState::kRunning), InState(scheduler::RunState::kDraining)})
+          .ok());
+  EXPECT_TRUE(drained_);
+  EXPECT_TRUE(resumes_.empty());
 }
 
 TEST_F(RunWatchTest, EndsADrainedRunOnceNoWorkIsOut) {

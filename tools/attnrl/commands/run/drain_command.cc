@@ -5,27 +5,24 @@
 
 #include "common/base/status.h"
 #include "tools/attnrl/command.h"
-#include "tools/attnrl/train/scheduler_address.h"
-#include "tools/attnrl/train/status_text.h"
+#include "tools/attnrl/commands/run/scheduler_flags.h"
 
 namespace attnrl::tools {
 namespace {
 
 struct Options {
-  std::string scheduler;
+  SchedulerFlags flags;
   double grace_seconds = 30;
-  bool json = false;
-  bool watch = false;
 };
 
 // Prints each status until its end: for the time of a drain.
 class StatusPrinter {
  public:
-  StatusPrinter(scheduler::Admin& admin, bool json)
-      : admin_(admin), thread_([&admin, json] {
+  StatusPrinter(scheduler::Admin& admin, const SchedulerFlags& flags)
+      : admin_(admin), thread_([&admin, &flags] {
           // Whatever ends it: the drain itself says how that went.
-          (void)admin.WatchStatus([json](const scheduler::RunStatus& status) {
-            std::cout << (json ? StatusJson(status) + "\n" : StatusText(status)) << std::flush;
+          (void)admin.WatchStatus([&flags](const scheduler::RunStatus& status) {
+            flags.Print(status);
             return std::cout.good();
           });
         }) {}
@@ -42,16 +39,16 @@ class StatusPrinter {
 };
 
 absl::Status Drain(const Options& options) {
-  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::Admin> admin,
-                          FindScheduler(options.scheduler));
+  const SchedulerFlags& flags = options.flags;
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::Admin> admin, flags.Find());
   absl::StatusOr<uint32_t> leases;
   {
     std::unique_ptr<StatusPrinter> printer;
-    if (options.watch) printer = std::make_unique<StatusPrinter>(*admin, options.json);
+    if (flags.watch) printer = std::make_unique<StatusPrinter>(*admin, flags);
     leases = admin->Drain(absl::Seconds(options.grace_seconds));
   }
-  ATTNRL_RETURN_IF_ERROR(leases.status());
-  if (options.json) {
+  if (!leases.ok()) return flags.Explain(leases.status());
+  if (flags.json) {
     std::cout << "{\"returned_leases\":" << *leases << "}" << std::endl;
   } else {
     std::cout << "drained: " << *leases << " leases were returned or taken back" << std::endl;
@@ -66,16 +63,13 @@ void AddDrainCommand(Command& app, Work* run) {
   Command& command =
       app.AddCommand("drain", "Stop handing out work and wait for leased work to finish");
   auto options = std::make_shared<Options>();
-  command.Add("--scheduler", &options->scheduler, "Run directory, unix:/path or host:port")
-      .Required();
+  AddSchedulerFlags(command, &options->flags, "Print JSON instead of text",
+                    "Print the status after each change until the run has drained");
   command
       .Add("--grace-seconds", &options->grace_seconds,
            "Seconds to wait before leased work is taken back, at most 590")
       // A call may take ten minutes (common/rpc/handler.h), ten seconds of which are its answer's.
       .BetweenReals(0.0, 590.0);
-  command.AddSwitch("--json", &options->json, "Print JSON instead of text");
-  command.AddSwitch("--watch", &options->watch,
-                    "Print the status after each change until the run has drained");
   command.Footer(
       "`attnrl train` ends when its run has drained, and prints the command that goes on.\n"
       "Example:\n  attnrl drain --scheduler runs/quickstart");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `train`, `check`, `status` and `drain` refuse before anything is started or written.
+// What `train`, `check` and the commands on a run refuse before anything is started or written.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -88,8 +88,8 @@ TEST_F(RunCommands, CheckExplainsKeysWithoutAConfiguration) {
   EXPECT_THAT(Refusal({"check", "--explain", "run.sed"}), HasSubstr("run.seed"));
 }
 
-TEST_F(RunCommands, StatusAndDrainNeedARunThatGoesOn) {
-  for (const std::string command : {"status", "drain"}) {
+TEST_F(RunCommands, CommandsOnARunNeedOneThatGoesOn) {
+  for (const std::string command : {"status", "drain", "pause", "resume", "workers"}) {
     const auto refusal = [&](const std::string& scheduler) {
       return Refusal({command, "--scheduler", scheduler});
     };
@@ -106,12 +106,16 @@ TEST_F(RunCommands, StatusAndDrainNeedARunThatGoesOn) {
   }
 }
 
-TEST_F(RunCommands, StatusSaysWhereNobodyAnswers) {
-  const CapturedOutput output;
+TEST_F(RunCommands, SayWhereNobodyAnswers) {
   const std::string address = "unix:" + (folder_ / "s.sock");
-  const absl::Status status = Run({"status", "--scheduler", address});
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_EQ(output.out(), "");
+  for (const std::string command : {"status", "drain", "pause", "resume", "workers"}) {
+    const CapturedOutput output;
+    const absl::Status status = Run({command, "--scheduler", address});
+    EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+    EXPECT_THAT(std::string(status.message()),
+                StartsWith("no scheduler answers at " + address + " ("));
+    EXPECT_EQ(output.out(), "");
+  }
 }
 
 }  // namespace

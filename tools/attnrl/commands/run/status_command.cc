@@ -4,34 +4,23 @@
 
 #include "common/base/status.h"
 #include "tools/attnrl/command.h"
-#include "tools/attnrl/train/scheduler_address.h"
-#include "tools/attnrl/train/status_text.h"
+#include "tools/attnrl/commands/run/scheduler_flags.h"
 
 namespace attnrl::tools {
 namespace {
 
-struct Options {
-  std::string scheduler;
-  bool json = false;
-  bool watch = false;
-};
-
-void Print(const Options& options, const scheduler::RunStatus& status) {
-  std::cout << (options.json ? StatusJson(status) + "\n" : StatusText(status)) << std::flush;
-}
-
-absl::Status Show(const Options& options) {
-  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::Admin> admin,
-                          FindScheduler(options.scheduler));
-  if (!options.watch) {
-    ATTNRL_ASSIGN_OR_RETURN(const scheduler::RunStatus status, admin->Status(absl::Seconds(5)));
-    Print(options, status);
+absl::Status Show(const SchedulerFlags& flags) {
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::Admin> admin, flags.Find());
+  if (!flags.watch) {
+    const absl::StatusOr<scheduler::RunStatus> status = admin->Status(SchedulerFlags::kDeadline);
+    if (!status.ok()) return flags.Explain(status.status());
+    flags.Print(*status);
     return absl::OkStatus();
   }
-  return admin->WatchStatus([&options](const scheduler::RunStatus& status) {
-    Print(options, status);
+  return flags.Explain(admin->WatchStatus([&flags](const scheduler::RunStatus& status) {
+    flags.Print(status);
     return status.state != scheduler::RunState::kFinished && std::cout.good();
-  });
+  }));
 }
 
 }  // namespace
@@ -39,14 +28,11 @@ absl::Status Show(const Options& options) {
 // `attnrl status`: what a run does now, once or after each change.
 void AddStatusCommand(Command& app, Work* run) {
   Command& command = app.AddCommand("status", "Print what a run is doing");
-  auto options = std::make_shared<Options>();
-  command.Add("--scheduler", &options->scheduler, "Run directory, unix:/path or host:port")
-      .Required();
-  command.AddSwitch("--json", &options->json, "Print one line of JSON instead of text");
-  command.AddSwitch("--watch", &options->watch,
+  auto flags = std::make_shared<SchedulerFlags>();
+  AddSchedulerFlags(command, flags.get(), "Print one line of JSON instead of text",
                     "Print it again after each change until the run has finished");
   command.Footer("Example:\n  attnrl status --scheduler runs/quickstart --watch");
-  command.WhenChosen([options, run] { *run = [options] { return Show(*options); }; });
+  command.WhenChosen([flags, run] { *run = [flags] { return Show(*flags); }; });
 }
 
 }  // namespace attnrl::tools

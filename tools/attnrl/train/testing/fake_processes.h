@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "tools/attnrl/train/process.h"
+#include "tools/attnrl/train/processes/process.h"
 
 namespace attnrl::tools {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/train/process.h"
+#include "tools/attnrl/train/processes/process.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>

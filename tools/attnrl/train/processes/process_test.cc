@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/train/process.h"
+#include "tools/attnrl/train/processes/process.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
-#include "tools/attnrl/train/process.h"
+#include "tools/attnrl/train/processes/process.h"
 
 namespace attnrl::tools {
 

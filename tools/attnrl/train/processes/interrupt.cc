@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/train/interrupt.h"
+#include "tools/attnrl/train/processes/interrupt.h"
 
 #include <csignal>
 #include <initializer_list>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/train/supervisor.h"
+#include "tools/attnrl/train/processes/supervisor.h"
 
 #include <algorithm>
 #include <csignal>
