@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/rpc/handler.h"
 
-#include <atomic>
 #include <chrono>
-#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -13,6 +11,7 @@
 #include "common/base/status.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
+#include "common/rpc/once_a_minute.h"
 #include "common/rpc/status.h"
 
 namespace attnrl::rpc {
@@ -45,15 +44,6 @@ bool IsOurs(grpc::StatusCode code) {
          code == grpc::StatusCode::UNKNOWN;
 }
 
-// Overload comes in floods, which attnrl_rpc_rejected_total counts: one line a minute says so.
-bool IsTimeToLogOverload() {
-  constexpr int64_t kEveryMs = 60'000;
-  static std::atomic<int64_t> next = 0;
-  const int64_t now = absl::ToInt64Milliseconds(Clock::Real().Monotonic());
-  int64_t due = next.load();
-  return now >= due && next.compare_exchange_strong(due, now + kEveryMs);
-}
-
 void Record(const grpc::ServerContextBase& context, std::string_view method, absl::Duration elapsed,
             const grpc::Status& status) {
   const auto [service, name] = Split(method);
@@ -63,7 +53,8 @@ void Record(const grpc::ServerContextBase& context, std::string_view method, abs
   bool warn = IsOurs(status.error_code());
   if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
     observe::Count(observe::kRpcRejectedTotal, {service, "overload"});
-    warn = IsTimeToLogOverload();
+    static OnceAMinute is_time;
+    warn = is_time();
   }
   const auto log = warn ? observe::LogWarning : observe::LogDebug;
   log("call failed", {{"method", method},

@@ -5,11 +5,8 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
-#include <sys/stat.h>
 
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +15,7 @@
 #include "common/rpc/address.h"
 #include "common/rpc/connection.h"
 #include "common/rpc/library_log.h"
+#include "common/rpc/listener.h"
 #include "common/rpc/measurement.h"
 
 namespace attnrl::rpc {
@@ -63,27 +61,32 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   if (parsed.is_unix()) ATTNRL_RETURN_IF_ERROR(ClaimSocketPath(parsed.path));
   RedirectLibraryLog();
   EnableHealth();
+  PrepareDescriptors();
+  auto listener = Listener::Bind(parsed);
+  if (!listener.ok()) {
+    return InputError(
+        absl::StrCat("address ", options.address), "in use, or can't be bound on this machine",
+        "a free host:port or unix:/path in a writable folder; port 0 takes a free one");
+  }
   grpc::ServerBuilder builder;
   Configure(options, &builder);
-  int port = 0;
-  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port);
+  using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+  std::unique_ptr<ConnectionAcceptor> acceptor =
+      builder.experimental().AddExternalConnectionAcceptor(External::FROM_FD,
+                                                           grpc::InsecureServerCredentials());
   for (grpc::Service* service : services) builder.RegisterService(service);
   // gRPC starts no server that has health alone; this one answers everything with UNIMPLEMENTED.
   static auto* nothing = new grpc::CallbackGenericService;
   if (services.empty()) builder.RegisterCallbackGenericService(nothing);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) {
-    return InputError(
-        absl::StrCat("address ", options.address), "in use, or can't be bound on this machine",
-        "a free host:port or unix:/path in a writable folder; port 0 takes a free one");
+  if (server == nullptr) {
+    return absl::InternalError(
+        absl::StrCat("address ", options.address, ": gRPC starts no server"));
   }
-  // The folder is private, so nobody could connect before this.
-  if (parsed.is_unix() && ::chmod(parsed.path.c_str(), 0600) != 0) {
-    return absl::InternalError(absl::StrCat(parsed.path, ": chmod failed: ", std::strerror(errno)));
-  }
-  std::string address = BoundAddress(options.address, parsed, port);
+  std::string address = BoundAddress(options.address, parsed, (*listener)->port());
   std::unique_ptr<Server> out(new Server(options, std::move(server), std::move(address)));
   out->SetServing(false);
+  out->Listen(*std::move(listener), std::move(acceptor));
   if (!StaysOnMachine(parsed)) {
     observe::LogWarning(
         "serving without TLS, because security.allow_plaintext is set: anyone on the network can "
@@ -104,8 +107,24 @@ void Server::SetServing(bool serving) {
   if (!options_.service_name.empty()) health->SetServingStatus(options_.service_name, serving);
 }
 
+void Server::Listen(std::unique_ptr<Listener> listener,
+                    std::unique_ptr<ConnectionAcceptor> acceptor) {
+  absl::MutexLock lock(&mutex_);
+  acceptor_ = std::move(acceptor);
+  listener_ = std::move(listener);
+  listener_->Start([acceptor = acceptor_.get()](int descriptor) {
+    ConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = descriptor;
+    acceptor->HandleNewConnection(&connection);
+  });
+}
+
 void Server::Shutdown(absl::Duration grace) {
   SetServing(false);
+  {
+    absl::MutexLock lock(&mutex_);
+    listener_.reset();
+  }
   server_->Shutdown(std::chrono::system_clock::now() +
                     absl::ToChronoMilliseconds(std::min(grace, absl::Hours(1))));
 }

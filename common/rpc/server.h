@@ -5,15 +5,23 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
 namespace grpc {
 class Server;
 class Service;
+namespace experimental {
+class ExternalConnectionAcceptor;
+}
 }  // namespace grpc
 
 namespace attnrl::rpc {
+
+class Listener;
+using ConnectionAcceptor = grpc::experimental::ExternalConnectionAcceptor;
 
 // The largest message that either side takes or sends. Bigger payloads are streamed in chunks.
 inline constexpr int kMaxMessageBytes = 32 << 20;
@@ -59,10 +67,14 @@ class Server {
 
  private:
   Server(ServerOptions options, std::unique_ptr<grpc::Server> server, std::string address);
+  void Listen(std::unique_ptr<Listener> listener, std::unique_ptr<ConnectionAcceptor> acceptor);
 
   const ServerOptions options_;
   const std::unique_ptr<grpc::Server> server_;
   const std::string address_;
+  std::unique_ptr<ConnectionAcceptor> acceptor_;  // used by the listener's thread
+  absl::Mutex mutex_;
+  std::unique_ptr<Listener> listener_ ABSL_GUARDED_BY(mutex_);  // none after Shutdown
 };
 
 }  // namespace attnrl::rpc

@@ -183,7 +183,10 @@ TEST_F(ServerTest, MakesRoomForTheNextOnTheSameSocket) {
   server = Start(address);
   ASSERT_NE(server, nullptr);
   ASSERT_TRUE(WaitReady(*channel, absl::Seconds(20), "test server").ok());
-  EXPECT_TRUE(CallVerify(channel, Request("x"), &reply).ok());
+  // One call may still meet the connection that has just ended.
+  absl::Status status = CallVerify(channel, Request("x"), &reply);
+  if (absl::IsUnavailable(status)) status = CallVerify(channel, Request("x"), &reply);
+  EXPECT_TRUE(status.ok()) << status;
 }
 
 TEST_F(ServerTest, WaitsForItsEnd) {

@@ -15,6 +15,7 @@
 #include "common/model/files/config.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
+#include "common/rpc/listener.h"
 #include "common/rpc/server.h"
 #include "common/storage/files.h"
 #include "services/branch_scheduler/assemble.h"
@@ -93,7 +94,10 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   parts.verifier = verifier.get();
   parts.clock = &Clock::Real();
   ATTNRL_ASSIGN_OR_RETURN(const auto scheduler, Scheduler::Start(std::move(parts)));
-  BranchSchedulerService service(scheduler.get());
+  WorkStreams::Limits limits;
+  // Of the connections that there can be, some stay for the learner and for people.
+  limits.streams = std::min(limits.streams, static_cast<size_t>(rpc::PrepareDescriptors()) * 3 / 4);
+  BranchSchedulerService service(scheduler.get(), limits);
   ATTNRL_ASSIGN_OR_RETURN(const auto server,
                           rpc::Server::Start({.address = config.scheduler.address,
                                               .allow_plaintext = config.security.allow_plaintext,
