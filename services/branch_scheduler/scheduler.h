@@ -31,6 +31,7 @@
 #include "services/branch_scheduler/types.h"
 #include "services/branch_scheduler/work/grading.h"
 #include "services/branch_scheduler/work/leases.h"
+#include "services/branch_scheduler/work/stall_watch.h"
 #include "services/branch_scheduler/work/worker_session.h"
 #include "services/verifier/client/verifier_client.h"
 
@@ -195,8 +196,14 @@ class Scheduler {
   void WarnIfPaused() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Makes it durable, then obeys it.
   absl::Status SetHalt(const Halt& halt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What the run waits for, with batch, problem, worker and age.
-  std::vector<std::string> Waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the run waits for, in words: with batch, problem, lease, worker and age; and `what` of it,
+  // which stays the same as long as it is the same thing.
+  struct Wait {
+    std::string what, text;
+  };
+  std::vector<Wait> Waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // In the log, where nothing moves and nobody asked for that.
+  void SayIfStalled(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string Obstacle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndSessions(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -215,6 +222,7 @@ class Scheduler {
   std::map<std::string, Work> work_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   Halt halt_ ABSL_GUARDED_BY(mutex_);
+  StallWatch stall_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_connection_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;
   absl::Duration hand_out_from_ ABSL_GUARDED_BY(mutex_);    // end of the adoption grace

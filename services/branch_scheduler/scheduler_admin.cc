@@ -2,6 +2,7 @@
 // Scheduler: what people and tools ask, and what a run that doesn't go on waits for.
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -41,7 +42,7 @@ RunStatus Scheduler::Status() const {
   status.batches = run_->Batches();
   status.last_metrics_json = run_->last_metrics();
   status.epoch = run_->epoch();
-  status.waits = Waits();
+  for (Wait& wait : Waits()) status.waits.push_back(std::move(wait.text));
   return status;
 }
 
@@ -119,34 +120,54 @@ absl::StatusOr<uint32_t> Scheduler::Drain(absl::Duration grace) {
   return leased;
 }
 
-std::vector<std::string> Scheduler::Waits() const {
-  std::vector<std::string> waits;
+std::vector<Scheduler::Wait> Scheduler::Waits() const {
+  std::vector<Wait> waits;
   if (run_->finished()) return waits;
   if (!run_->started()) {
-    waits.emplace_back("the learner's first request");
+    waits.push_back({"learner", "the learner's first request"});
     return waits;
   }
   if (const auto oldest = leases_->oldest(clock_.Monotonic())) {
     const ItemKey key = KeyOfItem(oldest->item);
-    waits.push_back(absl::StrCat("batch ", key.batch, ", problem at position ", key.position, ": ",
-                                 key.kind == ItemKind::kInitial ? "response " : "continuations of ",
-                                 key.response, ", leased by ", oldest->worker, " for ",
-                                 absl::ToInt64Seconds(oldest->age), " s, ", oldest->tokens,
-                                 " tokens so far"));
+    waits.push_back(
+        {absl::StrCat("lease ", Number(oldest->lease)),
+         absl::StrCat("batch ", key.batch, ", problem ", OneLine(run_->ProblemId(oldest->item)),
+                      " at position ", key.position, ": ",
+                      key.kind == ItemKind::kInitial ? "response " : "continuations of ",
+                      key.response, ", lease ", Number(oldest->lease), " of ", oldest->worker,
+                      " for ", absl::ToInt64Seconds(oldest->age), " s, ", oldest->tokens,
+                      " tokens so far")});
   }
   if (const size_t ready = leases_->ready_items(); ready > 0) {
-    waits.push_back(absl::StrCat(ready, " items that no worker has room for"));
+    waits.push_back({"room", absl::StrCat(ready, " items that no worker has room for")});
   }
   if (const size_t ungraded = grading_->waiting(); ungraded > 0) {
-    waits.push_back(absl::StrCat("the verifier, with ", ungraded, " items to grade"));
+    waits.push_back({"verifier", absl::StrCat("the verifier, with ", ungraded, " items to grade")});
   }
   for (const BatchStatus& batch : run_->Batches()) {
     if (batch.phase == "ready" || batch.phase == "training") {
-      waits.push_back(absl::StrCat("the learner, with batch ", batch.batch, " ", batch.phase));
+      waits.push_back({absl::StrCat("learner ", batch.batch, batch.phase),
+                       absl::StrCat("the learner, with batch ", batch.batch, " ", batch.phase)});
       break;
     }
   }
   return waits;
+}
+
+void Scheduler::SayIfStalled(absl::Duration now) {
+  const auto quiet = stall_.Quiet(now, store_->commits() + leases_->counters().tokens);
+  if (!quiet || run_->finished() || halt_.draining || !PauseReason().empty()) return;
+  const std::string obstacle = Obstacle();
+  std::string reason = obstacle;
+  std::vector<std::string> texts;
+  for (const Wait& wait : Waits()) {
+    absl::StrAppend(&reason, ";", wait.what);
+    texts.push_back(wait.text);
+  }
+  if (!stall_.Due(now, reason)) return;
+  observe::LogWarning("nothing has moved", {{"seconds", absl::ToInt64Seconds(*quiet)},
+                                            {"waits_for", absl::StrJoin(texts, "; ")},
+                                            {"obstacle", obstacle}});
 }
 
 std::string Scheduler::Obstacle() const {

@@ -50,6 +50,7 @@ void Scheduler::Step() {
     Changed();
   }
   HandOut();
+  SayIfStalled(clock_.Monotonic());
 }
 
 void Scheduler::Process(Inbox inbox) {

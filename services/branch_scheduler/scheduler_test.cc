@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "services/branch_scheduler/records/verdicts.h"
 #include "services/branch_scheduler/testing/simulation.h"
@@ -16,6 +17,7 @@
 namespace attnrl::scheduler::testing {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
@@ -210,6 +212,52 @@ TEST(Simulation, AZombiesLateWriteIsRefusedAndCounted) {
   EXPECT_EQ(zombie.verdicts[lease], AckVerdict::kFenced);
   EXPECT_EQ(run.scheduler().lease_counters().fenced, 1u);
   EXPECT_GT(run.scheduler().lease_counters().expired, 0u);
+}
+
+TEST(Simulation, ARunThatStandsStillSaysWhyInItsLog) {
+  SimulationOptions options;
+  options.workers = 1;
+  options.credits = 1;
+  Simulation run(options);
+  const std::string log = run.folder() + "/scheduler.log";
+  ASSERT_TRUE(observe::StartLog({.service = "scheduler", .file = log}).ok());
+  ASSERT_TRUE(run.Start().ok());
+  SimulatedWorker& worker = run.workers()[0];
+  worker.silent = true;
+  run.RunLearner();
+  run.RunWorker(worker);
+  run.RunWorker(worker);
+  ASSERT_EQ(worker.leases.size(), 1u);
+  const LeaseId lease = worker.leases.begin()->first;
+  const auto later = [&](int seconds) {
+    run.clock().Advance(absl::Seconds(seconds));
+    run.scheduler().Step();
+  };
+  later(0);
+  later(20);
+  ASSERT_TRUE(run.scheduler().Receive(worker.session, Renew{{lease}, {40}}).ok());
+  later(0);  // a token is progress
+  later(20);
+  ASSERT_TRUE(run.scheduler().Receive(worker.session, Renew{{lease}, {40}}).ok());
+  later(0);  // its renewal alone is none
+  later(6);
+  later(10);
+  run.scheduler().Disconnect(worker.session);
+  later(1);
+  observe::StopLog();
+  std::vector<Json> said;
+  for (const std::string& line : run.Lines("scheduler.log")) {
+    const Json record = Json::parse(line);
+    if (record["message"] == "nothing has moved") said.push_back(record["fields"]);
+  }
+  ASSERT_EQ(said.size(), 2u) << "once a reason";
+  EXPECT_EQ(said[0]["seconds"], 26);
+  EXPECT_EQ(said[0]["obstacle"], "");
+  EXPECT_THAT(said[0]["waits_for"].get<std::string>(),
+              ContainsRegex(absl::StrCat(
+                  "^batch 0, problem [^ ]+ at position 0: response 0, lease ", Number(lease),
+                  " of ", worker.name, " for 46 s, 40 tokens so far; ")));
+  EXPECT_EQ(said[1]["obstacle"], "no worker is connected");
 }
 
 TEST(Simulation, WorkersMayComeAndGoAndZeroIsLegal) {

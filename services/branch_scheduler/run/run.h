@@ -105,6 +105,8 @@ class Run {
   // Nobody can do the item: its problem is dropped, the rest of the batch goes on. INVALID_ARGUMENT
   // with the `reason` when that leaves no problem of the batch.
   absl::Status Park(ItemId item, const std::string& reason);
+  // Of an open item's problem, as the data set has it.
+  std::string ProblemId(ItemId item) const;
   // The lease whose result of this item is durable, if any is.
   absl::StatusOr<std::optional<LeaseId>> LeaseOfResult(ItemId item) const;
   absl::Status AddGrades(const GradedItem& graded);

@@ -38,6 +38,11 @@ const Problem* Run::FindProblem(const ItemKey& key) const {
   return key.response < problem.responses.size() ? &problem : nullptr;
 }
 
+std::string Run::ProblemId(ItemId item) const {
+  const Problem* problem = FindProblem(KeyOfItem(item));
+  return problem == nullptr ? "" : data_.problems[problem->row].id;
+}
+
 void Run::OpenInitials(BatchState& batch) {
   const uint32_t version = schedule_.InitialVersion(batch.place());
   for (const Problem& problem : batch.problems) {

@@ -82,7 +82,7 @@ std::string GradingQueue::trouble() const {
 
 size_t GradingQueue::waiting() const {
   absl::MutexLock lock(&mutex_);
-  return tasks_.size();
+  return tasks_.size() + under_way_;
 }
 
 bool GradingQueue::stopping() const {
@@ -99,6 +99,7 @@ std::vector<GradeTask> GradingQueue::Take(absl::Duration wait) {
     taken.push_back(std::move(tasks_.front()));
     tasks_.pop_front();
   }
+  under_way_ += taken.size();
   return taken;
 }
 
@@ -114,6 +115,13 @@ bool GradingQueue::RunOnce() {
 }
 
 void GradingQueue::GradeAll(std::vector<GradeTask> tasks) {
+  const size_t taken = tasks.size();
+  GradeTaken(std::move(tasks));
+  absl::MutexLock lock(&mutex_);
+  under_way_ -= taken;
+}
+
+void GradingQueue::GradeTaken(std::vector<GradeTask> tasks) {
   std::vector<Pending> pending;
   for (GradeTask& task : tasks) {
     Pending item;

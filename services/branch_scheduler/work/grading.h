@@ -64,6 +64,7 @@ class GradingQueue {
   bool RunOnce();
   // Why nothing comes: the verifier's last error, empty when it answered.
   std::string trouble() const;
+  // Items that were added and are not graded yet.
   size_t waiting() const;
 
  private:
@@ -82,7 +83,9 @@ class GradingQueue {
 
   void Loop();
   std::vector<GradeTask> Take(absl::Duration wait);
+  // Grades what Take returned; back in the queue where that is impossible now.
   void GradeAll(std::vector<GradeTask> tasks);
+  void GradeTaken(std::vector<GradeTask> tasks);
   // Has every response not settled yet graded once, for as long as it takes. False: the queue is
   // shutting down, or a test calls RunOnce again.
   bool Attempt(std::vector<Pending>& pending, bool final_attempt);
@@ -100,6 +103,7 @@ class GradingQueue {
 
   mutable absl::Mutex mutex_;
   std::deque<GradeTask> tasks_ ABSL_GUARDED_BY(mutex_);
+  size_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;  // taken from tasks_, not graded yet
   std::string trouble_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;

@@ -232,7 +232,10 @@ std::vector<LeaseId> LeaseTable::Renew(const std::string& worker,
     held->second.deadline = now + options_.lease;
     ++counters_.renewed;
     if (i >= tokens.size()) continue;
-    progress |= tokens[i] > held->second.tokens;
+    if (tokens[i] > held->second.tokens) {
+      progress = true;
+      counters_.tokens += tokens[i] - held->second.tokens;
+    }
     held->second.tokens = tokens[i];
   }
   if (auto found = workers_.find(worker); progress && found != workers_.end()) {
@@ -294,7 +297,7 @@ std::optional<LeaseTable::Oldest> LeaseTable::oldest(absl::Duration now) const {
       [](const auto& a, const auto& b) { return a.second.since < b.second.since; });
   if (first == leases_.end()) return std::nullopt;
   const Held& held = first->second;
-  return Oldest{held.worker, held.item, now - held.since, held.tokens};
+  return Oldest{held.worker, first->first, held.item, now - held.since, held.tokens};
 }
 
 std::vector<LeaseTable::Granted> LeaseTable::Expire(absl::Duration now) {

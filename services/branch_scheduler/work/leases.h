@@ -56,6 +56,7 @@ class LeaseTable {
     // Results of leases that were lost; those of an earlier scheduler's leases among them.
     uint64_t fenced = 0, fenced_epoch = 0;
     uint64_t duplicate = 0;  // results that were durable already
+    uint64_t tokens = 0;     // sampled, by what renewals said
   };
 
   explicit LeaseTable(LeaseOptions options) : options_(std::move(options)) {}
@@ -117,6 +118,7 @@ class LeaseTable {
   // The lease that is held longest.
   struct Oldest {
     std::string worker;
+    LeaseId lease = {};
     ItemId item = {};
     absl::Duration age;
     uint64_t tokens = 0;
