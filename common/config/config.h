@@ -59,6 +59,14 @@ inline std::vector<Word<LossAggregation>> WordsOf(LossAggregation) {
           {"seq_mean_token_sum_norm", LossAggregation::kSequenceSum}};
 }
 
+// Which layers' activations are computed again on the way back.
+enum class CheckpointLayers { kAuto, kAll, kNone };
+inline std::vector<Word<CheckpointLayers>> WordsOf(CheckpointLayers) {
+  return {{"auto", CheckpointLayers::kAuto},
+          {"all", CheckpointLayers::kAll},
+          {"none", CheckpointLayers::kNone}};
+}
+
 // What becomes of a plain text that is a prompt: through the chat template where the model has one,
 // or as it is.
 enum class Chat { kAuto, kRaw };
@@ -173,6 +181,9 @@ struct Learner {
   std::string address = {};
   int64_t threads = 1;
   std::string device = "cpu";
+  int64_t ranks = 1;  // processes that train together
+  double rank_timeout_seconds = 600;
+  bool deterministic = false;  // the same bits with 1, 2 and 4 ranks
   double learning_rate = 1e-6;
   int64_t warmup_steps = 0;
   int64_t decay_after = 0;  // steps; 0: the learning rate stays constant
@@ -197,7 +208,8 @@ struct Learner {
   int64_t overlong_buffer = 4096;       // tokens
   bool mask_truncated = false;          // an older name of overlong: mask
   int64_t max_tokens_per_pass = 16384;  // of one forward and backward pass
-  int64_t checkpoint_every = 10;        // steps
+  CheckpointLayers checkpoint_layers = CheckpointLayers::kAuto;
+  int64_t checkpoint_every = 10;  // steps
   int64_t checkpoints_kept = 3;
 };
 

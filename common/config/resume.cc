@@ -27,6 +27,9 @@ const std::set<std::string>& MayDiffer() {
                                                        "verifier.",
                                                        "learner.address",
                                                        "learner.checkpoint_every",
+                                                       "learner.checkpoint_layers",
+                                                       "learner.ranks",
+                                                       "learner.rank_timeout_seconds",
                                                        "observe.",
                                                        "learner.checkpoints_kept",
                                                        "security."};

@@ -33,6 +33,9 @@ bool MayDiffer(const std::string& name) {
                                                "observe.console_level",
                                                "observe.metrics_address",
                                                "learner.checkpoint_every",
+                                               "learner.checkpoint_layers",
+                                               "learner.ranks",
+                                               "learner.rank_timeout_seconds",
                                                "learner.checkpoints_kept",
                                                "security.allow_plaintext"};
   return kNames.contains(name) || absl::StartsWith(name, "scheduler.") ||

@@ -232,6 +232,13 @@ void AddLearner(Table& table) {
       ATTNRL_KEY(learner.threads), 1, 1024,
       "Compute threads of the learner; fixed for a run, because the update's bits depend on them.");
   table.Choice(ATTNRL_KEY(learner.device), {"cpu", "cuda"}, "Device that the learner computes on.");
+  table.Int(ATTNRL_KEY(learner.ranks), 1, 1024,
+            "Processes that train together, each with its share of the batch and of the "
+            "optimizer's state; attnrl train starts them.");
+  table.Real(ATTNRL_KEY(learner.rank_timeout_seconds), 1, 86'400,
+             "A rank that does not answer another for this many seconds ends the training of all.");
+  table.Bool(ATTNRL_KEY(learner.deterministic),
+             "Train the same bits with 1, 2 and 4 ranks of the same threads; takes more memory.");
   table.Real(ATTNRL_KEY(learner.learning_rate), 0, 1,
              "Learning rate of AdamW, between warm-up and decay.");
   table.Int(ATTNRL_KEY(learner.warmup_steps), 0, kMillion,
@@ -286,6 +293,9 @@ void AddLearner(Table& table) {
   table.Int(ATTNRL_KEY(learner.max_tokens_per_pass), 1, kBillion,
             "Maximum number of tokens in one forward and backward pass; gradients are summed over "
             "passes.");
+  table.Choice(ATTNRL_KEY(learner.checkpoint_layers),
+               "Layers whose activations are computed again in the backward pass: all, none, or "
+               "all where they would take more than an eighth of the memory (auto).");
   table.Int(ATTNRL_KEY(learner.checkpoint_every), 1, kMillion,
             "Training steps between checkpoints.");
   table.Int(ATTNRL_KEY(learner.checkpoints_kept), 1, kMillion,

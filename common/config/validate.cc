@@ -88,6 +88,9 @@ class Rules {
                    absl::StrCat("at most rollout.max_response_tokens, which is ",
                                 config_.rollout.max_response_tokens));
     }
+    if (learner.deterministic && learner.ranks != 1 && learner.ranks != 2 && learner.ranks != 4) {
+      return Wrong("learner.ranks", "1, 2 or 4, as learner.deterministic is true");
+    }
     if (learner.steps_per_batch > 0 && learner.minibatch_problems > 0) {
       return Wrong("learner.steps_per_batch",
                    absl::StrCat("0, as minibatch_problems is ", learner.minibatch_problems,

@@ -87,7 +87,9 @@ absl::Status LearnerLoop::Run() {
   if (absl::IsCancelled(status) && Stopped()) status = absl::OkStatus();
   ATTNRL_RETURN_IF_ERROR(status);
   // In the middle of an abandoned batch there is no state to keep; the batch is trained again.
-  return torn_ ? absl::OkStatus() : CheckpointHere();
+  if (torn_) return absl::OkStatus();
+  ATTNRL_RETURN_IF_ERROR(CheckpointHere());
+  return trainer_.Release();
 }
 
 absl::Status LearnerLoop::Recommit() {
@@ -134,16 +136,21 @@ absl::StatusOr<scheduler::TrainingBatch> LearnerLoop::Ask(double* wait_seconds) 
   }
   const absl::Duration start = clock_.Monotonic();
   const Version newest = *versions_.Newest();
-  auto batch =
-      batches_.NextBatch({.batch = next_,
-                          .version = newest,
-                          .checkpoint_step = checkpoint_,
-                          .replay = newest.number > next_},
-                         [this](const std::string& reason) { observer_.Waiting(next_, reason); });
+  absl::Status ranks;
+  auto batch = batches_.NextBatch({.batch = next_,
+                                   .version = newest,
+                                   .checkpoint_step = checkpoint_,
+                                   .replay = newest.number > next_},
+                                  [&](const std::string& reason) {
+                                    observer_.Waiting(next_, reason);
+                                    if (ranks.ok()) ranks = trainer_.KeepAlive();
+                                    if (!ranks.ok()) batches_.Cancel();
+                                  });
   *wait_seconds = absl::ToDoubleSeconds(clock_.Monotonic() - start);
   absl::MutexLock lock(&mutex_);
   asking_ = false;
   if (stopped_) return absl::CancelledError("the learner was stopped");
+  ATTNRL_RETURN_IF_ERROR(ranks);
   if (batch.ok() && batch->batch != next_) {
     return absl::InternalError(
         absl::StrCat("asked for batch ", next_, ", received batch ", batch->batch));
@@ -206,7 +213,7 @@ absl::StatusOr<std::optional<model::Tensors>> LearnerLoop::ReplayedBits(
   if (ToVersionData(next_, *bits).version == report->version) return bits;
   if (!batch.samples.empty()) {
     report->mismatch = true;
-    ++trainer_.counters().replay_mismatches;
+    trainer_.CountReplayMismatch();
     observe::LogWarning(
         "a replayed batch ended with other bits than the published ones; those stay published",
         {{"batch", batch.batch}, {"digest", report->version.digest}});

@@ -28,6 +28,18 @@ Aggregation AggregationOf(config::LossAggregation aggregation) {
   return Aggregation::kTokenMean;
 }
 
+CheckpointLayers CheckpointLayersOf(config::CheckpointLayers layers) {
+  switch (layers) {
+    case config::CheckpointLayers::kAll:
+      return CheckpointLayers::kAll;
+    case config::CheckpointLayers::kNone:
+      return CheckpointLayers::kNone;
+    case config::CheckpointLayers::kAuto:
+      break;
+  }
+  return CheckpointLayers::kAuto;
+}
+
 }  // namespace
 
 TrainerOptions TrainerOptionsOf(const config::Config& config) {
@@ -57,7 +69,9 @@ TrainerOptions TrainerOptionsOf(const config::Config& config) {
           .mask_truncated = learner.overlong == config::Overlong::kMask,
           .aggregation = AggregationOf(learner.loss_aggregation),
           .max_response_tokens = config.rollout.max_response_tokens,
-          .max_tokens_per_pass = learner.max_tokens_per_pass};
+          .max_tokens_per_pass = learner.max_tokens_per_pass,
+          .checkpoint = CheckpointLayersOf(learner.checkpoint_layers),
+          .deterministic = learner.deterministic};
 }
 
 LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_dir) {

@@ -1,25 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/start_model.h"
 
+#include <ATen/ATen.h>
+
+#include <exception>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
 #include "common/observe/log.h"
 #include "services/learner/options.h"
+#include "services/learner/train/library_error.h"
 
 namespace attnrl::learner {
 namespace {
 
-absl::StatusOr<StartModel> Load(const config::Config& config, const std::string& folder) {
+absl::StatusOr<StartModel> LoadShape(const config::Config& config, const std::string& folder) {
   StartModel start{.folder = folder};
   ATTNRL_ASSIGN_OR_RETURN(start.shape,
                           model::LoadModelConfig(folder, config.model.dtype != "auto"));
   ATTNRL_ASSIGN_OR_RETURN(start.dtype, ComputeDTypeOf(config, start.shape.dtype));
+  return start;
+}
+
+absl::StatusOr<StartModel> Load(const config::Config& config, const std::string& folder) {
+  ATTNRL_ASSIGN_OR_RETURN(StartModel start, LoadShape(config, folder));
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
                           device::ParseDevice(config.learner.device, "learner.device"));
   ATTNRL_ASSIGN_OR_RETURN(start.tensors,
                           model::LoadTensors(folder, start.shape, start.dtype, device));
   return start;
+}
+
+// Type, names and shapes of the tensors, for comparison.
+std::string Describe(const StartModel& start) {
+  std::string text(model::DTypeName(start.dtype));
+  for (const auto& [name, shape] : model::TensorShapes(start.shape)) {
+    absl::StrAppend(&text, " ", name, " ", absl::StrJoin(shape, "x"));
+  }
+  return text;
 }
 
 }  // namespace
@@ -51,6 +72,30 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
       other.ok() ? "has different ones"
                  : absl::StrCat("can't be read: ", std::string(other.status().message())),
       ": put the starting model of the run there"));
+}
+
+absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGroup& group,
+                                           StartModel start) {
+  if (group.rank() != 0) {
+    ATTNRL_ASSIGN_OR_RETURN(start, LoadShape(config, config.model.path));
+    ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
+                            device::ParseDevice(config.learner.device, "learner.device"));
+    for (const auto& [name, shape] : model::TensorShapes(start.shape)) {
+      start.tensors[name] =
+          at::empty(shape, at::TensorOptions(model::ToScalarType(start.dtype)).device(device));
+    }
+  }
+  try {
+    const std::string own = Describe(start);
+    if (BroadcastBytes(group, own) != own) {
+      return InputError("model.path", absl::StrCat(start.folder, " has other shapes than rank 0's"),
+                        "the model that the run began with, on every rank");
+    }
+    for (const auto& [name, tensor] : start.tensors) Broadcast(group, tensor.contiguous());
+  } catch (const std::exception& error) {
+    return LibraryError("sharing the start model", error);
+  }
+  return start;
 }
 
 }  // namespace attnrl::learner

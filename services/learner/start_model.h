@@ -9,6 +9,7 @@
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "services/learner/checkpoint/checkpoint.h"
+#include "services/learner/ranks/rank_group.h"
 
 namespace attnrl::learner {
 
@@ -28,5 +29,11 @@ struct StartModel {
 absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                                           const CheckpointStore& checkpoints,
                                           const std::optional<std::string>& published);
+
+// Rank 0 hands its start model to the other ranks, which need only the shape in model.path. All
+// call ShareStartModel together; `start` is rank 0's, ignored on the others. InputError where the
+// shapes differ, on the rank whose shape is another.
+absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGroup& group,
+                                           StartModel start);
 
 }  // namespace attnrl::learner

@@ -84,7 +84,7 @@ int Run(int argc, char** argv) {
                                           (settings["prompt"] + settings["response"]));
   nlohmann::ordered_json json = {{"benchmark", "learner"}};
   for (const auto& [name, value] : settings) json[name] = value;
-  json["parameters"] = trainer.parameters().count();
+  json["parameters"] = trainer.parameters().layout().parameters();
   json["seconds"] = seconds;
   json["cpu_seconds"] = cpu_seconds;
   json["tokens_per_second"] = tokens / seconds;

@@ -27,6 +27,12 @@ constexpr char kUnfinished[] = ".tmp-";
 constexpr char kManifest[] = "/trainer/manifest.json";  // SHA-256 of every other file
 constexpr char kState[] = "/trainer/state.json";
 constexpr int kFormat = 1;
+// Files of trainer/ beside the state.
+constexpr std::pair<const char*, StateTensor> kTensors[] = {
+    {"masters", StateTensor::kMasters},
+    {"first_moment", StateTensor::kFirstMoment},
+    {"second_moment", StateTensor::kSecondMoment},
+};
 
 std::optional<uint32_t> ParseStep(const std::string& name) {
   constexpr size_t kLength = sizeof(kPrefix) - 1;
@@ -114,15 +120,10 @@ absl::Status CheckpointStore::Fill(const std::string& folder, const CheckpointIn
                                    Trainer& trainer) const {
   const std::string state = folder + "/trainer";
   ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(state));
-  Parameters& parameters = trainer.parameters();
-  const std::pair<const char*, at::Tensor> tensors[] = {
-      {"masters", parameters.values()},
-      {"first_moment", parameters.first_moment()},
-      {"second_moment", parameters.second_moment()},
-  };
-  for (const auto& [name, flat] : tensors) {
+  for (const auto& [name, which] : kTensors) {
+    ATTNRL_ASSIGN_OR_RETURN(const model::Tensors tensors, trainer.Copy(which));
     ATTNRL_RETURN_IF_ERROR(model::WriteSafetensors(absl::StrCat(state, "/", name, ".safetensors"),
-                                                   parameters.Named(flat), {{"format", "pt"}}));
+                                                   tensors, {{"format", "pt"}}));
   }
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(folder + kState, CheckpointStateJson(info)));
   // Last of all files, since it has the digests of the others.
@@ -187,23 +188,16 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
 }
 
 absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& trainer) const {
-  Parameters& parameters = trainer.parameters();
-  const std::pair<const char*, at::Tensor*> tensors[] = {
-      {"masters", &parameters.values()},
-      {"first_moment", &parameters.first_moment()},
-      {"second_moment", &parameters.second_moment()},
-  };
-  for (const auto& [name, flat] : tensors) {
+  for (const auto& [name, which] : kTensors) {
     const std::string path = absl::StrCat(Folder(info.step), "/trainer/", name, ".safetensors");
     ATTNRL_ASSIGN_OR_RETURN(const VersionData data, ReadVersionFile(path));
-    if (!parameters.Assign(ToTensors(data), *flat)) {
-      return absl::DataLossError(
-          absl::StrCat(path, ": holds tensors that differ from the model's"));
+    const absl::Status assigned = trainer.Assign(which, ToTensors(data));
+    if (absl::IsInvalidArgument(assigned)) {
+      return absl::DataLossError(absl::StrCat(path, ": holds ", std::string(assigned.message())));
     }
+    ATTNRL_RETURN_IF_ERROR(assigned);
   }
-  parameters.Refresh();
-  trainer.counters() = info.counters;
-  return absl::OkStatus();
+  return trainer.Resume(info.counters);
 }
 
 std::vector<uint32_t> CheckpointStore::Removable(int64_t kept, uint32_t keep_from) const {

@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -16,6 +17,7 @@
 #include "common/storage/files.h"
 #include "services/branch_scheduler/client/batch_source.h"
 #include "services/learner/checkpoint/checkpoint.h"
+#include "services/learner/follower.h"
 #include "services/learner/loop.h"
 #include "services/learner/metrics.h"
 #include "services/learner/options.h"
@@ -43,19 +45,35 @@ absl::Status CheckConfig(const config::Config& config) {
   return absl::OkStatus();
 }
 
+// `group`: null for a learner that trains alone.
 absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& config,
                                                      const CheckpointStore& checkpoints,
-                                                     const VersionStore& versions) {
+                                                     const VersionStore& versions,
+                                                     RankGroup* group) {
   ATTNRL_ASSIGN_OR_RETURN(StartModel start,
                           LoadStartModel(config, checkpoints, versions.DigestOf(0)));
+  if (group != nullptr) {
+    ATTNRL_ASSIGN_OR_RETURN(start, ShareStartModel(config, *group, std::move(start)));
+  }
   // Two maps of the same tensors: the trainer takes the reference's away while it reads the start.
   model::Tensors reference = start.tensors;
   try {
     return std::make_unique<Trainer>(start.shape, start.tensors, start.dtype, std::move(reference),
-                                     TrainerOptionsOf(config));
+                                     TrainerOptionsOf(config), group);
   } catch (const std::exception& error) {
     return LibraryError("making the trainer", error);
   }
+}
+
+// A rank that follows: until the run ends, then until `shutdown`.
+absl::Status ServeFollower(const config::Config& config, const RankPlace& place,
+                           const rpc::ShutdownSignal& shutdown) {
+  const absl::Status status = Follow(config, place, [&shutdown] { return shutdown.requested(); });
+  if (absl::IsCancelled(status) && shutdown.requested()) return absl::OkStatus();
+  ATTNRL_RETURN_IF_ERROR(status);
+  observe::LogInfo("the run has ended");
+  shutdown.Wait();
+  return absl::OkStatus();
 }
 
 // Runs the loop in a thread of its own until it ends or `shutdown` comes.
@@ -91,20 +109,33 @@ absl::Status RunUntil(LearnerLoop& loop, scheduler::BatchSource& batches,
 
 absl::Status Serve(const config::Config& config, const service::Flags& flags,
                    const rpc::ShutdownSignal& shutdown) {
-  ATTNRL_RETURN_IF_ERROR(CheckConfig(config));
-  // Before anything is touched: opening the checkpoints removes half-written ones.
-  ATTNRL_ASSIGN_OR_RETURN(
-      [[maybe_unused]] const storage::FileLock lock,
-      storage::FileLock::AcquireFile(absl::StrCat(flags.run_dir, "/learner.lock"),
-                                     absl::StrCat("the learner of ", flags.run_dir)));
+  ATTNRL_ASSIGN_OR_RETURN(const RankPlace place,
+                          ReadRankPlace(config.learner.ranks, config.security.allow_plaintext));
+  std::optional<storage::FileLock> lock;
+  if (place.rank == 0) {
+    ATTNRL_RETURN_IF_ERROR(CheckConfig(config));
+    // Before anything is touched: opening the checkpoints removes half-written ones.
+    ATTNRL_ASSIGN_OR_RETURN(
+        lock, storage::FileLock::AcquireFile(absl::StrCat(flags.run_dir, "/learner.lock"),
+                                             absl::StrCat("the learner of ", flags.run_dir)));
+  }
   FixNumerics(static_cast<int>(config.learner.threads));
   ATTNRL_ASSIGN_OR_RETURN(const auto metrics,
                           observe::MetricsServer::Start(config.observe.metrics_address));
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
       absl::StrCat(flags.run_dir, "/logs/", flags.name, ".metrics"), metrics->address() + "\n"));
+  if (place.rank > 0) return ServeFollower(config, place, shutdown);
   ATTNRL_ASSIGN_OR_RETURN(const auto checkpoints, CheckpointStore::Open(flags.run_dir));
   ATTNRL_ASSIGN_OR_RETURN(const auto versions, VersionStore::Open(flags.run_dir));
-  ATTNRL_ASSIGN_OR_RETURN(const auto trainer, MakeTrainer(config, *checkpoints, *versions));
+  std::unique_ptr<RankGroup> group;
+  if (!place.alone()) {
+    ATTNRL_ASSIGN_OR_RETURN(
+        group,
+        JoinRanks(place, JoinOptionsOf(config, [&shutdown] { return shutdown.requested(); })));
+    observe::LogInfo("all ranks have joined", {{"ranks", place.size}});
+  }
+  ATTNRL_ASSIGN_OR_RETURN(const auto trainer,
+                          MakeTrainer(config, *checkpoints, *versions, group.get()));
   ATTNRL_ASSIGN_OR_RETURN(
       const auto batches,
       scheduler::ConnectBatchSource(config.scheduler.address, config.security.allow_plaintext));

@@ -59,10 +59,10 @@ TrainerOptions TinyOptions() {
 }
 
 std::unique_ptr<Trainer> TinyTrainer(const std::string& folder, const TrainerOptions& options,
-                                     model::DType dtype) {
+                                     model::DType dtype, RankGroup* group) {
   const model::ModelConfig config = TinyConfig(folder);
   const model::Tensors weights = model::RandomTensors(config, 1, dtype);
-  return std::make_unique<Trainer>(config, weights, dtype, weights, options);
+  return std::make_unique<Trainer>(config, weights, dtype, weights, options, group);
 }
 
 scheduler::TrainingBatch TinyBatch(uint32_t batch, uint32_t problems, bool last) {

@@ -18,7 +18,8 @@ model::ModelConfig TinyConfig(const std::string& folder);
 TrainerOptions TinyOptions();
 // A trainer of the tiny model with weights of seed 1, which is its own reference.
 std::unique_ptr<Trainer> TinyTrainer(const std::string& folder, const TrainerOptions& options,
-                                     model::DType dtype = model::DType::kFloat32);
+                                     model::DType dtype = model::DType::kFloat32,
+                                     RankGroup* group = nullptr);
 
 // Batch `batch` of a run without branching in mode `on_policy`: problems of four responses with
 // prompts and lengths of their own, advantages of both signs. Pure in its arguments.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace attnrl::learner {
 namespace {
@@ -22,6 +23,36 @@ void StepOn(const AdamWOptions& options, double weight_decay, const at::Tensor& 
                     /*maximize=*/false);
 }
 
+double SquaredNorm(const at::Tensor& flat) {
+  double squares = 0;
+  for (int64_t first = 0; first < flat.numel(); first += kNormSlice) {
+    const at::Tensor slice = flat.narrow(0, first, std::min(kNormSlice, flat.numel() - first));
+    const double norm =
+        at::linalg_vector_norm(slice, 2, std::nullopt, false, at::kDouble).item<double>();
+    squares += norm * norm;
+  }
+  return squares;
+}
+
+// Squared norms of the gradient's parts, float64 [ranks, buckets * parts of a rank]; the row of
+// this rank is filled. What one part has doesn't depend on how many ranks there are.
+at::Tensor SquaresByPart(Parameters& parameters) {
+  const FlatLayout& layout = parameters.layout();
+  const int64_t parts = layout.sharding().parts / layout.sharding().ranks;
+  std::vector<double> squares;
+  for (int64_t part = 0; part < parts; ++part) {
+    for (const FlatLayout::Bucket& bucket : layout.buckets()) {
+      const int64_t count = layout.OwnCount(bucket) / parts;
+      squares.push_back(SquaredNorm(
+          parameters.gradient().narrow(0, layout.OwnOffset(bucket) + part * count, count)));
+    }
+  }
+  at::Tensor rows = at::zeros({layout.sharding().ranks, static_cast<int64_t>(squares.size())},
+                              at::TensorOptions(at::kDouble));
+  rows[layout.sharding().rank].copy_(at::tensor(squares, at::kDouble));
+  return rows;
+}
+
 }  // namespace
 
 void AdamWStep(const AdamWOptions& options, int64_t step, Parameters& parameters) {
@@ -35,7 +66,7 @@ void AdamWStep(const AdamWOptions& options, int64_t step, Parameters& parameters
     StepOn(options, options.weight_decay, steps, values, parameters, 0, values.numel());
     return;
   }
-  for (const Parameters::Run& run : parameters.Runs()) {
+  for (const FlatLayout::Run& run : parameters.layout().Runs()) {
     StepOn(options, run.matrices ? options.weight_decay : 0, steps, values, parameters, run.offset,
            run.count);
   }
@@ -43,18 +74,12 @@ void AdamWStep(const AdamWOptions& options, int64_t step, Parameters& parameters
 
 double ClipGradient(Parameters& parameters, double max_norm) {
   at::NoGradGuard no_grad;
-  at::Tensor& gradient = parameters.gradient();
-  double norm = 0;
-  for (int64_t first = 0; first < gradient.numel(); first += kNormSlice) {
-    const at::Tensor slice =
-        gradient.narrow(0, first, std::min(kNormSlice, gradient.numel() - first));
-    const double part =
-        at::linalg_vector_norm(slice, 2, std::nullopt, false, at::kDouble).item<double>();
-    norm = first == 0 ? part : std::sqrt(norm * norm + part * part);
-  }
+  const at::Tensor squares = SquaresByPart(parameters);
+  if (parameters.group() != nullptr) AllGather(*parameters.group(), squares);
+  const double norm = std::sqrt(squares.sum().item<double>());
   if (max_norm > 0 && std::isfinite(norm)) {
     const double scale = max_norm / (norm + 1e-6);
-    if (scale < 1) gradient.mul_(scale);
+    if (scale < 1) parameters.gradient().mul_(scale);
   }
   return norm;
 }

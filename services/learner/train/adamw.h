@@ -24,9 +24,9 @@ struct AdamWOptions {
 // the leaves.
 void AdamWStep(const AdamWOptions& options, int64_t step, Parameters& parameters);
 
-// The Euclidean norm of the gradient, summed in float64 slice by slice; then, where it exceeds
-// `max_norm` (0: no limit), scales the gradient down to it as torch.nn.utils.clip_grad_norm_ does.
-// A norm that is not finite is returned and nothing scaled.
+// The Euclidean norm of the gradient over all ranks, which call it together, summed in float64 part
+// by part; then, where it exceeds `max_norm` (0: no limit), scales the gradient down to it as
+// torch.nn.utils.clip_grad_norm_ does. A norm that is not finite is returned and nothing scaled.
 double ClipGradient(Parameters& parameters, double max_norm);
 
 }  // namespace attnrl::learner

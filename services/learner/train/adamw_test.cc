@@ -131,18 +131,19 @@ TEST(Parameters, AddUpTheGradientsOfSeveralPasses) {
   }
   const at::Tensor gradient = parameters.Named(parameters.gradient()).at("b");
   EXPECT_TRUE(gradient.equal(leaf.detach() * 6));
-  EXPECT_EQ(parameters.count(), 8);
+  EXPECT_EQ(parameters.layout().parameters(), 8);
 }
 
 TEST(Parameters, RefuseTensorsOfOtherNamesOrShapes) {
   Parameters parameters(SmallWeights(at::kFloat), model::DType::kFloat32);
   model::Tensors named = parameters.Named(parameters.values());
-  EXPECT_TRUE(parameters.Assign(named, parameters.first_moment()));
+  ASSERT_TRUE(parameters.Fits(named));
+  parameters.Assign(named, parameters.first_moment());
   EXPECT_TRUE(parameters.first_moment().equal(parameters.values()));
   named["c"] = named["b"];
-  EXPECT_FALSE(parameters.Assign(named, parameters.values()));
+  EXPECT_FALSE(parameters.Fits(named));
   named.erase("a");
-  EXPECT_FALSE(parameters.Assign(named, parameters.values()));
+  EXPECT_FALSE(parameters.Fits(named));
 }
 
 }  // namespace

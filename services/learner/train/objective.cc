@@ -48,6 +48,30 @@ void ObjectiveSums::Add(const ObjectiveSums& other) {
   distinct_tokens += other.distinct_tokens;
 }
 
+std::array<double, ObjectiveSums::kFields> ObjectiveSums::Fields() const {
+  return {loss,
+          kl,
+          entropy,
+          clipped_low,
+          clipped_high,
+          clipped_dual,
+          ratio_max,
+          static_cast<double>(tokens),
+          static_cast<double>(distinct_tokens)};
+}
+
+ObjectiveSums ObjectiveSums::FromFields(std::span<const double, kFields> fields) {
+  return {fields[0],
+          fields[1],
+          fields[2],
+          fields[3],
+          fields[4],
+          fields[5],
+          fields[6],
+          static_cast<int64_t>(fields[7]),
+          static_cast<int64_t>(fields[8])};
+}
+
 at::Tensor ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs& inputs,
                          double denominator, ObjectiveSums* sums) {
   const at::Tensor& advantages = inputs.advantages;

@@ -3,7 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
+#include <span>
 
 namespace attnrl::learner {
 
@@ -55,6 +57,11 @@ struct ObjectiveSums {
   int64_t distinct_tokens = 0;
 
   void Add(const ObjectiveSums& other);
+
+  // All of them as numbers, to send to another process.
+  static constexpr int kFields = 9;
+  std::array<double, kFields> Fields() const;
+  static ObjectiveSums FromFields(std::span<const double, kFields> fields);
 };
 
 // The objective's sum over the tokens of a pass divided by `denominator` (the tokens of the whole

@@ -4,106 +4,174 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
+#include <map>
+#include <memory>
 #include <stdexcept>
+#include <vector>
 
 namespace attnrl::learner {
 namespace {
 
-constexpr int64_t kAlign = 16;  // float32 elements in a cache line
+using Bucket = FlatLayout::Bucket;
+using Slice = FlatLayout::Slice;
 
 at::ScalarType ScalarTypeOf(model::DType dtype) {
   return dtype == model::DType::kBFloat16 ? at::kBFloat16 : at::kFloat;
 }
 
+std::map<std::string, std::vector<int64_t>> ShapesOf(const model::Tensors& weights) {
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const auto& [name, tensor] : weights) shapes[name] = tensor.sizes().vec();
+  return shapes;
+}
+
+Sharding ShardingOf(const RankGroup* group, int parts) {
+  if (group == nullptr) return {.parts = parts == 0 ? 1 : parts};
+  return {group->rank(), group->size(), parts == 0 ? group->size() : parts};
+}
+
+at::Tensor View(const at::Tensor& flat, const Slice& slice, int64_t base = 0) {
+  return flat.narrow(0, slice.offset - base, slice.count).view(slice.shape);
+}
+
+at::Tensor Zeros(const model::Tensors& weights, int64_t count, at::ScalarType dtype) {
+  at::TensorOptions options = at::TensorOptions(dtype);
+  if (!weights.empty()) options = options.device(weights.begin()->second.device());
+  return at::zeros({count}, options);
+}
+
 }  // namespace
 
-Parameters::Parameters(const model::Tensors& weights, model::DType compute) : compute_(compute) {
+Parameters::Parameters(const model::Tensors& weights, model::DType compute, RankGroup* group,
+                       int parts)
+    : compute_(compute),
+      group_(group),
+      layout_(ShapesOf(weights), ShardingOf(group, parts)),
+      values_(Zeros(weights, layout_.shard(), at::kFloat)),
+      gradient_(at::zeros_like(values_)),
+      first_moment_(at::zeros_like(values_)),
+      second_moment_(at::zeros_like(values_)),
+      sum_(layout_, group, gradient_) {
   at::NoGradGuard no_grad;
-  int64_t padded = 0;
-  for (const auto& [name, tensor] : weights) {
-    slices_.push_back({name, tensor.sizes().vec(), padded, tensor.numel()});
-    count_ += tensor.numel();
-    padded += (tensor.numel() + kAlign - 1) / kAlign * kAlign;
+  for (const Bucket& bucket : layout_.buckets()) {
+    const at::Tensor whole = at::zeros({bucket.count}, values_.options());
+    for (size_t i = bucket.first; i < bucket.last; ++i) {
+      const Slice& slice = layout_.slices()[i];
+      View(whole, slice, bucket.offset).copy_(weights.at(slice.name));
+    }
+    const int64_t own = layout_.OwnCount(bucket);
+    values_.narrow(0, layout_.OwnOffset(bucket), own)
+        .copy_(whole.narrow(0, layout_.sharding().rank * own, own));
   }
-  at::TensorOptions options = at::TensorOptions(at::kFloat);
-  if (!weights.empty()) options = options.device(weights.begin()->second.device());
-  values_ = at::zeros({padded}, options);
-  gradient_ = at::zeros({padded}, options);
-  first_moment_ = at::zeros({padded}, options);
-  second_moment_ = at::zeros({padded}, options);
-  for (const Slice& slice : slices_) {
-    View(values_, slice).copy_(weights.at(slice.name));
-    at::Tensor leaf = View(values_, slice).detach();
-    if (compute_ != model::DType::kFloat32) leaf = leaf.to(ScalarTypeOf(compute_));
+  const bool shares = compute_ == model::DType::kFloat32 && group_ == nullptr;
+  computed_ = shares ? values_ : Zeros(weights, layout_.padded(), ScalarTypeOf(compute_));
+  for (const Slice& slice : layout_.slices()) {
+    at::Tensor leaf = View(computed_, slice).detach();
+    if (!shares) leaf.copy_(weights.at(slice.name));
     leaves_[slice.name] = leaf.set_requires_grad(true);
   }
 }
 
-at::Tensor Parameters::View(const at::Tensor& flat, const Slice& slice) const {
-  return flat.narrow(0, slice.offset, slice.count).view(slice.shape);
-}
-
-std::vector<Parameters::Run> Parameters::Runs() const {
-  std::vector<Run> runs;
-  for (const Slice& slice : slices_) {
-    const bool matrix = slice.shape.size() > 1;
-    if (runs.empty() || runs.back().matrices != matrix) runs.push_back({slice.offset, 0, matrix});
-    const int64_t padded = (slice.count + kAlign - 1) / kAlign * kAlign;
-    runs.back().count = slice.offset + padded - runs.back().offset;
-  }
-  return runs;
-}
-
 void Parameters::AddGradients() {
   at::NoGradGuard no_grad;
-  for (const Slice& slice : slices_) {
+  for (const Slice& slice : layout_.slices()) {
     at::Tensor& gradient = leaves_.at(slice.name).mutable_grad();
     if (!gradient.defined()) continue;
-    View(gradient_, slice).add_(gradient);
+    sum_.Of(slice).add_(gradient);
     gradient = at::Tensor();
   }
 }
 
-at::Tensor Parameters::GradientOf(const std::string& name) const {
-  const auto slice = std::find_if(slices_.begin(), slices_.end(),
-                                  [&](const Slice& other) { return other.name == name; });
-  if (slice == slices_.end()) throw std::logic_error("no tensor " + name);
-  return View(gradient_, *slice);
+at::Tensor Parameters::GradientOf(const std::string& name) {
+  const Slice* slice = layout_.Find(name);
+  if (slice == nullptr) throw std::logic_error("no tensor " + name);
+  return sum_.Of(*slice);
 }
 
 void Parameters::ZeroGradient() { gradient_.zero_(); }
 
 void Parameters::Refresh() {
-  if (compute_ == model::DType::kFloat32) return;
+  if (computed_.is_same(values_)) return;
   at::NoGradGuard no_grad;
-  for (const Slice& slice : slices_) leaves_.at(slice.name).copy_(View(values_, slice));
+  const Sharding& sharding = layout_.sharding();
+  for (const Bucket& bucket : layout_.buckets()) {
+    const int64_t own = layout_.OwnCount(bucket);
+    const at::Tensor rows =
+        computed_.narrow(0, bucket.offset, bucket.count).view({sharding.ranks, own});
+    rows[sharding.rank].copy_(values_.narrow(0, layout_.OwnOffset(bucket), own));
+    if (group_ != nullptr) AllGather(*group_, rows);
+  }
+}
+
+at::Tensor Parameters::GatherBucket(const at::Tensor& flat, const Bucket& bucket) const {
+  const int64_t own = layout_.OwnCount(bucket);
+  const at::Tensor part = flat.narrow(0, layout_.OwnOffset(bucket), own);
+  if (group_ == nullptr) return part;
+  if (group_->rank() != 0) {
+    group_->Send(part, 0)->Wait();
+    return {};
+  }
+  at::Tensor whole = at::empty({bucket.count}, flat.options());
+  whole.narrow(0, 0, own).copy_(part);
+  for (int rank = 1; rank < group_->size(); ++rank) {
+    group_->Receive(whole.narrow(0, rank * own, own), rank)->Wait();
+  }
+  return whole;
+}
+
+void Parameters::ScatterBucket(const at::Tensor& whole, const Bucket& bucket,
+                               at::Tensor& flat) const {
+  const int64_t own = layout_.OwnCount(bucket);
+  const at::Tensor part = flat.narrow(0, layout_.OwnOffset(bucket), own);
+  if (layout_.sharding().rank != 0) return group_->Receive(part, 0)->Wait();
+  part.copy_(whole.narrow(0, 0, own));
+  for (int rank = 1; rank < layout_.sharding().ranks; ++rank) {
+    group_->Send(whole.narrow(0, rank * own, own), rank)->Wait();
+  }
 }
 
 model::Tensors Parameters::Named(const at::Tensor& flat) const {
   at::NoGradGuard no_grad;
   model::Tensors named;
-  for (const Slice& slice : slices_) named[slice.name] = View(flat, slice).clone();
+  for (const Bucket& bucket : layout_.buckets()) {
+    const at::Tensor whole = GatherBucket(flat, bucket);
+    if (!whole.defined()) continue;
+    for (size_t i = bucket.first; i < bucket.last; ++i) {
+      const Slice& slice = layout_.slices()[i];
+      named[slice.name] = View(whole, slice, bucket.offset).clone();
+    }
+  }
   return named;
 }
 
-bool Parameters::Assign(const model::Tensors& named, at::Tensor& flat) const {
-  at::NoGradGuard no_grad;
-  if (named.size() != slices_.size()) return false;
-  for (const Slice& slice : slices_) {
+bool Parameters::Fits(const model::Tensors& named) const {
+  if (named.size() != layout_.slices().size()) return false;
+  for (const Slice& slice : layout_.slices()) {
     const auto found = named.find(slice.name);
     if (found == named.end() || found->second.sizes() != at::IntArrayRef(slice.shape)) return false;
   }
-  for (const Slice& slice : slices_) View(flat, slice).copy_(named.at(slice.name));
   return true;
+}
+
+void Parameters::Assign(const model::Tensors& named, at::Tensor& flat) const {
+  at::NoGradGuard no_grad;
+  for (const Bucket& bucket : layout_.buckets()) {
+    at::Tensor whole;
+    if (layout_.sharding().rank == 0) {
+      whole = at::zeros({bucket.count}, flat.options());
+      for (size_t i = bucket.first; i < bucket.last; ++i) {
+        const Slice& slice = layout_.slices()[i];
+        View(whole, slice, bucket.offset).copy_(named.at(slice.name));
+      }
+    }
+    ScatterBucket(whole, bucket, flat);
+  }
 }
 
 model::Tensors Parameters::Published() const {
   at::NoGradGuard no_grad;
   model::Tensors published;
-  for (const Slice& slice : slices_) {
-    published[slice.name] = View(values_, slice).to(ScalarTypeOf(compute_), false, true);
-  }
+  for (const auto& [name, leaf] : leaves_) published[name] = leaf.detach().clone();
   return published;
 }
 

@@ -4,81 +4,81 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
-#include <vector>
 
 #include "common/model/files/weights.h"
+#include "services/learner/ranks/rank_group.h"
+#include "services/learner/train/flat_layout.h"
+#include "services/learner/train/gradient_sum.h"
 
 namespace attnrl::learner {
 
 // The trainable parameters of a model: float32 masters, their gradient and both AdamW moments, each
-// one flat tensor, and the leaves that a Transformer computes with. Tensors lie in byte order of
-// their names, each padded with zeros to a multiple of 16 elements, so that every one starts on a
-// cache line. Where the compute dtype is float32 the leaves share the masters' memory; otherwise
-// they are cast copies that Refresh brings up to date.
+// one flat tensor in FlatLayout's order, and the leaves that a Transformer computes with. Of
+// several ranks each has all leaves and its shard of the rest (ZeRO stage 2). Where the compute
+// dtype is float32 and there is one rank, the leaves share the masters' memory; otherwise they are
+// cast copies that Refresh brings up to date.
 //
-// A training step: ZeroGradient; for each pass and layer {backward; AddGradients}; an optimizer
-// changes values(); Refresh. Used by one thread. Memory: 16 bytes a parameter, plus a bfloat16 copy
-// and the gradients that weren't added yet.
+// A training step: ZeroGradient; for each pass {for each layer {backward; AddGradients;
+// gradient_sum().Complete}; gradient_sum().EndPass}; an optimizer changes values(); Refresh. Used
+// by one thread. Memory: 16 bytes a parameter over the ranks, plus the leaves where they are
+// copies, and the gradients that weren't added yet.
 class Parameters {
  public:
-  // Copies `weights` (any dtype), on the device on which they lie.
-  Parameters(const model::Tensors& weights, model::DType compute);
+  // Copies `weights` (any dtype), on the device on which they lie; all ranks give the same. The
+  // gradient of a minibatch is made in `parts`, a multiple of the ranks (0: as many).
+  Parameters(const model::Tensors& weights, model::DType compute, RankGroup* group = nullptr,
+             int parts = 0);
+
+  const FlatLayout& layout() const { return layout_; }
+  RankGroup* group() const { return group_; }  // null: this process is alone
 
   // Leaf tensors of the compute dtype that require a gradient, by name.
   const model::Tensors& leaves() const { return leaves_; }
 
-  // Adds the gradients that leaves have to gradient() in float32 and drops them.
+  // Adds the gradients that leaves have to the pass's in float32 and drops them.
   void AddGradients();
-  // The part of gradient() that belongs to one tensor, in its shape; shares its memory.
-  at::Tensor GradientOf(const std::string& name) const;
+  // Where a pass adds its gradient of one tensor.
+  at::Tensor GradientOf(const std::string& name);
+  GradientSum& gradient_sum() { return sum_; }
   void ZeroGradient();
-  // Copies the masters into the leaves.
+  // Copies the masters into the leaves; all ranks together.
   void Refresh();
 
-  // Flat float32 [padded count].
+  // Flat float32 [layout().shard()].
   at::Tensor& values() { return values_; }
   at::Tensor& gradient() { return gradient_; }
   at::Tensor& first_moment() { return first_moment_; }
   at::Tensor& second_moment() { return second_moment_; }
 
-  // By name, float32, copies without padding: for checkpoints and --dump-grads.
+  // By name, float32, copies without padding: for checkpoints and --dump-grads. All ranks together;
+  // rank 0 gets them, the others nothing.
   model::Tensors Named(const at::Tensor& flat) const;
-  // The inverse of Named; false when names or shapes differ (nothing is changed then).
-  bool Assign(const model::Tensors& named, at::Tensor& flat) const;
+  // Whether Assign would take `named`: all names and shapes are the model's.
+  bool Fits(const model::Tensors& named) const;
+  // The inverse of Named: rank 0's `named`, which fits, is handed to all.
+  void Assign(const model::Tensors& named, at::Tensor& flat) const;
   // The masters rounded to the compute dtype: what is published. Own memory.
   model::Tensors Published() const;
 
-  // Part of the flat tensors: neighbouring tensors that are all matrices, or all vectors (the
-  // weights of norms, and biases), with their padding.
-  struct Run {
-    int64_t offset;
-    int64_t count;
-    bool matrices;
-  };
-  std::vector<Run> Runs() const;
-
-  // Parameters without padding.
-  int64_t count() const { return count_; }
-
  private:
-  struct Slice {
-    std::string name;
-    std::vector<int64_t> shape;
-    int64_t offset;
-    int64_t count;
-  };
+  // The whole bucket of a flat tensor on rank 0; undefined on the others.
+  at::Tensor GatherBucket(const at::Tensor& flat, const FlatLayout::Bucket& bucket) const;
+  // The rank's part of a bucket, which rank 0 has whole.
+  void ScatterBucket(const at::Tensor& whole, const FlatLayout::Bucket& bucket,
+                     at::Tensor& flat) const;
 
-  at::Tensor View(const at::Tensor& flat, const Slice& slice) const;
-
-  model::DType compute_;
-  std::vector<Slice> slices_;
-  int64_t count_ = 0;
+  const model::DType compute_;
+  RankGroup* const group_;
+  const FlatLayout layout_;
   at::Tensor values_;
   at::Tensor gradient_;
   at::Tensor first_moment_;
   at::Tensor second_moment_;
+  at::Tensor computed_;  // flat, whole, in the compute dtype; may be values_
   model::Tensors leaves_;
+  GradientSum sum_;
 };
 
 }  // namespace attnrl::learner

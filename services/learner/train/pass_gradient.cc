@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/device/device.h"
 
 namespace attnrl::learner {
@@ -92,9 +93,11 @@ void PassGradient::Backward(const at::Tensor& logprob_gradient,
     layer.output.backward(gradient);
     gradient = layer.input.grad();
     parameters_.AddGradients();
+    parameters_.gradient_sum().Complete(absl::StrCat("model.layers.", index, "."));
   }
   at::Tensor embedding = parameters_.GradientOf(kEmbedding);
   embedding.index_add_(0, pass_.ids, gradient.to(embedding.scalar_type()));
+  parameters_.gradient_sum().EndPass();
 }
 
 }  // namespace attnrl::learner

@@ -64,7 +64,7 @@ class SupervisedTrainer {
 
   // The weights as they are now, float32, own memory.
   model::Tensors Weights() const { return parameters_.Published(); }
-  int64_t parameters() const { return parameters_.count(); }
+  int64_t parameters() const { return parameters_.layout().parameters(); }
 
  private:
   std::vector<size_t> NextBatch();

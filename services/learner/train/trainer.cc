@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -22,79 +23,8 @@ namespace {
 using scheduler::TrainingBatch;
 using scheduler::TrainingSample;
 
-// Fills behaviour log-probs, advantages and weights of every token of a pass.
-void FillTargets(const std::vector<const TrainingSample*>& samples, Aggregation aggregation,
-                 const at::Device& device, ObjectiveInputs* inputs) {
-  std::vector<float> behaviour, advantages, weights;
-  for (const TrainingSample* sample : samples) {
-    behaviour.insert(behaviour.end(), sample->logprobs.begin(), sample->logprobs.end());
-    for (const scheduler::AdvantageRun& run : sample->advantages) {
-      advantages.insert(advantages.end(), run.tokens, static_cast<float>(run.advantage));
-    }
-  }
-  inputs->behaviour = at::tensor(behaviour, at::kFloat).to(device);
-  inputs->advantages = at::tensor(advantages, at::kFloat).to(device);
-  if (aggregation != Aggregation::kSequenceMean) return;
-  for (const TrainingSample* sample : samples) {
-    const size_t tokens = sample->response_ids.size();
-    weights.insert(weights.end(), tokens, 1 / static_cast<float>(tokens));
-  }
-  inputs->weights = at::tensor(weights, at::kFloat).to(device);
-}
-
-// What the sum over a minibatch's tokens is divided by.
-double Denominator(const TrainerOptions& options,
-                   const std::vector<const TrainingSample*>& samples) {
-  const auto sequences = static_cast<double>(samples.size());
-  switch (options.aggregation) {
-    case Aggregation::kSequenceMean:
-      return sequences;
-    case Aggregation::kSequenceSum:
-      return sequences * static_cast<double>(options.max_response_tokens);
-    case Aggregation::kTokenMean:
-      break;
-  }
-  double tokens = 0;
-  for (const TrainingSample* sample : samples) {
-    tokens += static_cast<double>(sample->response_ids.size());
-  }
-  return tokens;
-}
-
-// The samples of a minibatch that are trained.
-std::vector<const TrainingSample*> Unmasked(const TrainingBatch& batch,
-                                            const std::vector<size_t>& minibatch, bool mask) {
-  std::vector<const TrainingSample*> samples;
-  for (size_t index : minibatch) {
-    const TrainingSample& sample = batch.samples[index];
-    if (!mask || !sample.truncated) samples.push_back(&sample);
-  }
-  return samples;
-}
-
-// Samples of one pass.
-struct PassSamples {
-  std::vector<const TrainingSample*> samples;
-  std::vector<PassSequence> sequences;
-};
-
-std::vector<PassSamples> CutIntoPasses(const std::vector<const TrainingSample*>& samples,
-                                       const TrainerOptions& options) {
-  std::vector<PassSequence> sequences;
-  for (const TrainingSample* sample : samples) {
-    sequences.push_back({sample->prompt_ids, sample->response_ids});
-  }
-  std::vector<PassSamples> passes;
-  for (const std::vector<size_t>& members :
-       PlanPasses(sequences, options.prefixes, options.max_tokens_per_pass)) {
-    passes.emplace_back();
-    for (size_t member : members) {
-      passes.back().samples.push_back(samples[member]);
-      passes.back().sequences.push_back(sequences[member]);
-    }
-  }
-  return passes;
-}
+// Of a minibatch in the deterministic mode: ranks are a divisor of it.
+constexpr int kDeterministicParts = 4;
 
 }  // namespace
 
@@ -106,8 +36,11 @@ struct Trainer::Totals {
 };
 
 Trainer::Trainer(const model::ModelConfig& config, const model::Tensors& weights,
-                 model::DType compute, model::Tensors reference, const TrainerOptions& options)
-    : options_(options), parameters_(weights, compute), transformer_(config, parameters_.leaves()) {
+                 model::DType compute, model::Tensors reference, const TrainerOptions& options,
+                 RankGroup* group)
+    : options_(options),
+      parameters_(weights, compute, group, options.deterministic ? kDeterministicParts : 0),
+      transformer_(config, parameters_.leaves()) {
   if (options_.objective.kl_weight != 0) {
     reference_ = std::make_unique<model::Transformer>(config, std::move(reference));
   }
@@ -125,15 +58,20 @@ std::vector<std::vector<size_t>> Trainer::Minibatches(const TrainingBatch& batch
                                  .initial_responses = options_.initial_responses});
 }
 
-ObjectiveSums Trainer::RunPass(const std::vector<const TrainingSample*>& samples,
-                               const std::vector<PassSequence>& sequences, double denominator) {
+Trainer::Parts Trainer::PartsOf(const Samples& samples) const {
+  const Sharding& sharding = parameters_.layout().sharding();
+  const auto count = static_cast<size_t>(sharding.parts / sharding.ranks);
+  return {PassesByPart(samples, sharding.parts, options_.prefixes, options_.max_tokens_per_pass),
+          static_cast<size_t>(sharding.rank) * count, count};
+}
+
+ObjectiveSums Trainer::RunPass(const PassSamples& members, double denominator) {
   const at::Device device = parameters_.values().device();
-  const Pass pass = MakePass(sequences, options_.prefixes, device);
-  ObjectiveInputs inputs;
-  FillTargets(samples, options_.aggregation, device, &inputs);
-  if (proximal_.contains(samples.front())) {
+  const Pass pass = MakePass(members.sequences, options_.prefixes, device);
+  ObjectiveInputs inputs = TargetsOf(members.samples, options_.aggregation, device);
+  if (proximal_.contains(members.samples.front())) {
     std::vector<at::Tensor> proximal;
-    for (const TrainingSample* sample : samples) proximal.push_back(proximal_.at(sample));
+    for (const TrainingSample* sample : members.samples) proximal.push_back(proximal_.at(sample));
     inputs.proximal = at::cat(proximal);
   }
   if (reference_ != nullptr) {
@@ -153,23 +91,52 @@ ObjectiveSums Trainer::RunPass(const std::vector<const TrainingSample*>& samples
   return sums;
 }
 
+ObjectiveSums Trainer::SumOverRanks(const std::vector<ObjectiveSums>& own) const {
+  RankGroup* const group = parameters_.group();
+  const auto count = static_cast<int64_t>(own.size());
+  const int64_t ranks = group == nullptr ? 1 : group->size();
+  const int64_t rank = group == nullptr ? 0 : group->rank();
+  const at::Tensor rows = at::zeros({ranks, count, ObjectiveSums::kFields}, at::kDouble);
+  for (int64_t part = 0; part < count; ++part) {
+    rows[rank][part].copy_(at::tensor(own[static_cast<size_t>(part)].Fields(), at::kDouble));
+  }
+  if (group != nullptr) AllGather(*group, rows);
+  ObjectiveSums sums;
+  for (int64_t row = 0; row < ranks * count; ++row) {
+    const double* fields = rows.const_data_ptr<double>() + row * ObjectiveSums::kFields;
+    sums.Add(ObjectiveSums::FromFields(
+        std::span<const double, ObjectiveSums::kFields>(fields, ObjectiveSums::kFields)));
+  }
+  return sums;
+}
+
 absl::StatusOr<ObjectiveSums> Trainer::Gradient(const TrainingBatch& batch,
                                                 const std::vector<size_t>& minibatch,
                                                 const std::function<bool()>& abandon) {
-  const std::vector<const TrainingSample*> samples =
-      Unmasked(batch, minibatch, options_.mask_truncated);
-  const double denominator = Denominator(options_, samples);
-  ObjectiveSums sums;
+  const Samples samples = Unmasked(batch, minibatch, options_.mask_truncated);
+  const double denominator =
+      DenominatorOf(samples, options_.aggregation, options_.max_response_tokens);
+  const Parts parts = PartsOf(samples);
+  size_t most = 0;
+  for (const auto& passes : parts.passes) most = std::max(most, passes.size());
+  std::vector<ObjectiveSums> sums(parts.count);
   try {
     parameters_.ZeroGradient();
-    for (const PassSamples& pass : CutIntoPasses(samples, options_)) {
-      if (abandon && abandon()) return absl::CancelledError("training was abandoned");
-      sums.Add(RunPass(pass.samples, pass.sequences, denominator));
+    for (size_t pass = 0; pass < most; ++pass) {
+      for (size_t part = 0; part < parts.count; ++part) {
+        if (abandon && abandon()) return absl::CancelledError("training was abandoned");
+        const std::vector<PassSamples>& passes = parts.passes[parts.first + part];
+        if (pass < passes.size()) {
+          sums[part].Add(RunPass(passes[pass], denominator));
+        } else {
+          parameters_.gradient_sum().SkipPass();
+        }
+      }
     }
+    return SumOverRanks(sums);
   } catch (const std::exception& error) {
     return LibraryError("training pass", error);
   }
-  return sums;
 }
 
 absl::Status Trainer::MeasureProximal(const TrainingBatch& batch,
@@ -177,22 +144,14 @@ absl::Status Trainer::MeasureProximal(const TrainingBatch& batch,
                                       const std::function<bool()>& abandon) {
   proximal_.clear();
   if (options_.objective.correction == Correction::kBehaviour) return absl::OkStatus();
-  const at::Device device = parameters_.values().device();
   try {
     // The first minibatch is trained with the policy as it is now.
     for (size_t m = 1; m < minibatches.size(); ++m) {
-      for (const PassSamples& members :
-           CutIntoPasses(Unmasked(batch, minibatches[m], options_.mask_truncated), options_)) {
-        if (abandon && abandon()) return absl::CancelledError("training was abandoned");
-        const Pass pass = MakePass(members.sequences, options_.prefixes, device);
-        rows_ += pass.ids.numel();
-        const at::Tensor logprobs =
-            ScorePass(transformer_, pass, options_.temperature, /*entropy=*/false).logprobs;
-        int64_t first = 0;
-        for (const TrainingSample* sample : members.samples) {
-          const auto tokens = static_cast<int64_t>(sample->response_ids.size());
-          proximal_[sample] = logprobs.narrow(0, first, tokens);
-          first += tokens;
+      const Parts parts = PartsOf(Unmasked(batch, minibatches[m], options_.mask_truncated));
+      for (size_t part = parts.first; part < parts.first + parts.count; ++part) {
+        for (const PassSamples& members : parts.passes[part]) {
+          if (abandon && abandon()) return absl::CancelledError("training was abandoned");
+          MeasureProximal(members);
         }
       }
     }
@@ -200,6 +159,19 @@ absl::Status Trainer::MeasureProximal(const TrainingBatch& batch,
     return LibraryError("log-probs before training", error);
   }
   return absl::OkStatus();
+}
+
+void Trainer::MeasureProximal(const PassSamples& members) {
+  const Pass pass = MakePass(members.sequences, options_.prefixes, parameters_.values().device());
+  rows_ += pass.ids.numel();
+  const at::Tensor logprobs =
+      ScorePass(transformer_, pass, options_.temperature, /*entropy=*/false).logprobs;
+  int64_t first = 0;
+  for (const TrainingSample* sample : members.samples) {
+    const auto tokens = static_cast<int64_t>(sample->response_ids.size());
+    proximal_[sample] = logprobs.narrow(0, first, tokens);
+    first += tokens;
+  }
 }
 
 absl::Status Trainer::Update(const TrainingBatch& batch, const std::vector<size_t>& minibatch,
@@ -238,8 +210,8 @@ double Trainer::LearningRate(uint32_t batch) const {
   return peak * std::max(0.1, 1 - 0.9 * fallen);
 }
 
-absl::StatusOr<scheduler::TrainStatistics> Trainer::Train(const TrainingBatch& batch,
-                                                          const std::function<bool()>& abandon) {
+absl::StatusOr<scheduler::TrainStatistics> Trainer::TrainTogether(
+    const TrainingBatch& batch, const std::function<bool()>& abandon) {
   Totals totals;
   const std::vector<std::vector<size_t>> minibatches = Minibatches(batch);
   ATTNRL_RETURN_IF_ERROR(MeasureProximal(batch, minibatches, abandon));

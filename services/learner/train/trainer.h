@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -12,11 +13,13 @@
 #include "common/model/files/weights.h"
 #include "common/model/transformer.h"
 #include "services/branch_scheduler/types.h"
+#include "services/learner/ranks/rank_group.h"
 #include "services/learner/train/adamw.h"
 #include "services/learner/train/objective.h"
 #include "services/learner/train/parameters.h"
 #include "services/learner/train/pass.h"
 #include "services/learner/train/pass_gradient.h"
+#include "services/learner/train/pass_samples.h"
 
 namespace attnrl::learner {
 
@@ -39,6 +42,8 @@ struct TrainerOptions {
   int64_t max_response_tokens = 8192;  // what kSequenceSum divides by
   int64_t max_tokens_per_pass = 16384;
   CheckpointLayers checkpoint = CheckpointLayers::kAuto;
+  // The same bits with 1, 2 and 4 ranks, at the cost of three more gradients in memory.
+  bool deterministic = false;
   Prefixes prefixes = Prefixes::kOnce;  // the same gradient either way, up to rounding
 };
 
@@ -50,17 +55,24 @@ struct TrainerCounters {
   bool operator==(const TrainerCounters&) const = default;
 };
 
+// The flat tensors that a checkpoint keeps.
+enum class StateTensor : char { kMasters, kFirstMoment, kSecondMoment };
+
 // Turns W(b) into W(b+1): PPO on the samples of one batch (services/learner/train/README.md,
 // "Objective"), with float32 masters, in the compute dtype's arithmetic.
-// The same state, batch, options and thread count give the same bits. Knows no files and no
+// The same state, batch, options, thread count and ranks give the same bits. Knows no files and no
 // versions. One thread calls it; Train blocks for seconds to minutes. Memory: Parameters, the
 // reference model where there is a KL term, and PassGradient for max_tokens_per_pass rows.
+//
+// Of several ranks each computes its parts of every minibatch. Rank 0 leads: the others are in
+// Follow and do what it does. A rank that fails makes the calls of the others fail with its name.
 class Trainer {
  public:
   // `weights` become the masters. `reference` is the model that the run started from, in the
-  // compute dtype; kept as it is, and only where there is a KL term.
+  // compute dtype; kept as it is, and only where there is a KL term. `group`: null for a process
+  // that trains alone; else outlives this.
   Trainer(const model::ModelConfig& config, const model::Tensors& weights, model::DType compute,
-          model::Tensors reference, const TrainerOptions& options);
+          model::Tensors reference, const TrainerOptions& options, RankGroup* group = nullptr);
 
   // Trains on one batch; its samples were checked by CheckBatch. `abandon` is asked between passes;
   // when it says yes the result is CANCELLED and the trainer is in the middle of a batch: drop it.
@@ -68,17 +80,35 @@ class Trainer {
   absl::StatusOr<scheduler::TrainStatistics> Train(const scheduler::TrainingBatch& batch,
                                                    const std::function<bool()>& abandon);
 
+  // What a checkpoint holds, by name and in float32: of one flat tensor, of all ranks.
+  absl::StatusOr<model::Tensors> Copy(StateTensor which);
+  // The inverse; InvalidArgument where names or shapes aren't the model's. After all three, Resume
+  // makes the trainer go on from them.
+  absl::Status Assign(StateTensor which, const model::Tensors& named);
+  absl::Status Resume(const TrainerCounters& counters);
+
+  // Rank 0, where it does nothing for a while: shows the others that it is alive, and finds out
+  // whether they are.
+  absl::Status KeepAlive();
+  // Rank 0, at the end: Follow of the others returns.
+  absl::Status Release();
+  // The others: does what rank 0 does until Release. `abandon` is asked between its commands; when
+  // it says yes the result is CANCELLED.
+  absl::Status Follow(const std::function<bool()>& abandon);
+
   // The minibatches of a batch, as indices of samples.
   std::vector<std::vector<size_t>> Minibatches(const scheduler::TrainingBatch& batch) const;
 
   // The gradient of the objective over one minibatch, before clipping, in
-  // parameters().gradient(); the statistics of its tokens.
+  // parameters().gradient(); the statistics of its tokens, over all ranks.
   absl::StatusOr<ObjectiveSums> Gradient(const scheduler::TrainingBatch& batch,
                                          const std::vector<size_t>& minibatch,
                                          const std::function<bool()>& abandon);
 
   Parameters& parameters() { return parameters_; }
-  TrainerCounters& counters() { return counters_; }
+  const TrainerCounters& counters() const { return counters_; }
+  // A replayed batch ended with other bits than were published.
+  void CountReplayMismatch() { ++counters_.replay_mismatches; }
   const TrainerOptions& options() const { return options_; }
   // Rows of all forward passes of the policy so far: tokens computed.
   int64_t rows() const { return rows_; }
@@ -86,14 +116,30 @@ class Trainer {
  private:
   struct Totals;
 
+  // Tells the other ranks, if this one leads any.
+  void Lead(char command, const std::string& argument);
+  absl::Status Obey(char command, const std::string& argument);
+  absl::StatusOr<scheduler::TrainStatistics> TrainTogether(const scheduler::TrainingBatch& batch,
+                                                           const std::function<bool()>& abandon);
+  at::Tensor& Flat(StateTensor which);
+
   // Log-probs of the batch under the policy as it is, for the corrections that want them; none
   // where the batch is one optimizer step, whose own pass computes them.
   absl::Status MeasureProximal(const scheduler::TrainingBatch& batch,
                                const std::vector<std::vector<size_t>>& minibatches,
                                const std::function<bool()>& abandon);
-  // Adds the gradient of one pass. `sequences` are those of `samples`.
-  ObjectiveSums RunPass(const std::vector<const scheduler::TrainingSample*>& samples,
-                        const std::vector<PassSequence>& sequences, double denominator);
+  void MeasureProximal(const PassSamples& members);
+  // By part of a minibatch; `first` is this rank's first part, of `count`.
+  struct Parts {
+    std::vector<std::vector<PassSamples>> passes;
+    size_t first;
+    size_t count;
+  };
+  Parts PartsOf(const Samples& samples) const;
+  // Adds the gradient of one pass.
+  ObjectiveSums RunPass(const PassSamples& members, double denominator);
+  // Those of this rank's parts added to the other ranks', in the order of parts.
+  ObjectiveSums SumOverRanks(const std::vector<ObjectiveSums>& own) const;
   double LearningRate(uint32_t batch) const;
   absl::Status Update(const scheduler::TrainingBatch& batch, const std::vector<size_t>& minibatch,
                       const std::function<bool()>& abandon, Totals* totals);

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/follower.h"
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "common/base/status.h"
+#include "common/observe/log.h"
+#include "services/learner/options.h"
+#include "services/learner/start_model.h"
+#include "services/learner/train/library_error.h"
+#include "services/learner/train/trainer.h"
+
+namespace attnrl::learner {
+
+JoinOptions JoinOptionsOf(const config::Config& config, std::function<bool()> abandon) {
+  return {.timeout = absl::Seconds(config.learner.rank_timeout_seconds),
+          .abandon = std::move(abandon)};
+}
+
+absl::Status Follow(const config::Config& config, const RankPlace& place,
+                    const std::function<bool()>& abandon) {
+  ATTNRL_ASSIGN_OR_RETURN(const auto group, JoinRanks(place, JoinOptionsOf(config, abandon)));
+  observe::LogInfo("joined the other ranks", {{"rank", place.rank}, {"ranks", place.size}});
+  ATTNRL_ASSIGN_OR_RETURN(StartModel start, ShareStartModel(config, *group, {}));
+  model::Tensors reference = start.tensors;
+  std::optional<Trainer> trainer;
+  try {
+    trainer.emplace(start.shape, start.tensors, start.dtype, std::move(reference),
+                    TrainerOptionsOf(config), group.get());
+  } catch (const std::exception& error) {
+    return LibraryError("making the trainer", error);
+  }
+  start.tensors.clear();
+  return trainer->Follow(abandon);
+}
+
+}  // namespace attnrl::learner

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+
+#include "absl/status/status.h"
+#include "common/config/config.h"
+#include "services/learner/ranks/gloo_group.h"
+#include "services/learner/ranks/place.h"
+
+namespace attnrl::learner {
+
+// How ranks of a run meet and wait for each other.
+JoinOptions JoinOptionsOf(const config::Config& config, std::function<bool()> abandon);
+
+// The life of a rank other than 0: meets the others, gets the start model from rank 0 and trains
+// with it until the run ends (OK). It keeps no files and talks to no service. `abandon` is asked
+// from time to time; when it says yes the result is CANCELLED. Any other error names the rank that
+// failed, after which the group has to be started again.
+absl::Status Follow(const config::Config& config, const RankPlace& place,
+                    const std::function<bool()>& abandon);
+
+}  // namespace attnrl::learner

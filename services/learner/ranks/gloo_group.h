@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "services/learner/ranks/place.h"
+#include "services/learner/ranks/rank_group.h"
+
+namespace attnrl::learner {
+
+struct JoinOptions {
+  // How long ranks may take to find each other, and one to answer another later on.
+  absl::Duration timeout = absl::Minutes(10);
+  // Asked about once a second while others are missing; true ends the waiting with CANCELLED.
+  std::function<bool()> abandon = {};
+};
+
+// Meets the other ranks at `place`, which is not alone, and connects to each of them over TCP
+// (LibTorch's c10d with Gloo). Rank 0 listens; the others try until it is there. One that is left
+// of an earlier group is not taken for it. DEADLINE_EXCEEDED says who was waited for; UNAVAILABLE
+// where the port can't be had.
+absl::StatusOr<std::unique_ptr<RankGroup>> JoinRanks(const RankPlace& place,
+                                                     const JoinOptions& options);
+
+}  // namespace attnrl::learner

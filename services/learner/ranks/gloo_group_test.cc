@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/ranks/gloo_group.h"
+
+#include <ATen/ATen.h>
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+
+namespace attnrl::learner {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A port of this machine that nobody listens on now.
+int FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+class JoinRanksTest : public ::testing::Test {
+ protected:
+  RankPlace Place(int rank, int size) const { return {rank, size, "127.0.0.1", port_}; }
+
+  const int port_ = FreePort();
+};
+
+TEST_F(JoinRanksTest, RanksThatMeetSendEachOtherTensorsInOrder) {
+  constexpr int kSize = 3;
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < kSize; ++rank) {
+    threads.emplace_back([&, rank] {
+      const auto group = JoinRanks(Place(rank, kSize), {.timeout = absl::Seconds(60)});
+      ASSERT_TRUE(group.ok()) << group.status();
+      EXPECT_EQ((*group)->rank(), rank);
+      EXPECT_EQ((*group)->size(), kSize);
+      for (int64_t length : {1, 100'000}) {
+        const at::Tensor parts = at::full({kSize, length}, static_cast<float>(rank));
+        const at::Tensor received = Exchange(**group, parts).Wait();
+        for (int from = 0; from < kSize; ++from) {
+          EXPECT_TRUE(at::equal(received[from], at::full({length}, static_cast<float>(from))));
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(JoinRanksTest, ARankThatGoesAwayIsNamed) {
+  std::thread other([&] {
+    const auto group = JoinRanks(Place(1, 2), {.timeout = absl::Seconds(60)});
+    EXPECT_TRUE(group.ok()) << group.status();
+  });
+  const auto group = JoinRanks(Place(0, 2), {.timeout = absl::Seconds(60)});
+  other.join();
+  ASSERT_TRUE(group.ok()) << group.status();
+  try {
+    Exchange(**group, at::zeros({2, 1000})).Wait();
+    ADD_FAILURE() << "nobody answered, yet there was an answer";
+  } catch (const RankError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("rank 1 has closed its connection"));
+  }
+}
+
+TEST_F(JoinRanksTest, ASilentRankIsNamedAfterTheDeadline) {
+  absl::Notification done;
+  std::thread other([&] {
+    const auto group = JoinRanks(Place(1, 2), {.timeout = absl::Seconds(60)});
+    EXPECT_TRUE(group.ok()) << group.status();
+    done.WaitForNotification();
+  });
+  const auto group = JoinRanks(Place(0, 2), {.timeout = absl::Seconds(2)});
+  ASSERT_TRUE(group.ok()) << group.status();
+  try {
+    Exchange(**group, at::zeros({2, 1000})).Wait();
+    ADD_FAILURE() << "nobody answered, yet there was an answer";
+  } catch (const RankError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("rank 1 has not answered for 2s"));
+  }
+  done.Notify();
+  other.join();
+}
+
+TEST_F(JoinRanksTest, WaitingForOthersEndsAndSaysForWhom) {
+  const auto alone = JoinRanks(Place(0, 3), {.timeout = absl::Milliseconds(100)});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(alone.status()));
+  EXPECT_THAT(alone.status().message(), HasSubstr("for ranks 1, 2"));
+  const auto other = JoinRanks(Place(1, 3), {.timeout = absl::Milliseconds(100)});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(other.status()));
+  EXPECT_THAT(other.status().message(), HasSubstr("for rank 0 at 127.0.0.1"));
+  const auto stopped = JoinRanks(Place(0, 3), {.abandon = [] { return true; }});
+  EXPECT_TRUE(absl::IsCancelled(stopped.status()));
+}
+
+}  // namespace
+}  // namespace attnrl::learner

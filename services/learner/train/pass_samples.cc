@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/learner/train/pass_samples.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <cstdint>
+#include <span>
+
+namespace attnrl::learner {
+namespace {
+
+using scheduler::TrainingBatch;
+using scheduler::TrainingSample;
+
+bool SameResponse(const TrainingSample& a, const TrainingSample& b) {
+  return a.position == b.position && a.response == b.response;
+}
+
+// Where the parts begin, and the end of the last.
+std::vector<size_t> CutParts(const Samples& samples, int parts) {
+  std::vector<size_t> boundaries;  // at which a response begins, and the end
+  std::vector<double> before;      // tokens before each of them
+  double tokens = 0;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (i == 0 || !SameResponse(*samples[i - 1], *samples[i])) {
+      boundaries.push_back(i);
+      before.push_back(tokens);
+    }
+    tokens += static_cast<double>(samples[i]->prompt_ids.size() + samples[i]->response_ids.size());
+  }
+  boundaries.push_back(samples.size());
+  before.push_back(tokens);
+  std::vector<size_t> cuts = {0};
+  size_t at = 0;
+  for (int part = 1; part < parts; ++part) {
+    const double share = tokens * part / parts;
+    while (at + 1 < boundaries.size() &&
+           std::abs(before[at + 1] - share) < std::abs(before[at] - share)) {
+      ++at;
+    }
+    cuts.push_back(boundaries[at]);
+  }
+  cuts.push_back(samples.size());
+  return cuts;
+}
+
+std::vector<PassSamples> CutIntoPasses(std::span<const TrainingSample* const> samples,
+                                       Prefixes prefixes, int64_t max_tokens) {
+  std::vector<PassSequence> sequences;
+  for (const TrainingSample* sample : samples) {
+    sequences.push_back({sample->prompt_ids, sample->response_ids});
+  }
+  std::vector<PassSamples> passes;
+  for (const std::vector<size_t>& members : PlanPasses(sequences, prefixes, max_tokens)) {
+    passes.emplace_back();
+    for (size_t member : members) {
+      passes.back().samples.push_back(samples[member]);
+      passes.back().sequences.push_back(sequences[member]);
+    }
+  }
+  return passes;
+}
+
+}  // namespace
+
+Samples Unmasked(const TrainingBatch& batch, const std::vector<size_t>& minibatch, bool mask) {
+  Samples samples;
+  for (size_t index : minibatch) {
+    const TrainingSample& sample = batch.samples[index];
+    if (!mask || !sample.truncated) samples.push_back(&sample);
+  }
+  return samples;
+}
+
+std::vector<std::vector<PassSamples>> PassesByPart(const Samples& samples, int parts,
+                                                   Prefixes prefixes, int64_t max_tokens) {
+  const std::vector<size_t> cuts = CutParts(samples, parts);
+  std::vector<std::vector<PassSamples>> passes;
+  for (size_t part = 0; part + 1 < cuts.size(); ++part) {
+    passes.push_back(CutIntoPasses(
+        std::span(samples).subspan(cuts[part], cuts[part + 1] - cuts[part]), prefixes, max_tokens));
+  }
+  return passes;
+}
+
+ObjectiveInputs TargetsOf(const Samples& samples, Aggregation aggregation,
+                          const at::Device& device) {
+  std::vector<float> behaviour, advantages, weights;
+  for (const TrainingSample* sample : samples) {
+    behaviour.insert(behaviour.end(), sample->logprobs.begin(), sample->logprobs.end());
+    for (const scheduler::AdvantageRun& run : sample->advantages) {
+      advantages.insert(advantages.end(), run.tokens, static_cast<float>(run.advantage));
+    }
+  }
+  ObjectiveInputs inputs;
+  inputs.behaviour = at::tensor(behaviour, at::kFloat).to(device);
+  inputs.advantages = at::tensor(advantages, at::kFloat).to(device);
+  if (aggregation != Aggregation::kSequenceMean) return inputs;
+  for (const TrainingSample* sample : samples) {
+    const size_t tokens = sample->response_ids.size();
+    weights.insert(weights.end(), tokens, 1 / static_cast<float>(tokens));
+  }
+  inputs.weights = at::tensor(weights, at::kFloat).to(device);
+  return inputs;
+}
+
+double DenominatorOf(const Samples& samples, Aggregation aggregation, int64_t max_response_tokens) {
+  const auto sequences = static_cast<double>(samples.size());
+  switch (aggregation) {
+    case Aggregation::kSequenceMean:
+      return sequences;
+    case Aggregation::kSequenceSum:
+      return sequences * static_cast<double>(max_response_tokens);
+    case Aggregation::kTokenMean:
+      break;
+  }
+  double tokens = 0;
+  for (const TrainingSample* sample : samples) {
+    tokens += static_cast<double>(sample->response_ids.size());
+  }
+  return tokens;
+}
+
+}  // namespace attnrl::learner

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training by several ranks.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "common/model/files/weights.h"
+#include "common/testing/temporary_folder.h"
+#include "services/learner/testing/memory_ranks.h"
+#include "services/learner/testing/training_batches.h"
+#include "services/learner/train/numerics.h"
+#include "services/learner/train/trainer.h"
+
+namespace attnrl::learner {
+namespace {
+
+// What a few batches make of the tiny model.
+struct Outcome {
+  std::vector<double> losses;
+  std::vector<double> norms;
+  model::Tensors published;
+  model::Tensors moments;
+};
+
+class RanksTest : public ::testing::Test {
+ protected:
+  RanksTest() {
+    WriteTinyModel(folder_.path());
+    FixNumerics(1);
+  }
+
+  Outcome Train(Trainer& trainer) {
+    Outcome outcome;
+    for (uint32_t batch = 0; batch < 3; ++batch) {
+      const auto statistics = trainer.Train(TinyBatch(batch, 5), nullptr);
+      EXPECT_TRUE(statistics.ok()) << statistics.status();
+      if (!statistics.ok()) return outcome;
+      outcome.losses.push_back(statistics->loss);
+      outcome.norms.push_back(statistics->grad_norm);
+    }
+    outcome.published = trainer.parameters().Published();
+    outcome.moments = *trainer.Copy(StateTensor::kSecondMoment);
+    return outcome;
+  }
+
+  // What rank 0 of `ranks` ends with (0: a process that is alone).
+  Outcome TrainWith(int ranks, const TrainerOptions& options,
+                    model::DType dtype = model::DType::kFloat32) {
+    if (ranks == 0) return Train(*TinyTrainer(folder_.path(), options, dtype));
+    Outcome first;
+    RunRanks(ranks, [&](RankGroup& group) {
+      const auto trainer = TinyTrainer(folder_.path(), options, dtype, &group);
+      if (group.rank() != 0) {
+        EXPECT_TRUE(trainer->Follow(nullptr).ok());
+        return;
+      }
+      first = Train(*trainer);
+      ASSERT_TRUE(trainer->Release().ok());
+    });
+    return first;
+  }
+
+  static void ExpectNear(const model::Tensors& found, const model::Tensors& expected) {
+    ASSERT_EQ(found.size(), expected.size());
+    for (const auto& [name, tensor] : expected) {
+      // A key's bias moves no softmax: its gradient is rounding, which AdamW scales up.
+      if (name.ends_with("k_proj.bias")) continue;
+      EXPECT_TRUE(at::allclose(found.at(name), tensor, 1e-4, 1e-6)) << name;
+    }
+  }
+  static void ExpectSame(const model::Tensors& found, const model::Tensors& expected) {
+    ASSERT_EQ(found.size(), expected.size());
+    for (const auto& [name, tensor] : expected) {
+      EXPECT_TRUE(at::equal(found.at(name), tensor)) << name;
+    }
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(RanksTest, TrainTheSameModelUpToRoundingHoweverManyTheyAre) {
+  TrainerOptions options = TinyOptions();
+  options.max_tokens_per_pass = 60;  // several passes a part, not equally many
+  const Outcome alone = TrainWith(0, options);
+  for (const int ranks : {2, 3, 4, 7}) {
+    const Outcome outcome = TrainWith(ranks, options);
+    for (size_t batch = 0; batch < alone.losses.size(); ++batch) {
+      EXPECT_NEAR(outcome.losses[batch], alone.losses[batch], 1e-5) << ranks;
+      EXPECT_NEAR(outcome.norms[batch], alone.norms[batch], 1e-5 * alone.norms[batch]) << ranks;
+    }
+    ExpectNear(outcome.published, alone.published);
+    ExpectNear(outcome.moments, alone.moments);
+  }
+}
+
+TEST_F(RanksTest, OneTwoAndFourEndWithTheSameBitsInTheDeterministicMode) {
+  TrainerOptions options = TinyOptions();
+  options.deterministic = true;
+  options.max_tokens_per_pass = 60;
+  options.adamw.decay_norms_and_biases = false;
+  const Outcome alone = TrainWith(0, options);
+  for (const int ranks : {1, 2, 4}) {
+    const Outcome outcome = TrainWith(ranks, options);
+    EXPECT_EQ(outcome.losses, alone.losses) << ranks;
+    EXPECT_EQ(outcome.norms, alone.norms) << ranks;
+    ExpectSame(outcome.published, alone.published);
+    ExpectSame(outcome.moments, alone.moments);
+  }
+}
+
+TEST_F(RanksTest, TheCorrectionsKnowThePolicyThatEachRankBeganWith) {
+  TrainerOptions options = TinyOptions();
+  options.objective.correction = Correction::kDecoupled;
+  options.steps_per_batch = 3;
+  const Outcome alone = TrainWith(0, options);
+  const Outcome outcome = TrainWith(2, options);
+  for (size_t batch = 0; batch < alone.losses.size(); ++batch) {
+    EXPECT_NEAR(outcome.losses[batch], alone.losses[batch], 1e-5);
+  }
+  ExpectNear(outcome.published, alone.published);
+}
+
+TEST_F(RanksTest, AllComputeWithTheRoundedWeightsOfAll) {
+  const Outcome alone = TrainWith(0, TinyOptions(), model::DType::kBFloat16);
+  const Outcome outcome = TrainWith(2, TinyOptions(), model::DType::kBFloat16);
+  EXPECT_EQ(outcome.published.begin()->second.scalar_type(), at::kBFloat16);
+  for (size_t batch = 0; batch < alone.losses.size(); ++batch) {
+    EXPECT_NEAR(outcome.losses[batch], alone.losses[batch], 2e-3);
+  }
+}
+
+TEST_F(RanksTest, TheOthersDoWhatTheFirstDoes) {
+  const Outcome alone = TrainWith(0, TinyOptions());
+  RunRanks(3, [&](RankGroup& group) {
+    const auto trainer = TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &group);
+    if (group.rank() != 0) {
+      const absl::Status followed = trainer->Follow(nullptr);
+      EXPECT_TRUE(followed.ok()) << followed;
+      EXPECT_EQ(trainer->counters().replay_mismatches, 7);
+      EXPECT_GT(trainer->counters().updates, 0);
+      return;
+    }
+    ASSERT_TRUE(trainer->KeepAlive().ok());
+    ASSERT_TRUE(trainer->Resume({.replay_mismatches = 7}).ok());
+    Outcome outcome;
+    for (uint32_t batch = 0; batch < 3; ++batch) {
+      outcome.losses.push_back(trainer->Train(TinyBatch(batch, 5), nullptr)->loss);
+    }
+    for (size_t batch = 0; batch < alone.losses.size(); ++batch) {
+      EXPECT_NEAR(outcome.losses[batch], alone.losses[batch], 1e-5);
+    }
+    ASSERT_TRUE(trainer->Release().ok());
+  });
+}
+
+TEST_F(RanksTest, AFollowerEndsWithTheRankThatFailedAndWhenItIsStopped) {
+  RunRanks(2, [&](RankGroup& group) {
+    const auto trainer = TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &group);
+    if (group.rank() == 0) {
+      ASSERT_TRUE(trainer->KeepAlive().ok());
+      return;
+    }
+    EXPECT_TRUE(absl::IsCancelled(trainer->Follow([] { return true; })));
+  });
+  EXPECT_THROW(RunRanks(2,
+                        [&](RankGroup& group) {
+                          if (group.rank() == 0) throw RankError("rank 0 has died");
+                          const auto trainer = TinyTrainer(folder_.path(), TinyOptions(),
+                                                           model::DType::kFloat32, &group);
+                          const absl::Status followed = trainer->Follow(nullptr);
+                          EXPECT_EQ(followed.message(),
+                                    "waiting for rank 0's next command: another rank has ended");
+                        }),
+               RankError);
+}
+
+TEST_F(RanksTest, StateOfOneNumberOfRanksContinuesWithAnother) {
+  constexpr StateTensor kAll[] = {StateTensor::kMasters, StateTensor::kFirstMoment,
+                                  StateTensor::kSecondMoment};
+  model::Tensors saved[3];
+  RunRanks(3, [&](RankGroup& group) {
+    const auto trainer = TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &group);
+    if (group.rank() != 0) {
+      EXPECT_TRUE(trainer->Follow(nullptr).ok());
+      return;
+    }
+    ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
+    for (int i = 0; i < 3; ++i) saved[i] = *trainer->Copy(kAll[i]);
+    ASSERT_TRUE(trainer->Release().ok());
+  });
+  RunRanks(2, [&](RankGroup& group) {
+    const auto trainer = TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &group);
+    if (group.rank() != 0) {
+      EXPECT_TRUE(trainer->Follow(nullptr).ok());
+      ExpectSame(trainer->parameters().Published(), saved[0]);
+      return;
+    }
+    EXPECT_TRUE(absl::IsInvalidArgument(trainer->Assign(StateTensor::kMasters, {})));
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(trainer->Assign(kAll[i], saved[i]).ok());
+    ASSERT_TRUE(trainer->Resume({}).ok());
+    for (int i = 0; i < 3; ++i) ExpectSame(*trainer->Copy(kAll[i]), saved[i]);
+    ExpectSame(trainer->parameters().Published(), saved[0]);
+    ASSERT_TRUE(trainer->Release().ok());
+  });
+}
+
+TEST_F(RanksTest, EachKeepsItsShardOfMastersMomentsAndGradientAlone) {
+  RunRanks(4, [&](RankGroup& group) {
+    const auto trainer = TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &group);
+    Parameters& parameters = trainer->parameters();
+    const int64_t whole = parameters.layout().padded();
+    for (const at::Tensor& flat : {parameters.values(), parameters.gradient(),
+                                   parameters.first_moment(), parameters.second_moment()}) {
+      EXPECT_EQ(flat.numel() * 4, whole);
+    }
+    EXPECT_LT(whole, 1.2 * static_cast<double>(parameters.layout().parameters()));
+  });
+}
+
+}  // namespace
+}  // namespace attnrl::learner

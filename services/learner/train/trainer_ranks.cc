@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// What rank 0's trainer makes those of the other ranks do.
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "services/learner/train/batch_bytes.h"
+#include "services/learner/train/library_error.h"
+#include "services/learner/train/trainer.h"
+
+namespace attnrl::learner {
+namespace {
+
+// The first byte of what rank 0 sends.
+constexpr char kTrain = 't';      // a batch
+constexpr char kCopy = 'c';       // a StateTensor, to rank 0
+constexpr char kAssign = 'a';     // a StateTensor, from rank 0
+constexpr char kResume = 'r';     // counters
+constexpr char kKeepAlive = 'k';  // nothing
+constexpr char kRelease = 'e';    // nothing
+
+std::string Argument(StateTensor which) { return std::string(1, static_cast<char>(which)); }
+
+std::string CountersBytes(const TrainerCounters& counters) {
+  return {reinterpret_cast<const char*>(&counters), sizeof(counters)};
+}
+
+TrainerCounters ParseCounters(const std::string& bytes) {
+  TrainerCounters counters;
+  std::memcpy(&counters, bytes.data(), std::min(bytes.size(), sizeof(counters)));
+  return counters;
+}
+
+}  // namespace
+
+void Trainer::Lead(char command, const std::string& argument) {
+  RankGroup* const group = parameters_.group();
+  if (group == nullptr || group->rank() != 0) return;
+  BroadcastBytes(*group, absl::StrCat(std::string(1, command), argument));
+}
+
+absl::Status Trainer::Follow(const std::function<bool()>& abandon) {
+  while (true) {
+    std::string message;
+    try {
+      message = BroadcastBytes(*parameters_.group(), "");
+    } catch (const std::exception& error) {
+      return LibraryError("waiting for rank 0's next command", error);
+    }
+    if (abandon && abandon()) return absl::CancelledError("this rank was stopped");
+    if (message.empty()) return absl::DataLossError("an empty command from rank 0");
+    if (message[0] == kRelease) return absl::OkStatus();
+    ATTNRL_RETURN_IF_ERROR(Obey(message[0], message.substr(1)));
+  }
+}
+
+absl::Status Trainer::Obey(char command, const std::string& argument) {
+  switch (command) {
+    case kTrain: {
+      ATTNRL_ASSIGN_OR_RETURN(const scheduler::TrainingBatch batch, ParseBatchBytes(argument));
+      return Train(batch, nullptr).status();
+    }
+    case kCopy:
+      return Copy(static_cast<StateTensor>(argument.at(0))).status();
+    case kAssign:
+      return Assign(static_cast<StateTensor>(argument.at(0)), {});
+    case kResume:
+      return Resume(ParseCounters(argument));
+    case kKeepAlive:
+      return absl::OkStatus();
+    default:
+      return absl::DataLossError("an unknown command from rank 0");
+  }
+}
+
+absl::StatusOr<scheduler::TrainStatistics> Trainer::Train(const scheduler::TrainingBatch& batch,
+                                                          const std::function<bool()>& abandon) {
+  if (parameters_.group() != nullptr) {
+    try {
+      Lead(kTrain, BatchBytes(batch));
+    } catch (const std::exception& error) {
+      return LibraryError("handing out a batch", error);
+    }
+  }
+  return TrainTogether(batch, abandon);
+}
+
+at::Tensor& Trainer::Flat(StateTensor which) {
+  switch (which) {
+    case StateTensor::kFirstMoment:
+      return parameters_.first_moment();
+    case StateTensor::kSecondMoment:
+      return parameters_.second_moment();
+    case StateTensor::kMasters:
+      break;
+  }
+  return parameters_.values();
+}
+
+absl::StatusOr<model::Tensors> Trainer::Copy(StateTensor which) {
+  try {
+    Lead(kCopy, Argument(which));
+    return parameters_.Named(Flat(which));
+  } catch (const std::exception& error) {
+    return LibraryError("copying the trainer's state", error);
+  }
+}
+
+absl::Status Trainer::Assign(StateTensor which, const model::Tensors& named) {
+  const bool leads = parameters_.layout().sharding().rank == 0;
+  if (leads && !parameters_.Fits(named)) {
+    return absl::InvalidArgumentError("tensors that differ from the model's");
+  }
+  try {
+    Lead(kAssign, Argument(which));
+    parameters_.Assign(named, Flat(which));
+  } catch (const std::exception& error) {
+    return LibraryError("handing out the trainer's state", error);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Resume(const TrainerCounters& counters) {
+  try {
+    Lead(kResume, CountersBytes(counters));
+    counters_ = counters;
+    parameters_.Refresh();
+  } catch (const std::exception& error) {
+    return LibraryError("handing out the weights", error);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::KeepAlive() {
+  try {
+    Lead(kKeepAlive, "");
+  } catch (const std::exception& error) {
+    return LibraryError("waiting for a batch", error);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Release() {
+  try {
+    Lead(kRelease, "");
+  } catch (const std::exception& error) {
+    return LibraryError("ending the other ranks", error);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace attnrl::learner
