@@ -37,16 +37,20 @@ MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelCo
   MemoryEstimate memory;
   // Two versions of the weights: the one in use and the next one while it arrives.
   memory.worker_bytes = kTorchProcess + 2 * weights * dtype_bytes + kv_bytes;
-  // Masters, gradients and two moments; the published copy; the reference where there is a KL term.
-  const int64_t copies = config.learner.kl_weight > 0 ? 2 : 1;
+  // Masters, gradients and two moments, shared out over the ranks; in the deterministic mode a
+  // gradient of each of four parts; the published copy; the reference where there is a KL term; the
+  // weights to compute with where they are no longer the masters.
+  const int64_t ranks = config.learner.ranks;
+  const int64_t flat = (config.learner.deterministic ? 8 : 4) * kFloatBytes * weights / ranks;
+  const int64_t copies = 1 + (config.learner.kl_weight > 0 ? 1 : 0) + (ranks > 1 ? 1 : 0);
   // Log-probs are computed from the head in float32, which of other weights is a copy.
   const int64_t head =
       dtype_bytes == kFloatBytes ? 0 : shape.vocab_size * shape.hidden_size * kFloatBytes;
-  memory.learner_bytes = kTorchProcess + weights * (4 * kFloatBytes + copies * dtype_bytes) + head +
+  memory.learner_bytes = kTorchProcess + flat + weights * copies * dtype_bytes + head +
                          PassBytes(shape, std::max(config.learner.max_tokens_per_pass, longest));
   memory.scheduler_bytes = 2 * kPlainProcess;
   memory.verifier_bytes = kPlainProcess;
-  memory.total_bytes = memory.worker_bytes * config.rollout.workers + memory.learner_bytes +
+  memory.total_bytes = memory.worker_bytes * config.rollout.workers + memory.learner_bytes * ranks +
                        memory.scheduler_bytes + memory.verifier_bytes;
   return memory;
 }

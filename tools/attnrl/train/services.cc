@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/train/services.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <map>
 #include <utility>
 
@@ -42,7 +48,38 @@ ServicePlan Plan(const std::string& role, const std::string& name, std::string d
   return plan;
 }
 
+ServicePlan LearnerPlan(const config::Config& config, const MemoryEstimate& memory,
+                        const RunPaths& paths, int64_t rank) {
+  ServicePlan plan =
+      Plan("learner", rank == 0 ? "learner" : absl::StrCat("learner-rank-", rank),
+           rank == 0 ? "trains, keeps weights and checkpoints" : "trains its share of each batch",
+           config.learner.threads, memory.learner_bytes, paths);
+  // A group of ranks ends with its first; one that stands still would never see it.
+  if (rank > 0) plan.process.follows = "learner";
+  // Said in any case: the shell may have other ranks' variables.
+  plan.process.environment["WORLD_SIZE"] = absl::StrCat(config.learner.ranks);
+  plan.process.environment["RANK"] = absl::StrCat(rank);
+  plan.process.environment["MASTER_ADDR"] = "127.0.0.1";
+  plan.process.environment["MASTER_PORT"] = absl::StrCat(paths.rank_port);
+  return plan;
+}
+
 }  // namespace
+
+absl::StatusOr<int> FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  const bool found = fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  const int error = errno;
+  if (fd >= 0) close(fd);
+  if (found) return ntohs(address.sin_port);
+  return absl::UnavailableError(
+      absl::StrCat("no free port for the learner's ranks: ", std::strerror(error)));
+}
 
 std::string SocketAddress(const std::string& socket_folder, const std::string& section) {
   return absl::StrCat("unix:", socket_folder, "/", section, ".sock");
@@ -53,8 +90,9 @@ std::vector<ServicePlan> PlanServices(const config::Config& config, const Memory
   std::vector<ServicePlan> plans;
   plans.push_back(Plan("verifier", "verifier", "grades responses in child processes", 1,
                        memory.verifier_bytes, paths));
-  plans.push_back(Plan("learner", "learner", "trains, keeps weights and checkpoints",
-                       config.learner.threads, memory.learner_bytes, paths));
+  for (int64_t rank = 0; rank < config.learner.ranks; ++rank) {
+    plans.push_back(LearnerPlan(config, memory, paths, rank));
+  }
   plans.push_back(Plan("branch-scheduler", "branch-scheduler",
                        "owns the run: problems, leases, batches, records", 1,
                        memory.scheduler_bytes, paths));

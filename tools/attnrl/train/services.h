@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/config/config.h"
 #include "tools/attnrl/train/memory_estimate.h"
 #include "tools/attnrl/train/processes/process.h"
@@ -24,14 +25,18 @@ struct RunPaths {
   std::string run_directory;
   std::string socket_folder;
   std::string binary_folder;  // of this binary: the services lie beside it
+  int rank_port = 0;          // of this machine, where the learner's ranks meet; 0: there is one
 };
 
 // "unix:<folder>/scheduler.sock" for "scheduler", "verifier", "learner".
 std::string SocketAddress(const std::string& socket_folder, const std::string& section);
 
-// The children of a run in the order in which they are started: verifier, learner,
-// branch-scheduler, worker-0 .. worker-(n-1). Each reads RUN_DIR/config.yaml; the sockets of this
-// start come as --set.
+// A TCP port of this machine that nobody listens on now; UNAVAILABLE where there is none.
+absl::StatusOr<int> FreePort();
+
+// The children of a run in the order in which they are started: verifier, learner, its other ranks
+// learner-rank-1 .. learner-rank-(r-1), branch-scheduler, worker-0 .. worker-(n-1). Each reads
+// RUN_DIR/config.yaml; the sockets of this start come as --set.
 std::vector<ServicePlan> PlanServices(const config::Config& config, const MemoryEstimate& memory,
                                       const RunPaths& paths);
 

@@ -29,6 +29,31 @@ TEST(PlanServices, StartsWorkersLast) {
               ElementsAre("verifier", "learner", "branch-scheduler", "worker-0", "worker-1"));
 }
 
+TEST(PlanServices, TellsEveryRankOfTheLearnerItsPlace) {
+  config::Config config;
+  config.learner.ranks = 3;
+  const std::vector<ServicePlan> plans = PlanServices(
+      config, {},
+      {.run_directory = "", .socket_folder = "", .binary_folder = "", .rank_port = 1234});
+  for (size_t rank = 0; rank < 3; ++rank) {
+    const ProcessSpec& process = plans[1 + rank].process;
+    EXPECT_EQ(process.name, rank == 0 ? "learner" : "learner-rank-" + std::to_string(rank));
+    EXPECT_THAT(process.argv[0], EndsWith("/attnrl-learner"));
+    EXPECT_EQ(process.environment.at("RANK"), std::to_string(rank));
+    EXPECT_EQ(process.environment.at("WORLD_SIZE"), "3");
+    EXPECT_EQ(process.environment.at("MASTER_ADDR"), "127.0.0.1");
+    EXPECT_EQ(process.environment.at("MASTER_PORT"), "1234");
+  }
+  EXPECT_EQ(Plans(1)[1].process.environment.at("WORLD_SIZE"), "1");
+}
+
+TEST(FreePort, IsOneThatCanBeHad) {
+  const auto port = FreePort();
+  ASSERT_TRUE(port.ok()) << port.status();
+  EXPECT_GT(*port, 0);
+  EXPECT_LT(*port, 65536);
+}
+
 TEST(PlanServices, NamesEachBinaryByItsRole) {
   EXPECT_THAT(Plans(1)[3].process.argv[0], EndsWith("/attnrl-rollout-worker"));
   EXPECT_THAT(Plans(1)[2].process.argv[0], EndsWith("/attnrl-branch-scheduler"));

@@ -207,6 +207,9 @@ absl::Status Train(const TrainOptions& options) {
   ATTNRL_ASSIGN_OR_RETURN([[maybe_unused]] const storage::FileLock lock,
                           storage::FileLock::Acquire(paths.run_directory));
   ATTNRL_ASSIGN_OR_RETURN(paths.socket_folder, MakeSocketFolder(paths.run_directory));
+  if (config.learner.ranks > 1) {
+    ATTNRL_ASSIGN_OR_RETURN(paths.rank_port, FreePort());
+  }
   ATTNRL_RETURN_IF_ERROR(
       storage::WriteFileAtomically(paths.run_directory + "/config.yaml", config::ToYaml(config)));
   PrintWarnings(config, report);

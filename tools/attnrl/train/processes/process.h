@@ -27,6 +27,7 @@ struct ProcessSpec {
   // the configuration that a child reads is resolved already.
   std::map<std::string, std::string> environment = {};
   std::string output_file = {};  // stdout and stderr are appended to it
+  std::string follows = {};      // name of the child without which it is of no use; empty: none
 };
 
 // Starting, watching and ending children: the seam of the supervisor's tests.

@@ -54,6 +54,9 @@ absl::StatusOr<std::vector<ChildEvent>> Supervisor::Poll() {
 absl::Status Supervisor::NoteDeath(Child& child, const ProcessExit& exit,
                                    std::vector<ChildEvent>& events) {
   const std::string& name = child.spec.name;
+  for (const Child& other : children_) {
+    if (other.spec.follows == name && other.pid.has_value()) processes_.Signal(*other.pid, SIGKILL);
+  }
   if (exit.signal == 0 && exit.code == kExitBadInput) {
     culprit_ = name;
     return absl::InvalidArgumentError(absl::StrCat(name, " refused its input"));

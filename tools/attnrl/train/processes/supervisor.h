@@ -36,8 +36,8 @@ struct ChildEvent {
 };
 
 // Keeps the children of a run alive: a dead one is started again after a growing wait, until it
-// died too often. Knows nothing about what they do. Not thread-safe: one thread starts, polls and
-// stops. Blocks only in Stop.
+// died too often. Those that follow it are killed, so that they start again too. Knows nothing
+// about what they do. Not thread-safe: one thread starts, polls and stops. Blocks only in Stop.
 class Supervisor {
  public:
   // Both must outlive this.

@@ -53,6 +53,21 @@ TEST_F(SupervisorTest, RestartsAChildThatEndedByItself) {
   EXPECT_EQ(Look().size(), 1u);
 }
 
+TEST_F(SupervisorTest, KillsWhatFollowsADeadChildAndStartsBothAgain) {
+  ASSERT_TRUE(supervisor_.Start({.name = "learner-rank-1", .follows = "learner"}).ok());
+  processes_.End("learner", {.code = 1});
+  while (!Look().empty()) {
+  }
+  EXPECT_THAT(processes_.signals, ElementsAre(Pair(3, SIGKILL)));
+  clock_.Advance(absl::Seconds(1));
+  Look();
+  EXPECT_THAT(processes_.started,
+              ElementsAre("learner", "worker-0", "learner-rank-1", "learner", "learner-rank-1"));
+  processes_.End("learner-rank-1", {.code = 1});
+  Look();
+  EXPECT_EQ(processes_.signals.size(), 1u);  // the other way round each ends by itself
+}
+
 TEST_F(SupervisorTest, WaitsLongerEachTime) {
   absl::Duration last = absl::ZeroDuration();
   for (int death = 0; death < 4; ++death) {
