@@ -2,19 +2,23 @@
 // Speed of the learner's update: a random model, a batch of responses of fixed length, trained as
 // in a run. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 vocab=300
 // prompt=99 response=170 samples=144 steps=2 threads=1 bfloat16=0 kl=0 (per mille) pass=16384.
+// Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT) the first prints.
 #include <sys/resource.h>
 
 #include <cstdint>
 #include <ctime>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
 #include "common/base/clock.h"
 #include "common/base/philox.h"
+#include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/model/files/weights.h"
+#include "services/learner/ranks/gloo_group.h"
 #include "services/learner/train/numerics.h"
 #include "services/learner/train/trainer.h"
 #include "tests/bench/settings.h"
@@ -50,12 +54,27 @@ double CpuSeconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
+int Fail(const absl::Status& status) {
+  std::cerr << "error: " << status.message() << std::endl;
+  return 1;
+}
+
+// With WORLD_SIZE in the environment: the other ranks.
+absl::Status Join(std::unique_ptr<learner::RankGroup>* group) {
+  ATTNRL_ASSIGN_OR_RETURN(const learner::RankPlace place, learner::ReadRankPlace(1, false));
+  if (place.alone()) return absl::OkStatus();
+  ATTNRL_ASSIGN_OR_RETURN(*group, learner::JoinRanks(place, {}));
+  return absl::OkStatus();
+}
+
 int Run(int argc, char** argv) {
   Settings settings = {{"hidden", 128}, {"layers", 4},   {"vocab", 300},  {"prompt", 99},
                        {"kl", 0},       {"bfloat16", 0}, {"steps", 2},    {"response", 170},
                        {"threads", 1},  {"pass", 16384}, {"samples", 144}};
   if (!Parse(argc, argv, &settings)) return 2;
   learner::FixNumerics(static_cast<int>(settings["threads"]));
+  std::unique_ptr<learner::RankGroup> group;
+  if (const absl::Status joined = Join(&group); !joined.ok()) return Fail(joined);
   const model::ModelConfig config =
       BenchModel(settings, 4, 2, settings.at("prompt") + settings.at("response"));
   const model::DType dtype =
@@ -65,19 +84,24 @@ int Run(int argc, char** argv) {
   options.max_tokens_per_pass = settings["pass"];
   options.adamw.learning_rate = 3e-4;
   const model::Tensors weights = model::RandomTensors(config, 1, dtype);
-  learner::Trainer trainer(config, weights, dtype, weights, options);
+  learner::Trainer trainer(config, weights, dtype, weights, options, group.get());
   const scheduler::TrainingBatch batch = MakeBatch(settings);
+
+  if (group != nullptr && group->rank() > 0) {
+    const absl::Status followed = trainer.Follow(nullptr);
+    return followed.ok() ? 0 : Fail(followed);
+  }
 
   const absl::Duration start = Clock::Real().Monotonic();
   const double cpu = CpuSeconds();
   for (int64_t step = 0; step < settings["steps"]; ++step) {
     if (const auto trained = trainer.Train(batch, nullptr); !trained.ok()) {
-      std::cerr << "error: " << trained.status().message() << std::endl;
-      return 1;
+      return Fail(trained.status());
     }
   }
   const double cpu_seconds = CpuSeconds() - cpu;
   const double seconds = absl::ToDoubleSeconds(Clock::Real().Monotonic() - start);
+  if (const absl::Status released = trainer.Release(); !released.ok()) return Fail(released);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const auto tokens = static_cast<double>(settings["steps"] * settings["samples"] *
