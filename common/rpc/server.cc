@@ -42,6 +42,7 @@ void Configure(const ServerOptions& options, grpc::ServerBuilder* builder) {
   builder->SetMaxSendMessageSize(options.max_message_bytes);
   grpc::ResourceQuota quota;
   quota.SetMaxThreads(options.max_threads);
+  quota.Resize(kMaxReceivedBytes);
   builder->SetResourceQuota(quota);
   builder->experimental().SetInterceptorCreators(ServerMeasurement());
 }

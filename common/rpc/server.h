@@ -24,7 +24,10 @@ class Listener;
 using ConnectionAcceptor = grpc::experimental::ExternalConnectionAcceptor;
 
 // The largest message that either side takes or sends. Bigger payloads are streamed in chunks.
-inline constexpr int kMaxMessageBytes = 32 << 20;
+inline constexpr int kMaxMessageBytes = 4 << 20;
+
+// What all connections of a server may have received that its handlers haven't taken yet.
+inline constexpr size_t kMaxReceivedBytes = size_t{256} << 20;
 
 struct ServerOptions {
   // "unix:/path" (absolute, at most 107 bytes) or "host:port"; port 0 takes a free one.

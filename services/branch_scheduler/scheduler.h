@@ -46,8 +46,8 @@ namespace attnrl::scheduler {
 // When the database or a file can't be written the scheduler has failed: streams end, every call is
 // UNAVAILABLE with the reason, and the process is to end; the next one starts from the database.
 //
-// Bounds for memory: kMaxInbox messages of workers waiting, LeaseOptions::max_credits leases a
-// worker, and what Run keeps of the open batches.
+// Bounds for memory: kMaxInbox messages of workers waiting, of kMaxInboxBytes,
+// LeaseOptions::max_credits leases a worker, and what Run keeps of the open batches.
 class Scheduler {
  public:
   struct Parts {
@@ -60,6 +60,7 @@ class Scheduler {
     bool threads = true;
   };
   static constexpr size_t kMaxInbox = 4096;
+  static constexpr size_t kMaxInboxBytes = size_t{64} << 20;
   // An item that so many workers fail is parked.
   static constexpr size_t kMaxFailures = 3;
 
@@ -129,6 +130,7 @@ class Scheduler {
   };
   struct Inbox {
     std::vector<Arrival> arrivals;
+    size_t bytes = 0;  // of their messages in memory
     std::vector<GradedItem> grades;
     bool empty() const { return arrivals.empty() && grades.empty(); }
     // Something in it belongs into the database.

@@ -365,6 +365,20 @@ TEST(Simulation, AFullInboxLeavesAMessageToItsStream) {
   EXPECT_TRUE(run.scheduler().Receive(session, std::move(last)).ok());
 }
 
+TEST(Simulation, TheInboxIsBoundedInBytesAndHasRoomForOneMessageOfAnySize) {
+  Simulation run({});
+  ASSERT_TRUE(run.Start().ok());
+  run.RunWorker(run.workers()[0]);
+  const auto& session = run.workers()[0].session;
+  ItemResult large;
+  large.samples.resize(1);
+  large.samples[0].token_ids.resize(Scheduler::kMaxInboxBytes / sizeof(int32_t));
+  ASSERT_TRUE(run.scheduler().Receive(session, WorkerMessage(large)).ok());
+  const absl::Status full = run.scheduler().Receive(session, WorkerMessage(Renew{}));
+  EXPECT_TRUE(absl::IsResourceExhausted(full)) << full;
+  EXPECT_THAT(std::string(full.message()), HasSubstr("of the 67108864 that may wait"));
+}
+
 TEST(Simulation, ADeterministicRunRemembersItsNumericsThroughARestart) {
   SimulationOptions options;
   options.deterministic = true;

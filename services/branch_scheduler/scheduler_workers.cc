@@ -53,11 +53,19 @@ absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
     return absl::InvalidArgumentError("register: allowed only as the first message of a stream");
   }
   ATTNRL_RETURN_IF_ERROR(CheckMessage(message));
+  const size_t bytes = MemoryOf(message);
   absl::MutexLock lock(&inbox_mutex_);
   if (inbox_.arrivals.size() >= kMaxInbox) {
     return absl::ResourceExhaustedError(
         absl::StrCat(kMaxInbox, " messages are waiting to be written; send this one again later"));
   }
+  // One always has room, however large it is.
+  if (inbox_.bytes > 0 && inbox_.bytes + bytes > kMaxInboxBytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("messages of ", inbox_.bytes, " bytes are waiting to be written, of the ",
+                     kMaxInboxBytes, " that may wait; send this one again later"));
+  }
+  inbox_.bytes += bytes;
   inbox_.arrivals.push_back({session, std::move(message)});
   return absl::OkStatus();
 }

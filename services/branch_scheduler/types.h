@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -121,6 +122,9 @@ struct GiveBack {
   bool failed = false;  // it can't do them, and another try would end the same way
 };
 using WorkerMessage = std::variant<Register, ItemResult, Renew, GiveBack, Credits>;
+
+// What the message takes of memory, in bytes, about.
+size_t MemoryOf(const WorkerMessage& message);
 
 // To a worker. The first message of a stream is Registered.
 struct Registered {

@@ -54,7 +54,7 @@ absl::StatusOr<LeftOut> LeaveOutUnreadable(const std::string& grader,
     for (size_t row = begin; row < end; ++row) {
       const DataProblem& problem = set.problems[row];
       // One that no call carries could never be graded either.
-      if (verifier::Bytes("", problem.answers) > verifier::kMaxBytesPerResponse) continue;
+      if (verifier::Bytes("", problem.answers) > verifier::kMaxBytesPerCall) continue;
       verifier::GradeRequest request = {problem.id, "", problem.answers};
       request.grader = problem.grader.empty() ? grader : problem.grader;
       request.check = true;

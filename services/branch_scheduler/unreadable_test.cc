@@ -74,7 +74,7 @@ TEST(LeaveOutUnreadable, AsksAboutEveryProblemOfALargeSet) {
 
 TEST(LeaveOutUnreadable, LeavesOutWhatNoCallCarries) {
   verifier::FakeVerifierClient verifier(Read);
-  DataSet set = SetOf({"1", std::string(verifier::kMaxBytesPerResponse, '1'), "3"});
+  DataSet set = SetOf({"1", std::string(verifier::kMaxBytesPerCall, '1'), "3"});
   EXPECT_THAT(LeaveOutUnreadable("math", verifier, Never, set)->places, ElementsAre("in:2"));
   EXPECT_EQ(verifier.requests().size(), 2u);
 }

@@ -9,13 +9,15 @@
 
 namespace attnrl::verifier {
 
-// Most responses in one call of Verify, and most bytes of responses and answers together.
+// Most responses in one call of Verify, and most bytes of responses and answers together; so also
+// the most of one response with its answers that can be sent.
 inline constexpr size_t kMaxResponsesPerCall = 256;
-inline constexpr size_t kMaxBytesPerCall = size_t{60} << 20;
-// Of one response with its answers.
+inline constexpr size_t kMaxBytesPerCall = size_t{7} << 18;
+// Longest message of the service: the above and what surrounds it. Below gRPC's default of 4 MiB,
+// because a message of nothing but empty ones takes fifty times its bytes when it is parsed.
+inline constexpr size_t kMaxMessageBytes = size_t{2} << 20;
+// Of one response with its answers, where it is graded without a call.
 inline constexpr size_t kMaxBytesPerResponse = size_t{32} << 20;
-// Longest message of the service: the above and what surrounds it.
-inline constexpr size_t kMaxMessageBytes = size_t{64} << 20;
 
 // The graders of the product, by name: services/verifier/grading/graders/README.md.
 inline constexpr const char* kGraders[] = {"math", "exact_match", "multiple_choice",

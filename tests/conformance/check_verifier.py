@@ -159,8 +159,7 @@ def main():
     parser.add_argument("--right", required=True, help="a response that is right for --answer")
     parser.add_argument("--answer", required=True, help="an accepted answer")
     options = parser.parse_args()
-    limit = [("grpc.max_send_message_length", 64 << 20)]
-    channel = grpc.insecure_channel(options.address, options=limit)
+    channel = grpc.insecure_channel(options.address)
     try:
         grpc.channel_ready_future(channel).result(timeout=30)
     except grpc.FutureTimeoutError:

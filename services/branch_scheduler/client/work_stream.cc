@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/client/work_stream.h"
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <thread>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -38,10 +41,19 @@ class StubWorkStream final : public WorkStream {
   }
 
   absl::Status Send(const WorkerMessage& message) override {
-    v1::WorkerMessage wire;
-    ToProto(message, &wire);
+    std::vector<v1::WorkerMessage> parts(1);
+    if (const auto* result = std::get_if<ItemResult>(&message)) {
+      ATTNRL_ASSIGN_OR_RETURN(parts, ToParts(*result));
+    } else {
+      ToProto(message, &parts.front());
+    }
     absl::MutexLock lock(&mutex_);
-    if (!ended_.has_value() && !left_ && stream_->Write(wire)) return absl::OkStatus();
+    const bool sent =
+        std::all_of(parts.begin(), parts.end(),
+                    [&](const v1::WorkerMessage& part) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                      return !ended_.has_value() && !left_ && stream_->Write(part);
+                    });
+    if (sent) return absl::OkStatus();
     return ended_.value_or(absl::UnavailableError("the work stream is ending"));
   }
 

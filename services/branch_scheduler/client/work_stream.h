@@ -24,7 +24,8 @@ class WorkStream {
  public:
   virtual ~WorkStream() = default;
   // Hands the message to the transport. UNAVAILABLE (or what the scheduler answered) when the
-  // stream has ended; whatever was not acknowledged is sent again on a new stream.
+  // stream has ended; whatever was not acknowledged is sent again on a new stream. OUT_OF_RANGE for
+  // a result that is too large for any message: it can't be sent again either.
   virtual absl::Status Send(const WorkerMessage& message) = 0;
   // Says that nothing more will be sent: a worker that leaves holds nothing any more. The scheduler
   // takes what was sent before, hands out again what this worker still has leased, and then ends

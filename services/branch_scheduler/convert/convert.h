@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "proto/attnrl/v1/branch_scheduler.pb.h"
 #include "services/branch_scheduler/types.h"
@@ -14,6 +19,15 @@ void ToProto(const WorkerMessage& from, v1::WorkerMessage* to);
 void ToProto(const SchedulerMessage& from, v1::SchedulerMessage* to);
 absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& from);
 absl::StatusOr<SchedulerMessage> FromProto(const v1::SchedulerMessage& from);
+
+// Of a result: tokens and scored steps over all samples.
+inline constexpr size_t kMaxResultSize = 3'000'000;
+// The result as messages of at most 4 MiB, to be sent in a row. OUT_OF_RANGE for more than
+// kMaxResultSize.
+absl::StatusOr<std::vector<v1::WorkerMessage>> ToParts(const ItemResult& from);
+// Adds a part to what came before it of the same result (ItemResult.more). INVALID_ARGUMENT where
+// it doesn't belong there, or the whole is larger than kMaxResultSize.
+absl::Status AddPart(const v1::ItemResult& part, std::optional<ItemResult>* whole);
 
 void ToProto(const BatchRequest& from, v1::NextBatchRequest* to);
 BatchRequest FromProto(const v1::NextBatchRequest& from);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <set>
 #include <string>
 
@@ -52,6 +53,72 @@ TEST(Convert, AWorkItemComesThroughWhole) {
   const auto back = ThereAndBack<SchedulerMessage, v1::SchedulerMessage>(sent);
   EXPECT_EQ(std::get<Lease>(back).lease, LeaseId{8});
   EXPECT_EQ(std::get<Lease>(back).item, Item());
+}
+
+// What comes of a result that is sent in parts, and how many they were.
+ItemResult InParts(const ItemResult& result, size_t* count) {
+  const auto parts = ToParts(result);
+  EXPECT_TRUE(parts.ok()) << parts.status();
+  *count = parts->size();
+  std::optional<ItemResult> whole;
+  for (size_t i = 0; i < parts->size(); ++i) {
+    v1::WorkerMessage wire;
+    const std::string bytes = (*parts)[i].SerializeAsString();
+    EXPECT_LT(bytes.size(), size_t{4} << 20);
+    EXPECT_TRUE(wire.ParseFromString(bytes));
+    EXPECT_EQ(wire.result().more(), i + 1 < parts->size());
+    EXPECT_TRUE(AddPart(wire.result(), &whole).ok());
+  }
+  return *whole;
+}
+
+TEST(Convert, ALargeResultComesThroughInPartsBitForBit) {
+  size_t count = 0;
+  EXPECT_EQ(InParts(Result(), &count), Result());
+  EXPECT_EQ(count, 1u);
+  ItemResult large = Result();
+  for (uint32_t node = 7; node < 10; ++node) {
+    SampleResult& sample = large.samples.emplace_back();
+    sample.node = node;
+    for (int32_t i = 0; i < 200'000; ++i) {
+      sample.token_ids.push_back(i);
+      sample.logprobs.push_back(-static_cast<float>(i));
+      sample.entropy.push_back(static_cast<float>(i));
+      sample.steps.emplace_back(3 * i, 3 * i + 3);
+      sample.fci.push_back(1.0F / static_cast<float>(i + 1));
+    }
+  }
+  EXPECT_EQ(InParts(large, &count), large);
+  EXPECT_EQ(count, 5u) << "600,002 tokens, 131,072 a part";
+}
+
+TEST(Convert, AResultThatIsTooLargeIsRefusedOnBothSides) {
+  ItemResult large = Result();
+  large.samples[0].token_ids.resize(kMaxResultSize);
+  std::optional<ItemResult> whole;
+  EXPECT_TRUE(ToParts(large).ok());
+  large.samples[0].token_ids.resize(kMaxResultSize + 1);
+  EXPECT_EQ(ToParts(large).status(),
+            absl::OutOfRangeError("the result of item 77 has 3000001 tokens and scored steps; at "
+                                  "most 3000000 can be sent"));
+  v1::WorkerMessage wire;
+  ToProto(WorkerMessage(large), &wire);
+  EXPECT_TRUE(absl::IsInvalidArgument(AddPart(wire.result(), &whole)));
+}
+
+TEST(Convert, PartsThatDoNotBelongTogetherAreRefused) {
+  v1::WorkerMessage wire;
+  ToProto(WorkerMessage(Result()), &wire);
+  std::optional<ItemResult> whole;
+  ASSERT_TRUE(AddPart(wire.result(), &whole).ok());
+  wire.mutable_result()->set_lease(6);
+  EXPECT_EQ(AddPart(wire.result(), &whole),
+            absl::InvalidArgumentError("result: a part of lease 6, while parts of lease 5 are "
+                                       "missing"));
+  whole.reset();
+  wire.mutable_result()->mutable_samples(0)->set_continued(true);
+  EXPECT_EQ(AddPart(wire.result(), &whole),
+            absl::InvalidArgumentError("samples.continued: there is no such sample before"));
 }
 
 TEST(Convert, AResultComesThroughBitForBit) {

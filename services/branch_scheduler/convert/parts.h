@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "proto/attnrl/v1/branch_scheduler.pb.h"
 #include "proto/attnrl/v1/types.pb.h"
 #include "services/branch_scheduler/types.h"
 
@@ -25,6 +27,10 @@ inline void SetVersion(const Version& from, v1::Version* to) {
 }
 
 inline Version GetVersion(const v1::Version& from) { return Version{from.number(), from.digest()}; }
+
+// result.cc
+void SetResult(const ItemResult& from, v1::ItemResult* to);
+absl::StatusOr<ItemResult> GetResult(const v1::ItemResult& from);
 
 inline void SetSpan(const Span& from, v1::Span* to) {
   to->set_start(from.start);

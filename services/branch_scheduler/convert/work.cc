@@ -74,63 +74,6 @@ absl::StatusOr<WorkItem> Read(const v1::WorkItem& from) {
   return to;
 }
 
-void Write(const ItemResult& from, v1::ItemResult* to) {
-  to->set_lease(Number(from.lease));
-  to->set_item(Number(from.item));
-  SetVersion(from.version, to->mutable_version());
-  for (const SampleResult& sample : from.samples) {
-    v1::SampleResult* result = to->add_samples();
-    result->set_node(sample.node);
-    SetList(sample.token_ids, result->mutable_token_ids());
-    SetList(sample.logprobs, result->mutable_logprobs());
-    SetList(sample.entropy, result->mutable_entropy());
-    result->set_finish_reason(sample.finish == FinishReason::kStop
-                                  ? v1::SampleResult::FINISH_REASON_STOP
-                                  : v1::SampleResult::FINISH_REASON_LENGTH);
-    for (const StepRange& step : sample.steps)
-      result->add_step_ends(static_cast<uint32_t>(step.second));
-    SetList(sample.fci, result->mutable_fci());
-  }
-  SetSpan(from.span, to->mutable_span());
-  to->set_prefill_tokens(from.prefill_tokens);
-  to->set_reused_tokens(from.reused_tokens);
-}
-
-absl::StatusOr<ItemResult> Read(const v1::ItemResult& from) {
-  ItemResult to;
-  to.lease = LeaseId{from.lease()};
-  to.item = ItemId{from.item()};
-  to.version = GetVersion(from.version());
-  for (const v1::SampleResult& sample : from.samples()) {
-    SampleResult result;
-    switch (sample.finish_reason()) {
-      case v1::SampleResult::FINISH_REASON_STOP:
-        result.finish = FinishReason::kStop;
-        break;
-      case v1::SampleResult::FINISH_REASON_LENGTH:
-        result.finish = FinishReason::kLength;
-        break;
-      default:
-        return absl::InvalidArgumentError("samples.finish_reason: neither stop nor length");
-    }
-    result.node = sample.node();
-    result.token_ids = GetList(sample.token_ids());
-    result.logprobs = GetList(sample.logprobs());
-    result.entropy = GetList(sample.entropy());
-    uint32_t begin = 0;
-    for (const uint32_t end : sample.step_ends()) {
-      result.steps.emplace_back(begin, end);
-      begin = end;
-    }
-    result.fci = GetList(sample.fci());
-    to.samples.push_back(std::move(result));
-  }
-  to.span = GetSpan(from.span());
-  to.prefill_tokens = from.prefill_tokens();
-  to.reused_tokens = from.reused_tokens();
-  return to;
-}
-
 void SetLeases(const std::vector<LeaseId>& from, google::protobuf::RepeatedField<uint64_t>* to) {
   for (const LeaseId lease : from) to->Add(Number(lease));
 }
@@ -155,7 +98,7 @@ struct WorkerWriter {
       ref->set_item(Number(held.item));
     }
   }
-  void operator()(const ItemResult& from) const { Write(from, to->mutable_result()); }
+  void operator()(const ItemResult& from) const { SetResult(from, to->mutable_result()); }
   void operator()(const Renew& from) const {
     SetLeases(from.leases, to->mutable_renew()->mutable_leases());
     SetList(from.tokens, to->mutable_renew()->mutable_tokens());
@@ -254,7 +197,7 @@ absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& from) {
     case v1::WorkerMessage::kRegister:
       return WorkerMessage(ReadRegister(from.register_()));
     case v1::WorkerMessage::kResult:
-      return Either<WorkerMessage>(Read(from.result()));
+      return Either<WorkerMessage>(GetResult(from.result()));
     case v1::WorkerMessage::kRenew:
       return WorkerMessage(Renew{GetLeases(from.renew().leases()), GetList(from.renew().tokens())});
     case v1::WorkerMessage::kGiveBack:

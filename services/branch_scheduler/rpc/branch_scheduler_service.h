@@ -14,7 +14,7 @@ namespace attnrl::scheduler {
 // Work streams have no threads; every other call has one of gRPC's, and those that may last are few
 // enough to leave threads for the others. Must outlive the server; the scheduler must outlive it.
 class BranchSchedulerService final
-    : public v1::BranchScheduler::WithCallbackMethod_Work<v1::BranchScheduler::Service> {
+    : public v1::BranchScheduler::WithRawCallbackMethod_Work<v1::BranchScheduler::Service> {
  public:
   explicit BranchSchedulerService(Scheduler* scheduler, const WorkStreams::Limits& limits = {})
       : scheduler_(*scheduler), work_(scheduler, limits) {}

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/rpc/work_reactor.h"
 
+#include <grpcpp/impl/codegen/proto_utils.h>
+
 #include <string>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/rpc/message_shape.h"
 #include "common/rpc/status.h"
 #include "services/branch_scheduler/convert/convert.h"
 
@@ -16,6 +20,14 @@ namespace {
 absl::Duration Now() { return Clock::Real().Monotonic(); }
 
 absl::Status PeerGone() { return absl::CancelledError("Work: the other side is gone"); }
+
+grpc::ByteBuffer Bytes(const v1::SchedulerMessage& message) {
+  grpc::ByteBuffer bytes;
+  bool own = false;
+  // Fails only for messages of 2 GiB.
+  grpc::SerializationTraits<v1::SchedulerMessage>::Serialize(message, &bytes, &own);
+  return bytes;
+}
 
 }  // namespace
 
@@ -52,20 +64,46 @@ void WorkReactor::OnReadDone(bool ok) {
 }
 
 void WorkReactor::Take() {
-  absl::StatusOr<WorkerMessage> message = FromProto(incoming_);
+  absl::StatusOr<std::optional<WorkerMessage>> message = Parse();
   if (!message.ok()) return StopReading(message.status());
+  if (!message->has_value()) return ReadNext();
   bool registered;
   {
     absl::MutexLock lock(&mutex_);
     registered = session_ != nullptr;
   }
   if (registered) {
-    unplaced_ = *std::move(message);
+    unplaced_ = **std::move(message);
     unplaced_since_ = Now();
     return HandOn();
   }
-  if (absl::Status status = Register(*message); !status.ok()) return StopReading(status);
+  if (absl::Status status = Register(**message); !status.ok()) return StopReading(status);
   ReadNext();
+}
+
+absl::StatusOr<std::optional<WorkerMessage>> WorkReactor::Parse() {
+  const size_t bytes = incoming_.Length();
+  ATTNRL_RETURN_IF_ERROR(
+      rpc::CheckShape(incoming_, *v1::WorkerMessage::descriptor(), streams_.limits_.shape));
+  v1::WorkerMessage message;
+  const grpc::Status parsed =
+      grpc::SerializationTraits<v1::WorkerMessage>::Deserialize(&incoming_, &message);
+  if (!parsed.ok()) return absl::InvalidArgumentError("message: can't be parsed");
+  if (message.has_result() && (message.result().more() || parts_.has_value())) {
+    return AddPart(message.result(), bytes);
+  }
+  ATTNRL_ASSIGN_OR_RETURN(WorkerMessage plain, FromProto(message));
+  return std::optional<WorkerMessage>(std::move(plain));
+}
+
+absl::StatusOr<std::optional<WorkerMessage>> WorkReactor::AddPart(const v1::ItemResult& part,
+                                                                  size_t bytes) {
+  ATTNRL_RETURN_IF_ERROR(streams_.TakePartBytes(bytes));
+  part_bytes_ += bytes;
+  ATTNRL_RETURN_IF_ERROR(scheduler::AddPart(part, &parts_));
+  if (part.more()) return std::optional<WorkerMessage>();
+  streams_.GivePartBytes(std::exchange(part_bytes_, 0));
+  return std::optional<WorkerMessage>(*std::exchange(parts_, std::nullopt));
 }
 
 absl::Status WorkReactor::Register(const WorkerMessage& hello) {
@@ -123,8 +161,9 @@ void WorkReactor::Write() {
   if (writing_ || ended_ || session_ == nullptr) return;
   std::optional<absl::Status> over;
   if (const auto message = session_->Next(&over)) {
-    outgoing_.Clear();
-    ToProto(*message, &outgoing_);
+    v1::SchedulerMessage wire;
+    ToProto(*message, &wire);
+    outgoing_ = Bytes(wire);
     writing_ = true;
     StartWrite(&outgoing_);
   } else if (over.has_value()) {
@@ -156,9 +195,10 @@ void WorkReactor::End(const absl::Status& status) {
   const grpc::Status answer = rpc::ToGrpc(status);
   // A worker that may still send could miss the status; this it can't.
   if (session_ != nullptr && !read_over_ && !writing_ && !context_.IsCancelled()) {
-    outgoing_.Clear();
-    outgoing_.mutable_goodbye()->set_code(static_cast<uint32_t>(status.raw_code()));
-    outgoing_.mutable_goodbye()->set_reason(std::string(status.message()));
+    v1::SchedulerMessage goodbye;
+    goodbye.mutable_goodbye()->set_code(static_cast<uint32_t>(status.raw_code()));
+    goodbye.mutable_goodbye()->set_reason(std::string(status.message()));
+    outgoing_ = Bytes(goodbye);
     return StartWriteAndFinish(&outgoing_, grpc::WriteOptions(), answer);
   }
   Finish(answer);
@@ -187,6 +227,7 @@ void WorkReactor::OnDone() {
     call_.End(status_.value_or(PeerGone()));
   }
   if (session != nullptr) session->WakeWith(nullptr);
+  streams_.GivePartBytes(part_bytes_);
   streams_.Remove(shared_from_this());
 }
 

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/rpc/handler.h"
@@ -46,6 +49,9 @@ class WorkReactor final : public WorkStreams::Reactor,
  private:
   // What came from the worker: registers it, or hands the message on.
   void Take();
+  // The message, from its bytes; nullopt while parts of a result are missing.
+  absl::StatusOr<std::optional<WorkerMessage>> Parse();
+  absl::StatusOr<std::optional<WorkerMessage>> AddPart(const v1::ItemResult& part, size_t bytes);
   absl::Status Register(const WorkerMessage& hello);
   void HandOn();
   // Whatever the worker sends from now on isn't read.
@@ -59,12 +65,14 @@ class WorkReactor final : public WorkStreams::Reactor,
   const absl::Duration opened_;  // monotonic, like all times here
 
   // Of the read that is under way, so of one thread at a time.
-  v1::WorkerMessage incoming_;
+  grpc::ByteBuffer incoming_;
+  std::optional<ItemResult> parts_;  // of a result that is not complete
+  size_t part_bytes_ = 0;
   std::optional<WorkerMessage> unplaced_;
   absl::Duration unplaced_since_;
 
   absl::Mutex mutex_;
-  v1::SchedulerMessage outgoing_ ABSL_GUARDED_BY(mutex_);
+  grpc::ByteBuffer outgoing_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<WorkerSession> session_ ABSL_GUARDED_BY(mutex_);  // null before Register
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool read_over_ ABSL_GUARDED_BY(mutex_) = false;

@@ -58,6 +58,22 @@ void WorkStreams::Remove(const std::shared_ptr<WorkReactor>& stream) {
   open_.erase(stream);
 }
 
+absl::Status WorkStreams::TakePartBytes(size_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  if (part_bytes_ + bytes > limits_.part_bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("results that have come in part take the ", limits_.part_bytes,
+                     " bytes that they may take over all streams; send this one again later"));
+  }
+  part_bytes_ += bytes;
+  return absl::OkStatus();
+}
+
+void WorkStreams::GivePartBytes(size_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  part_bytes_ -= bytes;
+}
+
 void WorkStreams::Run() {
   absl::Duration looked = Clock::Real().Monotonic();
   for (;;) {

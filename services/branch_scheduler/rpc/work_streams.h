@@ -2,6 +2,7 @@
 #pragma once
 
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <cstddef>
@@ -11,9 +12,9 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "proto/attnrl/v1/branch_scheduler.pb.h"
 #include "services/branch_scheduler/scheduler.h"
 
 namespace attnrl::scheduler {
@@ -32,10 +33,15 @@ class WorkStreams {
     absl::Duration register_within = absl::Seconds(10);
     // For the peer to take what a stream that has ended still has to say.
     absl::Duration hang_up_within = absl::Seconds(2);
+    // Texts and messages in one message of a worker.
+    size_t shape = 65536;
+    // Bytes on the wire of results that have come in part, over all streams.
+    size_t part_bytes = size_t{64} << 20;
     // For room in the scheduler's inbox.
     absl::Duration room_within = absl::Seconds(30);
   };
-  using Reactor = grpc::ServerBidiReactor<v1::WorkerMessage, v1::SchedulerMessage>;
+  // Of bytes, because what comes is looked at before it is parsed.
+  using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
   WorkStreams(Scheduler* scheduler, const Limits& limits);
   ~WorkStreams();
@@ -52,6 +58,9 @@ class WorkStreams {
   // Its message found no room in the inbox.
   void Stall(const std::shared_ptr<WorkReactor>& stream);
   void Remove(const std::shared_ptr<WorkReactor>& stream);
+  // Of the bytes for parts of results. RESOURCE_EXHAUSTED where there are not so many left.
+  absl::Status TakePartBytes(size_t bytes);
+  void GivePartBytes(size_t bytes);
   void Run();
 
   Scheduler& scheduler_;
@@ -60,6 +69,7 @@ class WorkStreams {
   Streams open_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<WorkReactor>> woken_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<WorkReactor>> stalled_ ABSL_GUARDED_BY(mutex_);
+  size_t part_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

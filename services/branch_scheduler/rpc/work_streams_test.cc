@@ -85,6 +85,45 @@ TEST_F(WorkStreamsTest, AStreamOverTheBoundIsRefusedByName) {
   EXPECT_EQ(admin_->Status(kLong)->workers.size(), 1u) << "the one within it stays";
 }
 
+// Of a lease that the worker never had, so that it is fenced.
+ItemResult LargeResult() {
+  ItemResult result;
+  result.lease = LeaseId{7};
+  SampleResult& sample = result.samples.emplace_back();
+  sample.token_ids.resize(300'000);
+  sample.logprobs.resize(300'000);
+  sample.entropy.resize(300'000);
+  return result;
+}
+
+TEST_F(WorkStreamsTest, AResultThatComesInPartsIsAnsweredOnce) {
+  Serve({});
+  const auto stream = Registered("w");
+  ASSERT_TRUE(stream->Send(LargeResult()).ok());
+  const auto answer = stream->Receive(kLong);
+  ASSERT_TRUE(answer.ok() && answer->has_value()) << answer.status();
+  EXPECT_EQ(std::get<Ack>(**answer).lease, LeaseId{7});
+  EXPECT_EQ(std::get<Ack>(**answer).verdict, AckVerdict::kFenced);
+}
+
+TEST_F(WorkStreamsTest, PartsOfResultsOverTheirBytesAreRefusedByTheNameOfTheBound) {
+  Serve({.part_bytes = 2 << 20});
+  const auto stream = Registered("w");
+  ASSERT_TRUE(stream->Send(LargeResult()).ok());
+  const absl::Status end = stream->Receive(kLong).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(end)) << end;
+  EXPECT_THAT(std::string(end.message()), HasSubstr("take the 2097152 bytes that they may take"));
+}
+
+TEST_F(WorkStreamsTest, AMessageOfTooManyPartsIsRefusedBeforeItIsParsed) {
+  Serve({.shape = 10});
+  const auto stream = *work_->Open();
+  ASSERT_TRUE(stream->Send(Register{"w", 1, "numerics", std::vector<LeaseRef>(20), 0}).ok());
+  const absl::Status end = stream->Receive(kLong).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(end)) << end;
+  EXPECT_THAT(std::string(end.message()), HasSubstr("more than 10 texts and messages"));
+}
+
 TEST_F(WorkStreamsTest, AWorkerThatLeavesInOrderHearsThatAllHasArrived) {
   Serve({});
   const auto stream = Registered("w");

@@ -2,6 +2,7 @@
 #include "services/branch_scheduler/testing/fake_work_stream.h"
 
 #include <utility>
+#include <variant>
 
 namespace attnrl::scheduler {
 
@@ -13,6 +14,9 @@ class FakeWorkStream final : public WorkStream {
   absl::Status Send(const WorkerMessage& message) override {
     absl::MutexLock lock(&shared_->mutex);
     if (absl::Status status = State(); !status.ok()) return status;
+    if (std::holds_alternative<ItemResult>(message) && !shared_->refuse_results.ok()) {
+      return shared_->refuse_results;
+    }
     shared_->from_worker.push_back(message);
     return absl::OkStatus();
   }
@@ -52,6 +56,11 @@ class FakeWorkStream final : public WorkStream {
   const int number_;
   bool cancelled_ = false;  // guarded by shared_->mutex
 };
+
+void FakeWorkConnector::RefuseResults(absl::Status status) {
+  absl::MutexLock lock(&shared_->mutex);
+  shared_->refuse_results = std::move(status);
+}
 
 FakeWorkConnector::FakeWorkConnector() : shared_(std::make_shared<Shared>()) {}
 FakeWorkConnector::~FakeWorkConnector() { Break(absl::UnavailableError("the scheduler is gone")); }

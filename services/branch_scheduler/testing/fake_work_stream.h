@@ -36,6 +36,8 @@ class FakeWorkConnector final : public WorkConnector {
   std::optional<WorkerMessage> AwaitSent(absl::Duration timeout);
   // Ends the open stream: its calls return `status`.
   void Break(absl::Status status);
+  // Sending a result fails with this until it is OK again; other messages pass.
+  void RefuseResults(absl::Status status);
   // Open fails with this until it is OK again.
   void RefuseOpen(absl::Status status);
   int opened() const;
@@ -52,6 +54,7 @@ class FakeWorkConnector final : public WorkConnector {
     int opened ABSL_GUARDED_BY(mutex) = 0;  // number of the stream that is alive
     absl::Status ended ABSL_GUARDED_BY(mutex);
     absl::Status refuse ABSL_GUARDED_BY(mutex);
+    absl::Status refuse_results ABSL_GUARDED_BY(mutex);
   };
   std::shared_ptr<Shared> shared_;
 };

@@ -35,9 +35,9 @@ Grade ToGrade(const verifier::GradeResult& result) {
 std::optional<Grade> TooLarge(const std::string& response,
                               const std::vector<std::string>& answers) {
   const size_t bytes = verifier::Bytes(response, answers);
-  if (bytes <= verifier::kMaxBytesPerResponse) return std::nullopt;
+  if (bytes <= verifier::kMaxBytesPerCall) return std::nullopt;
   observe::LogWarning("a response is too large for the verifier and is graded `limit`",
-                      {{"bytes", bytes}, {"allowed", verifier::kMaxBytesPerResponse}});
+                      {{"bytes", bytes}, {"allowed", verifier::kMaxBytesPerCall}});
   return Grade{.status = verifier::GradeStatus::kLimit};
 }
 

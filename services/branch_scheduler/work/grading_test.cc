@@ -90,8 +90,7 @@ TEST_F(GradingTest, AResponseThatNoCallCanCarryIsGradedLimitAndTheOthersAsEver) 
   GradingQueue queue(
       {.threads = 0}, &verifier,
       [](const std::vector<int32_t>& ids) {
-        return ids[0] == 5 ? std::string(verifier::kMaxBytesPerResponse, 'x')
-                           : std::to_string(ids[0]);
+        return ids[0] == 5 ? std::string(verifier::kMaxBytesPerCall, 'x') : std::to_string(ids[0]);
       },
       &clock_, [this](GradedItem item) { graded_[item.item] = item.grades.at(0); });
   queue.Add(Tasks(8));

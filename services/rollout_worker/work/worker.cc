@@ -125,6 +125,15 @@ void Worker::Send(const scheduler::WorkerMessage& message) {
   if (stream_) stream_->Send(message).IgnoreError();
 }
 
+// A result that can't be sent at all isn't kept, or it would be sent again for ever.
+void Worker::SendResult(const scheduler::ItemResult& result) {
+  const absl::Status status = stream_->Send(result);
+  if (!absl::IsOutOfRange(status)) return;
+  observe::LogError("a result can't be sent", {{"reason", status}});
+  Send(scheduler::GiveBack{{result.lease}, std::string(status.message()), /*failed=*/true});
+  Forget({result.lease});
+}
+
 // ---- Events ----
 
 void Worker::Handle(WorkerEvent event) {
@@ -169,7 +178,7 @@ void Worker::OnRegistered(const scheduler::Registered& registered) {
   });
   Forget(lost);
   const std::vector<scheduler::ItemResult> results = book_.Unacknowledged();
-  for (const scheduler::ItemResult& result : results) Send(result);
+  for (const scheduler::ItemResult& result : results) SendResult(result);
   observe::LogInfo("registered with the scheduler", {{"epoch", registered.epoch},
                                                      {"kept", registered.adopted.size()},
                                                      {"lost", lost.size()},
@@ -224,7 +233,7 @@ void Worker::OnCompletion(const Completion& completion) {
   if (options_.observe) options_.observe(completion);
   const std::optional<scheduler::ItemResult> result = book_.Complete(completion);
   if (!result) return;
-  if (registered_) Send(*result);
+  if (registered_) SendResult(*result);
   UpdateWants();
   UpdateCredits();
 }

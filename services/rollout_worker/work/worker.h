@@ -71,6 +71,7 @@ class Worker {
   void Disconnect(const absl::Status& status);
   void CloseStream();
   void Send(const scheduler::WorkerMessage& message);
+  void SendResult(const scheduler::ItemResult& result);
   // Events.
   void Handle(WorkerEvent event);
   void HandleMessage(scheduler::SchedulerMessage message);

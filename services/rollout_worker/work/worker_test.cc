@@ -317,6 +317,22 @@ TEST_F(WorkerTest, LeavesWithAnItemThatItCannotRun) {
   EXPECT_THAT(Join().message(), HasSubstr("item 101 of batch 0: a sequence of up to"));
 }
 
+TEST_F(WorkerTest, GivesAnItemBackAsFailedWhoseResultIsTooLargeToBeSentAndGoesOn) {
+  scheduler_.RefuseResults(absl::OutOfRangeError("the result is too large"));
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1));
+  const auto back = Next<scheduler::GiveBack>();
+  EXPECT_THAT(back.leases, ElementsAre(LeaseId{1}));
+  EXPECT_TRUE(back.failed);
+  EXPECT_EQ(back.reason, "the result is too large");
+  scheduler_.RefuseResults(absl::OkStatus());
+  scheduler_.Push(MakeLease(2));
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{2});
+  scheduler_.Break(absl::UnavailableError("restart"));
+  EXPECT_EQ(Accept({LeaseId{2}}).held.size(), 1u) << "it is not sent again";
+}
+
 TEST_F(WorkerTest, GivesItsLeasesBackWithoutWeightsAndAsksAgainWhenTheyAreThere) {
   Start();
   Accept({}, /*lease_seconds=*/0.02);

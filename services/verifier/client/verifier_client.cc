@@ -25,9 +25,9 @@ absl::Status Check(const GradeRequest& request) {
   if (request.answers.empty()) {
     return InputError(where, "no accepted answer", "at least one is needed");
   }
-  if (Bytes(request) > kMaxBytesPerResponse) {
+  if (Bytes(request) > kMaxBytesPerCall) {
     return InputError(where, absl::StrCat(Bytes(request), " bytes"),
-                      absl::StrCat(kMaxBytesPerResponse, " with its answers at most"));
+                      absl::StrCat(kMaxBytesPerCall, " with its answers at most"));
   }
   return absl::OkStatus();
 }

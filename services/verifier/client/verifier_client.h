@@ -26,7 +26,7 @@ class VerifierClient {
   // kGraded otherwise, also from a verifier that doesn't know it.
   // UNAVAILABLE: no verifier answered until the deadline (it is retried until then).
   // RESOURCE_EXHAUSTED: overloaded until the deadline; a later call may work. DEADLINE_EXCEEDED.
-  // INVALID_ARGUMENT: a request without answers, or one larger than kMaxBytesPerResponse.
+  // INVALID_ARGUMENT: a request without answers, or one larger than kMaxBytesPerCall.
   // DATA_LOSS: the reply is not one result for each request. CANCELLED after Cancel. Whatever else
   // the verifier answers is returned at once.
   virtual absl::StatusOr<std::vector<GradeResult>> Verify(const std::vector<GradeRequest>& requests,

@@ -27,7 +27,6 @@ import grpc
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROTO = "proto/attnrl/v1/verifier.proto"
-MAX_MESSAGE = 64 << 20
 # Of an answer: a regular expression may take exponential time. Counted, so that every machine says
 # the same; the watchdog of a reward must never decide one.
 MAX_ANSWER = 1000
@@ -105,13 +104,7 @@ def main():
         request_deserializer=pb.VerifyRequest.FromString,
         response_serializer=pb.VerifyReply.SerializeToString,
     )
-    server = grpc.server(
-        futures.ThreadPoolExecutor(4),
-        options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE),
-            ("grpc.max_send_message_length", MAX_MESSAGE),
-        ],
-    )
+    server = grpc.server(futures.ThreadPoolExecutor(4))
     methods = {"Verify": handler}
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler("attnrl.v1.Verifier", methods)]
