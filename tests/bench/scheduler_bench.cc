@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real scheduler process under many simulated workers, over gRPC: how soon a worker that has sent
+// a result has its next lease, how many results a second are durable, and what memory that takes.
+// The workers and a verifier that finds every second response right are this process; there is no
+// learner but its first request. Prints one JSON object.
+//   scheduler_bench [workers=1000] [credits=1] [think_ms=1000] [tokens=300] [seconds=10]
+//     BINARY of the scheduler: attnrl-branch-scheduler beside this one
+//     TMPDIR: the disk that is synced
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/json/json.h"
+#include "common/rpc/server.h"
+#include "services/branch_scheduler/client/admin.h"
+#include "services/branch_scheduler/client/batch_source.h"
+#include "services/branch_scheduler/testing/worker_swarm.h"
+#include "services/verifier/rpc/verifier_service.h"
+#include "tests/bench/settings.h"
+
+extern char** environ;
+
+namespace attnrl {
+namespace {
+
+using scheduler::testing::WorkerSwarm;
+namespace fs = std::filesystem;
+
+constexpr absl::Duration kPatience = absl::Minutes(2);
+constexpr absl::Duration kWarmUp = absl::Seconds(3);
+
+// The scheduler's process; killed with this object.
+class Process {
+ public:
+  explicit Process(std::vector<std::string> words) {
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    if (::posix_spawn(&pid_, words[0].c_str(), nullptr, nullptr, arguments.data(), environ) != 0) {
+      pid_ = -1;
+    }
+  }
+  ~Process() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  // "VmRSS" or "VmHWM", in megabytes.
+  double Megabytes(const std::string& what) const {
+    std::ifstream status(absl::StrCat("/proc/", pid_, "/status"));
+    for (std::string line; std::getline(status, line);) {
+      if (line.rfind(what + ":", 0) == 0) return std::stod(line.substr(what.size() + 1)) / 1024;
+    }
+    return 0;
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+void WriteRun(const fs::path& folder, const fs::path& model) {
+  std::ofstream data(folder / "train.jsonl");
+  for (int i = 0; i < 1000; ++i) {
+    data << absl::StrCat(R"({"id":"p)", i, R"(","prompt":"a=)", i % 10,
+                         R"(;?a\n\n","answers":["1"]})", "\n");
+  }
+  // Two batches are sampled before anything is trained; no measurement empties them.
+  std::ofstream(folder / "run.yaml") << "model: {path: " << model.string() << "}\n"
+                                     << R"(data: {train: train.jsonl}
+algorithm: {name: grpo, sampling: {initial_responses: 8, batch_problems: 25000, batch_min: 25000,
+  batch_max: 25000}}
+run: {steps: 10, seed: 1}
+rollout: {max_prompt_tokens: 64, max_response_tokens: 16384}
+learner: {minibatch_problems: 25000}
+)";
+}
+
+double Quantile(std::vector<double>& values, double share) {
+  if (values.empty()) return 0;
+  const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+  std::nth_element(values.begin(), values.begin() + at, values.end());
+  return values[static_cast<size_t>(at)] * 1e3;
+}
+
+std::vector<verifier::GradeResult> Judge(const std::vector<verifier::GradeRequest>& requests) {
+  std::vector<verifier::GradeResult> results;
+  for (const verifier::GradeRequest& request : requests) {
+    verifier::GradeResult& result = results.emplace_back();
+    result.id = request.id;
+    result.status = verifier::GradeStatus::kGraded;
+    result.correct = request.response.size() % 2 == 0;
+    result.matched = result.correct ? 0 : -1;
+  }
+  return results;
+}
+
+template <typename Condition>
+absl::Status WaitFor(const char* what, Condition condition) {
+  const absl::Duration end = Clock::Real().Monotonic() + kPatience;
+  while (!condition()) {
+    if (Clock::Real().Monotonic() > end) {
+      return absl::DeadlineExceededError(absl::StrCat("waited in vain for ", what));
+    }
+    Clock::Real().Sleep(absl::Milliseconds(20));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<nlohmann::ordered_json> Measure(const fs::path& folder, const fs::path& binaries,
+                                               const Settings& settings) {
+  WriteRun(folder, fs::current_path() / "deploy/local/model");
+  verifier::VerifierService judge(Judge);
+  ATTNRL_ASSIGN_OR_RETURN(
+      const auto verifier,
+      rpc::Server::Start({.address = "unix:" + (folder / "v.sock").string()}, {&judge}));
+  const std::string address = "unix:" + (folder / "s.sock").string();
+  const Process process(
+      {(binaries / "attnrl-branch-scheduler").string(), "--config", (folder / "run.yaml").string(),
+       "--run-dir", folder.string(), "--set", "scheduler.address=" + address, "--set",
+       "verifier.address=" + verifier->address(), "--set", "observe.metrics_address=127.0.0.1:0"});
+  ATTNRL_ASSIGN_OR_RETURN(const auto admin, scheduler::ConnectAdmin(address));
+  ATTNRL_RETURN_IF_ERROR(
+      WaitFor("the scheduler", [&] { return admin->Status(absl::Seconds(5)).ok(); }));
+  const double idle = process.Megabytes("VmRSS");
+  ATTNRL_ASSIGN_OR_RETURN(const auto batches, scheduler::ConnectBatchSource(address));
+  std::thread learner([&batches] {
+    (void)batches->NextBatch({.batch = 0, .version = {0, "digest"}}, [](const std::string&) {});
+  });
+
+  WorkerSwarm::Options options;
+  options.address = address;
+  options.workers = static_cast<uint32_t>(settings.at("workers"));
+  options.credits = static_cast<uint32_t>(settings.at("credits"));
+  options.think = absl::Milliseconds(settings.at("think_ms"));
+  options.tokens = static_cast<uint32_t>(settings.at("tokens"));
+  auto swarm = WorkerSwarm::Start(options);
+  absl::Status status = swarm.status();
+  if (status.ok()) {
+    status = WaitFor("all workers", [&] { return (*swarm)->connected() == options.workers; });
+  }
+  WorkerSwarm::Figures figures;
+  double seconds = 0, status_ms = 0;
+  const double connected = process.Megabytes("VmRSS");
+  if (status.ok()) {
+    Clock::Real().Sleep(kWarmUp);
+    (*swarm)->Take();
+    const absl::Duration start = Clock::Real().Monotonic();
+    while (seconds < static_cast<double>(settings.at("seconds"))) {
+      Clock::Real().Sleep(absl::Milliseconds(500));
+      const absl::Duration asked = Clock::Real().Monotonic();
+      status.Update(admin->Status(absl::Seconds(30)).status());
+      const absl::Duration now = Clock::Real().Monotonic();
+      status_ms = std::max(status_ms, absl::ToDoubleMilliseconds(now - asked));
+      seconds = absl::ToDoubleSeconds(now - start);
+    }
+    figures = (*swarm)->Take();
+  }
+  const uint32_t still = status.ok() ? (*swarm)->connected() : 0;
+  batches->Cancel();
+  learner.join();
+  ATTNRL_RETURN_IF_ERROR(status);
+  nlohmann::ordered_json out = {{"benchmark", "scheduler"}};
+  for (const auto& [key, value] : settings) out[key] = value;
+  const auto results = static_cast<double>(figures.ack_seconds.size());
+  out["connected"] = still;
+  out["results_per_second"] = results / seconds;
+  out["result_bytes"] = static_cast<double>(figures.bytes) / std::max(results, 1.0);
+  out["refused"] = figures.refused;
+  out["lease_ms_p50"] = Quantile(figures.lease_seconds, 0.5);
+  out["lease_ms_p99"] = Quantile(figures.lease_seconds, 0.99);
+  out["ack_ms_p50"] = Quantile(figures.ack_seconds, 0.5);
+  out["ack_ms_p99"] = Quantile(figures.ack_seconds, 0.99);
+  out["status_ms_max"] = status_ms;
+  out["idle_mb"] = idle;
+  out["connected_mb"] = connected;
+  out["peak_mb"] = process.Megabytes("VmHWM");
+  return out;
+}
+
+int Run(int argc, char** argv) {
+  Settings settings = {
+      {"workers", 1000}, {"credits", 1}, {"think_ms", 1000}, {"tokens", 300}, {"seconds", 10}};
+  if (!Parse(argc, argv, &settings)) return 2;
+  std::string folder = (fs::temp_directory_path() / "attnrl-bench-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) return 1;
+  fs::create_directories(folder + "/logs");
+  const auto result = Measure(folder, fs::read_symlink("/proc/self/exe").parent_path(), settings);
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);
+  if (!result.ok()) {
+    std::cerr << "error: " << result.status().message() << std::endl;
+    return 1;
+  }
+  std::cout << PrintJson(*result) << std::endl;
+  return 0;
+}
+
+}  // namespace
+}  // namespace attnrl
+
+int main(int argc, char** argv) { return attnrl::Run(argc, argv); }
