@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/storage/file_error.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -40,5 +42,12 @@ int InjectedFault(std::string_view operation, const std::string& path) {
 
 ScopedFault::ScopedFault(Fault fault) { current_fault = new Fault(std::move(fault)); }
 ScopedFault::~ScopedFault() { delete current_fault.exchange(nullptr); }
+
+absl::Status SyncDescriptor(int descriptor, const std::string& path) {
+  if (const int fault = InjectedFault("sync", path); fault != 0) {
+    return FileError(path, "syncing", fault);
+  }
+  return ::fsync(descriptor) == 0 ? absl::OkStatus() : FileError(path, "syncing", errno);
+}
 
 }  // namespace attnrl::storage

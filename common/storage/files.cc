@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -19,12 +18,13 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/storage/file_error.h"
+#include "common/storage/file_writer.h"
 
 namespace attnrl::storage {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr char kUnfinished[] = ".unfinished-";
+constexpr size_t kPiece = size_t{1} << 20;  // bytes of ReadPieces
 
 // A descriptor that is closed at the end of its scope.
 class Descriptor {
@@ -50,36 +50,10 @@ std::string Parent(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-absl::Status Sync(int descriptor, const std::string& path) {
-  if (const int fault = InjectedFault("sync", path); fault != 0) {
-    return FileError(path, "syncing", fault);
-  }
-  // Never tried again: after a failed sync the kernel may have dropped the pages.
-  return ::fsync(descriptor) == 0 ? absl::OkStatus() : FileError(path, "syncing", errno);
-}
-
 absl::Status SyncPath(const std::string& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.open()) return FileError(path, "opening", errno);
-  return Sync(file.get(), path);
-}
-
-absl::Status WriteDurably(const std::string& path, std::string_view bytes) {
-  if (const int fault = InjectedFault("open", path); fault != 0) {
-    return FileError(path, "creating", fault);
-  }
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!file.open()) return FileError(path, "creating", errno);
-  ATTNRL_RETURN_IF_ERROR(WriteAll(file.get(), path, bytes));
-  ATTNRL_RETURN_IF_ERROR(Sync(file.get(), path));
-  return file.Close() == 0 ? absl::OkStatus() : FileError(path, "closing", errno);
-}
-
-// Names differ between processes and threads, so two writers never share an unfinished file.
-std::string UnfinishedName(const std::string& path) {
-  static std::atomic<uint64_t> counter = 0;
-  return absl::StrCat(Parent(path), "/", kUnfinished, ::getpid(), "-", counter++, "-",
-                      fs::path(path).filename().string());
+  return SyncDescriptor(file.get(), path);
 }
 
 }  // namespace
@@ -97,6 +71,20 @@ absl::Status WriteAll(int descriptor, const std::string& path, std::string_view 
     bytes.remove_prefix(static_cast<size_t>(count));
   }
   return absl::OkStatus();
+}
+
+absl::Status ReadPieces(const std::string& path,
+                        const std::function<void(std::string_view)>& take) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.open()) return FileError(path, "opening", errno);
+  std::vector<char> piece(kPiece);
+  while (true) {
+    const ssize_t count = ::read(file.get(), piece.data(), piece.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return FileError(path, "reading", errno);
+    if (count == 0) return absl::OkStatus();
+    take({piece.data(), static_cast<size_t>(count)});
+  }
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
@@ -151,14 +139,9 @@ absl::Status WriteFileAtomically(const std::string& path, std::string_view bytes
   }
   const bool link = fs::is_symlink(path, none) && kind == fs::file_type::regular;
   const std::string place = link ? fs::canonical(path, none).string() : path;
-  const std::string unfinished = UnfinishedName(place);
-  absl::Status status = WriteDurably(unfinished, bytes);
-  if (status.ok()) status = RenameDurably(unfinished, place);
-  if (!status.ok()) {
-    ::unlink(unfinished.c_str());
-    return Annotate(status, absl::StrCat("writing ", path));
-  }
-  return status;
+  ATTNRL_ASSIGN_OR_RETURN(FileWriter writer, FileWriter::Create(place));
+  ATTNRL_RETURN_IF_ERROR(writer.Append(bytes));
+  return writer.Finish();
 }
 
 absl::Status EnsureDirectory(const std::string& path) {

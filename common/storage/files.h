@@ -19,6 +19,9 @@ namespace attnrl::storage {
 // The whole file. Refuses directories.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
+// The same piece by piece, in order.
+absl::Status ReadPieces(const std::string& path, const std::function<void(std::string_view)>& take);
+
 // The open descriptor of this process that a path names, through links or not: 1 for /dev/stdout,
 // 3 for /dev/fd/3. Such a name is written through the descriptor: what is renamed over the file
 // behind it is lost to whoever else writes there.

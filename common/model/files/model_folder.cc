@@ -36,10 +36,13 @@ absl::Status WriteConfig(const std::string& source, const std::string& target, D
   return storage::WriteFileAtomically(target, PrintJson(config, 2) + "\n");
 }
 
-absl::Status Fill(const std::string& dir, const std::string& source_dir, const Tensors& tensors) {
+absl::StatusOr<std::string> Fill(const std::string& dir, const std::string& source_dir,
+                                 const Tensors& tensors) {
   const bool bfloat16 = !tensors.empty() && tensors.begin()->second.scalar_type() == at::kBFloat16;
   ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(dir));
-  ATTNRL_RETURN_IF_ERROR(WriteSafetensors(dir + "/model.safetensors", tensors, {{"format", "pt"}}));
+  storage::Sha256 digest;
+  ATTNRL_RETURN_IF_ERROR(
+      WriteSafetensors(dir + "/model.safetensors", tensors, {{"format", "pt"}}, &digest));
   ATTNRL_RETURN_IF_ERROR(WriteConfig(source_dir + "/config.json", dir + "/config.json",
                                      bfloat16 ? DType::kBFloat16 : DType::kFloat32));
   for (const char* name : kCopied) {
@@ -48,23 +51,26 @@ absl::Status Fill(const std::string& dir, const std::string& source_dir, const T
     ATTNRL_ASSIGN_OR_RETURN(const std::string bytes, storage::ReadFile(source));
     ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(absl::StrCat(dir, "/", name), bytes));
   }
-  return absl::OkStatus();
+  return digest.HexDigest();
 }
 
 }  // namespace
 
-absl::Status WriteModelFolder(const std::string& name, const std::string& source_dir,
-                              const Tensors& tensors) {
+absl::StatusOr<std::string> WriteModelFolder(const std::string& name, const std::string& source_dir,
+                                             const Tensors& tensors) {
   const std::string dir = name.substr(0, name.find_last_not_of('/') + 1);
   if (std::filesystem::exists(dir)) {
     return absl::AlreadyExistsError(absl::StrCat(dir, ": already exists"));
   }
   const std::string unfinished = absl::StrCat(dir, ".unfinished-", ::getpid());
   ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(unfinished));
-  absl::Status status = Fill(unfinished, source_dir, tensors);
-  if (status.ok()) status = storage::RenameDurably(unfinished, dir);
-  if (!status.ok()) storage::RemoveTree(unfinished).IgnoreError();
-  return status;
+  absl::StatusOr<std::string> digest = Fill(unfinished, source_dir, tensors);
+  if (digest.ok()) {
+    const absl::Status renamed = storage::RenameDurably(unfinished, dir);
+    if (!renamed.ok()) digest = renamed;
+  }
+  if (!digest.ok()) storage::RemoveTree(unfinished).IgnoreError();
+  return digest;
 }
 
 }  // namespace attnrl::model

@@ -14,7 +14,7 @@ namespace attnrl::model {
 // U8, others are an InputError. Thread-safe.
 absl::StatusOr<at::Tensor> ReadTensor(const SafetensorsFile& file, const TensorInfo& info);
 
-// The format's name of a tensor's dtype, "F32" for float32; empty for what we don't write.
-std::string_view SafetensorsDType(const at::Tensor& tensor);
+// The format's name of a dtype, "F32" for float32; empty for what we don't write.
+std::string_view SafetensorsDType(at::ScalarType dtype);
 
 }  // namespace attnrl::model

@@ -197,7 +197,7 @@ std::string Digest(const Tensors& tensors) {
   WeightsDigest digest;
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
-    digest.Add(name, SafetensorsDType(plain), plain.sizes(),
+    digest.Add(name, SafetensorsDType(plain.scalar_type()), plain.sizes(),
                {static_cast<const char*>(plain.const_data_ptr()), plain.nbytes()});
   }
   return digest.Hex();

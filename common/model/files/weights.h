@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/model/files/config.h"
+#include "common/storage/digest.h"
 
 namespace attnrl::model {
 
@@ -37,15 +38,17 @@ Tensors RandomTensors(const ModelConfig& config, uint64_t seed, DType dtype);
 std::string Digest(const Tensors& tensors);
 
 // Writes one safetensors file; it appears complete by rename. Tensors of any device; float32,
-// bfloat16, float16, float64, int64 or uint8. kResourceExhausted when the disk is full.
+// bfloat16, float16, float64, int64 or uint8. kResourceExhausted when the disk is full. `digest`
+// (may be null) sees every byte of the file.
 absl::Status WriteSafetensors(const std::string& path, const Tensors& tensors,
-                              const std::map<std::string, std::string>& metadata);
+                              const std::map<std::string, std::string>& metadata,
+                              storage::Sha256* digest = nullptr);
 
 // Writes a Hugging Face folder that `transformers` loads: model.safetensors of `tensors`, and from
 // `source_dir` config.json (dtype set to that of the tensors), generation_config.json, the
 // tokenizer's files and the chat template, where they exist. The folder appears complete by rename;
-// one that exists is an error (kAlreadyExists).
-absl::Status WriteModelFolder(const std::string& dir, const std::string& source_dir,
-                              const Tensors& tensors);
+// one that exists is an error (kAlreadyExists). Returns the SHA-256 of model.safetensors.
+absl::StatusOr<std::string> WriteModelFolder(const std::string& dir, const std::string& source_dir,
+                                             const Tensors& tensors);
 
 }  // namespace attnrl::model

@@ -169,12 +169,14 @@ TEST(ModelFolder, HoldsEverythingUnderItsNameOrNothing) {
     const storage::ScopedFault fault([](std::string_view operation, const std::string& path) {
       return operation == "write" && path.find("tokenizer") != std::string::npos ? ENOSPC : 0;
     });
-    EXPECT_TRUE(absl::IsResourceExhausted(WriteModelFolder(target, folder.path(), tensors)));
+    EXPECT_TRUE(
+        absl::IsResourceExhausted(WriteModelFolder(target, folder.path(), tensors).status()));
   }
   EXPECT_FALSE(std::filesystem::exists(target));
-  const absl::Status status = WriteModelFolder(target + "/", folder.path(), tensors);
-  ASSERT_TRUE(status.ok()) << status;
-  EXPECT_TRUE(absl::IsAlreadyExists(WriteModelFolder(target, folder.path(), tensors)));
+  const auto digest = WriteModelFolder(target + "/", folder.path(), tensors);
+  ASSERT_TRUE(digest.ok()) << digest.status();
+  EXPECT_EQ(*digest, storage::Sha256Hex(*storage::ReadFile(target + "/model.safetensors")));
+  EXPECT_TRUE(absl::IsAlreadyExists(WriteModelFolder(target, folder.path(), tensors).status()));
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(target)) {
     names.push_back(entry.path().filename());

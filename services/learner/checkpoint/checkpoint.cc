@@ -5,12 +5,14 @@
 #include <charconv>
 #include <exception>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
+#include "common/model/files/safetensors_writer.h"
 #include "common/observe/log.h"
 #include "common/storage/digest.h"
 #include "common/storage/files.h"
@@ -44,9 +46,12 @@ std::optional<uint32_t> ParseStep(const std::string& name) {
   return step;
 }
 
+// Memory: a block.
 absl::StatusOr<std::string> FileDigest(const std::string& path) {
-  ATTNRL_ASSIGN_OR_RETURN(const std::string bytes, storage::ReadFile(path));
-  return storage::Sha256Hex(bytes);
+  storage::Sha256 digest;
+  ATTNRL_RETURN_IF_ERROR(
+      storage::ReadPieces(path, [&digest](std::string_view piece) { digest.Update(piece); }));
+  return digest.HexDigest();
 }
 
 // Paths of all files below `folder`, relative to it, sorted.
@@ -69,6 +74,25 @@ absl::StatusOr<nlohmann::json> ReadJson(const std::string& path) {
     return absl::DataLossError(absl::StrCat(path, ": can't be read"));
   }
   return value;
+}
+
+// Writes one flat tensor as it comes; returns the SHA-256 of the file.
+absl::StatusOr<std::string> WriteState(const std::string& path, StateTensor which,
+                                       Trainer& trainer) {
+  std::map<std::string, model::SafetensorsWriter::Entry> layout;
+  for (const FlatLayout::Slice& slice : trainer.parameters().layout().slices()) {
+    layout[slice.name] = {at::kFloat, slice.shape};
+  }
+  storage::Sha256 digest;
+  ATTNRL_ASSIGN_OR_RETURN(
+      model::SafetensorsWriter writer,
+      model::SafetensorsWriter::Create(path, layout, {{"format", "pt"}}, &digest));
+  ATTNRL_RETURN_IF_ERROR(
+      trainer.Copy(which, [&writer](const std::string& name, const at::Tensor& tensor) {
+        return writer.Add(name, tensor);
+      }));
+  ATTNRL_RETURN_IF_ERROR(writer.Finish());
+  return digest.HexDigest();
 }
 
 }  // namespace
@@ -104,8 +128,11 @@ absl::Status CheckpointStore::Write(CheckpointInfo info, const std::string& sour
   if (std::find(steps_.begin(), steps_.end(), step) != steps_.end()) return absl::OkStatus();
   // The name step-N comes last: what a kill leaves under the one before, Open removes.
   const std::string unfinished = absl::StrCat(folder_, "/", kUnfinished, kPrefix, step);
-  absl::Status written = model::WriteModelFolder(unfinished, source_dir, published);
-  if (written.ok()) written = Fill(unfinished, info, trainer);
+  const absl::StatusOr<std::string> model_digest =
+      model::WriteModelFolder(unfinished, source_dir, published);
+  absl::Status written = model_digest.status();
+  if (written.ok())
+    written = Fill(unfinished, info, {{"model.safetensors", *model_digest}}, trainer);
   if (written.ok()) written = storage::RenameDurably(unfinished, Folder(step));
   if (!written.ok()) {
     (void)storage::RemoveTree(unfinished);
@@ -117,20 +144,23 @@ absl::Status CheckpointStore::Write(CheckpointInfo info, const std::string& sour
 }
 
 absl::Status CheckpointStore::Fill(const std::string& folder, const CheckpointInfo& info,
+                                   std::map<std::string, std::string> digests,
                                    Trainer& trainer) const {
-  const std::string state = folder + "/trainer";
-  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(state));
+  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(folder + "/trainer"));
   for (const auto& [name, which] : kTensors) {
-    ATTNRL_ASSIGN_OR_RETURN(const model::Tensors tensors, trainer.Copy(which));
-    ATTNRL_RETURN_IF_ERROR(model::WriteSafetensors(absl::StrCat(state, "/", name, ".safetensors"),
-                                                   tensors, {{"format", "pt"}}));
+    const std::string file = absl::StrCat("trainer/", name, ".safetensors");
+    ATTNRL_ASSIGN_OR_RETURN(digests[file],
+                            WriteState(absl::StrCat(folder, "/", file), which, trainer));
   }
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(folder + kState, CheckpointStateJson(info)));
   // Last of all files, since it has the digests of the others.
   nlohmann::ordered_json manifest = {{"format", kFormat}};
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesBelow(folder));
   for (const std::string& file : files) {
-    ATTNRL_ASSIGN_OR_RETURN(manifest["files"][file], FileDigest(absl::StrCat(folder, "/", file)));
+    if (!digests.contains(file)) {
+      ATTNRL_ASSIGN_OR_RETURN(digests[file], FileDigest(absl::StrCat(folder, "/", file)));
+    }
+    manifest["files"][file] = digests[file];
   }
   return storage::WriteFileAtomically(folder + kManifest, PrintJson(manifest, 1) + "\n");
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -59,7 +60,9 @@ class CheckpointStore {
  private:
   explicit CheckpointStore(std::string folder) : folder_(std::move(folder)) {}
 
-  absl::Status Fill(const std::string& folder, const CheckpointInfo& info, Trainer& trainer) const;
+  // `digests`: SHA-256 of files that are there already, by path in the folder.
+  absl::Status Fill(const std::string& folder, const CheckpointInfo& info,
+                    std::map<std::string, std::string> digests, Trainer& trainer) const;
   absl::Status Verify(uint32_t step) const;
 
   const std::string folder_;  // RUN_DIR/checkpoints

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -130,17 +131,28 @@ void Parameters::ScatterBucket(const at::Tensor& whole, const Bucket& bucket,
   }
 }
 
-model::Tensors Parameters::Named(const at::Tensor& flat) const {
+void Parameters::ForEach(
+    const at::Tensor& flat,
+    const std::function<void(const std::string&, const at::Tensor&)>& take) const {
   at::NoGradGuard no_grad;
-  model::Tensors named;
-  for (const Bucket& bucket : layout_.buckets()) {
+  std::vector<Bucket> buckets = layout_.buckets();
+  std::sort(buckets.begin(), buckets.end(),
+            [](const Bucket& a, const Bucket& b) { return a.offset < b.offset; });
+  for (const Bucket& bucket : buckets) {
     const at::Tensor whole = GatherBucket(flat, bucket);
     if (!whole.defined()) continue;
     for (size_t i = bucket.first; i < bucket.last; ++i) {
       const Slice& slice = layout_.slices()[i];
-      named[slice.name] = View(whole, slice, bucket.offset).clone();
+      take(slice.name, View(whole, slice, bucket.offset));
     }
   }
+}
+
+model::Tensors Parameters::Named(const at::Tensor& flat) const {
+  model::Tensors named;
+  ForEach(flat, [&named](const std::string& name, const at::Tensor& tensor) {
+    named[name] = tensor.clone();
+  });
   return named;
 }
 

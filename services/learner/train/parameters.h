@@ -52,8 +52,12 @@ class Parameters {
   at::Tensor& first_moment() { return first_moment_; }
   at::Tensor& second_moment() { return second_moment_; }
 
-  // By name, float32, copies without padding: for checkpoints and --dump-grads. All ranks together;
-  // rank 0 gets them, the others nothing.
+  // Calls `take` with every tensor, float32 and without padding, in byte order of the names; they
+  // are views of a bucket that is freed afterwards. All ranks together; `take` is called on rank 0
+  // alone.
+  void ForEach(const at::Tensor& flat,
+               const std::function<void(const std::string&, const at::Tensor&)>& take) const;
+  // What ForEach gives, in copies.
   model::Tensors Named(const at::Tensor& flat) const;
   // Whether Assign would take `named`: all names and shapes are the model's.
   bool Fits(const model::Tensors& named) const;

@@ -80,8 +80,10 @@ class Trainer {
   absl::StatusOr<scheduler::TrainStatistics> Train(const scheduler::TrainingBatch& batch,
                                                    const std::function<bool()>& abandon);
 
-  // What a checkpoint holds, by name and in float32: of one flat tensor, of all ranks.
-  absl::StatusOr<model::Tensors> Copy(StateTensor which);
+  // What a checkpoint holds, by name and in float32, in byte order of the names: of one flat
+  // tensor, of all ranks. The first error of `take` is the result.
+  using Take = std::function<absl::Status(const std::string& name, const at::Tensor& tensor)>;
+  absl::Status Copy(StateTensor which, const Take& take);
   // The inverse; InvalidArgument where names or shapes aren't the model's. After all three, Resume
   // makes the trainer go on from them.
   absl::Status Assign(StateTensor which, const model::Tensors& named);

@@ -65,7 +65,7 @@ absl::Status Trainer::Obey(char command, const std::string& argument) {
       return Train(batch, nullptr).status();
     }
     case kCopy:
-      return Copy(static_cast<StateTensor>(argument.at(0))).status();
+      return Copy(static_cast<StateTensor>(argument.at(0)), nullptr);
     case kAssign:
       return Assign(static_cast<StateTensor>(argument.at(0)), {});
     case kResume:
@@ -101,13 +101,18 @@ at::Tensor& Trainer::Flat(StateTensor which) {
   return parameters_.values();
 }
 
-absl::StatusOr<model::Tensors> Trainer::Copy(StateTensor which) {
+absl::Status Trainer::Copy(StateTensor which, const Take& take) {
+  absl::Status taken;
   try {
     Lead(kCopy, Argument(which));
-    return parameters_.Named(Flat(which));
+    // To the end in any case: the others send until then.
+    parameters_.ForEach(Flat(which), [&](const std::string& name, const at::Tensor& tensor) {
+      if (taken.ok()) taken = take(name, tensor);
+    });
   } catch (const std::exception& error) {
     return LibraryError("copying the trainer's state", error);
   }
+  return taken;
 }
 
 absl::Status Trainer::Assign(StateTensor which, const model::Tensors& named) {

@@ -61,7 +61,7 @@ VersionData ToVersionData(uint32_t number, const model::Tensors& tensors) {
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
     data.tensors.push_back({.name = name,
-                            .dtype = std::string(model::SafetensorsDType(plain)),
+                            .dtype = std::string(model::SafetensorsDType(plain.scalar_type())),
                             .shape = plain.sizes().vec(),
                             .offset = data.bytes.size(),
                             .size = plain.nbytes()});

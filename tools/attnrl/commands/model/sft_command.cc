@@ -185,7 +185,7 @@ absl::Status Save(const SftFlags& flags, const std::string& folder, model::DType
                   const learner::SupervisedTrainer& trainer) {
   model::Tensors weights = trainer.Weights();
   for (auto& [name, tensor] : weights) tensor = tensor.to(model::ToScalarType(dtype));
-  return model::WriteModelFolder(folder, flags.model, weights);
+  return model::WriteModelFolder(folder, flags.model, weights).status();
 }
 
 absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
