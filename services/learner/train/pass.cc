@@ -95,6 +95,29 @@ Rows ShareRows(std::span<const PassSequence> sequences, Prefixes prefixes, Pass*
   return rows;
 }
 
+// A sequence of a plan, in the order of rows.
+struct Planned {
+  size_t index;
+  size_t rows;  // of it alone
+  size_t more;  // behind the sequence before it
+};
+
+// As many as fit into each pass, one after the other; a longer one is alone.
+std::vector<std::vector<size_t>> Fill(const std::vector<Planned>& planned, size_t max_rows) {
+  std::vector<std::vector<size_t>> passes;
+  size_t used = 0;
+  for (const Planned& sequence : planned) {
+    if (passes.empty() || used + sequence.more > max_rows) {
+      passes.emplace_back();
+      used = sequence.rows;
+    } else {
+      used += sequence.more;
+    }
+    passes.back().push_back(sequence.index);
+  }
+  return passes;
+}
+
 at::Tensor ToTensor(const std::vector<int64_t>& values, const at::Device& device) {
   return at::tensor(values, at::kLong).to(device);
 }
@@ -150,23 +173,29 @@ std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass) {
 
 std::vector<std::vector<size_t>> PlanPasses(std::span<const PassSequence> sequences,
                                             Prefixes prefixes, int64_t max_rows) {
-  std::vector<std::vector<size_t>> passes;
-  size_t used = 0;
+  std::vector<Planned> planned;
   for (const size_t index : Order(sequences, prefixes)) {
     const PassSequence& sequence = sequences[index];
-    size_t more = sequence.rows();
-    if (!passes.empty()) {
-      const PassSequence& before = sequences[passes.back().back()];
-      // What it shares with the sequence before costs no rows, but only within the same pass.
-      more -= std::min({Common(before, sequence, prefixes), before.rows(), sequence.rows()});
+    // What it shares with the sequence before costs no rows, but only within the same pass.
+    const size_t shared =
+        planned.empty() ? 0
+                        : std::min({Common(sequences[planned.back().index], sequence, prefixes),
+                                    sequences[planned.back().index].rows(), sequence.rows()});
+    planned.push_back({index, sequence.rows(), sequence.rows() - shared});
+  }
+  std::vector<std::vector<size_t>> passes = Fill(planned, static_cast<size_t>(max_rows));
+  // The smallest budget with which there are no more of them makes the longest as short as can be.
+  size_t low = 0;
+  auto high = static_cast<size_t>(max_rows);
+  while (passes.size() > 1 && low + 1 < high) {
+    const size_t middle = low + (high - low) / 2;
+    std::vector<std::vector<size_t>> even = Fill(planned, middle);
+    if (even.size() > passes.size()) {
+      low = middle;
+    } else {
+      high = middle;
+      passes = std::move(even);
     }
-    if (passes.empty() || used + more > static_cast<size_t>(max_rows)) {
-      passes.emplace_back();
-      used = 0;
-      more = sequence.rows();
-    }
-    passes.back().push_back(index);
-    used += more;
   }
   return passes;
 }

@@ -43,10 +43,10 @@ Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const 
 // The attention of a pass: TreeAttention where segments are long, DenseAttention elsewhere.
 std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass);
 
-// Cuts sequences into passes of at most `max_rows` rows; a longer one is alone in its pass. With
-// shared prefixes, sequences come in lexicographic order of their tokens, so that what begins alike
-// is together; without, in the order of their length, longest first. Returns indices; every one
-// exactly once.
+// Cuts sequences into passes of at most `max_rows` rows; a longer one is alone in its pass. The
+// longest pass is as short as it can be without a pass more. With shared prefixes, sequences come
+// in lexicographic order of their tokens, so that what begins alike is together; without, in the
+// order of their length, longest first. Returns indices; every one exactly once.
 std::vector<std::vector<size_t>> PlanPasses(std::span<const PassSequence> sequences,
                                             Prefixes prefixes, int64_t max_rows);
 

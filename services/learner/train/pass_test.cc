@@ -98,6 +98,16 @@ TEST(PlanPasses, PutsLongSequencesFirstWhereNothingIsShared) {
               ElementsAre(ElementsAre(3), ElementsAre(6, 1), ElementsAre(4, 0, 2, 5)));
 }
 
+TEST(PlanPasses, AreAsEvenAsTheyCanBeWithoutBecomingMore) {
+  const std::vector<int32_t> tokens(40);
+  std::vector<PassSequence> sequences;
+  for (int i = 0; i < 5; ++i) {
+    sequences.push_back({std::span(tokens).first(1), std::span(tokens).first(10)});
+  }
+  EXPECT_THAT(PlanPasses(sequences, Prefixes::kEach, 40),
+              ElementsAre(ElementsAre(0, 1, 2), ElementsAre(3, 4)));
+}
+
 TEST(PlanPasses, PutsWhatBeginsAlikeTogether) {
   EXPECT_THAT(PlanPasses(Views(Forest()), Prefixes::kOnce, 8),
               ElementsAre(ElementsAre(3, 6, 0, 2, 4), ElementsAre(7, 1, 5)));
