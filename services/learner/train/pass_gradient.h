@@ -9,7 +9,7 @@
 
 #include "common/attention/attention.h"
 #include "common/model/transformer.h"
-#include "services/learner/train/parameters.h"
+#include "services/learner/parameters/parameters.h"
 #include "services/learner/train/pass.h"
 #include "services/learner/train/token_scores.h"
 

@@ -10,8 +10,8 @@
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/model/transformer.h"
-#include "services/learner/train/adamw.h"
-#include "services/learner/train/parameters.h"
+#include "services/learner/parameters/adamw.h"
+#include "services/learner/parameters/parameters.h"
 
 namespace attnrl::learner {
 

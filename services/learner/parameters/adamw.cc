@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/learner/train/adamw.h"
+#include "services/learner/parameters/adamw.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>

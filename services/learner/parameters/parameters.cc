@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/learner/train/parameters.h"
+#include "services/learner/parameters/parameters.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>

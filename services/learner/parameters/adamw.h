@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "services/learner/train/parameters.h"
+#include "services/learner/parameters/parameters.h"
 
 namespace attnrl::learner {
 

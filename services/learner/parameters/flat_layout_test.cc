@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/learner/train/flat_layout.h"
+#include "services/learner/parameters/flat_layout.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

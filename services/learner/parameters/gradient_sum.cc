@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/learner/train/gradient_sum.h"
+#include "services/learner/parameters/gradient_sum.h"
 
 #include <ATen/ATen.h>
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "services/learner/parameters/flat_layout.h"
 #include "services/learner/ranks/rank_group.h"
-#include "services/learner/train/flat_layout.h"
 
 namespace attnrl::learner {
 

@@ -8,9 +8,9 @@
 #include <string>
 
 #include "common/model/files/weights.h"
+#include "services/learner/parameters/flat_layout.h"
+#include "services/learner/parameters/gradient_sum.h"
 #include "services/learner/ranks/rank_group.h"
-#include "services/learner/train/flat_layout.h"
-#include "services/learner/train/gradient_sum.h"
 
 namespace attnrl::learner {
 
