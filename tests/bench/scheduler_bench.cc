@@ -4,19 +4,21 @@
 // The workers and a verifier that finds every second response right are this process; there is no
 // learner but its first request. Prints one JSON object.
 //   scheduler_bench [workers=1000] [credits=1] [think_ms=1000] [tokens=300] [seconds=10]
-//     BINARY of the scheduler: attnrl-branch-scheduler beside this one
-//     TMPDIR: the disk that is synced
+// The scheduler is the attnrl-branch-scheduler beside this program; TMPDIR names the disk that it
+// syncs.
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -72,9 +74,27 @@ class Process {
     return 0;
   }
 
+  // Processor time that it has used, in seconds.
+  double CpuSeconds() const {
+    std::ifstream file(absl::StrCat("/proc/", pid_, "/stat"));
+    std::string stat;
+    std::getline(file, stat);
+    // The 12th and 13th field behind the name, which ends with the last parenthesis.
+    std::istringstream fields(stat.substr(stat.rfind(')') + 1));
+    std::string skipped;
+    for (int i = 0; i < 11; ++i) fields >> skipped;
+    double user = 0, system = 0;
+    fields >> user >> system;
+    return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  }
+
  private:
   pid_t pid_ = -1;
 };
+
+double OwnCpuSeconds() {
+  return static_cast<double>(std::clock()) / static_cast<double>(CLOCKS_PER_SEC);
+}
 
 void WriteRun(const fs::path& folder, const fs::path& model) {
   std::ofstream data(folder / "train.jsonl");
@@ -157,11 +177,13 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const fs::path& folder, const fs:
     status = WaitFor("all workers", [&] { return (*swarm)->connected() == options.workers; });
   }
   WorkerSwarm::Figures figures;
-  double seconds = 0, status_ms = 0;
+  double seconds = 0, status_ms = 0, cpu = 0, own_cpu = 0;
   const double connected = process.Megabytes("VmRSS");
   if (status.ok()) {
     Clock::Real().Sleep(kWarmUp);
     (*swarm)->Take();
+    cpu = process.CpuSeconds();
+    own_cpu = OwnCpuSeconds();
     const absl::Duration start = Clock::Real().Monotonic();
     while (seconds < static_cast<double>(settings.at("seconds"))) {
       Clock::Real().Sleep(absl::Milliseconds(500));
@@ -172,6 +194,8 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const fs::path& folder, const fs:
       seconds = absl::ToDoubleSeconds(now - start);
     }
     figures = (*swarm)->Take();
+    cpu = process.CpuSeconds() - cpu;
+    own_cpu = OwnCpuSeconds() - own_cpu;
   }
   const uint32_t still = status.ok() ? (*swarm)->connected() : 0;
   batches->Cancel();
@@ -184,6 +208,8 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const fs::path& folder, const fs:
   out["results_per_second"] = results / seconds;
   out["result_bytes"] = static_cast<double>(figures.bytes) / std::max(results, 1.0);
   out["refused"] = figures.refused;
+  out["cpu_us_per_result"] = cpu * 1e6 / std::max(results, 1.0);
+  out["bench_cpu_us_per_result"] = own_cpu * 1e6 / std::max(results, 1.0);
   out["lease_ms_p50"] = Quantile(figures.lease_seconds, 0.5);
   out["lease_ms_p99"] = Quantile(figures.lease_seconds, 0.99);
   out["ack_ms_p50"] = Quantile(figures.ack_seconds, 0.5);
