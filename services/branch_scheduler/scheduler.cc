@@ -11,6 +11,12 @@
 #include "services/branch_scheduler/records/records.h"
 
 namespace attnrl::scheduler {
+namespace {
+
+// Between two looks at a batch that isn't ready.
+constexpr absl::Duration kLookAgain = absl::Milliseconds(20);
+
+}  // namespace
 
 Scheduler::Scheduler(Parts parts)
     : parts_(std::move(parts)), options_(parts_.options), clock_(*parts_.clock) {}
@@ -39,9 +45,11 @@ Scheduler::~Scheduler() {
 // ---- the learner
 
 absl::Status Scheduler::Announce(const BatchRequest& request) {
+  absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
-  ATTNRL_RETURN_IF_ERROR(InTransaction(
-      [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return run_->Announce(request); }));
+  ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) {
+    return run_->Announce(request);
+  }));
   HandOut();
   Changed();
   return absl::OkStatus();
@@ -51,24 +59,32 @@ absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(uint32_t batc
                                                                    absl::Duration timeout,
                                                                    std::string* reason) {
   const absl::Duration until = Clock::Real().Monotonic() + timeout;
-  absl::MutexLock lock(&mutex_);
   for (;;) {
-    ATTNRL_RETURN_IF_ERROR(Alive());
-    const uint64_t seen = changes_;
-    auto made = run_->Batch(batch, reason);
-    if (!made.ok() || made->has_value()) return made;
+    uint64_t seen = 0;
+    {
+      absl::MutexLock writer(&writer_mutex_);  // a batch is of what is durable
+      absl::MutexLock lock(&mutex_);
+      ATTNRL_RETURN_IF_ERROR(Alive());
+      seen = changes_;
+      auto made = run_->Batch(batch, reason);
+      if (!made.ok() || made->has_value()) return made;
+    }
+    absl::MutexLock lock(&mutex_);
     auto changed = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return changes_ != seen; };
     if (!mutex_.AwaitWithTimeout(absl::Condition(&changed), until - Clock::Real().Monotonic())) {
       const std::string obstacle = Obstacle();
       if (!obstacle.empty()) absl::StrAppend(reason, "; ", obstacle);
       return std::optional<TrainingBatch>();
     }
+    // Every result is a change, and looking at a batch takes as long as it is large.
+    Clock::Real().Sleep(kLookAgain);
   }
 }
 
 absl::Status Scheduler::WriteTrees(uint32_t batch) {
   std::optional<Run::Trees> trees;
   {
+    absl::MutexLock writer(&writer_mutex_);
     absl::MutexLock lock(&mutex_);
     ATTNRL_RETURN_IF_ERROR(Alive());
     trees = run_->TreesToWrite(batch);
@@ -77,6 +93,7 @@ absl::Status Scheduler::WriteTrees(uint32_t batch) {
   // Without the lock: the file may have hundreds of megabytes, and nothing else waits for it.
   const absl::Status written = WriteTreeFile(options_, *parts_.data, trees->batch, trees->versions);
   if (written.ok()) return absl::OkStatus();
+  absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
   Fail(written);
   return Alive();
@@ -85,13 +102,15 @@ absl::Status Scheduler::WriteTrees(uint32_t batch) {
 absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
   ATTNRL_RETURN_IF_ERROR(CheckStatistics(commit.statistics));
   ATTNRL_RETURN_IF_ERROR(WriteTrees(commit.batch));
+  absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
   CommitReply reply;
   const uint32_t before = run_->committed();
-  ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
-    ATTNRL_ASSIGN_OR_RETURN(reply, run_->Commit(commit));
-    return absl::OkStatus();
-  }));
+  ATTNRL_RETURN_IF_ERROR(
+      InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) -> absl::Status {
+        ATTNRL_ASSIGN_OR_RETURN(reply, run_->Commit(commit));
+        return absl::OkStatus();
+      }));
   if (run_->committed() > before) {
     if (absl::Status status = journal_->Settle(); !status.ok()) {
       Fail(status);
@@ -139,6 +158,7 @@ Run::Counters Scheduler::run_counters() const {
 }
 
 uint64_t Scheduler::store_commits() const {
+  absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
   return store_->commits();
 }

@@ -147,12 +147,12 @@ class Scheduler {
 
   explicit Scheduler(Parts parts);
   absl::Status Open();
-  absl::Status CheckRecords() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckRecords() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   void Loop();
 
   // scheduler_workers.cc
   absl::Status Apply(Arrival& arrival, std::vector<Reply>* replies)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   void Apply(const std::shared_ptr<WorkerSession>& session, Hangup hangup,
              std::vector<Reply>* replies) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Apply(const WorkerSession& session, const GiveBack& back)
@@ -161,31 +161,39 @@ class Scheduler {
   bool IsCurrent(const std::shared_ptr<WorkerSession>& session) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Ack> ApplyResult(const WorkerSession& session, const ItemResult& result)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   // The worker failed the lease's item: another one gets it, or it is to be parked.
   void NoteFailure(const std::string& worker, LeaseId lease, ItemId item, const std::string& reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // scheduler_loop.cc
-  void Process(Inbox inbox) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Process(Inbox inbox) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   // Drops the problems of items that nobody can do; a batch that loses all of them ends the
   // process.
-  void ParkFailed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ParkFailed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   // The tree file of the batch, before it is committed. Fails the scheduler where it can't be
   // written.
   absl::Status WriteTrees(uint32_t batch);
-  // Opens what the run made runnable, queues gradings, ends expired leases, grants new ones.
-  void HandOut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // This process stood still for so long: no lease may expire for that.
+  void ForgivePause(absl::Duration pause);
+  // Ends the leases that were not renewed in time by what was heard until `heard`.
+  void ExpireLeases(absl::Duration heard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Opens what the run made runnable, queues gradings, grants new leases.
+  void HandOut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   void PushTo(const std::string& worker, SchedulerMessage message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { ++changes_; }
-  void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   // UNAVAILABLE once the scheduler has failed or stops.
   absl::Status Alive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether others may look at the run while its transaction is being committed. They see what is
+  // not durable yet, so only counts and states may come of it.
+  enum class Meanwhile { kWaits, kLookedAt };
   // Runs `work` in a transaction. What the caller did wrong is returned and undone, everything else
   // is a failure of the scheduler.
-  absl::Status InTransaction(const std::function<absl::Status()>& work)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status InTransaction(const std::function<absl::Status()>& work,
+                             Meanwhile meanwhile = Meanwhile::kWaits)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   // After a commit: says it in the log where the first batches earned nothing.
   void WarnIfNothingIsRight() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -197,7 +205,7 @@ class Scheduler {
   std::string PauseReason() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WarnIfPaused() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Makes it durable, then obeys it.
-  absl::Status SetHalt(const Halt& halt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status SetHalt(const Halt& halt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   // What the run waits for, in words: with batch, problem, lease, worker and age; and `what` of it,
   // which stays the same as long as it is the same thing.
   struct Wait {
@@ -205,7 +213,7 @@ class Scheduler {
   };
   std::vector<Wait> Waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // In the log, where nothing moves and nobody asked for that.
-  void SayIfStalled(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SayIfStalled(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   std::string Obstacle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndSessions(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -214,11 +222,14 @@ class Scheduler {
   Clock& clock_;
 
   std::optional<storage::FileLock> directory_;  // its lock on the run directory
-  // Guards the run: held for microseconds, or for one commit of the database.
+  // Held by whoever changes the run or tells others what it holds, until that is durable. Before
+  // mutex_.
+  mutable absl::Mutex writer_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  // Guards the run: held for microseconds, by the learner's calls for a commit of the database.
   mutable absl::Mutex mutex_;
-  std::unique_ptr<Store> store_ ABSL_PT_GUARDED_BY(mutex_);
+  std::unique_ptr<Store> store_ ABSL_PT_GUARDED_BY(writer_mutex_);
   std::unique_ptr<Run> run_ ABSL_PT_GUARDED_BY(mutex_);
-  std::unique_ptr<Journal> journal_ ABSL_PT_GUARDED_BY(mutex_);
+  std::unique_ptr<Journal> journal_ ABSL_PT_GUARDED_BY(writer_mutex_);
   std::unique_ptr<LeaseTable> leases_ ABSL_PT_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<WorkerSession>> sessions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Work> work_ ABSL_GUARDED_BY(mutex_);

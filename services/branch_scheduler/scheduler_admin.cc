@@ -70,8 +70,9 @@ void Scheduler::WarnIfPaused() const {
 }
 
 absl::Status Scheduler::SetHalt(const Halt& halt) {
-  ATTNRL_RETURN_IF_ERROR(InTransaction(
-      [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return StoreHalt(halt, *store_); }));
+  ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) {
+    return StoreHalt(halt, *store_);
+  }));
   halt_ = halt;
   HandOut();
   Changed();
@@ -79,6 +80,7 @@ absl::Status Scheduler::SetHalt(const Halt& halt) {
 }
 
 absl::Status Scheduler::Pause(const std::string& reason) {
+  absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
   Halt halt = halt_;
   halt.pause = reason.empty() ? "by request" : OneLine(reason);
@@ -88,6 +90,7 @@ absl::Status Scheduler::Pause(const std::string& reason) {
 }
 
 absl::Status Scheduler::Resume(bool keep_pause) {
+  absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
   Halt halt{.resumed_at = run_->committed()};
   if (keep_pause) {
@@ -100,16 +103,25 @@ absl::Status Scheduler::Resume(bool keep_pause) {
 }
 
 absl::StatusOr<uint32_t> Scheduler::Drain(absl::Duration grace) {
+  uint32_t leased = 0;
+  {
+    absl::MutexLock writer(&writer_mutex_);
+    absl::MutexLock lock(&mutex_);
+    Halt halt = halt_;
+    halt.draining = true;
+    ATTNRL_RETURN_IF_ERROR(SetHalt(halt));
+    leased = static_cast<uint32_t>(leases_->active_leases());
+    observe::LogInfo("draining", {{"leases", leased}});
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    auto done = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      return leases_->active_leases() == 0 || !failure_.ok() || !halt_.draining;
+    };
+    mutex_.AwaitWithTimeout(absl::Condition(&done), grace);
+  }
+  absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
-  Halt halt = halt_;
-  halt.draining = true;
-  ATTNRL_RETURN_IF_ERROR(SetHalt(halt));
-  const auto leased = static_cast<uint32_t>(leases_->active_leases());
-  observe::LogInfo("draining", {{"leases", leased}});
-  auto done = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    return leases_->active_leases() == 0 || !failure_.ok() || !halt_.draining;
-  };
-  mutex_.AwaitWithTimeout(absl::Condition(&done), grace);
   ATTNRL_RETURN_IF_ERROR(Alive());
   if (!halt_.draining) return absl::AbortedError("the run was resumed while it drained");
   for (const LeaseTable::Granted& taken : leases_->RevokeAll()) {

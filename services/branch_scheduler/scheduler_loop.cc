@@ -15,6 +15,8 @@ namespace {
 
 // Between two rounds without results: how late an expired lease may be noticed.
 constexpr absl::Duration kTick = absl::Milliseconds(200);
+// A round that comes so much later than it should says that this process stood still.
+constexpr absl::Duration kPause = absl::Seconds(1);
 
 // True where the caller, not the scheduler, is at fault: nothing was changed then.
 bool IsCallersFault(const absl::Status& status) {
@@ -25,6 +27,7 @@ bool IsCallersFault(const absl::Status& status) {
 }  // namespace
 
 void Scheduler::Loop() {
+  absl::Duration due = clock_.Monotonic() + kTick;
   for (;;) {
     {
       absl::MutexLock lock(&inbox_mutex_);
@@ -32,11 +35,25 @@ void Scheduler::Loop() {
       inbox_mutex_.AwaitWithTimeout(absl::Condition(&something), kTick);
       if (stop_) return;
     }
+    // Stopped and continued, say: what workers sent meanwhile may still be on its way here.
+    if (const absl::Duration late = clock_.Monotonic() - due; late > kPause) ForgivePause(late);
     Step();
+    due = clock_.Monotonic() + kTick;
   }
 }
 
+void Scheduler::ForgivePause(absl::Duration pause) {
+  absl::MutexLock lock(&mutex_);
+  leases_->Extend(pause);
+  hand_out_from_ += pause;
+  observe::LogWarning("the scheduler stood still; leases last so much longer",
+                      {{"seconds", absl::ToDoubleSeconds(pause)}});
+}
+
 void Scheduler::Step() {
+  absl::MutexLock writer(&writer_mutex_);
+  // All that workers have sent until now is dealt with below, before a lease of theirs can expire.
+  const absl::Duration heard = clock_.Monotonic();
   Inbox inbox;
   {
     // Taken under its own lock: streams go on delivering during the commit below.
@@ -49,13 +66,14 @@ void Scheduler::Step() {
     Process(std::move(inbox));
     Changed();
   }
+  ExpireLeases(heard);
   HandOut();
   SayIfStalled(clock_.Monotonic());
 }
 
 void Scheduler::Process(Inbox inbox) {
   std::vector<Reply> replies;
-  const auto apply = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+  const auto apply = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) -> absl::Status {
     for (Arrival& arrival : inbox.arrivals) {
       ATTNRL_RETURN_IF_ERROR(Apply(arrival, &replies));
     }
@@ -65,7 +83,8 @@ void Scheduler::Process(Inbox inbox) {
     return absl::OkStatus();
   };
   // Renewals alone are no reason to sync a disk.
-  const absl::Status status = inbox.durable() ? InTransaction(apply) : apply();
+  const absl::Status status =
+      inbox.durable() ? InTransaction(apply, Meanwhile::kLookedAt) : apply();
   // Only what is committed is acknowledged, because a worker drops its copy then. A kill before the
   // acknowledgement costs a duplicate, which is recognised; one after it costs nothing.
   if (!status.ok()) return;
@@ -80,9 +99,11 @@ void Scheduler::Process(Inbox inbox) {
 }
 
 void Scheduler::ParkFailed() {
-  for (const auto& [item, reason] : std::exchange(to_park_, {})) {
+  for (const auto& failed : std::exchange(to_park_, {})) {
+    const ItemId item = failed.first;
+    const std::string& reason = failed.second;
     const absl::Status status =
-        InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+        InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) -> absl::Status {
           return run_->Park(item, reason);
         });
     if (!status.ok()) return Fail(status);
@@ -90,6 +111,16 @@ void Scheduler::ParkFailed() {
     observe::LogError(
         "an item is parked and its problem dropped",
         {{"item", Number(item)}, {"failures", kMaxFailures}, {"reason", OneLine(reason)}});
+  }
+}
+
+// Before leases are granted, so that an item whose holder is lost goes out in the same round.
+void Scheduler::ExpireLeases(absl::Duration heard) {
+  for (const LeaseTable::Granted& expired : leases_->Expire(heard)) {
+    PushTo(expired.worker, Cancel{{expired.lease}});
+    observe::LogWarning("lease expired",
+                        {{"worker", expired.worker}, {"item", Number(expired.item)}});
+    Changed();
   }
 }
 
@@ -101,13 +132,6 @@ void Scheduler::HandOut() {
     grading_->Add(std::move(tasks));
   }
   const absl::Duration now = clock_.Monotonic();
-  // Before leases are granted, so that an item whose holder is lost goes out in the same round.
-  for (const LeaseTable::Granted& expired : leases_->Expire(now)) {
-    PushTo(expired.worker, Cancel{{expired.lease}});
-    observe::LogWarning("lease expired",
-                        {{"worker", expired.worker}, {"item", Number(expired.item)}});
-    Changed();
-  }
   // New weights are named before the first lease under them: fetching overlaps with older work.
   const std::optional<Version> newest = run_->newest_version();
   if (newest.has_value() && prefetched_ != newest->number) {
@@ -127,7 +151,8 @@ void Scheduler::PushTo(const std::string& worker, SchedulerMessage message) {
   if (session != sessions_.end()) session->second->Push(std::move(message));
 }
 
-absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work) {
+absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work,
+                                      Meanwhile meanwhile) {
   ATTNRL_RETURN_IF_ERROR(Alive());
   absl::Status status = store_->Begin();
   if (status.ok()) {
@@ -139,7 +164,9 @@ absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work)
   }
   if (status.ok()) {
     const absl::Duration start = clock_.Monotonic();
+    if (meanwhile == Meanwhile::kLookedAt) mutex_.Unlock();
     status = store_->Commit();
+    if (meanwhile == Meanwhile::kLookedAt) mutex_.Lock();
     Instruments::Commit(status, clock_.Monotonic() - start, options_.run_dir);
   }
   // Files follow the database: a line is appended once it is durable, and a kill in between is made

@@ -17,6 +17,7 @@
 namespace attnrl::scheduler {
 
 absl::Status Scheduler::Open() {
+  absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
   ATTNRL_RETURN_IF_ERROR(options_.Validate());
   // The database has a lock of its own, but may lie elsewhere than the records.

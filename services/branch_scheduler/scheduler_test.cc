@@ -350,6 +350,27 @@ TEST(Simulation, WhatAnOlderStreamSaidOfLeasesAndCreditsDoesNotCountForTheNewerO
   EXPECT_EQ(run.scheduler().Status().workers.size(), 1u);
 }
 
+TEST(Simulation, ARenewalThatWaitsIsHeardBeforeItsLeaseCanExpire) {
+  Simulation run({});
+  ASSERT_TRUE(run.Start().ok());
+  SimulatedWorker& worker = run.workers()[0];
+  worker.silent = true;
+  run.RunLearner();
+  run.RunWorker(worker);
+  run.RunWorker(worker);
+  Renew renew;
+  for (const auto& [lease, item] : worker.leases) renew.leases.push_back(lease);
+  ASSERT_FALSE(renew.leases.empty());
+  ASSERT_TRUE(run.scheduler().Receive(worker.session, renew).ok());
+  run.clock().Advance(absl::Hours(1));
+  run.RunWorker(run.workers()[1]);  // another one connects first
+  run.scheduler().Step();
+  EXPECT_EQ(run.scheduler().lease_counters().expired, 0u);
+  run.clock().Advance(absl::Hours(1));
+  run.scheduler().Step();
+  EXPECT_GT(run.scheduler().lease_counters().expired, 0u);
+}
+
 TEST(Simulation, AFullInboxLeavesAMessageToItsStream) {
   Simulation run({});
   ASSERT_TRUE(run.Start().ok());

@@ -15,6 +15,7 @@ namespace attnrl::scheduler {
 
 absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register& hello) {
   ATTNRL_RETURN_IF_ERROR(CheckMessage(hello));
+  absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
   ATTNRL_RETURN_IF_ERROR(Alive());
   if (halt_.draining) return absl::UnavailableError("the scheduler is draining");
@@ -22,9 +23,10 @@ absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register
   ATTNRL_ASSIGN_OR_RETURN(std::vector<LeaseId> adopted,
                           leases_->Connect(connection, hello, clock_.Monotonic()));
   if (options_.deterministic && run_->numerics_id() != leases_->numerics_id()) {
-    ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return run_->SetNumericsId(leases_->numerics_id());
-    }));
+    ATTNRL_RETURN_IF_ERROR(
+        InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) {
+          return run_->SetNumericsId(leases_->numerics_id());
+        }));
   }
   if (expected_.erase(hello.worker) > 0 && expected_.empty()) hand_out_from_ = clock_.Monotonic();
   auto session = std::make_shared<WorkerSession>(hello.worker, connection);

@@ -300,6 +300,14 @@ std::optional<LeaseTable::Oldest> LeaseTable::oldest(absl::Duration now) const {
   return Oldest{held.worker, first->first, held.item, now - held.since, held.tokens};
 }
 
+void LeaseTable::Extend(absl::Duration pause) {
+  for (auto& [lease, held] : leases_) held.deadline += pause;
+  for (auto& [name, worker] : workers_) {
+    worker.progress += pause;
+    worker.parked_until += pause;
+  }
+}
+
 std::vector<LeaseTable::Granted> LeaseTable::Expire(absl::Duration now) {
   ParkStalled(now);
   std::vector<Granted> expired;

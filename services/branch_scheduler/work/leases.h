@@ -97,6 +97,9 @@ class LeaseTable {
   void Refuse(const std::string& worker);
   // nullopt: there is no such lease.
   std::optional<ItemId> ItemOf(LeaseId lease) const;
+  // Nobody could be heard for so long: every lease lasts so much longer, and so does the patience
+  // with workers.
+  void Extend(absl::Duration pause);
   // Ends the leases whose time is up, and all of a worker that makes no progress; returns them.
   std::vector<Granted> Expire(absl::Duration now);
   // Ends every lease (at the end of a drain) and returns them.

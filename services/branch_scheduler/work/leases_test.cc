@@ -144,6 +144,16 @@ TEST(LeaseTable, AWorkerThatLetALeaseExpireGetsNothingUntilItSpeaks) {
   EXPECT_EQ(table.Grant(absl::Seconds(61)).size(), 1u);
 }
 
+TEST(LeaseTable, APauseOfTheSchedulerIsNobodysSilence) {
+  LeaseTable table({});
+  table.Open(0, Item(1));
+  ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
+  ASSERT_EQ(table.Grant(kStart).size(), 1u);
+  table.Extend(absl::Hours(1));
+  EXPECT_THAT(table.Expire(absl::Hours(1) + absl::Seconds(59)), IsEmpty());
+  EXPECT_EQ(table.Expire(absl::Hours(1) + absl::Seconds(60)).size(), 1u);
+}
+
 TEST(LeaseTable, RenewingKeepsALeaseAndNamesThoseThatAreLost) {
   LeaseTable table({.lease = absl::Seconds(60)});
   table.Open(0, Item(7));
