@@ -28,6 +28,7 @@ enum RandomPurpose : uint32_t {
   kInitWeights = 6,
   kMakeTask = 7,
   kRetryJitter = 8,
+  kInitAdapters = 9,
 };
 
 // 64 random bits of stream `key` at `index` (the token, the element). Pure.

@@ -67,6 +67,14 @@ inline std::vector<Word<CheckpointLayers>> WordsOf(CheckpointLayers) {
           {"none", CheckpointLayers::kNone}};
 }
 
+// Which linear maps of every layer have adapters.
+enum class LoraTargets { kLinear, kAttention, kMlp };
+inline std::vector<Word<LoraTargets>> WordsOf(LoraTargets) {
+  return {{"linear", LoraTargets::kLinear},
+          {"attention", LoraTargets::kAttention},
+          {"mlp", LoraTargets::kMlp}};
+}
+
 // What becomes of a plain text that is a prompt: through the chat template where the model has one,
 // or as it is.
 enum class Chat { kAuto, kRaw };
@@ -177,6 +185,12 @@ struct Verifier {
   int64_t timeout_ms = 1000;  // watchdog of one response
 };
 
+struct LearnerLora {
+  int64_t rank = 0;  // 0: all weights are trained
+  double alpha = 16;
+  LoraTargets targets = LoraTargets::kLinear;
+};
+
 struct Learner {
   std::string address = {};
   int64_t threads = 1;
@@ -211,6 +225,7 @@ struct Learner {
   CheckpointLayers checkpoint_layers = CheckpointLayers::kAuto;
   int64_t checkpoint_every = 10;  // steps
   int64_t checkpoints_kept = 3;
+  LearnerLora lora = {};
 };
 
 struct Security {

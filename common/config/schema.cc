@@ -300,6 +300,14 @@ void AddLearner(Table& table) {
             "Training steps between checkpoints.");
   table.Int(ATTNRL_KEY(learner.checkpoints_kept), 1, kMillion,
             "Newest checkpoints to keep, at least 2; that of step 0 is always kept.");
+  table.Int(ATTNRL_KEY(learner.lora.rank), 0, 4096,
+            "Rank of the adapters that are trained in place of the weights; 0: no adapters.");
+  table.Real(ATTNRL_KEY(learner.lora.alpha), 1e-6, 1e6,
+             "The change of a weight is alpha / rank times the product of its adapters.");
+  table.Choice(
+      ATTNRL_KEY(learner.lora.targets),
+      "Weights with adapters: every linear map of a layer, or those of its attention or of "
+      "its MLP.");
 }
 
 void AddRest(Table& table) {
@@ -346,6 +354,7 @@ const std::vector<std::pair<std::string, std::string>>& Sections() {
       {"scheduler", "The branch-scheduler, which owns the run's state"},
       {"verifier", "Grading of responses"},
       {"learner", "Training"},
+      {"learner.lora", "Low-rank adapters in place of the weights"},
       {"security", "Connections between machines"},
       {"observe", "Logs and metrics"}};
   return *sections;

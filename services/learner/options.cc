@@ -40,6 +40,18 @@ CheckpointLayers CheckpointLayersOf(config::CheckpointLayers layers) {
   return CheckpointLayers::kAuto;
 }
 
+LoraTargets LoraTargetsOf(config::LoraTargets targets) {
+  switch (targets) {
+    case config::LoraTargets::kAttention:
+      return LoraTargets::kAttention;
+    case config::LoraTargets::kMlp:
+      return LoraTargets::kMlp;
+    case config::LoraTargets::kLinear:
+      break;
+  }
+  return LoraTargets::kLinear;
+}
+
 }  // namespace
 
 TrainerOptions TrainerOptionsOf(const config::Config& config) {
@@ -71,7 +83,11 @@ TrainerOptions TrainerOptionsOf(const config::Config& config) {
           .max_response_tokens = config.rollout.max_response_tokens,
           .max_tokens_per_pass = learner.max_tokens_per_pass,
           .checkpoint = CheckpointLayersOf(learner.checkpoint_layers),
-          .deterministic = learner.deterministic};
+          .deterministic = learner.deterministic,
+          .lora = {.rank = learner.lora.rank,
+                   .alpha = learner.lora.alpha,
+                   .targets = LoraTargetsOf(learner.lora.targets),
+                   .seed = config.run.seed}};
 }
 
 LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_dir) {

@@ -6,8 +6,7 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
-#include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace attnrl::learner {
@@ -44,63 +43,97 @@ at::Tensor Zeros(const model::Tensors& weights, int64_t count, at::ScalarType dt
 }  // namespace
 
 Parameters::Parameters(const model::Tensors& weights, model::DType compute, RankGroup* group,
-                       int parts)
+                       int parts, const LoraOptions& lora)
     : compute_(compute),
       group_(group),
-      layout_(ShapesOf(weights), ShardingOf(group, parts)),
+      lora_(lora.rank > 0 ? std::optional<Lora>(std::in_place, weights, lora) : std::nullopt),
+      layout_(ShapesOf(lora_.has_value() ? lora_->Initial() : weights), ShardingOf(group, parts)),
       values_(Zeros(weights, layout_.shard(), at::kFloat)),
       gradient_(at::zeros_like(values_)),
       first_moment_(at::zeros_like(values_)),
       second_moment_(at::zeros_like(values_)),
       sum_(layout_, group, gradient_) {
   at::NoGradGuard no_grad;
+  Make(lora_.has_value() ? lora_->Initial() : weights);
+  MakeLeaves(weights);
+}
+
+void Parameters::Make(const model::Tensors& trained) {
   for (const Bucket& bucket : layout_.buckets()) {
     const at::Tensor whole = at::zeros({bucket.count}, values_.options());
     for (size_t i = bucket.first; i < bucket.last; ++i) {
       const Slice& slice = layout_.slices()[i];
-      View(whole, slice, bucket.offset).copy_(weights.at(slice.name));
+      View(whole, slice, bucket.offset).copy_(trained.at(slice.name));
     }
     const int64_t own = layout_.OwnCount(bucket);
     values_.narrow(0, layout_.OwnOffset(bucket), own)
         .copy_(whole.narrow(0, layout_.sharding().rank * own, own));
   }
-  const bool shares = compute_ == model::DType::kFloat32 && group_ == nullptr;
-  computed_ = shares ? values_ : Zeros(weights, layout_.padded(), ScalarTypeOf(compute_));
+  const at::ScalarType type = lora_.has_value() ? at::kFloat : ScalarTypeOf(compute_);
+  const bool shares = type == at::kFloat && group_ == nullptr;
+  computed_ = shares ? values_ : Zeros(trained, layout_.padded(), type);
   for (const Slice& slice : layout_.slices()) {
-    at::Tensor leaf = View(computed_, slice).detach();
-    if (!shares) leaf.copy_(weights.at(slice.name));
-    leaves_[slice.name] = leaf.set_requires_grad(true);
+    if (!shares) View(computed_, slice).copy_(trained.at(slice.name));
+  }
+}
+
+void Parameters::MakeLeaves(const model::Tensors& weights) {
+  for (const auto& [name, weight] : weights) {
+    if (!lora_.has_value()) {
+      leaves_[name] = View(computed_, *layout_.Find(name)).detach().set_requires_grad(true);
+    } else if (lora_->Targets(name)) {
+      // B is zero: the merged weight is the weight.
+      leaves_[name] = weight.detach().to(ScalarTypeOf(compute_), false, true);
+      leaves_[name].set_requires_grad(true);
+    } else {
+      leaves_[name] = weight.detach().to(ScalarTypeOf(compute_));
+    }
   }
 }
 
 void Parameters::AddGradients() {
   at::NoGradGuard no_grad;
-  for (const Slice& slice : layout_.slices()) {
-    at::Tensor& gradient = leaves_.at(slice.name).mutable_grad();
+  for (auto& [name, leaf] : leaves_) {
+    at::Tensor& gradient = leaf.mutable_grad();
     if (!gradient.defined()) continue;
-    sum_.Of(slice).add_(gradient);
+    if (lora_.has_value()) {
+      const Slice& a = *layout_.Find(Lora::NameOfA(name));
+      const Slice& b = *layout_.Find(Lora::NameOfB(name));
+      lora_->AddGradient(gradient, View(computed_, a), View(computed_, b), sum_.Of(a), sum_.Of(b));
+    } else {
+      GradientOf(name).add_(gradient);
+    }
     gradient = at::Tensor();
   }
 }
 
 at::Tensor Parameters::GradientOf(const std::string& name) {
   const Slice* slice = layout_.Find(name);
-  if (slice == nullptr) throw std::logic_error("no tensor " + name);
-  return sum_.Of(*slice);
+  return slice == nullptr ? at::Tensor() : sum_.Of(*slice);
 }
 
 void Parameters::ZeroGradient() { gradient_.zero_(); }
 
 void Parameters::Refresh() {
-  if (computed_.is_same(values_)) return;
   at::NoGradGuard no_grad;
   const Sharding& sharding = layout_.sharding();
   for (const Bucket& bucket : layout_.buckets()) {
+    if (computed_.is_same(values_)) break;
     const int64_t own = layout_.OwnCount(bucket);
     const at::Tensor rows =
         computed_.narrow(0, bucket.offset, bucket.count).view({sharding.ranks, own});
     rows[sharding.rank].copy_(values_.narrow(0, layout_.OwnOffset(bucket), own));
     if (group_ != nullptr) AllGather(*group_, rows);
+  }
+  if (lora_.has_value()) MergeAdapters();
+}
+
+void Parameters::MergeAdapters() {
+  for (auto& [name, leaf] : leaves_) {
+    if (!lora_->Targets(name)) continue;
+    const at::Tensor a = View(computed_, *layout_.Find(Lora::NameOfA(name)));
+    const at::Tensor b = View(computed_, *layout_.Find(Lora::NameOfB(name)));
+    leaf.copy_(lora_->Merged(name, a, b));
   }
 }
 

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "common/model/files/weights.h"
 #include "services/learner/parameters/flat_layout.h"
 #include "services/learner/parameters/gradient_sum.h"
+#include "services/learner/parameters/lora.h"
 #include "services/learner/ranks/rank_group.h"
 
 namespace attnrl::learner {
@@ -27,19 +29,21 @@ namespace attnrl::learner {
 class Parameters {
  public:
   // Copies `weights` (any dtype), on the device on which they lie; all ranks give the same. The
-  // gradient of a minibatch is made in `parts`, a multiple of the ranks (0: as many).
+  // gradient of a minibatch is made in `parts`, a multiple of the ranks (0: as many). With a rank
+  // in `lora` adapters are trained in place of the weights: they are what the flat tensors hold;
+  // the leaves are the merged weights, of which only those with adapters require a gradient.
   Parameters(const model::Tensors& weights, model::DType compute, RankGroup* group = nullptr,
-             int parts = 0);
+             int parts = 0, const LoraOptions& lora = {});
 
   const FlatLayout& layout() const { return layout_; }
   RankGroup* group() const { return group_; }  // null: this process is alone
 
-  // Leaf tensors of the compute dtype that require a gradient, by name.
+  // Leaf tensors of the compute dtype, by name; those that are trained require a gradient.
   const model::Tensors& leaves() const { return leaves_; }
 
   // Adds the gradients that leaves have to the pass's in float32 and drops them.
   void AddGradients();
-  // Where a pass adds its gradient of one tensor.
+  // Where a pass adds its gradient of one leaf; undefined: it isn't trained.
   at::Tensor GradientOf(const std::string& name);
   GradientSum& gradient_sum() { return sum_; }
   void ZeroGradient();
@@ -63,10 +67,14 @@ class Parameters {
   bool Fits(const model::Tensors& named) const;
   // The inverse of Named: rank 0's `named`, which fits, is handed to all.
   void Assign(const model::Tensors& named, at::Tensor& flat) const;
-  // The masters rounded to the compute dtype: what is published. Own memory.
+  // The leaves: what is published. Own memory.
   model::Tensors Published() const;
 
  private:
+  void Make(const model::Tensors& trained);  // the flat tensors
+  void MakeLeaves(const model::Tensors& weights);
+  void MergeAdapters();
+
   // The whole bucket of a flat tensor on rank 0; undefined on the others.
   at::Tensor GatherBucket(const at::Tensor& flat, const FlatLayout::Bucket& bucket) const;
   // The rank's part of a bucket, which rank 0 has whole.
@@ -75,12 +83,14 @@ class Parameters {
 
   const model::DType compute_;
   RankGroup* const group_;
+  const std::optional<Lora> lora_;
   const FlatLayout layout_;
   at::Tensor values_;
   at::Tensor gradient_;
   at::Tensor first_moment_;
   at::Tensor second_moment_;
-  at::Tensor computed_;  // flat, whole, in the compute dtype; may be values_
+  // Flat, whole: in the compute dtype, adapters in float32; may be values_.
+  at::Tensor computed_;
   model::Tensors leaves_;
   GradientSum sum_;
 };

@@ -96,7 +96,9 @@ void PassGradient::Backward(const at::Tensor& logprob_gradient,
     parameters_.gradient_sum().Complete(absl::StrCat("model.layers.", index, "."));
   }
   at::Tensor embedding = parameters_.GradientOf(kEmbedding);
-  embedding.index_add_(0, pass_.ids, gradient.to(embedding.scalar_type()));
+  if (embedding.defined()) {
+    embedding.index_add_(0, pass_.ids, gradient.to(embedding.scalar_type()));
+  }
   parameters_.gradient_sum().EndPass();
 }
 

@@ -134,6 +134,25 @@ TEST_F(RanksTest, TheCorrectionsKnowThePolicyThatEachRankBeganWith) {
   ExpectNear(outcome.published, alone.published);
 }
 
+TEST_F(RanksTest, AdaptersAreSharedOutLikeWeights) {
+  TrainerOptions options = TinyOptions();
+  options.lora = {.rank = 3, .alpha = 6, .seed = 1};
+  options.objective.kl_weight = 0.01;
+  options.deterministic = true;
+  for (const model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
+    const Outcome alone = TrainWith(0, options, dtype);
+    const Outcome outcome = TrainWith(2, options, dtype);
+    ExpectSame(outcome.published, alone.published);
+    const model::Tensors start =
+        TinyTrainer(folder_.path(), options, dtype)->parameters().Published();
+    int64_t changed = 0;
+    for (const auto& [name, tensor] : alone.published) {
+      changed += at::equal(tensor, start.at(name)) ? 0 : 1;
+    }
+    EXPECT_EQ(changed, 2 * 7);  // the linear maps of two layers
+  }
+}
+
 TEST_F(RanksTest, AllComputeWithTheRoundedWeightsOfAll) {
   const Outcome alone = TrainWith(0, TinyOptions(), model::DType::kBFloat16);
   const Outcome outcome = TrainWith(2, TinyOptions(), model::DType::kBFloat16);

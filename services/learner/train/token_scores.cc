@@ -107,7 +107,7 @@ at::Tensor ChunkedScores::Backward(const at::Tensor& hidden, const at::Tensor& l
     gradient.view(-1).index_add_(0, chunk.element, logprob_gradient.index_select(0, chunk.tokens));
     if (temperature_ != 1) gradient.div_(temperature_);
     const at::Tensor states = hidden.narrow(0, chunk.first, chunk.rows).to(gradient.scalar_type());
-    weight_gradient.addmm_(gradient.t(), states);
+    if (weight_gradient.defined()) weight_gradient.addmm_(gradient.t(), states);
     gradients.push_back(gradient.mm(weight));
   }
   return at::cat(gradients);

@@ -32,7 +32,7 @@ class ChunkedScores {
 
   // The gradient of `hidden`, in the logits' dtype, for the gradients of the log-probs and of the
   // entropies (undefined: zero), each [tokens]. `weight` [vocabulary, hidden] is the head's, in the
-  // logits' dtype; its gradient is added to `weight_gradient`.
+  // logits' dtype; its gradient is added to `weight_gradient`, if defined.
   at::Tensor Backward(const at::Tensor& hidden, const at::Tensor& logprob_gradient,
                       const at::Tensor& entropy_gradient, const at::Tensor& weight,
                       at::Tensor weight_gradient);

@@ -39,7 +39,8 @@ Trainer::Trainer(const model::ModelConfig& config, const model::Tensors& weights
                  model::DType compute, model::Tensors reference, const TrainerOptions& options,
                  RankGroup* group)
     : options_(options),
-      parameters_(weights, compute, group, options.deterministic ? kDeterministicParts : 0),
+      parameters_(weights, compute, group, options.deterministic ? kDeterministicParts : 0,
+                  options.lora),
       transformer_(config, parameters_.leaves()) {
   if (options_.objective.kl_weight != 0) {
     reference_ = std::make_unique<model::Transformer>(config, std::move(reference));

@@ -44,6 +44,7 @@ struct TrainerOptions {
   CheckpointLayers checkpoint = CheckpointLayers::kAuto;
   // The same bits with 1, 2 and 4 ranks, at the cost of three more gradients in memory.
   bool deterministic = false;
+  LoraOptions lora = {};
   Prefixes prefixes = Prefixes::kOnce;  // the same gradient either way, up to rounding
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "common/base/machine.h"
 
 namespace attnrl::tools {
@@ -28,6 +29,20 @@ int64_t PassBytes(const model::ModelConfig& shape, int64_t tokens) {
          2 * std::min(kChunk, kFloatBytes * tokens * shape.vocab_size);
 }
 
+// Parameters of the adapters: rank times the sum of both extents of each weight that has some.
+int64_t AdapterParameters(const config::LearnerLora& lora, const model::ModelConfig& shape) {
+  int64_t extents = 0;
+  for (const auto& [name, extent] : model::TensorShapes(shape)) {
+    if (extent.size() != 2 || !absl::StartsWith(name, "model.layers.")) continue;
+    const bool mlp = absl::StrContains(name, ".mlp.");
+    if (lora.targets == config::LoraTargets::kLinear ||
+        mlp == (lora.targets == config::LoraTargets::kMlp)) {
+      extents += extent[0] + extent[1];
+    }
+  }
+  return lora.rank * extents;
+}
+
 }  // namespace
 
 MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelConfig& shape,
@@ -37,12 +52,16 @@ MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelCo
   MemoryEstimate memory;
   // Two versions of the weights: the one in use and the next one while it arrives.
   memory.worker_bytes = kTorchProcess + 2 * weights * dtype_bytes + kv_bytes;
-  // Masters, gradients and two moments, shared out over the ranks; in the deterministic mode a
-  // gradient of each of four parts; the published copy; the reference where there is a KL term; the
-  // weights to compute with where they are no longer the masters.
+  // Masters, gradients and two moments, shared out over the ranks, of the weights or of adapters;
+  // in the deterministic mode a gradient of each of four parts.
   const int64_t ranks = config.learner.ranks;
-  const int64_t flat = (config.learner.deterministic ? 8 : 4) * kFloatBytes * weights / ranks;
-  const int64_t copies = 1 + (config.learner.kl_weight > 0 ? 1 : 0) + (ranks > 1 ? 1 : 0);
+  const bool adapters = config.learner.lora.rank > 0;
+  const int64_t trained = adapters ? AdapterParameters(config.learner.lora, shape) : weights;
+  const int64_t flat = (config.learner.deterministic ? 8 : 4) * kFloatBytes * trained / ranks;
+  // The published copy; the reference where there is a KL term; the weights to compute with where
+  // they aren't the masters. Under adapters the reference is what they change.
+  const int64_t copies =
+      adapters ? 3 : 1 + (config.learner.kl_weight > 0 ? 1 : 0) + (ranks > 1 ? 1 : 0);
   // Log-probs are computed from the head in float32, which of other weights is a copy.
   const int64_t head =
       dtype_bytes == kFloatBytes ? 0 : shape.vocab_size * shape.hidden_size * kFloatBytes;

@@ -32,6 +32,21 @@ TEST(MemoryEstimate, GrowsWithTheCacheWorkersAndAReferenceModel) {
             2 * after.worker_bytes);
 }
 
+TEST(MemoryEstimate, SharesTheOptimizersStateOutOverRanksAndAdaptersNeedLittle) {
+  config::Config config;
+  config.learner.kl_weight = 0;
+  const int64_t weights = model::CountParameters(HalfBillion());
+  const MemoryEstimate one = EstimateMemory(config, HalfBillion(), 2, 0);
+  config.learner.ranks = 4;
+  const MemoryEstimate four = EstimateMemory(config, HalfBillion(), 2, 0);
+  EXPECT_EQ(one.learner_bytes - four.learner_bytes, 12 * weights - 2 * weights);
+  EXPECT_EQ(four.total_bytes - one.total_bytes, 4 * four.learner_bytes - one.learner_bytes);
+  config.learner.ranks = 1;
+  config.learner.lora.rank = 8;
+  const MemoryEstimate adapters = EstimateMemory(config, HalfBillion(), 2, 0);
+  EXPECT_LT(adapters.learner_bytes, one.learner_bytes - 11 * weights);
+}
+
 // One layer of each size apart, so that every factor of the estimate is visible in it.
 model::ModelConfig Tiny() {
   model::ModelConfig model;
