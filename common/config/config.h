@@ -83,6 +83,7 @@ inline std::vector<Word<Chat>> WordsOf(Chat) {
 }
 
 struct Run {
+  std::string id = "default";  // of the run in its services' certificates
   int64_t steps = 500;
   uint64_t seed = 0;
   int64_t max_empty_batches = 10;
@@ -229,11 +230,15 @@ struct Learner {
 };
 
 struct Security {
+  std::string certificate = {};  // PEM files, absolute; empty: TCP without TLS
+  std::string key = {};
+  std::string ca = {};           // "system": what the operating system trusts
   bool allow_plaintext = false;  // TCP off loopback without TLS
 };
 
 struct Observe {
   std::string metrics_address = "127.0.0.1:0";
+  std::string health_address = {};      // of health alone, without TLS; empty: none
   std::string log_level = "info";       // "debug" | "info" | "warning" | "error"
   std::string console_level = "error";  // the same
 };

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -141,7 +142,10 @@ class ChoiceKey final : public Key {
   const std::vector<std::pair<std::string, Value>> words_;
 };
 
-enum class TextKind { kFree, kPath, kAddress, kHostPort };
+enum class TextKind { kFree, kPath, kPathOrSystem, kAddress, kHostPort, kName };
+
+inline constexpr char kSystem[] = "system";
+inline constexpr size_t kMaxName = 64;
 
 inline std::string Absolute(const std::string& path, const std::string& base) {
   if (path.empty()) return path;
@@ -162,17 +166,23 @@ class TextKey final : public Key {
         return "text";
       case TextKind::kPath:
         return "a path";
+      case TextKind::kPathOrSystem:
+        return absl::StrCat("a path, or ", kSystem);
       case TextKind::kAddress:
         return "unix:/path or host:port";
       case TextKind::kHostPort:
         return "host:port, port 0 takes a free one";
+      case TextKind::kName:
+        return absl::StrCat("1 to ", kMaxName, " letters, digits, \".\", \"_\" and \"-\"");
     }
     return "text";
   }
   bool Set(const Written& written, const std::string& base, Config* config) const override {
     if (written.is_list) return false;
     std::string text = written.items[0];
-    if (kind_ == TextKind::kPath) text = Absolute(text, base);
+    if (kind_ == TextKind::kPath || (kind_ == TextKind::kPathOrSystem && text != kSystem)) {
+      text = Absolute(text, base);
+    }
     if (kind_ == TextKind::kAddress && text.rfind("unix:", 0) == 0) {
       text = "unix:" + Absolute(text.substr(5), base);
     }
@@ -189,6 +199,13 @@ class TextKey final : public Key {
     const bool colon = text.find(':') != std::string::npos;
     if (kind_ == TextKind::kAddress) return text.empty() || colon;
     if (kind_ == TextKind::kHostPort) return colon;
+    if (kind_ == TextKind::kName) {
+      return !text.empty() && text.size() <= kMaxName &&
+             std::all_of(text.begin(), text.end(), [](char letter) {
+               return absl::ascii_isalnum(static_cast<unsigned char>(letter)) || letter == '.' ||
+                      letter == '_' || letter == '-';
+             });
+    }
     return true;
   }
 

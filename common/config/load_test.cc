@@ -100,7 +100,7 @@ TEST(Load, ResolvesOtherPathsAgainstTheWorkingDirectory) {
 TEST(LoadErrors, NameTheLineAndTheNearestKey) {
   EXPECT_THAT(ErrorOf("run:\n  steps: 3\n  sede: 1\n"),
               StartsWith("run.yaml:3: unknown key \"run.sede\"; did you mean \"run.seed\"? in run "
-                         "there is steps, seed, max_empty_batches"));
+                         "there is id, steps, seed, max_empty_batches"));
   EXPECT_THAT(ErrorOf("rollouts:\n  workers: 1\n"), HasSubstr("did you mean \"rollout\"?"));
   EXPECT_THAT(ErrorOf("run: {learning_rate: 1}\n"),
               HasSubstr("did you mean \"learner.learning_rate\"?"));

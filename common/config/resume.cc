@@ -16,7 +16,8 @@ namespace {
 // What a run that goes on may have otherwise than it began: nothing here changes what is sampled,
 // graded or trained. Whole sections end with a point. Everything else is held fast, new keys too.
 const std::set<std::string>& MayDiffer() {
-  static const auto* names = new std::set<std::string>{"run.steps",
+  static const auto* names = new std::set<std::string>{"run.id",
+                                                       "run.steps",
                                                        "run.max_empty_batches",
                                                        "rollout.workers",
                                                        "rollout.threads",

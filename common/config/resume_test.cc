@@ -37,9 +37,10 @@ bool MayDiffer(const std::string& name) {
                                                "learner.ranks",
                                                "learner.rank_timeout_seconds",
                                                "learner.checkpoints_kept",
-                                               "security.allow_plaintext"};
-  return kNames.contains(name) || absl::StartsWith(name, "scheduler.") ||
-         absl::StartsWith(name, "verifier.");
+                                               "run.id",
+                                               "observe.health_address"};
+  return kNames.contains(name) || absl::StartsWith(name, "security.") ||
+         absl::StartsWith(name, "scheduler.") || absl::StartsWith(name, "verifier.");
 }
 
 // A value of the key that is not the default; empty where it has no other.

@@ -75,6 +75,9 @@ class Table {
 #path, [](auto& config) -> auto& { return config.path; }
 
 void AddRun(Table& table) {
+  table.Text(ATTNRL_KEY(run.id), TextKind::kName,
+             "Name of the run in the certificates of its services: "
+             "spiffe://attnrl/<run.id>/<role>.");
   table.Int(ATTNRL_KEY(run.steps), 1, kBillion,
             "Training batches of the run, each of which makes one weight version.");
   table.Seed(ATTNRL_KEY(run.seed), "Seed of every random choice of the run.");
@@ -311,10 +314,20 @@ void AddLearner(Table& table) {
 }
 
 void AddRest(Table& table) {
+  table.Text(ATTNRL_KEY(security.certificate), TextKind::kPath,
+             "Certificate chain of this process (PEM): all TCP is mutual TLS then. Read again when "
+             "it changes.");
+  table.Text(ATTNRL_KEY(security.key), TextKind::kPath, "Private key of security.certificate.");
+  table.Text(ATTNRL_KEY(security.ca), TextKind::kPathOrSystem,
+             "Certificates that peers' certificates must lead to (PEM), or system: those that the "
+             "operating system trusts.");
   table.Bool(ATTNRL_KEY(security.allow_plaintext),
              "Allow TCP to and from other machines without TLS, to try things out.");
   table.Text(ATTNRL_KEY(observe.metrics_address), TextKind::kHostPort,
              "Address on which each service serves /metrics.");
+  table.Text(ATTNRL_KEY(observe.health_address), TextKind::kAddress,
+             "Address on which each service answers health checks and nothing else, without TLS; "
+             "if empty, none.");
   table.Choice(ATTNRL_KEY(observe.log_level), {"debug", "info", "warning", "error"},
                "Lowest level that the services log.");
   table.Choice(ATTNRL_KEY(observe.console_level), {"debug", "info", "warning", "error"},

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
@@ -21,7 +23,8 @@ class Rules {
     ATTNRL_RETURN_IF_ERROR(CheckAlgorithm());
     ATTNRL_RETURN_IF_ERROR(CheckSampling());
     ATTNRL_RETURN_IF_ERROR(CheckLearner());
-    return CheckRollout();
+    ATTNRL_RETURN_IF_ERROR(CheckRollout());
+    return CheckSecurity();
   }
 
  private:
@@ -113,6 +116,21 @@ class Rules {
     }
     if (config_.rollout.top_p != 1) return Wrong("rollout.top_p", "1 in training");
     if (config_.rollout.top_k != 0) return Wrong("rollout.top_k", "0 (all tokens) in training");
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckSecurity() const {
+    const Security& security = config_.security;
+    const std::vector<std::pair<const char*, const std::string*>> files = {
+        {"security.certificate", &security.certificate},
+        {"security.key", &security.key},
+        {"security.ca", &security.ca}};
+    for (const auto& [set, value] : files) {
+      if (value->empty()) continue;
+      for (const auto& [name, other] : files) {
+        if (other->empty()) return Wrong(name, absl::StrCat("set, as ", set, " is"));
+      }
+    }
     return absl::OkStatus();
   }
 

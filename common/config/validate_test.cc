@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/config.h"
@@ -119,9 +120,10 @@ TEST(EveryKey, TakesItsBoundsAndNothingBeyondThem) {
 
 TEST(EveryKey, RefusesAnotherTypeAtEachSourceByName) {
   for (const auto& key : Schema()) {
-    // Texts and paths take any one value, lists of paths no empty one.
+    // Texts, names and paths take any one value, lists of paths no empty one.
     const std::string allowed = key->Allowed();
-    const bool any_text = allowed == "text" || allowed == "a path";
+    const bool any_text = allowed == "text" || absl::StartsWith(allowed, "a path") ||
+                          absl::StrContains(allowed, "letters");
     const bool list = allowed == "a list of paths";
     const std::string wrong = any_text ? "[x]" : list ? "''" : "what";
     const std::string found = any_text ? " is [x]; " : list ? " is \"\"; " : " is \"what\"; ";
@@ -166,6 +168,32 @@ TEST(Validate, ChecksValuesThatAProgramAssigned) {
     each.assign(&config);
     EXPECT_EQ(Validate(config).message(), each.message);
   }
+}
+
+TEST(Validate, WantsCertificateKeyAndCaTogether) {
+  const std::string all = "security: {certificate: a.crt, key: a.key, ca: system";
+  EXPECT_EQ(LoadText(all + "}").status(), absl::OkStatus());
+  EXPECT_EQ(ErrorOf("security: {certificate: /a.crt, ca: system}"),
+            "security.key: is \"\"; set, as security.certificate is");
+  EXPECT_EQ(ErrorOf("security: {ca: system}"),
+            "security.certificate: is \"\"; set, as security.ca is");
+}
+
+TEST(Validate, TakesOnlyNamesOfRunsThatFitIntoACertificate) {
+  for (const char* id : {"a", "math-7B_2.1", "0"}) {
+    EXPECT_EQ(LoadText("", {std::string("run.id=") + id}).status(), absl::OkStatus()) << id;
+  }
+  for (const std::string& id : {std::string(), std::string("a/b"), std::string("a b"),
+                                std::string("\xc3\xa9"), std::string(65, 'a')}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(LoadText("", {"run.id=" + id}).status())) << id;
+  }
+}
+
+TEST(Load, KeepsTheWordSystemAndMakesAPathOfACaAbsolute) {
+  const std::string rest = "certificate: a, key: b}";
+  EXPECT_EQ(LoadText("security: {ca: system, " + rest)->security.ca, "system");
+  const TestFile file("security: {ca: ca.crt, " + rest);
+  EXPECT_EQ(Load(file.path(), {}, {})->security.ca, file.folder() + "/ca.crt");
 }
 
 }  // namespace

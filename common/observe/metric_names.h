@@ -44,6 +44,9 @@ inline constexpr MetricName kRpcClientRetriesTotal = {
 inline constexpr MetricName kRpcMessageBytes = {
     "attnrl_rpc_message_bytes", MetricType::kHistogram,
     "Size of a message, measured by the process that sends it", labels::kMessage, kBytesBuckets};
+inline constexpr MetricName kRpcPlaintext = {
+    "attnrl_rpc_plaintext", MetricType::kGauge,
+    "Is 1 where TCP beyond this machine is served or called without TLS"};
 inline constexpr MetricName kStorageFreeBytes = {"attnrl_storage_free_bytes", MetricType::kGauge,
                                                  "Free space on the file system of this volume",
                                                  labels::kVolume};
@@ -199,6 +202,7 @@ inline constexpr auto kAllMetrics =
                                       &kRpcClientRequestsTotal,
                                       &kRpcClientRetriesTotal,
                                       &kRpcMessageBytes,
+                                      &kRpcPlaintext,
                                       &kStorageFreeBytes,
                                       &kSchedulerOpenItems,
                                       &kSchedulerOldestPendingSeconds,

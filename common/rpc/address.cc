@@ -96,8 +96,9 @@ bool StaysOnMachine(const Address& address) {
 absl::Status CheckPlaintext(const std::string& address, const Address& parsed,
                             bool allow_plaintext) {
   if (StaysOnMachine(parsed) || allow_plaintext) return absl::OkStatus();
-  return InputError(Where(address), "is not on this machine and would be served without TLS",
-                    "a Unix socket or loopback, or security.allow_plaintext: true to try it out");
+  return InputError(Where(address), "is not on this machine, and there is no TLS",
+                    "a Unix socket, loopback, security.certificate with its key and ca, or "
+                    "security.allow_plaintext: true to try it out");
 }
 
 absl::Status ClaimSocketPath(const std::string& path) {

@@ -10,10 +10,12 @@
 #include "absl/time/clock.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics.h"
 #include "common/rpc/address.h"
 #include "common/rpc/connection.h"
 #include "common/rpc/library_log.h"
 #include "common/rpc/measurement.h"
+#include "common/rpc/security/credentials.h"
 
 namespace attnrl::rpc {
 namespace {
@@ -23,29 +25,39 @@ std::chrono::system_clock::time_point After(absl::Duration duration) {
   return absl::ToChronoTime(absl::Now() + std::min(duration, absl::Hours(24 * 365)));
 }
 
+// TLS where there is a certificate, nothing on Unix sockets.
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsFor(
+    const std::string& address, const Address& parsed, const ChannelOptions& options) {
+  const Security& security = options.security;
+  if (!parsed.is_unix() && security.tls()) return TlsChannel(security, options.peer);
+  ATTNRL_RETURN_IF_ERROR(CheckPlaintext(address, parsed, security.allow_plaintext));
+  if (!StaysOnMachine(parsed)) {
+    observe::GetGauge(observe::kRpcPlaintext).Set(1);
+    observe::LogWarning("calling without TLS, because security.allow_plaintext is set",
+                        {{"address", address}});
+  }
+  return grpc::InsecureChannelCredentials();
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address,
                                                        const ChannelOptions& options) {
   ATTNRL_ASSIGN_OR_RETURN(const Address parsed, ParseAddress(address));
-  ATTNRL_RETURN_IF_ERROR(CheckPlaintext(address, parsed, options.allow_plaintext));
   if (!parsed.is_unix() && parsed.port == 0) {
     return InputError(absl::StrCat("address ", address), "port 0 can't be called",
                       "the port that the server reports");
   }
-  if (!StaysOnMachine(parsed)) {
-    observe::LogInfo("calling without TLS, because security.allow_plaintext is set",
-                     {{"address", address}});
-  }
   RedirectLibraryLog();
+  ATTNRL_ASSIGN_OR_RETURN(const auto credentials, CredentialsFor(address, parsed, options));
   grpc::ChannelArguments arguments;
   SetClientArguments([&arguments](const char* name, int value) { arguments.SetInt(name, value); });
   arguments.SetMaxReceiveMessageSize(options.max_message_bytes);
   arguments.SetMaxSendMessageSize(options.max_message_bytes);
   // A name stands for several pods: spread the calls.
   if (address.rfind("dns:", 0) == 0) arguments.SetLoadBalancingPolicyName("round_robin");
-  return grpc::experimental::CreateCustomChannelWithInterceptors(
-      address, grpc::InsecureChannelCredentials(), arguments, ClientMeasurement());
+  return grpc::experimental::CreateCustomChannelWithInterceptors(address, credentials, arguments,
+                                                                 ClientMeasurement());
 }
 
 std::unique_ptr<grpc::ClientContext> MakeContext(absl::Duration deadline) {

@@ -10,19 +10,23 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/rpc/security/roles.h"
+#include "common/rpc/security/security.h"
 #include "common/rpc/server.h"
 
 namespace attnrl::rpc {
 
 struct ChannelOptions {
-  // Without it TCP off loopback is refused (security.allow_plaintext).
-  bool allow_plaintext = false;
+  Security security = {};
+  // Who is called: with TLS its certificate must say so.
+  Role peer = Role::kVerifier;
   int max_message_bytes = kMaxMessageBytes;
 };
 
 // A channel to "unix:/path", "host:port" or "dns:///host:port". Connects in the background and
 // again after every loss, first after 100 ms, at the latest after 2 s. InputError for an address
-// that can't be one. Thread-safe, as the channel is.
+// that can't be one or needs TLS, and for certificates that are of no use. Thread-safe, as the
+// channel is.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address,
                                                        const ChannelOptions& options = {});
 

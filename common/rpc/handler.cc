@@ -12,6 +12,7 @@
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "common/rpc/once_a_minute.h"
+#include "common/rpc/security/authorize.h"
 #include "common/rpc/status.h"
 
 namespace attnrl::rpc {
@@ -75,12 +76,16 @@ ServedCall::ServedCall(grpc::ServerContextBase* context, std::string_view method
     : context_(*context), method_(method), kind_(kind), start_(Clock::Real().Monotonic()) {}
 
 absl::Status ServedCall::Admit() const {
-  if (kind_ == Kind::kStream) return absl::OkStatus();
-  absl::Status status = CheckDeadline(context_);
-  if (!status.ok()) {
-    observe::Count(observe::kRpcRejectedTotal, {Split(method_).first, "deadline"});
+  const std::string_view service = Split(method_).first;
+  absl::Status access = Authorize(context_, method_);
+  if (!access.ok()) {
+    observe::Count(observe::kRpcRejectedTotal, {service, "authz"});
+    return access;
   }
-  return status;
+  if (kind_ == Kind::kStream) return absl::OkStatus();
+  absl::Status deadline = CheckDeadline(context_);
+  if (!deadline.ok()) observe::Count(observe::kRpcRejectedTotal, {service, "deadline"});
+  return deadline;
 }
 
 grpc::Status ServedCall::End(const absl::Status& status) const {

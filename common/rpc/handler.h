@@ -25,8 +25,9 @@ class ServedCall {
   // outlive the call.
   ServedCall(grpc::ServerContextBase* context, std::string_view method, Kind kind);
 
-  // What every call is checked for before its work begins, each kind of handler alike. A unary call
-  // needs a deadline that has not passed and is not beyond kMaxDeadline.
+  // What every call is checked for before its work begins, each kind of handler alike. The caller's
+  // role has to be one that may call the method (security/roles.h). A unary call needs a deadline
+  // that has not passed and is not beyond kMaxDeadline.
   absl::Status Admit() const;
   // Counts and times the call, logs it where this process is at fault; the status to answer with.
   // Once, at its end.
@@ -41,9 +42,10 @@ class ServedCall {
 
 // The body of every unary handler is one call of this:
 //   return rpc::Handle(context, "Verifier/Verify", [&] { return Verify(*request, reply); });
-// Refuses a call without a deadline, with one beyond kMaxDeadline, or whose deadline has passed;
-// runs `work` on the calling thread; logs errors; counts calls and their time; maps the
-// status. `method` is "<service>/<method>" of metric_names.h.
+// Refuses a caller whose role may not call `method` (security/roles.h), and a call without a
+// deadline, with one beyond kMaxDeadline, or whose deadline has passed; runs `work` on the calling
+// thread; logs errors; counts calls and their time; maps the status. `method` is
+// "<service>/<method>" of metric_names.h.
 grpc::Status Handle(grpc::ServerContextBase* context, std::string_view method,
                     const std::function<absl::Status()>& work);
 

@@ -12,14 +12,20 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics.h"
 #include "common/rpc/address.h"
 #include "common/rpc/connection.h"
 #include "common/rpc/library_log.h"
 #include "common/rpc/listener.h"
 #include "common/rpc/measurement.h"
+#include "common/rpc/security/authorize.h"
+#include "common/rpc/security/credentials.h"
 
 namespace attnrl::rpc {
 namespace {
+
+// Probes are few and short.
+constexpr int kHealthThreads = 8;
 
 void EnableHealth() {
   // Not thread-safe itself, so exactly once.
@@ -47,6 +53,23 @@ void Configure(const ServerOptions& options, grpc::ServerBuilder* builder) {
   builder->experimental().SetInterceptorCreators(ServerMeasurement());
 }
 
+// TLS where there is a certificate; nothing on Unix sockets, nor where only health is answered.
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CredentialsFor(
+    const ServerOptions& options, const Address& parsed, bool health_alone) {
+  const Security& security = options.security;
+  if (parsed.is_unix() || health_alone) return grpc::InsecureServerCredentials();
+  if (security.tls()) return TlsServer(security);
+  ATTNRL_RETURN_IF_ERROR(CheckPlaintext(options.address, parsed, security.allow_plaintext));
+  if (!StaysOnMachine(parsed)) {
+    observe::GetGauge(observe::kRpcPlaintext).Set(1);
+    observe::LogWarning(
+        "serving without TLS, because security.allow_plaintext is set: anyone on the network can "
+        "read and write",
+        {{"address", options.address}});
+  }
+  return grpc::InsecureServerCredentials();
+}
+
 std::string BoundAddress(const std::string& address, const Address& parsed, int port) {
   if (parsed.is_unix()) return address;
   const bool colons = parsed.host.find(':') != std::string::npos;
@@ -58,11 +81,12 @@ std::string BoundAddress(const std::string& address, const Address& parsed, int 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       const std::vector<grpc::Service*>& services) {
   ATTNRL_ASSIGN_OR_RETURN(const Address parsed, ParseAddress(options.address));
-  ATTNRL_RETURN_IF_ERROR(CheckPlaintext(options.address, parsed, options.allow_plaintext));
   if (parsed.is_unix()) ATTNRL_RETURN_IF_ERROR(ClaimSocketPath(parsed.path));
   RedirectLibraryLog();
   EnableHealth();
   PrepareDescriptors();
+  ATTNRL_ASSIGN_OR_RETURN(auto credentials, CredentialsFor(options, parsed, services.empty()));
+  if (!services.empty()) SetServedRun(options.security.run_id);
   auto listener = Listener::Bind(parsed);
   if (!listener.ok()) {
     return InputError(
@@ -74,7 +98,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
   std::unique_ptr<ConnectionAcceptor> acceptor =
       builder.experimental().AddExternalConnectionAcceptor(External::FROM_FD,
-                                                           grpc::InsecureServerCredentials());
+                                                           std::move(credentials));
   for (grpc::Service* service : services) builder.RegisterService(service);
   // gRPC starts no server that has health alone; this one answers everything with UNIMPLEMENTED.
   static auto* nothing = new grpc::CallbackGenericService;
@@ -86,14 +110,14 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   }
   std::string address = BoundAddress(options.address, parsed, (*listener)->port());
   std::unique_ptr<Server> out(new Server(options, std::move(server), std::move(address)));
+  if (!options.health_address.empty()) {
+    ATTNRL_ASSIGN_OR_RETURN(out->health_, Start({.address = options.health_address,
+                                                 .service_name = options.service_name,
+                                                 .max_threads = kHealthThreads},
+                                                {}));
+  }
   out->SetServing(false);
   out->Listen(*std::move(listener), std::move(acceptor));
-  if (!StaysOnMachine(parsed)) {
-    observe::LogWarning(
-        "serving without TLS, because security.allow_plaintext is set: anyone on the network can "
-        "read and write",
-        {{"address", out->address()}});
-  }
   return out;
 }
 
@@ -106,6 +130,7 @@ void Server::SetServing(bool serving) {
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus("", serving);
   if (!options_.service_name.empty()) health->SetServingStatus(options_.service_name, serving);
+  if (health_ != nullptr) health_->SetServing(serving);
 }
 
 void Server::Listen(std::unique_ptr<Listener> listener,
@@ -128,6 +153,7 @@ void Server::Shutdown(absl::Duration grace) {
   }
   server_->Shutdown(std::chrono::system_clock::now() +
                     absl::ToChronoMilliseconds(std::min(grace, absl::Hours(1))));
+  if (health_ != nullptr) health_->Shutdown(absl::ZeroDuration());
 }
 
 void Server::Wait() { server_->Wait(); }

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/rpc/security/security.h"
 
 namespace grpc {
 class Server;
@@ -32,10 +33,12 @@ inline constexpr size_t kMaxReceivedBytes = size_t{256} << 20;
 struct ServerOptions {
   // "unix:/path" (absolute, at most 107 bytes) or "host:port"; port 0 takes a free one.
   std::string address = {};
-  // Without it TCP is served on loopback only (security.allow_plaintext).
-  bool allow_plaintext = false;
+  Security security = {};
   // Name under which grpc.health.v1.Health answers, besides "", e.g. "rollout".
   std::string service_name = {};
+  // Where health alone is answered too, without TLS, for probes that have no certificate; empty:
+  // nowhere.
+  std::string health_address = {};
   int max_message_bytes = kMaxMessageBytes;
   // After about this long a client is asked to connect again, so that it learns of new replicas;
   // calls under way are finished. For a service of many replicas and short calls.
@@ -54,13 +57,17 @@ struct ServerOptions {
 class Server {
  public:
   // The services must outlive the server. A Unix socket gets mode 0600; the file of a dead process
-  // is replaced. InputError naming the address when it is in use, can't be bound, or needs TLS.
+  // is replaced. Without services health alone is answered, for which no TLS is needed. InputError
+  // naming the address when it is in use, can't be bound, or needs TLS, or naming the certificate
+  // that is of no use.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
                                                        const std::vector<grpc::Service*>& services);
   ~Server();
 
   // As bound: "unix:/path" or "host:port" with the real port.
   const std::string& address() const { return address_; }
+  // The same of health_address; empty without one.
+  std::string health_address() const { return health_ == nullptr ? "" : health_->address(); }
   void SetServing(bool serving);
   // NOT_SERVING at once; new calls are refused; running ones get `grace` and are then cancelled.
   // Blocks until they are gone. Later calls do nothing.
@@ -78,6 +85,7 @@ class Server {
   std::unique_ptr<ConnectionAcceptor> acceptor_;  // used by the listener's thread
   absl::Mutex mutex_;
   std::unique_ptr<Listener> listener_ ABSL_GUARDED_BY(mutex_);  // none after Shutdown
+  std::unique_ptr<Server> health_;  // at health_address; null without one
 };
 
 }  // namespace attnrl::rpc

@@ -116,10 +116,11 @@ TEST_F(ServerTest, ServesOtherMachinesOnlyWhenAllowed) {
   const absl::Status status = StartError("0.0.0.0:0");
   EXPECT_THAT(Message(status), HasSubstr("security.allow_plaintext: true"));
   ::testing::internal::CaptureStderr();
-  EXPECT_NE(Start(ServerOptions{.address = "0.0.0.0:0", .allow_plaintext = true}), nullptr);
+  EXPECT_NE(Start(ServerOptions{.address = "0.0.0.0:0", .security = {.allow_plaintext = true}}),
+            nullptr);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("security.allow_plaintext"));
   EXPECT_FALSE(Connect("10.0.0.1:5000").ok());
-  EXPECT_TRUE(Connect("10.0.0.1:5000", {.allow_plaintext = true}).ok());
+  EXPECT_TRUE(Connect("10.0.0.1:5000", {.security = {.allow_plaintext = true}}).ok());
 }
 
 TEST_F(ServerTest, IsHealthyFromSetServingToShutdown) {

@@ -21,6 +21,8 @@ inline std::vector<std::string> AllowedValues(const Key& key) {
       {"true or false", {"false", "true"}},
       {"text", {"a", "b"}},
       {"a path", {"/a", "/b"}},
+      {"a path, or system", {"system", "/a"}},
+      {"1 to 64 letters, digits, \".\", \"_\" and \"-\"", {"a", "b"}},
       {"a list of paths", {"[/a]", "[/a, /b]"}},
       {"unix:/path or host:port", {"unix:/s", "host:1"}},
       {"host:port, port 0 takes a free one", {"host:0", "host:1"}}};

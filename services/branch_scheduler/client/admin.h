@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/rpc/security/security.h"
 #include "services/branch_scheduler/types.h"
 
 namespace attnrl::scheduler {
@@ -34,6 +35,6 @@ class Admin {
 };
 
 absl::StatusOr<std::unique_ptr<Admin>> ConnectAdmin(const std::string& address,
-                                                    bool allow_plaintext = false);
+                                                    const rpc::Security& security = {});
 
 }  // namespace attnrl::scheduler

@@ -116,9 +116,10 @@ class StubBatchSource final : public BatchSource {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BatchSource>> ConnectBatchSource(const std::string& address,
-                                                                bool allow_plaintext) {
-  ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
-                          rpc::Connect(address, {.allow_plaintext = allow_plaintext}));
+                                                                const rpc::Security& security) {
+  ATTNRL_ASSIGN_OR_RETURN(
+      std::shared_ptr<grpc::Channel> channel,
+      rpc::Connect(address, {.security = security, .peer = rpc::Role::kBranchScheduler}));
   return std::make_unique<StubBatchSource>(std::move(channel));
 }
 

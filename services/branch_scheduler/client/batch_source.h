@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/rpc/security/security.h"
 #include "services/branch_scheduler/types.h"
 
 namespace attnrl::scheduler {
@@ -35,6 +36,6 @@ class BatchSource {
 };
 
 absl::StatusOr<std::unique_ptr<BatchSource>> ConnectBatchSource(const std::string& address,
-                                                                bool allow_plaintext = false);
+                                                                const rpc::Security& security = {});
 
 }  // namespace attnrl::scheduler

@@ -130,9 +130,10 @@ class StubWorkConnector final : public WorkConnector {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<WorkConnector>> ConnectWork(const std::string& address,
-                                                           bool allow_plaintext) {
-  ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
-                          rpc::Connect(address, {.allow_plaintext = allow_plaintext}));
+                                                           const rpc::Security& security) {
+  ATTNRL_ASSIGN_OR_RETURN(
+      std::shared_ptr<grpc::Channel> channel,
+      rpc::Connect(address, {.security = security, .peer = rpc::Role::kBranchScheduler}));
   return std::make_unique<StubWorkConnector>(std::move(channel));
 }
 

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/rpc/security/security.h"
 #include "services/branch_scheduler/types.h"
 
 namespace attnrl::scheduler {
@@ -32,8 +33,8 @@ class WorkStream {
   // the stream; that end is the worker's proof. Send fails from now on.
   virtual void Leave() = 0;
   // The next message; nullopt after `timeout` without one. The stream's final status once it has
-  // ended: UNAVAILABLE = reconnect; FAILED_PRECONDITION, INVALID_ARGUMENT = refused, don't try
-  // again.
+  // ended: UNAVAILABLE = reconnect; FAILED_PRECONDITION, INVALID_ARGUMENT, PERMISSION_DENIED =
+  // refused, don't try again.
   virtual absl::StatusOr<std::optional<SchedulerMessage>> Receive(absl::Duration timeout) = 0;
   // Ends the stream now; a blocked Receive returns. Any thread.
   virtual void Cancel() = 0;
@@ -49,6 +50,6 @@ class WorkConnector {
 
 // Streams with the scheduler at `address` ("unix:/path" or "host:port").
 absl::StatusOr<std::unique_ptr<WorkConnector>> ConnectWork(const std::string& address,
-                                                           bool allow_plaintext = false);
+                                                           const rpc::Security& security = {});
 
 }  // namespace attnrl::scheduler

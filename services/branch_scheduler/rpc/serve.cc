@@ -72,7 +72,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
                                       }));
   const TextTools tools = text->Tools();
   verifier::VerifierClientOptions verifier_options;
-  verifier_options.allow_plaintext = config.security.allow_plaintext;
+  verifier_options.security = rpc::SecurityOf(config);
   ATTNRL_ASSIGN_OR_RETURN(const auto verifier,
                           verifier::ConnectVerifier(config.verifier.address, verifier_options));
   ATTNRL_ASSIGN_OR_RETURN(const auto metrics,
@@ -100,8 +100,9 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   BranchSchedulerService service(scheduler.get(), limits);
   ATTNRL_ASSIGN_OR_RETURN(const auto server,
                           rpc::Server::Start({.address = config.scheduler.address,
-                                              .allow_plaintext = config.security.allow_plaintext,
-                                              .service_name = "branch-scheduler"},
+                                              .security = rpc::SecurityOf(config),
+                                              .service_name = "branch-scheduler",
+                                              .health_address = config.observe.health_address},
                                              {&service}));
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
       absl::StrCat(flags.run_dir, "/logs/", flags.name, ".metrics"), metrics->address() + "\n"));

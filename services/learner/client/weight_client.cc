@@ -154,8 +154,8 @@ absl::Status StubWeightClient::Watch(const std::function<bool(const Version&)>& 
 
 absl::StatusOr<std::unique_ptr<WeightClient>> ConnectWeightStore(
     const std::string& address, const WeightClientOptions& options) {
-  ATTNRL_ASSIGN_OR_RETURN(auto channel,
-                          rpc::Connect(address, {.allow_plaintext = options.allow_plaintext}));
+  ATTNRL_ASSIGN_OR_RETURN(auto channel, rpc::Connect(address, {.security = options.security,
+                                                               .peer = rpc::Role::kLearner}));
   return std::make_unique<StubWeightClient>(std::move(channel), options);
 }
 

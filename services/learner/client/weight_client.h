@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/version.h"
+#include "common/rpc/security/security.h"
 #include "services/learner/versions/version_data.h"
 
 namespace attnrl::learner {
@@ -47,7 +48,7 @@ struct WeightClientOptions {
   absl::Duration max_backoff = absl::Seconds(2);
   // Largest version accepted, in bytes: a bound for memory.
   uint64_t max_version_bytes = uint64_t{64} << 30;
-  bool allow_plaintext = false;
+  rpc::Security security = {};
 };
 
 // A client for the WeightStore served at `address` ("unix:/path" or "host:port"). Doesn't connect

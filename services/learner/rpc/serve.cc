@@ -138,7 +138,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
                           MakeTrainer(config, *checkpoints, *versions, group.get()));
   ATTNRL_ASSIGN_OR_RETURN(
       const auto batches,
-      scheduler::ConnectBatchSource(config.scheduler.address, config.security.allow_plaintext));
+      scheduler::ConnectBatchSource(config.scheduler.address, rpc::SecurityOf(config)));
   MetricsObserver observer(Clock::Real(), flags.run_dir);
   LearnerLoop loop(LoopOptionsOf(config, flags.run_dir), *trainer, *checkpoints, *versions,
                    *batches, Clock::Real(), observer);
@@ -146,8 +146,9 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   WeightStoreService service(*versions);
   ATTNRL_ASSIGN_OR_RETURN(const auto server,
                           rpc::Server::Start({.address = config.learner.address,
-                                              .allow_plaintext = config.security.allow_plaintext,
-                                              .service_name = "learner"},
+                                              .security = rpc::SecurityOf(config),
+                                              .service_name = "learner",
+                                              .health_address = config.observe.health_address},
                                              {&service}));
   server->SetServing(true);
   observe::LogInfo("serving", {{"address", server->address()},

@@ -148,13 +148,14 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
   }
   ATTNRL_ASSIGN_OR_RETURN(auto server,
                           rpc::Server::Start({.address = HealthAddress(config, flags),
-                                              .allow_plaintext = config.security.allow_plaintext,
-                                              .service_name = "rollout"},
+                                              .security = rpc::SecurityOf(config),
+                                              .service_name = "rollout",
+                                              .health_address = config.observe.health_address},
                                              {}));
-  ATTNRL_ASSIGN_OR_RETURN(auto connector, scheduler::ConnectWork(config.scheduler.address,
-                                                                 config.security.allow_plaintext));
+  ATTNRL_ASSIGN_OR_RETURN(
+      auto connector, scheduler::ConnectWork(config.scheduler.address, rpc::SecurityOf(config)));
   learner::WeightClientOptions client_options;
-  client_options.allow_plaintext = config.security.allow_plaintext;
+  client_options.security = rpc::SecurityOf(config);
   ATTNRL_ASSIGN_OR_RETURN(auto weights,
                           learner::ConnectWeightStore(config.learner.address, client_options));
   ATTNRL_ASSIGN_OR_RETURN(auto runner, MakeRunner(model.runner, model.config));

@@ -21,7 +21,8 @@ constexpr absl::Duration kLinger = absl::Seconds(5);
 
 // The scheduler will not have this worker; coming back is useless.
 bool IsRefusal(const absl::Status& status) {
-  return absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status);
+  return absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status) ||
+         absl::IsPermissionDenied(status);
 }
 
 void Read(scheduler::WorkStream& stream, int number, Inbox& inbox) {

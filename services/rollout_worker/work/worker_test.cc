@@ -270,6 +270,12 @@ TEST_F(WorkerTest, EndsWhenTheSchedulerRefusesIt) {
   EXPECT_EQ(Join().message(), "numerics 'a' instead of 'b'");
 }
 
+TEST_F(WorkerTest, EndsWhenItsCertificateMayNotWork) {
+  scheduler_.RefuseOpen(absl::PermissionDeniedError("the role learner may not"));
+  Start();
+  EXPECT_EQ(Join().message(), "the role learner may not");
+}
+
 TEST_F(WorkerTest, KeepsTryingWhileTheSchedulerIsAway) {
   scheduler_.RefuseOpen(absl::UnavailableError("nobody there"));
   Start();

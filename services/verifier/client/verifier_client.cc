@@ -106,7 +106,8 @@ absl::StatusOr<std::unique_ptr<VerifierClient>> ConnectVerifier(
     const std::string& address, const VerifierClientOptions& options) {
   rpc::ChannelOptions channel_options;
   channel_options.max_message_bytes = static_cast<int>(kMaxMessageBytes);
-  channel_options.allow_plaintext = options.allow_plaintext;
+  channel_options.security = options.security;
+  channel_options.peer = rpc::Role::kVerifier;
   ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
                           rpc::Connect(address, channel_options));
   return std::make_unique<StubVerifierClient>(std::move(channel), options);

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/rpc/security/security.h"
 #include "services/verifier/types.h"
 
 namespace attnrl::verifier {
@@ -38,7 +39,7 @@ class VerifierClient {
 struct VerifierClientOptions {
   // Longest wait between two attempts.
   absl::Duration max_backoff = absl::Seconds(2);
-  bool allow_plaintext = false;
+  rpc::Security security = {};
 };
 
 // A client for the Verifier served at `address` ("unix:/path" or "host:port"). Doesn't connect

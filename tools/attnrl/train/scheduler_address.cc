@@ -12,7 +12,8 @@
 namespace attnrl::tools {
 namespace fs = std::filesystem;
 
-absl::StatusOr<std::unique_ptr<scheduler::Admin>> FindScheduler(const std::string& address_or_run) {
+absl::StatusOr<std::unique_ptr<scheduler::Admin>> FindScheduler(const std::string& address_or_run,
+                                                                const rpc::Security& security) {
   if (absl::StartsWith(address_or_run, "unix:")) return scheduler::ConnectAdmin(address_or_run);
   if (fs::is_directory(address_or_run)) {
     const std::string folder = SocketFolder(address_or_run);
@@ -28,7 +29,7 @@ absl::StatusOr<std::unique_ptr<scheduler::Admin>> FindScheduler(const std::strin
         absl::StrCat("\"", address_or_run, "\" is neither a run directory nor an address"),
         "RUN_DIR, unix:/path or host:port");
   }
-  return scheduler::ConnectAdmin(address_or_run, /*allow_plaintext=*/true);
+  return scheduler::ConnectAdmin(address_or_run, security);
 }
 
 }  // namespace attnrl::tools

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/rpc/security/testing/certificates.h"
 #include "common/testing/temporary_folder.h"
 #include "tools/attnrl/train/run_directory.h"
 
@@ -21,9 +23,22 @@ std::string Refusal(const std::string& address_or_run) {
 }
 
 TEST(FindScheduler, TakesAddressesAsTheyAre) {
-  for (const char* address : {"unix:/nowhere/s.sock", "127.0.0.1:4711", "scheduler.run:80",
-                              "dns:///scheduler.run:80", "[::1]:80"}) {
-    EXPECT_TRUE(FindScheduler(address).ok()) << address;  // connects only when it is asked
+  for (const char* address : {"unix:/nowhere/s.sock", "127.0.0.1:4711", "[::1]:80"}) {
+    // Connects only when it is asked.
+    EXPECT_TRUE(FindScheduler(address).ok()) << address;
+  }
+}
+
+TEST(FindScheduler, TakesOtherMachinesWithTlsOrWhereAskedTo) {
+  for (const char* address : {"scheduler.run:80", "dns:///scheduler.run:80"}) {
+    EXPECT_EQ(Refusal(address),
+              absl::StrCat("address ", address,
+                           ": is not on this machine, and there is no TLS; a Unix socket, "
+                           "loopback, security.certificate with its key and ca, or "
+                           "security.allow_plaintext: true to try it out"));
+    EXPECT_TRUE(FindScheduler(address, {.allow_plaintext = true}).ok());
+    rpc::CertificateAuthority authority;
+    EXPECT_TRUE(FindScheduler(address, authority.Issue("operator")).ok());
   }
 }
 

@@ -98,6 +98,10 @@ TEST_F(RunCommands, CommandsOnARunNeedOneThatGoesOn) {
               "--scheduler: \"nowhere\" is neither a run directory nor an address; RUN_DIR, "
               "unix:/path or host:port");
     EXPECT_THAT(refusal("unix:relative"), StartsWith("address unix:relative: "));
+    EXPECT_THAT(refusal("elsewhere:80"), HasSubstr("is not on this machine, and there is no TLS"));
+    EXPECT_EQ(Refusal({command, "--scheduler", "a:1", "--certificate", "a.crt", "--ca", "system"}),
+              "--certificate: given without --key or --ca, or the other way round; all three, or "
+              "none");
     EXPECT_EQ(Refusal({command}), "--scheduler: is required; see attnrl " + command + " --help");
   }
   for (const char* seconds : {"-1", "591", "nan", "soon"}) {

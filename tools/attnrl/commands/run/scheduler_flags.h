@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/rpc/security/security.h"
 #include "services/branch_scheduler/client/admin.h"
 #include "tools/attnrl/command.h"
 
@@ -15,6 +16,7 @@ struct SchedulerFlags {
   std::string scheduler;
   bool json = false;
   bool watch = false;
+  rpc::Security security = {.run_id = "default"};  // of TCP to the scheduler
 
   // How long a call may take that waits for nothing.
   static constexpr absl::Duration kDeadline = absl::Seconds(5);
