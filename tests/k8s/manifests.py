@@ -15,7 +15,11 @@ except ImportError:
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEV_CPU = ROOT / "k8s/overlays/dev-cpu"
 # Every folder that renders by itself.
-FOLDERS = {"base": ROOT / "k8s/base", "dev-cpu": DEV_CPU}
+FOLDERS = {
+    "base": ROOT / "k8s/base",
+    "dev-cpu": DEV_CPU,
+    "mtls": ROOT / "tests/k8s/mtls",  # base with the component
+}
 WORKLOADS = {
     "branch-scheduler": "StatefulSet",
     "learner": "StatefulSet",
@@ -24,6 +28,8 @@ WORKLOADS = {
 }
 PORTS = {"branch-scheduler": 7001, "learner": 7002, "verifier": 7003, "rollout-worker": 7004}
 METRICS_PORT = 9464
+# Where a service that has TLS answers probes, which have no certificate.
+HEALTH_PORT = 7010
 # What each answers to in grpc.health.v1.
 HEALTH = {
     "branch-scheduler": "branch-scheduler",

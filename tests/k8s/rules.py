@@ -12,6 +12,7 @@ import subprocess
 import manifests
 from manifests import (
     HEALTH,
+    HEALTH_PORT,
     METRICS_PORT,
     PORTS,
     WORKLOADS,
@@ -45,6 +46,7 @@ ADDRESS_KEYS = {
     "learner": "learner.address",
     "verifier": "verifier.address",
 }
+CERTIFICATE_KEYS = ("security.certificate", "security.key", "security.ca")
 NAME = "app.kubernetes.io/name"
 
 
@@ -199,8 +201,11 @@ def probes(docs):
     to.
     """
     for name, workload in workloads(docs).items():
-        ports = ports_of(workload)
-        if ports != {"grpc": PORTS[name], "metrics": METRICS_PORT}:
+        ports, health = ports_of(workload), PORTS[name]
+        wanted = {"grpc": PORTS[name], "metrics": METRICS_PORT}
+        if "ATTNRL_OBSERVE_HEALTH_ADDRESS" in environment_of(workload):
+            wanted["health"] = health = HEALTH_PORT
+        if ports != wanted:
             yield f"{name}: has the ports {ports}"
         expected = {
             "startupProbe": HEALTH[name],
@@ -209,7 +214,7 @@ def probes(docs):
         }
         for kind, service in expected.items():
             asked = container_of(workload).get(kind, {}).get("grpc", {})
-            if asked.get("port") != PORTS[name] or asked.get("service", "") != service:
+            if asked.get("port") != health or asked.get("service", "") != service:
                 yield f"{name}: its {kind} asks {asked}"
 
 
@@ -342,6 +347,34 @@ def is_service(docs, address):
     ]
 
 
+def certificates(docs):
+    """Either no workload has a certificate, or each has one of its own role, under the names at
+    which it is called, with a port for probes where its other one serves calls.
+    """
+    made = {doc["spec"]["secretName"]: doc["spec"] for doc in of_kind(docs, "Certificate").values()}
+    run = settings(docs)["run.id"]
+    for name, workload in workloads(docs).items() if made else ():
+        mounts = {m["mountPath"]: m["name"] for m in container_of(workload)["volumeMounts"]}
+        secrets = {
+            volume["name"]: volume["secret"]["secretName"]
+            for volume in pod_of(workload)["volumes"]
+            if "secret" in volume
+        }
+        environment = environment_of(workload)
+        for key in CERTIFICATE_KEYS:
+            file = pathlib.PurePath(environment.get(variable_of(key), ""))
+            secret = secrets.get(mounts.get(str(file.parent)))
+            certificate = made.get(secret, {})
+            if certificate.get("uris") != [f"spiffe://attnrl/{run}/{name}"]:
+                yield f"{name}: {key} is {file} of the secret {secret}, which is not its own"
+        names = certificate.get("dnsNames", [])
+        if name in of_kind(docs, "Service") and name not in names:
+            yield f"{name}: its certificate names {names}"
+        health = environment.get("ATTNRL_OBSERVE_HEALTH_ADDRESS")
+        if name in ADDRESS_KEYS and health != f"0.0.0.0:{HEALTH_PORT}":
+            yield f"{name}: answers probes at {health}"
+
+
 def flags(docs):
     """Commands, flags, environment and configuration keys are those of the binaries."""
     for key in own_settings(docs):
@@ -364,7 +397,18 @@ def has_flag(binary, flag):
     return re.search(rf"(^|\s){re.escape(flag)}\b", help_of(binary)) is not None
 
 
-RULES = (selectors, rights, probes, resources, grace, volumes, links, addresses, flags)
+RULES = (
+    selectors,
+    rights,
+    probes,
+    resources,
+    grace,
+    volumes,
+    links,
+    addresses,
+    certificates,
+    flags,
+)
 
 
 def violations(docs):

@@ -66,12 +66,23 @@ def allowed_values(schema, field):
     return schema.get("properties", {}).get(field, {}).get("enum", [])
 
 
+def file_of(api_version, kind):
+    """Where the schema of a custom resource would be; None for Kubernetes' own kinds."""
+    group, _, version = api_version.rpartition("/")
+    custom = "." in group and not group.endswith(".k8s.io")
+    return CRDS / f"{kind}.{version}.json" if custom else None
+
+
+def is_missing(doc):
+    """Whether it is a custom resource on a machine without the folder of their schemas."""
+    return file_of(doc["apiVersion"], doc["kind"]) is not None and not CRDS.is_dir()
+
+
 @functools.cache
 def validator(api_version, kind):
     """The validator of a kind; None where there is no such kind."""
-    group, _, version = api_version.rpartition("/")
-    crd = CRDS / f"{kind}.{version}.json"
-    if "." in group and not group.endswith(".k8s.io") and crd.exists():
+    crd = file_of(api_version, kind)
+    if crd is not None and crd.exists():
         return jsonschema.Draft4Validator(closed(json.loads(crd.read_text())))
     for name, schema in definitions().items():
         kinds, versions = allowed_values(schema, "kind"), allowed_values(schema, "apiVersion")
