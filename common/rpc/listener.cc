@@ -54,6 +54,22 @@ absl::Status CannotBind(const char* what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(errno)));
 }
 
+// Whether the process at the other end of a Unix socket is this user's, or root's, from whom
+// nothing can be kept. The socket's mode says the same, but may be changed by whoever owns its
+// folder.
+bool IsOfThisUser(int connection) {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  if (peer.uid == ::geteuid() || peer.uid == 0) return true;
+  observe::Count(observe::kRpcRejectedTotal, {"other", "authz"});
+  static OnceAMinute is_time;
+  if (is_time()) {
+    observe::LogWarning("a connection of another user is refused", {{"uid", peer.uid}});
+  }
+  return false;
+}
+
 void NoteRefusal(int limit) {
   observe::Count(observe::kRpcRejectedTotal, {"other", "overload"});
   static OnceAMinute is_time;
@@ -174,6 +190,10 @@ void Listener::Accept(int socket, const std::function<void(int)>& take) const {
   // The lowest free number is given, so it says how many are in use.
   if (connection >= limit_ - kReservedDescriptors) {
     NoteRefusal(limit_);
+    ::close(connection);
+    return;
+  }
+  if (!path_.empty() && !IsOfThisUser(connection)) {
     ::close(connection);
     return;
   }

@@ -26,7 +26,8 @@ int PrepareDescriptors();
 class Listener {
  public:
   // Listens at all addresses of the host; port 0 takes a free one. A Unix socket has mode 0600
-  // before anybody can connect. The path of a Unix socket has to be free (ClaimSocketPath).
+  // before anybody can connect, and connections of other users than this one and root are closed.
+  // The path of a Unix socket has to be free (ClaimSocketPath).
   static absl::StatusOr<std::unique_ptr<Listener>> Bind(const Address& address);
   // Stops listening; a Unix socket's file is removed.
   ~Listener();

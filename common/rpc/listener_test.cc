@@ -4,8 +4,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -65,6 +70,32 @@ TEST_F(ListenerTest, AServerIsReachableAgainAfterDescriptorsHadRunOut) {
   EXPECT_FALSE(CallVerify(channel, v1::VerifyRequest(), &reply, absl::Milliseconds(300)).ok());
   for (const int fd : taken) ::close(fd);
   EXPECT_TRUE(CallVerify(channel, v1::VerifyRequest(), &reply).ok());
+}
+
+TEST_F(ListenerTest, ClosesConnectionsOfAnotherUserWhateverTheSocketsMode) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be another user";
+  const auto server = *Server::Start({.address = folder_.Address("s.sock")}, {&service_});
+  const std::string path = folder_ / "s.sock";
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0777), 0);
+  ASSERT_EQ(::chmod(path.c_str(), 0777), 0);
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    const bool connected =
+        ::setuid(65534) == 0 &&
+        ::connect(socket, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0;
+    // A server that lets it in sends its settings first.
+    char byte = 0;
+    ::_exit(!connected ? 2 : ::read(socket, &byte, 1) > 0 ? 1 : 0);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "2: it could not connect; 1: it was let in";
+  EXPECT_EQ(Call(server->address()), absl::OkStatus());
 }
 
 TEST_F(ListenerTest, ListensAtEveryAddressOfAName) {
