@@ -35,10 +35,12 @@ void Scheduler::Loop() {
       inbox_mutex_.AwaitWithTimeout(absl::Condition(&something), kTick);
       if (stop_) return;
     }
-    // Stopped and continued, say: what workers sent meanwhile may still be on its way here.
-    if (const absl::Duration late = clock_.Monotonic() - due; late > kPause) ForgivePause(late);
+    // Stopped and continued, say, or waiting for a disk: what workers sent meanwhile may still be
+    // on its way here.
+    const absl::Duration now = clock_.Monotonic();
+    if (now - due > kPause) ForgivePause(now - due);
+    due = now + kTick;
     Step();
-    due = clock_.Monotonic() + kTick;
   }
 }
 
