@@ -75,8 +75,7 @@ inline std::vector<Word<LoraTargets>> WordsOf(LoraTargets) {
           {"mlp", LoraTargets::kMlp}};
 }
 
-// What becomes of a plain text that is a prompt: through the chat template where the model has one,
-// or as it is.
+// A prompt that is a plain text: through the model's chat template where it has one, or as it is.
 enum class Chat { kAuto, kRaw };
 inline std::vector<Word<Chat>> WordsOf(Chat) {
   return {{"auto", Chat::kAuto}, {"raw", Chat::kRaw}};
