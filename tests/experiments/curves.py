@@ -26,11 +26,19 @@ BIN = os.environ.get("ATTNRL_BIN", str(ROOT / "build/bin/attnrl"))
 CONFIG = ROOT / "deploy/local/quickstart.yaml"
 # The accuracy is measured at the start and at the end of each part of a run.
 PARTS = 2
-# The presets differ in how they branch and sample; what they share is said once.
+# The size of a batch, which all share, whatever the quickstart's is.
+BATCH = {
+    "algorithm.sampling.batch_problems": 24,
+    "algorithm.sampling.batch_min": 20,
+    "algorithm.sampling.batch_max": 28,
+    "learner.minibatch_problems": 24,
+}
+# The presets differ in how they branch and sample.
+TREES = {**BATCH, "algorithm.sampling.initial_responses": 4, "algorithm.branching.points": 2}
 SETTINGS = {
-    "grpo": {"algorithm.sampling.initial_responses": 6},
-    "treerl": {},
-    "attnrl": {},
+    "grpo": {**BATCH, "algorithm.sampling.initial_responses": 6},
+    "treerl": TREES,
+    "attnrl": TREES,
 }
 # About; the learning rate's schedule needs it.
 TOKENS_PER_STEP = {"grpo": 18_300, "treerl": 29_300, "attnrl": 49_400}
