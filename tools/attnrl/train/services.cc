@@ -32,6 +32,8 @@ ServicePlan Plan(const std::string& role, const std::string& name, std::string d
   plan.memory_bytes = memory_bytes;
   plan.process.name = name;
   plan.process.environment = ThreadBudget(threads);
+  plan.address =
+      SocketAddress(paths.socket_folder, role == "branch-scheduler" ? "scheduler" : name);
   plan.process.output_file = OutputPath(paths.run_directory, name);
   plan.process.argv = {absl::StrCat(paths.binary_folder, "/attnrl-", role),
                        "--config",

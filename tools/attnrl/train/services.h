@@ -15,7 +15,8 @@ namespace attnrl::tools {
 // One child of a run and what the console says about it.
 struct ServicePlan {
   ProcessSpec process;
-  std::string does;  // in a few words
+  std::string address;  // where it answers health checks
+  std::string does;     // in a few words
   int64_t threads = 1;
   int64_t memory_bytes = 0;  // estimated
 };
@@ -28,7 +29,7 @@ struct RunPaths {
   int rank_port = 0;          // of this machine, where the learner's ranks meet; 0: there is one
 };
 
-// "unix:<folder>/scheduler.sock" for "scheduler", "verifier", "learner".
+// "unix:<folder>/scheduler.sock" for "scheduler", "verifier", "learner", and for a worker's name.
 std::string SocketAddress(const std::string& socket_folder, const std::string& section);
 
 // A TCP port of this machine that nobody listens on now; UNAVAILABLE where there is none.

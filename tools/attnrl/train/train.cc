@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,8 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/config/config.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/health_probe.h"
 #include "common/storage/files.h"
 #include "services/branch_scheduler/client/admin.h"
 #include "tools/attnrl/progress.h"
@@ -28,6 +31,8 @@ namespace {
 constexpr absl::Duration kWorkerGrace = absl::Seconds(10);
 // The learner may have to finish a step and write a checkpoint.
 constexpr absl::Duration kServiceGrace = absl::Seconds(60);
+// After which a health check that isn't answered is asked again.
+constexpr absl::Duration kProbeDeadline = absl::Seconds(5);
 
 std::string Quoted(const std::string& word) {
   return word.find_first_of(" \"'$*?[]{}()&;|<>") == std::string::npos ? word : "'" + word + "'";
@@ -125,17 +130,24 @@ class Run {
     std::cerr << std::flush;
   }
 
-  RunWatch::Options WatchOptions() const {
+  RunWatch::Options WatchOptions() {
     RunWatch::Options options;
     options.run_directory = paths_.run_directory;
     options.steps = config_.run.steps;
     options.resumed = resumed_;
+    options.answered = [this](const std::string& name) {
+      return probes_.at(name).Answered(kProbeDeadline);
+    };
     options.max_response_tokens = config_.rollout.max_response_tokens;
     for (const ServicePlan& plan : plans_) options.names.push_back(plan.process.name);
     return options;
   }
 
   absl::Status StartServices() {
+    for (const ServicePlan& plan : plans_) {
+      ATTNRL_ASSIGN_OR_RETURN(auto channel, rpc::Connect(plan.address));
+      probes_.try_emplace(plan.process.name, std::move(channel));
+    }
     for (const ServicePlan& plan : plans_) ATTNRL_RETURN_IF_ERROR(supervisor_.Start(plan.process));
     return absl::OkStatus();
   }
@@ -163,7 +175,8 @@ class Run {
   const PreflightReport report_;
   const RunPaths paths_;
   const std::vector<ServicePlan> plans_;
-  const bool resumed_;  // with --resume
+  const bool resumed_;                              // with --resume
+  std::map<std::string, rpc::HealthProbe> probes_;  // by the name of the child
   PosixProcesses processes_;
   Supervisor supervisor_{processes_, Clock::Real()};
   bool drained_ = false;

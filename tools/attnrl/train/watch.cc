@@ -41,7 +41,11 @@ RunWatch::RunWatch(Options options, Supervisor& supervisor, scheduler::Admin& ad
       progress_(progress),
       clock_(clock),
       interrupts_(std::move(interrupts)),
-      metrics_(options_.run_directory + "/metrics.jsonl") {}
+      metrics_(options_.run_directory + "/metrics.jsonl") {
+  if (options_.answered) {
+    health_.emplace(options_.answered, ReadProcessUse, clock_, HealthWatch::Options{});
+  }
+}
 
 void RunWatch::SkipOldSteps() {
   for (const std::string& text : metrics_.NewLines()) {
@@ -55,6 +59,7 @@ absl::Status RunWatch::Watch() {
     if (interrupts_() > 0) return absl::CancelledError("interrupted");
     ATTNRL_RETURN_IF_ERROR(Look());
     if (clock_.Monotonic() >= ask_at) {
+      KillFrozen();
       bool over = false;
       const absl::Status status = AskScheduler(&over);
       // What the run did last stands above what ended it.
@@ -75,6 +80,16 @@ absl::Status RunWatch::Look() {
   for (const ChildEvent& event : *events) Say(event);
   ShowNewSteps();
   return absl::OkStatus();
+}
+
+void RunWatch::KillFrozen() {
+  if (!health_.has_value()) return;
+  for (const std::string& name : health_->Look(supervisor_.running())) {
+    progress_.Line(absl::StrCat(
+        name, " is frozen: for ", ShortDuration(HealthWatch::Options{}.silence),
+        " it has neither answered a health check nor used the processor; it is killed"));
+    supervisor_.Kill(name);
+  }
 }
 
 void RunWatch::ShowNewSteps() {

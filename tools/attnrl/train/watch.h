@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,21 +11,23 @@
 #include "common/base/clock.h"
 #include "services/branch_scheduler/client/admin.h"
 #include "tools/attnrl/progress.h"
+#include "tools/attnrl/train/processes/health.h"
 #include "tools/attnrl/train/processes/supervisor.h"
 #include "tools/attnrl/train/report.h"
 #include "tools/attnrl/train/run_directory.h"
 
 namespace attnrl::tools {
 
-// Looks after a run whose children are started, until it is over: restarts the dead, prints a line
-// a step and the bar, says what is wrong with a run whose first batches earn nothing, keeps
-// endpoints.json true. One thread. Everything it uses must outlive it.
+// Looks after a run whose children are started, until it is over: restarts the dead and
+// the frozen, prints a line a step and the bar, says what is wrong with a run whose first batches
+// earn nothing, keeps endpoints.json true. One thread. Everything it uses must outlive it.
 class RunWatch {
  public:
   struct Options {
     std::string run_directory;
     std::vector<std::string> names;   // of the children, for endpoints.json
     bool resumed = false;             // with --resume, which ends a drain
+    HealthWatch::Answered answered;   // asks a child; empty: none is
     int64_t steps = 0;                // run.steps
     int64_t max_response_tokens = 0;  // rollout.max_response_tokens
     absl::Duration look_every = absl::Milliseconds(50);
@@ -49,6 +52,8 @@ class RunWatch {
 
  private:
   absl::Status Look();
+  // Kills the children that are frozen; Look starts them again.
+  void KillFrozen();
   absl::Status AskScheduler(bool* over);
   void ShowNewSteps();
   // Below the line of the step that completes the first batches: what is wrong where none of them
@@ -66,6 +71,7 @@ class RunWatch {
   Clock& clock_;
   const std::function<int()> interrupts_;
   LineReader metrics_;
+  std::optional<HealthWatch> health_;
   std::vector<StepLine> steps_;
   std::string note_ = "starting";
   bool memory_shown_ = false;

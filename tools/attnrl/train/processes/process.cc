@@ -123,7 +123,21 @@ ProcessUse ReadProcessUse(int pid) {
     if (key == "VmRSS:") use.resident_bytes = value * 1024;
     if (key == "VmHWM:") use.peak_bytes = value * 1024;
     if (key == "Threads:") use.threads = value;
+    if (key == "TracerPid:") use.traced = value != 0;
   }
+  // Behind the name, which may hold anything: state, ..., and as 12th and 13th the clock ticks in
+  // user and kernel mode.
+  std::string stat;
+  std::getline(std::ifstream(absl::StrCat("/proc/", pid, "/stat")), stat);
+  const size_t name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return use;
+  std::istringstream fields(stat.substr(name_end + 1));
+  std::string skipped;
+  for (int i = 0; i < 11; ++i) fields >> skipped;
+  int64_t user = 0, kernel = 0;
+  fields >> user >> kernel;
+  use.processor_seconds =
+      static_cast<double>(user + kernel) / static_cast<double>(sysconf(_SC_CLK_TCK));
   return use;
 }
 

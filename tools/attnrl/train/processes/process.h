@@ -51,11 +51,13 @@ class PosixProcesses final : public Processes {
   void Signal(int pid, int signal) override;
 };
 
-// Resident memory in bytes and number of threads of a process; zeros where it is gone.
+// What a process uses; zeros where it is gone.
 struct ProcessUse {
   int64_t resident_bytes = 0;
   int64_t peak_bytes = 0;
   int64_t threads = 0;
+  double processor_seconds = 0;  // of all its threads, since it was started
+  bool traced = false;           // by a debugger
 };
 ProcessUse ReadProcessUse(int pid);
 

@@ -90,6 +90,12 @@ void Supervisor::NoteProgress() {
   }
 }
 
+void Supervisor::Kill(const std::string& name) {
+  for (const Child& child : children_) {
+    if (child.spec.name == name && child.pid.has_value()) processes_.Signal(*child.pid, SIGKILL);
+  }
+}
+
 void Supervisor::Signal(const std::vector<std::string>& names, bool kill) {
   for (Child& child : children_) {
     if (!Named(names, child.spec.name)) continue;

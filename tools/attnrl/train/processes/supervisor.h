@@ -69,6 +69,9 @@ class Supervisor {
     while (AnyRunning(names)) clock_.Sleep(absl::Milliseconds(5));
   }
 
+  // Ends a child at once; Poll then starts it again as any that died.
+  void Kill(const std::string& name);
+
   struct Running {
     std::string name;
     int pid = 0;

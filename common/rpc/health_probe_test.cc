@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/rpc/health_probe.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/time/clock.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/server.h"
+#include "common/testing/temporary_folder.h"
+
+namespace attnrl::rpc {
+namespace {
+
+constexpr absl::Duration kDeadline = absl::Seconds(30);
+
+// Asks until an answer comes.
+bool Answers(HealthProbe& probe) {
+  for (const absl::Time until = absl::Now() + kDeadline; absl::Now() < until;) {
+    if (probe.Answered(kDeadline)) return true;
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  return false;
+}
+
+TEST(HealthProbe, TakesAnyAnswerForLifeAndSilenceForNone) {
+  const TemporaryFolder folder;
+  const std::string address = "unix:" + (folder / "s.sock");
+  HealthProbe probe(*Connect(address));
+  EXPECT_FALSE(probe.Answered(kDeadline)) << "nobody was asked before";
+  auto server = Server::Start({.address = address}, {});
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_TRUE(Answers(probe)) << "it is not serving, but there";
+  (*server)->SetServing(true);
+  EXPECT_TRUE(Answers(probe));
+  (*server)->Shutdown(absl::ZeroDuration());
+  server->reset();
+  // The answer that may still be on its way, and then none.
+  for (int i = 0; i < 3; ++i) (void)probe.Answered(absl::Milliseconds(1));
+  const absl::Time until = absl::Now() + absl::Milliseconds(50);
+  bool answered = false;
+  while (absl::Now() < until) answered = probe.Answered(absl::Milliseconds(1));
+  EXPECT_FALSE(answered);
+}
+
+}  // namespace
+}  // namespace attnrl::rpc
