@@ -240,6 +240,8 @@ struct Observe {
   std::string health_address = {};      // of health alone, without TLS; empty: none
   std::string log_level = "info";       // "debug" | "info" | "warning" | "error"
   std::string console_level = "error";  // the same
+  std::string trees = "zstd";           // "zstd" | "plain"
+  int64_t trees_kept = 0;               // batches; 0: all
 };
 
 struct Config {

@@ -32,6 +32,8 @@ bool MayDiffer(const std::string& name) {
                                                "observe.log_level",
                                                "observe.console_level",
                                                "observe.metrics_address",
+                                               "observe.trees",
+                                               "observe.trees_kept",
                                                "learner.checkpoint_every",
                                                "learner.checkpoint_layers",
                                                "learner.ranks",

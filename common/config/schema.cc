@@ -332,6 +332,11 @@ void AddRest(Table& table) {
                "Lowest level that the services log.");
   table.Choice(ATTNRL_KEY(observe.console_level), {"debug", "info", "warning", "error"},
                "Lowest level that a service with a log file also writes to stderr.");
+  table.Choice(ATTNRL_KEY(observe.trees), {"zstd", "plain"},
+               "How the files of trees/ are written: compressed (batch-N.jsonl.zst), or as plain "
+               "text (batch-N.jsonl), which takes six times the room.");
+  table.Int(ATTNRL_KEY(observe.trees_kept), 0, kMillion,
+            "Newest batches whose file in trees/ is kept; 0 keeps all of them.");
 }
 
 #undef ATTNRL_KEY

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/observe/log.h"
 
-#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/spdlog.h>
 
 #include <iostream>
@@ -60,7 +60,8 @@ class Log {
     std::shared_ptr<spdlog::logger> file;
     if (!options.file.empty()) {
       try {
-        auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file);
+        auto sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(
+            options.file, options.max_bytes, /*max_files=*/1);
         file = std::make_shared<spdlog::logger>(options.service, std::move(sink));
       } catch (const spdlog::spdlog_ex& error) {
         return InputError(options.file, absl::StrCat("can't be opened: ", OneLine(error.what())),

@@ -31,6 +31,8 @@ struct LogOptions {
   std::string service;
   // Appended to, parents must exist. Empty: no file.
   std::string file;
+  // A longer file is put aside as NAME.1.log, where there was one before it is gone.
+  size_t max_bytes = size_t{16} << 20;
   Level level = Level::kInfo;
   // From this level on also a plain line on stderr.
   Level console = Level::kError;

@@ -107,6 +107,21 @@ TEST_F(LogTest, KeepsLinesOfSeveralThreadsApart) {
   EXPECT_EQ(Records().size(), 200u);
 }
 
+TEST_F(LogTest, PutsAFileAsideThatHasGrown) {
+  const std::string aside = file_.substr(0, file_.size() - 4) + ".1.log";
+  ASSERT_TRUE(StartLog({.service = "s", .file = file_, .max_bytes = 4000}).ok());
+  for (int i = 0; i < 1000; ++i) LogInfo("line", {{"i", i}});
+  EXPECT_LE(std::filesystem::file_size(file_), 4000u);
+  EXPECT_LE(std::filesystem::file_size(aside), 4000u);
+  EXPECT_EQ(Records().back()["fields"]["i"], 999);
+  // A process that starts again goes on in the same file.
+  const size_t before = Records().size();
+  ASSERT_TRUE(StartLog({.service = "s", .file = file_, .max_bytes = 8000}).ok());
+  LogInfo("again");
+  EXPECT_EQ(Records().size(), before + 1);
+  std::filesystem::remove(aside);
+}
+
 TEST_F(LogTest, RefusesAFileThatCannotBeMade) {
   const absl::Status status = StartLog({.service = "s", .file = "/proc/nowhere/log"});
   EXPECT_TRUE(IsInputError(status)) << status;

@@ -19,6 +19,7 @@
 #include "common/storage/file_error.h"
 #include "common/storage/files.h"
 #include "common/storage/record_texts.h"
+#include "common/storage/zstd_text.h"
 
 namespace attnrl::storage {
 namespace {
@@ -71,21 +72,8 @@ absl::Status Parse(const std::string& path, const RecordText& text, JsonLine* re
   return Annotate(value.status(), record->where);
 }
 
-absl::Status ReadAll(const std::string& path, bool lists, bool skip_bad, int64_t* skipped,
-                     const std::function<absl::Status(const JsonLine&)>& use) {
-  std::ifstream file;
-  if (path != "-") {
-    std::error_code error;
-    if (std::filesystem::is_directory(path, error)) {
-      return InputError(path, "is a directory", "a JSON Lines file is needed");
-    }
-    file.open(path, std::ios::binary);
-    if (!file) {
-      return InputError(path, absl::StrCat("can't be read: ", std::strerror(errno)),
-                        "a JSON Lines file is needed");
-    }
-  }
-  std::istream& stream = path == "-" ? std::cin : file;
+absl::Status ReadStream(std::istream& stream, const std::string& path, bool lists, bool skip_bad,
+                        int64_t* skipped, const std::function<absl::Status(const JsonLine&)>& use) {
   RecordTexts texts(stream, path, lists);
   RecordText text;
   JsonLine record;
@@ -104,6 +92,30 @@ absl::Status ReadAll(const std::string& path, bool lists, bool skip_bad, int64_t
   }
   if (stream.bad()) return absl::InternalError(absl::StrCat(path, ": reading failed"));
   return absl::OkStatus();
+}
+
+absl::Status ReadAll(const std::string& path, bool lists, bool skip_bad, int64_t* skipped,
+                     const std::function<absl::Status(const JsonLine&)>& use) {
+  if (IsCompressed(path)) {
+    CompressedInput compressed(path);
+    const absl::Status status = ReadStream(compressed, path, lists, skip_bad, skipped, use);
+    // A record may be bad because the file is damaged, which its checksum at the end says.
+    if (!status.ok()) compressed.ignore(std::numeric_limits<std::streamsize>::max());
+    return compressed.error().ok() ? status : compressed.error();
+  }
+  std::ifstream file;
+  if (path != "-") {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) {
+      return InputError(path, "is a directory", "a JSON Lines file is needed");
+    }
+    file.open(path, std::ios::binary);
+    if (!file) {
+      return InputError(path, absl::StrCat("can't be read: ", std::strerror(errno)),
+                        "a JSON Lines file is needed");
+    }
+  }
+  return ReadStream(path == "-" ? std::cin : file, path, lists, skip_bad, skipped, use);
 }
 
 // `name: found number` with a short excerpt of the value.

@@ -45,6 +45,8 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
   options.run_dir = run_dir;
   options.database =
       config.scheduler.database.empty() ? run_dir + "/scheduler.db" : config.scheduler.database;
+  options.compress_trees = config.observe.trees == "zstd";
+  options.trees_kept = static_cast<uint32_t>(config.observe.trees_kept);
   options.seed = config.run.seed;
   options.steps = static_cast<uint32_t>(config.run.steps);
   options.max_empty_batches = static_cast<uint32_t>(config.run.max_empty_batches);

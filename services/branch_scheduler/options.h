@@ -43,8 +43,10 @@ struct AdaptiveOptions {
 
 // Everything a run of the scheduler is told. Made from the configuration by OptionsOf (assemble.h).
 struct SchedulerOptions {
-  std::string run_dir = {};   // metrics.jsonl, events.jsonl and trees/ go here
-  std::string database = {};  // SQLite file
+  std::string run_dir = {};     // metrics.jsonl, events.jsonl and trees/ go here
+  std::string database = {};    // SQLite file
+  bool compress_trees = false;  // observe.trees
+  uint32_t trees_kept = 0;      // newest batches with a file in trees/; 0: all
 
   uint64_t seed = 0;  // run.seed
   uint32_t steps = 500;

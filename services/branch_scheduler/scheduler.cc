@@ -9,6 +9,7 @@
 #include "common/observe/log.h"
 #include "services/branch_scheduler/records/nothing_right.h"
 #include "services/branch_scheduler/records/records.h"
+#include "services/branch_scheduler/records/tree_files.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -119,12 +120,21 @@ absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
     observe::LogInfo("batch trained", {{"batch", commit.batch},
                                        {"version", commit.version.number},
                                        {"replayed", commit.replayed}});
+    RemoveOldTrees();
     WarnIfNothingIsRight();
     if (EmptyInARow() == options_.max_empty_batches) WarnIfPaused();
   }
   HandOut();
   Changed();
   return reply;
+}
+
+void Scheduler::RemoveOldTrees() const {
+  if (options_.trees_kept == 0 || run_->committed() <= options_.trees_kept) return;
+  const absl::Status removed =
+      RemoveTreeFilesBefore(options_.run_dir + "/trees", run_->committed() - options_.trees_kept);
+  // They are tried again after the next batch.
+  if (!removed.ok()) observe::LogWarning("old trees stay", {{"reason", removed.ToString()}});
 }
 
 // By the process that commits the last of the first batches, so once in a run.

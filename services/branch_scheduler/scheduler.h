@@ -61,6 +61,8 @@ class Scheduler {
   };
   static constexpr size_t kMaxInbox = 4096;
   static constexpr size_t kMaxInboxBytes = size_t{64} << 20;
+  // Names of workers whose work is counted; those that are connected are always among them.
+  static constexpr size_t kMaxKnownWorkers = 4096;
   // An item that so many workers fail is parked.
   static constexpr size_t kMaxFailures = 3;
 
@@ -194,6 +196,8 @@ class Scheduler {
   absl::Status InTransaction(const std::function<absl::Status()>& work,
                              Meanwhile meanwhile = Meanwhile::kWaits)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // After a commit: observe.trees_kept.
+  void RemoveOldTrees() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // After a commit: says it in the log where the first batches earned nothing.
   void WarnIfNothingIsRight() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
+#include "services/branch_scheduler/records/tree_files.h"
 #include "services/branch_scheduler/records/verdicts.h"
 #include "services/branch_scheduler/testing/simulation.h"
 
@@ -212,6 +213,23 @@ TEST(Simulation, AZombiesLateWriteIsRefusedAndCounted) {
   EXPECT_EQ(zombie.verdicts[lease], AckVerdict::kFenced);
   EXPECT_EQ(run.scheduler().lease_counters().fenced, 1u);
   EXPECT_GT(run.scheduler().lease_counters().expired, 0u);
+}
+
+TEST(Simulation, TreesMayBeCompressedAndOnlyTheNewestKept) {
+  SimulationOptions options;
+  uint64_t transactions = 0;
+  const auto expected = Undisturbed(options, &transactions);
+  Simulation run(options);
+  run.options().compress_trees = true;
+  run.options().trees_kept = 2;
+  ASSERT_TRUE(run.Start().ok());
+  ASSERT_TRUE(run.RunToEnd());
+  EXPECT_EQ(run.batches(), expected);
+  std::vector<std::string> names;
+  for (const std::string& path : TreeFiles(run.folder() + "/trees")) {
+    names.push_back(std::filesystem::path(path).filename().string());
+  }
+  EXPECT_THAT(names, ::testing::ElementsAre("batch-3.jsonl.zst", "batch-4.jsonl.zst"));
 }
 
 TEST(Simulation, ARunThatStandsStillSaysWhyInItsLog) {

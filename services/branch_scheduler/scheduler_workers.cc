@@ -200,6 +200,11 @@ absl::StatusOr<Ack> Scheduler::ApplyResult(const WorkerSession& session, const I
   // The lease may go before the commit: where that fails, so does the whole scheduler.
   ATTNRL_RETURN_IF_ERROR(run_->AddResult(worker, *admitted));
   leases_->Close(result.item);
+  if (work_.size() > kMaxKnownWorkers) {
+    std::erase_if(work_, [this](const auto& entry) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      return !sessions_.contains(entry.first);
+    });
+  }
   Work& work = work_[worker];
   ++work.results;
   for (const SampleResult& sample : result.samples) {

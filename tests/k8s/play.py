@@ -197,9 +197,13 @@ class Records:
     def jsonl(self, path):
         """The whole lines of a file of the run directory, which may be written meanwhile."""
         try:
-            lines = (self.run / path).read_text().splitlines(keepends=True)
-        except OSError:
+            if path.endswith(".zst"):
+                text = subprocess.check_output(["zstd", "-dc", self.run / path], text=True)
+            else:
+                text = (self.run / path).read_text()
+        except (OSError, subprocess.CalledProcessError):
             return []
+        lines = text.splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def steps(self):
@@ -220,7 +224,7 @@ class Records:
         if not workers <= self.workers():
             yield f"events.jsonl names the workers {sorted(self.workers())}"
         for batch, line in enumerate(self.jsonl("metrics.jsonl")):
-            file = f"trees/batch-{batch}.jsonl"
+            file = f"trees/batch-{batch}.jsonl.zst"
             rows = self.jsonl(file)
             if len(rows) != line["problems"]:
                 yield f"{file} has {len(rows)} of {line['problems']} problems"

@@ -89,6 +89,7 @@ def small_run(attnrl, folder, kl_weight):
         "learner.minibatch_problems": 20,
         "learner.kl_weight": kl_weight,
         "rollout.slots": 16,
+        "observe.trees": "plain",
     }
     config = ROOT / "deploy/local/quickstart.yaml"
     command = [attnrl, "train", "--config", str(config), "--run-dir", folder]

@@ -196,8 +196,9 @@ class Run:
 
     def trees(self):
         """The records of all batches, one a problem."""
-        files = sorted((self.dir / "trees").glob("batch-*.jsonl"))
-        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        files = sorted((self.dir / "trees").glob("batch-*.jsonl.zst"))
+        texts = [subprocess.check_output(["zstd", "-dc", file], text=True) for file in files]
+        return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
 class Scenario(unittest.TestCase):

@@ -6,8 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/storage/files.h"
+#include "common/storage/zstd_text.h"
+#include "services/branch_scheduler/records/tree_files.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -67,8 +70,12 @@ absl::Status WriteTreeFile(const SchedulerOptions& options, const DataSet& data,
     absl::StrAppend(&lines,
                     TreeLine(options, data, batch, batch.problems[i], outcomes[i], versions), "\n");
   }
-  return storage::WriteFileAtomically(
-      absl::StrCat(options.run_dir, "/trees/batch-", batch.number, ".jsonl"), lines);
+  if (options.compress_trees) lines = storage::Compress(lines);
+  const std::string folder = absl::StrCat(options.run_dir, "/trees/");
+  ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
+      folder + TreeFileName(batch.number, options.compress_trees), lines));
+  // Of a process that was killed before the commit, and had the other setting.
+  return storage::RemoveTree(folder + TreeFileName(batch.number, !options.compress_trees));
 }
 
 std::string EventLine(const Event& event) {

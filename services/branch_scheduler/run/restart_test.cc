@@ -221,6 +221,13 @@ TEST(Restart, KeepsWhatAReplayNeedsAndForgetsTheRest) {
   EXPECT_TRUE(replayable(3));
   EXPECT_TRUE(bench.store().Results(2)->empty());
   EXPECT_FALSE(bench.store().Results(3)->empty());
+  EXPECT_EQ(bench.store().Batches(0)->front().batch, 3u);
+  EXPECT_EQ(bench.store().Versions()->begin()->first, 1u) << "which sampled batch 3";
+  const std::vector<std::string> metrics = *bench.store().MetricsBefore(5);
+  for (size_t batch = 0; batch < metrics.size(); ++batch) {
+    EXPECT_FALSE(metrics[batch].empty()) << batch << " is one of the first three, or not forgotten";
+  }
+  bench.TrainTo(9);
 }
 
 TEST(Restart, ACheckpointIsRememberedByTheCommitThatReportsItAndByOneMadeAgain) {

@@ -64,6 +64,10 @@ absl::Status Run::AddCheckpoint(uint32_t step) {
   if (before <= forgotten_before_) return absl::OkStatus();
   forgotten_before_ = before;
   ATTNRL_RETURN_IF_ERROR(store_.Put("forgotten_before", absl::StrCat(before)));
+  // Of later batches none was sampled by an older version than this one.
+  const uint32_t version = schedule_.InitialVersion({.base = BaseOf(before), .batch = before});
+  versions_.erase(versions_.begin(), versions_.lower_bound(version));
+  ATTNRL_RETURN_IF_ERROR(store_.ForgetRowsBefore(before, version, kFirstBatches));
   return store_.ForgetResultsBefore(before);
 }
 
@@ -141,7 +145,12 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
 }
 
 absl::StatusOr<CommitReply> Run::CommitAgain(const BatchCommit& commit) {
-  const std::string& published = versions_.at(commit.batch + 1);
+  const auto known = versions_.find(commit.batch + 1);
+  if (known == versions_.end()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("batch ", commit.batch, " was committed and is forgotten"));
+  }
+  const std::string& published = known->second;
   // Where a replay ended with other bits, those that were published stay published.
   if (published != commit.version.digest && !commit.replayed) {
     return absl::FailedPreconditionError(

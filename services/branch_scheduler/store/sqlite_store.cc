@@ -121,6 +121,12 @@ class SqliteStore final : public Store {
     ATTNRL_RETURN_IF_ERROR(Run("DELETE FROM results WHERE item >= ?1", first));
     return Run("DELETE FROM grades WHERE item >= ?1", first);
   }
+  absl::Status ForgetRowsBefore(uint32_t batch, uint32_t version, uint32_t metrics) override {
+    ATTNRL_RETURN_IF_ERROR(Run("DELETE FROM batches WHERE batch < ?1", batch));
+    ATTNRL_RETURN_IF_ERROR(Run("DELETE FROM versions WHERE number < ?1", version));
+    return Run("UPDATE commits SET metrics = '' WHERE batch >= ?1 AND batch < ?2 AND metrics <> ''",
+               metrics, batch);
+  }
   absl::Status ForgetResultsBefore(uint32_t batch) override {
     const int64_t first = FirstItem(batch);
     ATTNRL_RETURN_IF_ERROR(Run("DELETE FROM results WHERE item < ?1", first));

@@ -60,7 +60,7 @@ class Pair {
       case 2:
         return PutBatch();
       case 3:
-        return Delete();
+        return random_.Below(3) == 0 ? ForgetRows() : Delete();
       case 4:
       case 5:
         return PutResult();
@@ -126,6 +126,15 @@ class Pair {
     std::erase_if(model_.results, of_item);
     std::erase_if(model_.grades, of_item);
     if (from) std::erase_if(model_.batches, [&](const auto& entry) { return gone(entry.first); });
+  }
+  void ForgetRows() {
+    const uint32_t batch = Small(kBatches), version = Small(kBatches), metrics = Small(2);
+    EXPECT_TRUE(store_.ForgetRowsBefore(batch, version, metrics).ok());
+    std::erase_if(model_.batches, [&](const auto& entry) { return entry.first < batch; });
+    std::erase_if(model_.versions, [&](const auto& entry) { return entry.first < version; });
+    for (auto& [number, row] : model_.commits) {
+      if (number >= metrics && number < batch) row.metrics.clear();
+    }
   }
   void PutResult() {
     const Store::ResultRow row{.item = Item(),

@@ -77,6 +77,9 @@ class Store {
   virtual absl::Status DeleteBatchesFrom(uint32_t batch) = 0;
   // Removes the results of the batches below this number.
   virtual absl::Status ForgetResultsBefore(uint32_t batch) = 0;
+  // Removes the rows of the batches below this number, the metrics of their commits but for the
+  // first `metrics` ones, and the versions below `version`.
+  virtual absl::Status ForgetRowsBefore(uint32_t batch, uint32_t version, uint32_t metrics) = 0;
 
   virtual absl::Status PutResult(const ResultRow& row) = 0;
   virtual absl::Status PutGrades(ItemId item, const std::string& grades, const Span& grading) = 0;

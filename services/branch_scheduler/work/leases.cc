@@ -320,6 +320,10 @@ std::vector<LeaseTable::Granted> LeaseTable::Expire(absl::Duration now) {
     Release(gone.lease, /*reopen=*/true);
   }
   counters_.expired += expired.size();
+  // Workers may come under new names for the life of the run.
+  std::erase_if(workers_, [](const auto& entry) {
+    return !entry.second.connected && entry.second.leases.empty();
+  });
   return expired;
 }
 

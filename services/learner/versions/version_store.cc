@@ -20,6 +20,8 @@ namespace {
 
 constexpr size_t kCachedVersions = 2;
 constexpr char kJournal[] = "published.json";
+// Newest versions that it names: a learner never goes back further.
+constexpr size_t kMaxJournal = 4096;
 constexpr char kUnfinished[] = ".tmp-";
 
 std::optional<uint32_t> ParseNumber(const std::string& text) {
@@ -114,8 +116,10 @@ absl::Status VersionStore::Announce(const Version& version, Stored stored) {
   // still mean the same bits.
   if (published_.emplace(version.number, version.digest).second) {
     nlohmann::ordered_json journal = nlohmann::ordered_json::array();
-    for (const auto& [number, digest] : published_) {
-      journal.push_back({{"number", number}, {"digest", digest}});
+    auto entry = published_.begin();
+    if (published_.size() > kMaxJournal) std::advance(entry, published_.size() - kMaxJournal);
+    for (; entry != published_.end(); ++entry) {
+      journal.push_back({{"number", entry->first}, {"digest", entry->second}});
     }
     const absl::Status written =
         storage::WriteFileAtomically(absl::StrCat(folder_, "/", kJournal), PrintJson(journal));

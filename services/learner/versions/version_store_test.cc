@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
@@ -101,6 +102,19 @@ TEST_F(VersionStoreTest, AVersionThatWasDurableButNotYetNotedIsAdopted) {
   EXPECT_EQ(store->Newest()->number, 0u);
   EXPECT_TRUE(fs::exists(run_.path() + "/weights/published.json"));
   EXPECT_FALSE(fs::exists(run_.path() + "/weights/.tmp-1"));
+}
+
+TEST_F(VersionStoreTest, RemembersTheNewestDigestsAlone) {
+  nlohmann::json journal = nlohmann::json::array();
+  for (int number = 0; number < 5000; ++number) {
+    journal.push_back({{"number", number}, {"digest", "d"}});
+  }
+  run_.Write("weights/published.json", journal.dump());
+  Open()->Publish(5000, Weights(1)).value();
+  journal = nlohmann::json::parse(run_.Read("weights/published.json"));
+  EXPECT_EQ(journal.size(), 4096u);
+  EXPECT_EQ(journal.front()["number"], 5001 - 4096);
+  EXPECT_EQ(journal.back()["number"], 5000);
 }
 
 TEST_F(VersionStoreTest, ACheckpointTakesAVersionOver) {

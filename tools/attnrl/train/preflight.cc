@@ -15,6 +15,7 @@
 #include "common/device/device.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
+#include "common/storage/files.h"
 #include "services/branch_scheduler/assemble.h"
 #include "services/rollout_worker/engine/kv_budget.h"
 #include "services/rollout_worker/runner/runner.h"
@@ -122,7 +123,9 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   ATTNRL_RETURN_IF_ERROR(CheckContext(config.rollout, shape));
   ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config, ends, binary_folder));
   ATTNRL_ASSIGN_OR_RETURN(const int64_t kv_bytes, KvBytes(config.rollout, shape, dtype));
-  report.memory = EstimateMemory(config, shape, dtype == model::DType::kBFloat16 ? 2 : 4, kv_bytes);
+  const int64_t dtype_bytes = dtype == model::DType::kBFloat16 ? 2 : 4;
+  report.memory = EstimateMemory(config, shape, dtype_bytes, kv_bytes);
+  report.disk = EstimateDisk(config, shape, dtype_bytes);
   ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
   ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape, dtype));
   report.model = absl::StrCat(config.model.path, ": ", std::string(WordOf(shape.architecture)),
@@ -133,7 +136,12 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   return report;
 }
 
-void PrintWarnings(const config::Config& config, const PreflightReport& report) {
+void PrintWarnings(const config::Config& config, const PreflightReport& report,
+                   const std::string& folder) {
+  if (const auto left = storage::FreeBytes(folder); left.ok()) {
+    const std::string warning = DiskWarning(config, report.disk, *left);
+    if (!warning.empty()) std::cerr << "warning: " << warning << "\n";
+  }
   for (const std::string& warning : report.data.warnings) {
     std::cerr << "warning: " << warning << "\n";
   }

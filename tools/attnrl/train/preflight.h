@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
 #include "tools/attnrl/train/data_check.h"
+#include "tools/attnrl/train/disk_estimate.h"
 #include "tools/attnrl/train/memory_estimate.h"
 
 namespace attnrl::tools {
@@ -17,6 +18,7 @@ struct PreflightReport {
   std::string model;  // "Qwen2, 0.65 M weights, float32"
   DataReport data;
   MemoryEstimate memory;
+  DiskEstimate disk;
   std::string steps;                  // "about 4 optimizer steps a batch of about 5 problems each"
   std::vector<std::string> warnings;  // of settings without effect, one line each
 };
@@ -29,9 +31,11 @@ struct PreflightReport {
 absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
                                                     const std::string& binary_folder);
 
-// One line on stderr for each warning of the report, and for each ATTNRL_ variable of the
+// One line on stderr for each warning of the report, for a disk of `folder` that may be too small,
+// and for each ATTNRL_ variable of the
 // environment that names no key of the configuration (a typo is likely) and isn't one of the
 // scripts'. To be called where nothing is wrong: an error is one line.
-void PrintWarnings(const config::Config& config, const PreflightReport& report);
+void PrintWarnings(const config::Config& config, const PreflightReport& report,
+                   const std::string& folder);
 
 }  // namespace attnrl::tools

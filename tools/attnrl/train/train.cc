@@ -225,7 +225,7 @@ absl::Status Train(const TrainOptions& options) {
   }
   ATTNRL_RETURN_IF_ERROR(
       storage::WriteFileAtomically(paths.run_directory + "/config.yaml", config::ToYaml(config)));
-  PrintWarnings(config, report);
+  PrintWarnings(config, report, paths.run_directory);
   const std::string resume = ResumeCommand(options, paths.run_directory);
   Run run(config, std::move(report), paths, options.resume);
   const absl::Status status = run.Execute();

@@ -14,6 +14,8 @@ namespace attnrl::tools {
 namespace {
 
 constexpr absl::Duration kStatusDeadline = absl::Seconds(2);
+// Of a child's stdout and stderr.
+constexpr int64_t kMaxOutputBytes = int64_t{4} << 20;
 
 // What the newest unfinished batch waits for, in a few words.
 std::string Note(const scheduler::RunStatus& status) {
@@ -60,6 +62,9 @@ absl::Status RunWatch::Watch() {
     ATTNRL_RETURN_IF_ERROR(Look());
     if (clock_.Monotonic() >= ask_at) {
       KillFrozen();
+      for (const std::string& name : options_.names) {
+        BoundOutput(OutputPath(options_.run_directory, name), kMaxOutputBytes);
+      }
       bool over = false;
       const absl::Status status = AskScheduler(&over);
       // What the run did last stands above what ended it.

@@ -6,41 +6,19 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/nearest.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/storage/jsonl.h"
+#include "services/branch_scheduler/records/tree_files.h"
 
 namespace attnrl::tools {
 namespace {
 
 constexpr size_t kNamedIds = 3;
 constexpr size_t kComparedBytes = 200;  // of an id; a longer one is told apart by less
-
-// The N of "batch-N.jsonl".
-std::optional<int64_t> BatchNumber(const std::filesystem::path& path) {
-  const std::string name = path.filename().string();
-  constexpr size_t kPrefix = sizeof("batch-") - 1;
-  int64_t number = 0;
-  if (name.rfind("batch-", 0) != 0 || path.extension() != ".jsonl" ||
-      !absl::SimpleAtoi(path.stem().string().substr(kPrefix), &number)) {
-    return std::nullopt;
-  }
-  return number;
-}
-
-std::vector<int64_t> Batches(const std::string& folder) {
-  std::vector<int64_t> batches;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (const auto number = BatchNumber(entry.path())) batches.push_back(*number);
-  }
-  std::sort(batches.begin(), batches.end());
-  return batches;
-}
 
 size_t Distance(std::string_view a, std::string_view b) {
   return EditDistance(a.substr(0, kComparedBytes), b.substr(0, kComparedBytes));
@@ -58,13 +36,21 @@ absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t 
     return InputError(run_directory, "holds no run: it has no folder trees/",
                       "the directory of a run");
   }
-  std::string path = absl::StrCat(folder, "/batch-", batch, ".jsonl");
-  if (std::filesystem::is_regular_file(path, error)) return path;
-  const std::vector<int64_t> batches = Batches(folder);
+  for (const bool compressed : {true, false}) {
+    const std::string name = scheduler::TreeFileName(static_cast<uint64_t>(batch), compressed);
+    if (std::filesystem::is_regular_file(absl::StrCat(folder, "/", name), error)) {
+      return absl::StrCat(folder, "/", name);
+    }
+  }
+  const std::vector<std::string> files = scheduler::TreeFiles(folder);
+  const auto batch_of = [](const std::string& path) {
+    return *scheduler::BatchOfTreeFile(std::filesystem::path(path).filename().string());
+  };
   std::string there = "the run has trained no batch yet";
-  if (batches.size() == 1) there = absl::StrCat("the run has batch ", batches[0]);
-  if (batches.size() > 1) {
-    there = absl::StrCat("the run has batches ", batches.front(), " to ", batches.back());
+  if (files.size() == 1) there = absl::StrCat("the run has batch ", batch_of(files[0]));
+  if (files.size() > 1) {
+    there = absl::StrCat("the run has batches ", batch_of(files.front()), " to ",
+                         batch_of(files.back()));
   }
   return InputError(absl::StrCat("--batch ", batch), "there is no such batch in " + folder, there);
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -81,7 +82,10 @@ absl::StatusOr<std::vector<TrainingBatch>> ReadBatches(const BenchFlags& flags,
       continue;
     }
     for (const auto& entry : std::filesystem::directory_iterator(input)) {
-      if (entry.path().extension() == ".jsonl") files.push_back(entry.path().string());
+      const std::string file = entry.path().string();
+      if (absl::EndsWith(file, ".jsonl") || absl::EndsWith(file, ".jsonl.zst")) {
+        files.push_back(file);
+      }
     }
   }
   std::vector<TrainingBatch> batches;

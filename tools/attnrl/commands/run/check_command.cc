@@ -44,8 +44,9 @@ absl::Status Check(const Options& options) {
   std::cout << (options.config.empty() ? "the configuration" : options.config)
             << " is ready to train\nmodel   " << report.model << "\ndata    " << report.data.summary
             << "\nfirst   " << report.data.first << "steps   " << report.steps << "\nmemory  about "
-            << FormatBytes(report.memory.total_bytes) << " for all services" << std::endl;
-  PrintWarnings(config, report);
+            << FormatBytes(report.memory.total_bytes) << " for all services\ndisk    "
+            << DiskText(report.disk) << std::endl;
+  PrintWarnings(config, report, ".");
   return absl::OkStatus();
 }
 

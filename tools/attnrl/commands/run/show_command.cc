@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
+#include "common/storage/jsonl.h"
 #include "common/text/tokenizer.h"
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/train/batch_text.h"
@@ -32,8 +32,6 @@ std::string BinaryFolder() {
 
 absl::Status Show(const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string path, BatchFile(options.run_directory, options.batch));
-  std::ifstream file(path);
-  if (!file.is_open()) return InputError(path, "can't be read", "a file of the run");
   // step-0 is never pruned and carries the tokenizer's files.
   ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
                           text::Tokenizer::Load(options.run_directory + "/checkpoints/step-0"));
@@ -45,26 +43,23 @@ absl::Status Show(const Options& options) {
     ATTNRL_ASSIGN_OR_RETURN(explanations,
                             Explanations::Open(options.run_directory, BinaryFolder()));
   }
-  int64_t number = 0;
   bool shown = false;
   std::vector<std::string> ids;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    const std::string where = absl::StrCat(path, ":", number);
-    nlohmann::json problem = ParseJson(line).value_or(nullptr);
-    if (!problem.is_object())
-      return InputError(where, "is not a JSON object", "a problem's record");
+  const auto show = [&](const storage::JsonLine& line) -> absl::Status {
+    nlohmann::json problem = line.value;
     const nlohmann::json id = problem.value("problem_id", nlohmann::json());
     ids.push_back(id.is_string() ? id.get<std::string>() : PrintJson(id));
-    if (!options.problem.empty() && ids.back() != options.problem) continue;
+    if (!options.problem.empty() && ids.back() != options.problem) return absl::OkStatus();
     if (explanations != nullptr) {
-      ATTNRL_RETURN_IF_ERROR(Annotate(explanations->AddTo(&problem, decode), where));
+      ATTNRL_RETURN_IF_ERROR(Annotate(explanations->AddTo(&problem, decode), line.where));
     }
     const absl::StatusOr<std::string> text = ProblemText(problem, decode);
-    if (!text.ok()) return Annotate(text.status(), where);
+    if (!text.ok()) return Annotate(text.status(), line.where);
     std::cout << (shown ? "\n" : "") << *text;
     shown = true;
-  }
+    return absl::OkStatus();
+  };
+  ATTNRL_RETURN_IF_ERROR(storage::ReadJsonLines(path, /*skip_bad=*/false, nullptr, show));
   std::cout << std::flush;
   if (!shown && !options.problem.empty()) return NoSuchProblem(path, options.problem, ids);
   return absl::OkStatus();

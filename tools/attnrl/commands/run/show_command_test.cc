@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/storage/zstd_text.h"
 #include "common/text/testing/small_tokenizer.h"
 #include "tools/attnrl/testing/captured_output.h"
 #include "tools/attnrl/testing/command_test.h"
@@ -99,6 +100,13 @@ TEST_F(BatchOfARun, IsShownByProblemWhetherItsIdIsATextOrANumber) {
   EXPECT_EQ(Output({"show", run_, "--batch", "3", "--problem", "12"}), kSecond);
 }
 
+TEST_F(BatchOfARun, MayBeCompressed) {
+  folder_.Write("run/trees/batch-6.jsonl.zst", storage::Compress(Branched() + Plain()));
+  EXPECT_EQ(Output({"show", run_, "--batch", "6"}), std::string(kFirst) + "\n" + kSecond);
+  EXPECT_THAT(Output({"tree", run_, "--batch", "6", "--problem", "p-1"}), HasSubstr("<html"));
+  EXPECT_THAT(Refusal({"show", run_, "--batch", "7"}), HasSubstr("the run has batches 3 to 6"));
+}
+
 TEST_F(BatchOfARun, OfNoProblemIsNothing) {
   Write(4, "");
   EXPECT_EQ(Output({"show", run_, "--batch", "4"}), "");
@@ -110,7 +118,7 @@ TEST_F(BatchOfARun, OfNoProblemIsNothing) {
 TEST_F(BatchOfARun, NamesTheLineThatIsNoRecord) {
   Write(5, Plain() + "[1]\n");
   EXPECT_EQ(Refusal({"show", run_, "--batch", "5"}),
-            "run/trees/batch-5.jsonl:2: is not a JSON object; a problem's record");
+            "run/trees/batch-5.jsonl:2: found array; one JSON object a line is needed");
   EXPECT_EQ(Refusal({"tree", run_, "--batch", "5", "--problem", "12"}),
             "run/trees/batch-5.jsonl:2: found array; one JSON object a line is needed");
   Write(5, Plain() + R"({"problem_id":"x","prompt_ids":[63],"responses":[{"token_ids":"no"}]})");

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -111,6 +112,17 @@ std::optional<ProcessExit> PosixProcesses::Poll(int pid) {
 }
 
 void PosixProcesses::Signal(int pid, int signal) { kill(pid, signal); }
+
+void BoundOutput(const std::string& path, int64_t bytes) {
+  std::error_code error;
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
+  if (error || size <= bytes) return;
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(size - bytes / 2);
+  std::ofstream aside(path + ".1", std::ios::binary | std::ios::trunc);
+  aside << file.rdbuf() << std::flush;
+  if (aside) std::filesystem::resize_file(path, 0, error);
+}
 
 ProcessUse ReadProcessUse(int pid) {
   ProcessUse use;

@@ -51,6 +51,11 @@ class PosixProcesses final : public Processes {
   void Signal(int pid, int signal) override;
 };
 
+// Cuts a file that children append to (ProcessSpec::output_file): where it has more than `bytes`,
+// its last `bytes` / 2 are put aside as PATH.1, replacing what was there, and it begins anew. What
+// comes in between is lost. Where that is impossible the file stays as it is.
+void BoundOutput(const std::string& path, int64_t bytes);
+
 // What a process uses; zeros where it is gone.
 struct ProcessUse {
   int64_t resident_bytes = 0;

@@ -170,5 +170,25 @@ TEST(ProcessUse, OfThisProcessIsPlausible) {
   EXPECT_GE(use.threads, 1);
 }
 
+TEST(BoundOutput, KeepsTheEndOfAFileThatGrowsAndWhatIsAppendedLater) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "learner.out";
+  std::ofstream child(path, std::ios::app);
+  const auto read = [](const std::string& name) {
+    std::ifstream file(name, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  child << std::string(90, 'a') << std::flush;
+  BoundOutput(path, 100);
+  EXPECT_EQ(read(path).size(), 90u);
+  child << std::string(20, 'b') << std::flush;
+  BoundOutput(path, 100);
+  EXPECT_EQ(read(path), "");
+  EXPECT_EQ(read(path + ".1"), std::string(30, 'a') + std::string(20, 'b'));
+  child << "last words" << std::flush;
+  EXPECT_EQ(read(path), "last words");
+  BoundOutput(folder / "nowhere", 100);
+}
+
 }  // namespace
 }  // namespace attnrl::tools
