@@ -51,7 +51,7 @@ GradingQueue::GradingQueue(Options options, verifier::VerifierClient* client,
       decode_(std::move(decode)),
       clock_(clock),
       done_(std::move(done)) {
-  for (uint32_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Loop(); });
+  FollowServers();
 }
 
 void GradingQueue::Stop() {
@@ -67,7 +67,12 @@ GradingQueue::~GradingQueue() {
     absl::MutexLock lock(&mutex_);
     stop_ = true;
   }
-  for (std::thread& thread : threads_) thread.join();
+  std::vector<std::thread> threads;
+  {
+    absl::MutexLock lock(&mutex_);
+    threads = std::move(threads_);
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 void GradingQueue::Add(std::vector<GradeTask> tasks) {
@@ -90,12 +95,26 @@ bool GradingQueue::stopping() const {
   return stop_;
 }
 
-std::vector<GradeTask> GradingQueue::Take(absl::Duration wait) {
+void GradingQueue::FollowServers() {
+  const size_t wanted = std::min(kMaxThreads, options_.threads * client_->servers());
   absl::MutexLock lock(&mutex_);
-  auto something = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stop_ || !tasks_.empty(); };
+  wanted_ = std::max<size_t>(1, wanted);
+  while (!stop_ && threads_.size() < wanted) {
+    threads_.emplace_back([this, index = threads_.size()] { Loop(index); });
+  }
+}
+
+std::vector<GradeTask> GradingQueue::Take(size_t index, absl::Duration wait) {
+  absl::MutexLock lock(&mutex_);
+  auto something = [this, index]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return stop_ || (!tasks_.empty() && index < wanted_);
+  };
   mutex_.AwaitWithTimeout(absl::Condition(&something), wait);
   std::vector<GradeTask> taken;
-  while (!stop_ && !tasks_.empty() && taken.size() < options_.items_per_call) {
+  if (index >= wanted_) return taken;
+  // A share, so that one call doesn't take what others could carry.
+  const size_t share = std::min(options_.items_per_call, (tasks_.size() + wanted_ - 1) / wanted_);
+  while (!stop_ && !tasks_.empty() && taken.size() < share) {
     taken.push_back(std::move(tasks_.front()));
     tasks_.pop_front();
   }
@@ -103,12 +122,15 @@ std::vector<GradeTask> GradingQueue::Take(absl::Duration wait) {
   return taken;
 }
 
-void GradingQueue::Loop() {
-  while (!stopping()) GradeAll(Take(absl::Seconds(1)));
+void GradingQueue::Loop(size_t index) {
+  while (!stopping()) {
+    GradeAll(Take(index, absl::Seconds(1)));
+    FollowServers();
+  }
 }
 
 bool GradingQueue::RunOnce() {
-  std::vector<GradeTask> tasks = Take(absl::ZeroDuration());
+  std::vector<GradeTask> tasks = Take(0, absl::ZeroDuration());
   if (tasks.empty()) return false;
   GradeAll(std::move(tasks));
   return true;
@@ -198,7 +220,7 @@ bool GradingQueue::Attempt(std::vector<Pending>& pending, bool final_attempt) {
     }
     if (!grades.ok()) {
       clock_->Sleep(options_.retry_after);
-      if (threads_.empty()) return false;
+      if (options_.threads == 0) return false;
       continue;
     }
     for (size_t r = 0; r < places.size(); ++r) {

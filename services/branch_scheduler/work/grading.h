@@ -36,12 +36,13 @@ struct GradedItem {
 // asked again for as long as it takes, and trouble() says why: a refusal never becomes a reward. A
 // call that can't be answered in time is made again in halves. A response larger than any call may
 // carry is graded `limit` without one; one whose grading crashed or timed out is tried `attempts`
-// times in all, then that is its grade, and no reward (tests/README.md, promise 7). Thread-safe.
+// times in all, then that is its grade, and no reward (tests/README.md, promise 7). Calls at once:
+// two for each verifier that has answered lately. Thread-safe.
 // Memory: the tasks waiting, at most the leaves of the batches that are open.
 class GradingQueue {
  public:
   struct Options {
-    uint32_t threads = 2;  // 0: the test calls RunOnce
+    uint32_t threads = 2;  // calls at once for each verifier; 0: the test calls RunOnce
     uint32_t attempts = 3;
     size_t items_per_call = 32;
     std::string grader = {};  // of tasks that name none
@@ -50,6 +51,8 @@ class GradingQueue {
     absl::Duration retry_after = absl::Milliseconds(500);
   };
   using Done = std::function<void(GradedItem)>;
+  // Whatever the number of verifiers.
+  static constexpr size_t kMaxThreads = 64;
 
   // `decode` and `done` are called from any of the queue's threads.
   GradingQueue(Options options, verifier::VerifierClient* client,
@@ -81,8 +84,11 @@ class GradingQueue {
     size_t task, response;
   };
 
-  void Loop();
-  std::vector<GradeTask> Take(absl::Duration wait);
+  void Loop(size_t index);
+  // For the thread of that index, which may be one more than are needed now: then nothing.
+  std::vector<GradeTask> Take(size_t index, absl::Duration wait);
+  // As many threads as the verifiers that answer keep busy.
+  void FollowServers();
   // Grades what Take returned; back in the queue where that is impossible now.
   void GradeAll(std::vector<GradeTask> tasks);
   void GradeTaken(std::vector<GradeTask> tasks);
@@ -106,7 +112,8 @@ class GradingQueue {
   size_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;  // taken from tasks_, not graded yet
   std::string trouble_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<std::thread> threads_;
+  size_t wanted_ ABSL_GUARDED_BY(mutex_) = 1;  // threads that may take tasks
+  std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace attnrl::scheduler

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 
 namespace attnrl::scheduler {
@@ -82,6 +83,58 @@ TEST_F(GradingTest, ACallThatTakesTooLongIsMadeAgainInHalves) {
   EXPECT_EQ(verifier.sizes, (std::vector<size_t>{16, 8, 4, 4, 8, 4, 4}));
   ASSERT_EQ(graded_.size(), 16u);
   for (const auto& [item, grade] : graded_) EXPECT_TRUE(grade.correct);
+}
+
+// Keeps every call until so many are under way at once.
+class CrowdedVerifier final : public verifier::VerifierClient {
+ public:
+  CrowdedVerifier(size_t servers, size_t crowd) : servers_(servers), crowd_(crowd) {}
+  absl::StatusOr<std::vector<GradeResult>> Verify(const std::vector<GradeRequest>& requests,
+                                                  absl::Duration) override {
+    absl::MutexLock lock(&mutex_);
+    most_ = std::max(most_, ++now_);
+    auto enough = [this] { return most_ >= crowd_; };
+    mutex_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(30));
+    --now_;
+    std::vector<GradeResult> results;
+    for (const GradeRequest& request : requests) {
+      results.push_back({request.id, GradeStatus::kGraded, true, "1", 0, 5});
+    }
+    return results;
+  }
+  size_t servers() const override { return servers_; }
+  void Cancel() override {}
+  size_t most() const {
+    absl::MutexLock lock(&mutex_);
+    return most_;
+  }
+
+ private:
+  const size_t servers_, crowd_;
+  mutable absl::Mutex mutex_;
+  size_t now_ = 0, most_ = 0;
+};
+
+TEST_F(GradingTest, TwoCallsAreUnderWayForEachVerifier) {
+  for (const size_t servers : {1u, 3u, 1000u}) {
+    const size_t most = std::min<size_t>(2 * servers, GradingQueue::kMaxThreads);
+    CrowdedVerifier verifier(servers, most);
+    absl::Mutex mutex;
+    size_t graded = 0;
+    {
+      GradingQueue queue(
+          {}, &verifier, [](const std::vector<int32_t>&) { return "1"; }, &clock_,
+          [&](GradedItem) {
+            absl::MutexLock lock(&mutex);
+            ++graded;
+          });
+      queue.Add(Tasks(500));
+      absl::MutexLock lock(&mutex);
+      auto all = [&] { return graded == 500; };
+      EXPECT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&all), absl::Seconds(30)));
+    }
+    EXPECT_EQ(verifier.most(), most);
+  }
 }
 
 TEST_F(GradingTest, AResponseThatNoCallCanCarryIsGradedLimitAndTheOthersAsEver) {

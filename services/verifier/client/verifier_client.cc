@@ -2,10 +2,13 @@
 #include "services/verifier/client/verifier_client.h"
 
 #include <algorithm>
+#include <map>
 #include <span>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
@@ -19,6 +22,8 @@ namespace attnrl::verifier {
 namespace {
 
 constexpr absl::Duration kFirstWait = absl::Milliseconds(20);
+// For how long a server counts that has answered.
+constexpr absl::Duration kRemembered = absl::Minutes(1);
 
 absl::Status Check(const GradeRequest& request) {
   std::string where = absl::StrCat("response \"", OneLine(request.id, 60), "\"");
@@ -68,6 +73,11 @@ class StubVerifierClient final : public VerifierClient {
     return results;
   }
 
+  size_t servers() const override {
+    absl::MutexLock lock(&mutex_);
+    return std::max<size_t>(1, servers_.size());
+  }
+
   void Cancel() override { calls_.Cancel(); }
 
  private:
@@ -86,7 +96,10 @@ class StubVerifierClient final : public VerifierClient {
       const absl::Status status =
           rpc::FromGrpc(stub_->Verify(call.context(), message, &reply),
                         absl::StrCat("verification of ", requests.size(), " responses"));
-      if (status.ok()) return FromProto(reply, requests);
+      if (status.ok()) {
+        NoteServer(call.context()->peer());
+        return FromProto(reply, requests);
+      }
       if (calls_.cancelled()) return Cancelled();
       if (!absl::IsUnavailable(status) && !absl::IsResourceExhausted(status)) return status;
       const absl::Duration wait = backoff.Next();
@@ -95,8 +108,18 @@ class StubVerifierClient final : public VerifierClient {
     }
   }
 
+  void NoteServer(const std::string& address) {
+    const absl::Duration now = Clock::Real().Monotonic();
+    absl::MutexLock lock(&mutex_);
+    servers_[address] = now;
+    std::erase_if(servers_, [now](const auto& entry) { return now - entry.second > kRemembered; });
+  }
+
   const VerifierClientOptions options_;
   const std::unique_ptr<v1::Verifier::Stub> stub_;
+  mutable absl::Mutex mutex_;
+  // When each answered last.
+  std::map<std::string, absl::Duration> servers_ ABSL_GUARDED_BY(mutex_);
   rpc::CallGroup calls_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ class VerifierClient {
   // the verifier answers is returned at once.
   virtual absl::StatusOr<std::vector<GradeResult>> Verify(const std::vector<GradeRequest>& requests,
                                                           absl::Duration deadline) = 0;
+  // Servers that answered within the last minute, at least 1: behind one name there may be several.
+  virtual size_t servers() const { return 1; }
   // Ends the calls that others are in, and all later ones, with CANCELLED. For shutdown.
   virtual void Cancel() = 0;
 };

@@ -17,6 +17,8 @@ constexpr int kStartFailures = 5;
 // A request and its answer both fit a frame.
 static_assert(2 * kMaxBytesPerResponse <= kMaxFrameBytes);
 
+// Between two looks whether a caller is still there.
+constexpr absl::Duration kLook = absl::Milliseconds(100);
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 
@@ -80,7 +82,7 @@ GraderPool::~GraderPool() {
 }
 
 absl::StatusOr<std::vector<GradeResult>> GraderPool::Grade(
-    const std::vector<GradeRequest>& requests) {
+    const std::vector<GradeRequest>& requests, const Abandoned& abandoned) {
   size_t bytes = 0;
   for (const GradeRequest& request : requests) {
     if (request.answers.empty()) {
@@ -107,7 +109,11 @@ absl::StatusOr<std::vector<GradeResult>> GraderPool::Grade(
   queued_bytes_ += bytes;
   in_flight_ += static_cast<int64_t>(requests.size());
   auto complete = [&batch] { return batch.left == 0; };
-  mutex_.Await(absl::Condition(&complete));
+  const absl::Duration look = abandoned ? kLook : absl::InfiniteDuration();
+  while (!mutex_.AwaitWithTimeout(absl::Condition(&complete), look)) {
+    // Again and again: a child that dies puts what it was at back into the queue.
+    if (abandoned()) FailQueued(absl::CancelledError("the caller has left"), &batch);
+  }
   if (!batch.failed.ok()) return batch.failed;
   return std::move(batch.results);
 }
@@ -124,14 +130,15 @@ void GraderPool::Finish(const Job& job, GradeResult result) {
   --in_flight_;
 }
 
-void GraderPool::FailQueued(const absl::Status& status) {
-  for (const Job& job : queue_) {
+void GraderPool::FailQueued(const absl::Status& status, const Batch* only) {
+  std::erase_if(queue_, [&](const Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (only != nullptr && job.batch != only) return false;
     job.batch->failed = status;
     --job.batch->left;
     --in_flight_;
-  }
-  queue_.clear();
-  queued_bytes_ = 0;
+    queued_bytes_ -= Bytes(job.batch->requests[job.index]);
+    return true;
+  });
 }
 
 bool GraderPool::CanTake() const { return closed_ || !queue_.empty(); }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -63,7 +64,11 @@ class GraderPool {
   // One result a request, in their order. Blocks until all are graded. RESOURCE_EXHAUSTED, before
   // anything is done, when the queue has no room; the error of GraderProcess::Start when
   // children can't be started any more. INVALID_ARGUMENT: a request without answers.
-  absl::StatusOr<std::vector<GradeResult>> Grade(const std::vector<GradeRequest>& requests);
+  // Where `abandoned` is given and answers true, which it is asked ten times a second: what still
+  // waits leaves the queue, what a child is at is waited for, and the result is CANCELLED.
+  using Abandoned = std::function<bool()>;
+  absl::StatusOr<std::vector<GradeResult>> Grade(const std::vector<GradeRequest>& requests,
+                                                 const Abandoned& abandoned = nullptr);
 
   Counters counters() const;
 
@@ -82,7 +87,9 @@ class GraderPool {
   std::vector<Job> TakeJobs();
   void RunJobs(std::vector<Job> jobs, std::unique_ptr<GraderProcess>& process);
   void Finish(const Job& job, GradeResult result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void FailQueued(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The queued jobs of one batch, or of all.
+  void FailQueued(const absl::Status& status, const Batch* only = nullptr)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool CanTake() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const GraderPoolOptions options_;

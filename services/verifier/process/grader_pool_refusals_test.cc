@@ -117,6 +117,27 @@ TEST(GraderPool, GoesOnWithTheOthersWhileOneResponseStandsStill) {
   EXPECT_EQ(pool->counters().restarts, 0);
 }
 
+TEST(GraderPool, DropsFromItsQueueWhatNobodyWaitsForAnyMore) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  auto pool = StartPool({.timeout = absl::Minutes(1)});
+  GradeRequest waits = Right(1);
+  waits.response += "[wait " + pipe + "]";
+  absl::StatusOr<std::vector<GradeResult>> stopped;
+  std::thread caller([&] { stopped = pool->Grade({waits}); });
+  const int writer = open(pipe.c_str(), O_WRONLY);  // blocks until the only grader is at it
+  std::vector<GradeRequest> others;
+  for (int i = 0; i < 300; ++i) others.push_back(Right(i));
+  EXPECT_TRUE(absl::IsCancelled(pool->Grade(others, [] { return true; }).status()));
+  EXPECT_EQ(pool->counters().in_flight, 1);
+  close(writer);
+  caller.join();
+  ASSERT_TRUE(stopped.ok()) << stopped.status();
+  EXPECT_TRUE((*stopped)[0].correct);
+  EXPECT_EQ(pool->counters().in_flight, 0);
+}
+
 TEST(GraderPool, KeepsTheOrderWhereEveryThirdResponseKillsItsGrader) {
   auto pool = StartPool({.children = 2, .attempts = 1});
   std::vector<GradeRequest> requests;

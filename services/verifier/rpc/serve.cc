@@ -33,7 +33,9 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<observe::MetricsServer> metrics,
                           observe::MetricsServer::Start(config.observe.metrics_address));
   VerifierService service(
-      [&pool](const std::vector<GradeRequest>& requests) { return pool->Grade(requests); });
+      [&pool](const std::vector<GradeRequest>& requests, const GraderPool::Abandoned& abandoned) {
+        return pool->Grade(requests, abandoned);
+      });
   rpc::ServerOptions server_options;
   server_options.address = config.verifier.address;
   server_options.security = rpc::SecurityOf(config);

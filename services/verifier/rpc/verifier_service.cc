@@ -37,15 +37,17 @@ void CountResults(const std::vector<GradeResult>& results) {
 
 grpc::Status VerifierService::Verify(grpc::ServerContext* context, const v1::VerifyRequest* request,
                                      v1::VerifyReply* reply) {
-  return rpc::Handle(context, "Verifier/Verify", [&] { return VerifyBatch(*request, *reply); });
+  return rpc::Handle(context, "Verifier/Verify", [&] {
+    return VerifyBatch(*request, *reply, [context] { return context->IsCancelled(); });
+  });
 }
 
-absl::Status VerifierService::VerifyBatch(const v1::VerifyRequest& request,
-                                          v1::VerifyReply& reply) const {
+absl::Status VerifierService::VerifyBatch(const v1::VerifyRequest& request, v1::VerifyReply& reply,
+                                          const Abandoned& abandoned) const {
   ATTNRL_RETURN_IF_ERROR(Check(request));
   const observe::Gauge in_flight = observe::GetGauge(observe::kVerifierInflight);
   in_flight.Add(request.responses_size());
-  const absl::StatusOr<std::vector<GradeResult>> results = grade_(FromProto(request));
+  const absl::StatusOr<std::vector<GradeResult>> results = grade_(FromProto(request), abandoned);
   in_flight.Add(-request.responses_size());
   ATTNRL_RETURN_IF_ERROR(results.status());
   if (!request.check()) CountResults(*results);

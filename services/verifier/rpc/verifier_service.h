@@ -15,9 +15,10 @@ namespace attnrl::verifier {
 // and its limits, converts, grades, counts. Any number of threads.
 class VerifierService final : public v1::Verifier::Service {
  public:
-  // Grades a batch; GraderPool::Grade, or a fake.
-  using Grade =
-      std::function<absl::StatusOr<std::vector<GradeResult>>(const std::vector<GradeRequest>&)>;
+  // Grades a batch, unless the caller has left meanwhile; GraderPool::Grade, or a fake.
+  using Abandoned = std::function<bool()>;
+  using Grade = std::function<absl::StatusOr<std::vector<GradeResult>>(
+      const std::vector<GradeRequest>&, const Abandoned&)>;
 
   explicit VerifierService(Grade grade) : grade_(std::move(grade)) {}
 
@@ -25,7 +26,8 @@ class VerifierService final : public v1::Verifier::Service {
                       v1::VerifyReply* reply) override;
 
  private:
-  absl::Status VerifyBatch(const v1::VerifyRequest& request, v1::VerifyReply& reply) const;
+  absl::Status VerifyBatch(const v1::VerifyRequest& request, v1::VerifyReply& reply,
+                           const Abandoned& abandoned) const;
 
   const Grade grade_;
 };

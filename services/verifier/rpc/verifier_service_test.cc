@@ -31,6 +31,8 @@ int Graded() {
   return at == std::string::npos ? 0 : std::atoi(text.c_str() + at + name.size());
 }
 
+using Abandoned = VerifierService::Abandoned;
+
 class VerifierServiceTest : public testing::Test {
  protected:
   VerifierServiceTest()
@@ -54,7 +56,7 @@ class VerifierServiceTest : public testing::Test {
 
   // Grades in this process, and keeps the size of every call.
   VerifierService::Grade InProcess() {
-    return [this](const std::vector<GradeRequest>& requests) {
+    return [this](const std::vector<GradeRequest>& requests, const Abandoned&) {
       call_sizes_.push_back(requests.size());
       std::vector<GradeResult> results;
       for (const GradeRequest& request : requests) results.push_back(Grade(request));
@@ -115,7 +117,7 @@ TEST_F(VerifierServiceTest, LargeResponsesAreSplitByBytes) {
 
 TEST_F(VerifierServiceTest, CallsOutliveTheAgeOfTheirConnections) {
   Serve(
-      [](const std::vector<GradeRequest>& requests) {
+      [](const std::vector<GradeRequest>& requests, const Abandoned&) {
         absl::SleepFor(absl::Milliseconds(30));
         return absl::StatusOr<std::vector<GradeResult>>({Grade(requests[0])});
       },
@@ -129,7 +131,8 @@ TEST_F(VerifierServiceTest, CallsOutliveTheAgeOfTheirConnections) {
 
 TEST_F(VerifierServiceTest, OverloadIsRetriedUntilThereIsRoom) {
   std::atomic<int> calls = 0;
-  Serve([&](const std::vector<GradeRequest>& requests) -> absl::StatusOr<std::vector<GradeResult>> {
+  Serve([&](const std::vector<GradeRequest>& requests,
+            const Abandoned&) -> absl::StatusOr<std::vector<GradeResult>> {
     if (++calls < 3) return absl::ResourceExhaustedError("the queue is full");
     return std::vector<GradeResult>{Grade(requests[0])};
   });
@@ -140,7 +143,8 @@ TEST_F(VerifierServiceTest, OverloadIsRetriedUntilThereIsRoom) {
 }
 
 TEST_F(VerifierServiceTest, OverloadThatLastsIsAnErrorByItsName) {
-  Serve([](const std::vector<GradeRequest>&) -> absl::StatusOr<std::vector<GradeResult>> {
+  Serve([](const std::vector<GradeRequest>&,
+           const Abandoned&) -> absl::StatusOr<std::vector<GradeResult>> {
     return absl::ResourceExhaustedError("the queue is full");
   });
   auto results = client_->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Milliseconds(200));
@@ -200,7 +204,8 @@ TEST_F(VerifierServiceTest, SaysWhatOfARequestItRefuses) {
 }
 
 TEST_F(VerifierServiceTest, CountsNothingAsInFlightAfterAnError) {
-  Serve([](const std::vector<GradeRequest>&) -> absl::StatusOr<std::vector<GradeResult>> {
+  Serve([](const std::vector<GradeRequest>&,
+           const Abandoned&) -> absl::StatusOr<std::vector<GradeResult>> {
     return absl::InternalError("out of graders");
   });
   const auto results = client_->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Seconds(30));
@@ -210,7 +215,7 @@ TEST_F(VerifierServiceTest, CountsNothingAsInFlightAfterAnError) {
 }
 
 TEST_F(VerifierServiceTest, AReplyForOtherRequestsIsDataLoss) {
-  Serve([](const std::vector<GradeRequest>& requests) {
+  Serve([](const std::vector<GradeRequest>& requests, const Abandoned&) {
     std::vector<GradeResult> results(requests.size());
     for (GradeResult& result : results) result.id = "another";
     return absl::StatusOr<std::vector<GradeResult>>(std::move(results));
@@ -237,8 +242,31 @@ TEST_F(VerifierServiceTest, CancelEndsTheWaitForAVerifierThatIsAway) {
   EXPECT_TRUE(absl::IsCancelled(results.status())) << results.status();
 }
 
+TEST_F(VerifierServiceTest, TheGraderHearsThatItsCallerHasLeft) {
+  bool heard = false;
+  Serve([&](const std::vector<GradeRequest>&,
+            const Abandoned& abandoned) -> absl::StatusOr<std::vector<GradeResult>> {
+    EXPECT_FALSE(abandoned());
+    called_.Notify();
+    for (const absl::Time until = absl::Now() + absl::Seconds(30); absl::Now() < until && !heard;) {
+      heard = abandoned();
+    }
+    over_.Notify();
+    return absl::CancelledError("nobody reads this");
+  });
+  std::thread canceller([&] {
+    called_.WaitForNotification();
+    client_->Cancel();
+  });
+  EXPECT_FALSE(client_->Verify({{"a", "\\boxed{1}", {"1"}}}, absl::Minutes(9)).ok());
+  over_.WaitForNotification();
+  canceller.join();
+  EXPECT_TRUE(heard);
+}
+
 TEST_F(VerifierServiceTest, CancelEndsACallUnderWay) {
-  Serve([this](const std::vector<GradeRequest>&) -> absl::StatusOr<std::vector<GradeResult>> {
+  Serve([this](const std::vector<GradeRequest>&,
+               const Abandoned&) -> absl::StatusOr<std::vector<GradeResult>> {
     called_.Notify();
     over_.WaitForNotification();
     return absl::InternalError("nobody reads this");

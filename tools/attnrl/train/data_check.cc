@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -75,6 +77,26 @@ std::string FirstOf(const std::vector<std::string>& places) {
       absl::StrJoin(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(shown), ", ");
   if (places.size() > shown) absl::StrAppend(&text, " and ", places.size() - shown, " more");
   return text;
+}
+
+// Under whatever ids: a problem counts as often as it stands there.
+void WarnOfRepeated(const scheduler::DataSet& set, const AnswerReport& answers,
+                    DataReport* report) {
+  std::set<std::string_view> prompts;
+  std::string first;
+  size_t repeated = 0;
+  for (const scheduler::DataProblem& problem : set.problems) {
+    if (answers.unmatchable_ids.contains(problem.id)) continue;
+    const std::string_view bytes(reinterpret_cast<const char*>(problem.prompt_ids.data()),
+                                 problem.prompt_ids.size() * sizeof(problem.prompt_ids[0]));
+    if (prompts.insert(bytes).second) continue;
+    if (repeated++ == 0) first = problem.id;
+  }
+  if (repeated == 0) return;
+  report->warnings.push_back(absl::StrCat(
+      repeated, " of ", prompts.size() + repeated,
+      " training problems repeat the question of an earlier one, so that ", prompts.size(),
+      " differ; the first one has the id \"", OneLine(first, kShownAnswer), "\""));
 }
 
 absl::Status WarnOfOverlap(const config::Data& data, int64_t problems, DataReport* report) {
@@ -178,6 +200,7 @@ absl::StatusOr<DataReport> CheckData(const config::Config& config,
     }
     ATTNRL_ASSIGN_OR_RETURN(answers, ReadAnswers(data, data.train, binary_folder, &report));
     lengths = LengthsOf(train, answers);
+    WarnOfRepeated(train, answers, &report);
   }
   if (lengths.problems == 0) {
     return InputError(data.train, "no record has an accepted answer that a response can match",

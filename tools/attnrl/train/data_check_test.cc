@@ -50,6 +50,18 @@ class CheckDataTest : public ::testing::Test {
   std::vector<int32_t> end_tokens_ = {2};
 };
 
+TEST_F(CheckDataTest, WarnsOfQuestionsThatRepeatUnderOtherIds) {
+  std::string text;
+  for (int i = 0; i < 30; ++i) {
+    text += R"({"id":"p)" + std::to_string(i) + R"(","prompt":"1+)" + std::to_string(i % 3) +
+            R"(?","answer":"2"})" + "\n";
+  }
+  Train(text);
+  EXPECT_THAT(Report().warnings,
+              ::testing::ElementsAre("27 of 30 training problems repeat the question of an earlier "
+                                     "one, so that 3 differ; the first one has the id \"p3\""));
+}
+
 TEST_F(CheckDataTest, ShowsHowTheFirstProblemIsAskedAndGraded) {
   config_.data.prompt_suffix = "\nBox it.";
   Train(R"({"question":"1+1?","answer":"We add.\n#### 2"})");

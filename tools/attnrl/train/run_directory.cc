@@ -22,9 +22,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr char kSocketLink[] = "sockets";
-// In a socket folder: whose it is, and the sockets of services.cc.
+constexpr char kLostAndFound[] = "lost+found";
+// In a socket folder: whose it is, beside the sockets of services.cc.
 constexpr char kOwnerFile[] = "run";
-constexpr const char* kSocketNames[] = {"scheduler.sock", "learner.sock", "verifier.sock"};
 constexpr size_t kLongestSocketFolder = 70;  // leaves room for /branch-scheduler.sock within 107
 constexpr size_t kLongestLastWords = 300;
 
@@ -32,12 +32,15 @@ std::string NumberedDirectory(const std::string& config, int number) {
   return absl::StrCat("runs/", fs::path(config).stem().string(), "-", number);
 }
 
-// True for anything but what a start leaves that ended before it wrote its configuration.
+// True for anything but what a start leaves that ended before it wrote its configuration, and what
+// the root of a volume has.
 bool HoldsOtherFiles(const std::string& directory) {
   if (!fs::exists(directory)) return false;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
-    if (name != ".lock" && name != "logs" && name != kSocketLink) return true;
+    if (name != ".lock" && name != "logs" && name != kSocketLink && name != kLostAndFound) {
+      return true;
+    }
   }
   return false;
 }
@@ -72,11 +75,12 @@ bool IsOwn(const std::string& run_directory, const std::string& folder) {
   return !owner.empty() && owner.substr(0, owner.find('\n')) == Identity(run_directory);
 }
 
-// Removes what a start makes there, by name, and the folder if that was all.
+// Removes what a start makes there, and the folder if that was all.
 void RemoveOwn(const std::string& folder) {
-  for (const char* name : kSocketNames) {
-    const std::string path = absl::StrCat(folder, "/", name);
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
     struct stat info {};
+    const std::string path = entry.path().string();
     if (::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) ::unlink(path.c_str());
   }
   ::unlink(absl::StrCat(folder, "/", kOwnerFile).c_str());
@@ -125,6 +129,29 @@ absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const s
     return InputError(directory, "holds other files", "name an empty or a new --run-dir");
   }
   return directory;
+}
+
+absl::StatusOr<storage::FileLock> TakeRunDirectory(const std::string& run_directory) {
+  absl::Status status = storage::EnsureDirectory(run_directory + "/logs");
+  if (status.ok()) {
+    absl::StatusOr<storage::FileLock> lock = storage::FileLock::Acquire(run_directory);
+    if (lock.ok()) return lock;
+    status = lock.status();
+  }
+  if (IsInputError(status) || absl::IsResourceExhausted(status)) return status;
+  return InputError("--run-dir", std::string(status.message()),
+                    "a directory that can be made and written");
+}
+
+absl::Status RemoveRunDirectory(const std::string& run_directory) {
+  std::error_code error;
+  std::vector<fs::path> all;
+  for (const fs::directory_entry& entry : fs::directory_iterator(run_directory, error)) {
+    if (entry.path().filename() != kLostAndFound) all.push_back(entry.path());
+  }
+  for (const fs::path& path : all) ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(path.string()));
+  ::rmdir(run_directory.c_str());  // stays where it is the root of a volume
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> MakeSocketFolder(const std::string& run_directory) {
@@ -180,6 +207,14 @@ absl::Status WriteEndpoints(const std::string& run_directory,
   const std::string text = PrintJson(groups, 1) + "\n";
   if (ReadText(path) == text) return absl::OkStatus();
   return storage::WriteFileAtomically(path, text);
+}
+
+absl::Status ForgetEndpoints(const std::string& run_directory) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(run_directory + "/logs", error)) {
+    if (entry.path().extension() == ".metrics") ::unlink(entry.path().c_str());
+  }
+  return WriteEndpoints(run_directory, {});
 }
 
 std::string LogPath(const std::string& run_directory, std::string_view name) {

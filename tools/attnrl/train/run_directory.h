@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/storage/files.h"
 
 namespace attnrl::tools {
 
@@ -23,6 +24,13 @@ bool HoldsRun(const std::string& directory);
 // and `resume` is true, or when it holds something else. Creates nothing.
 absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const std::string& config,
                                                bool resume);
+
+// Makes the directory where it is missing and takes it for this process. InputError where it can't
+// be made or written, or is in use; RESOURCE_EXHAUSTED on a full disk.
+absl::StatusOr<storage::FileLock> TakeRunDirectory(const std::string& run_directory);
+
+// Removes a run that never began, but for lost+found of a volume's root.
+absl::Status RemoveRunDirectory(const std::string& run_directory);
 
 // A private folder (mode 0700) for a run's Unix sockets: in $TMPDIR where that is short enough for
 // a socket's name (107 bytes), otherwise in /tmp. It names its run; a link in the run directory
@@ -39,6 +47,10 @@ std::string SocketFolder(const std::string& run_directory);
 // that have no address yet are left out; rewritten only where it changed.
 absl::Status WriteEndpoints(const std::string& run_directory,
                             const std::vector<std::string>& names);
+
+// The services are gone, and others may take their ports: an empty list, and no addresses for the
+// next start to find.
+absl::Status ForgetEndpoints(const std::string& run_directory);
 
 // What a dead child said last: the last line of its output, otherwise the last message of its log,
 // at most 300 bytes, on one line; "nothing" where there is neither.

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/storage/files.h"
 #include "common/testing/temporary_folder.h"
 
 namespace attnrl::tools {
@@ -231,6 +233,45 @@ TEST_F(RunDirectory, RemovesOnlyItsOwnNamesFromItsSocketFolder) {
   EXPECT_TRUE(fs::exists(*folder + "/learner.sock"));
   EXPECT_FALSE(fs::exists(*folder + "/run"));
   fs::remove_all(*folder);
+}
+
+TEST_F(RunDirectory, MayBeTheRootOfAVolume) {
+  fs::create_directories(root_ / "volume/lost+found");
+  EXPECT_TRUE(ChooseRunDirectory("volume", "quickstart.yaml", false).ok());
+  Write("volume/config.yaml", "");
+  Write("volume/logs/learner.log", "");
+  EXPECT_TRUE(RemoveRunDirectory(root_ / "volume").ok());
+  std::vector<std::string> left;
+  for (const auto& entry : fs::directory_iterator(root_ / "volume")) {
+    left.push_back(entry.path().filename().string());
+  }
+  EXPECT_THAT(left, ElementsAre("lost+found"));
+  Write("run/config.yaml", "");
+  EXPECT_TRUE(RemoveRunDirectory(root_ / "run").ok());
+  EXPECT_FALSE(fs::exists(root_ / "run"));
+}
+
+TEST_F(RunDirectory, ThatCannotBeMadeIsAMistakeOfTheUserAndAFullDiskIsNone) {
+  int error = EACCES;
+  const storage::ScopedFault fault([&](std::string_view operation, const std::string&) {
+    return operation == "mkdir" ? error : 0;
+  });
+  const absl::Status status = TakeRunDirectory(root_ / "new").status();
+  EXPECT_TRUE(IsInputError(status)) << status;
+  EXPECT_THAT(std::string(status.message()), StartsWith("--run-dir: "));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("Permission denied; a directory that can be"));
+  error = ENOSPC;
+  EXPECT_TRUE(absl::IsResourceExhausted(TakeRunDirectory(root_ / "new").status()));
+}
+
+TEST_F(RunDirectory, ForgetsTheEndpointsOfServicesThatAreGone) {
+  Write("logs/learner.metrics", "127.0.0.1:4711\n");
+  ASSERT_TRUE(WriteEndpoints(root_, {"learner"}).ok());
+  ASSERT_TRUE(ForgetEndpoints(root_).ok());
+  EXPECT_EQ(nlohmann::json::parse(std::ifstream(root_ / "endpoints.json")),
+            nlohmann::json::array());
+  EXPECT_FALSE(fs::exists(root_ / "logs/learner.metrics"));
 }
 
 TEST_F(RunDirectory, ACopyLeavesTheSocketsOfTheOriginalAlone) {

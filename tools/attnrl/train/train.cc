@@ -194,7 +194,7 @@ absl::Status WithWayOn(const absl::Status& status, const std::string& resume) {
 
 // What a service refused before anything began leaves nothing behind.
 absl::Status RemoveRun(const std::string& run_directory, const absl::Status& status) {
-  const absl::Status removed = storage::RemoveTree(run_directory);
+  const absl::Status removed = RemoveRunDirectory(run_directory);
   return removed.ok() ? status
                       : Annotate(status, absl::StrCat("(", std::string(removed.message()), ")"));
 }
@@ -216,9 +216,8 @@ absl::Status Train(const TrainOptions& options) {
   }
 
   // From here on the directory is ours.
-  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(paths.run_directory + "/logs"));
   ATTNRL_ASSIGN_OR_RETURN([[maybe_unused]] const storage::FileLock lock,
-                          storage::FileLock::Acquire(paths.run_directory));
+                          TakeRunDirectory(paths.run_directory));
   ATTNRL_ASSIGN_OR_RETURN(paths.socket_folder, MakeSocketFolder(paths.run_directory));
   if (config.learner.ranks > 1) {
     ATTNRL_ASSIGN_OR_RETURN(paths.rank_port, FreePort());
@@ -226,10 +225,13 @@ absl::Status Train(const TrainOptions& options) {
   ATTNRL_RETURN_IF_ERROR(
       storage::WriteFileAtomically(paths.run_directory + "/config.yaml", config::ToYaml(config)));
   PrintWarnings(config, report, paths.run_directory);
+  // Of a start that was killed. For people's graphs alone, so no reason to end here or below.
+  (void)ForgetEndpoints(paths.run_directory);
   const std::string resume = ResumeCommand(options, paths.run_directory);
   Run run(config, std::move(report), paths, options.resume);
   const absl::Status status = run.Execute();
   RemoveSocketFolder(paths.run_directory);
+  (void)ForgetEndpoints(paths.run_directory);
   if (IsInputError(status) && !options.resume &&
       !fs::exists(paths.run_directory + "/checkpoints")) {
     return RemoveRun(paths.run_directory, status);

@@ -121,7 +121,11 @@ void RunWatch::WarnIfNothingIsRight() {
 }
 
 absl::Status RunWatch::AskScheduler(bool* over) {
-  ATTNRL_RETURN_IF_ERROR(WriteEndpoints(options_.run_directory, options_.names));
+  const absl::Status written = WriteEndpoints(options_.run_directory, options_.names);
+  if (!std::exchange(endpoints_fail_, !written.ok()) && !written.ok()) {
+    progress_.Line(absl::StrCat("warning: the run goes on without the metrics' addresses: ",
+                                std::string(written.message())));
+  }
   const absl::StatusOr<scheduler::RunStatus> status = admin_.Status(kStatusDeadline);
   if (!status.ok()) {
     note_ = "waiting for the branch-scheduler";  // starting, or restarted by Poll

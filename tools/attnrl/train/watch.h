@@ -75,6 +75,7 @@ class RunWatch {
   std::vector<StepLine> steps_;
   std::string note_ = "starting";
   bool memory_shown_ = false;
+  bool endpoints_fail_ = false;
   bool asked_ = false;   // the scheduler has answered
   bool paused_ = false;  // as was said last
   bool drained_ = false;

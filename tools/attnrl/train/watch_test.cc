@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +14,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
+#include "common/storage/files.h"
 #include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/testing/fake_admin.h"
 #include "tools/attnrl/train/testing/fake_processes.h"
@@ -139,6 +141,17 @@ TEST_F(RunWatchTest, SaysNothingOfARunWithOneRightResponseOrWithoutCounts) {
   EXPECT_TRUE(Watch({InState(scheduler::RunState::kFinished)}).ok());
   EXPECT_EQ(steps_, 3u);
   EXPECT_THAT(out_.str(), Not(HasSubstr("warning")));
+}
+
+TEST_F(RunWatchTest, GoesOnWithoutTheAddressesOfMetricsAndSaysSoOnce) {
+  Append("logs/learner.metrics", "127.0.0.1:4711");
+  const storage::ScopedFault fault([](std::string_view operation, const std::string& path) {
+    return operation == "write" && path.find("endpoints.json") != std::string::npos ? EIO : 0;
+  });
+  const auto running = InState(scheduler::RunState::kRunning);
+  EXPECT_TRUE(Watch({running, running, InState(scheduler::RunState::kFinished)}).ok());
+  EXPECT_THAT(out_.str(), ContainsRegex("^warning: the run goes on without the metrics' addresses: "
+                                        "[^\n]*endpoints.json[^\n]*\n$"));
 }
 
 TEST_F(RunWatchTest, StopsAtCtrlC) {
