@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/step_range.h"
-#include "common/base/words.h"
+#include "common/config/choices.h"
 #include "common/pipeline/schedule.h"
 #include "common/tree/adaptive_sampling.h"
 #include "common/tree/criteria/criterion.h"
@@ -19,67 +19,6 @@ namespace attnrl::config {
 // The configuration of a run, one file for all services. Members are named as the keys of the YAML
 // file; schema.cc has every key's range, default and comment, and deploy/local/reference.yaml shows
 // them. Plain values: copy them freely.
-
-enum class AlgorithmName { kAttnrl, kTreerl, kGrpo };
-inline std::vector<Word<AlgorithmName>> WordsOf(AlgorithmName) {
-  return {{"attnrl", AlgorithmName::kAttnrl},
-          {"treerl", AlgorithmName::kTreerl},
-          {"grpo", AlgorithmName::kGrpo}};
-}
-
-enum class Advantages { kTree, kGroup };
-inline std::vector<Word<Advantages>> WordsOf(Advantages) {
-  return {{"tree", Advantages::kTree}, {"group", Advantages::kGroup}};
-}
-
-enum class FciMethod { kAuto, kOnline, kRecompute };
-inline std::vector<Word<FciMethod>> WordsOf(FciMethod) {
-  return {{"auto", FciMethod::kAuto},
-          {"online", FciMethod::kOnline},
-          {"recompute", FciMethod::kRecompute}};
-}
-
-enum class Correction { kBehaviour, kTruncatedIs, kDecoupled };
-inline std::vector<Word<Correction>> WordsOf(Correction) {
-  return {{"behaviour", Correction::kBehaviour},
-          {"truncated_is", Correction::kTruncatedIs},
-          {"decoupled", Correction::kDecoupled}};
-}
-
-// What becomes of responses that are cut off, or nearly.
-enum class Overlong { kNone, kMask, kShape };
-inline std::vector<Word<Overlong>> WordsOf(Overlong) {
-  return {{"none", Overlong::kNone}, {"mask", Overlong::kMask}, {"shape", Overlong::kShape}};
-}
-
-enum class LossAggregation { kTokenMean, kSequenceMean, kSequenceSum };
-inline std::vector<Word<LossAggregation>> WordsOf(LossAggregation) {
-  return {{"token_mean", LossAggregation::kTokenMean},
-          {"seq_mean_token_mean", LossAggregation::kSequenceMean},
-          {"seq_mean_token_sum_norm", LossAggregation::kSequenceSum}};
-}
-
-// Which layers' activations are computed again on the way back.
-enum class CheckpointLayers { kAuto, kAll, kNone };
-inline std::vector<Word<CheckpointLayers>> WordsOf(CheckpointLayers) {
-  return {{"auto", CheckpointLayers::kAuto},
-          {"all", CheckpointLayers::kAll},
-          {"none", CheckpointLayers::kNone}};
-}
-
-// Which linear maps of every layer have adapters.
-enum class LoraTargets { kLinear, kAttention, kMlp };
-inline std::vector<Word<LoraTargets>> WordsOf(LoraTargets) {
-  return {{"linear", LoraTargets::kLinear},
-          {"attention", LoraTargets::kAttention},
-          {"mlp", LoraTargets::kMlp}};
-}
-
-// A prompt that is a plain text: through the model's chat template where it has one, or as it is.
-enum class Chat { kAuto, kRaw };
-inline std::vector<Word<Chat>> WordsOf(Chat) {
-  return {{"auto", Chat::kAuto}, {"raw", Chat::kRaw}};
-}
 
 struct Run {
   std::string id = "default";  // of the run in its services' certificates
