@@ -147,7 +147,8 @@ absl::Status WaitFor(const char* what, Condition condition) {
 absl::StatusOr<nlohmann::ordered_json> Measure(const fs::path& folder, const fs::path& binaries,
                                                const Settings& settings) {
   WriteRun(folder, fs::current_path() / "deploy/local/model");
-  verifier::VerifierService judge(Judge);
+  verifier::VerifierService judge([](const std::vector<verifier::GradeRequest>& requests,
+                                     const auto&) { return Judge(requests); });
   ATTNRL_ASSIGN_OR_RETURN(
       const auto verifier,
       rpc::Server::Start({.address = "unix:" + (folder / "v.sock").string()}, {&judge}));
