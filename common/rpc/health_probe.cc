@@ -4,9 +4,9 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
-#include <atomic>
 #include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "common/rpc/channel.h"
 
 namespace attnrl::rpc {
@@ -25,31 +25,33 @@ bool IsAnswer(grpc::StatusCode code) {
 struct HealthProbe::Question {
   std::unique_ptr<grpc::ClientContext> context;
   grpc::ByteBuffer request, reply;
-  enum State { kOpen, kAnswered, kUnanswered };
-  std::atomic<State> state = kOpen;
+  bool answered = false;  // once it is over
+  absl::Notification over;
 };
 
 HealthProbe::HealthProbe(std::shared_ptr<grpc::Channel> channel) : channel_(std::move(channel)) {}
 
+// The channel must not end on the thread of gRPC that a question ends on.
 HealthProbe::~HealthProbe() {
-  if (question_) question_->context->TryCancel();
+  if (!question_) return;
+  question_->context->TryCancel();
+  question_->over.WaitForNotification();
 }
 
 bool HealthProbe::Answered(absl::Duration deadline) {
-  if (question_ && question_->state == Question::kOpen) return false;
-  const bool answered = question_ && question_->state == Question::kAnswered;
-  question_ = std::make_shared<Question>();
+  if (question_ && !question_->over.HasBeenNotified()) return false;
+  const bool answered = question_ && question_->answered;
+  question_ = std::make_unique<Question>();
   question_->context = MakeContext(deadline);
   // HealthCheckRequest without a service: the whole server. Its bytes are none.
   const grpc::Slice nothing;
   question_->request = grpc::ByteBuffer(&nothing, 1);
-  grpc::GenericStub(channel_).UnaryCall(
-      question_->context.get(), kMethod, {}, &question_->request, &question_->reply,
-      // The question lives as long as its call, whatever becomes of the probe.
-      [question = question_](const grpc::Status& status) {
-        question->state =
-            IsAnswer(status.error_code()) ? Question::kAnswered : Question::kUnanswered;
-      });
+  grpc::GenericStub(channel_).UnaryCall(question_->context.get(), kMethod, {}, &question_->request,
+                                        &question_->reply,
+                                        [question = question_.get()](const grpc::Status& status) {
+                                          question->answered = IsAnswer(status.error_code());
+                                          question->over.Notify();
+                                        });
   return answered;
 }
 

@@ -14,7 +14,7 @@ namespace attnrl::rpc {
 class HealthProbe {
  public:
   explicit HealthProbe(std::shared_ptr<grpc::Channel> channel);
-  // Gives up the question that is open.
+  // Gives up the question that is open, and waits until gRPC has let go of it.
   ~HealthProbe();
   HealthProbe(const HealthProbe&) = delete;
   HealthProbe& operator=(const HealthProbe&) = delete;
@@ -26,7 +26,7 @@ class HealthProbe {
  private:
   struct Question;
   const std::shared_ptr<grpc::Channel> channel_;
-  std::shared_ptr<Question> question_;  // the last one; null before the first
+  std::unique_ptr<Question> question_;  // the last one; null before the first
 };
 
 }  // namespace attnrl::rpc

@@ -7,6 +7,7 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/server.h"
 #include "common/testing/temporary_folder.h"
+#include "proto/attnrl/v1/verifier.grpc.pb.h"
 
 namespace attnrl::rpc {
 namespace {
@@ -24,10 +25,11 @@ bool Answers(HealthProbe& probe) {
 
 TEST(HealthProbe, TakesAnyAnswerForLifeAndSilenceForNone) {
   const TemporaryFolder folder;
+  v1::Verifier::Service service;
   const std::string address = "unix:" + (folder / "s.sock");
   HealthProbe probe(*Connect(address));
   EXPECT_FALSE(probe.Answered(kDeadline)) << "nobody was asked before";
-  auto server = Server::Start({.address = address}, {});
+  auto server = Server::Start({.address = address}, {&service});
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_TRUE(Answers(probe)) << "it is not serving, but there";
   (*server)->SetServing(true);
@@ -40,6 +42,18 @@ TEST(HealthProbe, TakesAnyAnswerForLifeAndSilenceForNone) {
   bool answered = false;
   while (absl::Now() < until) answered = probe.Answered(absl::Milliseconds(1));
   EXPECT_FALSE(answered);
+}
+
+TEST(HealthProbe, MayEndWhileAQuestionIsOpen) {
+  const TemporaryFolder folder;
+  v1::Verifier::Service service;
+  const std::string address = "unix:" + (folder / "s.sock");
+  auto server = Server::Start({.address = address}, {&service});
+  ASSERT_TRUE(server.ok()) << server.status();
+  for (int i = 0; i < 50; ++i) {
+    HealthProbe probe(*Connect(address));
+    (void)probe.Answered(kDeadline);
+  }
 }
 
 }  // namespace
