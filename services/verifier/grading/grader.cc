@@ -10,7 +10,7 @@
 #include "services/verifier/grading/graders/graders.h"
 #include "services/verifier/grading/reading/answer.h"
 #include "services/verifier/grading/reading/extract.h"
-#include "services/verifier/grading/reading/utf8.h"
+#include "services/verifier/grading/tokens/utf8.h"
 
 namespace attnrl::verifier {
 namespace {

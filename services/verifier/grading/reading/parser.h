@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "services/verifier/grading/expression/expression.h"
-#include "services/verifier/grading/reading/latex.h"
+#include "services/verifier/grading/tokens/latex.h"
 #include "services/verifier/limits.h"
 
 namespace attnrl::verifier {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "services/verifier/grading/expression/expression.h"
-#include "services/verifier/grading/reading/latex.h"
+#include "services/verifier/grading/tokens/latex.h"
 #include "services/verifier/limits.h"
 
 namespace attnrl::verifier {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/verifier/grading/reading/latex.h"
+#include "services/verifier/grading/tokens/latex.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
 #include <utility>
 
-#include "services/verifier/grading/reading/latex_symbols.h"
-#include "services/verifier/grading/reading/utf8.h"
+#include "services/verifier/grading/tokens/latex_symbols.h"
+#include "services/verifier/grading/tokens/utf8.h"
 
 namespace attnrl::verifier {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/verifier/grading/reading/utf8.h"
+#include "services/verifier/grading/tokens/utf8.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/verifier/grading/reading/latex_symbols.h"
+#include "services/verifier/grading/tokens/latex_symbols.h"
 
 #include <algorithm>
 #include <utility>

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "services/verifier/grading/reading/latex.h"
+#include "services/verifier/grading/tokens/latex.h"
 
 namespace attnrl::verifier {
 namespace {
