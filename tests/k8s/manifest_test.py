@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenario"))
+import binaries
 import framework
 import manifests
 import rules
@@ -154,7 +155,7 @@ class Manifests(unittest.TestCase):
 
     def test_only_the_overlay_allows_plain_tcp(self):
         key = "security.allow_plaintext"
-        allowed = {name: rules.settings(docs)[key] for name, docs in self.docs.items()}
+        allowed = {name: binaries.settings(docs)[key] for name, docs in self.docs.items()}
         self.assertEqual(allowed, {"base": False, "dev-cpu": True, "mtls": False})
 
     def test_the_configurations_pass_the_preflight(self):
@@ -165,7 +166,7 @@ class Manifests(unittest.TestCase):
         }
         # What the base asks for is more than the small model has room for.
         short = {"rollout.max_prompt_tokens": 192, "rollout.max_response_tokens": 256}
-        command = [str(rules.BIN / "attnrl"), "check"]
+        command = [str(binaries.BIN / "attnrl"), "check"]
         for name, docs in self.docs.items():
             with self.subTest(name):
                 flags = framework.settings(local, {} if name == "dev-cpu" else short)
@@ -173,7 +174,7 @@ class Manifests(unittest.TestCase):
                 self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_a_service_refuses_plain_tcp_without_the_setting(self):
-        command = [str(rules.BIN / "attnrl-verifier")]
+        command = [str(binaries.BIN / "attnrl-verifier")]
         flags = framework.settings(
             {"verifier.address": "0.0.0.0:0", "observe.metrics_address": "127.0.0.1:0"}
         )

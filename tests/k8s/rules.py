@@ -3,13 +3,11 @@
 yields one sentence a violation.
 """
 
-import functools
-import os
 import pathlib
 import re
-import subprocess
 
 import manifests
+from binaries import help_of, own_settings, reference, settings, variable_of
 from manifests import (
     HEALTH,
     HEALTH_PORT,
@@ -21,11 +19,8 @@ from manifests import (
     of_kind,
     pod_of,
     workloads,
-    yaml,
 )
 
-BIN = pathlib.Path(os.environ.get("TEST_BIN_DIR", manifests.ROOT / "build/bin")).resolve()
-REFERENCE = manifests.ROOT / "deploy/local/reference.yaml"
 # Environment of other libraries that a manifest may set; everything else must be a key of ours or
 # used in the arguments.
 OTHERS = {"OMP_WAIT_POLICY", "OMP_NUM_THREADS", "POD_NAME"}
@@ -48,45 +43,6 @@ ADDRESS_KEYS = {
 }
 CERTIFICATE_KEYS = ("security.certificate", "security.key", "security.ca")
 NAME = "app.kubernetes.io/name"
-
-
-# The configuration and the binaries, which manifests are compared with.
-
-
-def flatten(tree, prefix=""):
-    """(dotted key, value) of each leaf of nested maps."""
-    for key, value in (tree or {}).items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
-@functools.cache
-def reference():
-    """Every key of the configuration with its default."""
-    return dict(flatten(yaml.safe_load(REFERENCE.read_text())))
-
-
-def own_settings(docs):
-    """What the ConfigMap sets."""
-    return dict(flatten(yaml.safe_load(manifests.configuration(docs)[1])))
-
-
-def settings(docs):
-    """What holds with the ConfigMap."""
-    return {**reference(), **own_settings(docs)}
-
-
-def variable_of(key):
-    """The environment variable that sets a key."""
-    return "ATTNRL_" + key.upper().replace(".", "_")
-
-
-@functools.cache
-def help_of(binary):
-    command = [str(BIN / binary), "--help"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
 
 
 # Parts of documents.
