@@ -125,6 +125,7 @@ using WorkerMessage = std::variant<Register, ItemResult, Renew, GiveBack, Credit
 
 // What the message takes of memory, in bytes, about.
 size_t MemoryOf(const WorkerMessage& message);
+size_t MemoryOf(const ItemResult& result);
 
 // To a worker. The first message of a stream is Registered.
 struct Registered {

@@ -22,11 +22,13 @@ absl::StatusOr<SchedulerMessage> FromProto(const v1::SchedulerMessage& from);
 
 // Of a result: tokens and scored steps over all samples.
 inline constexpr size_t kMaxResultSize = 3'000'000;
+// Samples of a result: an empty one takes four bytes on the wire and a hundred in memory.
+inline constexpr size_t kMaxResultSamples = 65'536;
 // The result as messages of at most 4 MiB, to be sent in a row. OUT_OF_RANGE for more than
 // kMaxResultSize.
 absl::StatusOr<std::vector<v1::WorkerMessage>> ToParts(const ItemResult& from);
 // Adds a part to what came before it of the same result (ItemResult.more). INVALID_ARGUMENT where
-// it doesn't belong there, or the whole is larger than kMaxResultSize.
+// it doesn't belong there, or the whole is larger than kMaxResultSize or kMaxResultSamples.
 absl::Status AddPart(const v1::ItemResult& part, std::optional<ItemResult>* whole);
 
 void ToProto(const BatchRequest& from, v1::NextBatchRequest* to);

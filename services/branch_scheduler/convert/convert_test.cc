@@ -104,6 +104,13 @@ TEST(Convert, AResultThatIsTooLargeIsRefusedOnBothSides) {
   v1::WorkerMessage wire;
   ToProto(WorkerMessage(large), &wire);
   EXPECT_TRUE(absl::IsInvalidArgument(AddPart(wire.result(), &whole)));
+  wire.Clear();
+  for (size_t i = 0; i <= kMaxResultSamples; ++i) {
+    wire.mutable_result()->add_samples()->set_finish_reason(v1::SampleResult::FINISH_REASON_STOP);
+  }
+  whole.reset();
+  EXPECT_EQ(AddPart(wire.result(), &whole),
+            absl::InvalidArgumentError("result: more than 65536 samples of lease 0"));
 }
 
 TEST(Convert, PartsThatDoNotBelongTogetherAreRefused) {

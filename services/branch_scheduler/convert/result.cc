@@ -157,6 +157,10 @@ absl::Status AddPart(const v1::ItemResult& part, std::optional<ItemResult>* whol
     const absl::Status status = AddSample(sample, &to.samples);
     if (!status.ok()) return status;
   }
+  if (to.samples.size() > kMaxResultSamples) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("result: more than ", kMaxResultSamples, " samples of lease ", part.lease()));
+  }
   if (Size(to) <= kMaxResultSize) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "result: more than ", kMaxResultSize, " tokens and scored steps of lease ", part.lease()));

@@ -67,18 +67,11 @@ void WorkReactor::Take() {
   absl::StatusOr<std::optional<WorkerMessage>> message = Parse();
   if (!message.ok()) return StopReading(message.status());
   if (!message->has_value()) return ReadNext();
-  bool registered;
-  {
-    absl::MutexLock lock(&mutex_);
-    registered = session_ != nullptr;
-  }
-  if (registered) {
-    unplaced_ = **std::move(message);
-    unplaced_since_ = Now();
-    return HandOn();
-  }
-  if (absl::Status status = Register(**message); !status.ok()) return StopReading(status);
-  ReadNext();
+  unplaced_ = **std::move(message);
+  unplaced_since_ = Now();
+  if (session() != nullptr) return HandOn();
+  // Registering may wait for a commit, which a thread of gRPC must not.
+  streams_.Arrive(shared_from_this());
 }
 
 absl::StatusOr<std::optional<WorkerMessage>> WorkReactor::Parse() {
@@ -98,12 +91,23 @@ absl::StatusOr<std::optional<WorkerMessage>> WorkReactor::Parse() {
 
 absl::StatusOr<std::optional<WorkerMessage>> WorkReactor::AddPart(const v1::ItemResult& part,
                                                                   size_t bytes) {
-  ATTNRL_RETURN_IF_ERROR(streams_.TakePartBytes(bytes));
-  part_bytes_ += bytes;
+  ATTNRL_RETURN_IF_ERROR(TakePartBytes(part_bytes_ + bytes));
   ATTNRL_RETURN_IF_ERROR(scheduler::AddPart(part, &parts_));
+  ATTNRL_RETURN_IF_ERROR(TakePartBytes(MemoryOf(*parts_)));  // more than on the wire, maybe
+  {
+    absl::MutexLock lock(&mutex_);
+    part_since_ = part.more() ? std::optional(Now()) : std::nullopt;
+  }
   if (part.more()) return std::optional<WorkerMessage>();
   streams_.GivePartBytes(std::exchange(part_bytes_, 0));
   return std::optional<WorkerMessage>(*std::exchange(parts_, std::nullopt));
+}
+
+absl::Status WorkReactor::TakePartBytes(size_t needed) {
+  if (needed <= part_bytes_) return absl::OkStatus();
+  ATTNRL_RETURN_IF_ERROR(streams_.TakePartBytes(needed - part_bytes_));
+  part_bytes_ = needed;
+  return absl::OkStatus();
 }
 
 absl::Status WorkReactor::Register(const WorkerMessage& hello) {
@@ -125,28 +129,31 @@ absl::Status WorkReactor::Register(const WorkerMessage& hello) {
 }
 
 void WorkReactor::HandOn() {
-  std::shared_ptr<WorkerSession> session;
   {
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
-    session = session_;
   }
-  const absl::Status status = streams_.scheduler_.Receive(session, *std::move(unplaced_));
+  const std::shared_ptr<WorkerSession> to = session();
+  const absl::Status status =
+      to == nullptr ? Register(*unplaced_) : streams_.scheduler_.Receive(to, *std::move(unplaced_));
   if (status.ok()) {
     unplaced_.reset();
     return ReadNext();
   }
-  if (absl::IsResourceExhausted(status) && Now() - unplaced_since_ < streams_.limits_.room_within) {
+  if (to != nullptr && absl::IsResourceExhausted(status) &&
+      Now() - unplaced_since_ < streams_.limits_.room_within) {
     return streams_.Stall(shared_from_this());
   }
   StopReading(status);
 }
 
-void WorkReactor::Retry() { HandOn(); }
+std::shared_ptr<WorkerSession> WorkReactor::session() {
+  absl::MutexLock lock(&mutex_);
+  return session_;
+}
 
 void WorkReactor::StopReading(const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
-  read_over_ = true;
   if (session_ != nullptr) {
     session_->End(status);  // what is waiting is sent before
   } else if (!ended_) {
@@ -211,6 +218,13 @@ void WorkReactor::LookAfter(absl::Duration now) {
     End(absl::DeadlineExceededError(
         absl::StrCat("register: the first message of a work stream has to come within ",
                      absl::FormatDuration(streams_.limits_.register_within))));
+  }
+  if (part_since_.has_value() && session_ != nullptr && !ended_ &&
+      now - *part_since_ >= streams_.limits_.room_within) {
+    part_since_.reset();
+    session_->End(absl::DeadlineExceededError(
+        absl::StrCat("result: the next part has to come within ",
+                     absl::FormatDuration(streams_.limits_.room_within))));
   }
   if (session_ != nullptr && !over_since_.has_value() && session_->ended()) over_since_ = now;
   if (over_since_.has_value() && now - *over_since_ >= streams_.limits_.hang_up_within) {

@@ -35,8 +35,9 @@ class WorkReactor final : public WorkStreams::Reactor,
   void Begin(const absl::Status& admitted);
   // Starts the next write, or the end, where none is under way.
   void Write();
-  // Tries again to hand on a message that found no room.
-  void Retry();
+  // Hands the message that was read on to the scheduler, the first as its Register, and reads the
+  // next; one that finds no room is tried again.
+  void HandOn();
   // Ends a stream that has not registered, or that is over and doesn't go, in time. `now` is
   // monotonic.
   void LookAfter(absl::Duration now);
@@ -52,8 +53,10 @@ class WorkReactor final : public WorkStreams::Reactor,
   // The message, from its bytes; nullopt while parts of a result are missing.
   absl::StatusOr<std::optional<WorkerMessage>> Parse();
   absl::StatusOr<std::optional<WorkerMessage>> AddPart(const v1::ItemResult& part, size_t bytes);
+  // Makes this stream's share of the bytes for parts as large as `needed`.
+  absl::Status TakePartBytes(size_t needed);
   absl::Status Register(const WorkerMessage& hello);
-  void HandOn();
+  std::shared_ptr<WorkerSession> session();
   // Whatever the worker sends from now on isn't read.
   void StopReading(const absl::Status& status);
   void ReadNext();
@@ -73,7 +76,8 @@ class WorkReactor final : public WorkStreams::Reactor,
 
   absl::Mutex mutex_;
   grpc::ByteBuffer outgoing_ ABSL_GUARDED_BY(mutex_);
-  std::shared_ptr<WorkerSession> session_ ABSL_GUARDED_BY(mutex_);  // null before Register
+  std::shared_ptr<WorkerSession> session_ ABSL_GUARDED_BY(mutex_);    // null before Register
+  std::optional<absl::Duration> part_since_ ABSL_GUARDED_BY(mutex_);  // another has to follow
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool read_over_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;

@@ -48,6 +48,11 @@ void WorkStreams::Wake(const std::shared_ptr<WorkReactor>& stream) {
   woken_.push_back(stream);
 }
 
+void WorkStreams::Arrive(const std::shared_ptr<WorkReactor>& stream) {
+  absl::MutexLock lock(&mutex_);
+  arrived_.push_back(stream);
+}
+
 void WorkStreams::Stall(const std::shared_ptr<WorkReactor>& stream) {
   absl::MutexLock lock(&mutex_);
   stalled_.push_back(stream);
@@ -77,21 +82,25 @@ void WorkStreams::GivePartBytes(size_t bytes) {
 void WorkStreams::Run() {
   absl::Duration looked = Clock::Real().Monotonic();
   for (;;) {
-    std::vector<std::shared_ptr<WorkReactor>> woken, stalled;
+    std::vector<std::shared_ptr<WorkReactor>> woken, arrived, stalled;
     Streams open;
     absl::Duration now;
     {
       absl::MutexLock lock(&mutex_);
-      auto something = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stop_ || !woken_.empty(); };
+      auto something = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+        return stop_ || !woken_.empty() || !arrived_.empty();
+      };
       mutex_.AwaitWithTimeout(absl::Condition(&something), stalled_.empty() ? kLookAfter : kRetry);
       if (stop_) return;
       woken.swap(woken_);
+      arrived.swap(arrived_);
       stalled.swap(stalled_);
       now = Clock::Real().Monotonic();
       if (now - looked >= kLookAfter) open = open_;
     }
     for (const auto& stream : woken) stream->Write();
-    for (const auto& stream : stalled) stream->Retry();
+    for (const auto& stream : arrived) stream->HandOn();
+    for (const auto& stream : stalled) stream->HandOn();
     if (open.empty()) continue;
     looked = now;
     for (const auto& stream : open) stream->LookAfter(now);

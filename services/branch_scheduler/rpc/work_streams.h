@@ -22,8 +22,8 @@ namespace attnrl::scheduler {
 class WorkReactor;
 
 // The Work streams of this process. None has a thread: gRPC's few callback threads bring what
-// workers send, and one thread here starts writes and ends what takes too long. Must outlive the
-// server; the scheduler must outlive it. Thread-safe.
+// workers send, and one thread here registers workers, starts writes and ends what takes too long.
+// Must outlive the server; the scheduler must outlive it. Thread-safe.
 class WorkStreams {
  public:
   struct Limits {
@@ -35,9 +35,10 @@ class WorkStreams {
     absl::Duration hang_up_within = absl::Seconds(2);
     // Texts and messages in one message of a worker.
     size_t shape = 65536;
-    // Bytes on the wire of results that have come in part, over all streams.
+    // Bytes of results that have come in part, over all streams: on the wire or in memory,
+    // whichever is more.
     size_t part_bytes = size_t{64} << 20;
-    // For room in the scheduler's inbox.
+    // For room in the scheduler's inbox, and for the next part of a result.
     absl::Duration room_within = absl::Seconds(30);
   };
   // Of bytes, because what comes is looked at before it is parsed.
@@ -55,6 +56,8 @@ class WorkStreams {
 
   // From the streams; none waits. There is something to write.
   void Wake(const std::shared_ptr<WorkReactor>& stream);
+  // Its Register is to be handed on.
+  void Arrive(const std::shared_ptr<WorkReactor>& stream);
   // Its message found no room in the inbox.
   void Stall(const std::shared_ptr<WorkReactor>& stream);
   void Remove(const std::shared_ptr<WorkReactor>& stream);
@@ -68,6 +71,7 @@ class WorkStreams {
   absl::Mutex mutex_;
   Streams open_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<WorkReactor>> woken_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<WorkReactor>> arrived_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<WorkReactor>> stalled_ ABSL_GUARDED_BY(mutex_);
   size_t part_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;

@@ -10,9 +10,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/rpc/channel.h"
 #include "common/rpc/server.h"
+#include "proto/attnrl/v1/branch_scheduler.grpc.pb.h"
 #include "services/branch_scheduler/client/admin.h"
 #include "services/branch_scheduler/client/work_stream.h"
+#include "services/branch_scheduler/convert/convert.h"
 #include "services/branch_scheduler/rpc/branch_scheduler_service.h"
 #include "services/branch_scheduler/testing/simulation.h"
 
@@ -33,13 +36,12 @@ class WorkStreamsTest : public ::testing::Test {
   ~WorkStreamsTest() override { run_.scheduler().Stop(); }
 
   void Serve(const WorkStreams::Limits& limits) {
-    const std::string address = absl::StrCat("unix:", run_.folder(), "/s.sock");
     service_ = std::make_unique<BranchSchedulerService>(&run_.scheduler(), limits);
-    auto server = rpc::Server::Start({.address = address}, {service_.get()});
+    auto server = rpc::Server::Start({.address = address_}, {service_.get()});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
-    work_ = *ConnectWork(address);
-    admin_ = *ConnectAdmin(address);
+    work_ = *ConnectWork(address_);
+    admin_ = *ConnectAdmin(address_);
   }
 
   // A stream whose worker is registered.
@@ -52,6 +54,7 @@ class WorkStreamsTest : public ::testing::Test {
   }
 
   Simulation run_;
+  const std::string address_ = absl::StrCat("unix:", run_.folder(), "/s.sock");
   std::unique_ptr<BranchSchedulerService> service_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<WorkConnector> work_;
@@ -113,6 +116,25 @@ TEST_F(WorkStreamsTest, PartsOfResultsOverTheirBytesAreRefusedByTheNameOfTheBoun
   const absl::Status end = stream->Receive(kLong).status();
   EXPECT_TRUE(absl::IsResourceExhausted(end)) << end;
   EXPECT_THAT(std::string(end.message()), HasSubstr("take the 2097152 bytes that they may take"));
+}
+
+TEST_F(WorkStreamsTest, AResultWhoseRestDoesNotComeGivesItsBytesBack) {
+  Serve({.part_bytes = 8 << 20, .room_within = absl::Milliseconds(1)});
+  ItemResult large = LargeResult();
+  auto parts = ToParts(large);
+  ASSERT_GT(parts->size(), 1u);
+  const auto stream = v1::BranchScheduler::NewStub(*rpc::Connect(address_));
+  grpc::ClientContext context;
+  const auto raw = stream->Work(&context);
+  v1::WorkerMessage hello;
+  ToProto(WorkerMessage(Register{"w", 1, "numerics", {}, 0}), &hello);
+  ASSERT_TRUE(raw->Write(hello));
+  ASSERT_TRUE(raw->Write(parts->front()));
+  v1::SchedulerMessage answer;
+  while (raw->Read(&answer) && !answer.has_goodbye()) {
+  }
+  ASSERT_TRUE(answer.has_goodbye()) << "a worker that still sends would miss a status";
+  EXPECT_THAT(answer.goodbye().reason(), HasSubstr("the next part has to come within 1ms"));
 }
 
 TEST_F(WorkStreamsTest, AMessageOfTooManyPartsIsRefusedBeforeItIsParsed) {
