@@ -15,8 +15,10 @@ namespace {
 
 // Between two rounds without results: how late an expired lease may be noticed.
 constexpr absl::Duration kTick = absl::Milliseconds(200);
-// A round that comes so much later than it should says that this process stood still.
-constexpr absl::Duration kPause = absl::Seconds(1);
+// A round that comes so much later than it should, as a part of a lease, says that this process
+// stood still. Shorter delays, like those of a slow disk, cost no lease: a round ends only what was
+// not renewed by what had been sent before it.
+constexpr double kPause = 0.25;
 
 // True where the caller, not the scheduler, is at fault: nothing was changed then.
 bool IsCallersFault(const absl::Status& status) {
@@ -38,7 +40,7 @@ void Scheduler::Loop() {
     // Stopped and continued, say, or waiting for a disk: what workers sent meanwhile may still be
     // on its way here.
     const absl::Duration now = clock_.Monotonic();
-    if (now - due > kPause) ForgivePause(now - due);
+    if (now - due > kPause * options_.lease) ForgivePause(now - due);
     due = now + kTick;
     Step();
   }
