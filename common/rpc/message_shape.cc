@@ -37,7 +37,10 @@ class Counter {
       if (!in_.ReadVarintSizeAsInt(&length)) return false;
       const FieldDescriptor* field = type.FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
       if (field == nullptr || !field->is_packable()) {
-        if (left_ == 0) return false;
+        if (left_ == 0) {
+          too_many_ = true;
+          return false;
+        }
         --left_;
       }
       if (field == nullptr || field->type() != FieldDescriptor::TYPE_MESSAGE) {
@@ -52,11 +55,12 @@ class Counter {
     return in_.ConsumedEntireMessage();
   }
 
-  bool exhausted() const { return left_ == 0; }
+  bool too_many() const { return too_many_; }
 
  private:
   CodedInputStream& in_;
   size_t left_;
+  bool too_many_ = false;
 };
 
 }  // namespace
@@ -68,7 +72,7 @@ absl::Status CheckShape(const grpc::ByteBuffer& bytes, const Descriptor& type, s
   CodedInputStream in(&reader);
   Counter counter(&in, parts);
   if (counter.Count(type, kMaxDepth)) return absl::OkStatus();
-  if (counter.exhausted()) {
+  if (counter.too_many()) {
     return absl::ResourceExhaustedError(
         absl::StrCat(type.name(), ": more than ", parts, " texts and messages in one message"));
   }

@@ -46,6 +46,13 @@ TEST(MessageShape, CountsFieldsThatItDoesNotKnow) {
   EXPECT_FALSE(Check(request.SerializeAsString(), 0).ok());
 }
 
+TEST(MessageShape, WhatIsBrokenBehindTheLastAllowedPartIsNoOverload) {
+  const std::string one = "\x0a\x01x";  // one text
+  EXPECT_TRUE(Check(one, 1).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(Check(one + "\x08", 1)));  // a number without its value
+  EXPECT_TRUE(absl::IsResourceExhausted(Check(one + one, 1)));
+}
+
 TEST(MessageShape, RefusesWhatIsCutShortOrNoMessage) {
   const std::string bytes = Request(2, 3).SerializeAsString();
   EXPECT_TRUE(absl::IsInvalidArgument(Check(bytes.substr(0, bytes.size() - 3), 100)));
