@@ -85,7 +85,7 @@ class CompressedInput::Buffer : public std::streambuf {
   const std::unique_ptr<ZSTD_DCtx, FreeContext> context_;
   std::vector<char> in_, out_;
   ZSTD_inBuffer input_ = {};
-  size_t left_ = 0;  // 0: a frame has ended, or none has begun
+  size_t left_ = 1;  // 0: a frame has ended; a file without one is cut
   absl::Status error_;
 };
 

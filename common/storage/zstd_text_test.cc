@@ -57,6 +57,7 @@ TEST_F(CompressedText, IsRefusedWhereItIsDamaged) {
   const std::string frame = Compress(text_);
   EXPECT_THAT(refusal(frame.substr(0, frame.size() / 2)),
               HasSubstr("b.jsonl.zst: is damaged: it ends within a frame; a whole file"));
+  EXPECT_THAT(refusal(""), HasSubstr("b.jsonl.zst: is damaged: it ends within a frame"));
   std::string flipped = frame;
   flipped[frame.size() / 2] = static_cast<char>(flipped[frame.size() / 2] ^ 1);
   EXPECT_THAT(refusal(flipped), HasSubstr("b.jsonl.zst: is damaged: "));
