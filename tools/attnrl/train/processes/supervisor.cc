@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
@@ -74,6 +75,11 @@ absl::Status Supervisor::NoteDeath(Child& child, const ProcessExit& exit,
                                            ShortDuration(options_.death_window),
                                            " without a step in between, last by ", exit.Text()));
   }
+  if (std::exchange(child.killed, false) && ++child.kills >= options_.deaths_to_give_up) {
+    culprit_ = name;
+    return absl::AbortedError(
+        absl::StrCat(name, " stood still ", child.kills, " times without a step in between"));
+  }
   const absl::Duration wait =
       std::min(options_.longest_backoff,
                options_.first_backoff * (1 << std::min(child.deaths_since_progress, 20)));
@@ -87,12 +93,15 @@ void Supervisor::NoteProgress() {
   for (Child& child : children_) {
     child.deaths_since_progress = 0;
     child.deaths.clear();
+    child.kills = 0;
   }
 }
 
 void Supervisor::Kill(const std::string& name) {
-  for (const Child& child : children_) {
-    if (child.spec.name == name && child.pid.has_value()) processes_.Signal(*child.pid, SIGKILL);
+  for (Child& child : children_) {
+    if (child.spec.name != name || !child.pid.has_value()) continue;
+    child.killed = true;
+    processes_.Signal(*child.pid, SIGKILL);
   }
 }
 

@@ -69,7 +69,8 @@ class Supervisor {
     while (AnyRunning(names)) clock_.Sleep(absl::Milliseconds(5));
   }
 
-  // Ends a child at once; Poll then starts it again as any that died.
+  // Ends a child at once; Poll then starts it again as any that died. Such deaths lie too far apart
+  // for the window: deaths_to_give_up of them without progress end the run.
   void Kill(const std::string& name);
 
   struct Running {
@@ -91,6 +92,8 @@ class Supervisor {
     int deaths_since_progress = 0;
     int restarts = 0;
     std::deque<absl::Duration> deaths;  // within the window
+    bool killed = false;                // by Kill, and not yet seen dead
+    int kills = 0;                      // since the last progress
   };
 
   absl::Status NoteDeath(Child& child, const ProcessExit& exit, std::vector<ChildEvent>& events);

@@ -94,6 +94,18 @@ TEST_F(SupervisorTest, GivesUpAfterFiveDeathsWithoutProgress) {
   EXPECT_EQ(supervisor_.culprit(), "learner");
 }
 
+TEST_F(SupervisorTest, GivesUpAChildThatStandsStillAgainAndAgainHoweverLongThatTakes) {
+  for (int freeze = 0; freeze < 5; ++freeze) {
+    EXPECT_TRUE(error_.ok());
+    supervisor_.Kill("learner");
+    Look();
+    clock_.Advance(absl::Minutes(3));
+    if (freeze < 4) Look();
+  }
+  EXPECT_TRUE(absl::IsAborted(error_));
+  EXPECT_THAT(std::string(error_.message()), HasSubstr("learner stood still 5 times"));
+}
+
 TEST_F(SupervisorTest, ForgetsDeathsWhenTheRunGetsOn) {
   for (int death = 0; death < 20; ++death) {
     processes_.End("learner", {.code = 1});
