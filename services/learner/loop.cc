@@ -89,7 +89,7 @@ absl::Status LearnerLoop::Run() {
   // In the middle of an abandoned batch there is no state to keep; the batch is trained again.
   if (torn_) return absl::OkStatus();
   ATTNRL_RETURN_IF_ERROR(CheckpointHere());
-  return trainer_.Release();
+  return trainer_.Release(/*finished=*/!Stopped());
 }
 
 absl::Status LearnerLoop::Recommit() {
@@ -143,8 +143,7 @@ absl::StatusOr<scheduler::TrainingBatch> LearnerLoop::Ask(double* wait_seconds) 
                                    .replay = newest.number > next_},
                                   [&](const std::string& reason) {
                                     observer_.Waiting(next_, reason);
-                                    if (ranks.ok()) ranks = trainer_.KeepAlive();
-                                    if (!ranks.ok()) batches_.Cancel();
+                                    KeepRanksAlive(&ranks);
                                   });
   *wait_seconds = absl::ToDoubleSeconds(clock_.Monotonic() - start);
   absl::MutexLock lock(&mutex_);
@@ -226,14 +225,23 @@ absl::StatusOr<std::optional<model::Tensors>> LearnerLoop::ReplayedBits(
 }
 
 absl::StatusOr<scheduler::CommitReply> LearnerLoop::Commit(const StepReport& report) {
-  ATTNRL_ASSIGN_OR_RETURN(const scheduler::CommitReply reply,
-                          batches_.CommitBatch({.batch = report.batch,
-                                                .version = report.version,
-                                                .checkpoint_step = checkpoint_,
-                                                .replayed = report.replayed,
-                                                .statistics = report.statistics}));
-  ATTNRL_RETURN_IF_ERROR(Prune(reply.oldest_version_needed));
+  absl::Status ranks;
+  const absl::StatusOr<scheduler::CommitReply> reply =
+      batches_.CommitBatch({.batch = report.batch,
+                            .version = report.version,
+                            .checkpoint_step = checkpoint_,
+                            .replayed = report.replayed,
+                            .statistics = report.statistics},
+                           [&](const std::string&) { KeepRanksAlive(&ranks); });
+  ATTNRL_RETURN_IF_ERROR(ranks);
+  ATTNRL_RETURN_IF_ERROR(reply.status());
+  ATTNRL_RETURN_IF_ERROR(Prune(reply->oldest_version_needed));
   return reply;
+}
+
+void LearnerLoop::KeepRanksAlive(absl::Status* ranks) {
+  if (ranks->ok()) *ranks = trainer_.KeepAlive();
+  if (!ranks->ok()) batches_.Cancel();
 }
 
 absl::Status LearnerLoop::WriteCheckpoint(const Version& version, const model::Tensors& published) {

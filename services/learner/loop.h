@@ -87,6 +87,8 @@ class LearnerLoop {
   absl::StatusOr<bool> Step();  // false: the run has ended
   absl::Status Recommit();
   absl::StatusOr<scheduler::TrainingBatch> Ask(double* wait_seconds);
+  // While the scheduler is waited for: the other ranks wait too. Ends the wait where one is gone.
+  void KeepRanksAlive(absl::Status* ranks);
   absl::Status Train(const scheduler::TrainingBatch& batch, StepReport* report);
   // The bits of W(next_) and, in `report`, their version. Of a replay nullopt where they were
   // published, can't be made again and are pruned.

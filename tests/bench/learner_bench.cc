@@ -101,7 +101,8 @@ int Run(int argc, char** argv) {
   }
   const double cpu_seconds = CpuSeconds() - cpu;
   const double seconds = absl::ToDoubleSeconds(Clock::Real().Monotonic() - start);
-  if (const absl::Status released = trainer.Release(); !released.ok()) return Fail(released);
+  if (const absl::Status released = trainer.Release(/*finished=*/true); !released.ok())
+    return Fail(released);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const auto tokens = static_cast<double>(settings["steps"] * settings["samples"] *

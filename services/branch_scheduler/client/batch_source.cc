@@ -40,12 +40,13 @@ class StubBatchSource final : public BatchSource {
     return batch;
   }
 
-  absl::StatusOr<CommitReply> CommitBatch(const BatchCommit& commit) override {
+  absl::StatusOr<CommitReply> CommitBatch(
+      const BatchCommit& commit, const std::function<void(const std::string&)>& waiting) override {
     v1::CommitBatchRequest message;
     ToProto(commit, &message);
     v1::CommitBatchReply reply;
     const std::string what = absl::StrCat("commit of batch ", commit.batch);
-    ATTNRL_RETURN_IF_ERROR(UntilAnswered("BranchScheduler/CommitBatch", what, nullptr, [&] {
+    ATTNRL_RETURN_IF_ERROR(UntilAnswered("BranchScheduler/CommitBatch", what, waiting, [&] {
       const rpc::Call call(calls_, kCommitDeadline);
       return rpc::FromGrpc(stub_->CommitBatch(call.context(), message, &reply), what);
     }));

@@ -29,7 +29,9 @@ class BatchSource {
       const BatchRequest& request, const std::function<void(const std::string&)>& waiting) = 0;
 
   // Batch b is trained and W(b+1) durable. FAILED_PRECONDITION: another digest was committed.
-  virtual absl::StatusOr<CommitReply> CommitBatch(const BatchCommit& commit) = 0;
+  // Blocks until the scheduler answers; `waiting` as above. CANCELLED after Cancel.
+  virtual absl::StatusOr<CommitReply> CommitBatch(
+      const BatchCommit& commit, const std::function<void(const std::string&)>& waiting) = 0;
 
   // Ends every call, now and later. For shutdown.
   virtual void Cancel() = 0;

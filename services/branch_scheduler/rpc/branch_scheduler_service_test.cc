@@ -122,7 +122,7 @@ TEST_F(ServiceTest, ARunGoesThroughTheSocketsAndEnds) {
     EXPECT_EQ(batch->last, b == 1);
     EXPECT_EQ(*batch, *Next(b)) << "asking again gives the same bytes";
     BatchCommit commit{.batch = b, .version = {b + 1, Digest(b + 1)}};
-    auto reply = batches_->CommitBatch(commit);
+    auto reply = batches_->CommitBatch(commit, nullptr);
     ASSERT_TRUE(reply.ok()) << reply.status();
     EXPECT_EQ(reply->finished, b == 1);
   }
@@ -141,7 +141,7 @@ TEST_F(ServiceTest, ClientsWaitThroughARestartOfTheScheduler) {
   std::thread worker([this] { Work("w"); });
   ASSERT_TRUE(Next(0).ok());
   absl::StatusOr<TrainingBatch> batch = absl::UnknownError("not asked");
-  ASSERT_TRUE(batches_->CommitBatch({.batch = 0, .version = {1, Digest(1)}}).ok());
+  ASSERT_TRUE(batches_->CommitBatch({.batch = 0, .version = {1, Digest(1)}}, nullptr).ok());
   std::thread learner([&] { batch = Next(1); });
   Restart();
   learner.join();

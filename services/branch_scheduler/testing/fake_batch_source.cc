@@ -52,7 +52,8 @@ absl::StatusOr<TrainingBatch> FakeBatchSource::NextBatch(
   return batches_.at(request.batch);
 }
 
-absl::StatusOr<CommitReply> FakeBatchSource::CommitBatch(const BatchCommit& commit) {
+absl::StatusOr<CommitReply> FakeBatchSource::CommitBatch(
+    const BatchCommit& commit, const std::function<void(const std::string&)>&) {
   absl::MutexLock lock(&mutex_);
   commits_.push_back(commit);
   if (!fail_.ok()) return std::exchange(fail_, absl::OkStatus());

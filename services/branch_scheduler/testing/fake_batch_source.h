@@ -24,7 +24,8 @@ class FakeBatchSource final : public BatchSource {
 
   absl::StatusOr<TrainingBatch> NextBatch(
       const BatchRequest& request, const std::function<void(const std::string&)>& waiting) override;
-  absl::StatusOr<CommitReply> CommitBatch(const BatchCommit& commit) override;
+  absl::StatusOr<CommitReply> CommitBatch(
+      const BatchCommit& commit, const std::function<void(const std::string&)>& waiting) override;
   void Cancel() override;
 
  private:

@@ -69,7 +69,7 @@ class RanksTest : public ::testing::Test {
         return;
       }
       first = Train(*trainer);
-      ASSERT_TRUE(trainer->Release().ok());
+      ASSERT_TRUE(trainer->Release(/*finished=*/true).ok());
     });
     return first;
   }
@@ -182,7 +182,7 @@ TEST_F(RanksTest, TheOthersDoWhatTheFirstDoes) {
     for (size_t batch = 0; batch < alone.losses.size(); ++batch) {
       EXPECT_NEAR(outcome.losses[batch], alone.losses[batch], 1e-5);
     }
-    ASSERT_TRUE(trainer->Release().ok());
+    ASSERT_TRUE(trainer->Release(/*finished=*/true).ok());
   });
 }
 
@@ -207,6 +207,18 @@ TEST_F(RanksTest, AFollowerEndsWithTheRankThatFailedAndWhenItIsStopped) {
                RankError);
 }
 
+TEST_F(RanksTest, AStoppedFollowerStillHelpsWithTheLastCheckpoint) {
+  RunRanks(2, [&](RankGroup& group) {
+    const auto trainer = TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &group);
+    if (group.rank() != 0) {
+      EXPECT_TRUE(absl::IsUnavailable(trainer->Follow([] { return true; })));
+      return;
+    }
+    EXPECT_FALSE(CopyOf(*trainer, StateTensor::kMasters).empty());
+    ASSERT_TRUE(trainer->Release(/*finished=*/false).ok());
+  });
+}
+
 TEST_F(RanksTest, StateOfOneNumberOfRanksContinuesWithAnother) {
   constexpr StateTensor kAll[] = {StateTensor::kMasters, StateTensor::kFirstMoment,
                                   StateTensor::kSecondMoment};
@@ -219,7 +231,7 @@ TEST_F(RanksTest, StateOfOneNumberOfRanksContinuesWithAnother) {
     }
     ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
     for (int i = 0; i < 3; ++i) saved[i] = CopyOf(*trainer, kAll[i]);
-    ASSERT_TRUE(trainer->Release().ok());
+    ASSERT_TRUE(trainer->Release(/*finished=*/true).ok());
   });
   RunRanks(2, [&](RankGroup& group) {
     const auto trainer = TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &group);
@@ -233,7 +245,7 @@ TEST_F(RanksTest, StateOfOneNumberOfRanksContinuesWithAnother) {
     ASSERT_TRUE(trainer->Resume({}).ok());
     for (int i = 0; i < 3; ++i) ExpectSame(CopyOf(*trainer, kAll[i]), saved[i]);
     ExpectSame(trainer->parameters().Published(), saved[0]);
-    ASSERT_TRUE(trainer->Release().ok());
+    ASSERT_TRUE(trainer->Release(/*finished=*/true).ok());
   });
 }
 

@@ -93,10 +93,11 @@ class Trainer {
   // Rank 0, where it does nothing for a while: shows the others that it is alive, and finds out
   // whether they are.
   absl::Status KeepAlive();
-  // Rank 0, at the end: Follow of the others returns.
-  absl::Status Release();
-  // The others: does what rank 0 does until Release. `abandon` is asked between its commands; when
-  // it says yes the result is CANCELLED.
+  // Rank 0, at the end: Follow of the others returns, OK where the run has finished, otherwise
+  // UNAVAILABLE.
+  absl::Status Release(bool finished);
+  // The others: does what rank 0 does until Release. `abandon` is asked before each batch; when it
+  // says yes the result is CANCELLED.
   absl::Status Follow(const std::function<bool()>& abandon);
 
   // The minibatches of a batch, as indices of samples.

@@ -21,7 +21,8 @@ constexpr char kCopy = 'c';       // a StateTensor, to rank 0
 constexpr char kAssign = 'a';     // a StateTensor, from rank 0
 constexpr char kResume = 'r';     // counters
 constexpr char kKeepAlive = 'k';  // nothing
-constexpr char kRelease = 'e';    // nothing
+constexpr char kRelease = 'e';    // kFinished: the run has ended; or nothing
+constexpr char kFinished[] = "finished";
 
 std::string Argument(StateTensor which) { return std::string(1, static_cast<char>(which)); }
 
@@ -51,9 +52,14 @@ absl::Status Trainer::Follow(const std::function<bool()>& abandon) {
     } catch (const std::exception& error) {
       return LibraryError("waiting for rank 0's next command", error);
     }
-    if (abandon && abandon()) return absl::CancelledError("this rank was stopped");
     if (message.empty()) return absl::DataLossError("an empty command from rank 0");
-    if (message[0] == kRelease) return absl::OkStatus();
+    if (message[0] == kRelease) {
+      if (message.substr(1) == kFinished) return absl::OkStatus();
+      return absl::UnavailableError("rank 0 was stopped");
+    }
+    // Where all ranks are stopped together, rank 0 still writes the last checkpoint, with all.
+    const bool more = message[0] == kTrain || message[0] == kKeepAlive;
+    if (more && abandon && abandon()) return absl::CancelledError("this rank was stopped");
     ATTNRL_RETURN_IF_ERROR(Obey(message[0], message.substr(1)));
   }
 }
@@ -62,7 +68,7 @@ absl::Status Trainer::Obey(char command, const std::string& argument) {
   switch (command) {
     case kTrain: {
       ATTNRL_ASSIGN_OR_RETURN(const scheduler::TrainingBatch batch, ParseBatchBytes(argument));
-      return Train(batch, nullptr).status();
+      return TrainTogether(batch, nullptr).status();
     }
     case kCopy:
       return Copy(static_cast<StateTensor>(argument.at(0)), nullptr);
@@ -149,9 +155,9 @@ absl::Status Trainer::KeepAlive() {
   return absl::OkStatus();
 }
 
-absl::Status Trainer::Release() {
+absl::Status Trainer::Release(bool finished) {
   try {
-    Lead(kRelease, "");
+    Lead(kRelease, finished ? kFinished : "");
   } catch (const std::exception& error) {
     return LibraryError("ending the other ranks", error);
   }
