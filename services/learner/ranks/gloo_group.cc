@@ -5,13 +5,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <optional>
 #include <string>
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <utility>
@@ -156,7 +153,8 @@ Store FindStore(const RankPlace& place) {
   options.waitWorkers = false;
   options.timeout = std::chrono::seconds(2);
   try {
-    Store store = c10::make_intrusive<c10d::TCPStore>(place.address, options);
+    Store store = c10::make_intrusive<c10d::TCPStore>(
+        IsLoopback(place.address) ? "127.0.0.1" : place.address, options);
     return store->check({kFormed}) ? Store() : store;
   } catch (const std::exception&) {
     return Store();

@@ -14,7 +14,7 @@ namespace attnrl::learner {
 struct JoinOptions {
   // How long ranks may take to find each other, and one to answer another later on.
   absl::Duration timeout = absl::Minutes(10);
-  // Asked about once a second while others are missing; true ends the waiting with CANCELLED.
+  // Asked every few seconds while others are missing; true ends the waiting with CANCELLED.
   std::function<bool()> abandon = {};
 };
 

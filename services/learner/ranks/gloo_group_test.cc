@@ -75,6 +75,22 @@ TEST_F(JoinRanksTest, ARankThatGoesAwayIsNamed) {
   }
 }
 
+TEST_F(JoinRanksTest, ARankThatComesBackTooEarlyIsNotTakenIntoTheGroupThatIsStillThere) {
+  absl::Notification done;
+  std::thread other([&] {
+    const auto group = JoinRanks(Place(1, 2), {.timeout = absl::Seconds(60)});
+    EXPECT_TRUE(group.ok()) << group.status();
+    done.WaitForNotification();
+  });
+  const auto group = JoinRanks(Place(0, 2), {.timeout = absl::Seconds(60)});
+  EXPECT_TRUE(group.ok()) << group.status();
+  const auto again = JoinRanks(Place(1, 2), {.timeout = absl::Milliseconds(500)});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(again.status())) << again.status();
+  EXPECT_THAT(again.status().message(), HasSubstr("for rank 0 at 127.0.0.1"));
+  done.Notify();
+  other.join();
+}
+
 TEST_F(JoinRanksTest, ASilentRankIsNamedAfterTheDeadline) {
   absl::Notification done;
   std::thread other([&] {

@@ -3,7 +3,6 @@
 
 #include <cstdlib>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
@@ -31,7 +30,7 @@ absl::StatusOr<int> Number(const char* name, int least, int most) {
 }  // namespace
 
 bool IsLoopback(const std::string& address) {
-  return address == "localhost" || address == "::1" || absl::StartsWith(address, "127.");
+  return address == "localhost" || address == "127.0.0.1";
 }
 
 absl::StatusOr<RankPlace> ReadRankPlace(int64_t ranks, bool allow_plaintext) {
@@ -48,6 +47,10 @@ absl::StatusOr<RankPlace> ReadRankPlace(int64_t ranks, bool allow_plaintext) {
                       absl::StrCat(ranks, ", as learner.ranks says"));
   }
   if (place.alone()) return place;
+  if (Variable("TORCHELASTIC_USE_AGENT_STORE") == "True") {
+    return InputError("TORCHELASTIC_USE_AGENT_STORE", "is True: torchrun listens on MASTER_PORT",
+                      "a launcher that leaves the port to rank 0");
+  }
   ATTNRL_ASSIGN_OR_RETURN(place.rank, Number("RANK", 0, place.size - 1));
   ATTNRL_ASSIGN_OR_RETURN(place.port, Number("MASTER_PORT", 1, 65535));
   place.address = Variable("MASTER_ADDR");

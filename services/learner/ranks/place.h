@@ -18,14 +18,15 @@ struct RankPlace {
   bool alone() const { return size == 1; }
 };
 
-// From RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT of the environment, as torchrun and JobSet set
-// them. `ranks` is learner.ranks, which has to agree; 1 means whatever the environment says.
+// From RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT of the environment, PyTorch's names. Rank 0
+// listens on the port itself: torchrun, whose agent does that, is refused. `ranks` is
+// learner.ranks, which has to agree; 1 means whatever the environment says.
 // Without WORLD_SIZE a process is alone. INVALID_ARGUMENT names the variable and what is allowed;
 // so does an address beyond this machine without `allow_plaintext` (security.allow_plaintext),
 // since ranks talk without encryption and trust whoever connects.
 absl::StatusOr<RankPlace> ReadRankPlace(int64_t ranks, bool allow_plaintext);
 
-// Whether `address` is this machine's own: localhost, 127.x.x.x, ::1.
+// Whether `address` is where ranks of one machine meet: localhost or 127.0.0.1.
 bool IsLoopback(const std::string& address);
 
 }  // namespace attnrl::learner

@@ -37,7 +37,7 @@ TEST_F(ReadRankPlaceTest, WithoutAnEnvironmentAProcessIsAlone) {
   EXPECT_THAT(Refusal(2), HasSubstr("learner.ranks: is 2, but WORLD_SIZE is not set"));
 }
 
-TEST_F(ReadRankPlaceTest, TheEnvironmentOfTorchrunSaysAll) {
+TEST_F(ReadRankPlaceTest, TheEnvironmentSaysAll) {
   Set("3", "4", "127.0.0.1", "29500");
   for (const int64_t ranks : {1, 4}) {
     const auto place = ReadRankPlace(ranks, false);
@@ -61,8 +61,17 @@ TEST_F(ReadRankPlaceTest, RefusesWhatDoesNotFitByTheNameOfTheVariable) {
   EXPECT_THAT(Refusal(1), HasSubstr("MASTER_ADDR: not set"));
 }
 
+TEST_F(ReadRankPlaceTest, ATorchrunThatListensOnThePortItselfIsRefused) {
+  Set("0", "2", "127.0.0.1", "29500");
+  setenv("TORCHELASTIC_USE_AGENT_STORE", "True", 1);
+  EXPECT_THAT(Refusal(2), HasSubstr("TORCHELASTIC_USE_AGENT_STORE: is True"));
+  unsetenv("TORCHELASTIC_USE_AGENT_STORE");
+}
+
 TEST_F(ReadRankPlaceTest, ANetworkOfOthersHasToBeAllowed) {
   Set("0", "2", "learner-0.learner", "29500");
+  EXPECT_THAT(Refusal(2), HasSubstr("security.allow_plaintext"));
+  Set("0", "2", "127.example.org", "29500");
   EXPECT_THAT(Refusal(2), HasSubstr("security.allow_plaintext"));
   EXPECT_TRUE(ReadRankPlace(2, true).ok());
 }
