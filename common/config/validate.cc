@@ -94,6 +94,9 @@ class Rules {
     if (learner.deterministic && learner.ranks != 1 && learner.ranks != 2 && learner.ranks != 4) {
       return Wrong("learner.ranks", "1, 2 or 4, as learner.deterministic is true");
     }
+    if (learner.ranks > 1 && learner.device != "cpu") {
+      return Wrong("learner.ranks", absl::StrCat("1, as learner.device is ", learner.device));
+    }
     if (learner.steps_per_batch > 0 && learner.minibatch_problems > 0) {
       return Wrong("learner.steps_per_batch",
                    absl::StrCat("0, as minibatch_problems is ", learner.minibatch_problems,

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/options.h"
 
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+
 namespace attnrl::learner {
 namespace {
 
@@ -88,6 +91,19 @@ TrainerOptions TrainerOptionsOf(const config::Config& config) {
                    .alpha = learner.lora.alpha,
                    .targets = LoraTargetsOf(learner.lora.targets),
                    .seed = config.run.seed}};
+}
+
+absl::Status CheckRanks(const config::Config& config, int ranks) {
+  if (config.learner.deterministic && ranks != 1 && ranks != 2 && ranks != 4) {
+    return InputError("WORLD_SIZE", absl::StrCat("is ", ranks),
+                      "1, 2 or 4, as learner.deterministic is true");
+  }
+  if (config.learner.device != "cpu" && ranks != 1) {
+    return InputError("learner.device",
+                      absl::StrCat("is ", config.learner.device, ", with ", ranks, " ranks"),
+                      "cpu, where several ranks train");
+  }
+  return absl::OkStatus();
 }
 
 LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_dir) {

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
 #include "common/model/files/config.h"
@@ -14,6 +15,8 @@ namespace attnrl::learner {
 // The parts of a run's configuration that the learner's own types want.
 TrainerOptions TrainerOptionsOf(const config::Config& config);
 LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_dir);
+// Whether so many ranks can train: InputError by the name of what they don't go with.
+absl::Status CheckRanks(const config::Config& config, int ranks);
 // model.dtype; `stored` is that of config.json ("auto").
 absl::StatusOr<model::DType> ComputeDTypeOf(const config::Config& config, model::DType stored);
 

@@ -34,11 +34,19 @@ absl::StatusOr<StartModel> Load(const config::Config& config, const std::string&
   return start;
 }
 
-// Type, names and shapes of the tensors, for comparison.
+// Everything that ranks compute by but the weights, for comparison.
 std::string Describe(const StartModel& start) {
-  std::string text(model::DTypeName(start.dtype));
-  for (const auto& [name, shape] : model::TensorShapes(start.shape)) {
-    absl::StrAppend(&text, " ", name, " ", absl::StrJoin(shape, "x"));
+  const model::ModelConfig& shape = start.shape;
+  const model::RopeScaling& rope = shape.rope_scaling;
+  std::string text = absl::StrCat(
+      std::string(model::DTypeName(start.dtype)), " ", static_cast<int>(shape.architecture), " ",
+      shape.heads, " ", shape.kv_heads, " ", shape.head_dim, " ", shape.rms_norm_eps, " ",
+      shape.rope_theta, " ", static_cast<int>(rope.kind), " ", rope.factor, " ",
+      rope.original_positions, " ", rope.low_frequency_factor, " ", rope.high_frequency_factor);
+  absl::StrAppend(&text, " ", rope.beta_fast, " ", rope.beta_slow, " ", rope.truncate, " ",
+                  rope.attention_factor);
+  for (const auto& [name, sizes] : model::TensorShapes(shape)) {
+    absl::StrAppend(&text, " ", name, " ", absl::StrJoin(sizes, "x"));
   }
   return text;
 }
@@ -88,7 +96,7 @@ absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGro
   try {
     const std::string own = Describe(start);
     if (BroadcastBytes(group, own) != own) {
-      return InputError("model.path", absl::StrCat(start.folder, " has other shapes than rank 0's"),
+      return InputError("model.path", absl::StrCat(start.folder, " is another model than rank 0's"),
                         "the model that the run began with, on every rank");
     }
     for (const auto& [name, tensor] : start.tensors) Broadcast(group, tensor.contiguous());

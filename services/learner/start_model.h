@@ -31,8 +31,8 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                                           const std::optional<std::string>& published);
 
 // Rank 0 hands its start model to the other ranks, which need only the shape in model.path. All
-// call ShareStartModel together; `start` is rank 0's, ignored on the others. InputError where the
-// shapes differ, on the rank whose shape is another.
+// call ShareStartModel together; `start` is rank 0's, ignored on the others. InputError on the
+// rank whose config.json says something else.
 absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGroup& group,
                                            StartModel start);
 

@@ -2,7 +2,9 @@
 #include "services/learner/parameters/flat_layout.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -38,6 +40,7 @@ int64_t LayerOf(const std::string& name) {
 
 FlatLayout::FlatLayout(const std::map<std::string, std::vector<int64_t>>& shapes, Sharding sharding)
     : sharding_(sharding) {
+  if (sharding.parts % sharding.ranks != 0) throw std::invalid_argument("parts of no rank");
   std::string bucket;
   for (const auto& [name, shape] : shapes) {
     if (buckets_.empty() || BucketName(name) != bucket) {

@@ -44,6 +44,7 @@ class FlatLayout {
     bool matrices;
   };
 
+  // Throws std::invalid_argument where ranks don't divide parts.
   FlatLayout(const std::map<std::string, std::vector<int64_t>>& shapes, Sharding sharding);
 
   const Sharding& sharding() const { return sharding_; }

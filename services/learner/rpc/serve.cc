@@ -46,12 +46,8 @@ absl::Status CheckConfig(const config::Config& config) {
 }
 
 // `group`: null for a learner that trains alone.
-absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& config,
-                                                     const CheckpointStore& checkpoints,
-                                                     const VersionStore& versions,
+absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& config, StartModel start,
                                                      RankGroup* group) {
-  ATTNRL_ASSIGN_OR_RETURN(StartModel start,
-                          LoadStartModel(config, checkpoints, versions.DigestOf(0)));
   if (group != nullptr) {
     ATTNRL_ASSIGN_OR_RETURN(start, ShareStartModel(config, *group, std::move(start)));
   }
@@ -65,15 +61,28 @@ absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& confi
   }
 }
 
-// A rank that follows: until the run ends, then until `shutdown`.
+// A rank that follows, until `shutdown`. After the end of the run it waits for another rank 0: one
+// that starts again, to serve the weights, needs it.
 absl::Status ServeFollower(const config::Config& config, const RankPlace& place,
                            const rpc::ShutdownSignal& shutdown) {
-  const absl::Status status = Follow(config, place, [&shutdown] { return shutdown.requested(); });
-  if (absl::IsCancelled(status) && shutdown.requested()) return absl::OkStatus();
-  ATTNRL_RETURN_IF_ERROR(status);
-  observe::LogInfo("the run has ended");
-  shutdown.Wait();
-  return absl::OkStatus();
+  std::unique_ptr<rpc::Server> health;
+  if (!config.observe.health_address.empty()) {
+    ATTNRL_ASSIGN_OR_RETURN(
+        health, rpc::Server::Start(
+                    {.address = config.observe.health_address, .service_name = "learner"}, {}));
+    health->SetServing(true);
+  }
+  bool ended = false;
+  while (true) {
+    const absl::Status status = Follow(config, place, [&shutdown] { return shutdown.requested(); });
+    if (shutdown.requested()) {
+      observe::LogInfo("stopped", {{"status", status}});
+      return absl::OkStatus();
+    }
+    if (status.ok()) observe::LogInfo("the run has ended");
+    ended = ended || status.ok();
+    if (!status.ok() && !(ended && absl::IsDeadlineExceeded(status))) return status;
+  }
 }
 
 // Runs the loop in a thread of its own until it ends or `shutdown` comes.
@@ -111,6 +120,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
                    const rpc::ShutdownSignal& shutdown) {
   ATTNRL_ASSIGN_OR_RETURN(const RankPlace place,
                           ReadRankPlace(config.learner.ranks, config.security.allow_plaintext));
+  ATTNRL_RETURN_IF_ERROR(CheckRanks(config, place.size));
   std::optional<storage::FileLock> lock;
   if (place.rank == 0) {
     ATTNRL_RETURN_IF_ERROR(CheckConfig(config));
@@ -127,15 +137,19 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   if (place.rank > 0) return ServeFollower(config, place, shutdown);
   ATTNRL_ASSIGN_OR_RETURN(const auto checkpoints, CheckpointStore::Open(flags.run_dir));
   ATTNRL_ASSIGN_OR_RETURN(const auto versions, VersionStore::Open(flags.run_dir));
+  // Before the others are met, who would wait meanwhile.
+  ATTNRL_ASSIGN_OR_RETURN(StartModel start,
+                          LoadStartModel(config, *checkpoints, versions->DigestOf(0)));
   std::unique_ptr<RankGroup> group;
   if (!place.alone()) {
-    ATTNRL_ASSIGN_OR_RETURN(
-        group,
-        JoinRanks(place, JoinOptionsOf(config, [&shutdown] { return shutdown.requested(); })));
+    absl::StatusOr<std::unique_ptr<RankGroup>> joined =
+        JoinRanks(place, JoinOptionsOf(config, [&shutdown] { return shutdown.requested(); }));
+    if (absl::IsCancelled(joined.status())) return absl::OkStatus();  // told to stop
+    ATTNRL_RETURN_IF_ERROR(joined.status());
+    group = *std::move(joined);
     observe::LogInfo("all ranks have joined", {{"ranks", place.size}});
   }
-  ATTNRL_ASSIGN_OR_RETURN(const auto trainer,
-                          MakeTrainer(config, *checkpoints, *versions, group.get()));
+  ATTNRL_ASSIGN_OR_RETURN(const auto trainer, MakeTrainer(config, std::move(start), group.get()));
   ATTNRL_ASSIGN_OR_RETURN(
       const auto batches,
       scheduler::ConnectBatchSource(config.scheduler.address, rpc::SecurityOf(config)));
