@@ -57,7 +57,10 @@ ServicePlan LearnerPlan(const config::Config& config, const MemoryEstimate& memo
            rank == 0 ? "trains, keeps weights and checkpoints" : "trains its share of each batch",
            config.learner.threads, memory.learner_bytes, paths);
   // A group of ranks ends with its first; one that stands still would never see it.
-  if (rank > 0) plan.process.follows = "learner";
+  if (rank > 0) {
+    plan.process.follows = "learner";
+    plan.address.clear();
+  }
   // Said in any case: the shell may have other ranks' variables.
   plan.process.environment["WORLD_SIZE"] = absl::StrCat(config.learner.ranks);
   plan.process.environment["RANK"] = absl::StrCat(rank);

@@ -15,7 +15,7 @@ namespace attnrl::tools {
 // One child of a run and what the console says about it.
 struct ServicePlan {
   ProcessSpec process;
-  std::string address;  // where it answers health checks
+  std::string address;  // where it answers health checks; empty: nowhere
   std::string does;     // in a few words
   int64_t threads = 1;
   int64_t memory_bytes = 0;  // estimated

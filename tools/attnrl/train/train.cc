@@ -136,7 +136,8 @@ class Run {
     options.steps = config_.run.steps;
     options.resumed = resumed_;
     options.answered = [this](const std::string& name) {
-      return probes_.at(name).Answered(kProbeDeadline);
+      const auto probe = probes_.find(name);
+      return probe != probes_.end() && probe->second.Answered(kProbeDeadline);
     };
     options.max_response_tokens = config_.rollout.max_response_tokens;
     for (const ServicePlan& plan : plans_) options.names.push_back(plan.process.name);
@@ -145,6 +146,7 @@ class Run {
 
   absl::Status StartServices() {
     for (const ServicePlan& plan : plans_) {
+      if (plan.address.empty()) continue;
       ATTNRL_ASSIGN_OR_RETURN(auto channel, rpc::Connect(plan.address));
       probes_.try_emplace(plan.process.name, std::move(channel));
     }

@@ -55,8 +55,10 @@ absl::StatusOr<std::vector<ChildEvent>> Supervisor::Poll() {
 absl::Status Supervisor::NoteDeath(Child& child, const ProcessExit& exit,
                                    std::vector<ChildEvent>& events) {
   const std::string& name = child.spec.name;
-  for (const Child& other : children_) {
-    if (other.spec.follows == name && other.pid.has_value()) processes_.Signal(*other.pid, SIGKILL);
+  for (Child& other : children_) {
+    if (other.spec.follows != name || !other.pid.has_value()) continue;
+    other.taken_along = true;
+    processes_.Signal(*other.pid, SIGKILL);
   }
   if (exit.signal == 0 && exit.code == kExitBadInput) {
     culprit_ = name;
@@ -67,6 +69,11 @@ absl::Status Supervisor::NoteDeath(Child& child, const ProcessExit& exit,
     return absl::ResourceExhaustedError(absl::StrCat(name, " stopped: the disk is full"));
   }
   const absl::Duration now = clock_.Monotonic();
+  if (std::exchange(child.taken_along, false)) {  // no fault of its own
+    child.restart_at = now + options_.first_backoff;
+    events.push_back({ChildEvent::kDied, name, exit, options_.first_backoff});
+    return absl::OkStatus();
+  }
   child.deaths.push_back(now);
   while (now - child.deaths.front() > options_.death_window) child.deaths.pop_front();
   if (static_cast<int>(child.deaths.size()) >= options_.deaths_to_give_up) {

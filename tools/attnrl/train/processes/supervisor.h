@@ -92,6 +92,7 @@ class Supervisor {
     int deaths_since_progress = 0;
     int restarts = 0;
     std::deque<absl::Duration> deaths;  // within the window
+    bool taken_along = false;           // killed because the one that it follows has died
     bool killed = false;                // by Kill, and not yet seen dead
     int kills = 0;                      // since the last progress
   };

@@ -68,6 +68,22 @@ TEST_F(SupervisorTest, KillsWhatFollowsADeadChildAndStartsBothAgain) {
   EXPECT_EQ(processes_.signals.size(), 1u);  // the other way round each ends by itself
 }
 
+TEST_F(SupervisorTest, AChildThatIsKilledWithTheOneItFollowsHasNotFailed) {
+  ASSERT_TRUE(supervisor_.Start({.name = "learner-rank-1", .follows = "learner"}).ok());
+  for (int death = 0; death < 4; ++death) {
+    processes_.End("learner", {.code = 1});
+    while (!Look().empty()) {
+    }
+    clock_.Advance(absl::Seconds(5));
+    Look();
+  }
+  EXPECT_TRUE(error_.ok());
+  processes_.End("learner-rank-1", {.code = 1});
+  const std::vector<ChildEvent> died = Look();
+  ASSERT_EQ(died.size(), 1u);
+  EXPECT_EQ(died[0].restarts_in, absl::Milliseconds(200)) << "its first death";
+}
+
 TEST_F(SupervisorTest, WaitsLongerEachTime) {
   absl::Duration last = absl::ZeroDuration();
   for (int death = 0; death < 4; ++death) {
