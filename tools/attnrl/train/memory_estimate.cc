@@ -60,12 +60,15 @@ MemoryEstimate EstimateMemory(const config::Config& config, const model::ModelCo
   const int64_t flat = (config.learner.deterministic ? 8 : 4) * kFloatBytes * trained / ranks;
   // The published copy; the reference where there is a KL term; the weights to compute with where
   // they aren't the masters. Under adapters the reference is what they change.
+  const bool apart = ranks > 1 || dtype_bytes != kFloatBytes;
   const int64_t copies =
-      adapters ? 3 : 1 + (config.learner.kl_weight > 0 ? 1 : 0) + (ranks > 1 ? 1 : 0);
+      adapters ? 3 : 1 + (config.learner.kl_weight > 0 ? 1 : 0) + (apart ? 1 : 0);
+  // The embedding's gradient, the largest that ranks exchange: sent and received.
+  const int64_t exchanged = ranks > 1 ? 2 * kFloatBytes * shape.vocab_size * shape.hidden_size : 0;
   // Log-probs are computed from the head in float32, which of other weights is a copy.
   const int64_t head =
       dtype_bytes == kFloatBytes ? 0 : shape.vocab_size * shape.hidden_size * kFloatBytes;
-  memory.learner_bytes = kTorchProcess + flat + weights * copies * dtype_bytes + head +
+  memory.learner_bytes = kTorchProcess + flat + exchanged + weights * copies * dtype_bytes + head +
                          PassBytes(shape, std::max(config.learner.max_tokens_per_pass, longest));
   memory.scheduler_bytes = 2 * kPlainProcess;
   memory.verifier_bytes = kPlainProcess;

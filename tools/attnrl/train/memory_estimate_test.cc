@@ -39,7 +39,8 @@ TEST(MemoryEstimate, SharesTheOptimizersStateOutOverRanksAndAdaptersNeedLittle) 
   const MemoryEstimate one = EstimateMemory(config, HalfBillion(), 2, 0);
   config.learner.ranks = 4;
   const MemoryEstimate four = EstimateMemory(config, HalfBillion(), 2, 0);
-  EXPECT_EQ(one.learner_bytes - four.learner_bytes, 12 * weights - 2 * weights);
+  EXPECT_EQ(one.learner_bytes - four.learner_bytes,
+            12 * weights - 2 * 4 * HalfBillion().vocab_size * HalfBillion().hidden_size);
   EXPECT_EQ(four.total_bytes - one.total_bytes, 4 * four.learner_bytes - one.learner_bytes);
   config.learner.ranks = 1;
   config.learner.lora.rank = 8;
@@ -75,7 +76,7 @@ TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
   EXPECT_EQ(memory.worker_bytes, kProcess + 2 * weights * 2 + 24'000);
   // A token keeps in each layer (4 + 2 x 2) x 2 x 2, 5 x 8 and 4 x 16 numbers and its input of 8,
   // and twice 100 logits; the head is there in float32 too.
-  EXPECT_EQ(memory.learner_bytes, kProcess + weights * (4 * 4 + 2) + 100 * 8 * 4 +
+  EXPECT_EQ(memory.learner_bytes, kProcess + weights * (4 * 4 + 2 * 2) + 100 * 8 * 4 +
                                       400 * 4 * (3 * (32 + 40 + 64 + 8) + 200));
   EXPECT_EQ(memory.scheduler_bytes, 2 * kPlain);
   EXPECT_EQ(memory.verifier_bytes, kPlain);
