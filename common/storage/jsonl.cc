@@ -94,28 +94,38 @@ absl::Status ReadStream(std::istream& stream, const std::string& path, bool list
   return absl::OkStatus();
 }
 
+// What keeps a file from being opened. The names of a run's files end with ".zst" or not, as
+// observe.trees says: where one of a pair is asked for, the error names the other.
+absl::Status CheckReadable(const std::string& path) {
+  constexpr char kFile[] = "a JSON Lines file is needed";
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none)) {
+    return InputError(path, "is a directory", kFile);
+  }
+  if (::access(path.c_str(), R_OK) == 0) return absl::OkStatus();
+  const int error = errno;
+  const std::string other = OtherName(path);
+  return InputError(path, absl::StrCat("can't be read: ", std::strerror(error)),
+                    error == ENOENT && std::filesystem::is_regular_file(other, none)
+                        ? absl::StrCat("there is ", other)
+                        : kFile);
+}
+
 absl::Status ReadAll(const std::string& path, bool lists, bool skip_bad, int64_t* skipped,
                      const std::function<absl::Status(const JsonLine&)>& use) {
+  if (path == "-") return ReadStream(std::cin, path, lists, skip_bad, skipped, use);
+  ATTNRL_RETURN_IF_ERROR(CheckReadable(path));
   if (IsCompressed(path)) {
     CompressedInput compressed(path);
     const absl::Status status = ReadStream(compressed, path, lists, skip_bad, skipped, use);
-    // A record may be bad because the file is damaged, which its checksum at the end says.
-    if (!status.ok()) compressed.ignore(std::numeric_limits<std::streamsize>::max());
+    // A record may be bad because the file is damaged, which its checksum at the end says. A small
+    // file may have an end that is far away.
+    if (!status.ok()) compressed.ignore(kMaxRecordBytes);
     return compressed.error().ok() ? status : compressed.error();
   }
-  std::ifstream file;
-  if (path != "-") {
-    std::error_code error;
-    if (std::filesystem::is_directory(path, error)) {
-      return InputError(path, "is a directory", "a JSON Lines file is needed");
-    }
-    file.open(path, std::ios::binary);
-    if (!file) {
-      return InputError(path, absl::StrCat("can't be read: ", std::strerror(errno)),
-                        "a JSON Lines file is needed");
-    }
-  }
-  return ReadStream(path == "-" ? std::cin : file, path, lists, skip_bad, skipped, use);
+  std::ifstream file(path, std::ios::binary);
+  if (!file.is_open()) return absl::InternalError(absl::StrCat(path, ": reading failed"));
+  return ReadStream(file, path, lists, skip_bad, skipped, use);
 }
 
 // `name: found number` with a short excerpt of the value.

@@ -29,8 +29,8 @@ struct JsonLine {
 // Reads "-" (standard input) or a file, which may be compressed (zstd_text.h), one record a line;
 // empty lines are passed over. A record that is no JSON object, or for which `use` returns an
 // InputError, ends the reading with an InputError at file:line; with `skip_bad` it is counted in
-// `*skipped` (may be null) and left out. Any other error of `use` ends the reading. Memory: one
-// line.
+// `*skipped` (may be null) and left out. A line longer than record_texts.h allows is an InputError
+// that is never skipped. Any other error of `use` ends the reading. Memory: one line.
 absl::Status ReadJsonLines(const std::string& path, bool skip_bad, int64_t* skipped,
                            const std::function<absl::Status(const JsonLine&)>& use);
 // The same, and also a file that is one JSON list of objects, whatever its name ends with. A list

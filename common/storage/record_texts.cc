@@ -2,7 +2,7 @@
 #include "common/storage/record_texts.h"
 
 #include <algorithm>
-#include <iterator>
+#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +11,7 @@
 namespace attnrl::storage {
 namespace {
 
+constexpr size_t kPiece = size_t{64} << 10;  // bytes read at once
 constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
@@ -47,13 +48,14 @@ size_t ElementEnd(std::string_view text, size_t at) {
 
 absl::StatusOr<bool> RecordTexts::Next(RecordText* record) {
   if (in_list_) return NextOfList(record);
-  while (std::getline(stream_, line_text_)) {
-    ++line_;
+  while (true) {
+    ATTNRL_ASSIGN_OR_RETURN(const bool found, ReadLine());
+    if (!found) return false;
     if (line_text_.find_first_not_of(kBlanks) == std::string::npos) continue;
     if (lists_ && !begun_) {
       const size_t bracket = ListBracket(line_text_, line_ == 1);
       if (bracket != std::string_view::npos) {
-        BeginList(bracket);
+        ATTNRL_RETURN_IF_ERROR(BeginList(bracket));
         return NextOfList(record);
       }
     }
@@ -61,15 +63,48 @@ absl::StatusOr<bool> RecordTexts::Next(RecordText* record) {
     *record = {.text = line_text_, .line = line_, .where = absl::StrCat(path_, ":", line_)};
     return true;
   }
-  return false;
 }
 
-void RecordTexts::BeginList(size_t bracket) {
+absl::StatusOr<bool> RecordTexts::ReadLine() {
+  line_text_.clear();
+  std::array<char, kPiece> piece;
+  while (true) {
+    stream_.getline(piece.data(), piece.size());
+    if (stream_.bad()) return false;
+    // The end of a line is counted and not stored; a piece that it doesn't fit in is a failure.
+    const auto count = static_cast<size_t>(stream_.gcount());
+    line_text_.append(piece.data(), stream_.good() ? count - 1 : count);
+    if (static_cast<int64_t>(line_text_.size()) > max_bytes_) {
+      stream_.setstate(std::ios::failbit);
+      return InputError(absl::StrCat(path_, ":", line_ + 1), "the line is too long",
+                        absl::StrCat("at most ", max_bytes_, " bytes are read"));
+    }
+    if (stream_.fail() && count > 0) {
+      stream_.clear();
+      continue;
+    }
+    const bool found = stream_.good() || !line_text_.empty();
+    if (found) ++line_;
+    return found;
+  }
+}
+
+absl::Status RecordTexts::BeginList(size_t bracket) {
   in_list_ = true;
   begun_ = true;
   list_ = absl::StrCat(line_text_.substr(bracket), "\n");
-  list_.append(std::istreambuf_iterator<char>(stream_), std::istreambuf_iterator<char>());
   at_ = 0;
+  std::array<char, kPiece> piece;
+  while (stream_.read(piece.data(), piece.size()) || stream_.gcount() > 0) {
+    list_.append(piece.data(), static_cast<size_t>(stream_.gcount()));
+    if (static_cast<int64_t>(list_.size()) <= max_bytes_) continue;
+    at_ = list_.size();
+    return InputError(absl::StrCat(path_, ":", line_), "the list is too long",
+                      absl::StrCat("at most ", max_bytes_,
+                                   " bytes are read; a file with one JSON object a line may be "
+                                   "longer"));
+  }
+  return absl::OkStatus();
 }
 
 void RecordTexts::PassOverBlanks() {

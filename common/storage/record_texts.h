@@ -11,6 +11,10 @@
 
 namespace attnrl::storage {
 
+// The longest line, and the longest list of records: far beyond what a run writes, and within the
+// memory of a machine that trains. A small compressed file may hold a line without an end.
+inline constexpr int64_t kMaxRecordBytes = int64_t{1} << 30;
+
 // The text of one record and where it stands. No text outlives the next call of Next.
 struct RecordText {
   std::string_view text = {};
@@ -25,23 +29,28 @@ struct RecordText {
 // looked into, but where it ends. Memory: a line, or the whole of a list. One owner.
 class RecordTexts {
  public:
-  // `path` is how errors and places name the stream, which must outlive this.
-  RecordTexts(std::istream& stream, std::string path, bool lists)
-      : stream_(stream), path_(std::move(path)), lists_(lists) {}
+  // `path` is how errors and places name the stream, which must outlive this. `max_bytes`: of a
+  // line or a list.
+  RecordTexts(std::istream& stream, std::string path, bool lists,
+              int64_t max_bytes = kMaxRecordBytes)
+      : stream_(stream), path_(std::move(path)), lists_(lists), max_bytes_(max_bytes) {}
 
-  // The next record; false at the end. InputError at file:line for a list that isn't closed, or has
-  // something behind it; nothing can be read afterwards.
+  // The next record; false at the end. InputError at file:line for a line or list that is too long,
+  // and for a list that isn't closed or has something behind it; nothing can be read afterwards.
   absl::StatusOr<bool> Next(RecordText* record);
 
  private:
   absl::StatusOr<bool> NextOfList(RecordText* record);
+  // Reads the next line into `line_text_`; false where there is none.
+  absl::StatusOr<bool> ReadLine();
   // Reads the rest of a list whose first line is `line_text_`.
-  void BeginList(size_t bracket);
+  absl::Status BeginList(size_t bracket);
   void PassOverBlanks();
 
   std::istream& stream_;
   const std::string path_;
   const bool lists_;
+  const int64_t max_bytes_;
   int64_t line_ = 0;
   std::string line_text_ = {};
   bool begun_ = false;  // a record, or a list

@@ -21,9 +21,10 @@ using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 // "<place behind in>|<text>" of each record, then the error.
-std::vector<std::string> Cut(const std::string& text, bool lists = true) {
+std::vector<std::string> Cut(const std::string& text, bool lists = true,
+                             int64_t max_bytes = kMaxRecordBytes) {
   std::istringstream stream(text);
-  RecordTexts texts(stream, "in", lists);
+  RecordTexts texts(stream, "in", lists, max_bytes);
   std::vector<std::string> out;
   RecordText record;
   absl::StatusOr<bool> found = texts.Next(&record);
@@ -72,6 +73,28 @@ TEST(RecordTexts, OfAListThatIsNotClosedOrHasSomethingBehindItAreRefused) {
   EXPECT_THAT(
       Cut("[{}]\n{}\n"),
       ElementsAre("1 (record 1)|{}", StartsWith("in:2: something stands behind the list;")));
+}
+
+TEST(RecordTexts, OfAnyLengthUpToTheBoundAreWhole) {
+  for (const size_t length : {size_t{1}, size_t{65534}, size_t{65535}, size_t{65536}, size_t{65537},
+                              size_t{131070}, size_t{200000}}) {
+    const std::string line(length, 'x');
+    const auto bound = static_cast<int64_t>(length);
+    const std::vector<std::string> whole = {"1|" + line, "2|y"};
+    EXPECT_EQ(Cut(line + "\ny\n", true, bound), whole) << length;
+    EXPECT_EQ(Cut(line + "\ny", true, bound), whole) << length;
+    EXPECT_EQ(Cut("y\n" + line, true, bound).back(), "2|" + line) << length;
+  }
+}
+
+TEST(RecordTexts, ThatAreTooLongAreRefusedWithTheirLine) {
+  EXPECT_THAT(Cut("{}\n{\"a\":1}\n{}\n", true, 6),
+              ElementsAre("1|{}", "in:2: the line is too long; at most 6 bytes are read"));
+  EXPECT_THAT(Cut(std::string(200000, ' '), true, 100000),
+              ElementsAre(StartsWith("in:1: the line is too long; ")));
+  EXPECT_THAT(Cut("\n[{},\n{}]", true, 5),
+              ElementsAre("in:2: the list is too long; at most 5 bytes are read; a file with one "
+                          "JSON object a line may be longer"));
 }
 
 // The ids of a file's records, then the error, its path written as "in".

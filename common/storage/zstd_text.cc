@@ -13,6 +13,7 @@
 namespace attnrl::storage {
 namespace {
 
+constexpr std::string_view kEnding = ".zst";
 // Higher levels take ten times as long and save a tenth of a file of trees/.
 constexpr int kLevel = 3;
 
@@ -23,7 +24,12 @@ struct FreeContext {
 
 }  // namespace
 
-bool IsCompressed(std::string_view path) { return path.ends_with(".zst"); }
+bool IsCompressed(std::string_view path) { return path.ends_with(kEnding); }
+
+std::string OtherName(const std::string& path) {
+  return IsCompressed(path) ? path.substr(0, path.size() - kEnding.size())
+                            : absl::StrCat(path, std::string(kEnding));
+}
 
 std::string Compress(std::string_view text) {
   const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());

@@ -14,6 +14,9 @@ namespace attnrl::storage {
 
 // Whether a file of this name is compressed: it ends with ".zst".
 bool IsCompressed(std::string_view path);
+// The name that the same text has where it is compressed, if `path` is plain, and the other way
+// round.
+std::string OtherName(const std::string& path);
 
 // `text` as one frame with a checksum. Takes a second for some hundred megabytes.
 std::string Compress(std::string_view text);

@@ -63,7 +63,20 @@ TEST_F(CompressedText, IsRefusedWhereItIsDamaged) {
   EXPECT_THAT(refusal(flipped), HasSubstr("b.jsonl.zst: is damaged: "));
   EXPECT_THAT(refusal(text_), HasSubstr("b.jsonl.zst: is damaged: "));
   EXPECT_THAT(std::string(Sum(folder_ / "none.jsonl.zst").status().message()),
-              HasSubstr("none.jsonl.zst: can't be read"));
+              HasSubstr("none.jsonl.zst: can't be read: No such file or directory; "));
+}
+
+TEST_F(CompressedText, IsNamedWhereThePlainOneIsAskedForAndTheOtherWayRound) {
+  folder_.Write("a.jsonl.zst", Compress(text_));
+  folder_.Write("b.jsonl", text_);
+  for (const auto& [asked, there] :
+       {std::pair("a.jsonl", "a.jsonl.zst"), std::pair("b.jsonl.zst", "b.jsonl")}) {
+    const absl::Status status = Sum(folder_ / asked).status();
+    EXPECT_TRUE(IsInputError(status)) << status;
+    EXPECT_EQ(status.message(),
+              absl::StrCat(folder_ / asked, ": can't be read: No such file or directory; there is ",
+                           folder_ / there));
+  }
 }
 
 }  // namespace
