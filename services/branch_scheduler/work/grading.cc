@@ -63,13 +63,10 @@ void GradingQueue::Stop() {
 }
 
 GradingQueue::~GradingQueue() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stop_ = true;
-  }
   std::vector<std::thread> threads;
   {
     absl::MutexLock lock(&mutex_);
+    stop_ = true;  // no thread starts another one from here on
     threads = std::move(threads_);
   }
   for (std::thread& thread : threads) thread.join();
