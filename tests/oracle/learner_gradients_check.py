@@ -4,9 +4,10 @@
 usage: learner_gradients_check.py [MODEL TREES [--config FILE]] [--attnrl build/bin/attnrl]
                                   [--kl-weight 0.001]
 
-MODEL is a Hugging Face folder, TREES a trees/batch-N.jsonl of a run. All samples of the file must
-fit one minibatch (give a file of few problems, or raise learner.minibatch_problems). Without them a
-small run is made: its last batch, as the weights after it see it, so that ratios are away from 1.
+MODEL is a Hugging Face folder, TREES a trees/batch-N.jsonl of a run with observe.trees: plain.
+All samples of the file must fit one minibatch (give a file of few problems, or raise
+learner.minibatch_problems). Without them a small run is made: its last batch, as the weights after
+it see it, so that ratios are away from 1.
 Needs torch, transformers and safetensors; without them it says so and exits 77, which ctest counts
 as skipped.
 """

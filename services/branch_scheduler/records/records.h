@@ -37,13 +37,14 @@ struct SamplingVersions {
   Version continuation = {};
 };
 
-// One line of trees/batch-N.jsonl.
+// One line of trees/batch-N.jsonl.zst.
 std::string TreeLine(const SchedulerOptions& options, const DataSet& data, const BatchState& batch,
                      const Problem& problem, const ProblemOutcome& outcome,
                      const SamplingVersions& versions);
 
-// Writes trees/batch-N.jsonl of a batch that is ready: all lines or none, also after a kill; the
-// same bytes again for the same batch. Blocks until they are on disk, which may take seconds.
+// Writes trees/batch-N.jsonl.zst of a batch that is ready, or the plain file: all lines or none,
+// also after a kill; the same bytes again for the same batch. Blocks until they are on disk, which
+// may take seconds.
 absl::Status WriteTreeFile(const SchedulerOptions& options, const DataSet& data,
                            const BatchState& batch, const SamplingVersions& versions);
 

@@ -84,7 +84,7 @@ class Run {
   // The batch, once it is ready; nullopt before, and then `reason` says what is missing.
   // OUT_OF_RANGE beyond the end. FAILED_PRECONDITION: not its turn yet, or forgotten.
   absl::StatusOr<std::optional<TrainingBatch>> Batch(uint32_t batch, std::string* reason);
-  // Only after the file trees/batch-N.jsonl, of what TreesToWrite returns, is complete.
+  // Only after the file trees/batch-N.jsonl.zst, of what TreesToWrite returns, is complete.
   absl::StatusOr<CommitReply> Commit(const BatchCommit& commit);
   // A copy of the batch that Commit can take next, with the versions that sampled it; nullopt where
   // Commit would change nothing.

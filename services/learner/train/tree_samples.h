@@ -8,7 +8,7 @@
 
 namespace attnrl::learner {
 
-// Rebuilds the training batch of a record file of a run, RUN_DIR/trees/batch-N.jsonl
+// Rebuilds the training batch of a record file of a run, RUN_DIR/trees/batch-N.jsonl.zst
 // (services/branch_scheduler/records/README.md): every leaf that trained, in the order of
 // BatchSource, with its behaviour log-probs, advantages and versions. The base of the segment isn't
 // in the file: it is 0. InputError names file and line.

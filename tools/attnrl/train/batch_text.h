@@ -14,10 +14,10 @@ namespace attnrl::tools {
 // Ids to text, special tokens kept.
 using DecodeIds = std::function<std::string(const std::vector<int32_t>&)>;
 
-// One line of trees/batch-N.jsonl (one problem) as text for people: the prompt, then each response
-// with its version, worker, verdict, reward, advantages and branch points (with their origins and
-// the FCI of their steps), and below it its continuations. InvalidArgument where the record isn't
-// of that form.
+// One line of trees/batch-N.jsonl.zst (one problem) as text for people: the prompt, then each
+// response with its version, worker, verdict, reward, advantages and branch points (with their
+// origins and the FCI of their steps), and below it its continuations. InvalidArgument where the
+// record isn't of that form.
 absl::StatusOr<std::string> ProblemText(const nlohmann::json& problem, const DecodeIds& decode);
 
 }  // namespace attnrl::tools

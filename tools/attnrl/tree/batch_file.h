@@ -10,8 +10,8 @@
 
 namespace attnrl::tools {
 
-// The path of trees/batch-N.jsonl, compressed or not. InputError where the directory holds no run,
-// or the run no such batch: it says which batches there are.
+// The path of trees/batch-N.jsonl.zst, or of the plain file without the ending. InputError where
+// the directory holds no run, or the run no such batch: it says which batches there are.
 absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t batch);
 
 // The record of that problem, the first where the batch has it more than once. InputError where

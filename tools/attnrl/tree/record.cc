@@ -243,7 +243,7 @@ absl::StatusOr<TreeProblem> ReadTreeProblem(const json& record, const TreeText& 
     FindExtremes(&problem);
     return problem;
   } catch (const json::exception& error) {
-    return InputError("record", error.what(), "a problem's record of trees/batch-N.jsonl");
+    return InputError("record", error.what(), "a problem's record of trees/batch-N.jsonl.zst");
   }
 }
 

@@ -69,7 +69,7 @@ struct TreeResponse {
 
 enum class TreeScore { kNone, kEntropy, kFci };  // what the steps are shaded by
 
-// One problem of trees/batch-N.jsonl.
+// One problem of trees/batch-N.jsonl.zst.
 struct TreeProblem {
   int64_t batch = 0;
   int64_t position = 0;
@@ -85,9 +85,9 @@ struct TreeProblem {
   bool any_expanded = false;
 };
 
-// Reads a record (services/branch_scheduler/records/README.md, "trees/batch-N.jsonl"). Every field
-// but the token ids may be null or missing. InputError, naming the place in the record, where one
-// has another type, where steps don't cover the response, or a point lies outside of it.
+// Reads a record (services/branch_scheduler/records/README.md, "trees/batch-N.jsonl.zst"). Every
+// field but the token ids may be null or missing. InputError, naming the place in the record, where
+// one has another type, where steps don't cover the response, or a point lies outside of it.
 absl::StatusOr<TreeProblem> ReadTreeProblem(const nlohmann::json& record, const TreeText& text);
 
 // The score that shades a piece; nullopt where there is none.

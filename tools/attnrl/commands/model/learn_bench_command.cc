@@ -49,7 +49,8 @@ void AddFlags(Command& command, BenchFlags& flags) {
   command.Add("--config", &flags.config, "Configuration file whose learner settings are used");
   command.Add("--set", &flags.sets,
               "Set one configuration key, overriding the file: key=value; repeatable");
-  command.Add("--input", &flags.inputs, "Files trees/batch-N.jsonl of a run, or a folder of them")
+  command
+      .Add("--input", &flags.inputs, "Files trees/batch-N.jsonl.zst of a run, or a folder of them")
       .Required();
   const Flag packed =
       command.AddSwitch("--packed", &flags.packed, "Compute once what leaves share (default)");
@@ -70,7 +71,7 @@ void AddFlags(Command& command, BenchFlags& flags) {
   command.Add("--stats", &flags.stats, "File for the figures (JSON; default: stdout)").Writable();
   command.Footer(
       "Example:\n  attnrl learn-bench --model runs/a/checkpoints/step-0 --input "
-      "runs/a/trees/batch-0.jsonl --unpacked --dump-grads grads.safetensors");
+      "runs/a/trees/batch-0.jsonl.zst --unpacked --dump-grads grads.safetensors");
 }
 
 absl::StatusOr<std::vector<TrainingBatch>> ReadBatches(const BenchFlags& flags,
