@@ -40,12 +40,13 @@ class Graph:
             words = collections.defaultdict(list)
             key = ""
             for word in arguments.split():
-                if word in ("SRCS", "DEPS", "PROTOS", "TIMEOUT"):
+                if word in ("SRCS", "CUDA_SRCS", "CPU_SRCS", "DEPS", "PROTOS", "TIMEOUT"):
                     key = word
                 else:
                     words[key].append(word)
             testing = kind == "test" or "testing" in folder.split("/") or folder.startswith("tests")
-            target = Target(name, folder, words["SRCS"], words["DEPS"], kind == "binary", testing)
+            sources = words["SRCS"] + words["CUDA_SRCS"] + words["CPU_SRCS"]
+            target = Target(name, folder, sources, words["DEPS"], kind == "binary", testing)
             self.targets[name] = target
             if kind == "proto":
                 stubs = Target(f"{name}_grpc", folder, [], [name, "gRPC::grpc++"], False, False)

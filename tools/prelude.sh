@@ -29,3 +29,17 @@ is_debian_like() {
     *) return 1 ;;
   esac
 }
+
+# cuda_toolkit: the folder of an installed CUDA 13 toolkit; nothing where there is none.
+cuda_toolkit() {
+  local nvcc root
+  for nvcc in "$(command -v nvcc)" /usr/local/cuda/bin/nvcc; do
+    [ -x "$nvcc" ] || continue
+    root=$(dirname "$(dirname "$(realpath "$nvcc")")")
+    if [ -e "$root/include/cuda_runtime.h" ] &&
+      "$nvcc" --version 2>/dev/null | grep -q "release 13\."; then
+      echo "$root"
+      return
+    fi
+  done
+}

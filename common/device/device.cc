@@ -1,58 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/device/device.h"
 
-#include <ATen/Context.h>
 #include <c10/core/CachingDeviceAllocator.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
+#include <optional>
 #include <string>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/device_name.h"
 #include "common/base/machine.h"
 #include "common/base/status.h"
+#include "common/device/gpus.h"
 
 namespace attnrl::device {
-namespace {
 
-constexpr std::string_view kCuda = "cuda";
-
-// The N of "cuda:N", 0 of "cuda"; -1 for what is neither.
-int GpuNumber(std::string_view name) {
-  if (name == kCuda) return 0;
-  int number = -1;
-  const bool valid =
-      name.starts_with("cuda:") && absl::SimpleAtoi(std::string(name.substr(5)), &number);
-  return valid && number >= 0 ? number : -1;
+absl::StatusOr<int> PickGpu(int number, const char* local_rank, int gpus, std::string_view where) {
+  const std::string allowed = absl::StrCat("this machine has cuda:0 to cuda:", gpus - 1);
+  if (number >= 0) {
+    if (number < gpus) return number;
+    return InputError(where, absl::StrCat("no device \"cuda:", number, "\""), allowed);
+  }
+  if (local_rank == nullptr) return 0;
+  int local = 0;
+  if (absl::SimpleAtoi(local_rank, &local) && local >= 0 && local < gpus) return local;
+  return InputError(
+      where, absl::StrCat("cuda, and LOCAL_RANK is \"", OneLine(local_rank, 40), "\""), allowed);
 }
 
-}  // namespace
-
 absl::StatusOr<at::Device> ParseDevice(std::string_view name, std::string_view where) {
-  if (name == "cpu") return at::Device(at::kCPU);
-  const int number = GpuNumber(name);
-  if (number < 0) {
+  const std::optional<DeviceName> parsed = ParseDeviceName(name);
+  if (!parsed.has_value()) {
     return InputError(where, absl::StrCat("no device \"", OneLine(name, 40), "\""),
-                      "allowed are cpu and cuda");
+                      absl::StrCat("allowed are ", kDeviceNames));
   }
-  int gpus = 0;
-  try {
-    gpus = at::globalContext().hasCUDA() ? static_cast<int>(at::getNumGPUs()) : 0;
-  } catch (const std::exception& error) {
+  if (!parsed->gpu) return at::Device(at::kCPU);
+  const absl::StatusOr<int> gpus = CountGpus();
+  if (!gpus.ok()) {
     return InputError(where,
-                      absl::StrCat(std::string(name),
-                                   " can't be used: ", OneLine(std::string(error.what()), 120)),
-                      "a GPU of this machine, or cpu, is needed");
-  }
-  if (gpus == 0) {
-    return InputError(where, "cuda: this build has no CUDA support, or this machine has no GPU",
+                      absl::StrCat(std::string(name), ": ", std::string(gpus.status().message())),
                       "allowed here is cpu");
   }
-  if (number >= gpus) {
-    return InputError(where, absl::StrCat("no device \"", std::string(name), "\""),
-                      absl::StrCat("this machine has cuda:0 to cuda:", gpus - 1));
-  }
+  ATTNRL_ASSIGN_OR_RETURN(const int number,
+                          PickGpu(parsed->number, std::getenv("LOCAL_RANK"), *gpus, where));
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(number));
 }
 

@@ -10,8 +10,9 @@
 
 namespace attnrl::device {
 
-// "cpu", "cuda" or "cuda:N". InputError on `where` in one line where there is no such device, be it
-// for a build without CUDA, a machine without a GPU or a number that no GPU has. Counts devices and
+// "cpu", "cuda" or "cuda:N". Where several processes share a machine, "cuda" is the GPU with the
+// number that LOCAL_RANK says in the environment, as torchrun sets it; without one, the first.
+// InputError on `where` in one line where there is no such device (gpus.h). Counts devices and
 // makes no context on one, so that a process which only checks holds no memory of a GPU. Any
 // thread.
 absl::StatusOr<at::Device> ParseDevice(std::string_view name, std::string_view where = "--device");

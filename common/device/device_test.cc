@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/device/device.h"
 
-#include <ATen/Context.h>
 #include <gmock/gmock.h>
 
 #include <string>
 
 #include "common/base/status.h"
+#include "common/device/gpus.h"
 
 namespace attnrl::device {
 namespace {
@@ -21,12 +21,26 @@ void ExpectRefused(const absl::Status& status, const std::string& part) {
 TEST(Device, ThatIsNotThereIsRefusedInOneLine) {
   EXPECT_EQ(*ParseDevice("cpu"), at::Device(at::kCPU));
   for (const char* name : {"tpu", "cuda:", "cuda:x", "cuda:-1", "cuda0", ""}) {
-    ExpectRefused(ParseDevice(name).status(),
-                  std::string("--device: no device \"") + name + "\"; allowed are cpu and cuda");
+    ExpectRefused(ParseDevice(name).status(), std::string("--device: no device \"") + name +
+                                                  "\"; allowed are cpu, cuda or cuda:N");
   }
-  if (!at::globalContext().hasCUDA()) {
-    ExpectRefused(ParseDevice("cuda", "rollout.device").status(), "rollout.device: cuda: this");
-    ExpectRefused(ParseDevice("cuda:1").status(), "allowed here is cpu");
+  if (CountGpus().ok()) GTEST_SKIP() << "this machine has a GPU";
+  ExpectRefused(ParseDevice("cuda", "rollout.device").status(), "rollout.device: cuda: this");
+  ExpectRefused(ParseDevice("cuda:1").status(), "allowed here is cpu");
+}
+
+TEST(Gpu, IsTheOneNamedOrElseTheOneOfTheLocalRankOrElseTheFirst) {
+  EXPECT_EQ(*PickGpu(3, "1", 4, "--device"), 3);
+  EXPECT_EQ(*PickGpu(-1, "1", 4, "--device"), 1);
+  EXPECT_EQ(*PickGpu(-1, nullptr, 4, "--device"), 0);
+}
+
+TEST(Gpu, ThatTheMachineLacksIsRefusedWithThoseThatItHas) {
+  ExpectRefused(PickGpu(4, nullptr, 4, "learner.device").status(),
+                "learner.device: no device \"cuda:4\"; this machine has cuda:0 to cuda:3");
+  for (const char* local : {"4", "-1", "x", ""}) {
+    ExpectRefused(PickGpu(-1, local, 4, "learner.device").status(),
+                  std::string("learner.device: cuda, and LOCAL_RANK is \"") + local + "\"");
   }
 }
 
@@ -39,7 +53,7 @@ TEST(Device, TheHostsMemoryIsWhatThisProcessMayUse) {
 }
 
 TEST(Device, TheMemoryOfADeviceThatIsNotThereIsAnError) {
-  if (at::globalContext().hasCUDA()) GTEST_SKIP() << "there is one";
+  if (CountGpus().ok()) GTEST_SKIP() << "this machine has a GPU";
   const auto memory = MemoryOf(at::Device(at::kCUDA, 0));
   EXPECT_TRUE(absl::IsInternal(memory.status()));
   EXPECT_THAT(std::string(memory.status().message()), HasSubstr("cuda:0: its memory"));

@@ -9,9 +9,10 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Numerics, AreNamedByModeInstructionsDTypeAndBuild) {
-  EXPECT_THAT(NumericsId(DType::kFloat32, true), testing::StartsWith("fixed-order/"));
-  EXPECT_THAT(NumericsId(DType::kBFloat16, false), HasSubstr("/bfloat16/"));
-  EXPECT_NE(NumericsId(DType::kBFloat16, true), NumericsId(DType::kFloat32, true));
+  EXPECT_THAT(NumericsId(DType::kFloat32, at::kCPU, true), testing::StartsWith("fixed-order/"));
+  EXPECT_THAT(NumericsId(DType::kBFloat16, at::kCPU, false), HasSubstr("/bfloat16/"));
+  EXPECT_NE(NumericsId(DType::kBFloat16, at::kCPU, true),
+            NumericsId(DType::kFloat32, at::kCPU, true));
 }
 
 }  // namespace

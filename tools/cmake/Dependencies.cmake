@@ -33,7 +33,8 @@ if(NOT EXISTS "${torch}/lib/libtorch_cpu.so")
   message(FATAL_ERROR "LibTorch is not in ${ATTNRL_DEPS}; tools/build fetches it")
 endif()
 add_library(attnrl_torch INTERFACE)
-target_compile_options(attnrl_torch INTERFACE "SHELL:-idirafter \"${torch}/include\"")
+target_compile_options(attnrl_torch INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter \"${torch}/include\">")
 target_link_libraries(attnrl_torch INTERFACE "${torch}/lib/libtorch_cpu.so" "${torch}/lib/libc10.so"
   "${torch}/lib/libgomp.so.1")  # the one LibTorch itself uses
 # What libtorch_cpu itself needs is found through its own RPATH, at link time too.

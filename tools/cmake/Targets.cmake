@@ -2,9 +2,17 @@
 # The four kinds of target. Names follow folders: common/text -> common_text,
 # services/verifier/rpc -> verifier_rpc. A LibTorch user names attnrl_torch in DEPS.
 
-# attnrl_library(name SRCS a.cc... DEPS other...); without SRCS it is headers alone.
+# attnrl_library(name SRCS a.cc... [CUDA_SRCS a.cu b.cc...] [CPU_SRCS c.cc...] DEPS other...); without SRCS it is headers
+# alone. CUDA_SRCS, compiled by nvcc or against CUDA's headers, are part of a build with ATTNRL_CUDA, CPU_SRCS of one
+# without.
 function(attnrl_library name)
-  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SRCS;CUDA_SRCS;CPU_SRCS;DEPS" ${ARGN})
+  if(NOT ATTNRL_CUDA)
+    list(APPEND ARG_SRCS ${ARG_CPU_SRCS})
+  elseif(ARG_CUDA_SRCS)
+    list(APPEND ARG_SRCS ${ARG_CUDA_SRCS})
+    list(APPEND ARG_DEPS attnrl_cuda)
+  endif()
   if(ARG_SRCS)
     add_library(${name} STATIC ${ARG_SRCS})
     target_link_libraries(${name} PRIVATE attnrl_flags PUBLIC ${ARG_DEPS})

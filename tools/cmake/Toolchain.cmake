@@ -19,7 +19,7 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(cached "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_PCH_EXTSUM=1)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${cached} "${CCACHE}")
   set(ATTNRL_HEADERS_LAUNCHER ${cached} "${CMAKE_CURRENT_LIST_DIR}/precompile" "${CCACHE}")
-  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
 endif()
 find_program(LLD NAMES ld.lld ld.lld-16)
 if(LLD)
@@ -28,21 +28,26 @@ endif()
 add_link_options("-Wl,--as-needed")
 
 add_library(attnrl_flags INTERFACE)
-target_compile_options(attnrl_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -fno-math-errno)
+# Device code is read by two compilers, of which the host's would warn of what nvcc writes.
+target_compile_options(attnrl_flags INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wconversion;-Wshadow;-fno-math-errno>")
 # With some packages -pthread comes by itself, and only files with at::parallel_for need -fopenmp (without it that
 # template runs on the calling thread); a precompiled header asks for both everywhere alike. Clang's -fopenmp calls
 # another library than LibTorch's; its builds, which only analyse, do without.
-target_compile_options(attnrl_flags INTERFACE -pthread "$<$<CXX_COMPILER_ID:GNU>:-fopenmp>")
+target_compile_options(attnrl_flags INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:-pthread>" "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fopenmp>")
 # g++ 12 warns about std::string temporaries that it cannot see through; of headers that were compiled before it
 # doesn't know that they are the system's.
 target_compile_options(attnrl_flags INTERFACE
-  "$<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread>")
+  "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread>")
 target_include_directories(attnrl_flags INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
 if(ATTNRL_WERROR)
-  target_compile_options(attnrl_flags INTERFACE -Werror)
+  target_compile_options(attnrl_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-Werror>" "$<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>")
 endif()
 if(ATTNRL_SANITIZE)
-  target_compile_options(attnrl_flags INTERFACE -fsanitize=${ATTNRL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(attnrl_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${ATTNRL_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>")
   target_link_options(attnrl_flags INTERFACE -fsanitize=${ATTNRL_SANITIZE})
 endif()
 

@@ -107,11 +107,15 @@ WeightKeeperOptions KeeperOptions(const ServiceFlags& flags, Engine& engine) {
   return options;
 }
 
+std::string NumericsIdOf(const Model& model) {
+  return model::NumericsId(model.runner.dtype, model.runner.device, model.runner.deterministic);
+}
+
 WorkerOptions MakeWorkerOptions(const config::Config& config, const ServiceFlags& flags,
                                 const Model& model) {
   WorkerOptions options;
   options.name = flags.name;
-  options.numerics_id = model::NumericsId(model.runner.dtype, model.runner.deterministic);
+  options.numerics_id = NumericsIdOf(model);
   options.slots = config.rollout.slots;
   options.max_tokens = model.max_tokens;
   options.drain_limit = absl::Seconds(config.scheduler.drain_seconds);
@@ -176,7 +180,7 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
        {"isa", UsedIsaName()},
        {"slots", config.rollout.slots},
        {"kv_cache_bytes", model.runner.blocks * KvBlockBytes(model.runner, model.config)},
-       {"numerics", model::NumericsId(model.runner.dtype, model.runner.deterministic)}});
+       {"numerics", NumericsIdOf(model)}});
   const absl::Status status = Serve(worker, *server, shutdown);
   server->Shutdown(absl::Seconds(1));
   observe::LogInfo("rollout worker ended", {{"status", status}});

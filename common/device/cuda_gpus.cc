@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cuda_runtime_api.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/device/gpus.h"
+
+namespace attnrl::device {
+namespace {
+
+int DriverVersion() {
+  int version = 0;
+  return cudaDriverGetVersion(&version) == cudaSuccess ? version : 0;
+}
+
+// "13.0" of 13000.
+std::string VersionText(int version) {
+  return absl::StrCat(version / 1000, ".", version % 1000 / 10);
+}
+
+}  // namespace
+
+absl::StatusOr<int> CountGpus() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaSuccess && count > 0) return count;
+  const int driver = DriverVersion();
+  if (driver == 0) {
+    return absl::FailedPreconditionError("this machine has no NVIDIA driver");
+  }
+  if (error == cudaErrorInsufficientDriver) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the NVIDIA driver knows CUDA up to ", VersionText(driver),
+                     " only; this build needs ", VersionText(CUDART_VERSION)));
+  }
+  if (error == cudaSuccess || error == cudaErrorNoDevice) {
+    return absl::FailedPreconditionError(
+        "the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES may hide them)");
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("the NVIDIA driver answers: ", cudaGetErrorString(error)));
+}
+
+std::string DescribeGpu(int number) {
+  int major = 0;
+  int minor = 0;
+  int runtime = 0;
+  if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, number) != cudaSuccess ||
+      cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, number) != cudaSuccess ||
+      cudaRuntimeGetVersion(&runtime) != cudaSuccess) {
+    return "unknown";
+  }
+  return absl::StrCat("sm_", major, minor, "/cuda-", VersionText(runtime));
+}
+
+}  // namespace attnrl::device

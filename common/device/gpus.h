@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace attnrl::device {
+
+// What the driver says of this machine's GPUs, numbered from 0 as CUDA_VISIBLE_DEVICES leaves them.
+// No function makes a context on one. Any thread.
+
+// How many there are, at least one. FAILED_PRECONDITION says in a few words why there is none: a
+// build without CUDA, no driver, no GPU, or what the driver complains of.
+absl::StatusOr<int> CountGpus();
+
+// Which of `gpus` a process takes: the one with the number that it is told, or else (-1) that of
+// its LOCAL_RANK, or else the first. InputError on `where` for one that isn't there.
+absl::StatusOr<int> PickGpu(int number, const char* local_rank, int gpus, std::string_view where);
+
+// The architecture of a GPU that is there and the libraries that compute on it: "sm_90/cuda-13.0".
+std::string DescribeGpu(int number);
+
+}  // namespace attnrl::device

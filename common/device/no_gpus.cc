@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/device/gpus.h"
+
+namespace attnrl::device {
+
+absl::StatusOr<int> CountGpus() {
+  return absl::FailedPreconditionError("this build has no CUDA support");
+}
+
+std::string DescribeGpu(int) { return "none"; }
+
+}  // namespace attnrl::device
