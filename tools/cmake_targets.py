@@ -10,6 +10,7 @@ import re
 
 CALL = re.compile(r"\battnrl_(library|binary|test|proto)\(\s*([\w-]+)([^)]*)\)")
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
+KEYS = ("SRCS", "CUDA_SRCS", "CPU_SRCS", "DEPS", "PROTOS", "TIMEOUT", "LABEL")
 TOP_FOLDERS = ("proto", "common", "services", "tools", "tests")
 
 
@@ -40,7 +41,7 @@ class Graph:
             words = collections.defaultdict(list)
             key = ""
             for word in arguments.split():
-                if word in ("SRCS", "CUDA_SRCS", "CPU_SRCS", "DEPS", "PROTOS", "TIMEOUT"):
+                if word in KEYS:
                     key = word
                 else:
                     words[key].append(word)

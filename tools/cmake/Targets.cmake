@@ -32,12 +32,13 @@ function(attnrl_binary name)
   target_link_libraries(${name} PRIVATE attnrl_flags ${ARG_DEPS})
 endfunction()
 
-# attnrl_test(name SRCS a_test.cc... DEPS other...): one ctest case a TEST; lands in build/tests.
+# attnrl_test(name SRCS a_test.cc... DEPS other...): one ctest case a TEST; lands in build/tests. With a LABEL,
+# `ctest -L` finds them: "kernels" are those of device kernels, emulated.
 function(attnrl_test name)
   if(NOT ATTNRL_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;LABEL" "SRCS;DEPS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -46,7 +47,7 @@ function(attnrl_test name)
   target_link_libraries(${name} PRIVATE attnrl_flags ${ARG_DEPS} common_testing GTest::gmock GTest::gtest GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE ATTNRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ATTNRL_BINARY_DIR="${CMAKE_BINARY_DIR}")
   attnrl_reuse_test_headers(${name} "${ARG_SRCS}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABEL}")
 endfunction()
 
 # attnrl_proto(name PROTOS a.proto... DEPS other...): messages in <name>, stubs in <name>_grpc.

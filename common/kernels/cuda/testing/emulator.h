@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/kernels/cuda/kernel_language.h"
+
+namespace attnrl::cuda {
+
+// For tests only: runs kernels of kernel_language.h on the host, thread by thread.
+
+// Which thread goes on first when several can, and which block. A kernel that lacks a barrier gives
+// other results in another order.
+enum class ThreadOrder { kAscending, kDescending, kShuffled };
+inline constexpr ThreadOrder kAllOrders[] = {ThreadOrder::kAscending, ThreadOrder::kDescending,
+                                             ThreadOrder::kShuffled};
+
+struct Grid {
+  int64_t x = 1;
+  int64_t y = 1;
+};
+
+// Runs the blocks one after the other, each with `threads` threads over `shared_bytes` of shared
+// memory that begins as NaN. FAILED_PRECONDITION where threads of a block wait for each other at
+// different places or for one that has ended, saying which and where; what is written by then is
+// garbage. One at a time in a process.
+absl::Status EmulateBlocks(const Grid& grid, int threads, size_t shared_bytes, ThreadOrder order,
+                           const std::function<void(void* shared)>& run);
+
+template <typename Kernel>
+absl::Status Emulate(const Grid& grid, const typename Kernel::Arguments& arguments,
+                     ThreadOrder order) {
+  static_assert(Kernel::kThreads % kWarp == 0);
+  return EmulateBlocks(grid, Kernel::kThreads, sizeof(typename Kernel::Shared), order,
+                       [&](void* shared) {
+                         Kernel::Run(arguments, *static_cast<typename Kernel::Shared*>(shared));
+                       });
+}
+
+}  // namespace attnrl::cuda
