@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/attention/cuda/paged_decode.h"
+#include "common/attention/cuda/testing/paged_case.h"
+#include "tests/bench/gpu/gpu_check.h"
+
+namespace attnrl::bench {
+namespace {
+
+using attention::DecodeScoredRow;
+using attention::PagedCase;
+using attention::PagedDecode;
+using attention::PagedSequence;
+using attention::PagedShape;
+using cuda::BFloat16;
+
+// A case on the GPU.
+template <typename T>
+struct Decode {
+  const PagedCase<T>& of;
+  size_t results = static_cast<size_t>(of.plan.rows() * of.shape.heads);
+  size_t part_results = static_cast<size_t>(of.decode.parts() * of.shape.heads);
+  OnGpu<attention::DecodeUnit> units{of.decode.units()};
+  OnGpu<attention::BlockTask> tasks{of.plan.tasks()};
+  OnGpu<attention::BlockPiece> pieces{of.plan.pieces()};
+  OnGpu<int32_t> visible{of.plan.visible()};
+  OnGpu<int32_t> first_part{of.decode.first_part()};
+  OnGpu<int32_t> part_of{of.decode.part_of()};
+  OnGpu<T> keys{of.keys}, values{of.values}, q{of.q};
+  OnGpu<T> out{results * static_cast<size_t>(of.shape.head_dim)};
+  OnGpu<float> lse{results};
+  OnGpu<float> part_out{part_results * static_cast<size_t>(of.shape.head_dim)};
+  OnGpu<float> part_largest{part_results}, part_sum{part_results};
+  std::optional<OnGpu<DecodeScoredRow>> scored = std::nullopt;
+  std::optional<OnGpu<int32_t>> scored_of = std::nullopt;
+
+  cuda::LaunchError Launch(cuda::Stream stream) const {
+    const PagedDecode<T> pass{.units = units.get(),
+                              .tasks = tasks.get(),
+                              .pieces = pieces.get(),
+                              .visible = visible.get(),
+                              .first_part = first_part.get(),
+                              .part_of = part_of.get(),
+                              .keys = keys.get(),
+                              .values = values.get(),
+                              .q = q.get(),
+                              .heads = static_cast<int32_t>(of.shape.heads),
+                              .kv_heads = static_cast<int32_t>(of.shape.kv_heads),
+                              .scale = of.scale,
+                              .scored = scored.has_value() ? scored->get() : nullptr,
+                              .scored_of = scored_of.has_value() ? scored_of->get() : nullptr,
+                              .part_out = part_out.get(),
+                              .part_largest = part_largest.get(),
+                              .part_sum = part_sum.get(),
+                              .out = out.get(),
+                              .lse = lse.get()};
+    return LaunchPagedDecode(pass, static_cast<int64_t>(of.decode.units().size()), of.plan.rows(),
+                             of.shape.head_dim, stream);
+  }
+};
+
+template <typename T>
+void Compare(Table& table, const std::string& shape, const PagedCase<T>& of) {
+  const Decode<T> decode{of};
+  Check(decode.Launch(nullptr), "paged decode");
+  const std::vector<T> out = decode.out.Fetch();
+  const std::vector<float> lse = decode.lse.Fetch();
+  const attention::PagedReference expected = AttendInDouble(of);
+  // bfloat16 results are at most 1 here, and rounded once.
+  double worst = 0;
+  for (size_t i = 0; i < out.size(); ++i) {
+    worst = std::max(worst, std::abs(cuda::ToFloat(out[i]) - expected.out[i]));
+  }
+  double worst_lse = 0;
+  for (size_t i = 0; i < lse.size(); ++i) {
+    worst_lse = std::max(worst_lse, std::abs(lse[i] - expected.lse[i]));
+  }
+  table.Add({"paged decode", shape, worst, sizeof(T) == 2 ? 0x1p-8 : 2e-6});
+  table.Add({"paged decode, log-sum-exp", shape, worst_lse, 4e-6});
+}
+
+// 16 prompts of 16 responses each, whose context is 2,048 tokens.
+std::vector<PagedSequence> Responses(int64_t prompt, int64_t tokens) {
+  std::vector<PagedSequence> sequences;
+  for (int64_t group = 0; group < 16; ++group) {
+    const auto first = static_cast<int64_t>(sequences.size());
+    sequences.push_back({.tokens = tokens});
+    for (int i = 1; i < 16; ++i) {
+      sequences.push_back({.parent = first, .shared = prompt, .tokens = tokens});
+    }
+  }
+  return sequences;
+}
+
+void Time(Table& table, const std::string& shape, int64_t prompt, bool online_fci) {
+  constexpr int64_t kTokens = 2048;
+  constexpr int32_t kStepTokens = 32;
+  const PagedCase<BFloat16> of({.heads = 12, .kv_heads = 2, .head_dim = 128},
+                               Responses(prompt, kTokens));
+  Decode<BFloat16> decode{of};
+  // Steps of 32 tokens after the prompt.
+  std::vector<int32_t> ends;
+  for (auto end = static_cast<int32_t>(prompt) + 7; end < kTokens; end += kStepTokens) {
+    ends.push_back(end);
+  }
+  const auto steps = static_cast<int64_t>(ends.size());
+  const int64_t pieces = DecodeScoredRow::StepPieces(prompt, ends.back(), steps);
+  const int64_t rows = of.plan.rows();
+  const OnGpu<int32_t> ends_on_gpu(ends);
+  const OnGpu<float> sums(std::vector<float>(static_cast<size_t>(rows * 12 * steps)));
+  const OnGpu<attention::StepPiece> scratch(static_cast<size_t>(rows * 12 * pieces));
+  if (online_fci) {
+    std::vector<DecodeScoredRow> scored;
+    std::vector<int32_t> scored_of;
+    for (int64_t row = 0; row < rows; ++row) {
+      scored.push_back({.first_key = static_cast<int32_t>(prompt),
+                        .steps = static_cast<int32_t>(steps),
+                        .ends = ends_on_gpu.get(),
+                        .sums = sums.get() + row * 12 * steps,
+                        .stride = steps,
+                        .pieces = scratch.get() + row * 12 * pieces,
+                        .piece_stride = pieces});
+      scored_of.push_back(static_cast<int32_t>(row));
+    }
+    decode.scored.emplace(scored);
+    decode.scored_of.emplace(scored_of);
+  }
+  const double seconds = SecondsOf([&](cuda::Stream stream) { return decode.Launch(stream); });
+  const double distinct = static_cast<double>(16 * prompt + 256 * (kTokens - prompt));
+  table.Add({online_fci ? "paged decode, online FCI" : "paged decode", shape, 0, 0, seconds,
+             distinct * 2 * 2 * 128 * 2, 256.0 * kTokens * 12 * 128 * 4});
+}
+
+}  // namespace
+
+void AddDecode(Table& table) {
+  const std::vector<PagedSequence> family = {{.tokens = 161, .rows = 3},
+                                             {.shared = 161, .tokens = 170},
+                                             {.shared = 150, .tokens = 1280, .rows = 2},
+                                             {.shared = 161, .tokens = 1200},
+                                             {.shared = 40, .tokens = 129}};
+  for (const int64_t repeats : {1, 6, 7, 8}) {
+    for (const int64_t head_dim : {64, 128}) {
+      const PagedShape shape{.heads = 2 * repeats, .kv_heads = 2, .head_dim = head_dim};
+      const std::string name =
+          std::to_string(repeats) + " heads a key head of " + std::to_string(head_dim);
+      Compare<float>(table, name + ", float32", {shape, family});
+      Compare<BFloat16>(table, name + ", bfloat16", {shape, family});
+    }
+  }
+  Time(table, "256 x 2,048, nothing shared, 12 on 2 heads of 128, bfloat16", 0, false);
+  Time(table, "256 x 2,048, 16 prompts of 1,024, the same", 1024, false);
+  Time(table, "256 x 2,048, 16 prompts of 1,024, the same", 1024, true);
+}
+
+}  // namespace attnrl::bench
