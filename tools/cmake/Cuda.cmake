@@ -24,6 +24,7 @@ set(CMAKE_CUDA_STANDARD 20)
 set(CMAKE_CUDA_RUNTIME_LIBRARY None)  # LibTorch's, below
 set(CMAKE_CUDA_COMPILER_LAUNCHER "${CMAKE_CXX_COMPILER_LAUNCHER}")
 enable_language(CUDA)
+set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")  # which CMake 3.25 doesn't know yet
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3 -lineinfo")
 
 file(REAL_PATH "${ATTNRL_NVCC}" toolkit)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/attention/cuda/paged_decode.h"
 #include "common/attention/cuda/decode_attend_kernel.h"
 #include "common/attention/cuda/decode_merge_kernel.h"
+#include "common/attention/cuda/paged_decode.h"
 #include "common/kernels/cuda/launch.cuh"
 
 namespace attnrl::attention {
