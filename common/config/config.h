@@ -183,6 +183,12 @@ struct Observe {
   int64_t trees_kept = 0;               // batches; 0: all
 };
 
+// Other values of some keys from a step on, until a later stage changes them again (stages.cc).
+struct Stage {
+  int64_t from_step = 0;
+  std::map<std::string, std::string> settings = {};  // key -> value as YAML has it
+};
+
 struct Config {
   Run run = {};
   Model model = {};
@@ -195,6 +201,7 @@ struct Config {
   Learner learner = {};
   Security security = {};
   Observe observe = {};
+  std::vector<Stage> stages = {};  // in order of their steps
 
   // ATTNRL_ variables that name no key; every process logs each of them in one line.
   std::vector<std::string> ignored_variables = {};
@@ -212,6 +219,11 @@ Variables Environment();
 // Errors are InputErrors at file:line, at the variable, or at `--set a.b=c`.
 absl::StatusOr<Config> Load(const std::string& file, const std::vector<std::string>& sets,
                             const Variables& environment);
+
+// What holds in training step `step`, counted from 0: the stages up to there are applied.
+Config AtStep(const Config& config, int64_t step);
+// With the largest value of any stage in place of each key that stages change: for estimates.
+Config Widest(const Config& config);
 
 // The rules between keys and the ranges of each; InputError naming the key. Load has done it.
 absl::Status Validate(const Config& config);

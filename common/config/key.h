@@ -79,6 +79,19 @@ struct Assignment {
   std::string base = {};   // folder that relative paths start from
 };
 
+// A stage as a file has it.
+struct WrittenStage {
+  std::string where = {};
+  int64_t from_step = 0;
+  std::vector<Assignment> assignments = {};
+};
+
+// What a YAML file says, in its order.
+struct FileContent {
+  std::vector<Assignment> assignments = {};
+  std::vector<WrittenStage> stages = {};
+};
+
 // Where a key's value came from, for errors: "train.yaml:12"; the key itself where it is a default.
 using Sources = std::map<std::string, std::string>;
 // Keys that say the same thing: where the assignments name one of two, the other follows it. Where
@@ -87,8 +100,17 @@ void FollowPairs(const std::vector<Assignment>& assignments, Config* config, Sou
 // Ranges, then the rules between keys. InputError at the source of the first key that is wrong.
 absl::Status ValidateFrom(const Config& config, const Sources& sources);
 
-// The assignments of a YAML file, in its order.
-absl::StatusOr<std::vector<Assignment>> ReadAssignments(const std::string& file);
+// Assigns in order; InputError at the first value that its key doesn't allow.
+absl::Status Apply(const std::vector<Assignment>& assignments, Config* config, Sources* sources);
+// Config::stages from those of a file. The configuration of each stage has to be valid by itself.
+absl::Status ApplyStages(const std::vector<WrittenStage>& written, Config* config,
+                         const Sources& sources);
+// The stages in YAML's form, as ToYaml writes them; "" where there are none.
+std::string PrintStages(const std::vector<Stage>& stages);
+// What the reference file says about stages: comments and an example.
+std::string ReferenceStages();
+
+absl::StatusOr<FileContent> ReadFile(const std::string& file);
 // A value that is no part of a YAML file: of the environment or a flag. Lists are "[a, b]", or one
 // item alone.
 Written ParsePlain(const Key& key, const std::string& text);

@@ -22,7 +22,7 @@ constexpr std::string_view kPrefix = "ATTNRL_";
 
 // Sources from weak to strong.
 struct Sourced {
-  std::vector<Assignment> file;
+  FileContent file;
   std::vector<Assignment> environment;
   std::vector<Assignment> sets;
 };
@@ -66,21 +66,6 @@ absl::StatusOr<std::vector<Assignment>> FromSets(const std::vector<std::string>&
   return assignments;
 }
 
-absl::Status Apply(const std::vector<Assignment>& assignments, Config* config, Sources* sources) {
-  for (const Assignment& assignment : assignments) {
-    const Key& key = *assignment.key;
-    if (!key.Set(assignment.written, assignment.base, config)) {
-      const std::string found = absl::StrJoin(assignment.written.items, ", ");
-      return InputError(assignment.where,
-                        absl::StrCat(key.name(), " is ", assignment.written.is_list ? "[" : "\"",
-                                     OneLine(found, 80), assignment.written.is_list ? "]" : "\""),
-                        key.Allowed());
-    }
-    (*sources)[key.name()] = assignment.where;
-  }
-  return absl::OkStatus();
-}
-
 bool NamesPreset(const std::vector<Assignment>& assignments) {
   return std::any_of(assignments.begin(), assignments.end(), [](const Assignment& assignment) {
     return assignment.key->name() == "algorithm.name";
@@ -90,8 +75,8 @@ bool NamesPreset(const std::vector<Assignment>& assignments) {
 // The preset lies just below the strongest source that names it: first everything weaker, then the
 // preset, then that source and what is stronger.
 absl::Status ApplyAll(const Sourced& sourced, Config* config, Sources* sources) {
-  const std::vector<const std::vector<Assignment>*> ranks = {&sourced.file, &sourced.environment,
-                                                             &sourced.sets};
+  const std::vector<const std::vector<Assignment>*> ranks = {&sourced.file.assignments,
+                                                             &sourced.environment, &sourced.sets};
   size_t preset = ranks.size();
   for (size_t rank = 0; rank < ranks.size(); ++rank) {
     if (NamesPreset(*ranks[rank])) preset = rank;
@@ -114,6 +99,21 @@ absl::Status ApplyAll(const Sourced& sourced, Config* config, Sources* sources) 
 
 }  // namespace
 
+absl::Status Apply(const std::vector<Assignment>& assignments, Config* config, Sources* sources) {
+  for (const Assignment& assignment : assignments) {
+    const Key& key = *assignment.key;
+    if (!key.Set(assignment.written, assignment.base, config)) {
+      const std::string found = absl::StrJoin(assignment.written.items, ", ");
+      return InputError(assignment.where,
+                        absl::StrCat(key.name(), " is ", assignment.written.is_list ? "[" : "\"",
+                                     OneLine(found, 80), assignment.written.is_list ? "]" : "\""),
+                        key.Allowed());
+    }
+    (*sources)[key.name()] = assignment.where;
+  }
+  return absl::OkStatus();
+}
+
 Variables Environment() {
   Variables variables;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
@@ -132,13 +132,14 @@ absl::StatusOr<Config> Load(const std::string& file, const std::vector<std::stri
   Config config;
   Sourced sourced;
   if (!file.empty()) {
-    ATTNRL_ASSIGN_OR_RETURN(sourced.file, ReadAssignments(file));
+    ATTNRL_ASSIGN_OR_RETURN(sourced.file, ReadFile(file));
   }
   sourced.environment = FromEnvironment(environment, here, &config.ignored_variables);
   ATTNRL_ASSIGN_OR_RETURN(sourced.sets, FromSets(sets, here));
   Sources sources;
   ATTNRL_RETURN_IF_ERROR(ApplyAll(sourced, &config, &sources));
   ATTNRL_RETURN_IF_ERROR(ValidateFrom(config, sources));
+  ATTNRL_RETURN_IF_ERROR(ApplyStages(sourced.file.stages, &config, sources));
   return config;
 }
 

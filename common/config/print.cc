@@ -93,11 +93,11 @@ std::string HelpLine(const Key& key) {
 }  // namespace
 
 std::string ToYaml(const Config& config) {
-  return absl::StrCat(kResolvedHead, Emit(config, /*comments=*/false));
+  return absl::StrCat(kResolvedHead, Emit(config, /*comments=*/false), PrintStages(config.stages));
 }
 
 std::string ReferenceYaml() {
-  return absl::StrCat(kReferenceHead, Emit(Config(), /*comments=*/true));
+  return absl::StrCat(kReferenceHead, Emit(Config(), /*comments=*/true), "\n", ReferenceStages());
 }
 
 absl::StatusOr<std::string> KeyHelp(const std::string& key) {
@@ -107,6 +107,7 @@ absl::StatusOr<std::string> KeyHelp(const std::string& key) {
       absl::StrAppend(&out, HelpLine(*each));
     }
   }
+  if (key == "stages") return ReferenceStages();
   if (out.empty()) return UnknownKey("configuration", key);
   return out;
 }

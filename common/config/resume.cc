@@ -48,6 +48,7 @@ std::map<std::string, std::string> Fingerprint(const Config& config) {
   for (const auto& key : Schema()) {
     if (IsFixed(*key)) fingerprint[key->name()] = key->Print(config);
   }
+  if (!config.stages.empty()) fingerprint["stages"] = PrintStages(config.stages);
   return fingerprint;
 }
 
@@ -58,6 +59,7 @@ absl::Status CheckResume(const Config& before, const Config& now) {
     differing.push_back(
         absl::StrCat(key->name(), " (was ", key->Print(before), ", is ", key->Print(now), ")"));
   }
+  if (PrintStages(before.stages) != PrintStages(now.stages)) differing.emplace_back("stages");
   if (differing.empty()) return absl::OkStatus();
   return InputError(
       "--resume",

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
@@ -23,6 +24,9 @@ namespace attnrl::config {
 namespace {
 
 constexpr size_t kMaxFileBytes = 1 << 20;
+constexpr char kFromStep[] = "from_step";
+constexpr char kStageForm[] =
+    "a list of {from_step: 100, learner.learning_rate: 5e-7} and the like";
 
 // False for what is neither one value nor a flat list of them.
 bool ReadValue(const YAML::Node& node, Written* written) {
@@ -65,12 +69,13 @@ class Reader {
         return InputError(where, absl::StrCat("key \"", OneLine(name, 80), "\" is there twice"),
                           "each key once");
       }
+      if (in_stage_ && name == kFromStep) continue;
       ATTNRL_RETURN_IF_ERROR(ReadEntry(name, where, entry.second));
     }
     return absl::OkStatus();
   }
 
-  std::vector<Assignment> Take() { return std::move(assignments_); }
+  FileContent Take() { return {std::move(assignments_), std::move(stages_)}; }
   std::string Where(const YAML::Mark& mark) const {
     return mark.is_null() ? file_ : absl::StrCat(file_, ":", mark.line + 1);
   }
@@ -78,6 +83,7 @@ class Reader {
  private:
   absl::Status ReadEntry(const std::string& name, const std::string& where,
                          const YAML::Node& value) {
+    if (name == "stages") return ReadStages(where, value);
     if (IsSection(name)) return ReadSection(value, name);
     const Key* key = FindKey(name);
     if (key == nullptr) return UnknownKey(where, name);
@@ -91,9 +97,36 @@ class Reader {
     return absl::OkStatus();
   }
 
+  absl::Status ReadStages(const std::string& where, const YAML::Node& list) {
+    if (in_stage_) return InputError(where, "a stage within a stage", "a list of stages, once");
+    if (!list.IsSequence()) return InputError(where, "stages is no list", kStageForm);
+    for (const YAML::Node& entry : list) {
+      const std::string here = Where(entry.Mark());
+      if (!entry.IsMap()) return InputError(here, "a stage is no map of keys", kStageForm);
+      WrittenStage stage{.where = here};
+      Reader reader(file_);
+      reader.in_stage_ = true;
+      bool begins = false;
+      for (const auto& setting : entry) {
+        if (!setting.first.IsScalar() || setting.first.Scalar() != kFromStep) continue;
+        if (begins) return InputError(here, "from_step is there twice", "each key once");
+        begins = setting.second.IsScalar() &&
+                 absl::SimpleAtoi(setting.second.Scalar(), &stage.from_step);
+        if (!begins) break;
+      }
+      if (!begins) return InputError(here, "a stage without a step to begin at", kStageForm);
+      ATTNRL_RETURN_IF_ERROR(reader.ReadSection(entry, ""));
+      stage.assignments = std::move(reader.assignments_);
+      stages_.push_back(std::move(stage));
+    }
+    return absl::OkStatus();
+  }
+
   const std::string file_;
   const std::string base_;
+  bool in_stage_ = false;
   std::vector<Assignment> assignments_;
+  std::vector<WrittenStage> stages_;
 };
 
 // YAML has no control characters but tab and line ends. yaml-cpp lets them pass, and takes NUL for
@@ -164,7 +197,7 @@ std::optional<YAML::Mark> SecondDocument(const std::string& text) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Assignment>> ReadAssignments(const std::string& file) {
+absl::StatusOr<FileContent> ReadFile(const std::string& file) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
   Reader reader(file);
   try {
