@@ -37,6 +37,13 @@ AdaptiveOptions AdaptiveOf(const config::Sampling& sampling) {
   return options;
 }
 
+StageOptions StageOf(const config::Config& config) {
+  const config::Sampling& sampling = config.algorithm.sampling;
+  return {.batch_problems = static_cast<uint32_t>(sampling.batch_problems),
+          .initial_responses = static_cast<uint32_t>(sampling.initial_responses),
+          .max_response_tokens = static_cast<uint32_t>(config.rollout.max_response_tokens)};
+}
+
 }  // namespace
 
 absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const std::string& run_dir,
@@ -53,8 +60,11 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
   options.mode = config.pipeline.mode;
 
   const config::Algorithm& algorithm = config.algorithm;
-  options.batch_problems = static_cast<uint32_t>(algorithm.sampling.batch_problems);
-  options.initial_responses = static_cast<uint32_t>(algorithm.sampling.initial_responses);
+  options.first = StageOf(config);
+  for (const config::Stage& stage : config.stages) {
+    options.later[static_cast<uint32_t>(stage.from_step)] =
+        StageOf(config::AtStep(config, stage.from_step));
+  }
   options.branching = BranchingOf(algorithm.branching);
   options.adaptive = AdaptiveOf(algorithm.sampling);
   options.tree_advantages = algorithm.advantages == config::Advantages::kTree;
@@ -63,7 +73,6 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
     options.overlong_buffer = static_cast<uint32_t>(config.learner.overlong_buffer);
   }
 
-  options.max_response_tokens = static_cast<uint32_t>(config.rollout.max_response_tokens);
   options.temperature = static_cast<float>(config.rollout.temperature);
   options.top_p = static_cast<float>(config.rollout.top_p);
   options.top_k = static_cast<uint32_t>(config.rollout.top_k);

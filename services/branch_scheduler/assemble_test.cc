@@ -48,6 +48,8 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   config.rollout.deterministic = true;
   config.scheduler.lease_seconds = 20;
   config.verifier.timeout_ms = 21;
+  config.stages = {{30, {{"algorithm.sampling.initial_responses", "31"}}},
+                   {40, {{"rollout.max_response_tokens", "41"}}}};
   const auto options = OptionsOf(config, "/run", {{22, 23}, 24}, "the digest");
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->run_dir, "/run");
@@ -63,8 +65,8 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   EXPECT_EQ(options->branching.quantile, 0.5);
   EXPECT_EQ(options->branching.min_distance, 14u);
   EXPECT_EQ(options->branching.delta, 5u);
-  EXPECT_EQ(options->initial_responses, 15u);
-  EXPECT_EQ(options->batch_problems, 16u);
+  EXPECT_EQ(options->first.initial_responses, 15u);
+  EXPECT_EQ(options->first.batch_problems, 16u);
   EXPECT_EQ(options->adaptive.batch_min, 17u);
   EXPECT_EQ(options->adaptive.batch_max, 18u);
   EXPECT_TRUE(options->adaptive.adaptive_batch);
@@ -77,7 +79,10 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   EXPECT_EQ(options->overlong_buffer, 18u);
   EXPECT_EQ(options->adaptive.rounding, tree::ExpandRounding::kNearest);
   EXPECT_TRUE(options->tree_advantages);
-  EXPECT_EQ(options->max_response_tokens, 19u);
+  EXPECT_EQ(options->first.max_response_tokens, 19u);
+  EXPECT_EQ(options->At(29), options->first);
+  EXPECT_EQ(options->At(30), (StageOptions{16, 31, 19}));
+  EXPECT_EQ(options->At(99), (StageOptions{16, 31, 41}));
   EXPECT_EQ(options->temperature, 0.5F);
   EXPECT_EQ(options->top_p, 1);
   EXPECT_EQ(options->top_k, 0u);

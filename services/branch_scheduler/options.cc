@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/options.h"
 
+#include <iterator>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/branch_scheduler/item_id.h"
@@ -14,31 +16,46 @@ absl::Status InRange(const char* key, uint64_t value, uint64_t low, uint64_t hig
                     absl::StrCat(low, " to ", high, " is allowed"));
 }
 
+absl::Status CheckStage(const StageOptions& stage, bool tree_advantages) {
+  ATTNRL_RETURN_IF_ERROR(
+      InRange("algorithm.sampling.batch_problems", stage.batch_problems, 1, kMaxPositions));
+  // Group-normalised advantages divide by the deviation of n - 1 degrees of freedom.
+  ATTNRL_RETURN_IF_ERROR(InRange("algorithm.sampling.initial_responses", stage.initial_responses,
+                                 tree_advantages ? 1 : 2, kMaxResponses));
+  return InRange("rollout.max_response_tokens", stage.max_response_tokens, 1, uint64_t{1} << 24);
+}
+
 }  // namespace
 
-tree::BatchSizing SchedulerOptions::sizing() const {
+const StageOptions& SchedulerOptions::At(uint32_t batch) const {
+  const auto after = later.upper_bound(batch);
+  return after == later.begin() ? first : std::prev(after)->second;
+}
+
+tree::BatchSizing SchedulerOptions::sizing(uint32_t batch) const {
+  const StageOptions& now = At(batch);
   const int64_t leaves = 1 + (branches() ? int64_t{branching.points} * branching.children : 0);
-  return {.first = batch_problems,
+  return {.first = now.batch_problems,
           .min = adaptive.batch_min,
           .max = adaptive.batch_max,
-          .target = int64_t{batch_problems} * initial_responses * leaves};
+          .target = int64_t{now.batch_problems} * now.initial_responses * leaves};
 }
 
 absl::Status SchedulerOptions::Validate() const {
   constexpr uint64_t kMaxSteps = uint64_t{1} << 30;
   ATTNRL_RETURN_IF_ERROR(InRange("run.steps", steps, 1, kMaxSteps));
   ATTNRL_RETURN_IF_ERROR(InRange("run.max_empty_batches", max_empty_batches, 1, kMaxSteps));
-  ATTNRL_RETURN_IF_ERROR(
-      InRange("algorithm.sampling.batch_problems", batch_problems, 1, kMaxPositions));
+  ATTNRL_RETURN_IF_ERROR(CheckStage(first, tree_advantages));
+  for (const auto& [batch, stage] : later) {
+    ATTNRL_RETURN_IF_ERROR(InRange("stages: from_step", batch, 1, kMaxSteps));
+    ATTNRL_RETURN_IF_ERROR(CheckStage(stage, tree_advantages));
+  }
   if (adaptive.adaptive_batch) {
     ATTNRL_RETURN_IF_ERROR(
         InRange("algorithm.sampling.batch_max", adaptive.batch_max, 1, kMaxPositions));
     ATTNRL_RETURN_IF_ERROR(
         InRange("algorithm.sampling.batch_min", adaptive.batch_min, 1, adaptive.batch_max));
   }
-  // Group-normalised advantages divide by the deviation of n - 1 degrees of freedom.
-  ATTNRL_RETURN_IF_ERROR(InRange("algorithm.sampling.initial_responses", initial_responses,
-                                 tree_advantages ? 1 : 2, kMaxResponses));
   if (branches()) {
     ATTNRL_RETURN_IF_ERROR(InRange("algorithm.branching.points", branching.points, 1, 64));
     ATTNRL_RETURN_IF_ERROR(InRange("algorithm.branching.children", branching.children, 1, 64));
@@ -47,8 +64,6 @@ absl::Status SchedulerOptions::Validate() const {
     return InputError("algorithm.advantages", "does not fit the branching criterion",
                       "tree with a branching criterion, group with criterion none");
   }
-  ATTNRL_RETURN_IF_ERROR(
-      InRange("rollout.max_response_tokens", max_response_tokens, 1, uint64_t{1} << 24));
   if (!(temperature > 0)) {
     return InputError("rollout.temperature", "responses would all be the same",
                       "a temperature above 0 is needed for training");

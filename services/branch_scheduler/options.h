@@ -41,6 +41,14 @@ struct AdaptiveOptions {
   uint32_t batch_max = 1024;
 };
 
+// What a stage of the run may set anew (common/config/README.md, "Stages").
+struct StageOptions {
+  uint32_t batch_problems = 64;
+  uint32_t initial_responses = 6;  // n
+  uint32_t max_response_tokens = 8192;
+  bool operator==(const StageOptions&) const = default;
+};
+
 // Everything a run of the scheduler is told. Made from the configuration by OptionsOf (assemble.h).
 struct SchedulerOptions {
   std::string run_dir = {};     // metrics.jsonl, events.jsonl and trees/ go here
@@ -53,16 +61,18 @@ struct SchedulerOptions {
   uint32_t max_empty_batches = 10;
   pipeline::PipelineMode mode = pipeline::PipelineMode::kOverlapped;
 
-  uint32_t batch_problems = 64;
-  uint32_t initial_responses = 6;  // n
+  // From batch 0 on.
+  StageOptions first = {};
+  // By the batch that a stage begins with.
+  std::map<uint32_t, StageOptions> later = {};
   BranchingOptions branching = {};
   AdaptiveOptions adaptive = {};
   bool tree_advantages = false;  // otherwise group-normalised
   bool advantage_std = true;     // group advantages are divided by the standard deviation
-  // Tokens before max_response_tokens over which the reward falls by up to 1; 0: it doesn't.
+  // Tokens before max_response_tokens (StageOptions) over which the reward falls by up to 1; 0: it
+  // doesn't.
   uint32_t overlong_buffer = 0;
 
-  uint32_t max_response_tokens = 8192;
   float temperature = 1;
   float top_p = 1;
   uint32_t top_k = 0;
@@ -91,8 +101,10 @@ struct SchedulerOptions {
   bool scores_attention() const {
     return tree::ReadsFci(branching.criterion) || adaptive.filter_solved;
   }
+  // What holds for a batch.
+  const StageOptions& At(uint32_t batch) const;
   // The rule of an adaptive batch size; its target is that of B0 problems, all expanded.
-  tree::BatchSizing sizing() const;
+  tree::BatchSizing sizing(uint32_t batch) const;
   pipeline::Schedule schedule() const { return {.mode = mode, .branching = branches()}; }
   // Names the key that is out of range; InputError.
   absl::Status Validate() const;

@@ -47,10 +47,10 @@ TEST(SchedulerOptions, NamesTheKeyWhatItHasAndWhatIsAllowed) {
       {"run.max_empty_batches: 0 is out of range; 1 to 1073741824 is allowed",
        [](O& o) { o.max_empty_batches = 0; }},
       {"algorithm.sampling.batch_problems: 0 is out of range; 1 to 1048576 is allowed",
-       [](O& o) { o.batch_problems = 0; }},
-      {"", [](O& o) { o.batch_problems = 1 << 20; }},
+       [](O& o) { o.first.batch_problems = 0; }},
+      {"", [](O& o) { o.first.batch_problems = 1 << 20; }},
       {"algorithm.sampling.batch_problems: 1048577 is out of range; 1 to 1048576 is allowed",
-       [](O& o) { o.batch_problems = (1 << 20) + 1; }},
+       [](O& o) { o.first.batch_problems = (1 << 20) + 1; }},
       {"", [](O& o) { o.adaptive.batch_min = o.adaptive.batch_max = 0; }},  // nobody reads them
       {"algorithm.sampling.batch_max: 0 is out of range; 1 to 1048576 is allowed",
        [](O& o) {
@@ -69,14 +69,14 @@ TEST(SchedulerOptions, NamesTheKeyWhatItHasAndWhatIsAllowed) {
          o.adaptive.batch_min = 0;
        }},
       {"algorithm.sampling.initial_responses: 0 is out of range; 1 to 2048 is allowed",
-       [](O& o) { o.initial_responses = 0; }},
-      {"", [](O& o) { o.initial_responses = 1; }},
+       [](O& o) { o.first.initial_responses = 0; }},
+      {"", [](O& o) { o.first.initial_responses = 1; }},
       {"algorithm.sampling.initial_responses: 2049 is out of range; 1 to 2048 is allowed",
-       [](O& o) { o.initial_responses = 2049; }},
+       [](O& o) { o.first.initial_responses = 2049; }},
       {"algorithm.sampling.initial_responses: 1 is out of range; 2 to 2048 is allowed",
        [](O& o) {
          o = Groups();
-         o.initial_responses = 1;
+         o.first.initial_responses = 1;
        }},
       {"algorithm.branching.points: 0 is out of range; 1 to 64 is allowed",
        [](O& o) { o.branching.points = 0; }},
@@ -96,9 +96,9 @@ TEST(SchedulerOptions, NamesTheKeyWhatItHasAndWhatIsAllowed) {
        "criterion, group with criterion none",
        [](O& o) { o.branching.criterion = tree::Criterion::kNone; }},
       {"rollout.max_response_tokens: 0 is out of range; 1 to 16777216 is allowed",
-       [](O& o) { o.max_response_tokens = 0; }},
+       [](O& o) { o.first.max_response_tokens = 0; }},
       {"rollout.max_response_tokens: 16777217 is out of range; 1 to 16777216 is allowed",
-       [](O& o) { o.max_response_tokens = (1 << 24) + 1; }},
+       [](O& o) { o.first.max_response_tokens = (1 << 24) + 1; }},
       {"rollout.temperature: responses would all be the same; a temperature above 0 is needed "
        "for training",
        [](O& o) { o.temperature = 0; }},
@@ -125,19 +125,19 @@ TEST(SchedulerOptions, NamesTheKeyWhatItHasAndWhatIsAllowed) {
 
 TEST(SchedulerOptions, AskForAsManySamplesAsAWholeBatchOfLeaves) {
   SchedulerOptions options = Trees();
-  options.batch_problems = 10;
-  options.initial_responses = 6;
+  options.first.batch_problems = 10;
+  options.first.initial_responses = 6;
   options.branching.points = 3;
   options.branching.children = 2;
   options.adaptive.batch_min = 4;
   options.adaptive.batch_max = 20;
-  const tree::BatchSizing sizing = options.sizing();
+  const tree::BatchSizing sizing = options.sizing(0);
   EXPECT_EQ(sizing.target, 10 * 6 * (1 + 3 * 2));
   EXPECT_EQ(sizing.first, 10);
   EXPECT_EQ(sizing.min, 4);
   EXPECT_EQ(sizing.max, 20);
   options.branching.criterion = tree::Criterion::kNone;
-  EXPECT_EQ(options.sizing().target, 10 * 6) << "no continuations";
+  EXPECT_EQ(options.sizing(0).target, 10 * 6) << "no continuations";
   EXPECT_FALSE(options.schedule().branching);
 }
 

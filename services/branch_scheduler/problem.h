@@ -83,12 +83,20 @@ struct BatchState {
   // Of the rule for an adaptive size (common/tree/README.md, "Adaptive sampling", b_real); B0 where
   // the size is fixed.
   double real_size = 0;
+  uint32_t max_response_tokens = 8192;
   uint32_t initial_done = 0;     // initial items with a durable result
   uint32_t problems_graded = 0;  // all of their initial responses
   uint32_t problems_done = 0;
   bool delivered = false;  // handed to the learner since the start
 
   pipeline::Place place() const { return {.base = base, .batch = number}; }
+  uint32_t initial_total() const {
+    uint32_t total = 0;
+    for (const Problem& problem : problems) {
+      total += static_cast<uint32_t>(problem.responses.size());
+    }
+    return total;
+  }
   bool graded() const { return problems_graded == problems.size(); }
   bool ready() const { return problems_done == problems.size(); }
 };

@@ -47,7 +47,7 @@ class ExpandTest : public testing::Test {
   ExpandTest() {
     options.branching.criterion = tree::Criterion::kFci;
     options.branching.min_distance = 0;
-    options.initial_responses = 4;
+    options.first.initial_responses = 4;
     data.problems.push_back(DataProblem{"p", std::vector<int32_t>(kPrompt, 1), {"1"}});
     text.steps = Pairs;
   }

@@ -243,13 +243,13 @@ TEST(Judge, CountsSamplesBeforeTheDropRuleAndNamesEveryEnd) {
     if (leaves > 1) samples += leaves;
   }
   ASSERT_GT(samples, 0u);
-  EXPECT_EQ(Judge(options, problem).samples, samples);
+  EXPECT_EQ(Judge(options, 8192, problem).samples, samples);
   problem.filtered = true;
-  const ProblemOutcome filtered = Judge(options, problem);
+  const ProblemOutcome filtered = Judge(options, 8192, problem);
   EXPECT_EQ(filtered.kept, Kept::kFiltered);
   EXPECT_EQ(filtered.samples, 0u);
   problem.ungradable = true;
-  EXPECT_EQ(Judge(options, problem).kept, Kept::kUngradable) << "whatever else it is";
+  EXPECT_EQ(Judge(options, 8192, problem).kept, Kept::kUngradable) << "whatever else it is";
   EXPECT_EQ(filtered.responses.size(), problem.responses.size());
   for (uint32_t r = 0; r < problem.responses.size(); ++r) {
     EXPECT_EQ(filtered.children[r].size(), LeavesOf(problem, r).size() - 1);

@@ -10,19 +10,20 @@
 namespace attnrl::scheduler {
 namespace {
 
-double Penalty(const SchedulerOptions& options, int64_t tokens) {
+double Penalty(const SchedulerOptions& options, uint32_t max_response_tokens, int64_t tokens) {
   if (options.overlong_buffer == 0) return 0;
-  return tree::OverlongPenalty(tokens, options.max_response_tokens, options.overlong_buffer);
+  return tree::OverlongPenalty(tokens, max_response_tokens, options.overlong_buffer);
 }
 
 // The problem as the advantage functions see it: token counts and rewards.
-tree::ProblemTree TreeOf(const SchedulerOptions& options, const Problem& problem) {
+tree::ProblemTree TreeOf(const SchedulerOptions& options, uint32_t max_response_tokens,
+                         const Problem& problem) {
   tree::ProblemTree tree;
   for (const Response& response : problem.responses) {
     tree::Response node;
     node.tokens = static_cast<int64_t>(response.initial->result.samples[0].token_ids.size());
     node.reward = response.initial->grades[0].reward();
-    node.penalty = Penalty(options, node.tokens);
+    node.penalty = Penalty(options, max_response_tokens, node.tokens);
     for (size_t p = 0; p < response.expansion.points.size(); ++p) {
       tree::Branch branch;
       branch.split = response.expansion.points[p];
@@ -30,8 +31,9 @@ tree::ProblemTree TreeOf(const SchedulerOptions& options, const Problem& problem
         const size_t i = p * options.branching.children + c;
         const auto tokens =
             static_cast<int64_t>(response.continuation->result.samples[i].token_ids.size());
-        branch.children.push_back(tree::Child{tokens, response.continuation->grades[i].reward(),
-                                              Penalty(options, branch.split + tokens)});
+        branch.children.push_back(
+            tree::Child{tokens, response.continuation->grades[i].reward(),
+                        Penalty(options, max_response_tokens, branch.split + tokens)});
       }
       node.branches.push_back(std::move(branch));
     }
@@ -104,7 +106,8 @@ std::string_view KeptName(Kept kept) {
   return "all";
 }
 
-ProblemOutcome Judge(const SchedulerOptions& options, const Problem& problem) {
+ProblemOutcome Judge(const SchedulerOptions& options, uint32_t max_response_tokens,
+                     const Problem& problem) {
   ProblemOutcome outcome;
   outcome.responses.resize(problem.responses.size());
   outcome.children.resize(problem.responses.size());
@@ -120,7 +123,7 @@ ProblemOutcome Judge(const SchedulerOptions& options, const Problem& problem) {
     outcome.kept = Kept::kFiltered;
     return outcome;
   }
-  const tree::ProblemTree tree = TreeOf(options, problem);
+  const tree::ProblemTree tree = TreeOf(options, max_response_tokens, problem);
   const auto advantages = options.tree_advantages
                               ? tree::ComputeTreeAdvantages(tree, options.adaptive.train_unexpanded)
                               : tree::ComputeGroupAdvantages(tree, options.advantage_std);
@@ -144,7 +147,8 @@ ProblemOutcome Judge(const SchedulerOptions& options, const Problem& problem) {
 std::vector<ProblemOutcome> JudgeAll(const SchedulerOptions& options, const BatchState& batch) {
   std::vector<ProblemOutcome> outcomes;
   outcomes.reserve(batch.problems.size());
-  for (const Problem& problem : batch.problems) outcomes.push_back(Judge(options, problem));
+  for (const Problem& problem : batch.problems)
+    outcomes.push_back(Judge(options, batch.max_response_tokens, problem));
   return outcomes;
 }
 

@@ -31,8 +31,9 @@ struct ProblemOutcome {
 };
 
 // Advantages and drop rule (common/tree/README.md, "Trees and advantages") of a problem that is
-// done. Pure.
-ProblemOutcome Judge(const SchedulerOptions& options, const Problem& problem);
+// done; `max_response_tokens` of its batch. Pure.
+ProblemOutcome Judge(const SchedulerOptions& options, uint32_t max_response_tokens,
+                     const Problem& problem);
 
 // Judge of every problem, in order.
 std::vector<ProblemOutcome> JudgeAll(const SchedulerOptions& options, const BatchState& batch);

@@ -38,6 +38,8 @@ TextTools EveryToken() {
   return tools;
 }
 
+constexpr uint32_t kMaxTokens = 8192;
+
 SchedulerOptions Options(tree::Criterion criterion) {
   SchedulerOptions options;
   options.branching = {criterion, 2, 2};
@@ -58,7 +60,7 @@ Problem Group(const std::vector<bool>& correct) {
 
 TEST(Judge, GroupAdvantagesAreRewardsLessTheirMeanOverTheirDeviation) {
   const ProblemOutcome outcome =
-      Judge(Options(tree::Criterion::kNone), Group({true, false, false, false}));
+      Judge(Options(tree::Criterion::kNone), kMaxTokens, Group({true, false, false, false}));
   EXPECT_EQ(outcome.kept, Kept::kAll);
   EXPECT_EQ(outcome.samples, 4u);
   ASSERT_EQ(outcome.responses[0].size(), 1u);
@@ -69,7 +71,8 @@ TEST(Judge, GroupAdvantagesAreRewardsLessTheirMeanOverTheirDeviation) {
 
 TEST(Judge, AProblemWithoutDifferencesTeachesNothing) {
   for (bool right : {false, true}) {
-    const ProblemOutcome outcome = Judge(Options(tree::Criterion::kNone), Group({right, right}));
+    const ProblemOutcome outcome =
+        Judge(Options(tree::Criterion::kNone), kMaxTokens, Group({right, right}));
     EXPECT_EQ(outcome.kept, Kept::kZeroAdvantage);
     EXPECT_EQ(outcome.samples, 2u) << "they count as samples before the drop rule";
     EXPECT_TRUE(outcome.responses[0].empty());
@@ -79,7 +82,7 @@ TEST(Judge, AProblemWithoutDifferencesTeachesNothing) {
 TEST(Judge, AnUngradableProblemIsDropped) {
   Problem problem = Group({true, false});
   problem.ungradable = true;
-  const ProblemOutcome outcome = Judge(Options(tree::Criterion::kNone), problem);
+  const ProblemOutcome outcome = Judge(Options(tree::Criterion::kNone), kMaxTokens, problem);
   EXPECT_EQ(outcome.kept, Kept::kUngradable);
   EXPECT_EQ(outcome.samples, 0u);
 }
@@ -98,7 +101,7 @@ TEST(Judge, OnlyLeavesOfExpandedResponsesAreSamples) {
   problem.responses[0].continuation =
       Item({{5}, {5, 5}, {6}, {6, 6, 6}}, {true, false, false, true});
 
-  const ProblemOutcome outcome = Judge(options, problem);
+  const ProblemOutcome outcome = Judge(options, kMaxTokens, problem);
   EXPECT_EQ(outcome.kept, Kept::kAll);
   EXPECT_EQ(outcome.samples, 5u);
   EXPECT_TRUE(outcome.responses[1].empty());
@@ -125,7 +128,7 @@ TEST(Judge, ResponsesThatDoNotBranchAreSamplesWhereToldTo) {
   Expand(options, EveryToken(), data, 0, {}, &problem);
   problem.responses[0].continuation =
       Item({{5}, {5, 5}, {6}, {6, 6, 6}}, {true, false, false, true});
-  const ProblemOutcome outcome = Judge(options, problem);
+  const ProblemOutcome outcome = Judge(options, kMaxTokens, problem);
   EXPECT_EQ(outcome.samples, 6u);
   ASSERT_EQ(outcome.responses[1].size(), 1u);
   BatchState batch;
@@ -138,7 +141,6 @@ TEST(Judge, ResponsesThatDoNotBranchAreSamplesWhereToldTo) {
 
 TEST(Judge, ShapesTheAdvantagesOfLongResponsesByTheirWholeLength) {
   SchedulerOptions options = Options(tree::Criterion::kEarliest);
-  options.max_response_tokens = 5;
   const auto last = [&](uint32_t buffer) {
     options.overlong_buffer = buffer;
     DataSet data;
@@ -147,7 +149,7 @@ TEST(Judge, ShapesTheAdvantagesOfLongResponsesByTheirWholeLength) {
     Expand(options, EveryToken(), data, 0, {}, &problem);
     problem.responses[0].continuation =
         Item({{5}, {5, 5}, {6}, {6, 6, 6}}, {true, false, false, true});
-    return Judge(options, problem).children[0][3].back().advantage;
+    return Judge(options, /*max_response_tokens=*/5, problem).children[0][3].back().advantage;
   };
   // V(root) = 3/5, V(parent) = 2/3; with penalties 1 of the last leaf (5 tokens), 1/2 of the
   // response itself (4): 1.5/5 and 0.5/3.

@@ -101,8 +101,8 @@ struct Example {
                        timing);
   }
   std::string Tree() const {
-    return TreeLine(options, data, batch, batch.problems[0], Judge(options, batch.problems[0]),
-                    versions);
+    return TreeLine(options, data, batch, batch.problems[0],
+                    Judge(options, 8192, batch.problems[0]), versions);
   }
 };
 

@@ -8,15 +8,22 @@ namespace attnrl::scheduler {
 std::optional<double> Run::NextRealSize(pipeline::Place next) const {
   const std::optional<uint32_t> known = schedule_.NewestKnownBatch(next);
   if (!options_.adaptive.adaptive_batch || !known) return std::nullopt;
+  // A stage of other trees begins as the run did: with B0, until one of its own batches is known.
+  if (const StageOptions& then = options_.At(*known), &now = options_.At(next.batch);
+      then.batch_problems != now.batch_problems ||
+      then.initial_responses != now.initial_responses) {
+    return std::nullopt;
+  }
+  const tree::BatchSizing sizing = options_.sizing(next.batch);
   if (*known < known_.size()) {
     const Known& batch = known_[*known];
-    return tree::NextBatchReal(last_real_size_, batch.problems, batch.valid, options_.sizing());
+    return tree::NextBatchReal(last_real_size_, batch.problems, batch.valid, sizing);
   }
   // Its weights were announced, its commit has not come again since a restart: it is ready.
   const BatchState& batch = batches_.at(*known);
   const BatchFacts facts = FactsOf(options_, batch, JudgeAll(options_, batch));
   return tree::NextBatchReal(last_real_size_, static_cast<int64_t>(batch.problems.size()),
-                             static_cast<int64_t>(facts.valid), options_.sizing());
+                             static_cast<int64_t>(facts.valid), sizing);
 }
 
 std::optional<tree::RunningMean> Run::SolvedMean(uint32_t batch) const {

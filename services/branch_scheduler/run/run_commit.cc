@@ -135,8 +135,7 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
   if (!batch->ready()) {
     *reason = absl::StrCat("batch ", number, ": ", batch->problems_done, " of ",
                            batch->problems.size(), " problems graded, ", batch->initial_done,
-                           " of ", batch->problems.size() * options_.initial_responses,
-                           " initial responses sampled");
+                           " of ", batch->initial_total(), " initial responses sampled");
     return std::optional<TrainingBatch>();
   }
   batch->delivered = true;
@@ -247,7 +246,8 @@ void Run::NoteVerdicts(const std::string& metrics) {
 }
 
 std::optional<std::string> Run::NothingRight() const {
-  return scheduler::NothingRight(first_verdicts_, options_.max_response_tokens, options_.run_dir);
+  return scheduler::NothingRight(first_verdicts_, options_.first.max_response_tokens,
+                                 options_.run_dir);
 }
 
 absl::Status Run::AddEvents(const BatchCommit& commit) {
@@ -268,8 +268,7 @@ absl::Status Run::AddEvents(const BatchCommit& commit) {
 uint32_t Run::OldestVersionNeeded() const {
   uint32_t oldest = versions_.empty() ? 0 : versions_.rbegin()->first;
   for (const auto& [number, batch] : batches_) {
-    const bool initial_done =
-        batch.initial_done == batch.problems.size() * options_.initial_responses;
+    const bool initial_done = batch.initial_done == batch.initial_total();
     oldest = std::min(oldest, schedule_.OldestVersionNeeded(batch.place(), initial_done));
   }
   // The next batch may be composed, and its items handed out, before the learner prunes again.
@@ -290,7 +289,7 @@ std::vector<BatchStatus> Run::Batches() const {
     status.problems = static_cast<uint32_t>(batch.problems.size());
     status.graded = batch.problems_done;
     status.initial_done = batch.initial_done;
-    status.initial_total = status.problems * options_.initial_responses;
+    status.initial_total = batch.initial_total();
     for (const Problem& problem : batch.problems) {
       for (const Response& response : problem.responses) {
         status.continuation_total += response.expansion.points.empty() ? 0 : 1;

@@ -133,7 +133,7 @@ absl::Status Run::Recover() {
 
   // The last committed batch says where the next one's problems begin, and its size.
   next_batch_ = committed_;
-  last_real_size_ = options_.batch_problems;
+  last_real_size_ = options_.first.batch_problems;
   ATTNRL_ASSIGN_OR_RETURN(std::vector<Store::BatchRow> rows,
                           store_.Batches(committed_ == 0 ? 0 : committed_ - 1));
   for (const Store::BatchRow& row : rows) {
@@ -176,12 +176,14 @@ BatchState Run::NewBatch(const Store::BatchRow& row) const {
   batch.base = row.base;
   batch.cursor = row.cursor;
   batch.real_size = row.real_size;
+  const StageOptions& stage = options_.At(row.batch);
+  batch.max_response_tokens = stage.max_response_tokens;
   batch.problems.resize(row.problems);
   for (uint32_t position = 0; position < row.problems; ++position) {
     Problem& problem = batch.problems[position];
     problem.position = position;
     problem.row = cursor_.At(row.cursor + position);
-    problem.responses.resize(options_.initial_responses);
+    problem.responses.resize(stage.initial_responses);
   }
   return batch;
 }
@@ -192,7 +194,7 @@ absl::StatusOr<BatchState> Run::LoadBatch(const Store::BatchRow& row,
   ATTNRL_ASSIGN_OR_RETURN(std::vector<Store::ResultRow> results, store_.Results(row.batch));
   for (const Store::ResultRow& stored : results) {
     const ItemKey key = KeyOfItem(stored.item);
-    if (key.position >= row.problems || key.response >= options_.initial_responses) {
+    if (key.position >= row.problems || key.response >= options_.At(row.batch).initial_responses) {
       return absl::DataLossError(absl::StrCat("the database has a result for item ",
                                               Number(stored.item), ", which batch ", row.batch,
                                               " doesn't have"));
@@ -292,9 +294,11 @@ absl::Status Run::Compose() {
     // restart finds the same batch, whatever has been committed meanwhile.
     Store::BatchRow row{.batch = next.batch, .base = next.base, .cursor = next_place_};
     const std::optional<double> real = NextRealSize(next);
-    row.real_size = real.value_or(options_.batch_problems);
-    row.problems = real ? static_cast<uint32_t>(tree::BatchProblems(*real, options_.sizing()))
-                        : options_.batch_problems;
+    const uint32_t first_size = options_.At(next.batch).batch_problems;
+    row.real_size = real.value_or(first_size);
+    row.problems =
+        real ? static_cast<uint32_t>(tree::BatchProblems(*real, options_.sizing(next.batch)))
+             : first_size;
     row.created = UnixSeconds(clock_.Now());
     ATTNRL_RETURN_IF_ERROR(store_.PutBatch(row));
     BatchState& batch = batches_[row.batch] = NewBatch(row);

@@ -71,7 +71,7 @@ WorkItem Run::MakeItem(ItemId id) const {
   item.sampling.stop_ids = options_.stop_ids;
   if (key.kind == ItemKind::kInitial) {
     item.version.number = schedule_.InitialVersion(batch.place());
-    item.samples.push_back(SampleRequest{key.response, 0, options_.max_response_tokens});
+    item.samples.push_back(SampleRequest{key.response, 0, batch.max_response_tokens});
   } else {
     item.version.number = schedule_.ContinuationVersion(batch.place());
     const Response& response = problem.responses[key.response];
@@ -83,9 +83,10 @@ WorkItem Run::MakeItem(ItemId id) const {
       const uint32_t split = response.expansion.points[p];
       for (uint32_t c = 0; c < options_.branching.children; ++c) {
         item.samples.push_back(
-            SampleRequest{ContinuationNode(options_.initial_responses, options_.branching.points,
-                                           options_.branching.children, key.response, p, c),
-                          split, options_.max_response_tokens - split});
+            SampleRequest{ContinuationNode(static_cast<uint32_t>(problem.responses.size()),
+                                           options_.branching.points, options_.branching.children,
+                                           key.response, p, c),
+                          split, batch.max_response_tokens - split});
       }
     }
   }

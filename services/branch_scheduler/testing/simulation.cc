@@ -49,8 +49,8 @@ SchedulerOptions OptionsOf(const SimulationOptions& sizes, const std::string& fo
   options.seed = 7;
   options.steps = sizes.steps;
   options.mode = sizes.mode;
-  options.batch_problems = sizes.problems;
-  options.initial_responses = sizes.responses;
+  options.first.batch_problems = sizes.problems;
+  options.first.initial_responses = sizes.responses;
   options.branching.criterion = sizes.criterion;
   options.tree_advantages = sizes.criterion != tree::Criterion::kNone;
   options.branching.min_distance = 2;
@@ -59,7 +59,7 @@ SchedulerOptions OptionsOf(const SimulationOptions& sizes, const std::string& fo
   options.adaptive.filter_solved = sizes.adaptive;
   options.adaptive.adaptive_batch = sizes.adaptive;
   options.adaptive.batch_max = sizes.problems + 3;
-  options.max_response_tokens = 64;
+  options.first.max_response_tokens = 64;
   options.stop_ids = {'.'};
   options.vocabulary = 256;
   options.deterministic = sizes.deterministic;

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs whose batches change from a step on.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "services/branch_scheduler/testing/simulation.h"
+
+namespace attnrl::scheduler::testing {
+namespace {
+
+using Json = nlohmann::json;
+
+std::vector<Json> Records(const Simulation& run, uint32_t batch) {
+  std::vector<Json> records;
+  for (const std::string& line : run.Lines(absl::StrCat("trees/batch-", batch, ".jsonl"))) {
+    records.push_back(Json::parse(line));
+  }
+  return records;
+}
+
+TEST(StagedRun, SamplesEachBatchAsItsStageSaysAcrossRestarts) {
+  for (const tree::Criterion criterion : {tree::Criterion::kNone, tree::Criterion::kEarliest}) {
+    Simulation run({.criterion = criterion, .steps = 6, .problems = 3, .responses = 4});
+    run.options().later = {
+        {2, {.batch_problems = 2, .initial_responses = 5, .max_response_tokens = 64}},
+        {4, {.batch_problems = 4, .initial_responses = 2, .max_response_tokens = 32}}};
+    ASSERT_TRUE(run.Start().ok());
+    bool killed = false;
+    bool goes_on = true;
+    std::set<uint32_t> seen;
+    for (int round = 0; goes_on && round < 1000; ++round) {
+      // Every other round the workers keep what they got, to be looked at.
+      for (SimulatedWorker& worker : run.workers()) worker.silent = round % 2 == 0;
+      goes_on = run.Tick();
+      for (const SimulatedWorker& worker : run.workers()) {
+        for (const auto& [lease, item] : worker.leases) {
+          const uint32_t whole = item.samples[0].split + item.samples[0].max_new_tokens;
+          EXPECT_EQ(whole, run.options().At(item.batch).max_response_tokens) << item.batch;
+          seen.insert(item.batch);
+        }
+      }
+      if (killed || run.version < 3) continue;
+      killed = true;
+      run.Kill();
+      ASSERT_TRUE(run.Start().ok());
+    }
+    EXPECT_FALSE(goes_on);
+    EXPECT_EQ(seen.size(), 6u);
+    for (uint32_t b = 0; b < 6; ++b) {
+      const std::vector<Json> records = Records(run, b);
+      const StageOptions& stage = run.options().At(b);
+      EXPECT_EQ(records.size(), stage.batch_problems) << b;
+      for (const Json& record : records) {
+        EXPECT_EQ(record["responses"].size(), stage.initial_responses) << b;
+      }
+    }
+  }
+}
+
+TEST(StagedRun, AnAdaptiveBatchBeginsAnewWhereTheTreesChangeAndGoesOnWhereTheyDoNot) {
+  const auto sizes = [](std::map<uint32_t, StageOptions> later) {
+    Simulation run({.criterion = tree::Criterion::kFci,
+                    .steps = 10,
+                    .problems = 4,
+                    .responses = 2,
+                    .adaptive = true});
+    run.options().later = std::move(later);
+    EXPECT_TRUE(run.Start().ok());
+    EXPECT_TRUE(run.RunToEnd());
+    std::vector<size_t> all;
+    for (uint32_t b = 0; b < 10; ++b) all.push_back(Records(run, b).size());
+    return all;
+  };
+  const std::vector<size_t> plain = sizes({});
+  EXPECT_NE(plain[6], 4u) << "the size has moved by then";
+  EXPECT_EQ(sizes({{6, {.batch_problems = 4, .initial_responses = 2, .max_response_tokens = 65}}}),
+            plain);
+  const std::vector<size_t> anew =
+      sizes({{6, {.batch_problems = 4, .initial_responses = 3, .max_response_tokens = 64}}});
+  EXPECT_TRUE(std::equal(plain.begin(), plain.begin() + 6, anew.begin()));
+  EXPECT_EQ(anew[6], 4u);
+  EXPECT_EQ(anew[7], 4u);
+}
+
+}  // namespace
+}  // namespace attnrl::scheduler::testing
