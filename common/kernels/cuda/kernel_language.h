@@ -19,7 +19,8 @@
 // The rules, which the emulator holds kernels to: all threads of a block reach every SyncBlock, all
 // 32 lanes of a warp every SyncWarp and every shuffle; what other threads have written to shared
 // memory is read after a SyncBlock (SyncWarp within a warp) alone; blocks of a launch know nothing
-// of each other. nvcc may fuse a * b + c.
+// of each other. nvcc may fuse a * b + c; where the bits are to be the host's, a kernel says Plus,
+// Times and Fma.
 
 #include <cstdint>
 #if !defined(__CUDACC__)
@@ -56,7 +57,14 @@ __device__ __forceinline__ T ShuffleXor(T value, int mask) {
   return __shfl_xor_sync(kAllLanes, value, mask);
 }
 
+// Rounded once each, and never fused.
+__device__ __forceinline__ float Plus(float a, float b) { return __fadd_rn(a, b); }
+__device__ __forceinline__ float Times(float a, float b) { return __fmul_rn(a, b); }
+__device__ __forceinline__ double Times(double a, double b) { return __dmul_rn(a, b); }
+__device__ __forceinline__ float Fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 __device__ __forceinline__ float Exp2(float x) { return exp2f(x); }
+__device__ __forceinline__ double Log(double x) { return log(x); }
+__device__ __forceinline__ float RoundToEven(float x) { return rintf(x); }
 __device__ __forceinline__ float Log(float x) { return logf(x); }
 __device__ __forceinline__ uint32_t BitsOf(float x) { return __float_as_uint(x); }
 __device__ __forceinline__ float FloatOf(uint32_t bits) { return __uint_as_float(bits); }
@@ -95,7 +103,13 @@ T ShuffleXor(T value, int mask, int line = __builtin_LINE(), const char* file = 
   return ShuffleFrom(value, (ThreadIndex() % kWarp) ^ mask, line, file);
 }
 
+inline float Plus(float a, float b) { return a + b; }
+inline float Times(float a, float b) { return a * b; }
+inline double Times(double a, double b) { return a * b; }
+inline float Fma(float a, float b, float c) { return std::fma(a, b, c); }
 inline float Exp2(float x) { return std::exp2(x); }
+inline double Log(double x) { return std::log(x); }
+inline float RoundToEven(float x) { return std::nearbyint(x); }
 inline float Log(float x) { return std::log(x); }
 inline uint32_t BitsOf(float x) {
   uint32_t bits = 0;
@@ -160,5 +174,24 @@ ATTNRL_DEVICE void Store(T* p, const Several<T, N>& x) {
 // As many of T as 16 bytes hold, the most that a thread moves at once.
 template <typename T>
 inline constexpr int kSixteenBytes = 16 / static_cast<int>(sizeof(T));
+
+// Over the lanes of a warp, the same in each of them.
+template <typename T>
+ATTNRL_DEVICE T WarpMost(T value) {
+  for (int mask = kWarp / 2; mask > 0; mask /= 2) value = Most(value, ShuffleXor(value, mask));
+  return value;
+}
+
+// Over the threads of a block, the same in each of them. `parts` is shared memory that nobody else
+// uses from the call to the next SyncBlock after it.
+template <int kWarps, typename T>
+ATTNRL_DEVICE T BlockMost(T value, T (&parts)[kWarps]) {
+  value = WarpMost(value);
+  if (LaneIndex() == 0) parts[WarpIndex()] = value;
+  SyncBlock();
+  T most = parts[0];
+  for (int warp = 1; warp < kWarps; ++warp) most = Most(most, parts[warp]);
+  return most;
+}
 
 }  // namespace attnrl::cuda

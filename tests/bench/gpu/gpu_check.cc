@@ -86,5 +86,6 @@ double SecondsOf(const std::function<cuda::LaunchError(cuda::Stream)>& launch) {
 int main() {
   attnrl::bench::Table table;
   attnrl::bench::AddDecode(table);
+  attnrl::bench::AddSampler(table);
   return table.failed() ? 1 : 0;
 }

@@ -80,5 +80,6 @@ double SecondsOf(const std::function<cuda::LaunchError(cuda::Stream)>& launch);
 
 // One for each room of kernels.
 void AddDecode(Table& table);
+void AddSampler(Table& table);
 
 }  // namespace attnrl::bench
