@@ -55,42 +55,50 @@ LoraTargets LoraTargetsOf(config::LoraTargets targets) {
   return LoraTargets::kLinear;
 }
 
+TrainerStage StageOf(const config::Config& config) {
+  return {.learning_rate = config.learner.learning_rate,
+          .initial_responses = config.algorithm.sampling.initial_responses,
+          .max_response_tokens = config.rollout.max_response_tokens};
+}
+
 }  // namespace
 
 TrainerOptions TrainerOptionsOf(const config::Config& config) {
   const config::Learner& learner = config.learner;
-  return {.objective = {.correction = CorrectionOf(learner.correction),
-                        .importance_cap = learner.importance_cap,
-                        .clip_low = learner.clip_low,
-                        .clip_high = learner.clip_high,
-                        .dual_clip = learner.dual_clip,
-                        .kl_weight = learner.kl_weight,
-                        .entropy_weight = learner.entropy_weight},
-          .adamw = {.learning_rate = learner.learning_rate,
-                    .beta1 = learner.beta1,
-                    .beta2 = learner.beta2,
-                    .epsilon = learner.adam_epsilon,
-                    .weight_decay = learner.weight_decay,
-                    .decay_norms_and_biases = learner.decay_norms_and_biases},
-          .warmup_steps = learner.warmup_steps,
-          .decay_after = learner.decay_after,
-          .decay_steps = learner.decay_steps,
-          .max_grad_norm = learner.max_grad_norm,
-          .seed = config.run.seed,
-          .minibatch_problems = learner.minibatch_problems,
-          .steps_per_batch = learner.steps_per_batch,
-          .initial_responses = config.algorithm.sampling.initial_responses,
-          .temperature = config.rollout.temperature,
-          .mask_truncated = learner.overlong == config::Overlong::kMask,
-          .aggregation = AggregationOf(learner.loss_aggregation),
-          .max_response_tokens = config.rollout.max_response_tokens,
-          .max_tokens_per_pass = learner.max_tokens_per_pass,
-          .checkpoint = CheckpointLayersOf(learner.checkpoint_layers),
-          .deterministic = learner.deterministic,
-          .lora = {.rank = learner.lora.rank,
-                   .alpha = learner.lora.alpha,
-                   .targets = LoraTargetsOf(learner.lora.targets),
-                   .seed = config.run.seed}};
+  TrainerOptions options{.objective = {.correction = CorrectionOf(learner.correction),
+                                       .importance_cap = learner.importance_cap,
+                                       .clip_low = learner.clip_low,
+                                       .clip_high = learner.clip_high,
+                                       .dual_clip = learner.dual_clip,
+                                       .kl_weight = learner.kl_weight,
+                                       .entropy_weight = learner.entropy_weight},
+                         .adamw = {.beta1 = learner.beta1,
+                                   .beta2 = learner.beta2,
+                                   .epsilon = learner.adam_epsilon,
+                                   .weight_decay = learner.weight_decay,
+                                   .decay_norms_and_biases = learner.decay_norms_and_biases},
+                         .first = StageOf(config),
+                         .warmup_steps = learner.warmup_steps,
+                         .decay_after = learner.decay_after,
+                         .decay_steps = learner.decay_steps,
+                         .max_grad_norm = learner.max_grad_norm,
+                         .seed = config.run.seed,
+                         .minibatch_problems = learner.minibatch_problems,
+                         .steps_per_batch = learner.steps_per_batch,
+                         .temperature = config.rollout.temperature,
+                         .mask_truncated = learner.overlong == config::Overlong::kMask,
+                         .aggregation = AggregationOf(learner.loss_aggregation),
+                         .max_tokens_per_pass = learner.max_tokens_per_pass,
+                         .checkpoint = CheckpointLayersOf(learner.checkpoint_layers),
+                         .deterministic = learner.deterministic,
+                         .lora = {.rank = learner.lora.rank,
+                                  .alpha = learner.lora.alpha,
+                                  .targets = LoraTargetsOf(learner.lora.targets),
+                                  .seed = config.run.seed}};
+  for (const config::Stage& stage : config.stages) {
+    options.later[stage.from_step] = StageOf(config::AtStep(config, stage.from_step));
+  }
+  return options;
 }
 
 absl::Status CheckRanks(const config::Config& config, int ranks) {

@@ -82,7 +82,7 @@ int Run(int argc, char** argv) {
   learner::TrainerOptions options;
   options.objective.kl_weight = static_cast<double>(settings["kl"]) / 1000;
   options.max_tokens_per_pass = settings["pass"];
-  options.adamw.learning_rate = 3e-4;
+  options.first.learning_rate = 3e-4;
   const model::Tensors weights = model::RandomTensors(config, 1, dtype);
   learner::Trainer trainer(config, weights, dtype, weights, options, group.get());
   const scheduler::TrainingBatch batch = MakeBatch(settings);

@@ -51,10 +51,10 @@ model::ModelConfig TinyConfig(const std::string& folder) {
 
 TrainerOptions TinyOptions() {
   TrainerOptions options;
-  options.adamw.learning_rate = 1e-2;
+  options.first.learning_rate = 1e-2;
   options.seed = 3;
   options.minibatch_problems = 2;
-  options.initial_responses = 4;
+  options.first.initial_responses = 4;
   return options;
 }
 

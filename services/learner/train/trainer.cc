@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <iterator>
 #include <span>
 #include <string>
 #include <utility>
@@ -47,6 +48,11 @@ Trainer::Trainer(const model::ModelConfig& config, const model::Tensors& weights
   }
 }
 
+const TrainerStage& TrainerOptions::At(uint32_t batch) const {
+  const auto after = later.upper_bound(batch);
+  return after == later.begin() ? first : std::prev(after)->second;
+}
+
 std::vector<std::vector<size_t>> Trainer::Minibatches(const TrainingBatch& batch) const {
   std::vector<SamplePlace> places;
   for (const TrainingSample& sample : batch.samples) {
@@ -56,7 +62,7 @@ std::vector<std::vector<size_t>> Trainer::Minibatches(const TrainingBatch& batch
                                  .batch = batch.batch,
                                  .minibatch_problems = options_.minibatch_problems,
                                  .steps_per_batch = options_.steps_per_batch,
-                                 .initial_responses = options_.initial_responses});
+                                 .initial_responses = options_.At(batch.batch).initial_responses});
 }
 
 Trainer::Parts Trainer::PartsOf(const Samples& samples) const {
@@ -116,7 +122,7 @@ absl::StatusOr<ObjectiveSums> Trainer::Gradient(const TrainingBatch& batch,
                                                 const std::function<bool()>& abandon) {
   const Samples samples = Unmasked(batch, minibatch, options_.mask_truncated);
   const double denominator =
-      DenominatorOf(samples, options_.aggregation, options_.max_response_tokens);
+      DenominatorOf(samples, options_.aggregation, options_.At(batch.batch).max_response_tokens);
   const Parts parts = PartsOf(samples);
   size_t most = 0;
   for (const auto& passes : parts.passes) most = std::max(most, passes.size());
@@ -201,7 +207,7 @@ absl::Status Trainer::Update(const TrainingBatch& batch, const std::vector<size_
 
 // A pure function of the batch, so that a resumed run goes on where it was.
 double Trainer::LearningRate(uint32_t batch) const {
-  const double peak = options_.adamw.learning_rate;
+  const double peak = options_.At(batch).learning_rate;
   if (batch < options_.warmup_steps) {
     return peak * (static_cast<double>(batch) + 1) / static_cast<double>(options_.warmup_steps + 1);
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -23,10 +24,20 @@
 
 namespace attnrl::learner {
 
+// What a stage of the run may set anew (common/config/README.md, "Stages").
+struct TrainerStage {
+  double learning_rate = 1e-6;  // between warm-up and decay
+  int64_t initial_responses = 6;
+  int64_t max_response_tokens = 8192;  // what kSequenceSum divides by
+  bool operator==(const TrainerStage&) const = default;
+};
+
 struct TrainerOptions {
   ObjectiveOptions objective;
-  AdamWOptions adamw;
-  // Training steps in which the learning rate rises linearly to adamw.learning_rate.
+  AdamWOptions adamw;  // its learning rate is the stage's
+  TrainerStage first = {};
+  std::map<int64_t, TrainerStage> later = {};  // by the batch that a stage begins with
+  // Training steps in which the learning rate rises linearly to the stage's.
   int64_t warmup_steps = 0;
   // After this many training steps (0: never) it falls linearly to a tenth, over decay_steps.
   int64_t decay_after = 0;
@@ -35,17 +46,17 @@ struct TrainerOptions {
   uint64_t seed = 0;
   int64_t minibatch_problems = 32;
   int64_t steps_per_batch = 0;  // 0: minibatch_problems says it
-  int64_t initial_responses = 6;
   double temperature = 1;       // that the tokens were sampled with
   bool mask_truncated = false;  // leave truncated responses out
   Aggregation aggregation = Aggregation::kTokenMean;
-  int64_t max_response_tokens = 8192;  // what kSequenceSum divides by
   int64_t max_tokens_per_pass = 16384;
   CheckpointLayers checkpoint = CheckpointLayers::kAuto;
   // The same bits with 1, 2 and 4 ranks, at the cost of three more gradients in memory.
   bool deterministic = false;
   LoraOptions lora = {};
   Prefixes prefixes = Prefixes::kOnce;  // the same gradient either way, up to rounding
+
+  const TrainerStage& At(uint32_t batch) const;
 };
 
 // What a checkpoint keeps of a trainer besides tensors.

@@ -131,7 +131,7 @@ TEST_F(TrainerTest, TheSameBatchesGiveTheSameBitsInEveryProcess) {
 
 TEST_F(TrainerTest, LearningRateZeroChangesNoBit) {
   TrainerOptions options = TinyOptions();
-  options.adamw.learning_rate = 0;
+  options.first.learning_rate = 0;
   for (model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
     auto trainer = Make(options, dtype);
     const std::string before = Digest(*trainer);
@@ -143,7 +143,7 @@ TEST_F(TrainerTest, LearningRateZeroChangesNoBit) {
 
 TEST_F(TrainerTest, TheLearningRateRisesOverTheWarmUpByTheNumberOfTheBatch) {
   TrainerOptions options = TinyOptions();
-  options.adamw.learning_rate = 0.3;
+  options.first.learning_rate = 0.3;
   options.warmup_steps = 2;
   auto trainer = Make(options);
   for (const auto& [batch, expected] :
@@ -156,12 +156,29 @@ TEST_F(TrainerTest, TheLearningRateRisesOverTheWarmUpByTheNumberOfTheBatch) {
 
 TEST_F(TrainerTest, TheLearningRateFallsToATenthAfterItsStep) {
   TrainerOptions options = TinyOptions();
-  options.adamw.learning_rate = 0.1;
+  options.first.learning_rate = 0.1;
   options.decay_after = 3;
   options.decay_steps = 2;
   auto trainer = Make(options);
   for (const auto& [batch, expected] :
        {std::pair<uint32_t, double>{2, 0.1}, {3, 0.055}, {4, 0.01}, {9, 0.01}}) {
+    const auto statistics = trainer->Train(TinyBatch(batch), nullptr);
+    ASSERT_TRUE(statistics.ok());
+    EXPECT_NEAR(statistics->learning_rate, expected, 1e-12) << batch;
+  }
+}
+
+TEST_F(TrainerTest, AStageBringsItsLearningRateIntoTheSameWarmUpAndDecay) {
+  TrainerOptions options = TinyOptions();
+  options.first.learning_rate = 0.1;
+  options.later[1] = {.learning_rate = 0.4};
+  options.later[3] = {.learning_rate = 0.2};
+  options.warmup_steps = 1;
+  options.decay_after = 4;
+  options.decay_steps = 2;
+  auto trainer = Make(options);
+  for (const auto& [batch, expected] :
+       {std::pair<uint32_t, double>{0, 0.05}, {1, 0.4}, {2, 0.4}, {3, 0.2}, {4, 0.11}, {9, 0.02}}) {
     const auto statistics = trainer->Train(TinyBatch(batch), nullptr);
     ASSERT_TRUE(statistics.ok());
     EXPECT_NEAR(statistics->learning_rate, expected, 1e-12) << batch;
@@ -239,7 +256,7 @@ TEST_F(TrainerTest, AggregationsWeighSequencesAsTheySay) {
   const auto gradient = [&](Aggregation aggregation, const std::vector<size_t>& samples) {
     TrainerOptions options = TinyOptions();
     options.aggregation = aggregation;
-    options.max_response_tokens = 50;
+    options.first.max_response_tokens = 50;
     auto trainer = Make(options);
     EXPECT_TRUE(trainer->Gradient(batch, samples, nullptr).ok());
     return trainer->parameters().gradient();
