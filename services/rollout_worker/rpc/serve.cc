@@ -42,7 +42,8 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
   ATTNRL_ASSIGN_OR_RETURN(model.config,
                           model::LoadModelConfig(config.model.path, config.model.dtype != "auto"));
   RunnerOptions& runner = model.runner;
-  model.max_tokens = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
+  model.max_tokens =
+      config.rollout.max_prompt_tokens + config::Widest(config).rollout.max_response_tokens;
   runner.deterministic = config.rollout.deterministic;
   runner.threads = static_cast<int>(config.rollout.threads);
   runner.dtype = model.config.dtype;

@@ -120,12 +120,13 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<int32_t> ends, model::LoadEndTokens(config.model.path));
   ATTNRL_RETURN_IF_ERROR(scheduler::OptionsOf(config, "", {ends, shape.vocab_size}, "").status());
   ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, RunDType(config, shape));
-  ATTNRL_RETURN_IF_ERROR(CheckContext(config.rollout, shape));
+  const config::Config widest = config::Widest(config);
+  ATTNRL_RETURN_IF_ERROR(CheckContext(widest.rollout, shape));
   ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config, ends, binary_folder));
-  ATTNRL_ASSIGN_OR_RETURN(const int64_t kv_bytes, KvBytes(config.rollout, shape, dtype));
+  ATTNRL_ASSIGN_OR_RETURN(const int64_t kv_bytes, KvBytes(widest.rollout, shape, dtype));
   const int64_t dtype_bytes = dtype == model::DType::kBFloat16 ? 2 : 4;
-  report.memory = EstimateMemory(config, shape, dtype_bytes, kv_bytes);
-  report.disk = EstimateDisk(config, shape, dtype_bytes);
+  report.memory = EstimateMemory(widest, shape, dtype_bytes, kv_bytes);
+  report.disk = EstimateDisk(widest, shape, dtype_bytes);
   ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
   ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape, dtype));
   report.model = absl::StrCat(config.model.path, ": ", std::string(WordOf(shape.architecture)),

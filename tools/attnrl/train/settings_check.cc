@@ -10,7 +10,9 @@
 
 namespace attnrl::tools {
 
-std::string OptimizerStepsText(const config::Config& config) {
+namespace {
+
+std::string StepsText(const config::Config& config) {
   const config::Sampling& sampling = config.algorithm.sampling;
   const config::Branching& branching = config.algorithm.branching;
   const int64_t leaves =
@@ -25,6 +27,18 @@ std::string OptimizerStepsText(const config::Config& config) {
       problems < 1 ? std::max(0.1, std::round(10 * problems) / 10) : std::round(problems);
   return absl::StrFormat("about %d optimizer step%s a batch of about %.6g problem%s each", steps,
                          steps == 1 ? "" : "s", shown, shown == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::string OptimizerStepsText(const config::Config& config) {
+  std::string text = StepsText(config);
+  for (const config::Stage& stage : config.stages) {
+    absl::StrAppend(&text, "\n        from step ", stage.from_step, " on ",
+                    StepsText(config::AtStep(config, stage.from_step)));
+    for (const auto& [key, value] : stage.settings) absl::StrAppend(&text, ", ", key, " ", value);
+  }
+  return text;
 }
 
 std::vector<std::string> SettingsWarnings(const config::Config& config, int64_t longest_prompt) {
@@ -46,6 +60,11 @@ std::vector<std::string> SettingsWarnings(const config::Config& config, int64_t 
                      ", and responses have at most ", config.rollout.max_response_tokens,
                      " tokens: at most one step of a response qualifies, and the other of the ",
                      branching.points, " points ", branching.fill ? "are filled" : "are left out"));
+  }
+  for (const config::Stage& stage : config.stages) {
+    if (stage.from_step < config.run.steps) continue;
+    warnings.push_back(absl::StrCat("the stage from step ", stage.from_step,
+                                    " is never reached: run.steps is ", config.run.steps));
   }
   if (config.learner.overlong != config::Overlong::kShape &&
       config.learner.overlong_buffer != config::Learner{}.overlong_buffer) {

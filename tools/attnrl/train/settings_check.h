@@ -10,7 +10,8 @@
 namespace attnrl::tools {
 
 // What the settings make of a batch: "about 4 optimizer steps a batch of about 5 problems each".
-// Reckoned with every response expanded, which an adaptive batch size aims at.
+// Reckoned with every response expanded, which an adaptive batch size aims at. A line more for each
+// stage, with what it sets.
 std::string OptimizerStepsText(const config::Config& config);
 
 // Valid settings that leave each other without effect, one line each. `longest_prompt`: of the

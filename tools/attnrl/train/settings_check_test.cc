@@ -25,6 +25,26 @@ TEST(OptimizerSteps, CountLeavesAsSamples) {
   EXPECT_EQ(OptimizerStepsText(config), "about 1 optimizer step a batch of about 64 problems each");
 }
 
+TEST(OptimizerSteps, AreCountedForEachStageWithWhatItSets) {
+  config::Config config;
+  config.algorithm.branching.criterion = tree::Criterion::kNone;
+  config.stages = {{600, {{"algorithm.sampling.batch_problems", "32"}}},
+                   {700, {{"rollout.max_response_tokens", "16384"}}}};
+  EXPECT_EQ(OptimizerStepsText(config),
+            "about 2 optimizer steps a batch of about 32 problems each\n"
+            "        from step 600 on about 1 optimizer step a batch of about 32 problems each, "
+            "algorithm.sampling.batch_problems 32\n"
+            "        from step 700 on about 1 optimizer step a batch of about 32 problems each, "
+            "rollout.max_response_tokens 16384");
+}
+
+TEST(SettingsWarnings, TellOfAStageThatTheRunNeverReaches) {
+  config::Config config;
+  config.stages = {{499, {}}, {500, {}}};
+  EXPECT_THAT(SettingsWarnings(config, 100),
+              ElementsAre("the stage from step 500 is never reached: run.steps is 500"));
+}
+
 TEST(SettingsWarnings, TellOfADistanceThatNoResponseHas) {
   config::Config config;
   EXPECT_THAT(SettingsWarnings(config, 100), IsEmpty());
