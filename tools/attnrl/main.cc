@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `attnrl`: one command line for training, its tools and its records. See README.md.
+#include <poll.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <exception>
 #include <filesystem>
@@ -28,10 +31,20 @@ absl::Status Run(const attnrl::tools::Work& run) {
   }
 }
 
+// As of a program that SIGPIPE ends.
+constexpr int kReaderGone = 128 + SIGPIPE;
+
+// Standard output is a pipe that nobody reads any more, as behind `| head`, and something was
+// written to it since.
+bool ReaderIsGone() {
+  pollfd out = {STDOUT_FILENO, POLLOUT, 0};
+  return !std::cout && poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 // Results that could not be written are no success, whatever the command thinks.
 absl::Status Flushed(const absl::Status& status) {
   std::cout.flush();
-  if (std::cout || !status.ok()) return status;
+  if (std::cout || attnrl::IsInputError(status)) return status;
   return absl::InternalError("standard output: not all could be written (is the disk full?)");
 }
 
@@ -52,6 +65,8 @@ int main(int argc, char** argv) {
     status = run ? Run(run) : attnrl::InputError("command line", "no command", "see attnrl --help");
   }
   status = Flushed(status);
+  // Who reads no further has what was wanted: no error to speak of.
+  if (!attnrl::IsInputError(status) && ReaderIsGone()) return kReaderGone;
   if (!status.ok()) {
     std::cerr << "error: " << attnrl::OneLine(std::string(status.message()), 2000) << std::endl;
   }

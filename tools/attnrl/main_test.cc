@@ -147,6 +147,20 @@ TEST_F(Program, EndsWithOneWhereItsResultsCantBeWritten) {
   }
 }
 
+TEST_F(Program, EndsSilentlyWhereNobodyReadsOn) {
+  folder_.Write("in", std::string(2000, '\n') + kResponses);
+  for (const char* command :
+       {"check --reference", "make-task --count 5000", "--help", "--version",
+        "verify --boxed --input in", "verify --boxed --input in --output -"}) {
+    const int status = std::system(("cd " + folder_.path() + " && mkfifo pipe && (exec 3<>pipe; " +
+                                    "exec 4>pipe; exec 3<&-; " + kProgram + " " + command +
+                                    " >&4 2>stderr; code=$?; rm pipe; exit $code)")
+                                       .c_str());
+    EXPECT_EQ(WEXITSTATUS(status), 141) << command;
+    EXPECT_EQ(folder_.Read("stderr"), "") << command;
+  }
+}
+
 TEST_F(Program, LooksForAnswersWithoutABoxWhereItMay) {
   const std::string response = R"({"id":"a","response":"The answer is 42.","answers":["42"]})"
                                "\n";

@@ -177,7 +177,7 @@ absl::Status Run(const Flags& flags) {
     std::cerr << "Steps are shaded by the attention that later steps pay to them (FCI).\n";
   }
   absl::Status status;
-  for (std::string line; status.ok();) {
+  for (std::string line; status.ok() && std::cout;) {
     if (terminal) std::cerr << "> " << std::flush;
     if (!std::getline(std::cin, line)) break;
     if (line.find_first_not_of(" \t\r") != std::string::npos) status = chat.Answer(line);

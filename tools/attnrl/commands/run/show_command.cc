@@ -57,10 +57,9 @@ absl::Status Show(const Options& options) {
     if (!text.ok()) return Annotate(text.status(), line.where);
     std::cout << (shown ? "\n" : "") << *text;
     shown = true;
-    return absl::OkStatus();
+    return std::cout ? absl::OkStatus() : absl::AbortedError("standard output: writing failed");
   };
   ATTNRL_RETURN_IF_ERROR(storage::ReadJsonLines(path, /*skip_bad=*/false, nullptr, show));
-  std::cout << std::flush;
   if (!shown && !options.problem.empty()) return NoSuchProblem(path, options.problem, ids);
   return absl::OkStatus();
 }
