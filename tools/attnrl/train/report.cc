@@ -94,17 +94,28 @@ std::string FormatVerdicts(const StepLine& line) {
                       verdicts.total(), " cut off");
 }
 
+std::string Counted(int64_t count, const std::string& thing, const std::string& things) {
+  if (count == 1 || things.empty()) {
+    return absl::StrCat(count, " ", thing, count == 1 ? "" : "s");
+  }
+  return absl::StrCat(count, " ", things);
+}
+
 std::string FormatSummary(const std::vector<StepLine>& lines, absl::Duration elapsed) {
   if (lines.empty()) return "";
   const size_t part = std::max<size_t>(1, lines.size() / 5);
   const size_t last = lines.size() - part;
   int64_t tokens = 0;
   for (const StepLine& line : lines) tokens += line.generated_tokens;
-  std::string text = absl::StrFormat("%d steps, %s sampled tokens, %s\n", lines.size(),
+  std::string text = absl::StrFormat("%s, %s sampled tokens, %s\n",
+                                     Counted(static_cast<int64_t>(lines.size()), "step"),
                                      FormatCount(tokens), ShortDuration(elapsed));
-  absl::StrAppend(
-      &text, absl::StrFormat("%-28s%12s%12s\n", "mean over steps", absl::StrFormat("1-%d", part),
-                             absl::StrFormat("%d-%d", last + 1, lines.size())));
+  const auto span = [&lines](size_t begin, size_t end) {  // numbers as FormatStep counts them
+    const int64_t first = lines[begin].step + 1, final = lines[end - 1].step + 1;
+    return first == final ? absl::StrCat(first) : absl::StrCat(first, "-", final);
+  };
+  absl::StrAppend(&text, absl::StrFormat("%-28s%12s%12s\n", "mean over steps", span(0, part),
+                                         span(last, lines.size())));
   const auto row = [&](const char* name, int digits, const auto& field) {
     absl::StrAppend(
         &text, absl::StrFormat("%-28s%12s%12s\n", name, Fixed(Mean(lines, 0, part, field), digits),

@@ -37,7 +37,10 @@ std::string FormatStep(const StepLine& line, int64_t steps);
 // of 96 cut off". Empty where the line has no counts.
 std::string FormatVerdicts(const StepLine& line);
 
-// The table at the end: first and last fifth of the run side by side. Empty without lines.
+// "1 step", "12 steps"; `things` where it isn't `thing` with an s.
+std::string Counted(int64_t count, const std::string& thing, const std::string& things = "");
+
+// The table at the end: first and last fifth of the steps side by side. Empty without lines.
 std::string FormatSummary(const std::vector<StepLine>& lines, absl::Duration elapsed);
 
 // "312 MB", "1.4 GB".

@@ -92,14 +92,23 @@ TEST(Report, SummaryIsThisTable) {
 
 TEST(Report, SummaryOfFewStepsComparesTheFirstWithTheLast) {
   EXPECT_EQ(FormatSummary(Lines(1), absl::Hours(3)),
-            "1 steps, 10.0 k sampled tokens, 3 h 0 min\n"
-            "mean over steps                      1-1         1-1\n"
+            "1 step, 10.0 k sampled tokens, 3 h 0 min\n"
+            "mean over steps                        1           1\n"
             "accuracy (training problems)       0.250       0.250\n"
             "entropy                            0.500       0.500\n"
             "response tokens                    100.0       100.0\n"
             "seconds a step                      2.00        2.00\n");
-  EXPECT_THAT(FormatSummary(Lines(4), absl::Seconds(8)), HasSubstr("  1-1         4-4\n"));
+  EXPECT_THAT(FormatSummary(Lines(4), absl::Seconds(8)), HasSubstr("    1           4\n"));
   EXPECT_THAT(FormatSummary(Lines(10), absl::Seconds(8)), HasSubstr("  1-2        9-10\n"));
+}
+
+TEST(Report, SummaryOfARunThatWasResumedNamesTheStepsByTheirNumbers) {
+  std::vector<StepLine> lines = Lines(20);
+  lines.erase(lines.begin(), lines.begin() + 8);
+  EXPECT_THAT(FormatSummary(lines, absl::Seconds(8)), HasSubstr("  9-10       19-20\n"));
+  lines.erase(lines.begin(), lines.begin() + 9);
+  EXPECT_THAT(FormatSummary(lines, absl::Seconds(8)),
+              ::testing::ContainsRegex("^3 steps, [^\n]*\nmean over steps  *18  *20\n"));
 }
 
 TEST(Report, SummaryTakesMeansOverTheStepsThatHaveAValue) {
