@@ -15,6 +15,8 @@
 #include "common/device/device.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
+#include "common/rpc/security/certificate.h"
+#include "common/rpc/security/security.h"
 #include "common/storage/files.h"
 #include "services/branch_scheduler/assemble.h"
 #include "services/rollout_worker/engine/kv_budget.h"
@@ -99,13 +101,18 @@ absl::Status CheckMemory(const config::Config& config, const MemoryEstimate& mem
       memory.total_bytes <= machine) {
     return absl::OkStatus();
   }
+  const int64_t workers = config.rollout.workers, ranks = config.learner.ranks;
   return InputError(
-      "rollout.kv_cache_bytes, learner.max_tokens_per_pass",
-      absl::StrCat("the services would need about ", FormatBytes(memory.total_bytes), " (a worker ",
-                   FormatBytes(memory.worker_bytes), ", the learner ",
+      absl::StrCat("rollout.kv_cache_bytes, learner.max_tokens_per_pass",
+                   workers > 1 ? ", rollout.workers" : "", ranks > 1 ? ", learner.ranks" : ""),
+      absl::StrCat("the services would need about ", FormatBytes(memory.total_bytes), " (",
+                   Counted(workers, "worker"), " of ", FormatBytes(memory.worker_bytes), ", ",
+                   Counted(ranks, "learner process", "learner processes"), " of ",
                    FormatBytes(memory.learner_bytes), ")"),
       absl::StrCat("this machine has ", FormatBytes(machine),
-                   "; a smaller cache, shorter responses or smaller passes need less"));
+                   "; a smaller cache, shorter responses, smaller passes",
+                   workers > 1 ? ", fewer workers" : "", ranks > 1 ? ", fewer ranks" : "",
+                   " need less"));
 }
 
 }  // namespace
@@ -134,6 +141,14 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
                               std::string(model::DTypeName(dtype)));
   report.steps = OptimizerStepsText(config);
   report.warnings = SettingsWarnings(config, report.data.longest_prompt);
+  if (const rpc::Security security = rpc::SecurityOf(config); security.tls()) {
+    if (const auto certificate = rpc::ReadCertificate(security); !certificate.ok()) {
+      report.warnings.push_back(absl::StrCat(
+          std::string(certificate.status().message()),
+          "; the services of attnrl train use Unix sockets and none of it, but one that is started "
+          "with TCP will refuse it"));
+    }
+  }
   return report;
 }
 

@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // A configuration that is right, on a copy of a published tiny model; tests break one thing each.
@@ -209,6 +210,31 @@ TEST_F(Preflight, SaysWhatTheServicesWouldNeedAndWhatThereIs) {
   EXPECT_THAT(refusal, StartsWith("rollout.kv_cache_bytes, learner.max_tokens_per_pass: "));
   EXPECT_THAT(refusal, HasSubstr(" GB"));
   EXPECT_THAT(refusal, HasSubstr("this machine has "));
+}
+
+TEST_F(Preflight, NamesTheRanksAndTheWorkersWhereThereAreSeveral) {
+  config_.rollout.workers = 1;
+  config_.learner.max_tokens_per_pass = int64_t{1} << 36;
+  EXPECT_THAT(Refusal(), Not(HasSubstr("ranks")));
+  config_.learner.ranks = 1024;
+  EXPECT_THAT(Refusal(),
+              StartsWith("rollout.kv_cache_bytes, learner.max_tokens_per_pass, learner.ranks: "));
+  EXPECT_THAT(Refusal(), HasSubstr(" (1 worker of "));
+  EXPECT_THAT(Refusal(), HasSubstr(", 1024 learner processes of "));
+  EXPECT_THAT(Refusal(), HasSubstr(", fewer ranks need less"));
+  config_.rollout.workers = 8;
+  EXPECT_THAT(Refusal(), HasSubstr("rollout.workers, learner.ranks: "));
+}
+
+TEST_F(Preflight, WarnsOfCertificatesThatServicesOnTcpWouldRefuse) {
+  config_.security = {.certificate = "/nowhere/a.crt", .key = "/nowhere/a.key", .ca = "system"};
+  const auto report = CheckBeforeTraining(config_, root_ / "bin");
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_FALSE(report->warnings.empty());
+  EXPECT_EQ(report->warnings.back(),
+            "security.certificate: /nowhere/a.crt can't be read; a PEM file that this process may "
+            "read; the services of attnrl train use Unix sockets and none of it, but one that is "
+            "started with TCP will refuse it");
 }
 
 TEST_F(Preflight, NamesTheDtypeAndTheDeviceThatItDoesNotKnow) {
