@@ -143,15 +143,19 @@ std::vector<Scheduler::Wait> Scheduler::Waits() const {
     const ItemKey key = KeyOfItem(oldest->item);
     waits.push_back(
         {absl::StrCat("lease ", Number(oldest->lease)),
-         absl::StrCat("batch ", key.batch, ", problem ", OneLine(run_->ProblemId(oldest->item)),
-                      " at position ", key.position, ": ",
-                      key.kind == ItemKind::kInitial ? "response " : "continuations of ",
-                      key.response, ", lease ", Number(oldest->lease), " of ", oldest->worker,
-                      " for ", absl::ToInt64Seconds(oldest->age), " s, ", oldest->tokens,
-                      " tokens so far")});
+         absl::StrCat(
+             "batch ", key.batch, ", problem ", OneLine(run_->ProblemId(oldest->item)),
+             " at position ", key.position, ": ",
+             key.kind == ItemKind::kInitial ? "response " : "the continuations of response ",
+             key.response, ", with ", oldest->worker, " for ", absl::ToInt64Seconds(oldest->age),
+             " s, ", oldest->tokens, " tokens so far")});
   }
-  if (const size_t ready = leases_->ready_items(); ready > 0) {
-    waits.push_back({"room", absl::StrCat(ready, " items that no worker has room for")});
+  // A run that drains hands nothing out any more.
+  if (const size_t ready = leases_->ready_items(); ready > 0 && !halt_.draining) {
+    waits.push_back(PauseReason().empty()
+                        ? Wait{"room", absl::StrCat("room at a worker, for ", ready, " items")}
+                        : Wait{"pause", absl::StrCat("the end of the pause, with ", ready,
+                                                     " items to hand out")});
   }
   if (const size_t ungraded = grading_->waiting(); ungraded > 0) {
     waits.push_back({"verifier", absl::StrCat("the verifier, with ", ungraded, " items to grade")});

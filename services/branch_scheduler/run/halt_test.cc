@@ -8,7 +8,9 @@
 namespace attnrl::scheduler::testing {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 
 TEST(Halt, APauseHandsOutNothingAndKeepsWhatIsLeased) {
   Simulation run(SimulationOptions{});
@@ -19,6 +21,8 @@ TEST(Halt, APauseHandsOutNothingAndKeepsWhatIsLeased) {
   EXPECT_FALSE(run.RunToEnd(30));
   EXPECT_EQ(run.scheduler().Status().active_leases, 0u);
   EXPECT_THAT(run.last_reason, HasSubstr("lunch"));
+  EXPECT_THAT(run.scheduler().Status().waits,
+              ElementsAre(MatchesRegex("the end of the pause, with [0-9]+ items to hand out")));
   ASSERT_TRUE(run.scheduler().Resume().ok());
   EXPECT_TRUE(run.RunToEnd());
 }
