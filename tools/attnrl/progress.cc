@@ -50,13 +50,13 @@ Progress::Progress(ProgressOptions options, std::ostream& out, bool terminal, co
 
 Progress::~Progress() { Clear(); }
 
-std::string Progress::State(int64_t done, std::string_view note) const {
+std::string Progress::State(int64_t done, bool stands, std::string_view note) const {
   std::string text = options_.what;
   if (options_.total > 0) {
     if (terminal_) absl::StrAppend(&text, " ", Bar(done, options_.total));
     absl::StrAppend(&text, " ", done, "/", options_.total);
     const int64_t worked = done - first_done_;
-    if (worked > 0 && done < options_.total) {
+    if (worked > 0 && done < options_.total && !stands) {
       const absl::Duration each = (clock_.Monotonic() - first_time_) / worked;
       absl::StrAppend(&text, ", ", ShortDuration(each * (options_.total - done)), " left");
     }
@@ -68,6 +68,17 @@ std::string Progress::State(int64_t done, std::string_view note) const {
 }
 
 void Progress::Update(int64_t done, std::string_view note) {
+  const absl::Duration since = std::exchange(stands_since_, absl::InfiniteDuration());
+  if (since != absl::InfiniteDuration()) first_time_ += clock_.Monotonic() - since;
+  Show(done, /*stands=*/false, note);
+}
+
+void Progress::Stand(int64_t done, std::string_view note) {
+  stands_since_ = std::min(stands_since_, clock_.Monotonic());
+  if (terminal_) Show(done, /*stands=*/true, note);
+}
+
+void Progress::Show(int64_t done, bool stands, std::string_view note) {
   const absl::Duration now = clock_.Monotonic();
   if (first_done_ < 0) {
     first_done_ = done;
@@ -77,7 +88,7 @@ void Progress::Update(int64_t done, std::string_view note) {
   const absl::Duration interval = terminal_ ? kBarInterval : options_.plain_interval;
   if (finished_ || now - last_shown_ < interval) return;
   last_shown_ = now;
-  std::string text = State(done, note);
+  std::string text = State(done, stands, note);
   if (!terminal_) {
     out_ << text << std::endl;
     return;

@@ -38,13 +38,19 @@ class Progress {
   // Work that was done before this object was made doesn't count for the estimate: the first call
   // sets the start.
   void Update(int64_t done, std::string_view note = "");
+  // The same while nothing goes on, by somebody's wish: on a terminal the bar says `note` and no
+  // time left; elsewhere nothing is written. The time until the next Update doesn't count for the
+  // estimate.
+  void Stand(int64_t done, std::string_view note);
   // A whole line that stays, above the bar.
   void Line(std::string_view line);
   // The last line: the whole time. Nothing after it.
   void Finish(std::string_view note = "");
 
  private:
-  std::string State(int64_t done, std::string_view note) const;
+  std::string State(int64_t done, bool stands, std::string_view note) const;
+  // Writes the state if it is due.
+  void Show(int64_t done, bool stands, std::string_view note);
   void Clear();
 
   const ProgressOptions options_;
@@ -54,6 +60,7 @@ class Progress {
   const absl::Duration start_;
   int64_t first_done_ = -1;
   absl::Duration first_time_;
+  absl::Duration stands_since_ = absl::InfiniteDuration();
   absl::Duration last_shown_ = -absl::InfiniteDuration();
   bool bar_shown_ = false;
   bool finished_ = false;

@@ -43,6 +43,30 @@ TEST_F(ProgressTest, WritesPlainLinesNowAndThenWhereThereIsNoTerminal) {
   EXPECT_EQ(out_.str(), "sft 10/100, 1 min 30 s left\nsft 20/100, 1 min 20 s left\n");
 }
 
+TEST_F(ProgressTest, SaysNoTimeLeftWhileTheWorkStandsAndDoesNotCountThatTime) {
+  Progress progress({.what = "train", .total = 40}, out_, /*terminal=*/true, clock_);
+  progress.Update(0);
+  clock_.Advance(absl::Seconds(20));
+  progress.Update(10);
+  out_.str("");
+  for (int second = 0; second < 300; ++second) {
+    progress.Stand(10, "paused: lunch");
+    clock_.Advance(absl::Seconds(1));
+  }
+  EXPECT_THAT(out_.str(), HasSubstr("10/40  paused: lunch"));
+  EXPECT_THAT(out_.str(), Not(HasSubstr("left")));
+  progress.Update(10);
+  EXPECT_THAT(out_.str(), HasSubstr("10/40, 1 min 0 s left"));
+}
+
+TEST_F(ProgressTest, IsSilentWhileTheWorkStandsWhereThereIsNoTerminal) {
+  Progress progress({.what = "train", .total = 40}, out_, /*terminal=*/false, clock_);
+  progress.Stand(10, "paused");
+  clock_.Advance(absl::Hours(1));
+  progress.Stand(10, "paused");
+  EXPECT_EQ(out_.str(), "");
+}
+
 TEST_F(ProgressTest, KeepsLinesAboveTheBar) {
   Progress progress({.what = "train", .total = 4}, out_, /*terminal=*/true, clock_);
   progress.Update(1);
