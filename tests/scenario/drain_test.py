@@ -18,7 +18,7 @@ class Drain(Scenario):
         self.assertIn("returned_leases", end)
         # Short leases may end before the next status is due.
         self.assertLessEqual({line["state"] for line in states}, {"running", "draining"})
-        self.assertIn("drained; go on with: attnrl train", run.wait(60))
+        self.assertRegex(run.wait(60), r"drained; go on with: \S*attnrl train ")
         self.assertEqual(still_running(pids), [], "services outlived attnrl train")
         self.assertLess(len(run.lines()), 4, "it had ended before the drain")
 

@@ -19,7 +19,8 @@ class Pause(Scenario):
         run = self.start("paused", SMALL)
         run.wait_for_step(0)
         said = self.tool("pause", "--scheduler", run.dir, "--reason", "lunch").stdout
-        self.assertRegex(said, r"^paused: lunch; \d+ leases are still out; go on with: [^\n]*\n$")
+        self.assertRegex(said, r"^paused: lunch; workers still have \d+ items?; go on with: ")
+        self.assertTrue(said.endswith(f"attnrl resume --scheduler {run.dir}\n"), said)
         os.kill(run.service("branch-scheduler"), signal.SIGKILL)
         wait_until("a new scheduler that has the worker", lambda: self.workers(run), 60, run.about)
         self.assertEqual(self.state(run), "paused")

@@ -16,6 +16,7 @@
 #include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/storage/files.h"
+#include "tools/attnrl/train/report.h"
 
 namespace attnrl::tools {
 namespace fs = std::filesystem;
@@ -96,6 +97,19 @@ bool HoldsRun(const std::string& directory) {
   return false;
 }
 
+int64_t StepsDone(const std::string& run_directory) {
+  int64_t done = 0;
+  for (const std::string& text : LineReader(run_directory + "/metrics.jsonl").NewLines()) {
+    if (const auto line = ParseStepLine(text)) done = std::max(done, line->step + 1);
+  }
+  return done;
+}
+
+bool HasFinished(const std::string& run_directory, int64_t steps) {
+  return StepsDone(run_directory) >= steps &&
+         fs::exists(absl::StrCat(run_directory, "/checkpoints/step-", steps));
+}
+
 absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const std::string& config,
                                                bool resume) {
   std::string directory = asked;
@@ -122,11 +136,12 @@ absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const s
     return InputError(directory, "holds a run already",
                       "continue it with --resume, or start a new one in another --run-dir");
   }
+  if (!holds && HoldsOtherFiles(directory)) {
+    return InputError(directory, resume ? "holds other files, and no run" : "holds other files",
+                      resume ? "name the --run-dir of a run" : "name an empty or a new --run-dir");
+  }
   if (!holds && resume) {
     return InputError(directory, "holds no run to resume", "leave --resume out to start one here");
-  }
-  if (!holds && HoldsOtherFiles(directory)) {
-    return InputError(directory, "holds other files", "name an empty or a new --run-dir");
   }
   return directory;
 }

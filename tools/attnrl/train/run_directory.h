@@ -18,6 +18,12 @@ namespace attnrl::tools {
 // True where `directory` holds a run: its resolved configuration or the scheduler's database.
 bool HoldsRun(const std::string& directory);
 
+// Steps of a run whose weights are durable, by its metrics.jsonl.
+int64_t StepsDone(const std::string& run_directory);
+
+// All `steps` are done, and the last checkpoint is there.
+bool HasFinished(const std::string& run_directory, int64_t steps);
+
 // Which directory `attnrl train` uses. With `asked` empty: `runs/<stem of config>-<n>` under the
 // working directory, n the first free number; with `resume` the newest of them that holds a run.
 // InputError (with both ways on in it) when it holds a run and `resume` is false, when it doesn't

@@ -151,6 +151,10 @@ TEST_F(RunDirectory, RefusalsSayWhereWhatAndHowToGoOn) {
   const std::string run = fs::canonical(root_) / "run";
   EXPECT_EQ(Refusal("run", true),
             run + ": holds no run to resume; leave --resume out to start one here");
+  Write("other/notes", "");
+  EXPECT_EQ(Refusal("other", true),
+            (fs::canonical(root_) / "other").string() +
+                ": holds other files, and no run; name the --run-dir of a run");
   EXPECT_EQ(Refusal("", true),
             "--resume: no run of quickstart.yaml in runs/; name one with --run-dir, or start one "
             "without --resume");

@@ -6,28 +6,51 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/config/config.h"
+#include "tools/attnrl/hint.h"
 #include "tools/attnrl/train/run_directory.h"
 #include "tools/attnrl/train/services.h"
 
 namespace attnrl::tools {
 namespace fs = std::filesystem;
+namespace {
+
+constexpr char kAllowed[] = "RUN_DIR, unix:/path or host:port";
+
+// Why nobody can be asked about the run in a directory, and what can be done about that.
+absl::Status NotGoingOn(const std::string& directory) {
+  if (!HoldsRun(directory)) return InputError(directory, "holds no run", kAllowed);
+  const auto config = config::Load(directory + "/config.yaml", {}, {});
+  if (!config.ok()) {
+    return InputError(directory, "the run there isn't going on", "the address of its scheduler");
+  }
+  const std::string done = absl::StrCat(StepsDone(directory), " of ", config->run.steps, " steps");
+  if (HasFinished(directory, config->run.steps)) {
+    const int64_t more = 2 * config->run.steps;
+    return InputError(
+        directory, absl::StrCat("the run there has finished, with ", done),
+        absl::StrCat("for more: ",
+                     ResumeHint(directory, {"--set", absl::StrCat("run.steps=", more)})));
+  }
+  return InputError(directory, absl::StrCat("the run there isn't going on, with ", done),
+                    absl::StrCat("go on with: ", ResumeHint(directory)));
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<scheduler::Admin>> FindScheduler(const std::string& address_or_run,
                                                                 const rpc::Security& security) {
   if (absl::StartsWith(address_or_run, "unix:")) return scheduler::ConnectAdmin(address_or_run);
   if (fs::is_directory(address_or_run)) {
     const std::string folder = SocketFolder(address_or_run);
-    if (folder.empty() || !fs::exists(folder)) {
-      return InputError(address_or_run, "no run is going on there",
-                        "start it with attnrl train --resume, or give a scheduler's address");
-    }
+    if (folder.empty() || !fs::exists(folder)) return NotGoingOn(address_or_run);
     return scheduler::ConnectAdmin(SocketAddress(folder, "scheduler"));
   }
   if (address_or_run.find(':') == std::string::npos) {
     return InputError(
         "--scheduler",
         absl::StrCat("\"", address_or_run, "\" is neither a run directory nor an address"),
-        "RUN_DIR, unix:/path or host:port");
+        kAllowed);
   }
   return scheduler::ConnectAdmin(address_or_run, security);
 }

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/config/config.h"
 #include "common/rpc/security/testing/certificates.h"
 #include "common/testing/temporary_folder.h"
 #include "tools/attnrl/train/run_directory.h"
@@ -51,14 +52,34 @@ TEST(FindScheduler, FindsTheSocketOfARunThatGoesOn) {
   RemoveSocketFolder(run.path());
 }
 
-TEST(FindScheduler, SaysThatARunHasEnded) {
+TEST(FindScheduler, SaysHowARunThatHasStoppedGoesOn) {
   const TemporaryFolder run;
-  const std::string refusal = run.path() +
-                              ": no run is going on there; start it with attnrl train --resume, or "
-                              "give a scheduler's address";
-  EXPECT_EQ(Refusal(run.path()), refusal);
+  config::Config config;
+  config.run.steps = 2;
+  run.Write("config.yaml", config::ToYaml(config));
+  run.Write("metrics.jsonl", "{\"step\":0}\n");
+  const std::string resume = absl::StrCat("attnrl train --config ", run.path(),
+                                          "/config.yaml --run-dir ", run.path(), " --resume");
+  const std::string stopped = absl::StrCat(
+      run.path(), ": the run there isn't going on, with 1 of 2 steps; go on with: ", resume);
+  EXPECT_EQ(Refusal(run.path()), stopped);
   fs::create_directory_symlink("/nowhere/attnrl-gone", run / "sockets");  // killed, then rebooted
-  EXPECT_EQ(Refusal(run.path()), refusal);
+  EXPECT_EQ(Refusal(run.path()), stopped);
+
+  run.Write("metrics.jsonl", "{\"step\":0}\n{\"step\":1}\n");
+  run.Write("checkpoints/step-2/config.json", "{}");
+  EXPECT_EQ(Refusal(run.path()),
+            absl::StrCat(run.path(), ": the run there has finished, with 2 of 2 steps; for more: ",
+                         resume, " --set run.steps=4"));
+}
+
+TEST(FindScheduler, SaysThatADirectoryHoldsNoRun) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(Refusal(folder.path()),
+            folder.path() + ": holds no run; RUN_DIR, unix:/path or host:port");
+  folder.Write("scheduler.db", "");  // of a service that was started without attnrl train
+  EXPECT_EQ(Refusal(folder.path()),
+            folder.path() + ": the run there isn't going on; the address of its scheduler");
 }
 
 TEST(FindScheduler, RefusesWhatIsNeitherARunNorAnAddress) {

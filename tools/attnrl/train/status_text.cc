@@ -11,20 +11,33 @@
 
 namespace attnrl::tools {
 
-std::string StatusText(const scheduler::RunStatus& status) {
+std::string StatusText(const scheduler::RunStatus& status, const std::string& resume) {
+  const std::string state(scheduler::RunStateName(status.state));
   std::string text =
-      absl::StrFormat("%s, %d of %d steps", std::string(scheduler::RunStateName(status.state)),
-                      status.steps_done, status.steps_total);
-  if (!status.reason.empty()) absl::StrAppend(&text, " (", status.reason, ")");
-  absl::StrAppend(&text, absl::StrFormat("\nweights W(%d) %s, %d open items, %d leased\n",
-                                         status.newest_version.number,
-                                         status.newest_version.digest.substr(0, 12),
-                                         status.open_items, status.active_leases));
+      absl::StrFormat("%s, %d of %d steps", state, status.steps_done, status.steps_total);
+  // The reason of a pause or a drain begins with the state.
+  std::string_view reason = status.reason;
+  for (const char* end : {": ", "; "}) {
+    if (reason.starts_with(state + end)) reason.remove_prefix(state.size() + 2);
+  }
+  if (!reason.empty() && reason != state) absl::StrAppend(&text, " (", std::string(reason), ")");
+  if (status.state == scheduler::RunState::kPaused) {
+    absl::StrAppend(&text, "\n        go on with: ", resume);
+  }
+  absl::StrAppend(&text, "\nweights ");
+  if (status.newest_version.digest.empty()) {
+    absl::StrAppend(&text, "none yet");
+  } else {
+    absl::StrAppend(&text, "W(", status.newest_version.number, ") ",
+                    status.newest_version.digest.substr(0, 12));
+  }
+  absl::StrAppend(&text, ", ", Counted(status.open_items, "open item"), ", ", status.active_leases,
+                  " of them with workers\n");
   for (const scheduler::WorkerStatus& worker : status.workers) {
-    absl::StrAppend(&text,
-                    absl::StrFormat("worker  %s: %d leases, room for %d, %d results, %s tokens\n",
-                                    worker.worker, worker.leases, worker.capacity, worker.results,
-                                    FormatCount(static_cast<int64_t>(worker.generated_tokens))));
+    absl::StrAppend(&text, "worker  ", worker.worker, ": works on ", Counted(worker.leases, "item"),
+                    ", room for ", worker.capacity, ", ",
+                    Counted(static_cast<int64_t>(worker.results), "result"), ", ",
+                    FormatCount(static_cast<int64_t>(worker.generated_tokens)), " tokens\n");
     if (!worker.parked.empty()) absl::StrAppend(&text, "        parked: ", worker.parked, "\n");
   }
   for (const scheduler::BatchStatus& batch : status.batches) {

@@ -28,10 +28,15 @@ scheduler::RunStatus Status() {
   return status;
 }
 
+std::string Text(const scheduler::RunStatus& status) {
+  return StatusText(status, "attnrl resume --scheduler runs/a");
+}
+
 TEST(StatusText, IsAFewLines) {
-  const std::string text = StatusText(Status());
+  const std::string text = Text(Status());
   EXPECT_THAT(text, HasSubstr("running, 3 of 40 steps\nweights W(3) abcdef012345"));
-  EXPECT_THAT(text, HasSubstr("worker  worker-0: 5 leases, room for 64, 7 results, 24.1 k tokens"));
+  EXPECT_THAT(
+      text, HasSubstr("worker  worker-0: works on 5 items, room for 64, 7 results, 24.1 k tokens"));
   EXPECT_THAT(text, HasSubstr("batch   3 sampling: 10 of 24 problems graded, 100/144 responses"));
   EXPECT_THAT(text, HasSubstr("step   3/40  accuracy 0.400"));
 }
@@ -49,7 +54,7 @@ TEST(StatusText, CountsTheVerdictsOfTheLastStepInBothForms) {
   const std::string verdicts =
       R"({"correct":3,"incorrect":4,"no_answer":1,"unparsable":0,"limit":0,"timeout":0,"crash":0})";
   status.last_metrics_json = R"({"step":2,"verdicts":)" + verdicts + R"(,"truncated_ratio":0.25})";
-  EXPECT_THAT(StatusText(status),
+  EXPECT_THAT(Text(status),
               EndsWith("\nverdicts 3 correct, 4 incorrect, 1 no_answer, 0 unparsable, 0 limit, "
                        "0 timeout, 0 crash; 2 of 8 cut off\n"));
   EXPECT_THAT(StatusJson(status), HasSubstr(R"("verdicts":)" + verdicts));
@@ -71,11 +76,11 @@ scheduler::RunStatus Busy() {
 
 TEST(StatusText, OfABusyRunIsThis) {
   EXPECT_EQ(
-      StatusText(Busy()),
+      Text(Busy()),
       "running, 3 of 40 steps (asked by \"me\")\n"
-      "weights W(3) abcdef012345, 12 open items, 5 leased\n"
-      "worker  worker-0: 5 leases, room for 64, 7 results, 24.1 k tokens\n"
-      "worker  worker-1: 0 leases, room for 8, 0 results, 0 tokens\n"
+      "weights W(3) abcdef012345, 12 open items, 5 of them with workers\n"
+      "worker  worker-0: works on 5 items, room for 64, 7 results, 24.1 k tokens\n"
+      "worker  worker-1: works on 0 items, room for 8, 0 results, 0 tokens\n"
       "        parked: no token in 2m with 9 leases\n"
       "batch   2 training: 24 of 24 problems graded, 144/144 responses, 30/30 continued\n"
       "batch   3 sampling: 10 of 24 problems graded, 100/144 responses, 0/0 continued\n"
@@ -89,7 +94,17 @@ TEST(StatusText, OfARunThatHasJustStartedIsTwoLines) {
   scheduler::RunStatus status;
   status.state = scheduler::RunState::kStarting;
   status.steps_total = 40;
-  EXPECT_EQ(StatusText(status), "starting, 0 of 40 steps\nweights W(0) , 0 open items, 0 leased\n");
+  EXPECT_EQ(Text(status),
+            "starting, 0 of 40 steps\nweights none yet, 0 open items, 0 of them with workers\n");
+}
+
+TEST(StatusText, OfAPausedRunSaysHowItGoesOn) {
+  scheduler::RunStatus status = Status();
+  status.state = scheduler::RunState::kPaused;
+  status.reason = "paused: lunch; no worker is connected";
+  EXPECT_THAT(Text(status), StartsWith("paused, 3 of 40 steps (lunch; no worker is connected)\n"
+                                       "        go on with: attnrl resume --scheduler runs/a\n"
+                                       "weights W(3)"));
 }
 
 TEST(StatusText, OfEveryStateHasItsWordInBothForms) {
@@ -101,7 +116,11 @@ TEST(StatusText, OfEveryStateHasItsWordInBothForms) {
            {scheduler::RunState::kFinished, "finished"}}) {
     scheduler::RunStatus status;
     status.state = state;
-    EXPECT_THAT(StatusText(status), StartsWith(word + ", 0 of 0 steps\n"));
+    EXPECT_THAT(Text(status), StartsWith(word + ", 0 of 0 steps\n"));
+    status.reason = word;
+    EXPECT_THAT(Text(status), StartsWith(word + ", 0 of 0 steps\n")) << "not said twice";
+    status.reason = word + "; no worker is connected";
+    EXPECT_THAT(Text(status), StartsWith(word + ", 0 of 0 steps (no worker is connected)\n"));
     EXPECT_EQ(nlohmann::json::parse(StatusJson(status))["state"], word);
   }
 }
@@ -109,8 +128,8 @@ TEST(StatusText, OfEveryStateHasItsWordInBothForms) {
 TEST(StatusText, GivesTheTerminalNoCommandsFromTheNameOfAWorker) {
   scheduler::RunStatus status = Busy();
   status.workers[0].worker = "\x1b[2Jworker";
-  EXPECT_EQ(StatusText(status).find('\x1b'), std::string::npos);
-  EXPECT_NE(StatusText(status).find("\\x1b[2Jworker"), std::string::npos);
+  EXPECT_EQ(Text(status).find('\x1b'), std::string::npos);
+  EXPECT_NE(Text(status).find("\\x1b[2Jworker"), std::string::npos);
 }
 
 TEST(StatusJson, IsTheLineOfTheContract) {

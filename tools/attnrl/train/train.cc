@@ -15,6 +15,7 @@
 #include "common/rpc/health_probe.h"
 #include "common/storage/files.h"
 #include "services/branch_scheduler/client/admin.h"
+#include "tools/attnrl/hint.h"
 #include "tools/attnrl/progress.h"
 #include "tools/attnrl/train/preflight.h"
 #include "tools/attnrl/train/processes/interrupt.h"
@@ -34,17 +35,15 @@ constexpr absl::Duration kServiceGrace = absl::Seconds(60);
 // After which a health check that isn't answered is asked again.
 constexpr absl::Duration kProbeDeadline = absl::Seconds(5);
 
-std::string Quoted(const std::string& word) {
-  return word.find_first_of(" \"'$*?[]{}()&;|<>") == std::string::npos ? word : "'" + word + "'";
-}
-
 // The command that goes on with this run.
 std::string ResumeCommand(const TrainOptions& options, const std::string& run_directory) {
-  std::string command = absl::StrCat("attnrl train --config ", Quoted(options.config),
-                                     " --run-dir ", Quoted(run_directory), " --resume");
-  for (const std::string& set : options.sets) absl::StrAppend(&command, " --set ", Quoted(set));
-  if (options.workers.has_value()) absl::StrAppend(&command, " --workers ", *options.workers);
-  return command;
+  std::vector<std::string> words = {"train",     "--config",    options.config,
+                                    "--run-dir", run_directory, "--resume"};
+  for (const std::string& set : options.sets) words.insert(words.end(), {"--set", set});
+  if (options.workers.has_value()) {
+    words.insert(words.end(), {"--workers", absl::StrCat(*options.workers)});
+  }
+  return Hint(words);
 }
 
 absl::StatusOr<config::Config> LoadConfig(const TrainOptions& options) {
@@ -52,15 +51,6 @@ absl::StatusOr<config::Config> LoadConfig(const TrainOptions& options) {
   if (options.workers.has_value())
     sets.push_back(absl::StrCat("rollout.workers=", *options.workers));
   return config::Load(options.config, sets, config::Environment());
-}
-
-// Steps whose weights are durable, by metrics.jsonl.
-int64_t StepsDone(const std::string& run_directory) {
-  int64_t done = 0;
-  for (const std::string& text : LineReader(run_directory + "/metrics.jsonl").NewLines()) {
-    if (const auto line = ParseStepLine(text)) done = std::max(done, line->step + 1);
-  }
-  return done;
 }
 
 absl::Status CheckResumed(const config::Config& now, const std::string& run_directory) {
@@ -71,11 +61,6 @@ absl::Status CheckResumed(const config::Config& now, const std::string& run_dire
   ATTNRL_ASSIGN_OR_RETURN(const config::Config before,
                           config::Load(run_directory + "/config.yaml", {}, {}));
   return config::CheckResume(before, now);
-}
-
-bool AlreadyFinished(const std::string& run_directory, int64_t steps) {
-  return StepsDone(run_directory) >= steps &&
-         fs::exists(absl::StrCat(run_directory, "/checkpoints/step-", steps));
 }
 
 // A run that is prepared and owns its directory: starts, watches and ends its children.
@@ -106,9 +91,9 @@ class Run {
       progress.Line("stopping: giving work back; press Ctrl-C again to stop at once");
     const std::string memory = status.ok() ? watch.MemoryInUse() : "";
     StopServices();
+    watch.ShowNewSteps();
     drained_ = status.ok() && watch.drained();
     if (status.ok() && !drained_) {
-      progress.Finish();
       Conclude({watch.steps().begin() + static_cast<int64_t>(old_steps), watch.steps().end()},
                Clock::Real().Monotonic() - start, memory);
     }
@@ -211,9 +196,11 @@ absl::Status Train(const TrainOptions& options) {
   if (options.resume) ATTNRL_RETURN_IF_ERROR(CheckResumed(config, paths.run_directory));
   paths.binary_folder = fs::read_symlink("/proc/self/exe").parent_path().string();
   ATTNRL_ASSIGN_OR_RETURN(PreflightReport report, CheckBeforeTraining(config, paths.binary_folder));
-  if (options.resume && AlreadyFinished(paths.run_directory, config.run.steps)) {
-    std::cerr << "the run in " << paths.run_directory << " has finished its " << config.run.steps
-              << " steps; for more, add --set run.steps=N" << std::endl;
+  const std::string resume = ResumeCommand(options, paths.run_directory);
+  if (options.resume && HasFinished(paths.run_directory, config.run.steps)) {
+    std::cerr << "the run in " << paths.run_directory << " has finished, with "
+              << Counted(config.run.steps, "step") << "; for as many again: " << resume
+              << " --set run.steps=" << 2 * config.run.steps << std::endl;
     return absl::OkStatus();
   }
 
@@ -229,7 +216,6 @@ absl::Status Train(const TrainOptions& options) {
   PrintWarnings(config, report, paths.run_directory);
   // Of a start that was killed. For people's graphs alone, so no reason to end here or below.
   (void)ForgetEndpoints(paths.run_directory);
-  const std::string resume = ResumeCommand(options, paths.run_directory);
   Run run(config, std::move(report), paths, options.resume);
   const absl::Status status = run.Execute();
   RemoveSocketFolder(paths.run_directory);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/branch_scheduler/records/nothing_right.h"
+#include "tools/attnrl/hint.h"
 
 namespace attnrl::tools {
 namespace {
@@ -19,6 +20,7 @@ constexpr int64_t kMaxOutputBytes = int64_t{4} << 20;
 
 // What the newest unfinished batch waits for, in a few words.
 std::string Note(const scheduler::RunStatus& status) {
+  if (status.state == scheduler::RunState::kPaused) return status.reason;
   if (status.workers.empty()) return "no worker is connected";
   for (const scheduler::BatchStatus& batch : status.batches) {
     if (batch.phase != "sampling") continue;
@@ -74,7 +76,8 @@ absl::Status RunWatch::Watch() {
       }
       ask_at = clock_.Monotonic() + options_.ask_every;
     }
-    progress_.Update(static_cast<int64_t>(steps_.size()), note_);
+    const auto done = static_cast<int64_t>(steps_.size());
+    paused_ ? progress_.Stand(done, note_) : progress_.Update(done, note_);
     clock_.Sleep(options_.look_every);
   }
 }
@@ -105,8 +108,8 @@ void RunWatch::ShowNewSteps() {
     supervisor_.NoteProgress();
     progress_.Line(FormatStep(*line, options_.steps));
     WarnIfNothingIsRight();
-    if (!memory_shown_) progress_.Line("memory in use: " + MemoryInUse());
-    memory_shown_ = true;
+    if (std::exchange(memory_shown_, true) || supervisor_.running().empty()) continue;
+    progress_.Line("memory in use: " + MemoryInUse());
   }
 }
 
@@ -153,8 +156,8 @@ void RunWatch::SayPause(const scheduler::RunStatus& status) {
   const bool paused = status.state == scheduler::RunState::kPaused;
   if (std::exchange(paused_, paused) == paused) return;
   if (paused) {
-    progress_.Line(absl::StrCat("the run is ", status.reason, "; go on with: attnrl resume ",
-                                "--scheduler ", options_.run_directory));
+    progress_.Line(absl::StrCat("the run is ", status.reason, "; go on with: ",
+                                Hint({"resume", "--scheduler", options_.run_directory})));
   } else if (status.state == scheduler::RunState::kRunning) {
     progress_.Line("the run goes on");
   }

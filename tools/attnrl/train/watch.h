@@ -43,6 +43,8 @@ class RunWatch {
   // on: what a child ended with (see Supervisor::Poll), with its last words and log. A pause is
   // said and waited for.
   absl::Status Watch();
+  // Prints the steps that ended since, as while the services were stopped.
+  void ShowNewSteps();
 
   // Watch ended because somebody drained the run: no work is out and no worker is connected.
   bool drained() const { return drained_; }
@@ -55,7 +57,6 @@ class RunWatch {
   // Kills the children that are frozen; Look starts them again.
   void KillFrozen();
   absl::Status AskScheduler(bool* over);
-  void ShowNewSteps();
   // Below the line of the step that completes the first batches: what is wrong where none of them
   // earned anything. Not again after a restart that finds that line.
   void WarnIfNothingIsRight();

@@ -47,7 +47,7 @@ class RunWatchTest : public ::testing::Test {
   absl::Status Watch(std::vector<scheduler::RunStatus> statuses) {
     scheduler::FakeAdmin admin(std::move(statuses));
     admin.before_status = before_status_;
-    Progress progress({.what = "train", .total = 2}, out_, /*terminal=*/false, clock_);
+    Progress progress({.what = "train", .total = terminal_ ? 4 : 2}, out_, terminal_, clock_);
     RunWatch::Options options;
     options.run_directory = run_;
     options.names = {"learner"};
@@ -72,6 +72,7 @@ class RunWatchTest : public ::testing::Test {
   std::ostringstream out_;
   int interrupts_ = 0;
   bool skip_old_ = false;
+  bool terminal_ = false;
   std::string new_line_;  // appended once old steps are skipped
   std::function<void()> before_status_;
   size_t steps_ = 0;
@@ -195,6 +196,27 @@ TEST_F(RunWatchTest, SaysAPauseOnceAndWaitsForItsEnd) {
                   .ok());
   EXPECT_EQ(out_.str(), "the run is paused: lunch; go on with: attnrl resume --scheduler " +
                             run_.string() + "\nthe run goes on\n");
+}
+
+TEST_F(RunWatchTest, SaysNoTimeLeftWhileTheRunIsPaused) {
+  terminal_ = true;
+  Append("metrics.jsonl", R"({"step":0})");
+  skip_old_ = true;
+  int asked = 0;
+  before_status_ = [&] {
+    if (++asked == 2) Append("metrics.jsonl", R"({"step":1})");
+  };
+  const auto running = InState(scheduler::RunState::kRunning);
+  const auto paused = InState(scheduler::RunState::kPaused, "paused: lunch");
+  EXPECT_TRUE(
+      Watch({running, running, running, paused, paused, InState(scheduler::RunState::kFinished)})
+          .ok());
+  const std::string text = out_.str();
+  const size_t pause = text.find("the run is paused: lunch; ");
+  ASSERT_NE(pause, std::string::npos) << text;
+  EXPECT_THAT(text.substr(0, pause), HasSubstr(" left"));
+  EXPECT_THAT(text.substr(pause), HasSubstr("2/4  paused: lunch"));
+  EXPECT_THAT(text.substr(pause), Not(HasSubstr(" left")));
 }
 
 TEST_F(RunWatchTest, ResumeEndsADrainThatItFinds) {

@@ -6,6 +6,7 @@
 #include "common/base/status.h"
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/commands/run/scheduler_flags.h"
+#include "tools/attnrl/train/report.h"
 
 namespace attnrl::tools {
 namespace {
@@ -51,7 +52,8 @@ absl::Status Drain(const Options& options) {
   if (flags.json) {
     std::cout << "{\"returned_leases\":" << *leases << "}" << std::endl;
   } else {
-    std::cout << "drained: " << *leases << " leases were returned or taken back" << std::endl;
+    std::cout << "drained: " << Counted(*leases, "item") << " came back from workers, done or not"
+              << std::endl;
   }
   return absl::OkStatus();
 }

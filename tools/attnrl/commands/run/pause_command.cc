@@ -8,6 +8,7 @@
 #include "common/json/json.h"
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/commands/run/scheduler_flags.h"
+#include "tools/attnrl/train/report.h"
 
 namespace attnrl::tools {
 namespace {
@@ -33,8 +34,8 @@ absl::Status Pause(const Options& options) {
   } else if (now->state != scheduler::RunState::kPaused) {
     std::cout << "the run is " << state << ", and a pause has no effect on that" << std::endl;
   } else {
-    std::cout << Escaped(now->reason) << "; " << now->active_leases
-              << " leases are still out; go on with: attnrl resume --scheduler " << flags.scheduler
+    std::cout << Escaped(now->reason) << "; workers still have "
+              << Counted(now->active_leases, "item") << "; go on with: " << flags.ResumeHint()
               << std::endl;
   }
   if (!flags.watch) return absl::OkStatus();

@@ -52,7 +52,8 @@ void AddResumeCommand(Command& app, Work* run) {
                     "Print the status after each change until the run has finished");
   command.Footer(
       "Also after a pause by run.max_empty_batches: the run gets as many empty batches again. A "
-      "run whose processes have ended goes on with `attnrl train --resume`.\n"
+      "run whose processes have ended goes on with `attnrl train --resume`, as `attnrl status` "
+      "says.\n"
       "Example:\n  attnrl resume --scheduler runs/quickstart");
   command.WhenChosen([flags, run] { *run = [flags] { return Resume(*flags); }; });
 }

@@ -6,13 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/config/config.h"
+#include "tools/attnrl/commands/run/scheduler_flags.h"
 #include "tools/attnrl/testing/captured_output.h"
 #include "tools/attnrl/testing/command_test.h"
+#include "tools/attnrl/train/run_directory.h"
 
 namespace attnrl::tools {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -93,7 +97,7 @@ TEST_F(RunCommands, CommandsOnARunNeedOneThatGoesOn) {
     const auto refusal = [&](const std::string& scheduler) {
       return Refusal({command, "--scheduler", scheduler});
     };
-    EXPECT_THAT(refusal(folder_.path()), HasSubstr(": no run is going on there; "));
+    EXPECT_THAT(refusal(folder_.path()), HasSubstr(": holds no run; "));
     EXPECT_EQ(refusal("nowhere"),
               "--scheduler: \"nowhere\" is neither a run directory nor an address; RUN_DIR, "
               "unix:/path or host:port");
@@ -120,6 +124,30 @@ TEST_F(RunCommands, SayWhereNobodyAnswers) {
                 StartsWith("no scheduler answers at " + address + " ("));
     EXPECT_EQ(output.out(), "");
   }
+}
+
+TEST_F(RunCommands, SayHowARunThatWasKilledGoesOn) {
+  folder_.Write("run/config.yaml", "run:\n  steps: 3\n");
+  const std::string run = folder_ / "run";
+  ASSERT_TRUE(MakeSocketFolder(run).ok());  // which a killed `attnrl train` leaves behind
+  const absl::Status status = Run({"status", "--scheduler", run});
+  RemoveSocketFolder(run);
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(
+      std::string(status.message()),
+      EndsWith(absl::StrCat("; it may be starting, and where it was killed it goes on with: "
+                            "attnrl train --config ",
+                            run, "/config.yaml --run-dir ", run, " --resume")));
+}
+
+TEST(SchedulerFlags, HaveAHintThatReachesTheSameScheduler) {
+  SchedulerFlags flags;
+  flags.scheduler = "scheduler.run:7001";
+  EXPECT_EQ(flags.ResumeHint(), "attnrl resume --scheduler scheduler.run:7001");
+  flags.security = {.run_id = "a", .certificate = "o.crt", .key = "o.key", .ca = "system"};
+  EXPECT_EQ(flags.ResumeHint(),
+            "attnrl resume --scheduler scheduler.run:7001 --certificate o.crt --key o.key --ca "
+            "system --run-id a");
 }
 
 }  // namespace

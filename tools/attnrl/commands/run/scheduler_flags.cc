@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/commands/run/scheduler_flags.h"
 
+#include <filesystem>
 #include <iostream>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "tools/attnrl/hint.h"
 #include "tools/attnrl/train/scheduler_address.h"
 #include "tools/attnrl/train/status_text.h"
 
@@ -29,12 +32,29 @@ absl::StatusOr<std::unique_ptr<scheduler::Admin>> SchedulerFlags::Find() const {
 
 absl::Status SchedulerFlags::Explain(const absl::Status& status) const {
   if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return status;
-  return absl::Status(status.code(), absl::StrCat("no scheduler answers at ", scheduler, " (",
-                                                  std::string(status.message()), ")"));
+  std::string message =
+      absl::StrCat("no scheduler answers at ", scheduler, " (", std::string(status.message()), ")");
+  // Also after `attnrl train` was killed, which leaves the name of its sockets behind.
+  std::error_code error;
+  if (std::filesystem::exists(scheduler + "/config.yaml", error)) {
+    absl::StrAppend(&message, "; it may be starting, and where it was killed it goes on with: ",
+                    tools::ResumeHint(scheduler));
+  }
+  return absl::Status(status.code(), message);
+}
+
+std::string SchedulerFlags::ResumeHint() const {
+  std::vector<std::string> words = {"resume", "--scheduler", scheduler};
+  if (!security.certificate.empty()) {
+    words.insert(words.end(), {"--certificate", security.certificate, "--key", security.key, "--ca",
+                               security.ca, "--run-id", security.run_id});
+  }
+  if (security.allow_plaintext) words.emplace_back("--allow-plaintext");
+  return Hint(words);
 }
 
 void SchedulerFlags::Print(const scheduler::RunStatus& status) const {
-  std::cout << (json ? StatusJson(status) + "\n" : StatusText(status)) << std::flush;
+  std::cout << (json ? StatusJson(status) + "\n" : StatusText(status, ResumeHint())) << std::flush;
 }
 
 void AddSchedulerFlags(Command& command, SchedulerFlags* flags, const std::string& json_help,

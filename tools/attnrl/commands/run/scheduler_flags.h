@@ -25,6 +25,8 @@ struct SchedulerFlags {
   absl::StatusOr<std::unique_ptr<scheduler::Admin>> Find() const;
   // The same status; where nobody answers it says so, and where.
   absl::Status Explain(const absl::Status& status) const;
+  // The command line that ends a pause of this run.
+  std::string ResumeHint() const;
   // On stdout, as --json asks.
   void Print(const scheduler::RunStatus& status) const;
 };
