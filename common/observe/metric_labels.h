@@ -18,9 +18,9 @@ using std::string_view;
 inline constexpr string_view kVersion[] = {"0.1.0"};
 inline constexpr string_view kCuda[] = {"none"};
 inline constexpr string_view kServices[] = {"BranchScheduler", "WeightStore", "Verifier"};
-inline constexpr string_view kMethods[] = {"Work",        "NextBatch", "CommitBatch", "Status",
-                                           "WatchStatus", "Pause",     "Resume",      "Drain",
-                                           "Watch",       "Fetch",     "Verify"};
+inline constexpr string_view kMethods[] = {"Work",   "RegisterLearner", "NextBatch", "CommitBatch",
+                                           "Status", "WatchStatus",     "Pause",     "Resume",
+                                           "Drain",  "Watch",           "Fetch",     "Verify"};
 inline constexpr string_view kCodes[] = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",

@@ -45,9 +45,26 @@ Scheduler::~Scheduler() {
 
 // ---- the learner
 
+absl::StatusOr<uint64_t> Scheduler::RegisterLearner(const std::string& learner) {
+  absl::MutexLock writer(&writer_mutex_);
+  absl::MutexLock lock(&mutex_);
+  ATTNRL_ASSIGN_OR_RETURN(const LearnerFence fence, learner_.With(learner));
+  ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) {
+    return StoreLearnerFence(fence, *store_);
+  }));
+  if (fence.epoch > learner_.epoch) {
+    observe::LogInfo("learner registered",
+                     {{"learner", OneLine(fence.learner)}, {"epoch", fence.epoch}});
+  }
+  learner_ = fence;
+  Changed();
+  return fence.epoch;
+}
+
 absl::Status Scheduler::Announce(const BatchRequest& request) {
   absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
+  ATTNRL_RETURN_IF_ERROR(learner_.Check(request.learner_epoch));
   ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) {
     return run_->Announce(request);
   }));
@@ -56,7 +73,7 @@ absl::Status Scheduler::Announce(const BatchRequest& request) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(uint32_t batch,
+absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(const BatchRequest& request,
                                                                    absl::Duration timeout,
                                                                    std::string* reason) {
   const absl::Duration until = Clock::Real().Monotonic() + timeout;
@@ -66,8 +83,9 @@ absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(uint32_t batc
       absl::MutexLock writer(&writer_mutex_);  // a batch is of what is durable
       absl::MutexLock lock(&mutex_);
       ATTNRL_RETURN_IF_ERROR(Alive());
+      ATTNRL_RETURN_IF_ERROR(learner_.Check(request.learner_epoch));
       seen = changes_;
-      auto made = run_->Batch(batch, reason);
+      auto made = run_->Batch(request.batch, reason);
       if (!made.ok() || made->has_value()) return made;
     }
     absl::MutexLock lock(&mutex_);
@@ -82,13 +100,14 @@ absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(uint32_t batc
   }
 }
 
-absl::Status Scheduler::WriteTrees(uint32_t batch) {
+absl::Status Scheduler::WriteTrees(const BatchCommit& commit) {
   std::optional<Run::Trees> trees;
   {
     absl::MutexLock writer(&writer_mutex_);
     absl::MutexLock lock(&mutex_);
     ATTNRL_RETURN_IF_ERROR(Alive());
-    trees = run_->TreesToWrite(batch);
+    ATTNRL_RETURN_IF_ERROR(learner_.Check(commit.learner_epoch));
+    trees = run_->TreesToWrite(commit.batch);
   }
   if (!trees) return absl::OkStatus();
   // Without the lock: the file may have hundreds of megabytes, and nothing else waits for it.
@@ -102,9 +121,11 @@ absl::Status Scheduler::WriteTrees(uint32_t batch) {
 
 absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
   ATTNRL_RETURN_IF_ERROR(CheckStatistics(commit.statistics));
-  ATTNRL_RETURN_IF_ERROR(WriteTrees(commit.batch));
+  ATTNRL_RETURN_IF_ERROR(WriteTrees(commit));
   absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
+  // Once more: another learner may have come while the trees were written.
+  ATTNRL_RETURN_IF_ERROR(learner_.Check(commit.learner_epoch));
   CommitReply reply;
   const uint32_t before = run_->committed();
   ATTNRL_RETURN_IF_ERROR(

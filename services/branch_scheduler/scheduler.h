@@ -25,6 +25,7 @@
 #include "services/branch_scheduler/options.h"
 #include "services/branch_scheduler/problem.h"
 #include "services/branch_scheduler/run/halt.h"
+#include "services/branch_scheduler/run/learner_fence.h"
 #include "services/branch_scheduler/run/run.h"
 #include "services/branch_scheduler/store/journal.h"
 #include "services/branch_scheduler/store/store.h"
@@ -87,9 +88,14 @@ class Scheduler {
 
   // ---- the learner
 
+  // This process is the learner from now on: its epoch, durable. Whoever comes with another one is
+  // refused by the calls below: ABORTED.
+  absl::StatusOr<uint64_t> RegisterLearner(const std::string& learner);
   absl::Status Announce(const BatchRequest& request);
-  // Waits up to `timeout` for the batch; nullopt and the `reason` when it isn't ready by then.
-  absl::StatusOr<std::optional<TrainingBatch>> AwaitBatch(uint32_t batch, absl::Duration timeout,
+  // Waits up to `timeout` for the batch that was announced; nullopt and the `reason` when it isn't
+  // ready by then.
+  absl::StatusOr<std::optional<TrainingBatch>> AwaitBatch(const BatchRequest& request,
+                                                          absl::Duration timeout,
                                                           std::string* reason);
   absl::StatusOr<CommitReply> Commit(const BatchCommit& commit);
 
@@ -175,7 +181,7 @@ class Scheduler {
   void ParkFailed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   // The tree file of the batch, before it is committed. Fails the scheduler where it can't be
   // written.
-  absl::Status WriteTrees(uint32_t batch);
+  absl::Status WriteTrees(const BatchCommit& commit);
   // This process stood still for so long: no lease may expire for that.
   void ForgivePause(absl::Duration pause);
   // Ends the leases that were not renewed in time by what was heard until `heard`.
@@ -239,6 +245,7 @@ class Scheduler {
   std::map<std::string, Work> work_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   Halt halt_ ABSL_GUARDED_BY(mutex_);
+  LearnerFence learner_ ABSL_GUARDED_BY(mutex_);
   StallWatch stall_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_connection_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;

@@ -34,6 +34,7 @@ absl::Status Scheduler::Open() {
   ATTNRL_ASSIGN_OR_RETURN(
       run_, Run::Open({&options_, parts_.data, parts_.text, store_.get(), parts_.clock}));
   ATTNRL_ASSIGN_OR_RETURN(halt_, LoadHalt(*store_));
+  ATTNRL_ASSIGN_OR_RETURN(learner_, LoadLearnerFence(*store_));
   // What a kill left of a tree file.
   ATTNRL_RETURN_IF_ERROR(storage::RemoveUnfinished(options_.run_dir + "/trees"));
   for (const char* file : {kMetricsFile, kEventsFile}) {

@@ -159,6 +159,7 @@ struct BatchRequest {
   Version version = {};  // the newest version that the learner has published
   uint32_t checkpoint_step = 0;
   bool replay = false;
+  uint64_t learner_epoch = 0;
 };
 
 struct AdvantageRun {
@@ -225,6 +226,7 @@ struct BatchCommit {
   uint32_t checkpoint_step = 0;
   bool replayed = false;
   TrainStatistics statistics = {};
+  uint64_t learner_epoch = 0;
 };
 struct CommitReply {
   uint32_t oldest_version_needed = 0;  // versions below are no longer needed by any open item

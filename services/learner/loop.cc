@@ -77,7 +77,8 @@ absl::Status LearnerLoop::Prepare() {
 }
 
 absl::Status LearnerLoop::Run() {
-  absl::Status status = next_ > 0 ? Recommit() : absl::OkStatus();
+  absl::Status status = Register();
+  if (status.ok() && next_ > 0) status = Recommit();
   bool more = true;
   while (status.ok() && more && !Stopped()) {
     const auto step = Step();
@@ -90,6 +91,19 @@ absl::Status LearnerLoop::Run() {
   if (torn_) return absl::OkStatus();
   ATTNRL_RETURN_IF_ERROR(CheckpointHere());
   return trainer_.Release(/*finished=*/!Stopped());
+}
+
+absl::Status LearnerLoop::SetAsking(bool asking) {
+  absl::MutexLock lock(&mutex_);
+  asking_ = asking;
+  return stopped_ ? absl::CancelledError("the learner was stopped") : absl::OkStatus();
+}
+
+absl::Status LearnerLoop::Register() {
+  ATTNRL_RETURN_IF_ERROR(SetAsking(true));
+  const absl::Status registered = batches_.Register(options_.name);
+  ATTNRL_RETURN_IF_ERROR(SetAsking(false));
+  return registered;
 }
 
 absl::Status LearnerLoop::Recommit() {
@@ -129,11 +143,7 @@ absl::StatusOr<bool> LearnerLoop::Step() {
 }
 
 absl::StatusOr<scheduler::TrainingBatch> LearnerLoop::Ask(double* wait_seconds) {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (stopped_) return absl::CancelledError("the learner was stopped");
-    asking_ = true;
-  }
+  ATTNRL_RETURN_IF_ERROR(SetAsking(true));
   const absl::Duration start = clock_.Monotonic();
   const Version newest = *versions_.Newest();
   absl::Status ranks;
@@ -146,9 +156,7 @@ absl::StatusOr<scheduler::TrainingBatch> LearnerLoop::Ask(double* wait_seconds) 
                                     KeepRanksAlive(&ranks);
                                   });
   *wait_seconds = absl::ToDoubleSeconds(clock_.Monotonic() - start);
-  absl::MutexLock lock(&mutex_);
-  asking_ = false;
-  if (stopped_) return absl::CancelledError("the learner was stopped");
+  ATTNRL_RETURN_IF_ERROR(SetAsking(false));
   ATTNRL_RETURN_IF_ERROR(ranks);
   if (batch.ok() && batch->batch != next_) {
     return absl::InternalError(
@@ -282,7 +290,7 @@ void LearnerLoop::Stop() {
     stopped_ = true;
     asking = asking_;
   }
-  // Only while the loop asks for a batch: a commit under way is worth its seconds.
+  // Only while the loop asks for something: a commit under way is worth its seconds.
   if (asking) batches_.Cancel();
 }
 

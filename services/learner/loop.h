@@ -23,6 +23,8 @@
 namespace attnrl::learner {
 
 struct LoopOptions {
+  // Of this process and no other: the scheduler refuses whichever learner has an older one.
+  std::string name = "learner";
   pipeline::Schedule schedule = {};
   int64_t checkpoint_every = 10;
   int64_t checkpoints_kept = 3;
@@ -67,7 +69,8 @@ class LoopObserver {
 // step 0 at the start, every `checkpoint_every` steps, where the run ends, and after Stop.
 //
 // Prepare, then Run, once each, from one thread. Run returns when the run has ended (OK), after
-// Stop (OK) or with the first error; whatever was committed by then is durable.
+// Stop (OK) or with the first error; whatever was committed by then is durable. ABORTED: another
+// learner has taken over.
 class LearnerLoop {
  public:
   // All references outlive the loop.
@@ -84,6 +87,8 @@ class LearnerLoop {
   void Stop();
 
  private:
+  // From here on the scheduler refuses every earlier learner.
+  absl::Status Register();
   absl::StatusOr<bool> Step();  // false: the run has ended
   absl::Status Recommit();
   absl::StatusOr<scheduler::TrainingBatch> Ask(double* wait_seconds);
@@ -101,6 +106,8 @@ class LearnerLoop {
   absl::Status WriteCheckpoint(const Version& version, const model::Tensors& published);
   absl::Status CheckpointHere();
   absl::Status Prune(uint32_t oldest_needed);
+  // Around a call that Stop may cancel. CANCELLED when it has been called.
+  absl::Status SetAsking(bool asking);
   bool Stopped();
   bool Abandon();
   scheduler::Span SpanSince(absl::Time start) const;
@@ -121,7 +128,7 @@ class LearnerLoop {
 
   absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-  bool asking_ ABSL_GUARDED_BY(mutex_) = false;  // the loop waits for a batch
+  bool asking_ ABSL_GUARDED_BY(mutex_) = false;  // the loop waits for the scheduler's answer
   absl::Duration stop_deadline_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -108,6 +108,24 @@ TEST_F(LoopTest, StepZeroIsWrittenBeforeAnythingIsAsked) {
   EXPECT_TRUE(life.batches.requests().empty());
 }
 
+TEST_F(LoopTest, RegistersBeforeItSpeaksOfAnyBatch) {
+  Life life(model_.path(), run_.path(), {.name = "me"});
+  life.batches.Cancel();
+  EXPECT_TRUE(absl::IsCancelled(life.PrepareAndRun()));
+  EXPECT_THAT(life.batches.learners(), ::testing::ElementsAre("me"));
+  EXPECT_TRUE(life.batches.requests().empty());
+}
+
+TEST_F(LoopTest, EndsWhenAnotherLearnerHasTakenOver) {
+  Life life(model_.path(), run_.path(), {.checkpoint_every = 1});
+  life.AddBatches(2);
+  life.observer.on_done = [&](const StepReport&) {
+    life.batches.FailNext(absl::AbortedError("another learner has taken over"));
+  };
+  EXPECT_TRUE(absl::IsAborted(life.PrepareAndRun()));
+  EXPECT_EQ(life.batches.commits().size(), 1u);
+}
+
 TEST_F(LoopTest, EveryBatchMakesTheNextVersionAndTheRunEndsWithACheckpoint) {
   Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
   life.AddBatches(5);

@@ -56,6 +56,7 @@ std::span<const AccessRule> AccessRules() {
   using enum Role;
   static const auto* rules = new std::vector<AccessRule>{
       {"BranchScheduler/Work", {kRolloutWorker}},
+      {"BranchScheduler/RegisterLearner", {kLearner}},
       {"BranchScheduler/NextBatch", {kLearner}},
       {"BranchScheduler/CommitBatch", {kLearner}},
       {"BranchScheduler/Status", {kOperator}},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/client/batch_source.h"
 
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -19,6 +20,7 @@ namespace {
 
 // A commit writes the batch's records and syncs a disk.
 constexpr absl::Duration kCommitDeadline = absl::Seconds(120);
+constexpr absl::Duration kRegisterDeadline = absl::Seconds(30);
 constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
 constexpr absl::Duration kLongestWait = absl::Seconds(2);
 
@@ -26,6 +28,20 @@ class StubBatchSource final : public BatchSource {
  public:
   explicit StubBatchSource(std::shared_ptr<grpc::Channel> channel)
       : stub_(v1::BranchScheduler::NewStub(std::move(channel))) {}
+
+  absl::Status Register(const std::string& learner) override {
+    v1::RegisterLearnerRequest message;
+    message.set_learner(learner);
+    v1::RegisterLearnerReply reply;
+    ATTNRL_RETURN_IF_ERROR(
+        UntilAnswered("BranchScheduler/RegisterLearner", "registering", nullptr, [&] {
+          const rpc::Call call(calls_, kRegisterDeadline);
+          return rpc::FromGrpc(stub_->RegisterLearner(call.context(), message, &reply),
+                               "registering");
+        }));
+    epoch_ = reply.learner_epoch();
+    return absl::OkStatus();
+  }
 
   absl::StatusOr<TrainingBatch> NextBatch(
       const BatchRequest& request,
@@ -44,6 +60,7 @@ class StubBatchSource final : public BatchSource {
       const BatchCommit& commit, const std::function<void(const std::string&)>& waiting) override {
     v1::CommitBatchRequest message;
     ToProto(commit, &message);
+    message.set_learner_epoch(epoch_);
     v1::CommitBatchReply reply;
     const std::string what = absl::StrCat("commit of batch ", commit.batch);
     ATTNRL_RETURN_IF_ERROR(UntilAnswered("BranchScheduler/CommitBatch", what, waiting, [&] {
@@ -85,6 +102,7 @@ class StubBatchSource final : public BatchSource {
     const rpc::Call call(calls_, absl::InfiniteDuration());
     v1::NextBatchRequest message;
     ToProto(request, &message);
+    message.set_learner_epoch(epoch_);
     const auto stream = stub_->NextBatch(call.context(), message);
     TrainingBatch batch;
     uint32_t announced = 0;
@@ -112,6 +130,7 @@ class StubBatchSource final : public BatchSource {
 
   const std::unique_ptr<v1::BranchScheduler::Stub> stub_;
   rpc::CallGroup calls_;
+  uint64_t epoch_ = 0;  // 0: not registered
 };
 
 }  // namespace

@@ -13,13 +13,18 @@
 
 namespace attnrl::scheduler {
 
-// Where the learner gets its batches and reports them done (rpcs NextBatch, CommitBatch). Called
-// from one thread; Cancel from any. Both calls are idempotent, so a scheduler that is away or busy
-// (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, CANCELLED by it) is waited for with jittered
-// back-off, until Cancel. Memory: one batch.
+// Where the learner gets its batches and reports them done (rpcs RegisterLearner, NextBatch,
+// CommitBatch). Called from one thread; Cancel from any. All calls are idempotent, so a scheduler
+// that is away or busy (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, CANCELLED by it) is
+// waited for with jittered back-off, until Cancel. Memory: one batch.
 class BatchSource {
  public:
   virtual ~BatchSource() = default;
+
+  // First of all: this process, `learner` by name, is the learner from now on, and whatever the
+  // calls below say, it says. They fail with ABORTED, naming the other, once another learner has
+  // registered. The name is unique to the process and has 1 to 256 bytes.
+  virtual absl::Status Register(const std::string& learner) = 0;
 
   // The batch asked for, checked to be whole. Blocks while it is sampled, however long that takes
   // (zero workers is a legal state); `waiting` (may be empty) is told every few seconds what is

@@ -53,11 +53,12 @@ void ToProto(const BatchRequest& from, v1::NextBatchRequest* to) {
   SetVersion(from.version, to->mutable_version());
   to->set_checkpoint_step(from.checkpoint_step);
   to->set_replay(from.replay);
+  to->set_learner_epoch(from.learner_epoch);
 }
 
 BatchRequest FromProto(const v1::NextBatchRequest& from) {
   return BatchRequest{from.batch(), GetVersion(from.version()), from.checkpoint_step(),
-                      from.replay()};
+                      from.replay(), from.learner_epoch()};
 }
 
 void ToProto(const TrainingSample& from, v1::TrainingSample* to) {
@@ -124,11 +125,12 @@ void ToProto(const BatchCommit& from, v1::CommitBatchRequest* to) {
   to->set_checkpoint_step(from.checkpoint_step);
   to->set_replayed(from.replayed);
   Write(from.statistics, to->mutable_statistics());
+  to->set_learner_epoch(from.learner_epoch);
 }
 
 BatchCommit FromProto(const v1::CommitBatchRequest& from) {
-  return BatchCommit{from.batch(), GetVersion(from.version()), from.checkpoint_step(),
-                     from.replayed(), Read(from.statistics())};
+  return BatchCommit{from.batch(),    GetVersion(from.version()), from.checkpoint_step(),
+                     from.replayed(), Read(from.statistics()),    from.learner_epoch()};
 }
 
 void ToProto(const CommitReply& from, v1::CommitBatchReply* to) {

@@ -28,6 +28,16 @@ WorkStreams::Reactor* BranchSchedulerService::Work(grpc::CallbackServerContext* 
   return work_.Open(context);
 }
 
+grpc::Status BranchSchedulerService::RegisterLearner(grpc::ServerContext* context,
+                                                     const v1::RegisterLearnerRequest* request,
+                                                     v1::RegisterLearnerReply* reply) {
+  return rpc::Handle(context, "BranchScheduler/RegisterLearner", [&]() -> absl::Status {
+    ATTNRL_ASSIGN_OR_RETURN(const uint64_t epoch, scheduler_.RegisterLearner(request->learner()));
+    reply->set_learner_epoch(epoch);
+    return absl::OkStatus();
+  });
+}
+
 grpc::Status BranchSchedulerService::NextBatch(grpc::ServerContext* context,
                                                const v1::NextBatchRequest* request,
                                                grpc::ServerWriter<v1::NextBatchReply>* writer) {
@@ -39,12 +49,12 @@ grpc::Status BranchSchedulerService::NextBatch(grpc::ServerContext* context,
 absl::Status BranchSchedulerService::SendBatch(grpc::ServerContext* context,
                                                const v1::NextBatchRequest& request,
                                                grpc::ServerWriter<v1::NextBatchReply>* writer) {
-  ATTNRL_RETURN_IF_ERROR(scheduler_.Announce(FromProto(request)));
+  const BatchRequest wanted = FromProto(request);
+  ATTNRL_RETURN_IF_ERROR(scheduler_.Announce(wanted));
   std::optional<TrainingBatch> batch;
   for (;;) {
     std::string reason;
-    ATTNRL_ASSIGN_OR_RETURN(batch,
-                            scheduler_.AwaitBatch(request.batch(), kWaitingInterval, &reason));
+    ATTNRL_ASSIGN_OR_RETURN(batch, scheduler_.AwaitBatch(wanted, kWaitingInterval, &reason));
     if (batch.has_value()) break;
     v1::NextBatchReply waiting;
     waiting.mutable_waiting()->set_reason(reason);

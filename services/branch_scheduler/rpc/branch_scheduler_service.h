@@ -20,6 +20,9 @@ class BranchSchedulerService final
       : scheduler_(*scheduler), work_(scheduler, limits) {}
 
   WorkStreams::Reactor* Work(grpc::CallbackServerContext* context) override;
+  grpc::Status RegisterLearner(grpc::ServerContext* context,
+                               const v1::RegisterLearnerRequest* request,
+                               v1::RegisterLearnerReply* reply) override;
   grpc::Status NextBatch(grpc::ServerContext* context, const v1::NextBatchRequest* request,
                          grpc::ServerWriter<v1::NextBatchReply>* writer) override;
   grpc::Status CommitBatch(grpc::ServerContext* context, const v1::CommitBatchRequest* request,

@@ -204,6 +204,33 @@ TEST_F(ServiceTest, AWaitingLearnerHearsWhatIsMissingAndCanBeCancelled) {
   EXPECT_THAT(reason, HasSubstr("no worker is connected"));
 }
 
+TEST_F(ServiceTest, ANewLearnerEndsTheWaitOfTheOlderOneAndRefusesItsCommits) {
+  ASSERT_TRUE(batches_->Register("older").ok());
+  absl::Status ended;
+  absl::Notification waits;
+  std::thread older([&] {
+    const auto heard = [&](const std::string&) {
+      if (!waits.HasBeenNotified()) waits.Notify();
+    };
+    ended = batches_->NextBatch({.batch = 0, .version = {0, Digest(0)}}, heard).status();
+  });
+  ASSERT_TRUE(waits.WaitForNotificationWithTimeout(kLong));
+  const auto newer = *ConnectBatchSource(address_);
+  ASSERT_TRUE(newer->Register("newer").ok());
+  older.join();
+  EXPECT_TRUE(absl::IsAborted(ended)) << ended;
+  EXPECT_THAT(ended.message(), HasSubstr("another learner, newer, has taken over"));
+
+  std::thread worker([this] { Work("w"); });
+  EXPECT_TRUE(newer->NextBatch({.batch = 0, .version = {0, Digest(0)}}, {}).ok());
+  const BatchCommit commit{.batch = 0, .version = {1, Digest(1)}};
+  Restart();
+  EXPECT_TRUE(absl::IsAborted(batches_->CommitBatch(commit).status()));
+  EXPECT_TRUE(newer->CommitBatch(commit).ok());
+  stop_ = true;
+  worker.join();
+}
+
 TEST_F(ServiceTest, RefusalsReachTheWorkerAsTheyAre) {
   auto stream = *work_->Open();
   ASSERT_TRUE(stream->Send(Renew{}).ok());

@@ -47,9 +47,9 @@ TEST(Run, WeightsThatDontFitTheScheduleAreRefused) {
   EXPECT_EQ(code(RequestOf(3, 2, /*replay=*/true)), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(scheduler.Announce(RequestOf(2, 2)).ok());
   std::string reason;
-  EXPECT_EQ(scheduler.AwaitBatch(3, absl::ZeroDuration(), &reason).status().code(),
+  EXPECT_EQ(scheduler.AwaitBatch({.batch = 3}, absl::ZeroDuration(), &reason).status().code(),
             absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(scheduler.AwaitBatch(99, absl::ZeroDuration(), &reason).status().code(),
+  EXPECT_EQ(scheduler.AwaitBatch({.batch = 99}, absl::ZeroDuration(), &reason).status().code(),
             absl::StatusCode::kOutOfRange);
 }
 
@@ -66,12 +66,12 @@ TEST(Run, BatchesAfterTheCheckpointBeforeTheNewestCanBeReplayedBitForBit) {
   std::string reason;
   ASSERT_TRUE(run.scheduler().Announce(RequestOf(6, 7, /*replay=*/true)).ok());
   for (uint32_t b = 4; b < 7; ++b) {  // checkpoints at 4 and 6: the newest may be damaged
-    auto batch = run.scheduler().AwaitBatch(b, absl::ZeroDuration(), &reason);
+    auto batch = run.scheduler().AwaitBatch({.batch = b}, absl::ZeroDuration(), &reason);
     ASSERT_TRUE(batch.ok()) << batch.status();
     ASSERT_TRUE(batch->has_value());
     EXPECT_EQ(**batch, run.batches().at(b));
   }
-  auto forgotten = run.scheduler().AwaitBatch(3, absl::ZeroDuration(), &reason);
+  auto forgotten = run.scheduler().AwaitBatch({.batch = 3}, absl::ZeroDuration(), &reason);
   EXPECT_EQ(forgotten.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(forgotten.status().ToString(), HasSubstr("forgotten"));
   EXPECT_EQ(run.Lines("metrics.jsonl").size(), 7u);

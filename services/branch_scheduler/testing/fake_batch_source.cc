@@ -34,6 +34,17 @@ void FakeBatchSource::FailNext(absl::Status status) {
   fail_ = std::move(status);
 }
 
+std::vector<std::string> FakeBatchSource::learners() const {
+  absl::MutexLock lock(&mutex_);
+  return learners_;
+}
+
+absl::Status FakeBatchSource::Register(const std::string& learner) {
+  absl::MutexLock lock(&mutex_);
+  learners_.push_back(learner);
+  return cancelled_ ? absl::CancelledError("the batch source was cancelled") : absl::OkStatus();
+}
+
 absl::StatusOr<TrainingBatch> FakeBatchSource::NextBatch(
     const BatchRequest& request, const std::function<void(const std::string&)>& waiting) {
   absl::MutexLock lock(&mutex_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -19,9 +20,12 @@ class FakeBatchSource final : public BatchSource {
   std::vector<BatchCommit> commits() const;
   // Batches before `number` were committed by an earlier learner: their weights aren't needed.
   void CommittedBefore(uint32_t number);
-  // The next call of either kind fails with this.
+  // Who registered, in order.
+  std::vector<std::string> learners() const;
+  // The next call of NextBatch or CommitBatch fails with this.
   void FailNext(absl::Status status);
 
+  absl::Status Register(const std::string& learner) override;
   absl::StatusOr<TrainingBatch> NextBatch(
       const BatchRequest& request, const std::function<void(const std::string&)>& waiting) override;
   absl::StatusOr<CommitReply> CommitBatch(
@@ -33,6 +37,7 @@ class FakeBatchSource final : public BatchSource {
   std::map<uint32_t, TrainingBatch> batches_ ABSL_GUARDED_BY(mutex_);
   std::vector<BatchRequest> requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<BatchCommit> commits_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> learners_ ABSL_GUARDED_BY(mutex_);
   uint32_t committed_before_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status fail_ ABSL_GUARDED_BY(mutex_);
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;

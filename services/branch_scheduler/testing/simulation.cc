@@ -285,7 +285,7 @@ bool Simulation::TakeBatch() {
   request.checkpoint_step = checkpoint;
   learner_error = scheduler_->Announce(request);
   if (!learner_error.ok() || KilledHere()) return false;
-  auto batch = scheduler_->AwaitBatch(version, absl::ZeroDuration(), &last_reason);
+  auto batch = scheduler_->AwaitBatch(request, absl::ZeroDuration(), &last_reason);
   learner_error = batch.status();
   if (!batch.ok() || !batch->has_value()) return false;
   batches_[version] = **batch;

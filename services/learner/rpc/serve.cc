@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/rpc/serve.h"
 
+#include <unistd.h>
+
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <random>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -33,6 +38,15 @@ namespace {
 constexpr absl::Duration kGrace = absl::Seconds(2);
 // What commit and checkpoint may take beyond the grace of training.
 constexpr absl::Duration kCommitGrace = absl::Seconds(2);
+
+// No other process has it: those of the same pod or number on another machine neither.
+std::string NameOfThisProcess() {
+  char host[256] = "";
+  gethostname(host, sizeof(host) - 1);
+  std::random_device random;
+  return absl::StrCat("process ", getpid(), " on ", host, " (",
+                      absl::Hex(uint64_t{random()} << 32 | random(), absl::kZeroPad16), ")");
+}
 
 absl::Status CheckConfig(const config::Config& config) {
   if (config.learner.address.empty()) {
@@ -154,8 +168,10 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
       const auto batches,
       scheduler::ConnectBatchSource(config.scheduler.address, rpc::SecurityOf(config)));
   MetricsObserver observer(Clock::Real(), flags.run_dir);
-  LearnerLoop loop(LoopOptionsOf(config, flags.run_dir), *trainer, *checkpoints, *versions,
-                   *batches, Clock::Real(), observer);
+  LoopOptions options = LoopOptionsOf(config, flags.run_dir);
+  options.name = NameOfThisProcess();
+  LearnerLoop loop(std::move(options), *trainer, *checkpoints, *versions, *batches, Clock::Real(),
+                   observer);
   ATTNRL_RETURN_IF_ERROR(loop.Prepare());
   WeightStoreService service(*versions);
   ATTNRL_ASSIGN_OR_RETURN(const auto server,
@@ -171,7 +187,8 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   const absl::Status status = RunUntil(loop, *batches, shutdown);
   versions->Close();
   server->Shutdown(kGrace);
-  return status;
+  // Started again it would only take the run back from the learner that has it now.
+  return absl::IsAborted(status) ? absl::InvalidArgumentError(status.message()) : status;
 }
 
 }  // namespace attnrl::learner
