@@ -177,6 +177,11 @@ inline constexpr int kSixteenBytes = 16 / static_cast<int>(sizeof(T));
 
 // Over the lanes of a warp, the same in each of them.
 template <typename T>
+ATTNRL_DEVICE T WarpSum(T value) {
+  for (int mask = kWarp / 2; mask > 0; mask /= 2) value += ShuffleXor(value, mask);
+  return value;
+}
+template <typename T>
 ATTNRL_DEVICE T WarpMost(T value) {
   for (int mask = kWarp / 2; mask > 0; mask /= 2) value = Most(value, ShuffleXor(value, mask));
   return value;

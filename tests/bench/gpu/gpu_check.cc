@@ -86,6 +86,7 @@ double SecondsOf(const std::function<cuda::LaunchError(cuda::Stream)>& launch) {
 int main() {
   attnrl::bench::Table table;
   attnrl::bench::AddDecode(table);
+  attnrl::bench::AddFci(table);
   attnrl::bench::AddSampler(table);
   return table.failed() ? 1 : 0;
 }

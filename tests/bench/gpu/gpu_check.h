@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/kernels/cuda/launch.h"
@@ -24,6 +25,7 @@ class GpuBytes {
   ~GpuBytes();
   GpuBytes(const GpuBytes&) = delete;
   GpuBytes& operator=(const GpuBytes&) = delete;
+  GpuBytes(GpuBytes&& other) noexcept : memory_(std::exchange(other.memory_, nullptr)) {}
   void* get() const { return memory_; }
 
  private:
@@ -80,6 +82,7 @@ double SecondsOf(const std::function<cuda::LaunchError(cuda::Stream)>& launch);
 
 // One for each room of kernels.
 void AddDecode(Table& table);
+void AddFci(Table& table);
 void AddSampler(Table& table);
 
 }  // namespace attnrl::bench

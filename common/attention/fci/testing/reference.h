@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "common/attention/fci/fci.h"
+#include "common/attention/fci/sequence.h"
 
 namespace attnrl::attention {
 
