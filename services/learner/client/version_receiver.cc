@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/storage/digest.h"
+#include "services/learner/versions/difference.h"
 
 namespace attnrl::learner {
 
@@ -53,6 +54,22 @@ absl::Status VersionReceiver::Chunk(uint64_t offset, std::string_view bytes, uin
   }
   data_.bytes.append(bytes);
   return absl::OkStatus();
+}
+
+absl::Status VersionReceiver::Difference(uint64_t offset, std::string_view difference,
+                                         uint32_t crc32c) {
+  const std::string name = absl::StrCat("W(", wanted_.number, ")");
+  if (base_ == nullptr || base_->bytes.size() != total_ || offset > total_) {
+    return absl::DataLossError(
+        absl::StrCat(name, ": received a difference to a version that isn't here"));
+  }
+  const std::string_view before = std::string_view(base_->bytes).substr(offset, kChunkBytes);
+  const absl::StatusOr<std::string> bytes = ApplyDifference(before, difference);
+  if (!bytes.ok()) {
+    return absl::DataLossError(
+        absl::StrCat(name, ": received at ", offset, " ", std::string(bytes.status().message())));
+  }
+  return Chunk(offset, *bytes, crc32c);
 }
 
 absl::StatusOr<VersionData> VersionReceiver::Take() {

@@ -16,8 +16,9 @@ namespace attnrl::learner {
 class VersionReceiver {
  public:
   // `wanted`'s digest may be empty. Larger versions than `max_bytes` are refused.
-  VersionReceiver(Version wanted, uint64_t max_bytes)
-      : wanted_(std::move(wanted)), max_bytes_(max_bytes) {}
+  // `base`: what differences refer to; null: none are taken. Outlives this.
+  VersionReceiver(Version wanted, uint64_t max_bytes, const VersionData* base = nullptr)
+      : wanted_(std::move(wanted)), max_bytes_(max_bytes), base_(base) {}
 
   // The first byte that is still missing.
   uint64_t offset() const { return data_.bytes.size(); }
@@ -27,6 +28,9 @@ class VersionReceiver {
   absl::Status Manifest(VersionData manifest, uint64_t total_bytes);
   // Bytes from `offset` on. DATA_LOSS on a wrong checksum or place.
   absl::Status Chunk(uint64_t offset, std::string_view bytes, uint32_t crc32c);
+  // The same bytes as a Difference (versions/difference.h) to those of `base`; the checksum is that
+  // of the version's bytes.
+  absl::Status Difference(uint64_t offset, std::string_view difference, uint32_t crc32c);
   // All bytes are here.
   bool complete() const { return has_manifest_ && data_.bytes.size() == total_; }
   // The version, once complete. DATA_LOSS when the whole doesn't have its digest; the receiver is
@@ -36,6 +40,7 @@ class VersionReceiver {
  private:
   const Version wanted_;
   const uint64_t max_bytes_;
+  const VersionData* const base_;
   bool has_manifest_ = false;
   uint64_t total_ = 0;
   VersionData data_;

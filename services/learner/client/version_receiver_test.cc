@@ -5,6 +5,7 @@
 
 #include "common/storage/digest.h"
 #include "services/learner/testing/sample_version.h"
+#include "services/learner/versions/difference.h"
 
 namespace attnrl::learner {
 namespace {
@@ -53,6 +54,36 @@ TEST(VersionReceiver, RefusesAChunkWithAWrongChecksumAndKeepsWhatItHas) {
   ASSERT_TRUE(Send(receiver, 0, "01234").ok());
   EXPECT_TRUE(absl::IsDataLoss(receiver.Chunk(5, "567", storage::Crc32c("568"))));
   EXPECT_EQ(receiver.offset(), 5u);
+}
+
+TEST(VersionReceiver, TakesDifferencesToTheVersionThatItKnows) {
+  const VersionData data = SampleVersion();
+  VersionData base = data;
+  base.bytes[3] = 'x';
+  VersionReceiver receiver(data.version, kLimit, &base);
+  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
+  const std::string difference = Difference(base.bytes, data.bytes);
+  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(1, difference, storage::Crc32c(data.bytes))));
+  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, difference, storage::Crc32c(base.bytes))));
+  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, "none", storage::Crc32c(data.bytes))));
+  ASSERT_TRUE(receiver.Difference(0, difference, storage::Crc32c(data.bytes)).ok());
+  const auto taken = receiver.Take();
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->bytes, data.bytes);
+}
+
+TEST(VersionReceiver, RefusesDifferencesThatNobodyAskedFor) {
+  const VersionData data = SampleVersion();
+  const std::string difference = Difference(data.bytes, data.bytes);
+  const uint32_t checksum = storage::Crc32c(data.bytes);
+  VersionReceiver without(data.version, kLimit);
+  ASSERT_TRUE(without.Manifest(ManifestOf(data), 14).ok());
+  EXPECT_TRUE(absl::IsDataLoss(without.Difference(0, difference, checksum)));
+  VersionData longer = data;
+  longer.bytes += "more";
+  VersionReceiver other(data.version, kLimit, &longer);
+  ASSERT_TRUE(other.Manifest(ManifestOf(data), 14).ok());
+  EXPECT_TRUE(absl::IsDataLoss(other.Difference(0, difference, checksum)));
 }
 
 TEST(VersionReceiver, RefusesAWholeThatHasAnotherDigest) {

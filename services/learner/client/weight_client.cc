@@ -2,6 +2,7 @@
 #include "services/learner/client/weight_client.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -33,12 +34,19 @@ VersionData FromProto(const v1::VersionManifest& manifest) {
   return data;
 }
 
+absl::Status AcceptChunk(const v1::VersionChunk& chunk, VersionReceiver& receiver) {
+  if (!chunk.difference().empty()) {
+    return receiver.Difference(chunk.offset(), chunk.difference(), chunk.crc32c());
+  }
+  return receiver.Chunk(chunk.offset(), chunk.data(), chunk.crc32c());
+}
+
 absl::Status Accept(const v1::VersionPiece& piece, VersionReceiver& receiver) {
   switch (piece.piece_case()) {
     case v1::VersionPiece::kManifest:
       return receiver.Manifest(FromProto(piece.manifest()), piece.manifest().total_bytes());
     case v1::VersionPiece::kChunk:
-      return receiver.Chunk(piece.chunk().offset(), piece.chunk().data(), piece.chunk().crc32c());
+      return AcceptChunk(piece.chunk(), receiver);
     case v1::VersionPiece::PIECE_NOT_SET:
       break;
   }
@@ -50,33 +58,43 @@ class StubWeightClient final : public WeightClient {
   StubWeightClient(std::shared_ptr<grpc::Channel> channel, const WeightClientOptions& options)
       : options_(options), stub_(v1::WeightStore::NewStub(std::move(channel))) {}
 
-  absl::StatusOr<VersionData> Fetch(const Version& version, absl::Duration deadline) override;
+  absl::StatusOr<VersionData> Fetch(const Version& version, const VersionData* base,
+                                    absl::Duration deadline) override;
   absl::Status Watch(const std::function<bool(const Version&)>& announced) override;
+  uint64_t received_bytes() const override { return received_; }
   void Cancel() override { calls_.Cancel(); }
 
  private:
-  absl::Status FetchOnce(const Version& version, absl::Duration deadline,
+  absl::Status FetchOnce(const Version& version, const VersionData* base, absl::Duration deadline,
                          VersionReceiver& receiver);
   absl::Status WatchOnce(const std::function<bool(const Version&)>& announced, bool* ended);
 
   const WeightClientOptions options_;
   const std::unique_ptr<v1::WeightStore::Stub> stub_;
+  std::atomic<uint64_t> received_ = 0;
   rpc::CallGroup calls_;
 };
 
 absl::Status Cancelled() { return absl::CancelledError("the weight client was cancelled"); }
 
-absl::Status StubWeightClient::FetchOnce(const Version& version, absl::Duration deadline,
-                                         VersionReceiver& receiver) {
+absl::Status StubWeightClient::FetchOnce(const Version& version, const VersionData* base,
+                                         absl::Duration deadline, VersionReceiver& receiver) {
   v1::FetchVersionRequest request;
   request.mutable_version()->set_number(version.number);
   request.mutable_version()->set_digest(version.digest);
   request.set_offset(receiver.offset());
+  if (base != nullptr) {
+    request.mutable_base()->set_number(base->version.number);
+    request.mutable_base()->set_digest(base->version.digest);
+  }
   const rpc::Call call(calls_, deadline);
   const auto reader = stub_->Fetch(call.context(), request);
   absl::Status accepted;
   v1::VersionPiece piece;
-  while (accepted.ok() && reader->Read(&piece)) accepted = Accept(piece, receiver);
+  while (accepted.ok() && reader->Read(&piece)) {
+    received_ += piece.chunk().data().size() + piece.chunk().difference().size();
+    accepted = Accept(piece, receiver);
+  }
   if (!accepted.ok()) call.Cancel();
   const grpc::Status finished = reader->Finish();
   if (!accepted.ok()) return accepted;
@@ -87,11 +105,11 @@ absl::Status StubWeightClient::FetchOnce(const Version& version, absl::Duration 
   return absl::OkStatus();
 }
 
-absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version,
+absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version, const VersionData* base,
                                                     absl::Duration deadline) {
   Clock& clock = Clock::Real();
   absl::Duration end = clock.Monotonic() + deadline;
-  VersionReceiver receiver(version, options_.max_version_bytes);
+  VersionReceiver receiver(version, options_.max_version_bytes, base);
   Backoff backoff(kFirstWait, options_.max_backoff);
   int damaged = 0;
   while (true) {
@@ -101,7 +119,9 @@ absl::StatusOr<VersionData> StubWeightClient::Fetch(const Version& version,
           "no data of W(", version.number, ") arrived within ", absl::FormatDuration(deadline)));
     }
     const uint64_t before = receiver.offset();
-    absl::Status fetched = FetchOnce(version, left, receiver);
+    // What came damaged may have been the difference: the next try is without.
+    const VersionData* const known = damaged == 0 ? base : nullptr;
+    absl::Status fetched = FetchOnce(version, known, left, receiver);
     if (fetched.ok()) {
       auto data = receiver.Take();
       if (data.ok()) return data;

@@ -20,7 +20,7 @@ namespace attnrl::learner {
 //
 //   auto client = ConnectWeightStore("unix:/tmp/x/learner.sock", options);
 //   std::thread watcher([&] { (void)client->Watch([&](const Version& v) { ...; return true; }); });
-//   auto data = client->Fetch({3, digest}, absl::Seconds(60));  // checked bits of W(3)
+//   auto data = client->Fetch({3, digest}, nullptr, absl::Seconds(60));  // checked bits of W(3)
 //   client->Cancel();
 //   watcher.join();
 class WeightClient {
@@ -32,12 +32,18 @@ class WeightClient {
   // nothing more has come for `deadline`: a large version on a slow network takes its time. Blocks.
   // NOT_FOUND: never published, or pruned. DATA_LOSS: damaged at the source or twice on the way.
   // DEADLINE_EXCEEDED names the version. CANCELLED after Cancel.
-  virtual absl::StatusOr<VersionData> Fetch(const Version& version, absl::Duration deadline) = 0;
+  // `base`: a version of the same model that the caller holds; of the other one only what differs
+  // is sent then, where that is shorter. Null: none.
+  virtual absl::StatusOr<VersionData> Fetch(const Version& version, const VersionData* base,
+                                            absl::Duration deadline) = 0;
 
   // Hands every version that is durable now to `announced`, ascending, then each new one as it
   // becomes durable; a lost connection is made again and starts over from all versions. Blocks
   // until `announced` returns false (OK) or Cancel is called (CANCELLED).
   virtual absl::Status Watch(const std::function<bool(const Version&)>& announced) = 0;
+
+  // Bytes of weights received so far, as they were sent. Any thread.
+  virtual uint64_t received_bytes() const = 0;
 
   // Ends every call, now and later. For shutdown.
   virtual void Cancel() = 0;

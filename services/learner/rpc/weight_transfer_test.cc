@@ -60,7 +60,7 @@ class WeightTransfer : public ::testing::Test {
 TEST_F(WeightTransfer, GivesThePublishedBits) {
   const Version version = store_->Publish(0, Weights(1.5)).value();
   EXPECT_EQ(version.digest, model::Digest(Weights(1.5)));
-  const auto data = client_->Fetch(version, kDeadline);
+  const auto data = client_->Fetch(version, nullptr, kDeadline);
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->version, version);
   ASSERT_EQ(data->tensors.size(), 2u);
@@ -69,10 +69,59 @@ TEST_F(WeightTransfer, GivesThePublishedBits) {
   EXPECT_EQ(VersionDigest(*data), version.digest);
 }
 
+// The same weights after a step that moves a few of them.
+model::Tensors Moved(float value) {
+  model::Tensors moved = Weights(value);
+  moved["b"].flatten().slice(0, 0, 1 << 20, 1000).add_(1);
+  return moved;
+}
+
+TEST_F(WeightTransfer, SendsWhatDiffersFromAVersionThatTheCallerHolds) {
+  const Version first = store_->Publish(0, Weights(1.5)).value();
+  const Version second = store_->Publish(1, Moved(1.5)).value();
+  const auto base = client_->Fetch(first, nullptr, kDeadline);
+  ASSERT_TRUE(base.ok()) << base.status();
+  EXPECT_EQ(client_->received_bytes(), base->bytes.size());
+  const auto other = Connect(*server_);  // another worker's
+  for (WeightClient* client : {client_.get(), other.get()}) {
+    const uint64_t before = client->received_bytes();
+    const auto data = client->Fetch(second, &*base, kDeadline);
+    ASSERT_TRUE(data.ok()) << data.status();
+    EXPECT_EQ(VersionDigest(*data), second.digest);
+    EXPECT_LT((client->received_bytes() - before) * 20, data->bytes.size());
+  }
+}
+
+TEST_F(WeightTransfer, SendsAllOfAVersionWhereADifferenceWouldNotHelp) {
+  const Version first = store_->Publish(0, {{"a", at::rand({1 << 18})}}).value();
+  const Version second = store_->Publish(1, {{"a", at::rand({1 << 18})}}).value();
+  auto base = client_->Fetch(first, nullptr, kDeadline);
+  ASSERT_TRUE(base.ok()) << base.status();
+  for (const bool known : {true, false}) {
+    const auto data = client_->Fetch(second, &*base, kDeadline);
+    ASSERT_TRUE(data.ok()) << data.status();
+    EXPECT_EQ(VersionDigest(*data), second.digest) << known;
+    base->version.digest = "of a run that is gone";
+  }
+  base->bytes.resize(100);
+  EXPECT_TRUE(client_->Fetch(second, &*base, kDeadline).ok()) << "another model's";
+}
+
+TEST_F(WeightTransfer, AVersionThatDiffersFromAnotherThanTheOneNamedIsSentOnceMoreWhole) {
+  const Version first = store_->Publish(0, Weights(1.5)).value();
+  const Version second = store_->Publish(1, Moved(1.5)).value();
+  auto base = client_->Fetch(first, nullptr, kDeadline);
+  ASSERT_TRUE(base.ok()) << base.status();
+  base->bytes[1'500'000] = static_cast<char>(base->bytes[1'500'000] ^ 1);  // a bit has flipped here
+  const auto data = client_->Fetch(second, &*base, kDeadline);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(VersionDigest(*data), second.digest);
+}
+
 TEST_F(WeightTransfer, NamesAVersionThatIsNotThere) {
   ASSERT_TRUE(store_->Publish(0, Weights(1)).ok());
-  EXPECT_TRUE(absl::IsNotFound(client_->Fetch({1, ""}, kDeadline).status()));
-  EXPECT_TRUE(absl::IsNotFound(client_->Fetch({0, "another"}, kDeadline).status()));
+  EXPECT_TRUE(absl::IsNotFound(client_->Fetch({1, ""}, nullptr, kDeadline).status()));
+  EXPECT_TRUE(absl::IsNotFound(client_->Fetch({0, "another"}, nullptr, kDeadline).status()));
 }
 
 TEST_F(WeightTransfer, NeverSendsBitsThatWereDamagedOnDisk) {
@@ -83,7 +132,7 @@ TEST_F(WeightTransfer, NeverSendsBitsThatWereDamagedOnDisk) {
   file.seekp(-5, std::ios::end);
   file.put('\x7f');
   file.close();
-  EXPECT_TRUE(absl::IsDataLoss(client_->Fetch(first, kDeadline).status()));
+  EXPECT_TRUE(absl::IsDataLoss(client_->Fetch(first, nullptr, kDeadline).status()));
 }
 
 TEST_F(WeightTransfer, AnnouncesWhatIsThereAndThenWhatComes) {
@@ -107,7 +156,7 @@ TEST_F(WeightTransfer, CancelEndsAWatch) {
   });
   EXPECT_TRUE(absl::IsCancelled(client_->Watch([](const Version&) { return true; })));
   canceller.join();
-  EXPECT_TRUE(absl::IsCancelled(client_->Fetch({0, ""}, kDeadline).status()));
+  EXPECT_TRUE(absl::IsCancelled(client_->Fetch({0, ""}, nullptr, kDeadline).status()));
 }
 
 // Sends one version whose stream breaks, or is damaged, in the first attempts.
@@ -168,7 +217,7 @@ TEST(WeightTransferFaults, ABrokenStreamGoesOnWhereItBroke) {
   const TemporaryFolder folder;
   FaultyService service(SmallVersion(), FaultyService::Fault::kBreaks, 2);
   const auto server = Start(folder.path(), &service);
-  const auto data = Connect(*server)->Fetch(SmallVersion().version, kDeadline);
+  const auto data = Connect(*server)->Fetch(SmallVersion().version, nullptr, kDeadline);
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->bytes, "abcdefghijkl");
   EXPECT_EQ(service.offsets, (std::vector<uint64_t>{0, 4, 8}));
@@ -180,7 +229,8 @@ TEST(WeightTransferFaults, AVersionMayTakeLongerThanTheDeadlineWhileItComes) {
   FaultyService service(SmallVersion(), FaultyService::Fault::kStalls, 2);
   const auto server = Start(folder.path(), &service);
   // Two of the three pieces take a whole deadline each.
-  const auto data = Connect(*server)->Fetch(SmallVersion().version, absl::Milliseconds(400));
+  const auto data =
+      Connect(*server)->Fetch(SmallVersion().version, nullptr, absl::Milliseconds(400));
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->bytes, "abcdefghijkl");
   EXPECT_EQ(service.offsets, (std::vector<uint64_t>{0, 4, 8}));
@@ -191,18 +241,18 @@ TEST(WeightTransferFaults, DamageOnTheWayIsAskedForAgainAndThenRefused) {
   const TemporaryFolder folder;
   FaultyService once(SmallVersion(), FaultyService::Fault::kDamages, 1);
   auto server = Start(folder.path(), &once);
-  EXPECT_TRUE(Connect(*server)->Fetch({4, ""}, kDeadline).ok());
+  EXPECT_TRUE(Connect(*server)->Fetch({4, ""}, nullptr, kDeadline).ok());
   server->Shutdown(absl::ZeroDuration());
   FaultyService always(SmallVersion(), FaultyService::Fault::kDamages, 100);
   server = Start(folder.path(), &always);
-  EXPECT_TRUE(absl::IsDataLoss(Connect(*server)->Fetch({4, ""}, kDeadline).status()));
+  EXPECT_TRUE(absl::IsDataLoss(Connect(*server)->Fetch({4, ""}, nullptr, kDeadline).status()));
   server->Shutdown(absl::ZeroDuration());
 }
 
 TEST(WeightTransferFaults, AnAbsentLearnerIsWaitedForUntilTheDeadline) {
   const TemporaryFolder folder;
   const auto client = ConnectWeightStore("unix:" + folder.path() + "/nobody.sock").value();
-  const absl::Status status = client->Fetch({7, ""}, absl::Milliseconds(300)).status();
+  const absl::Status status = client->Fetch({7, ""}, nullptr, absl::Milliseconds(300)).status();
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
   EXPECT_NE(std::string(status.message()).find("W(7)"), std::string::npos);
 }

@@ -27,8 +27,10 @@ void FakeWeightClient::FailFetches(int count, absl::Status status) {
   failure_ = std::move(status);
 }
 
-absl::StatusOr<VersionData> FakeWeightClient::Fetch(const Version& version, absl::Duration) {
+absl::StatusOr<VersionData> FakeWeightClient::Fetch(const Version& version, const VersionData* base,
+                                                    absl::Duration) {
   absl::MutexLock lock(&mutex_);
+  last_base_ = base == nullptr ? Version() : base->version;
   if (cancelled_) return absl::CancelledError("the weight client was cancelled");
   ++fetches_;
   if (failures_left_ > 0) {
@@ -65,6 +67,11 @@ absl::Status FakeWeightClient::Watch(const std::function<bool(const Version&)>& 
       if (!announced(version)) return absl::OkStatus();
     }
   }
+}
+
+Version FakeWeightClient::last_base() const {
+  absl::MutexLock lock(&mutex_);
+  return last_base_;
 }
 
 void FakeWeightClient::Cancel() {

@@ -22,7 +22,11 @@ class FakeWeightClient final : public WeightClient {
   // The next `count` calls of Fetch fail with `status`.
   void FailFetches(int count, absl::Status status);
 
-  absl::StatusOr<VersionData> Fetch(const Version& version, absl::Duration deadline) override;
+  absl::StatusOr<VersionData> Fetch(const Version& version, const VersionData* base,
+                                    absl::Duration deadline) override;
+  uint64_t received_bytes() const override { return 0; }
+  // What the last Fetch was given as its base; an empty digest: nothing.
+  Version last_base() const;
   absl::Status Watch(const std::function<bool(const Version&)>& announced) override;
   void Cancel() override;
 
@@ -33,6 +37,7 @@ class FakeWeightClient final : public WeightClient {
   std::map<uint32_t, VersionData> versions_ ABSL_GUARDED_BY(mutex_);
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  Version last_base_ ABSL_GUARDED_BY(mutex_);
   int fetches_ ABSL_GUARDED_BY(mutex_) = 0;
   int failures_left_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);

@@ -22,10 +22,10 @@ TEST(FakeWeightClient, AnnouncesInOrderAndGivesTheBits) {
                   })
                   .ok());
   EXPECT_EQ(numbers, (std::vector<uint32_t>{1, 3}));
-  EXPECT_TRUE(client.Fetch(published, absl::Seconds(1)).ok());
-  EXPECT_TRUE(absl::IsNotFound(client.Fetch({9, ""}, absl::Seconds(1)).status()));
+  EXPECT_TRUE(client.Fetch(published, nullptr, absl::Seconds(1)).ok());
+  EXPECT_TRUE(absl::IsNotFound(client.Fetch({9, ""}, nullptr, absl::Seconds(1)).status()));
   client.Cancel();
-  EXPECT_TRUE(absl::IsCancelled(client.Fetch(published, absl::Seconds(1)).status()));
+  EXPECT_TRUE(absl::IsCancelled(client.Fetch(published, nullptr, absl::Seconds(1)).status()));
 }
 
 }  // namespace

@@ -10,6 +10,9 @@
 
 namespace attnrl::learner {
 
+// A version travels in pieces of so many bytes; the last may be shorter.
+inline constexpr uint64_t kChunkBytes = 1 << 20;
+
 // One tensor of a version: where its raw little-endian bytes lie in VersionData::bytes.
 struct TensorEntry {
   std::string name;
