@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
@@ -171,7 +172,10 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
   options.observe = StepObserver(config.rollout.slots);
   observe::GetGauge(observe::kRolloutKernelIsa, {UsedIsaName()}).Set(1);
   const std::unique_ptr<Engine> engine = Engine::Start(std::move(options), std::move(runner));
-  WeightKeeper keeper(KeeperOptions(flags, *engine), *weights,
+  WeightKeeperOptions keeper_options = KeeperOptions(flags, *engine);
+  // On one machine bytes are copied faster than they are compared.
+  keeper_options.keep_base = !absl::StartsWith(config.learner.address, "unix:");
+  WeightKeeper keeper(std::move(keeper_options), *weights,
                       MakeVersionLoader(model.config, model.runner));
   Worker worker(MakeWorkerOptions(config, flags, model), *connector, *engine, keeper);
   observe::LogInfo(

@@ -31,6 +31,8 @@ using WeightLoader = std::function<absl::StatusOr<Weights>(const learner::Versio
 struct WeightKeeperOptions {
   std::string name = "worker";  // spreads the back-off
   size_t capacity = 2;          // versions held at once: the current and the next one
+  // Keep the bytes of the version fetched last, so that of the next one only what differs is sent.
+  bool keep_base = false;
   absl::Duration fetch_deadline = absl::Seconds(120);  // of a fetch that makes no progress
   absl::Duration first_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(5);
@@ -45,7 +47,8 @@ struct WeightKeeperOptions {
 // Holds the versions that the worker's leases need: fetches what is missing in a thread of its own,
 // most urgent first, and drops what no lease needs. A failed or damaged fetch is tried again after
 // a back-off, for as long as the version is wanted; damaged weights are never passed on.
-// Thread-safe. Memory: `capacity` versions, and one more while it is fetched.
+// Thread-safe. Memory: `capacity` versions, and one more while it is fetched; with
+// keep_base the bytes of one.
 class WeightKeeper {
  public:
   // `client` must outlive this; the destructor cancels it.
@@ -77,7 +80,9 @@ class WeightKeeper {
   learner::WeightClient& client_;
   const WeightLoader load_;
   const Clock& clock_;
-  Backoff backoff_;  // the keeper's thread only
+  // The keeper's thread only.
+  Backoff backoff_;
+  std::optional<learner::VersionData> base_;
 
   mutable absl::Mutex mutex_;
   std::vector<Version> wanted_ ABSL_GUARDED_BY(mutex_);

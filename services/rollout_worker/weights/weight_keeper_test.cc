@@ -19,7 +19,7 @@ Version V(uint32_t number) { return {.number = number, .digest = "x"}; }
 
 class WeightKeeperTest : public ::testing::Test {
  protected:
-  WeightKeeperTest() {
+  explicit WeightKeeperTest(bool keep_base = false) {
     for (uint32_t number = 0; number < 6; ++number) {
       learner::VersionData data;
       data.version = V(number);
@@ -27,6 +27,7 @@ class WeightKeeperTest : public ::testing::Test {
     }
     WeightKeeperOptions options;
     options.first_backoff = absl::Milliseconds(1);
+    options.keep_base = keep_base;
     options.set = [this](uint32_t number, const Weights&) {
       absl::MutexLock lock(&mutex_);
       held_.insert(number);
@@ -58,6 +59,31 @@ class WeightKeeperTest : public ::testing::Test {
   int refusals_ ABSL_GUARDED_BY(mutex_) = 0;
   std::unique_ptr<WeightKeeper> keeper_;
 };
+
+class WithBaseTest : public WeightKeeperTest {
+ protected:
+  WithBaseTest() : WeightKeeperTest(/*keep_base=*/true) {}
+};
+
+TEST_F(WithBaseTest, AsksForWhatDiffersFromTheVersionFetchedLast) {
+  keeper_->Want({V(0)});
+  HeldWith(0);
+  EXPECT_EQ(store_.last_base(), Version());
+  keeper_->Want({V(1)});
+  HeldWith(1);
+  EXPECT_EQ(store_.last_base(), V(0));
+  keeper_->Want({V(2)});
+  HeldWith(2);
+  EXPECT_EQ(store_.last_base(), V(1));
+}
+
+TEST_F(WeightKeeperTest, AsksForWholeVersionsWhereItKeepsNone) {
+  keeper_->Want({V(0)});
+  HeldWith(0);
+  keeper_->Want({V(1)});
+  HeldWith(1);
+  EXPECT_EQ(store_.last_base(), Version());
+}
 
 TEST_F(WeightKeeperTest, HoldsAtMostTwoVersions) {
   keeper_->Want({V(0), V(1), V(2)});
