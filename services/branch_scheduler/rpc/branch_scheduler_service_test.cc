@@ -225,8 +225,8 @@ TEST_F(ServiceTest, ANewLearnerEndsTheWaitOfTheOlderOneAndRefusesItsCommits) {
   EXPECT_TRUE(newer->NextBatch({.batch = 0, .version = {0, Digest(0)}}, {}).ok());
   const BatchCommit commit{.batch = 0, .version = {1, Digest(1)}};
   Restart();
-  EXPECT_TRUE(absl::IsAborted(batches_->CommitBatch(commit).status()));
-  EXPECT_TRUE(newer->CommitBatch(commit).ok());
+  EXPECT_TRUE(absl::IsAborted(batches_->CommitBatch(commit, nullptr).status()));
+  EXPECT_TRUE(newer->CommitBatch(commit, nullptr).ok());
   stop_ = true;
   worker.join();
 }
