@@ -59,6 +59,8 @@ class Scheduler {
     Clock* clock = nullptr;
     // False: nothing happens by itself; the test calls Step and GradeOnce.
     bool threads = true;
+    // Null: the store in options.database.
+    std::function<absl::StatusOr<std::unique_ptr<Store>>()> open_store = nullptr;
   };
   static constexpr size_t kMaxInbox = 4096;
   static constexpr size_t kMaxInboxBytes = size_t{64} << 20;

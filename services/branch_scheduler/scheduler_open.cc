@@ -28,7 +28,8 @@ absl::Status Scheduler::Open() {
   directory_.emplace(std::move(directory));
   ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(absl::StrCat(options_.run_dir, "/trees")));
   ATTNRL_RETURN_IF_ERROR(CheckDatabaseIsThere(options_.database, options_.run_dir));
-  ATTNRL_ASSIGN_OR_RETURN(store_, OpenStore(options_.database));
+  ATTNRL_ASSIGN_OR_RETURN(store_,
+                          parts_.open_store ? parts_.open_store() : OpenStore(options_.database));
   journal_ = std::make_unique<Journal>(options_.run_dir, store_.get());
   ATTNRL_RETURN_IF_ERROR(CheckRecords());
   ATTNRL_ASSIGN_OR_RETURN(
