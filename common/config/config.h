@@ -203,7 +203,7 @@ struct Config {
   Observe observe = {};
   std::vector<Stage> stages = {};  // in order of their steps
 
-  // ATTNRL_ variables that name no key; every process logs each of them in one line.
+  // ATTNRL_ variables that name no key, with one that is near; each process logs one line for each.
   std::vector<std::string> ignored_variables = {};
 };
 

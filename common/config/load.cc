@@ -7,8 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/base/nearest.h"
 #include "common/base/status.h"
 #include "common/config/config.h"
 #include "common/config/key.h"
@@ -32,6 +35,20 @@ bool IsOfTheBuild(const std::string& name) {
   return name == "ATTNRL_BUILD_DIR" || name == "ATTNRL_DEPS_DIR" || name == "ATTNRL_SHARED";
 }
 
+// The one of `known` that was meant; empty where none is near, and for what nobody mistypes.
+std::string Meant(const std::string& word, const std::vector<std::string>& known) {
+  constexpr size_t kLongest = 80;
+  return word.size() > kLongest ? "" : attnrl::Nearest(word, known);
+}
+
+// " (did you mean ATTNRL_RUN_STEPS?)", or nothing.
+std::string MeantVariable(const std::string& name) {
+  std::vector<std::string> known;
+  for (const auto& key : Schema()) known.push_back(key->variable().substr(kPrefix.size()));
+  const std::string meant = Meant(absl::AsciiStrToUpper(name.substr(kPrefix.size())), known);
+  return meant.empty() ? "" : absl::StrCat(" (did you mean ", std::string(kPrefix), meant, "?)");
+}
+
 std::vector<Assignment> FromEnvironment(const Variables& environment, const std::string& base,
                                         std::vector<std::string>* ignored) {
   std::vector<Assignment> assignments;
@@ -40,7 +57,7 @@ std::vector<Assignment> FromEnvironment(const Variables& environment, const std:
     const auto key = std::find_if(Schema().begin(), Schema().end(),
                                   [&](const auto& each) { return each->variable() == name; });
     if (key == Schema().end()) {
-      if (!IsOfTheBuild(name)) ignored->push_back(name);
+      if (!IsOfTheBuild(name)) ignored->push_back(name + MeantVariable(name));
       continue;
     }
     assignments.push_back({key->get(), ParsePlain(**key, value), name, base});
@@ -104,10 +121,13 @@ absl::Status Apply(const std::vector<Assignment>& assignments, Config* config, S
     const Key& key = *assignment.key;
     if (!key.Set(assignment.written, assignment.base, config)) {
       const std::string found = absl::StrJoin(assignment.written.items, ", ");
+      const std::string meant =
+          Meant(absl::AsciiStrToLower(found), absl::StrSplit(key.Allowed(), " | "));
       return InputError(assignment.where,
                         absl::StrCat(key.name(), " is ", assignment.written.is_list ? "[" : "\"",
                                      OneLine(found, 80), assignment.written.is_list ? "]" : "\""),
-                        key.Allowed());
+                        meant.empty() ? key.Allowed()
+                                      : absl::StrCat("did you mean ", meant, "? ", key.Allowed()));
     }
     (*sources)[key.name()] = assignment.where;
   }

@@ -66,7 +66,8 @@ TEST(Load, ReportsVariablesThatNameNoKey) {
                                    {"ATTNRL_SHARED", "/x"},
                                    {"HOME", "/"},
                                    {"ATTNRL_", ""}});
-  EXPECT_THAT(config.ignored_variables, ElementsAre("ATTNRL_", "ATTNRL_RUN_STEP"))
+  EXPECT_THAT(config.ignored_variables,
+              ElementsAre("ATTNRL_", "ATTNRL_RUN_STEP (did you mean ATTNRL_RUN_STEPS?)"))
       << "what the build and the tests read is no mistake";
 }
 
@@ -116,6 +117,10 @@ TEST(LoadErrors, SayWhatWasFoundAndWhatIsAllowed) {
             "run.yaml:1: rollout.deterministic is \"yes\"; true or false");
   EXPECT_EQ(ErrorOf("pipeline: {mode: fast}"),
             "run.yaml:1: pipeline.mode is \"fast\"; overlapped | sequential | on_policy");
+  EXPECT_EQ(ErrorOf("pipeline: {mode: overlaped}"),
+            "run.yaml:1: pipeline.mode is \"overlaped\"; did you mean overlapped? overlapped | "
+            "sequential | on_policy");
+  EXPECT_THAT(ErrorOf("", {"algorithm.name=AttnRL"}), HasSubstr("; did you mean attnrl? "));
   EXPECT_EQ(ErrorOf("learner: {learning_rate: [1, 2]}"),
             "run.yaml:1: learner.learning_rate is [1, 2]; a number from 0 to 1");
   for (const char* wrong : {"1.5", "-1", "\"5\"", "1e3", "nan", "5x", "''", "{a: 1}", "", "~"}) {
@@ -145,7 +150,7 @@ TEST(LoadErrors, NameTheVariableAndTheFlag) {
 TEST(LoadErrors, NameTheLineOfWhatIsNoYaml) {
   EXPECT_THAT(ErrorOf("run:\n  steps: [1\n"), HasSubstr("not YAML"));
   EXPECT_THAT(ErrorOf("run:\n\tsteps: 1\n"), StartsWith("run.yaml:2: not YAML"));
-  EXPECT_THAT(ErrorOf("- run\n"), StartsWith("run.yaml:1: the file is no list of sections"));
+  EXPECT_THAT(ErrorOf("- run\n"), StartsWith("run.yaml:1: the file is a list, no configuration; "));
   EXPECT_THAT(ErrorOf("run: 5\n"), HasSubstr("run is a section"));
   EXPECT_THAT(ErrorOf("run:\n  steps: 1\n  steps: 2\n"),
               StartsWith("run.yaml:3: key \"run.steps\" is there twice"));

@@ -177,8 +177,10 @@ TEST(Variables, AreTheWholeNameInUpperCase) {
                                    {"RUN_SEED", "8"}});
   EXPECT_EQ(config.run.steps, 7);
   EXPECT_EQ(config.run.seed, 0u);
-  EXPECT_EQ(config.ignored_variables,
-            (std::vector<std::string>{"ATTNRL_RUN", "ATTNRL_RUN_SEED_", "ATTNRL_run_seed"}));
+  EXPECT_EQ(
+      config.ignored_variables,
+      (std::vector<std::string>{"ATTNRL_RUN", "ATTNRL_RUN_SEED_ (did you mean ATTNRL_RUN_SEED?)",
+                                "ATTNRL_run_seed (did you mean ATTNRL_RUN_SEED?)"}));
 }
 
 TEST(Variables, OfEveryKeySetItAlone) {

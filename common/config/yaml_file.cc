@@ -54,10 +54,14 @@ class Reader {
   absl::Status ReadSection(const YAML::Node& node, const std::string& section) {
     if (node.IsNull()) return absl::OkStatus();  // a section without keys
     if (!node.IsMap()) {
-      return InputError(Where(node.Mark()),
-                        section.empty() ? "the file is no list of sections"
-                                        : absl::StrCat(section, " is a section, not a value"),
-                        "keys with values are needed");
+      if (!section.empty()) {
+        return InputError(Where(node.Mark()), absl::StrCat(section, " is a section, not a value"),
+                          "keys with values are needed");
+      }
+      return InputError(
+          Where(node.Mark()),
+          absl::StrCat("the file is a ", node.IsScalar() ? "text" : "list", ", no configuration"),
+          "sections with keys, such as run: {steps: 100}");
     }
     std::set<std::string> seen;
     for (const auto& entry : node) {

@@ -137,7 +137,9 @@ TEST(YamlFile, IsRefusedWithItsLineWhereItIsNoYaml) {
        {"run: {steps: 1}}\n", "run.yaml:1: not YAML: illegal flow end" + needed},
        {"run: {steps: 1} seed\n", "run.yaml:1: not YAML: end of map not found" + needed},
        {"%YAML 3.0\n---\n", "run.yaml:1: not YAML: YAML major version too large" + needed},
-       {"hello\n", "run.yaml:1: the file is no list of sections; keys with values are needed"},
+       {"hello\n",
+        "run.yaml:1: the file is a text, no configuration; sections with keys, such as "
+        "run: {steps: 100}"},
        {"algorithm:\n  sampling: [1]\n",
         "run.yaml:2: algorithm.sampling is a section, not a value; keys with values are needed"}});
 }

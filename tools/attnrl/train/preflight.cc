@@ -118,8 +118,11 @@ absl::Status CheckMemory(const config::Config& config, const MemoryEstimate& mem
 }  // namespace
 
 absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
-                                                    const std::string& binary_folder) {
-  ATTNRL_RETURN_IF_ERROR(config::CheckComplete(config));
+                                                    const std::string& binary_folder,
+                                                    const std::string& file) {
+  if (const absl::Status complete = config::CheckComplete(config); !complete.ok()) {
+    return file.empty() ? complete : Annotate(complete, file);
+  }
   ATTNRL_RETURN_IF_ERROR(CheckBinaries(binary_folder));
   PreflightReport report;
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig shape,

@@ -27,9 +27,10 @@ struct PreflightReport {
 // services' binaries, the model folder (files, shapes, damage, values that are not finite,
 // tokenizer, chat template), every record of the data sets (form, answers, prompt within
 // rollout.max_prompt_tokens), and memory. `binary_folder` holds the services. Errors: InputError
-// naming file and line or key.
+// naming file and line or key; what the configuration lacks is said of `file`, where it was read.
 absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
-                                                    const std::string& binary_folder);
+                                                    const std::string& binary_folder,
+                                                    const std::string& file = "");
 
 // One line on stderr for each warning of the report, for a disk of `folder` that may be too small,
 // and for each ATTNRL_ variable of the

@@ -195,7 +195,8 @@ absl::Status Train(const TrainOptions& options) {
                                                                   options.config, options.resume));
   if (options.resume) ATTNRL_RETURN_IF_ERROR(CheckResumed(config, paths.run_directory));
   paths.binary_folder = fs::read_symlink("/proc/self/exe").parent_path().string();
-  ATTNRL_ASSIGN_OR_RETURN(PreflightReport report, CheckBeforeTraining(config, paths.binary_folder));
+  ATTNRL_ASSIGN_OR_RETURN(PreflightReport report,
+                          CheckBeforeTraining(config, paths.binary_folder, options.config));
   const std::string resume = ResumeCommand(options, paths.run_directory);
   if (options.resume && HasFinished(paths.run_directory, config.run.steps)) {
     std::cerr << "the run in " << paths.run_directory << " has finished, with "

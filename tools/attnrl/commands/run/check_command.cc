@@ -40,7 +40,8 @@ absl::Status Check(const Options& options) {
                           config::Load(options.config, options.sets, config::Environment()));
   const std::string binaries =
       std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
-  ATTNRL_ASSIGN_OR_RETURN(const PreflightReport report, CheckBeforeTraining(config, binaries));
+  ATTNRL_ASSIGN_OR_RETURN(const PreflightReport report,
+                          CheckBeforeTraining(config, binaries, options.config));
   std::cout << (options.config.empty() ? "the configuration" : options.config)
             << " is ready to train\nmodel   " << report.model << "\ndata    " << report.data.summary
             << "\nfirst   " << report.data.first << "steps   " << report.steps << "\nmemory  about "
