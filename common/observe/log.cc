@@ -85,14 +85,14 @@ class Log {
     options_ = BeforeStart();
   }
 
-  void Write(Level level, std::string_view message, Fields fields) {
+  void Write(Level level, std::string_view message, Fields fields, bool console = true) {
     const absl::Time now = absl::Now();
     absl::MutexLock lock(&mutex_);
     if (file_ != nullptr && level >= options_.level) {
       file_->log(level == Level::kDebug ? spdlog::level::debug : spdlog::level::info, "{}",
                  Record(now, level, message, fields));
     }
-    if (level >= options_.console) WriteConsole(level, message, fields);
+    if (console && level >= options_.console) WriteConsole(level, message, fields);
   }
 
  private:
@@ -150,6 +150,9 @@ void LogWarning(std::string_view message, Fields fields) {
 }
 void LogError(std::string_view message, Fields fields) {
   Log::Get().Write(Level::kError, message, fields);
+}
+void LogErrorInFile(std::string_view message, Fields fields) {
+  Log::Get().Write(Level::kError, message, fields, /*console=*/false);
 }
 
 }  // namespace attnrl::observe

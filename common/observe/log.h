@@ -82,5 +82,7 @@ void LogDebug(std::string_view message, Fields fields = {});
 void LogInfo(std::string_view message, Fields fields = {});
 void LogWarning(std::string_view message, Fields fields = {});
 void LogError(std::string_view message, Fields fields = {});
+// An error in the file alone: for what the process itself says on stderr.
+void LogErrorInFile(std::string_view message, Fields fields = {});
 
 }  // namespace attnrl::observe

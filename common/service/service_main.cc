@@ -23,8 +23,7 @@ void AddFlags(const Program& program, Command* command, Flags* flags) {
             "Set one configuration key, overriding the file: key=value; repeatable")
       .Repeatable();
   command->Add("--run-dir", &flags->run_dir, program.run_dir).Required(program.needs_run_dir);
-  command->Add("--name", &flags->name, "Name of this process in the logs, unique in the run")
-      .ShowDefault();
+  command->Add("--name", &flags->name, "Name of this process in the logs, unique in the run");
   if (program.has_address) {
     command->Add("--address", &flags->address,
                  "Address for health checks: unix:/path or host:port");
@@ -55,10 +54,8 @@ absl::Status Run(const Flags& flags,
     observe::LogWarning("environment variable ignored: it names no key", {{"variable", variable}});
   }
   const absl::Status status = serve(config, flags);
-  // Without a file Main's line is all there should be.
-  if (!status.ok() && !flags.run_dir.empty()) {
-    observe::LogError("the service ends", {{"status", status}});
-  }
+  // On stderr Main says it.
+  if (!status.ok()) observe::LogErrorInFile("the service ends", {{"status", status}});
   observe::StopLog();
   return status;
 }

@@ -168,6 +168,15 @@ TEST_F(ServiceMain, LogsToStandardErrorWhereThereIsNoRunDirectory) {
   EXPECT_EQ(failed.err, "info: serving\nerror: gone\\naway\n");
 }
 
+TEST_F(ServiceMain, SaysOnceOnStandardErrorWhyItEndsAndOnceInItsLog) {
+  const Outcome failed = RunMainWith(
+      kProgram, {"--config", folder_ / "run.yaml", "--run-dir", folder_.path(), "--name", "w"},
+      InputError("RANK", "not set", "a number"));
+  EXPECT_EQ(failed.code, 2);
+  EXPECT_EQ(failed.err, "error: RANK: not set; a number\n");
+  EXPECT_THAT(folder_.Read("logs/w.log"), HasSubstr("\"the service ends\""));
+}
+
 TEST_F(ServiceMain, TakesAFullDiskForAnyErrorWhereTheServiceKeepsNoFiles) {
   Program program = kProgram;
   program.keeps_files = false;

@@ -17,12 +17,13 @@ std::string Variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-absl::StatusOr<int> Number(const char* name, int least, int most) {
+// `why`: behind what is allowed.
+absl::StatusOr<int> Number(const char* name, int least, int most, const std::string& why = "") {
   const std::string text = Variable(name);
   int number = 0;
   if (!absl::SimpleAtoi(text, &number) || number < least || number > most) {
     return InputError(name, text.empty() ? "not set" : absl::StrCat("is \"", text, "\""),
-                      absl::StrCat("a whole number from ", least, " to ", most));
+                      absl::StrCat("a whole number from ", least, " to ", most, why));
   }
   return number;
 }
@@ -51,10 +52,13 @@ absl::StatusOr<RankPlace> ReadRankPlace(int64_t ranks, bool allow_plaintext) {
     return InputError("TORCHELASTIC_USE_AGENT_STORE", "is True: torchrun listens on MASTER_PORT",
                       "a launcher that leaves the port to rank 0");
   }
-  ATTNRL_ASSIGN_OR_RETURN(place.rank, Number("RANK", 0, place.size - 1));
-  ATTNRL_ASSIGN_OR_RETURN(place.port, Number("MASTER_PORT", 1, 65535));
+  const std::string why = absl::StrCat(", since WORLD_SIZE is ", place.size);
+  ATTNRL_ASSIGN_OR_RETURN(place.rank, Number("RANK", 0, place.size - 1, why));
+  ATTNRL_ASSIGN_OR_RETURN(place.port, Number("MASTER_PORT", 1, 65535, why));
   place.address = Variable("MASTER_ADDR");
-  if (place.address.empty()) return InputError("MASTER_ADDR", "not set", "the host of rank 0");
+  if (place.address.empty()) {
+    return InputError("MASTER_ADDR", "not set", "the host of rank 0" + why);
+  }
   if (!IsLoopback(place.address) && !allow_plaintext) {
     return InputError("MASTER_ADDR", absl::StrCat("is ", place.address),
                       "an address of this machine, or security.allow_plaintext: true, since ranks "

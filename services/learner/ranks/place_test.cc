@@ -51,14 +51,17 @@ TEST_F(ReadRankPlaceTest, TheEnvironmentSaysAll) {
 
 TEST_F(ReadRankPlaceTest, RefusesWhatDoesNotFitByTheNameOfTheVariable) {
   Set("4", "4", "127.0.0.1", "29500");
-  EXPECT_THAT(Refusal(4), HasSubstr("RANK: is \"4\"; a whole number from 0 to 3"));
+  EXPECT_THAT(Refusal(4),
+              HasSubstr("RANK: is \"4\"; a whole number from 0 to 3, since WORLD_SIZE is 4"));
   EXPECT_THAT(Refusal(2), HasSubstr("WORLD_SIZE: is 4; 2, as learner.ranks says"));
   Set("0", "two", "127.0.0.1", "29500");
   EXPECT_THAT(Refusal(1), HasSubstr("WORLD_SIZE: is \"two\""));
   Set("0", "2", "127.0.0.1", "");
-  EXPECT_THAT(Refusal(1), HasSubstr("MASTER_PORT: not set"));
+  EXPECT_THAT(Refusal(1),
+              HasSubstr("MASTER_PORT: not set; a whole number from 1 to 65535, since "));
   Set("0", "2", "", "29500");
-  EXPECT_THAT(Refusal(1), HasSubstr("MASTER_ADDR: not set"));
+  EXPECT_THAT(Refusal(1),
+              HasSubstr("MASTER_ADDR: not set; the host of rank 0, since WORLD_SIZE is 2"));
 }
 
 TEST_F(ReadRankPlaceTest, ATorchrunThatListensOnThePortItselfIsRefused) {
