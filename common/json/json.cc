@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/json/json_words.h"
 
 namespace attnrl {
 namespace {
@@ -38,9 +39,9 @@ absl::StatusOr<Json> Parse(std::string_view text, JsonFault* fault) {
   try {
     return Json::parse(text);
   } catch (const typename Json::parse_error& error) {
-    return refuse({JsonFault::Kind::kSyntax, error.byte}, error.what());
+    return refuse({JsonFault::Kind::kSyntax, error.byte}, JsonWords(error));
   } catch (const typename Json::exception& error) {
-    return refuse({JsonFault::Kind::kNumber}, error.what());
+    return refuse({JsonFault::Kind::kNumber}, JsonWords(error));
   }
 }
 

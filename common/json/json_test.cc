@@ -7,11 +7,13 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/json/json_words.h"
 
 namespace attnrl {
 namespace {
@@ -81,10 +83,25 @@ TEST(ParseJson, LeavesTheFaultAloneWhereThereIsNone) {
 
 TEST(ParseJson, SaysWhatTheParserFoundAndWhatDepthIsAllowed) {
   EXPECT_EQ(Message(ParseJson("[1;").status()),
-            "[json.exception.parse_error.101] parse error at line 1, column 3: syntax error while "
-            "parsing array - invalid literal; last read: '1;'; expected ']'");
+            "parse error at line 1, column 3: syntax error while parsing array - invalid literal; "
+            "last read: '1;'; expected ']'");
   EXPECT_EQ(Message(ParseJson(Nested(1000)).status()),
             "nests too deeply; at most 64 nested lists and objects are allowed");
+}
+
+TEST(JsonWords, LeaveTheNameOfTheExceptionOut) {
+  const auto words = [](const auto& use) -> std::string {
+    try {
+      use(nlohmann::json{{"a", 1}});
+    } catch (const std::exception& error) {
+      return JsonWords(error);
+    }
+    return "";
+  };
+  EXPECT_EQ(words([](const nlohmann::json& value) { return value.at("b"); }), "key 'b' not found");
+  EXPECT_EQ(words([](const nlohmann::json& value) { return value.at("a").get<std::string>(); }),
+            "type must be string, but is number");
+  EXPECT_EQ(words([](const nlohmann::json&) { throw std::runtime_error("[x] y"); }), "[x] y");
 }
 
 TEST(ParseJson, CountsOpenListsAndObjects) {

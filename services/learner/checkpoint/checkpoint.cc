@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
+#include "common/json/json_words.h"
 #include "common/model/files/safetensors_writer.h"
 #include "common/observe/log.h"
 #include "common/storage/digest.h"
@@ -189,7 +190,7 @@ absl::Status CheckpointStore::Verify(uint32_t step) const {
       }
     }
   } catch (const std::exception& error) {
-    return absl::DataLossError(absl::StrCat(folder, kManifest, ": ", error.what()));
+    return absl::DataLossError(absl::StrCat(folder, kManifest, ": ", JsonWords(error)));
   }
   ATTNRL_ASSIGN_OR_RETURN(const CheckpointInfo info, Info(step));
   if (info.step != step) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/json/json.h"
+#include "common/json/json_words.h"
 
 namespace attnrl::learner {
 namespace {
@@ -111,7 +112,7 @@ absl::StatusOr<CheckpointInfo> ParseCheckpointState(const std::string& text) {
                      .replay_mismatches = state.at("replay_mismatches").get<int64_t>()},
         .statistics = ParseStatistics(state.at("statistics"))};
   } catch (const std::exception& error) {
-    return Unreadable(error.what());
+    return Unreadable(JsonWords(error));
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/json/json_words.h"
 #include "common/storage/jsonl.h"
 
 namespace attnrl::learner {
@@ -141,7 +142,7 @@ absl::StatusOr<TrainingBatch> ReadTreeSamples(const std::string& path) {
         try {
           AddProblem(line.value, batch);
         } catch (const std::exception& error) {
-          return InputError(line.where, OneLine(error.what()), "a record of trees/ is needed");
+          return InputError(line.where, OneLine(JsonWords(error)), "a record of trees/ is needed");
         }
         for (size_t i = before; i < batch.samples.size(); ++i) {
           const std::string fault = Fault(batch.samples[i]);

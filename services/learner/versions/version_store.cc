@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
+#include "common/json/json_words.h"
 #include "common/observe/log.h"
 #include "common/storage/files.h"
 #include "services/learner/versions/version_file.h"
@@ -61,7 +62,7 @@ absl::Status VersionStore::ReadJournal() {
       published_[entry.at("number").get<uint32_t>()] = entry.at("digest").get<std::string>();
     }
   } catch (const std::exception& error) {
-    return unreadable(error.what());
+    return unreadable(JsonWords(error));
   }
   return absl::OkStatus();
 }

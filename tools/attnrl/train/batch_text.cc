@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
+#include "common/json/json_words.h"
 
 namespace attnrl::tools {
 namespace {
@@ -149,7 +150,7 @@ absl::StatusOr<std::string> ProblemText(const json& problem, const DecodeIds& de
     }
     return text;
   } catch (const json::exception& error) {
-    return absl::InvalidArgumentError(error.what());
+    return absl::InvalidArgumentError(JsonWords(error));
   }
 }
 

@@ -32,7 +32,8 @@ absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t 
   if (!std::filesystem::is_directory(run_directory, error)) {
     return InputError(run_directory, "there is no such directory", "the directory of a run");
   }
-  if (!std::filesystem::is_directory(folder, error)) {
+  const bool holds_run = std::filesystem::exists(run_directory + "/config.yaml", error);
+  if (!std::filesystem::is_directory(folder, error) && !holds_run) {
     return InputError(run_directory, "holds no run: it has no folder trees/",
                       "the directory of a run");
   }

@@ -54,6 +54,8 @@ TEST_F(BatchFiles, SayWhichBatchesThereAre) {
 TEST_F(BatchFiles, RefuseADirectoryWithoutARun) {
   EXPECT_THAT(Refusal(BatchFile(run_ + "/trees", 0)), HasSubstr("holds no run"));
   EXPECT_THAT(Refusal(BatchFile(run_ + "/nowhere", 0)), HasSubstr("there is no such directory"));
+  folder_.Write("new/config.yaml", "");  // of a run without a batch
+  EXPECT_THAT(Refusal(BatchFile(run_ + "/new", 0)), EndsWith("; the run has trained no batch yet"));
 }
 
 TEST_F(BatchFiles, GiveTheFirstRecordOfAProblem) {

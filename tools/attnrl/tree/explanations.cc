@@ -10,6 +10,7 @@
 #include "common/config/config.h"
 #include "common/data_set/problems.h"
 #include "common/json/json.h"
+#include "common/json/json_words.h"
 #include "services/branch_scheduler/assemble.h"
 #include "services/verifier/process/grader_pool.h"
 
@@ -65,7 +66,7 @@ class RunExplanations final : public Explanations {
       if (!asked) return absl::OkStatus();
       return Explain(*asked, WrongLeaves(problem, decode));
     } catch (const json::exception& error) {
-      return absl::InvalidArgumentError(error.what());
+      return absl::InvalidArgumentError(JsonWords(error));
     }
   }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
+#include "common/json/json_words.h"
 
 namespace attnrl::tools {
 namespace {
@@ -243,7 +244,7 @@ absl::StatusOr<TreeProblem> ReadTreeProblem(const json& record, const TreeText& 
     FindExtremes(&problem);
     return problem;
   } catch (const json::exception& error) {
-    return InputError("record", error.what(), "a problem's record of trees/batch-N.jsonl.zst");
+    return InputError("record", JsonWords(error), "a problem's record of trees/batch-N.jsonl.zst");
   }
 }
 
