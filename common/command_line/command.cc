@@ -7,19 +7,21 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <iostream>
+#include <type_traits>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/nearest.h"
 #include "common/base/status.h"
 
 namespace attnrl {
 namespace {
-
-constexpr size_t kLongestRange = 100;  // of a message about one
 
 std::vector<std::string> CommandNames(const CLI::App& app) {
   std::vector<std::string> names;
@@ -65,46 +67,75 @@ absl::Status UnknownArgument(const CLI::App& app) {
       absl::StrCat(DidYouMean(flag, known), "flags are ", absl::StrJoin(known, ", ")));
 }
 
-// CLI11's texts name the flag at different places: finds the first word that is one.
+// CLI11's texts name the flag at different places: finds the longest word that is one.
 absl::Status OtherError(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = Chosen(app);
   const std::string text = error.what();
-  std::string where = "command line";
-  for (const std::string& flag : FlagNames(command)) {
-    if (text.find(flag) != std::string::npos && (where[0] != '-' || flag.size() > where.size())) {
+  std::string where;
+  std::vector<std::string> names = FlagNames(command);
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_positional()) names.push_back(option->get_name());
+  }
+  for (const std::string& flag : names) {
+    if (text.find(flag) != std::string::npos && (where.empty() || flag.size() > where.size())) {
       where = flag;
     }
   }
+  if (where.empty()) where = "command line";
   std::string what = text;
   for (const std::string& prefix : {where + ": ", where + " "}) {
     if (what.rfind(prefix, 0) == 0) what = what.substr(prefix.size());
   }
-  // The bounds of "not negative" and "above 0" are hundreds of digits long.
-  if (const size_t range = what.find(" not in range ");
-      range != std::string::npos && what.size() > kLongestRange) {
-    what = absl::StrCat(what.substr(0, range), " is out of range");
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    what = absl::StrContains(text, "missing") ? "has no value" : "is there more than once";
   }
   return InputError(where, what, absl::StrCat("see ", PathOf(app), " --help"));
 }
 
-// What CLI11's conversions and ranges let pass: NaN, and -1 as the largest unsigned number.
-absl::Status CheckNumbers(const CLI::App& command) {
-  for (const CLI::Option* option : command.get_options()) {
-    const bool real = option->get_type_name().starts_with("FLOAT");
-    const bool natural = option->get_type_name().starts_with("UINT");
-    for (const std::string& text : option->results()) {
-      double number = 0;
-      if (real && (!absl::SimpleAtod(text, &number) || !std::isfinite(number))) {
-        return InputError(option->get_name(), absl::StrCat("is ", text),
-                          "a finite number is needed");
-      }
-      if (natural && text.starts_with('-')) {
-        return InputError(option->get_name(), absl::StrCat("is ", text),
-                          "a whole number of 0 or more is needed");
-      }
+// Two flags of which only one may be given.
+absl::Status Together(const CLI::App& app) {
+  for (const CLI::Option* option : Chosen(app).get_options()) {
+    for (const CLI::Option* other : option->get_excludes()) {
+      if (option->count() == 0 || other->count() == 0) continue;
+      return InputError(option->get_name(), absl::StrCat("is there with ", other->get_name()),
+                        "only one of them is allowed");
     }
   }
-  return absl::OkStatus();
+  return InputError("command line", "flags exclude each other",
+                    absl::StrCat("see ", PathOf(app), " --help"));
+}
+
+std::string Is(const std::string& text, const std::string& allowed) {
+  return absl::StrCat("is ", text, "; ", allowed);
+}
+
+// A check of values by `wrong`, which returns what is wrong with one and what is allowed, or "".
+// --help says nothing of it.
+void Check(CLI::Option* option, std::function<std::string(const std::string&)> wrong) {
+  option->check(CLI::Validator(
+      [wrong = std::move(wrong)](std::string& text) { return wrong(text); }, "", ""));
+}
+
+// The text as the type that the flag has, before CLI11 converts it: that one would let NaN pass,
+// and -1 as the largest unsigned number.
+template <typename Number>
+void CheckType(CLI::Option* option) {
+  Check(option, [](const std::string& text) -> std::string {
+    Number number{};
+    if constexpr (std::is_floating_point_v<Number>) {
+      if (absl::SimpleAtod(text, &number) && std::isfinite(number)) return "";
+      return Is(text, "a finite number is needed");
+    } else {
+      if (absl::SimpleAtoi(text, &number)) return "";
+      return Is(text, std::is_unsigned_v<Number> ? "a whole number of 0 or more is needed"
+                                                 : "a whole number is needed");
+    }
+  });
+}
+
+double RealOf(const std::string& text) {
+  double number = 0;
+  return absl::SimpleAtod(text, &number) ? number : 0;
 }
 
 // The first word is a command or a flag of the program.
@@ -125,29 +156,60 @@ absl::Status CheckCommand(const std::vector<std::string>& commands, int argc,
 
 // What is wrong with a path as that of a new file; empty: nothing.
 std::string NotWritable(const std::string& path) {
+  constexpr char kAllowed[] = "a file in a folder that may be written, or -";
   if (path == "-") return "";
   std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (folder.empty()) folder = ".";
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return absl::StrCat(path, " is a folder");
+  if (std::filesystem::is_directory(path, error)) {
+    return absl::StrCat(path, " is a folder; ", kAllowed);
+  }
   if (!std::filesystem::is_directory(folder, error)) {
-    return absl::StrCat("there is no folder ", folder.string());
+    return absl::StrCat("there is no folder ", folder.string(), "; ", kAllowed);
   }
   if (access(folder.c_str(), W_OK) != 0) {
-    return absl::StrCat("the folder ", folder.string(), " can't be written");
+    return absl::StrCat("the folder ", folder.string(), " can't be written; ", kAllowed);
   }
   return "";
+}
+
+// CLI11's, without what Flag::Excludes says at a flag: messages do.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string text;
+    if (option->get_type_size() == 0) return text;
+    absl::StrAppend(&text, " ", option->get_type_name());
+    const bool required = option->get_required();
+    if (!required && !option->get_default_str().empty()) {
+      absl::StrAppend(&text, "=", option->get_default_str());
+    }
+    if (option->get_expected_max() == CLI::detail::expected_max_vector_size) text += " ...";
+    return required ? text + " REQUIRED" : text;
+  }
+};
+
+// A flag for one value, whose default --help shows.
+template <typename Value>
+CLI::Option* AddOption(CLI::App& app, const std::string& flag, Value* value,
+                       const std::string& help) {
+  CLI::Option* option = app.add_option(flag, *value, help);
+  if (!absl::StrContains(help, "default")) option->capture_default_str();
+  return option;
+}
+
+template <typename Number>
+CLI::Option* AddNumber(CLI::App& app, const std::string& flag, Number* value,
+                       const std::string& help) {
+  CLI::Option* option = AddOption(app, flag, value, help);
+  CheckType<Number>(option);
+  return option;
 }
 
 }  // namespace
 
 Flag Flag::Required(bool required) {
   option_->required(required);
-  return *this;
-}
-
-Flag Flag::ShowDefault() {
-  option_->capture_default_str();
   return *this;
 }
 
@@ -167,38 +229,52 @@ Flag Flag::Excludes(const Flag& other) {
 }
 
 Flag Flag::AtLeastZero() {
-  option_->check(CLI::NonNegativeNumber);
+  Check(option_, [](const std::string& text) {
+    return RealOf(text) >= 0 ? "" : Is(text, "0 or more is needed");
+  });
   return *this;
 }
 
 Flag Flag::AboveZero() {
-  option_->check(CLI::PositiveNumber);
+  Check(option_, [](const std::string& text) {
+    return RealOf(text) > 0 ? "" : Is(text, "more than 0 is needed");
+  });
   return *this;
 }
 
 Flag Flag::Between(int64_t low, int64_t high) {
-  option_->check(CLI::Range(low, high));
-  return *this;
+  return BetweenReals(static_cast<double>(low), static_cast<double>(high));
 }
 
 Flag Flag::BetweenReals(double low, double high) {
-  option_->check(CLI::Range(low, high));
+  const std::string range = absl::StrFormat("%.15g to %.15g", low, high);
+  option_->description(absl::StrCat(option_->get_description(), " (", range, ")"));
+  Check(option_, [=](const std::string& text) {
+    const double number = RealOf(text);
+    return number >= low && number <= high ? "" : Is(text, range + " is allowed");
+  });
   return *this;
 }
 
 Flag Flag::OneOf(const std::vector<std::string>& words) {
-  option_->check(CLI::IsMember(words));
+  const std::string all = absl::StrJoin(words, "|");
+  option_->type_name(all);
+  Check(option_, [words, all](const std::string& text) {
+    const bool known = std::find(words.begin(), words.end(), text) != words.end();
+    return known ? "" : Is(text, absl::StrCat(DidYouMean(text, words), all));
+  });
   return *this;
 }
 
 Flag Flag::Writable() {
-  option_->check(NotWritable);
+  Check(option_, NotWritable);
   return *this;
 }
 
 Command::Command(const std::string& purpose, const std::string& name)
     : program_(std::make_unique<CLI::App>(purpose, name)), app_(program_.get()) {
   app_->require_subcommand(0, 1);
+  app_->formatter(std::make_shared<HelpFormatter>());
 }
 
 Command::Command(CLI::App* app) : app_(app) {}
@@ -206,7 +282,7 @@ Command::Command(CLI::App* app) : app_(app) {}
 Command::~Command() = default;
 
 Flag Command::Add(const std::string& flag, std::string* value, const std::string& help) {
-  return Flag(app_->add_option(flag, *value, help));
+  return Flag(AddOption(*app_, flag, value, help));
 }
 
 Flag Command::Add(const std::string& flag, std::vector<std::string>* value,
@@ -215,23 +291,25 @@ Flag Command::Add(const std::string& flag, std::vector<std::string>* value,
 }
 
 Flag Command::Add(const std::string& flag, int* value, const std::string& help) {
-  return Flag(app_->add_option(flag, *value, help));
+  return Flag(AddNumber(*app_, flag, value, help));
 }
 
 Flag Command::Add(const std::string& flag, int64_t* value, const std::string& help) {
-  return Flag(app_->add_option(flag, *value, help));
+  return Flag(AddNumber(*app_, flag, value, help));
 }
 
 Flag Command::Add(const std::string& flag, std::optional<int64_t>* value, const std::string& help) {
-  return Flag(app_->add_option(flag, *value, help));
+  CLI::Option* option = app_->add_option(flag, *value, help);
+  CheckType<int64_t>(option);
+  return Flag(option);
 }
 
 Flag Command::Add(const std::string& flag, uint64_t* value, const std::string& help) {
-  return Flag(app_->add_option(flag, *value, help));
+  return Flag(AddNumber(*app_, flag, value, help));
 }
 
 Flag Command::Add(const std::string& flag, double* value, const std::string& help) {
-  return Flag(app_->add_option(flag, *value, help));
+  return Flag(AddNumber(*app_, flag, value, help));
 }
 
 Flag Command::AddSwitch(const std::string& flag, bool* value, const std::string& help) {
@@ -261,11 +339,15 @@ absl::Status Command::Parse(int argc, const char* const* argv, bool* answered) {
   } catch (const CLI::Success& success) {  // --help and --version
     *answered = true;
     app_->exit(success, std::cout, std::cerr);
+  } catch (const CLI::ValidationError& error) {  // from Check: the whole message
+    return absl::InvalidArgumentError(error.what());
+  } catch (const CLI::ExcludesError& error) {
+    return Together(*app_);
   } catch (const CLI::ParseError& error) {
     // A misspelt flag also leaves the right one missing: the misspelling is the better message.
     return app_->remaining(true).empty() ? OtherError(*app_, error) : UnknownArgument(*app_);
   }
-  return CheckNumbers(Chosen(*app_));
+  return absl::OkStatus();
 }
 
 }  // namespace attnrl

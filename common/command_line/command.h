@@ -27,12 +27,11 @@ class Flag {
   explicit Flag(CLI::Option* option) : option_(option) {}
 
   Flag Required(bool required = true);
-  // --help shows the value that the variable has now.
-  Flag ShowDefault();
   // What --help calls the value, instead of TEXT, INT, UINT or FLOAT.
   Flag TypeName(const std::string& name);
   // Given several times, once for each value of a list.
   Flag Repeatable();
+  // Not together with the other one.
   Flag Excludes(const Flag& other);
 
   Flag AtLeastZero();
@@ -60,7 +59,8 @@ class Command {
 
   // A flag "--name", or an argument "NAME" by its position, whose value goes to `*value` while
   // Parse runs. Reals are finite, and whole numbers from 0 have no sign. `value` outlives Parse;
-  // `help` is one sentence.
+  // `help` is one sentence. --help shows the value that the variable has now, where it has one and
+  // `help` doesn't name a default itself.
   Flag Add(const std::string& flag, std::string* value, const std::string& help);
   Flag Add(const std::string& flag, std::vector<std::string>* value, const std::string& help);
   Flag Add(const std::string& flag, int* value, const std::string& help);

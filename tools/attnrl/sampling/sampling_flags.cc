@@ -18,17 +18,15 @@ absl::Status CheckRange(const char* flag, int64_t value, int64_t low) {
 }  // namespace
 
 void AddSamplingFlags(Command& command, SamplingFlags* flags) {
-  command.Add("--samples", &flags->samples, "Responses for each prompt").ShowDefault();
+  command.Add("--samples", &flags->samples, "Responses for each prompt");
   command.Add("--max-new-tokens", &flags->max_new_tokens,
               "Maximum length of a response in tokens (default: what the model's context leaves)");
-  command.Add("--temperature", &flags->temperature, "Sampling temperature; 0 is greedy")
-      .ShowDefault();
-  command.Add("--top-p", &flags->top_p, "Nucleus sampling (top-p); 1 is off").ShowDefault();
-  command
-      .Add("--top-k", &flags->top_k, "Sample from this many most likely tokens (top-k); 0 is off")
-      .ShowDefault();
-  command.Add("--seed", &flags->seed, "Seed; the same seed gives the same tokens").ShowDefault();
-  command.Add("--max-batch", &flags->max_batch, "Sequences decoded at once").ShowDefault();
+  command.Add("--temperature", &flags->temperature, "Sampling temperature; 0 is greedy");
+  command.Add("--top-p", &flags->top_p, "Nucleus sampling (top-p); 1 is off");
+  command.Add("--top-k", &flags->top_k,
+              "Sample from this many most likely tokens (top-k); 0 is off");
+  command.Add("--seed", &flags->seed, "Seed; the same seed gives the same tokens");
+  command.Add("--max-batch", &flags->max_batch, "Sequences decoded at once");
 }
 
 absl::Status CheckSamplingFlags(const SamplingFlags& flags) {

@@ -144,23 +144,19 @@ void AddBranchCommand(Command& app, Work* run) {
               "\"fci\":[..]}, the prompt first; - is stdin");
   command.Add("--output", &options->output, "File for the branch points; - is stdout");
   command.Add("--points", &selection.count, "Branch points of each response")
-      .Between(1, kMaxPoints)
-      .ShowDefault();
+      .Between(1, kMaxPoints);
   command
       .Add("--quantile", &selection.quantile,
            "A step qualifies if its score reaches this quantile of the scores")
-      .BetweenReals(0.0, 1.0)
-      .ShowDefault();
+      .BetweenReals(0.0, 1.0);
   command
       .Add("--min-distance", &selection.min_distance,
            "Minimum distance in tokens from the start of the sequence and between branch points")
-      .AtLeastZero()
-      .ShowDefault();
+      .AtLeastZero();
   command
       .Add("--choice", &options->choice,
            "positional: the earliest steps that qualify; top: those with the highest scores")
-      .OneOf(ChoiceWords())
-      .ShowDefault();
+      .OneOf(ChoiceWords());
   command.AddSwitch("--spaced", &selection.spaced, "Keep --min-distance with --choice top, too");
   command.AddSwitch("--skip-bad", &options->skip_bad, "Leave bad records out and count them");
   command.Footer(

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "common/base/status.h"
@@ -15,7 +16,7 @@ namespace attnrl::tools {
 namespace {
 
 struct Options {
-  uint64_t count = 0;
+  std::optional<int64_t> count;
   uint64_t seed = 0;
   int64_t max_definitions = kMaxDefinitions;
   std::string kind = "keys";
@@ -27,15 +28,15 @@ struct Options {
 absl::Status MakeTask(const Options& options) {
   if (!options.model_recipe.empty()) {
     ATTNRL_RETURN_IF_ERROR(WriteModelRecipe(options.model_recipe));
-    if (options.count == 0) return absl::OkStatus();
+    if (!options.count) return absl::OkStatus();
   }
-  if (options.count == 0) {
+  if (!options.count) {
     return InputError("--count", "is missing", "the number of problems is needed");
   }
   ATTNRL_ASSIGN_OR_RETURN(const TaskSplit split, ParseTaskSplit(options.split));
   ATTNRL_ASSIGN_OR_RETURN(storage::JsonLinesWriter writer,
                           storage::JsonLinesWriter::Open(options.output));
-  for (uint32_t index = 0; index < options.count; ++index) {
+  for (uint32_t index = 0; index < *options.count; ++index) {
     ATTNRL_RETURN_IF_ERROR(writer.Write(
         TaskRecord(options.kind == "words"
                        ? GenerateWordProblem(split, options.seed, index)
@@ -54,14 +55,12 @@ void AddMakeTaskCommand(Command& app, Work* run) {
   command
       .Add("--kind", &options->kind,
            "keys: programs modulo 11; words: arithmetic word problems for chat models")
-      .OneOf({"keys", "words"})
-      .ShowDefault();
+      .OneOf({"keys", "words"});
   command.Add("--seed", &options->seed, "Seed; another seed makes other problems");
   command
       .Add("--max-definitions", &options->max_definitions,
            "Maximum number of definitions in a program of the kind keys")
-      .Between(kMinDefinitions, kMaxDefinitions)
-      .ShowDefault();
+      .Between(kMinDefinitions, kMaxDefinitions);
   command.Add("--split", &options->split,
               "train or eval; a hash of the content keeps them disjoint, whatever the seeds");
   command.Add("--output", &options->output, "File for the data set; - is stdout");

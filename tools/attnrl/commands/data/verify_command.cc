@@ -213,8 +213,7 @@ void AddVerifyCommand(Command& app, Work* run) {
   command
       .Add("--grader", &options->grader,
            "How answers are compared, where a record has no field \"grader\"")
-      .OneOf({std::begin(verifier::kGraders), std::end(verifier::kGraders)})
-      .ShowDefault();
+      .OneOf({std::begin(verifier::kGraders), std::end(verifier::kGraders)});
   command.AddSwitch("--boxed", &options->boxed,
                     "Only look into \\boxed{}, as in training; otherwise also behind \"the answer "
                     "is\" and for the last formula");

@@ -194,20 +194,15 @@ void AddChatCommand(Command& app, Work* run) {
   Command& command = app.AddCommand("chat", "Talk to a model");
   AddModelFlags(command, &flags->model);
   command.Add("--system", &flags->system, "System message to begin with (default: the template's)");
-  command.Add("--context", &flags->context, "Tokens that a conversation may have")
-      .AboveZero()
-      .ShowDefault();
+  command.Add("--context", &flags->context, "Tokens that a conversation may have").AboveZero();
   command
       .Add("--max-new-tokens", &flags->sampling.max_new_tokens,
            "Maximum length of an answer in tokens (default: what the context leaves)")
       .AboveZero();
   command.Add("--temperature", &flags->sampling.temperature, "Sampling temperature; 0 is greedy")
-      .AtLeastZero()
-      .ShowDefault();
-  command.Add("--top-p", &flags->sampling.top_p, "Nucleus sampling (top-p); 1 is off")
-      .ShowDefault();
-  command.Add("--seed", &flags->sampling.seed, "Seed; the same seed gives the same answers")
-      .ShowDefault();
+      .AtLeastZero();
+  command.Add("--top-p", &flags->sampling.top_p, "Nucleus sampling (top-p); 1 is off");
+  command.Add("--seed", &flags->sampling.seed, "Seed; the same seed gives the same answers");
   command.Footer(
       "Each line of the input is a question, and its answer is written while it is sampled. The "
       "conversation goes through\nthe model's chat template.\nExamples:\n  attnrl chat --model "

@@ -186,8 +186,7 @@ void AddEvalCommand(Command& app, Work* run) {
       .Add("--chat", &flags->chat,
            "What becomes of a prompt that is a text: a user's message in the chat template where "
            "the model has one (auto), or nothing (raw)")
-      .OneOf({"auto", "raw"})
-      .ShowDefault();
+      .OneOf({"auto", "raw"});
   command.Add("--output", &flags->output, "File for the figures, in addition to the table (JSON)")
       .Writable();
   command.Footer(

@@ -213,12 +213,9 @@ void AddFciCommand(Command& app, Work* run) {
       .Required();
   command.Add("--output", &flags->output, R"(JSON Lines of {"id", "steps", "fci"}; - is stdout)")
       .Required();
-  command
-      .Add("--delta", &flags->options.delta,
-           "Attention counts as influence from this many steps later on")
-      .ShowDefault();
-  command.Add("--method", &flags->method, "recompute: one separate pass over each sequence")
-      .ShowDefault();
+  command.Add("--delta", &flags->options.delta,
+              "Attention counts as influence from this many steps later on");
+  command.Add("--method", &flags->method, "recompute: one separate pass over each sequence");
   command.Add("--stats", &flags->stats, "File for time and peak memory (JSON)").Writable();
   command.AddSwitch("--skip-bad", &flags->skip_bad, "Leave bad records out and count them");
   command.Footer(

@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -21,6 +20,7 @@
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/storage/jsonl.h"
+#include "services/branch_scheduler/records/tree_files.h"
 #include "services/learner/options.h"
 #include "services/learner/train/numerics.h"
 #include "services/learner/train/trainer.h"
@@ -50,7 +50,8 @@ void AddFlags(Command& command, BenchFlags& flags) {
   command.Add("--set", &flags.sets,
               "Set one configuration key, overriding the file: key=value; repeatable");
   command
-      .Add("--input", &flags.inputs, "Files trees/batch-N.jsonl.zst of a run, or a folder of them")
+      .Add("--input", &flags.inputs,
+           "Files trees/batch-N.jsonl.zst of a run, a folder of them, or the run")
       .Required();
   const Flag packed =
       command.AddSwitch("--packed", &flags.packed, "Compute once what leaves share (default)");
@@ -66,8 +67,8 @@ void AddFlags(Command& command, BenchFlags& flags) {
       .AtLeastZero();
   command.Add("--dtype", &flags.dtype, "float32 or bfloat16 (default: that of config.json)")
       .OneOf({"float32", "bfloat16"});
-  command.Add("--device", &flags.device, "Device to compute on: cpu or cuda").ShowDefault();
-  command.Add("--threads", &flags.threads, "Compute threads").AboveZero().ShowDefault();
+  command.Add("--device", &flags.device, "Device to compute on: cpu or cuda");
+  command.Add("--threads", &flags.threads, "Compute threads").AboveZero();
   command.Add("--stats", &flags.stats, "File for the figures (JSON; default: stdout)").Writable();
   command.Footer(
       "Example:\n  attnrl learn-bench --model runs/a/checkpoints/step-0 --input "
@@ -82,12 +83,14 @@ absl::StatusOr<std::vector<TrainingBatch>> ReadBatches(const BenchFlags& flags,
       files.push_back(input);
       continue;
     }
-    for (const auto& entry : std::filesystem::directory_iterator(input)) {
-      const std::string file = entry.path().string();
-      if (absl::EndsWith(file, ".jsonl") || absl::EndsWith(file, ".jsonl.zst")) {
-        files.push_back(file);
-      }
+    const std::string trees = input + "/trees";
+    const std::vector<std::string> found =
+        scheduler::TreeFiles(std::filesystem::is_directory(trees) ? trees : input);
+    if (found.empty()) {
+      return InputError("--input " + input, "holds no files batch-N.jsonl.zst",
+                        "a run, its folder trees/, or files of it");
     }
+    files.insert(files.end(), found.begin(), found.end());
   }
   std::vector<TrainingBatch> batches;
   for (const std::string& file : files) {
@@ -112,10 +115,31 @@ absl::StatusOr<std::vector<TrainingBatch>> ReadBatches(const BenchFlags& flags,
   return batches;
 }
 
+// Keys of a run that the bench has flags of its own for: a setting would do nothing.
+absl::Status CheckSets(const std::vector<std::string>& sets) {
+  constexpr std::pair<const char*, const char*> kFlags[] = {{"model.path", "--model DIR"},
+                                                            {"model.dtype", "--dtype T"},
+                                                            {"learner.device", "--device NAME"},
+                                                            {"learner.threads", "--threads N"}};
+  for (const std::string& set : sets) {
+    for (const auto& [key, flag] : kFlags) {
+      if (set.substr(0, set.find('=')) != key) continue;
+      return InputError("--set " + set, "has no effect on learn-bench", flag);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<learner::TrainerOptions> Options(const BenchFlags& flags) {
+  ATTNRL_RETURN_IF_ERROR(CheckSets(flags.sets));
   config::Config config;
   if (!flags.config.empty() || !flags.sets.empty()) {
     ATTNRL_ASSIGN_OR_RETURN(config, config::Load(flags.config, flags.sets, config::Environment()));
+  }
+  if (config.learner.ranks != 1) {
+    return InputError("learner.ranks",
+                      absl::StrCat("is ", config.learner.ranks, ", and learn-bench is one process"),
+                      "--set learner.ranks=1");
   }
   return learner::TrainerOptionsOf(config);
 }

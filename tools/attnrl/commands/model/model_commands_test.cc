@@ -255,6 +255,17 @@ TEST_F(ModelCommands, LearnBenchTakesSettingsOverTheDefaultsWithoutAFile) {
   EXPECT_GT(loss("learner.entropy_weight=0"), loss("learner.entropy_weight=1"));
 }
 
+TEST_F(ModelCommands, LearnBenchRefusesSettingsThatItWouldIgnore) {
+  const auto refusal = [&](const std::string& set) {
+    return Refused(Run({"learn-bench", "--model", Model(), "--input", "none", "--set", set}));
+  };
+  EXPECT_EQ(refusal("learner.ranks=2"),
+            "learner.ranks: is 2, and learn-bench is one process; --set learner.ranks=1");
+  EXPECT_EQ(refusal("learner.threads=2"),
+            "--set learner.threads=2: has no effect on learn-bench; --threads N");
+  EXPECT_THAT(refusal("learner.ranks=1"), StartsWith("none: can't be read"));
+}
+
 TEST_F(ModelCommands, ChatAnswersEachLineOfItsInputThroughTheTemplate) {
   const std::vector<std::string> words = {
       "chat", "--model", Model(), "--threads", "1", "--max-new-tokens", "3", "--context", "400"};

@@ -56,32 +56,24 @@ void AddFlags(Command& command, SftFlags& flags) {
   command.Add("--output", &flags.output, "Folder to write; must not exist yet").Required();
   command.Add("--steps", &options.steps, "Optimizer steps; 0: one epoch").AtLeastZero();
   command.Add("--seed", &options.seed, "Seed of the initial weights and of the order of the data");
-  command.Add("--batch", &options.batch, "Sequences in each step").AboveZero().ShowDefault();
-  command.Add("--learning-rate", &options.adamw.learning_rate, "Peak learning rate")
-      .AtLeastZero()
-      .ShowDefault();
-  command.Add("--warmup", &options.warmup, "Steps of linear warm-up").AtLeastZero().ShowDefault();
+  command.Add("--batch", &options.batch, "Sequences in each step").AboveZero();
+  command.Add("--learning-rate", &options.adamw.learning_rate, "Peak learning rate").AtLeastZero();
+  command.Add("--warmup", &options.warmup, "Steps of linear warm-up").AtLeastZero();
   command
       .Add("--schedule", &flags.schedule,
            "Learning rate after the warm-up: cosine (down to a tenth) or constant")
-      .OneOf({"cosine", "constant"})
-      .ShowDefault();
+      .OneOf({"cosine", "constant"});
   command
       .Add("--temperature", &options.temperature,
            "Temperature of the loss; below 1, the model is less sure when sampled at 1")
-      .AboveZero()
-      .ShowDefault();
-  command.Add("--weight-decay", &options.adamw.weight_decay, "Weight decay of AdamW")
-      .AtLeastZero()
-      .ShowDefault();
+      .AboveZero();
+  command.Add("--weight-decay", &options.adamw.weight_decay, "Weight decay of AdamW").AtLeastZero();
   command.Add("--beta2", &options.adamw.beta2, "Decay rate of the second moment of AdamW")
-      .BetweenReals(0.0, 1.0)
-      .ShowDefault();
+      .BetweenReals(0.0, 1.0);
   command
       .Add("--max-grad-norm", &options.max_grad_norm,
            "Gradients are clipped to this norm; 0: no clipping")
-      .AtLeastZero()
-      .ShowDefault();
+      .AtLeastZero();
   command
       .Add("--save-dtype", &flags.save_dtype,
            "Format of the saved weights: float32 or bfloat16 (default: that of config.json)")
@@ -96,12 +88,10 @@ void AddFlags(Command& command, SftFlags& flags) {
       .Add("--chat", &flags.chat,
            "What becomes of a prompt that is a text: a user's message in the chat template where "
            "the model has one (auto), or nothing (raw)")
-      .OneOf({"auto", "raw"})
-      .ShowDefault();
-  command.Add("--device", &flags.device, "Device to compute on: cpu or cuda").ShowDefault();
+      .OneOf({"auto", "raw"});
+  command.Add("--device", &flags.device, "Device to compute on: cpu or cuda");
   command.Add("--threads", &flags.threads, "Compute threads; the bits of the result depend on them")
-      .AboveZero()
-      .ShowDefault();
+      .AboveZero();
   command.AddSwitch("--skip-bad", &flags.skip_bad, "Leave bad records out and count them");
   command.Footer(
       "Example:\n  attnrl sft --model deploy/local/model --data train.jsonl --output trained "

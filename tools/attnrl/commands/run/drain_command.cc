@@ -69,7 +69,7 @@ void AddDrainCommand(Command& app, Work* run) {
                     "Print the status after each change until the run has drained");
   command
       .Add("--grace-seconds", &options->grace_seconds,
-           "Seconds to wait before leased work is taken back, at most 590")
+           "Seconds to wait before leased work is taken back")
       // A call may take ten minutes (common/rpc/handler.h), ten seconds of which are its answer's.
       .BetweenReals(0.0, 590.0);
   command.Footer(

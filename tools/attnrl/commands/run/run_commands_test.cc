@@ -48,6 +48,7 @@ TEST_F(RunCommands, NeedAConfigurationThatCanBeRead) {
     EXPECT_THAT(refusal(folder_.Write("empty.yaml", "")), StartsWith("empty.yaml: model.path: "));
   }
   EXPECT_THAT(Refusal({"train"}), StartsWith("--config: "));
+  EXPECT_EQ(Refusal({"show", "--batch", "0"}), "RUN_DIR: is required; see attnrl show --help");
   EXPECT_THAT(Refusal({"check", "--set", "run.steps=3"}), StartsWith("model.path"));
   EXPECT_THAT(Refusal({"check", "--set", "run.steps=0"}), StartsWith("--set run.steps=0: "));
   EXPECT_EQ(Refusal({"check"}),

@@ -165,7 +165,7 @@ TEST_F(BatchOfARun, IsAPageOnStdoutAndTheSamePageInAFile) {
   EXPECT_EQ(folder_.Read("t"), page);
   EXPECT_EQ(
       Refusal({"tree", run_, "--batch", "3", "--problem", "p-1", "--output", folder_ / "no/t"}),
-      "--output: there is no folder no; see attnrl tree --help");
+      "--output: there is no folder no; a file in a folder that may be written, or -");
 }
 
 }  // namespace
