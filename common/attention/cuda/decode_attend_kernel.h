@@ -15,8 +15,6 @@
 namespace attnrl::attention {
 
 inline constexpr float kNoKey = -1e30F;  // below every score
-inline constexpr float kLog2E = 1.44269504088896341F;
-inline constexpr float kLn2 = 0.693147180559945309F;
 
 template <typename T, int kHeadDim>
 struct DecodeAttend {
@@ -89,7 +87,7 @@ struct DecodeAttend {
           const int64_t row = unit.first_row + query / repeats;
           x = cuda::ToFloat(a.q[(row * a.heads + HeadOf(a, query)) * kHeadDim + d]);
         }
-        shared.queries[d][query] = x * (a.scale * kLog2E);
+        shared.queries[d][query] = x * (a.scale * cuda::kLog2E);
       }
     }
 

@@ -34,7 +34,7 @@ struct DecodeMerge {
     const int64_t to = row * a.heads + head;
     a.out[to * kHeadDim + cuda::ThreadIndex()] = cuda::FromFloat<T>(out / sum);
     if (a.lse != nullptr && cuda::ThreadIndex() == 0) {
-      a.lse[to] = largest * kLn2 + cuda::Log(sum);
+      a.lse[to] = largest * cuda::kLn2 + cuda::Log(sum);
     }
     if (a.scored != nullptr && a.scored_of[row] >= 0) {
       AddSteps(a, a.scored[a.scored_of[row]], head, largest, sum);

@@ -98,13 +98,12 @@ struct FciColumns {
   ATTNRL_DEVICE static void Pay(const Arguments& a, int64_t head, int32_t query, int32_t end,
                                 const float (&scores)[kEach][kEach],
                                 const int32_t (&counts_from)[kEach], double (&paid)[kEach]) {
-    constexpr float kLog2E = 1.44269504088896341F;
     float sums[kEach] = {};
     for (int j = 0; j < kEach && query + j < end; ++j) {
-      const float shift = a.lse[(query + j) * int64_t{a.heads} + head] * kLog2E;
+      const float shift = a.lse[(query + j) * int64_t{a.heads} + head] * cuda::kLog2E;
       const float share = a.share[query + j];
       for (int i = 0; i < kEach; ++i) {
-        const float p = cuda::Exp2(scores[i][j] * (a.scale * kLog2E) - shift);
+        const float p = cuda::Exp2(scores[i][j] * (a.scale * cuda::kLog2E) - shift);
         if (query + j >= counts_from[i]) sums[i] += p * share;
       }
     }

@@ -36,6 +36,8 @@
 
 namespace attnrl::cuda {
 
+inline constexpr float kLog2E = 1.44269504088896341F;
+inline constexpr float kLn2 = 0.693147180559945309F;
 inline constexpr int kWarp = 32;
 inline constexpr unsigned kAllLanes = 0xFFFFFFFFU;
 
@@ -64,6 +66,7 @@ __device__ __forceinline__ double Times(double a, double b) { return __dmul_rn(a
 __device__ __forceinline__ float Fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 __device__ __forceinline__ float Exp2(float x) { return exp2f(x); }
 __device__ __forceinline__ double Log(double x) { return log(x); }
+__device__ __forceinline__ float SquareRoot(float x) { return __fsqrt_rn(x); }
 __device__ __forceinline__ float RoundToEven(float x) { return rintf(x); }
 __device__ __forceinline__ float Log(float x) { return logf(x); }
 __device__ __forceinline__ uint32_t BitsOf(float x) { return __float_as_uint(x); }
@@ -109,6 +112,7 @@ inline double Times(double a, double b) { return a * b; }
 inline float Fma(float a, float b, float c) { return std::fma(a, b, c); }
 inline float Exp2(float x) { return std::exp2(x); }
 inline double Log(double x) { return std::log(x); }
+inline float SquareRoot(float x) { return std::sqrt(x); }
 inline float RoundToEven(float x) { return std::nearbyint(x); }
 inline float Log(float x) { return std::log(x); }
 inline uint32_t BitsOf(float x) {
@@ -189,6 +193,15 @@ ATTNRL_DEVICE T WarpMost(T value) {
 
 // Over the threads of a block, the same in each of them. `parts` is shared memory that nobody else
 // uses from the call to the next SyncBlock after it.
+template <int kWarps, typename T>
+ATTNRL_DEVICE T BlockSum(T value, T (&parts)[kWarps]) {
+  value = WarpSum(value);
+  if (LaneIndex() == 0) parts[WarpIndex()] = value;
+  SyncBlock();
+  T sum = parts[0];
+  for (int warp = 1; warp < kWarps; ++warp) sum += parts[warp];
+  return sum;
+}
 template <int kWarps, typename T>
 ATTNRL_DEVICE T BlockMost(T value, T (&parts)[kWarps]) {
   value = WarpMost(value);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/attention/cuda/append_rows.h"
 #include "common/attention/cuda/paged_decode.h"
 #include "common/attention/cuda/testing/paged_case.h"
 #include "tests/bench/gpu/gpu_check.h"
@@ -84,6 +85,54 @@ void Compare(Table& table, const std::string& shape, const PagedCase<T>& of) {
   table.Add({"paged decode, log-sum-exp", shape, worst_lse, 4e-6});
 }
 
+// What decoding appends: 256 rows, turned by nothing (cosine 1, sine 0), so that
+// the cache must hold what came in.
+void CheckAppend(Table& table) {
+  const PagedShape shape{.heads = 12, .kv_heads = 2, .head_dim = 128};
+  const PagedCase<BFloat16> of(shape, std::vector<PagedSequence>(256, {.tokens = 64}));
+  const int64_t rows = of.plan.rows();
+  std::vector<BFloat16> projected(static_cast<size_t>(rows * 16 * 128));
+  for (size_t i = 0; i < projected.size(); ++i) {
+    projected[i] = cuda::FromFloat<BFloat16>(static_cast<float>(i % 251));
+  }
+  const OnGpu<float> cosine(std::vector<float>(size_t{64} * 128, 1)),
+      sine(std::vector<float>(size_t{64} * 128, 0));
+  const OnGpu<BFloat16> projected_there(projected), q(static_cast<size_t>(rows * 12 * 128)),
+      keys(of.keys), values(of.values);
+  const OnGpu<int32_t> visible(of.plan.visible());
+  const OnGpu<attention::RowPlace> places(of.plan.places());
+  const attention::AppendRows<BFloat16> pass{.projected = projected_there.get(),
+                                             .heads = 12,
+                                             .kv_heads = 2,
+                                             .head_dim = 128,
+                                             .cosine = cosine.get(),
+                                             .sine = sine.get(),
+                                             .visible = visible.get(),
+                                             .places = places.get(),
+                                             .q = q.get(),
+                                             .keys = keys.get(),
+                                             .values = values.get()};
+  const double seconds =
+      SecondsOf([&](cuda::Stream stream) { return LaunchAppendRows(pass, rows, stream); });
+  const std::vector<BFloat16> queries = q.Fetch(), found_keys = keys.Fetch(),
+                              found_values = values.Fetch();
+  double wrong = 0;
+  for (int64_t row = 0; row < rows; ++row) {
+    const attention::RowPlace place = of.plan.places()[static_cast<size_t>(row)];
+    for (int64_t i = 0; i < int64_t{16} * 128; ++i) {
+      const int64_t head = i / 128;
+      const BFloat16 found = head < 12   ? queries[static_cast<size_t>(row * 12 * 128 + i)]
+                             : head < 14 ? found_keys[static_cast<size_t>(of.KeyAt(
+                                               place.block, place.offset, head - 12, i % 128))]
+                                         : found_values[static_cast<size_t>(of.ValueAt(
+                                               place.block, place.offset, head - 14, i % 128))];
+      if (found.bits != projected[static_cast<size_t>(row * 16 * 128 + i)].bits) ++wrong;
+    }
+  }
+  table.Add({"rotation and append, wrong numbers", "256 rows, 12 on 2 heads of 128, bfloat16",
+             wrong, 0, seconds, static_cast<double>(rows * 16 * 128) * 2 * 2});
+}
+
 // 16 prompts of 16 responses each, whose context is 2,048 tokens.
 std::vector<PagedSequence> Responses(int64_t prompt, int64_t tokens) {
   std::vector<PagedSequence> sequences;
@@ -153,6 +202,7 @@ void AddDecode(Table& table) {
       Compare<BFloat16>(table, name + ", bfloat16", {shape, family});
     }
   }
+  CheckAppend(table);
   Time(table, "256 x 2,048, nothing shared, 12 on 2 heads of 128, bfloat16", 0, false);
   Time(table, "256 x 2,048, 16 prompts of 1,024, the same", 1024, false);
   Time(table, "256 x 2,048, 16 prompts of 1,024, the same", 1024, true);

@@ -87,6 +87,8 @@ int main() {
   attnrl::bench::Table table;
   attnrl::bench::AddDecode(table);
   attnrl::bench::AddFci(table);
+  attnrl::bench::AddRows(table);
   attnrl::bench::AddSampler(table);
+  attnrl::bench::AddLearner(table);
   return table.failed() ? 1 : 0;
 }

@@ -83,6 +83,8 @@ double SecondsOf(const std::function<cuda::LaunchError(cuda::Stream)>& launch);
 // One for each room of kernels.
 void AddDecode(Table& table);
 void AddFci(Table& table);
+void AddLearner(Table& table);
+void AddRows(Table& table);
 void AddSampler(Table& table);
 
 }  // namespace attnrl::bench
