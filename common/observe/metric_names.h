@@ -47,6 +47,9 @@ inline constexpr MetricName kRpcMessageBytes = {
 inline constexpr MetricName kRpcPlaintext = {
     "attnrl_rpc_plaintext", MetricType::kGauge,
     "Is 1 where TCP beyond this machine is served or called without TLS"};
+inline constexpr MetricName kRpcCertificateExpiry = {
+    "attnrl_rpc_certificate_expiry_timestamp_seconds", MetricType::kGauge,
+    "When the certificate of this process expires, in seconds since 1970; none without TLS"};
 inline constexpr MetricName kStorageFreeBytes = {"attnrl_storage_free_bytes", MetricType::kGauge,
                                                  "Free space on the file system of this volume",
                                                  labels::kVolume};
@@ -203,6 +206,7 @@ inline constexpr auto kAllMetrics =
                                       &kRpcClientRetriesTotal,
                                       &kRpcMessageBytes,
                                       &kRpcPlaintext,
+                                      &kRpcCertificateExpiry,
                                       &kStorageFreeBytes,
                                       &kSchedulerOpenItems,
                                       &kSchedulerOldestPendingSeconds,

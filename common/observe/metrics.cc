@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/observe/metrics.h"
 
+#include <prometheus/collectable.h>
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
 #include <prometheus/gauge.h>
@@ -13,6 +14,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -87,9 +89,38 @@ class Families {
   std::map<std::string_view, prometheus::Family<prometheus::Histogram>*> histograms_;
 };
 
+// The registry, brought up to date by whoever asked for that.
+class UpdatedRegistry final : public prometheus::Collectable {
+ public:
+  void Add(std::function<void()> update) {
+    absl::MutexLock lock(&mutex_);
+    updates_.push_back(std::move(update));
+  }
+  std::vector<prometheus::MetricFamily> Collect() const override {
+    std::vector<std::function<void()>> updates;
+    {
+      absl::MutexLock lock(&mutex_);
+      updates = updates_;
+    }
+    for (const auto& update : updates) update();
+    return Families::Get().registry()->Collect();
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::vector<std::function<void()>> updates_ ABSL_GUARDED_BY(mutex_);
+};
+
+const std::shared_ptr<UpdatedRegistry>& Updated() {
+  static const auto* registry = new auto(std::make_shared<UpdatedRegistry>());
+  return *registry;
+}
+
 }  // namespace
 
-std::shared_ptr<prometheus::Registry> Registry() { return Families::Get().registry(); }
+std::shared_ptr<prometheus::Collectable> Readings() { return Updated(); }
+
+void BeforeReading(std::function<void()> update) { Updated()->Add(std::move(update)); }
 
 void Counter::Add(double amount) const { counter_->Increment(amount); }
 double Counter::Value() const { return counter_->Value(); }
@@ -118,8 +149,6 @@ void Observe(const MetricName& metric, LabelValues labels, double value) {
   GetHistogram(metric, labels).Observe(value);
 }
 
-std::string MetricsText() {
-  return prometheus::TextSerializer().Serialize(Families::Get().registry()->Collect());
-}
+std::string MetricsText() { return prometheus::TextSerializer().Serialize(Updated()->Collect()); }
 
 }  // namespace attnrl::observe

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -61,6 +62,10 @@ class Histogram {
 Counter GetCounter(const MetricName& metric, LabelValues labels = {});
 Gauge GetGauge(const MetricName& metric, LabelValues labels = {});
 Histogram GetHistogram(const MetricName& metric, LabelValues labels = {});
+
+// `update` is called before each reading of the metrics, by the thread that reads, and never
+// removed: for gauges of what changes elsewhere, as a file does.
+void BeforeReading(std::function<void()> update);
 
 // What /metrics says, for tests.
 std::string MetricsText();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
-#include <prometheus/registry.h>
 
 #include <exception>
 #include <utility>
@@ -37,7 +37,7 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(const std::s
     auto exposer = std::make_unique<prometheus::Exposer>(address, kThreads);
     const std::vector<int> ports = exposer->GetListeningPorts();
     if (ports.size() != 1) return absl::InternalError(absl::StrCat(address, ": nothing listens"));
-    exposer->RegisterCollectable(Registry());
+    exposer->RegisterCollectable(Readings());
     Set(kBuildInfo, {label_values::kVersion[0], label_values::kCuda[0]}, 1);
     return std::unique_ptr<MetricsServer>(
         new MetricsServer(std::move(exposer), absl::StrCat(host, ":", ports[0])));

@@ -4,12 +4,12 @@
 #include <memory>
 
 namespace prometheus {
-class Registry;
+class Collectable;
 }
 
 namespace attnrl::observe {
 
-// The process's registry, for the server of this folder only. Never destroyed; thread-safe.
-std::shared_ptr<prometheus::Registry> Registry();
+// The process's metrics, for the server of this folder only. Never destroyed; thread-safe.
+std::shared_ptr<prometheus::Collectable> Readings();
 
 }  // namespace attnrl::observe

@@ -78,6 +78,13 @@ absl::StatusOr<std::string> CaFile(const std::string& ca) {
                     "a file of certificates");
 }
 
+absl::StatusOr<absl::Time> ReadExpiry(const std::string& file) {
+  ATTNRL_ASSIGN_OR_RETURN(
+      const Chain certificate,
+      ReadPem<Chain>("security.certificate", file, "certificate", PEM_read_bio_X509));
+  return TimeOf(X509_get0_notAfter(certificate.get()));
+}
+
 absl::StatusOr<Certificate> ReadCertificate(const Security& security) {
   constexpr char kCertificate[] = "security.certificate";
   ATTNRL_ASSIGN_OR_RETURN(

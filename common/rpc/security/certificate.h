@@ -21,6 +21,9 @@ struct Certificate {
 // run and has not expired, a CA. InputError naming the key of the configuration and the file.
 absl::StatusOr<Certificate> ReadCertificate(const Security& security);
 
+// When the certificate in this PEM file expires.
+absl::StatusOr<absl::Time> ReadExpiry(const std::string& file);
+
 // The file of the certificates to trust; "system" is where the operating system keeps them.
 // InputError where there is none.
 absl::StatusOr<std::string> CaFile(const std::string& ca);

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/rpc/security/certificate.h"
+#include "common/rpc/security/expiry.h"
 
 namespace attnrl::rpc {
 namespace {
@@ -56,6 +57,7 @@ absl::StatusOr<std::shared_ptr<grpc::experimental::FileWatcherCertificateProvide
     const Security& security) {
   ATTNRL_RETURN_IF_ERROR(ReadCertificate(security).status());
   ATTNRL_ASSIGN_OR_RETURN(const std::string ca, CaFile(security.ca));
+  ExportExpiry(security.certificate);
   return std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
       security.key, security.certificate, ca,
       static_cast<unsigned>(absl::ToInt64Seconds(security.refresh)));

@@ -12,6 +12,8 @@
 
 #include "absl/time/clock.h"
 #include "common/base/status.h"
+#include "common/observe/metrics.h"
+#include "common/rpc/security/certificate.h"
 #include "common/rpc/security/testing/certificates.h"
 #include "common/rpc/testing/health.h"
 #include "common/rpc/testing/test_services.h"
@@ -74,6 +76,23 @@ TEST_F(TlsTest, LetsTheRoleInThatMayCall) {
   Serve();
   EXPECT_EQ(Call(authority_.Issue("branch-scheduler")), absl::OkStatus());
   EXPECT_EQ(calls_, 1);
+}
+
+TEST_F(TlsTest, SaysWhenItsCertificateExpiresAsTheFileStands) {
+  const Security security = authority_.Issue("verifier");
+  Serve({.address = "localhost:0", .security = security});
+  const auto exported = [] {
+    observe::MetricsText();
+    return observe::GetGauge(observe::kRpcCertificateExpiry).Value();
+  };
+  EXPECT_EQ(exported(), absl::ToUnixSeconds(ReadCertificate(security)->not_after));
+  authority_.Issue("verifier",
+                   {.uris = {"spiffe://attnrl/r/verifier"}, .valid_for = absl::Hours(1000)});
+  const double renewed = exported();
+  EXPECT_EQ(renewed, absl::ToUnixSeconds(ReadCertificate(security)->not_after));
+  EXPECT_GT(renewed, absl::ToUnixSeconds(absl::Now() + absl::Hours(900)));
+  std::filesystem::remove(security.certificate);
+  EXPECT_EQ(exported(), renewed);
 }
 
 TEST_F(TlsTest, RefusesARoleThatMayNotBeforeTheHandler) {
