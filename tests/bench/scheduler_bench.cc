@@ -8,6 +8,8 @@
 // syncs.
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,20 +98,21 @@ double OwnCpuSeconds() {
   return static_cast<double>(std::clock()) / static_cast<double>(CLOCKS_PER_SEC);
 }
 
-void WriteRun(const fs::path& folder, const fs::path& model) {
+void WriteRun(const fs::path& folder, const fs::path& model, int64_t problems) {
   std::ofstream data(folder / "train.jsonl");
   for (int i = 0; i < 1000; ++i) {
     data << absl::StrCat(R"({"id":"p)", i, R"(","prompt":"a=)", i % 10,
                          R"(;?a\n\n","answers":["1"]})", "\n");
   }
-  // Two batches are sampled before anything is trained; no measurement empties them.
-  std::ofstream(folder / "run.yaml") << "model: {path: " << model.string() << "}\n"
-                                     << R"(data: {train: train.jsonl}
-algorithm: {name: grpo, sampling: {initial_responses: 8, batch_problems: 25000, batch_min: 25000,
-  batch_max: 25000}}
+  // Two batches are sampled before anything is trained; by default no measurement empties them.
+  std::ofstream(folder / "run.yaml")
+      << "model: {path: " << model.string() << "}\n"
+      << "algorithm: {name: grpo, sampling: {initial_responses: 8, batch_problems: " << problems
+      << ", batch_min: " << problems << ", batch_max: " << problems << "}}\n"
+      << "learner: {minibatch_problems: " << problems << "}\n"
+      << R"(data: {train: train.jsonl}
 run: {steps: 10, seed: 1}
 rollout: {max_prompt_tokens: 64, max_response_tokens: 16384}
-learner: {minibatch_problems: 25000}
 )";
 }
 
@@ -144,24 +147,51 @@ absl::Status WaitFor(const char* what, Condition condition) {
   return absl::OkStatus();
 }
 
+// Responses of the first batch that are durable; -1 where nobody answers.
+int64_t Sampled(scheduler::Admin& admin) {
+  const auto status = admin.Status(absl::Seconds(30));
+  return status.ok() && !status->batches.empty() ? status->batches[0].initial_done : -1;
+}
+
+// Whether a process accepts connections there. What a killed one left refuses them.
+bool Listens(const fs::path& socket) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socket.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool listens =
+      ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  ::close(probe);
+  return listens;
+}
+
 absl::StatusOr<nlohmann::ordered_json> Measure(const fs::path& folder, const fs::path& binaries,
                                                const Settings& settings) {
-  WriteRun(folder, fs::current_path() / "deploy/local/model");
+  WriteRun(folder, fs::current_path() / "deploy/local/model", settings.at("problems"));
   verifier::VerifierService judge([](const std::vector<verifier::GradeRequest>& requests,
                                      const auto&) { return Judge(requests); });
   ATTNRL_ASSIGN_OR_RETURN(
       const auto verifier,
       rpc::Server::Start({.address = "unix:" + (folder / "v.sock").string()}, {&judge}));
   const std::string address = "unix:" + (folder / "s.sock").string();
-  const Process process(
-      {(binaries / "attnrl-branch-scheduler").string(), "--config", (folder / "run.yaml").string(),
-       "--run-dir", folder.string(), "--set", "scheduler.address=" + address, "--set",
-       "verifier.address=" + verifier->address(), "--set", "observe.metrics_address=127.0.0.1:0"});
-  ATTNRL_ASSIGN_OR_RETURN(const auto admin, scheduler::ConnectAdmin(address));
+  const std::vector<std::string> command = {(binaries / "attnrl-branch-scheduler").string(),
+                                            "--config",
+                                            (folder / "run.yaml").string(),
+                                            "--run-dir",
+                                            folder.string(),
+                                            "--set",
+                                            "scheduler.address=" + address,
+                                            "--set",
+                                            "verifier.address=" + verifier->address(),
+                                            "--set",
+                                            "observe.metrics_address=127.0.0.1:0"};
+  auto running = std::make_unique<Process>(command);
+  const Process& process = *running;
+  ATTNRL_ASSIGN_OR_RETURN(auto admin, scheduler::ConnectAdmin(address));
   ATTNRL_RETURN_IF_ERROR(
       WaitFor("the scheduler", [&] { return admin->Status(absl::Seconds(5)).ok(); }));
   const double idle = process.Megabytes("VmRSS");
-  ATTNRL_ASSIGN_OR_RETURN(const auto batches, scheduler::ConnectBatchSource(address));
+  ATTNRL_ASSIGN_OR_RETURN(auto batches, scheduler::ConnectBatchSource(address));
   std::thread learner([&batches] {
     (void)batches->NextBatch({.batch = 0, .version = {0, "digest"}}, [](const std::string&) {});
   });
@@ -199,6 +229,10 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const fs::path& folder, const fs:
     own_cpu = OwnCpuSeconds() - own_cpu;
   }
   const uint32_t still = status.ok() ? (*swarm)->connected() : 0;
+  const int64_t restart = settings.at("restart");
+  if (status.ok() && restart > 0) {
+    status = WaitFor("the results", [&] { return Sampled(*admin) >= restart; });
+  }
   batches->Cancel();
   learner.join();
   ATTNRL_RETURN_IF_ERROR(status);
@@ -219,12 +253,27 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const fs::path& folder, const fs:
   out["idle_mb"] = idle;
   out["connected_mb"] = connected;
   out["peak_mb"] = process.Megabytes("VmHWM");
+  if (restart > 0) {
+    out["sampled"] = Sampled(*admin);
+    // With every connection, so that no one waits before it tries again.
+    swarm->reset();
+    batches.reset();
+    admin.reset();
+    running.reset();
+    const absl::Duration start = Clock::Real().Monotonic();
+    running = std::make_unique<Process>(command);
+    ATTNRL_RETURN_IF_ERROR(
+        WaitFor("the next scheduler", [&] { return Listens(folder / "s.sock"); }));
+    ATTNRL_ASSIGN_OR_RETURN(admin, scheduler::ConnectAdmin(address));
+    out["sampled_known"] = Sampled(*admin);
+    out["restart_seconds"] = absl::ToDoubleSeconds(Clock::Real().Monotonic() - start);
+  }
   return out;
 }
 
 int Run(int argc, char** argv) {
-  Settings settings = {
-      {"workers", 1000}, {"credits", 1}, {"think_ms", 1000}, {"tokens", 300}, {"seconds", 10}};
+  Settings settings = {{"workers", 1000}, {"credits", 1},      {"think_ms", 1000}, {"tokens", 300},
+                       {"seconds", 10},   {"problems", 25000}, {"restart", 0}};
   if (!Parse(argc, argv, &settings)) return 2;
   std::string folder = (fs::temp_directory_path() / "attnrl-bench-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) return 1;
