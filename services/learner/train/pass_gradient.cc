@@ -15,26 +15,22 @@ namespace {
 
 constexpr const char* kEmbedding = "model.embed_tokens.weight";
 
-// What autograd keeps of one row of one layer: inputs of norms, projections and products, and what
-// norms, rotation and SiLU keep between.
-int64_t ActivationBytes(const model::ModelConfig& config, int64_t element) {
-  const int64_t attention = (config.heads + 2 * config.kv_heads) * config.head_dim;
-  return element * (10 * config.hidden_size + 5 * attention + 5 * config.intermediate_size);
-}
-
-bool ComputesAgain(CheckpointLayers checkpoint, const model::ModelConfig& config,
-                   const at::Tensor& ids, int64_t element) {
-  if (checkpoint != CheckpointLayers::kAuto) return checkpoint == CheckpointLayers::kAll;
-  const auto memory = device::MemoryOf(ids.device());
-  const int64_t total = memory.ok() ? memory->total : 0;
-  return total > 0 && ids.numel() * config.layers * ActivationBytes(config, element) > total / 8;
-}
-
 at::Tensor AtLeastFloat32(const at::Tensor& x) {
   return x.detach().to(x.scalar_type() == at::kBFloat16 ? at::kFloat : x.scalar_type());
 }
 
 }  // namespace
+
+int64_t ActivationBytes(const model::ModelConfig& config, int64_t element) {
+  const int64_t attention = (config.heads + 2 * config.kv_heads) * config.head_dim;
+  return element * (10 * config.hidden_size + 5 * attention + 5 * config.intermediate_size);
+}
+
+bool ComputesAgain(CheckpointLayers checkpoint, const model::ModelConfig& config, int64_t rows,
+                   int64_t element, int64_t memory) {
+  if (checkpoint != CheckpointLayers::kAuto) return checkpoint == CheckpointLayers::kAll;
+  return memory > 0 && rows * config.layers * ActivationBytes(config, element) > memory / 8;
+}
 
 PassGradient::PassGradient(const model::Transformer& transformer, Parameters& parameters,
                            const Pass& pass, const Options& options)
@@ -51,8 +47,9 @@ PassGradient::PassGradient(const model::Transformer& transformer, Parameters& pa
               }) {
   const at::NoGradGuard no_grad;
   at::Tensor x = transformer.Embed(pass.ids);
-  const bool again =
-      ComputesAgain(options.checkpoint, transformer.config(), pass.ids, x.element_size());
+  const auto memory = device::MemoryOf(pass.ids.device());
+  const bool again = ComputesAgain(options.checkpoint, transformer.config(), pass.ids.numel(),
+                                   x.element_size(), memory.ok() ? memory->total : 0);
   for (int64_t i = 0; i < transformer.config().layers; ++i) {
     LayerRun& layer = layers_.emplace_back();
     layer.input = x;

@@ -19,6 +19,15 @@ namespace attnrl::learner {
 // more than an eighth of the memory that there is. The gradient has the same bits either way.
 enum class CheckpointLayers { kAll, kNone, kAuto };
 
+// Bytes that autograd keeps of one row of one layer, in elements of so many bytes: inputs of norms,
+// projections and products, and what norms, rotation and SiLU keep between.
+int64_t ActivationBytes(const model::ModelConfig& config, int64_t element);
+
+// Whether layers of a pass of `rows` are computed again, on a device of `memory` bytes (0: not
+// known).
+bool ComputesAgain(CheckpointLayers checkpoint, const model::ModelConfig& config, int64_t rows,
+                   int64_t element, int64_t memory);
+
 // One pass through the model and back, layer by layer: forward keeps the input of each layer; going
 // back, a layer is computed again from it and differentiated, its gradient is added to the float32
 // one, and everything of it is freed. Memory beside the parameters: rows x hidden a layer, the

@@ -19,8 +19,7 @@
 #include "common/rpc/security/security.h"
 #include "common/storage/files.h"
 #include "services/branch_scheduler/assemble.h"
-#include "services/rollout_worker/engine/kv_budget.h"
-#include "services/rollout_worker/runner/runner.h"
+#include "tools/attnrl/train/estimate/run_shape.h"
 #include "tools/attnrl/train/report.h"
 #include "tools/attnrl/train/settings_check.h"
 
@@ -38,22 +37,15 @@ absl::Status CheckBinaries(const std::string& folder) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<model::DType> RunDType(const config::Config& config,
-                                      const model::ModelConfig& shape) {
-  if (config.model.dtype == "auto") return shape.dtype;
-  return model::ParseDType(config.model.dtype, "model.dtype");
-}
-
 // Loads every tensor once: only that finds all damage.
-absl::Status CheckWeights(const config::Config& config, const model::ModelConfig& shape,
-                          model::DType dtype) {
+absl::Status CheckWeights(const config::Config& config, const RunShape& shape) {
   ATTNRL_RETURN_IF_ERROR(device::ParseDevice(config.rollout.device, "rollout.device").status());
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
                           device::ParseDevice(config.learner.device, "learner.device"));
   static_cast<void>(device);
   ATTNRL_ASSIGN_OR_RETURN(const at::Device cpu, device::ParseDevice("cpu"));
   ATTNRL_ASSIGN_OR_RETURN(const model::Tensors weights,
-                          model::LoadTensors(config.model.path, shape, dtype, cpu));
+                          model::LoadTensors(config.model.path, shape.model, shape.dtype, cpu));
   for (const auto& [name, tensor] : weights) {
     // A sum is finite where every part is, but for an overflow, which float64 doesn't have here.
     if (std::isfinite(tensor.sum(at::kDouble).item<double>())) continue;
@@ -62,37 +54,6 @@ absl::Status CheckWeights(const config::Config& config, const model::ModelConfig
                       "finite weights are needed");
   }
   return absl::OkStatus();
-}
-
-// A worker's slots hold the longest sequence that the configuration allows.
-absl::Status CheckContext(const config::Rollout& rollout, const model::ModelConfig& shape) {
-  const int64_t longest = rollout.max_prompt_tokens + rollout.max_response_tokens;
-  if (longest <= shape.max_position_embeddings) return absl::OkStatus();
-  return InputError("rollout.max_prompt_tokens, rollout.max_response_tokens",
-                    absl::StrCat(rollout.max_prompt_tokens, " and ", rollout.max_response_tokens,
-                                 " are ", longest, " tokens a sequence"),
-                    absl::StrCat("the model's context is ", shape.max_position_embeddings));
-}
-
-// Bytes of the KV cache that a worker will choose.
-absl::StatusOr<int64_t> KvBytes(const config::Rollout& rollout, const model::ModelConfig& shape,
-                                model::DType dtype) {
-  rollout::RunnerOptions runner;
-  runner.dtype = dtype;
-  runner.deterministic = rollout.deterministic;
-  const int64_t block = rollout::KvBlockBytes(runner, shape);
-  const bool host = rollout.device == "cpu";
-  ATTNRL_ASSIGN_OR_RETURN(
-      const int64_t blocks,
-      rollout::ChooseKvBlocks(
-          {.slots = rollout.slots,
-           .max_tokens = rollout.max_prompt_tokens + rollout.max_response_tokens,
-           .block_bytes = block,
-           .bytes = rollout.kv_cache_bytes,
-           .memory_limit = host ? MemoryLimit() : 0,
-           .available = host ? AvailableMemory() : 0,
-           .workers = std::max<int64_t>(1, rollout.workers)}));
-  return blocks * block;
 }
 
 absl::Status CheckMemory(const config::Config& config, const MemoryEstimate& memory) {
@@ -125,23 +86,23 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   }
   ATTNRL_RETURN_IF_ERROR(CheckBinaries(binary_folder));
   PreflightReport report;
-  ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig shape,
-                          model::LoadModelConfig(config.model.path, config.model.dtype != "auto"));
-  ATTNRL_ASSIGN_OR_RETURN(const std::vector<int32_t> ends, model::LoadEndTokens(config.model.path));
-  ATTNRL_RETURN_IF_ERROR(scheduler::OptionsOf(config, "", {ends, shape.vocab_size}, "").status());
-  ATTNRL_ASSIGN_OR_RETURN(const model::DType dtype, RunDType(config, shape));
   const config::Config widest = config::Widest(config);
-  ATTNRL_RETURN_IF_ERROR(CheckContext(widest.rollout, shape));
+  ATTNRL_ASSIGN_OR_RETURN(const RunShape shape, ReadRunShape(widest));
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<int32_t> ends, model::LoadEndTokens(config.model.path));
+  ATTNRL_RETURN_IF_ERROR(
+      scheduler::OptionsOf(config, "", {ends, shape.model.vocab_size}, "").status());
   ATTNRL_ASSIGN_OR_RETURN(report.data, CheckData(config, ends, binary_folder));
-  ATTNRL_ASSIGN_OR_RETURN(const int64_t kv_bytes, KvBytes(widest.rollout, shape, dtype));
-  const int64_t dtype_bytes = dtype == model::DType::kBFloat16 ? 2 : 4;
-  report.memory = EstimateMemory(widest, shape, dtype_bytes, kv_bytes);
-  report.disk = EstimateDisk(widest, shape, dtype_bytes);
+  const bool host = config.rollout.device == "cpu";
+  ATTNRL_ASSIGN_OR_RETURN(const int64_t kv_bytes,
+                          KvBytes(widest.rollout, shape,
+                                  {.limit = host ? MemoryLimit() : 0,
+                                   .available = host ? AvailableMemory() : 0,
+                                   .workers = config.rollout.workers}));
+  report.memory = EstimateMemory(widest, shape, kv_bytes);
+  report.disk = EstimateDisk(widest, shape);
   ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
-  ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape, dtype));
-  report.model = absl::StrCat(config.model.path, ": ", std::string(WordOf(shape.architecture)),
-                              ", ", FormatCount(model::CountParameters(shape)), " weights, ",
-                              std::string(model::DTypeName(dtype)));
+  ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape));
+  report.model = absl::StrCat(config.model.path, ": ", ShapeText(shape));
   report.steps = OptimizerStepsText(config);
   report.warnings = SettingsWarnings(config, report.data.longest_prompt);
   if (const rpc::Security security = rpc::SecurityOf(config); security.tls()) {
@@ -152,6 +113,20 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
           "with TCP will refuse it"));
     }
   }
+  return report;
+}
+
+absl::StatusOr<PlanReport> PlanByShapes(const config::Config& config, int64_t device_bytes) {
+  if (config.model.path.empty()) {
+    return InputError("model.path", "is not set", "a folder with a config.json is needed");
+  }
+  PlanReport report;
+  ATTNRL_ASSIGN_OR_RETURN(const RunShape shape, ReadRunShape(config));
+  ATTNRL_ASSIGN_OR_RETURN(report.devices, EstimateDevices(config, shape, device_bytes));
+  report.model = ShapeText(shape);
+  report.disk = EstimateDisk(config, shape);
+  report.steps = OptimizerStepsText(config);
+  report.warnings = SettingsWarnings(config, config.rollout.max_prompt_tokens);
   return report;
 }
 

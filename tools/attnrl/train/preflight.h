@@ -8,8 +8,9 @@
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
 #include "tools/attnrl/train/data_check.h"
-#include "tools/attnrl/train/disk_estimate.h"
-#include "tools/attnrl/train/memory_estimate.h"
+#include "tools/attnrl/train/estimate/device_estimate.h"
+#include "tools/attnrl/train/estimate/disk_estimate.h"
+#include "tools/attnrl/train/estimate/memory_estimate.h"
 
 namespace attnrl::tools {
 
@@ -31,6 +32,20 @@ struct PreflightReport {
 absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
                                                     const std::string& binary_folder,
                                                     const std::string& file = "");
+
+// What is known of a run from its configuration and the model's config.json.
+struct PlanReport {
+  std::string model;
+  std::vector<DeviceEstimate> devices;
+  DiskEstimate disk;
+  std::string steps;
+  std::vector<std::string> warnings;
+};
+
+// The part of the check that needs shapes alone: no binaries, weights, data or devices. Every
+// worker and every rank of the learner has a device of `device_bytes` (0: not known) to itself.
+// Errors: InputError naming file or key, also of what wouldn't fit.
+absl::StatusOr<PlanReport> PlanByShapes(const config::Config& config, int64_t device_bytes);
 
 // One line on stderr for each warning of the report, for a disk of `folder` that may be too small,
 // and for each ATTNRL_ variable of the

@@ -138,7 +138,8 @@ std::string FormatCount(int64_t count) {
   const auto value = static_cast<double>(count);
   if (count < 1000) return absl::StrCat(count);
   if (count < 1000000) return absl::StrFormat("%.1f k", value / 1e3);
-  return absl::StrFormat("%.2f M", value / 1e6);
+  if (value < 1e9) return absl::StrFormat("%.2f M", value / 1e6);
+  return absl::StrFormat("%.2f B", value / 1e9);
 }
 
 }  // namespace attnrl::tools

@@ -45,7 +45,7 @@ std::string FormatSummary(const std::vector<StepLine>& lines, absl::Duration ela
 
 // "312 MB", "1.4 GB".
 std::string FormatBytes(int64_t bytes);
-// "812", "24.1 k", "1.2 M".
+// "812", "24.1 k", "1.20 M", "1.78 B".
 std::string FormatCount(int64_t count);
 
 }  // namespace attnrl::tools

@@ -162,6 +162,7 @@ TEST(Report, ShortensBytesAndCounts) {
   EXPECT_EQ(FormatCount(999900), "999.9 k");
   EXPECT_EQ(FormatCount(1000000), "1.00 M");
   EXPECT_EQ(FormatCount(1230000), "1.23 M");
+  EXPECT_EQ(FormatCount(1780000000), "1.78 B");
 }
 
 }  // namespace

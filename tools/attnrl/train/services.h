@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/config/config.h"
-#include "tools/attnrl/train/memory_estimate.h"
+#include "tools/attnrl/train/estimate/memory_estimate.h"
 #include "tools/attnrl/train/processes/process.h"
 
 namespace attnrl::tools {

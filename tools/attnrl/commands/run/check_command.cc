@@ -6,6 +6,7 @@
 #include "common/base/status.h"
 #include "common/config/config.h"
 #include "tools/attnrl/command.h"
+#include "tools/attnrl/train/estimate/device_estimate.h"
 #include "tools/attnrl/train/preflight.h"
 #include "tools/attnrl/train/report.h"
 
@@ -17,6 +18,8 @@ struct Options {
   std::vector<std::string> sets;
   std::string explain;  // a key or section; empty: none
   bool reference = false;
+  bool plan = false;
+  std::string device_memory;  // of each device; empty: not known
 };
 
 // What the configuration may hold, without a file.
@@ -30,6 +33,25 @@ absl::Status Explain(const Options& options) {
   return absl::OkStatus();
 }
 
+std::string NameOf(const Options& options) {
+  return options.config.empty() ? "the configuration" : options.config;
+}
+
+// From shapes alone: for devices that aren't here, and before the model and its data are.
+absl::Status Plan(const Options& options, const config::Config& config) {
+  int64_t device_bytes = 0;
+  if (!options.device_memory.empty()) {
+    ATTNRL_ASSIGN_OR_RETURN(device_bytes, ParseSize(options.device_memory, "--device-memory"));
+  }
+  ATTNRL_ASSIGN_OR_RETURN(const PlanReport report, PlanByShapes(config, device_bytes));
+  std::cout << NameOf(options) << (device_bytes > 0 ? " fits by its shapes" : " by its shapes")
+            << "\nmodel   " << report.model << "\nsteps   " << report.steps << "\ndisk    "
+            << DiskText(report.disk) << "\n"
+            << DeviceTable(report.devices, device_bytes) << std::flush;
+  for (const std::string& warning : report.warnings) std::cerr << "warning: " << warning << "\n";
+  return absl::OkStatus();
+}
+
 absl::Status Check(const Options& options) {
   if (options.reference || !options.explain.empty()) return Explain(options);
   if (options.config.empty() && options.sets.empty()) {
@@ -38,22 +60,26 @@ absl::Status Check(const Options& options) {
   }
   ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
                           config::Load(options.config, options.sets, config::Environment()));
+  if (options.plan) return Plan(options, config);
+  if (!options.device_memory.empty()) {
+    return InputError("--device-memory", "given without --plan", "both, or neither");
+  }
   const std::string binaries =
       std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
   ATTNRL_ASSIGN_OR_RETURN(const PreflightReport report,
                           CheckBeforeTraining(config, binaries, options.config));
-  std::cout << (options.config.empty() ? "the configuration" : options.config)
-            << " is ready to train\nmodel   " << report.model << "\ndata    " << report.data.summary
-            << "\nfirst   " << report.data.first << "steps   " << report.steps << "\nmemory  about "
-            << FormatBytes(report.memory.total_bytes) << " for all services\ndisk    "
-            << DiskText(report.disk) << std::endl;
+  std::cout << NameOf(options) << " is ready to train\nmodel   " << report.model << "\ndata    "
+            << report.data.summary << "\nfirst   " << report.data.first << "steps   "
+            << report.steps << "\nmemory  about " << FormatBytes(report.memory.total_bytes)
+            << " for all services\ndisk    " << DiskText(report.disk) << std::endl;
   PrintWarnings(config, report, ".");
   return absl::OkStatus();
 }
 
 }  // namespace
 
-// `attnrl check`: everything that `attnrl train` checks before it starts, and nothing else.
+// `attnrl check`: everything that `attnrl train` checks before it starts, and nothing else; with
+// --plan what can be said without a model, its data and its devices.
 void AddCheckCommand(Command& app, Work* run) {
   Command& command = app.AddCommand("check", "Check a configuration without starting anything");
   auto options = std::make_shared<Options>();
@@ -65,8 +91,15 @@ void AddCheckCommand(Command& app, Work* run) {
   command.Add("--explain", &options->explain,
               "Explain a key or a section, for example run.seed or learner");
   command.AddSwitch("--reference", &options->reference, "Print every key with its default");
+  command.AddSwitch("--plan", &options->plan,
+                    "Read the shapes in config.json alone and show what would lie on which device");
+  command
+      .Add("--device-memory", &options->device_memory,
+           "With --plan: refuse what a device of this memory has no room for, as 80GiB")
+      .TypeName("SIZE");
   command.Footer(
       "Examples:\n  attnrl check --config deploy/local/quickstart.yaml\n"
+      "  attnrl check --config deploy/local/paper/attnrl-1.5b.yaml --plan --device-memory 80GiB\n"
       "  attnrl check --explain algorithm.branching");
   command.WhenChosen([options, run] { *run = [options] { return Check(*options); }; });
 }

@@ -94,6 +94,31 @@ TEST_F(RunCommands, CheckExplainsKeysWithoutAConfiguration) {
   EXPECT_THAT(Refusal({"check", "--explain", "run.sed"}), HasSubstr("run.seed"));
 }
 
+TEST_F(RunCommands, CheckPlansFromShapesWithoutWeightsDataOrDevices) {
+  const std::string preset = ATTNRL_SOURCE_DIR "/deploy/local/paper/attnrl-7b.yaml";
+  const CapturedOutput captured;
+  const absl::Status status =
+      Run({"check", "--config", preset, "--plan", "--device-memory", "80GiB"});
+  EXPECT_TRUE(status.ok()) << status;
+  const std::string out = captured.out();
+  EXPECT_THAT(out, HasSubstr("attnrl-7b.yaml fits by its shapes\nmodel   Qwen2, 7.6"));
+  EXPECT_THAT(out, HasSubstr(" x worker"));
+  EXPECT_THAT(out, HasSubstr(" x learner rank"));
+  EXPECT_EQ(captured.err(), "");
+}
+
+TEST_F(RunCommands, CheckRefusesAPlanThatCannotFit) {
+  const std::string preset = ATTNRL_SOURCE_DIR "/deploy/local/paper/attnrl-7b.yaml";
+  const auto refusal = [&](const std::string& size) {
+    return Refusal({"check", "--config", preset, "--plan", "--device-memory", size});
+  };
+  EXPECT_THAT(refusal("40GiB"), StartsWith("rollout."));
+  EXPECT_THAT(refusal("80G"), StartsWith("--device-memory: \"80G\" is no size; "));
+  EXPECT_THAT(Refusal({"check", "--config", config_, "--plan"}), StartsWith("model.path: "));
+  EXPECT_EQ(Refusal({"check", "--config", preset, "--device-memory", "80GiB"}),
+            "--device-memory: given without --plan; both, or neither");
+}
+
 TEST_F(RunCommands, CommandsOnARunNeedOneThatGoesOn) {
   for (const std::string command : {"status", "drain", "pause", "resume", "workers"}) {
     const auto refusal = [&](const std::string& scheduler) {

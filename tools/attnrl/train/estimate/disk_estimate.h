@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/config/config.h"
-#include "common/model/files/config.h"
+#include "tools/attnrl/train/estimate/run_shape.h"
 
 namespace attnrl::tools {
 
@@ -18,8 +18,7 @@ struct DiskEstimate {
   int64_t total = 0;
 };
 
-DiskEstimate EstimateDisk(const config::Config& config, const model::ModelConfig& shape,
-                          int64_t dtype_bytes);
+DiskEstimate EstimateDisk(const config::Config& config, const RunShape& shape);
 
 // "about 1.2 GB at most: checkpoints 0.9 GB, trees 0.2 GB, the rest 0.1 GB".
 std::string DiskText(const DiskEstimate& disk);

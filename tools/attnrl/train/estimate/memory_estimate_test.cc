@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/train/memory_estimate.h"
+#include "tools/attnrl/train/estimate/memory_estimate.h"
 
 #include <gtest/gtest.h>
 
 namespace attnrl::tools {
 namespace {
+
+constexpr model::DType kHalf = model::DType::kBFloat16;
 
 // Qwen2.5-0.5B, without the biases.
 model::ModelConfig HalfBillion() {
@@ -22,10 +24,10 @@ model::ModelConfig HalfBillion() {
 
 TEST(MemoryEstimate, GrowsWithTheCacheWorkersAndAReferenceModel) {
   config::Config config;
-  const MemoryEstimate before = EstimateMemory(config, HalfBillion(), 2, 1'000'000);
+  const MemoryEstimate before = EstimateMemory(config, {HalfBillion(), kHalf}, 1'000'000);
   config.rollout.workers = 2;
   config.learner.kl_weight = 0;
-  const MemoryEstimate after = EstimateMemory(config, HalfBillion(), 2, 3'000'000);
+  const MemoryEstimate after = EstimateMemory(config, {HalfBillion(), kHalf}, 3'000'000);
   EXPECT_EQ(after.worker_bytes - before.worker_bytes, 2'000'000);
   EXPECT_EQ(before.learner_bytes - after.learner_bytes, 2 * model::CountParameters(HalfBillion()));
   EXPECT_EQ(after.total_bytes - after.learner_bytes - after.scheduler_bytes - after.verifier_bytes,
@@ -36,15 +38,15 @@ TEST(MemoryEstimate, SharesTheOptimizersStateOutOverRanksAndAdaptersNeedLittle) 
   config::Config config;
   config.learner.kl_weight = 0;
   const int64_t weights = model::CountParameters(HalfBillion());
-  const MemoryEstimate one = EstimateMemory(config, HalfBillion(), 2, 0);
+  const MemoryEstimate one = EstimateMemory(config, {HalfBillion(), kHalf}, 0);
   config.learner.ranks = 4;
-  const MemoryEstimate four = EstimateMemory(config, HalfBillion(), 2, 0);
+  const MemoryEstimate four = EstimateMemory(config, {HalfBillion(), kHalf}, 0);
   EXPECT_EQ(one.learner_bytes - four.learner_bytes,
             12 * weights - 2 * 4 * HalfBillion().vocab_size * HalfBillion().hidden_size);
   EXPECT_EQ(four.total_bytes - one.total_bytes, 4 * four.learner_bytes - one.learner_bytes);
   config.learner.ranks = 1;
   config.learner.lora.rank = 8;
-  const MemoryEstimate adapters = EstimateMemory(config, HalfBillion(), 2, 0);
+  const MemoryEstimate adapters = EstimateMemory(config, {HalfBillion(), kHalf}, 0);
   EXPECT_LT(adapters.learner_bytes, one.learner_bytes - 11 * weights);
 }
 
@@ -72,12 +74,12 @@ TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
   config.learner.max_tokens_per_pass = 400;
   config.learner.kl_weight = 0;
   const int64_t weights = model::CountParameters(Tiny());
-  const MemoryEstimate memory = EstimateMemory(config, Tiny(), 2, 24'000);
+  const MemoryEstimate memory = EstimateMemory(config, {Tiny(), kHalf}, 24'000);
   EXPECT_EQ(memory.worker_bytes, kProcess + 2 * weights * 2 + 24'000);
-  // A token keeps in each layer (4 + 2 x 2) x 2 x 2, 5 x 8 and 4 x 16 numbers and its input of 8,
+  // A token keeps in each layer 10 x 8, 5 x (4 + 2 x 2) x 2 and 5 x 16 numbers and its input of 8,
   // and twice 100 logits; the head is there in float32 too.
   EXPECT_EQ(memory.learner_bytes, kProcess + weights * (4 * 4 + 2 * 2) + 100 * 8 * 4 +
-                                      400 * 4 * (3 * (32 + 40 + 64 + 8) + 200));
+                                      400 * (2 * 3 * (80 + 80 + 80 + 8) + 4 * 200));
   EXPECT_EQ(memory.scheduler_bytes, 2 * kPlain);
   EXPECT_EQ(memory.verifier_bytes, kPlain);
   EXPECT_EQ(memory.total_bytes, 3 * memory.worker_bytes + memory.learner_bytes +
@@ -90,7 +92,7 @@ TEST(MemoryEstimate, OfTheLearnerHasRoomForTheLongestSequenceInAnyPass) {
   config.rollout.max_response_tokens = 900;
   const auto learner = [&config](int64_t tokens) {
     config.learner.max_tokens_per_pass = tokens;
-    return EstimateMemory(config, Tiny(), 4, 0).learner_bytes;
+    return EstimateMemory(config, {Tiny(), model::DType::kFloat32}, 0).learner_bytes;
   };
   EXPECT_EQ(learner(1), learner(1000));
   EXPECT_LT(learner(1000), learner(1001));
@@ -102,7 +104,7 @@ TEST(MemoryEstimate, OfALongPassDoesNotGrowWithTokensTimesVocabulary) {
   shape.vocab_size = 150'000;
   const auto learner = [&](int64_t tokens) {
     config.learner.max_tokens_per_pass = tokens;
-    return EstimateMemory(config, shape, 4, 0).learner_bytes;
+    return EstimateMemory(config, {shape, model::DType::kFloat32}, 0).learner_bytes;
   };
   EXPECT_LT(learner(64'000) - learner(32'000), 32'000 * int64_t{150'000} / 10);
 }
@@ -110,7 +112,7 @@ TEST(MemoryEstimate, OfALongPassDoesNotGrowWithTokensTimesVocabulary) {
 TEST(MemoryEstimate, WithoutWorkersIsThatOfTheOtherServices) {
   config::Config config;
   config.rollout.workers = 0;
-  const MemoryEstimate memory = EstimateMemory(config, Tiny(), 4, 0);
+  const MemoryEstimate memory = EstimateMemory(config, {Tiny(), model::DType::kFloat32}, 0);
   EXPECT_EQ(memory.total_bytes,
             memory.learner_bytes + memory.scheduler_bytes + memory.verifier_bytes);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/train/disk_estimate.h"
+#include "tools/attnrl/train/estimate/disk_estimate.h"
 
 #include <algorithm>
 
@@ -33,9 +33,9 @@ int64_t TokensOfBatch(const config::Config& config) {
 
 }  // namespace
 
-DiskEstimate EstimateDisk(const config::Config& config, const model::ModelConfig& shape,
-                          int64_t dtype_bytes) {
-  const int64_t weights = model::CountParameters(shape);
+DiskEstimate EstimateDisk(const config::Config& config, const RunShape& shape) {
+  const int64_t weights = model::CountParameters(shape.model);
+  const int64_t dtype_bytes = shape.dtype_bytes();
   // Masters and two moments in float32.
   const int64_t checkpoint = weights * (dtype_bytes + 3 * 4);
   const int64_t made = config.run.steps / std::max<int64_t>(1, config.learner.checkpoint_every);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/attnrl/train/disk_estimate.h"
+#include "tools/attnrl/train/estimate/disk_estimate.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -35,7 +35,7 @@ config::Config Small() {
 }
 
 DiskEstimate Estimate(const config::Config& config) {
-  return EstimateDisk(config, SmallShape(), 2);
+  return EstimateDisk(config, {SmallShape(), model::DType::kBFloat16});
 }
 
 TEST(DiskEstimate, CountsTheTokensOfAllBatchesOrOfThoseThatAreKept) {

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/estimate/device_estimate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/base/status.h"
+
+namespace attnrl::tools {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr int64_t kGigabyte = int64_t{1000} * 1000 * 1000;
+
+// 1.5 B weights in bfloat16.
+RunShape Large() {
+  RunShape shape;
+  shape.model.vocab_size = 151936;
+  shape.model.hidden_size = 1536;
+  shape.model.intermediate_size = 8960;
+  shape.model.layers = 28;
+  shape.model.heads = 12;
+  shape.model.kv_heads = 2;
+  shape.model.head_dim = 128;
+  shape.model.max_position_embeddings = 131072;
+  shape.dtype = model::DType::kBFloat16;
+  return shape;
+}
+
+config::Config OnGpus() {
+  config::Config config;
+  config.rollout.device = "cuda";
+  config.learner.device = "cuda";
+  config.rollout.kv_cache_bytes = 4 * kGigabyte;
+  return config;
+}
+
+int64_t Part(const DeviceEstimate& device, const std::string& start) {
+  for (const DeviceEstimate::Part& part : device.parts) {
+    if (part.what.starts_with(start)) return part.bytes;
+  }
+  return 0;
+}
+
+std::string Refusal(const config::Config& config, int64_t device_bytes) {
+  const auto devices = EstimateDevices(config, Large(), device_bytes);
+  EXPECT_TRUE(IsInputError(devices.status())) << devices.status();
+  return std::string(devices.status().message());
+}
+
+TEST(DeviceEstimate, NamesWhatEachRoleKeeps) {
+  const auto devices = EstimateDevices(OnGpus(), Large(), 0);
+  ASSERT_TRUE(devices.ok()) << devices.status();
+  ASSERT_EQ(devices->size(), 2u);
+  const DeviceEstimate& worker = devices->at(0);
+  const DeviceEstimate& learner = devices->at(1);
+  const int64_t weights = model::CountParameters(Large().model);
+  EXPECT_EQ(worker.process, "worker");
+  EXPECT_EQ(Part(worker, "weights, 3 versions"), 3 * 2 * weights);
+  EXPECT_GT(Part(worker, "KV cache"), 4 * kGigabyte * 99 / 100);
+  EXPECT_LE(Part(worker, "KV cache"), 4 * kGigabyte);
+  EXPECT_EQ(learner.process, "learner rank");
+  EXPECT_EQ(Part(learner, "masters, gradient, moments"), 16 * weights);
+  EXPECT_EQ(Part(learner, "reference model"), 2 * weights);
+}
+
+TEST(DeviceEstimate, LeavesOutRolesOnTheCpuAndWhatARoleHasNot) {
+  config::Config config = OnGpus();
+  config.rollout.device = "cpu";
+  config.learner.kl_weight = 0;
+  const auto devices = EstimateDevices(config, Large(), 0);
+  ASSERT_TRUE(devices.ok()) << devices.status();
+  ASSERT_EQ(devices->size(), 1u);
+  EXPECT_EQ(Part(devices->at(0), "reference model"), 0);
+  EXPECT_THAT(DeviceTable(*devices, 0), Not(HasSubstr("reference")));
+}
+
+TEST(DeviceEstimate, SharesTheOptimizersStateOutAndOneVersionLessIsOneCopyLess) {
+  config::Config config = OnGpus();
+  const int64_t weights = model::CountParameters(Large().model);
+  const DeviceEstimate one = EstimateLearnerDevice(config, Large(), 0);
+  config.learner.ranks = 4;
+  const DeviceEstimate four = EstimateLearnerDevice(config, Large(), 0);
+  EXPECT_EQ(Part(one, "masters") - Part(four, "masters"), 12 * weights);
+  EXPECT_EQ(Part(one, "weights to compute with"), Part(four, "weights to compute with"));
+  const DeviceEstimate two_versions = EstimateWorkerDevice(config, Large(), 0);
+  config.rollout.resident_versions = 1;
+  const DeviceEstimate one_version = EstimateWorkerDevice(config, Large(), 0);
+  EXPECT_EQ(two_versions.total() - one_version.total(), 2 * weights);
+}
+
+TEST(DeviceEstimate, RefusesByTheKeyThatWouldHaveToChange) {
+  config::Config config = OnGpus();
+  config.rollout.kv_cache_bytes = 70 * kGigabyte;
+  EXPECT_THAT(Refusal(config, 80 * kGigabyte),
+              AllOf(StartsWith("rollout.kv_cache_bytes: a worker would need about "),
+                    HasSubstr("a device has 80.0 GB: at most ")));
+  config.rollout.kv_cache_bytes = kGigabyte;
+  EXPECT_THAT(Refusal(config, 8 * kGigabyte), StartsWith("rollout.resident_versions, "));
+  EXPECT_THAT(Refusal(config, 40 * kGigabyte),
+              AllOf(StartsWith("learner.ranks: a learner rank would need about "),
+                    HasSubstr("a device has 40.0 GB: at least ")));
+  EXPECT_THAT(Refusal(config, 16 * kGigabyte), HasSubstr("no number of ranks makes it fit"));
+  config.learner.max_tokens_per_pass = 2'000'000;
+  EXPECT_THAT(Refusal(config, 80 * kGigabyte), StartsWith("learner.max_tokens_per_pass: "));
+}
+
+TEST(DeviceEstimate, TheCacheThatItNamesFits) {
+  config::Config config = OnGpus();
+  config.learner.device = "cpu";
+  config.rollout.kv_cache_bytes = 70 * kGigabyte;
+  const std::string refusal = Refusal(config, 80 * kGigabyte);
+  const std::string words = ": at most ";
+  config.rollout.kv_cache_bytes = std::stoll(refusal.substr(refusal.find(words) + words.size()));
+  EXPECT_TRUE(EstimateDevices(config, Large(), 80 * kGigabyte).ok());
+}
+
+TEST(DeviceEstimate, ShowsOneLineAPartAndTheirSum) {
+  const std::string table = DeviceTable(
+      {{"worker", 3, {{"weights", 1 * kGigabyte}, {"KV cache", 2 * kGigabyte}}}}, 4 * kGigabyte);
+  EXPECT_EQ(table,
+            "3 x worker        weights                                          1.0 GB\n"
+            "                  KV cache                                         2.0 GB\n"
+            "                  75 % of a device of 4.0 GB of its own            3.0 GB\n");
+}
+
+TEST(ParseSize, ReadsBytesWithAndWithoutAUnit) {
+  EXPECT_EQ(ParseSize("80GiB", "--x").value(), int64_t{80} << 30);
+  EXPECT_EQ(ParseSize("1.5 GB", "--x").value(), 1'500'000'000);
+  EXPECT_EQ(ParseSize("512MiB", "--x").value(), int64_t{512} << 20);
+  EXPECT_EQ(ParseSize("12345", "--x").value(), 12345);
+  for (const char* wrong : {"", "GiB", "80G", "-1", "0", "1e400", "80GiBs", "1.2.3GB"}) {
+    const auto size = ParseSize(wrong, "--x");
+    EXPECT_THAT(std::string(size.status().message()), StartsWith("--x: ")) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace attnrl::tools

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/attnrl/train/estimate/memory_estimate.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/machine.h"
+#include "services/learner/train/pass_gradient.h"
+#include "tools/attnrl/train/report.h"
+
+namespace attnrl::tools {
+namespace {
+
+constexpr int64_t kMegabyte = int64_t{1000} * 1000;
+// A process with LibTorch and gRPC loaded, and one with gRPC alone.
+constexpr int64_t kTorchProcess = 150 * kMegabyte;
+constexpr int64_t kPlainProcess = 30 * kMegabyte;
+// A context on a GPU with the libraries' kernels and workspaces; an assumption.
+constexpr int64_t kDeviceContext = 1000 * kMegabyte;
+constexpr int64_t kFloatBytes = 4;
+// Rows of a step of the engine beside one for each sequence (engine/README.md).
+constexpr int64_t kPrefillRows = 2048;
+
+int64_t LongestSequence(const config::Config& config) {
+  return config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
+}
+
+learner::CheckpointLayers CheckpointOf(const config::Learner& learner) {
+  switch (learner.checkpoint_layers) {
+    case config::CheckpointLayers::kAll:
+      return learner::CheckpointLayers::kAll;
+    case config::CheckpointLayers::kNone:
+      return learner::CheckpointLayers::kNone;
+    case config::CheckpointLayers::kAuto:
+      break;
+  }
+  return learner::CheckpointLayers::kAuto;
+}
+
+// Rows of the largest training pass: a longer sequence is alone in its own.
+int64_t PassRows(const config::Config& config) {
+  return std::max(config.learner.max_tokens_per_pass, LongestSequence(config));
+}
+
+// Bytes of the largest training pass in `memory` bytes: the input of each layer, activations of all
+// layers or of one, and two chunks of logits.
+int64_t PassBytes(const config::Config& config, const RunShape& shape, int64_t memory) {
+  constexpr int64_t kChunk = int64_t{256} << 20;
+  const int64_t rows = PassRows(config);
+  const int64_t element = shape.dtype_bytes();
+  const bool again =
+      learner::ComputesAgain(CheckpointOf(config.learner), shape.model, rows, element, memory);
+  return element * rows * shape.model.layers * shape.model.hidden_size +
+         rows * (again ? 1 : shape.model.layers) * learner::ActivationBytes(shape.model, element) +
+         2 * std::min(kChunk, kFloatBytes * rows * shape.model.vocab_size);
+}
+
+// Parameters of the adapters: rank times the sum of both extents of each weight that has some.
+int64_t AdapterParameters(const config::LearnerLora& lora, const model::ModelConfig& shape) {
+  int64_t extents = 0;
+  for (const auto& [name, extent] : model::TensorShapes(shape)) {
+    if (extent.size() != 2 || !absl::StartsWith(name, "model.layers.")) continue;
+    const bool mlp = absl::StrContains(name, ".mlp.");
+    if (lora.targets == config::LoraTargets::kLinear ||
+        mlp == (lora.targets == config::LoraTargets::kMlp)) {
+      extents += extent[0] + extent[1];
+    }
+  }
+  return lora.rank * extents;
+}
+
+// Parameters that have masters, gradients and moments.
+int64_t TrainedParameters(const config::Config& config, const model::ModelConfig& shape) {
+  return config.learner.lora.rank > 0 ? AdapterParameters(config.learner.lora, shape)
+                                      : model::CountParameters(shape);
+}
+
+// Masters and two moments, shared out over the ranks, and as many gradients; in the deterministic
+// mode one of each of four parts.
+int64_t StateBytes(const config::Config& config, const model::ModelConfig& shape) {
+  const int64_t numbers = config.learner.deterministic ? 8 : 4;
+  return numbers * kFloatBytes * TrainedParameters(config, shape) / config.learner.ranks;
+}
+
+// Log-probs are computed from the head in float32, which of other weights is a copy.
+int64_t HeadBytes(const RunShape& shape) {
+  return shape.dtype == model::DType::kFloat32
+             ? 0
+             : shape.model.vocab_size * shape.model.hidden_size * kFloatBytes;
+}
+
+// Whether the weights to compute with lie beside the masters.
+bool LeavesAreApart(const config::Config& config, const RunShape& shape) {
+  return config.learner.ranks > 1 || shape.dtype != model::DType::kFloat32;
+}
+
+// The embedding's gradient, the largest that ranks exchange: sent and received.
+int64_t ExchangedBytes(const config::Config& config, const model::ModelConfig& shape) {
+  return config.learner.ranks > 1 ? 2 * kFloatBytes * shape.vocab_size * shape.hidden_size : 0;
+}
+
+// Elements of the largest part whose gradient is complete at once: a layer, or the head.
+int64_t LargestPart(const model::ModelConfig& shape) {
+  int64_t layer = 0;
+  for (const auto& [name, extent] : model::TensorShapes(shape)) {
+    if (!absl::StartsWith(name, "model.layers.0.")) continue;
+    layer += extent.size() == 2 ? extent[0] * extent[1] : extent[0];
+  }
+  return std::max(layer, shape.vocab_size * shape.hidden_size);
+}
+
+}  // namespace
+
+MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shape,
+                              int64_t kv_bytes) {
+  const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
+  MemoryEstimate memory;
+  // Two versions of the weights: the one in use and the next one while it arrives.
+  memory.worker_bytes = kTorchProcess + 2 * weights + kv_bytes;
+  // The published copy; the reference where there is a KL term; the weights to compute with where
+  // they aren't the masters. Under adapters the reference is what they change.
+  const config::Learner& learner = config.learner;
+  const int64_t copies = learner.lora.rank > 0 ? 3
+                                               : 1 + (learner.kl_weight > 0 ? 1 : 0) +
+                                                     (LeavesAreApart(config, shape) ? 1 : 0);
+  memory.learner_bytes = kTorchProcess + StateBytes(config, shape.model) + weights * copies +
+                         ExchangedBytes(config, shape.model) + HeadBytes(shape) +
+                         PassBytes(config, shape, MemoryLimit());
+  memory.scheduler_bytes = 2 * kPlainProcess;
+  memory.verifier_bytes = kPlainProcess;
+  memory.total_bytes = memory.worker_bytes * config.rollout.workers +
+                       memory.learner_bytes * learner.ranks + memory.scheduler_bytes +
+                       memory.verifier_bytes;
+  return memory;
+}
+
+int64_t DeviceEstimate::total() const {
+  int64_t sum = 0;
+  for (const Part& part : parts) sum += part.bytes;
+  return sum;
+}
+
+DeviceEstimate EstimateWorkerDevice(const config::Config& config, const RunShape& shape,
+                                    int64_t kv_bytes) {
+  const config::Rollout& rollout = config.rollout;
+  const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
+  const int64_t kept = rollout.resident_versions + 1;
+  const int64_t token_bytes =
+      2 * shape.dtype_bytes() * shape.model.layers * shape.model.kv_heads * shape.model.head_dim;
+  // Logits, their float32 log-probs and sums of each row that draws a token; what one layer makes
+  // of the rows of a step; two matrices of one head where attention is scored in a pass of its own.
+  const int64_t longest = LongestSequence(config);
+  const int64_t step =
+      3 * kFloatBytes * rollout.slots * shape.model.vocab_size +
+      (kPrefillRows + rollout.slots) * learner::ActivationBytes(shape.model, shape.dtype_bytes());
+  const int64_t scores =
+      config.algorithm.scores_attention() ? 2 * kFloatBytes * longest * longest : 0;
+  return {.process = "worker",
+          .processes = rollout.workers,
+          .parts = {{absl::StrCat("weights, ", kept, " versions"), kept * weights},
+                    {absl::StrCat("KV cache, ", FormatCount(kv_bytes / token_bytes), " tokens"),
+                     kv_bytes},
+                    {absl::StrCat("workspace of a step, ", rollout.slots, " sequences"),
+                     std::max(step, scores)},
+                    {"context and libraries", kDeviceContext}}};
+}
+
+DeviceEstimate EstimateLearnerDevice(const config::Config& config, const RunShape& shape,
+                                     int64_t device_bytes) {
+  const config::Learner& learner = config.learner;
+  const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
+  // Under adapters the leaves are merged weights beside the ones that they change, which are the
+  // reference too.
+  const bool reference = learner.kl_weight > 0 || learner.lora.rank > 0;
+  const std::string of_ranks =
+      learner.ranks > 1 ? absl::StrCat(", 1 of ", learner.ranks, " shards") : "";
+  const int64_t gradient =
+      learner.lora.rank > 0 ? 0 : LargestPart(shape.model) * (shape.dtype_bytes() + kFloatBytes);
+  DeviceEstimate estimate = {.process = "learner rank", .processes = learner.ranks, .parts = {}};
+  estimate.parts = {
+      {"masters, gradient, moments" + of_ranks, StateBytes(config, shape.model)},
+      {"weights to compute with", LeavesAreApart(config, shape) ? weights : 0},
+      {"reference model", reference ? weights : 0},
+      {"copy to publish", weights},
+      {"head in float32", HeadBytes(shape)},
+      {absl::StrCat("pass of ", FormatCount(PassRows(config)), " tokens"),
+       PassBytes(config, shape, std::max<int64_t>(1, device_bytes))},
+      {"gradient of one layer or the head", gradient + ExchangedBytes(config, shape.model)},
+      {"context and libraries", kDeviceContext}};
+  std::erase_if(estimate.parts, [](const DeviceEstimate::Part& part) { return part.bytes == 0; });
+  return estimate;
+}
+
+}  // namespace attnrl::tools

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "tools/attnrl/train/estimate/run_shape.h"
+
+namespace attnrl::tools {
+
+// Resident memory that the services of a run will need, in bytes, from shapes alone. An estimate
+// for people and for refusing what can't fit: within about a factor of two.
+struct MemoryEstimate {
+  int64_t worker_bytes = 0;  // of one worker
+  int64_t learner_bytes = 0;
+  int64_t scheduler_bytes = 0;
+  int64_t verifier_bytes = 0;
+  int64_t total_bytes = 0;
+};
+
+// `kv_bytes`: of a worker's KV cache.
+MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shape,
+                              int64_t kv_bytes);
+
+// What the processes of one role keep on their devices, of which each has one of its own.
+struct DeviceEstimate {
+  struct Part {
+    std::string what;  // "KV cache, 1.50 M tokens"
+    int64_t bytes = 0;
+  };
+
+  std::string process;  // "worker" | "learner rank"
+  int64_t processes = 0;
+  std::vector<Part> parts;
+
+  int64_t total() const;
+};
+
+// A worker of a run, and the fullest rank of its learner, on a device of `device_bytes` bytes (0:
+// not known; layers are computed again then, if the configuration leaves the choice).
+DeviceEstimate EstimateWorkerDevice(const config::Config& config, const RunShape& shape,
+                                    int64_t kv_bytes);
+DeviceEstimate EstimateLearnerDevice(const config::Config& config, const RunShape& shape,
+                                     int64_t device_bytes);
+
+}  // namespace attnrl::tools
