@@ -3,6 +3,7 @@
 
 import copy
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,11 +11,26 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenario"))
 import binaries
+import component_rules
 import framework
 import manifests
+import prometheus
 import rules
 import schemas
-from manifests import FOLDERS, ROOT, container_of, of_kind, pod_of, workloads
+from manifests import FOLDERS, ROOT, container_of, of_kind, pod_of, workloads, yaml
+
+OVERLAYS = ("dev-cpu", "single-gpu", "multi-node")
+# {overlay: the preset that it runs}
+PRESETS = {"single-gpu": "attnrl-1.5b", "multi-node": "attnrl-7b"}
+ON_GPUS = {*PRESETS, "gpu-ranks"}
+# What a cluster's configuration says otherwise than one for a single machine.
+OF_A_CLUSTER = {
+    *("model.path", "data.train", "rollout.workers", "verifier.children"),
+    *("scheduler.address", "verifier.address", "learner.address"),
+    *("observe.metrics_address", "observe.console_level"),
+}
+# Series over time, and which alerts they set off.
+ALERT_CASES = ROOT / "tests/k8s/alerts.yaml"
 
 
 def spec(docs, kind, name):
@@ -29,15 +45,15 @@ def container(docs, name):
     return container_of(workloads(docs)[name])
 
 
-# {rule: a change of the documents that it must notice}
-BREAKS = {}
+# [(rule, folder, a change of its documents that the rule must notice)]
+BREAKS = []
 
 
-def breaks(rule):
-    """Enters the function below as the change for a rule."""
+def breaks(rule, folder="mtls"):
+    """Enters the function below as a change for a rule."""
 
     def enter(change):
-        BREAKS[rule] = change
+        BREAKS.append((rule, folder, change))
         return change
 
     return enter
@@ -95,6 +111,79 @@ def pass_an_unknown_flag(docs):
     container(docs, "learner")["args"].append("--rank")
 
 
+@breaks(rules.links, "ranks")
+def let_anybody_be_a_rank(docs):
+    spec(docs, "NetworkPolicy", "learner-rank")["ingress"][0]["from"].append(
+        {"podSelector": {"matchLabels": {rules.NAME: "verifier"}}}
+    )
+
+
+@breaks(component_rules.gpus, "single-gpu")
+def ask_for_no_gpu(docs):
+    del container(docs, "rollout-worker")["resources"]["limits"][component_rules.GPU]
+
+
+@breaks(component_rules.gpus, "gpu-ranks")
+def forget_the_taint_of_a_rank(docs):
+    del pod(docs, "learner-rank")["tolerations"]
+
+
+@breaks(component_rules.gpus, "single-gpu")
+def give_the_scheduler_a_gpu(docs):
+    container(docs, "branch-scheduler")["resources"]["limits"][component_rules.GPU] = "1"
+
+
+@breaks(component_rules.gpus, "single-gpu")
+def take_the_shared_memory_away(docs):
+    container(docs, "learner")["volumeMounts"].pop()
+
+
+@breaks(component_rules.ranks, "ranks")
+def count_one_rank_too_many(docs):
+    spec(docs, "JobSet", "learner")["replicatedJobs"][1]["replicas"] = 2
+
+
+@breaks(component_rules.ranks, "ranks")
+def look_for_rank_zero_elsewhere(docs):
+    spec(docs, "JobSet", "learner")["network"]["subdomain"] = "learner"
+
+
+@breaks(component_rules.ranks, "ranks")
+def restart_a_rank_alone(docs):
+    pod(docs, "learner-rank")["restartPolicy"] = "OnFailure"
+
+
+@breaks(component_rules.ranks, "ranks")
+def lose_the_checkpoints(docs):
+    pod(docs, "learner")["volumes"][-1] = {"name": "run", "emptyDir": {}}
+
+
+@breaks(component_rules.scaling, "multi-node")
+def say_how_many_workers_there_are(docs):
+    spec(docs, "Deployment", "rollout-worker")["replicas"] = 1
+
+
+@breaks(component_rules.scaling, "multi-node")
+def scale_by_a_metric_that_is_not_there(docs):
+    trigger = spec(docs, "ScaledObject", "rollout-worker")["triggers"][0]
+    trigger["metadata"]["query"] = "attnrl_scheduler_pending_items"
+
+
+@breaks(component_rules.monitoring, "multi-node")
+def watch_other_pods(docs):
+    spec(docs, "PodMonitor", "attnrl")["selector"]["matchLabels"] = {rules.NAME: "learner"}
+
+
+@breaks(component_rules.monitoring, "multi-node")
+def alert_without_a_runbook(docs):
+    spec(docs, "PrometheusRule", "attnrl")["groups"][0]["rules"][0]["alert"] = "Nobody"
+
+
+@breaks(component_rules.monitoring, "multi-node")
+def hide_the_dashboard(docs):
+    del of_kind(docs, "ConfigMap")["attnrl-dashboard"]["metadata"]["labels"]
+
+
 class Manifests(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -135,28 +224,93 @@ class Manifests(unittest.TestCase):
         found = schemas.violations(workloads(docs)["learner"])
         self.assertIn("readynessProbe", " ".join(found))
 
+    def test_a_misspelt_field_of_a_custom_resource_is_no_field(self):
+        docs = copy.deepcopy(self.docs["multi-node"])
+        scaled = of_kind(docs, "ScaledObject")["rollout-worker"]
+        if schemas.unavailable() or schemas.is_missing(scaled):
+            self.skipTest("the schemas of custom resources are not there")
+        scaled["spec"]["coolDownPeriod"] = scaled["spec"].pop("cooldownPeriod")
+        self.assertIn("coolDownPeriod", " ".join(schemas.violations(scaled)))
+
+    def test_the_jobs_of_a_jobset_are_read_strictly(self):
+        docs = copy.deepcopy(self.docs["ranks"])
+        jobset = of_kind(docs, "JobSet")["learner"]
+        if schemas.unavailable() or schemas.is_missing(jobset):
+            self.skipTest("the schemas of custom resources are not there")
+        first = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]
+        del first["podFailurePolicy"]["rules"][0]["onPodConditions"][0]["status"]
+        self.assertIn("'status'", " ".join(schemas.violations(jobset)))
+
     def test_they_follow_every_rule(self):
         for name, docs in self.docs.items():
             with self.subTest(name):
                 self.assertEqual(rules.violations(docs), [])
 
     def test_every_rule_can_fail(self):
-        self.assertEqual(set(BREAKS), set(rules.RULES))
-        for rule, change in BREAKS.items():
-            with self.subTest(rule.__name__):
-                docs = copy.deepcopy(self.docs["mtls"])
+        self.assertEqual({rule for rule, _, _ in BREAKS}, set(rules.RULES))
+        for rule, folder, change in BREAKS:
+            with self.subTest(change.__name__):
+                docs = copy.deepcopy(self.docs[folder])
                 change(docs)
                 self.assertTrue(list(rule(docs)))
 
-    def test_the_overlay_names_an_image_that_does_not_move(self):
-        for name in manifests.WORKLOADS:
-            image = container(self.docs["dev-cpu"], name)["image"]
-            self.assertRegex(image, r"^localhost/attnrl:(?!latest)\w+$")
+    def test_overlays_name_an_image_that_does_not_move(self):
+        for overlay in OVERLAYS:
+            for name in workloads(self.docs[overlay]):
+                image = container(self.docs[overlay], name)["image"]
+                self.assertRegex(image, r"^localhost/attnrl:(?!latest)[\w-]+$")
 
-    def test_only_the_overlay_allows_plain_tcp(self):
+    def test_of_the_overlays_only_the_small_one_allows_plain_tcp(self):
+        """Ranks in several pods need it too, for what they say to each other."""
         key = "security.allow_plaintext"
-        allowed = {name: binaries.settings(docs)[key] for name, docs in self.docs.items()}
-        self.assertEqual(allowed, {"base": False, "dev-cpu": True, "mtls": False})
+        allowed = {name for name, docs in self.docs.items() if binaries.settings(docs)[key]}
+        self.assertEqual(allowed, {"dev-cpu", "ranks", "gpu-ranks"})
+
+    def test_overlays_for_gpus_are_the_presets_of_the_paper(self):
+        for overlay, preset in PRESETS.items():
+            file = ROOT / "deploy/local/paper" / f"{preset}.yaml"
+            wanted = dict(binaries.flatten(yaml.safe_load(file.read_text())))
+            ours = binaries.own_settings(self.docs[overlay])
+            for settings in (wanted, ours):
+                for key in [key for key in settings if key in OF_A_CLUSTER]:
+                    del settings[key]
+            self.assertEqual(ours, wanted, overlay)
+
+    def test_overlays_for_gpus_have_as_many_as_the_paper(self):
+        workers = spec(self.docs["single-gpu"], "Deployment", "rollout-worker")["replicas"]
+        self.assertEqual(workers + 1, 8)
+        most = spec(self.docs["multi-node"], "ScaledObject", "rollout-worker")["maxReplicaCount"]
+        self.assertEqual(most + 1, 24)
+
+    def test_overlays_for_gpus_fit_into_80_gib(self):
+        for overlay, preset in PRESETS.items():
+            shape = ROOT / "deploy/local/paper/shapes" / preset.rpartition("-")[2]
+            command = [str(binaries.BIN / "attnrl"), "check", "--plan", "--device-memory", "80GiB"]
+            done = self.run_with(
+                self.docs[overlay], command, *framework.settings({"model.path": shape})
+            )
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_alerts_fire_when_they_should(self):
+        if not prometheus.binary("promtool"):
+            self.skipTest("promtool is not there; tools/install test unpacks it")
+        rule = of_kind(self.docs["multi-node"], "PrometheusRule")["attnrl"]["spec"]
+        alerts = {alert["alert"] for group in rule["groups"] for alert in group["rules"]}
+        cases = yaml.safe_load(ALERT_CASES.read_text())
+        tried = {entry["alertname"] for t in cases["tests"] for entry in t["alert_rule_test"]}
+        self.assertEqual(tried, alerts)
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "rules.yaml").write_text(yaml.safe_dump(rule))
+            shutil.copy(ALERT_CASES, folder)
+            for arguments in (["check", "rules", "rules.yaml"], ["test", "rules", "alerts.yaml"]):
+                done = subprocess.run(
+                    [prometheus.binary("promtool"), *arguments],
+                    cwd=folder,
+                    capture_output=True,
+                    text=True,
+                    timeout=120,
+                )
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_the_configurations_pass_the_preflight(self):
         """With the files of the repository in the place of those in the image or on the volume."""
@@ -168,6 +322,8 @@ class Manifests(unittest.TestCase):
         short = {"rollout.max_prompt_tokens": 192, "rollout.max_response_tokens": 256}
         command = [str(binaries.BIN / "attnrl"), "check"]
         for name, docs in self.docs.items():
+            if name in ON_GPUS:
+                continue  # they need a GPU
             with self.subTest(name):
                 flags = framework.settings(local, {} if name == "dev-cpu" else short)
                 done = self.run_with(docs, command, *flags)

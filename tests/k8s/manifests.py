@@ -18,25 +18,34 @@ DEV_CPU = ROOT / "k8s/overlays/dev-cpu"
 FOLDERS = {
     "base": ROOT / "k8s/base",
     "dev-cpu": DEV_CPU,
+    "single-gpu": ROOT / "k8s/overlays/single-gpu",
+    "multi-node": ROOT / "k8s/overlays/multi-node",
     "mtls": ROOT / "tests/k8s/mtls",  # base with the component
+    "ranks": ROOT / "tests/k8s/ranks",  # base with a learner of two ranks
+    "gpu-ranks": ROOT / "tests/k8s/gpu-ranks",  # these on GPUs, with TLS elsewhere
 }
-WORKLOADS = {
-    "branch-scheduler": "StatefulSet",
-    "learner": "StatefulSet",
-    "rollout-worker": "Deployment",
-    "verifier": "Deployment",
+# What each service listens on; ranks of the learner but the first serve health alone.
+PORTS = {
+    "branch-scheduler": 7001,
+    "learner": 7002,
+    "verifier": 7003,
+    "rollout-worker": 7004,
+    "learner-rank": 7010,
 }
-PORTS = {"branch-scheduler": 7001, "learner": 7002, "verifier": 7003, "rollout-worker": 7004}
 METRICS_PORT = 9464
 # Where a service that has TLS answers probes, which have no certificate.
 HEALTH_PORT = 7010
+# Where ranks of the learner meet.
+RANKS_PORT = 29500
 # What each answers to in grpc.health.v1.
 HEALTH = {
     "branch-scheduler": "branch-scheduler",
     "learner": "learner",
     "verifier": "verifier",
     "rollout-worker": "rollout",
+    "learner-rank": "learner",
 }
+NAME = "app.kubernetes.io/name"
 
 
 def unavailable():
@@ -71,8 +80,21 @@ def of_kind(docs, kind):
 
 
 def workloads(docs):
-    """{name: document} of the four workloads."""
-    return {name: of_kind(docs, kind)[name] for name, kind in WORKLOADS.items()}
+    """{name: document} of everything that runs pods. Of a JobSet each of its jobs is one, under the
+    name that its pods have as a label.
+    """
+    found = {**of_kind(docs, "StatefulSet"), **of_kind(docs, "Deployment")}
+    for jobset in of_kind(docs, "JobSet").values():
+        for job in jobset["spec"]["replicatedJobs"]:
+            spec = {**job["template"]["spec"], "replicas": job["replicas"]}
+            workload = {"kind": "Job", "metadata": {"name": job["name"]}, "spec": spec}
+            found[labels_of(workload)[NAME]] = workload
+    return found
+
+
+def binary_of(name):
+    """The program of a workload."""
+    return "attnrl-learner" if name == "learner-rank" else f"attnrl-{name}"
 
 
 def labels_of(workload):
@@ -89,6 +111,10 @@ def container_of(workload):
 
 
 def configuration(docs):
-    """(name, text) of the one ConfigMap."""
-    ((name, doc),) = of_kind(docs, "ConfigMap").items()
-    return name, doc["data"]["config.yaml"]
+    """(name, text) of the one ConfigMap with the services' configuration."""
+    ((name, text),) = (
+        (name, doc["data"]["config.yaml"])
+        for name, doc in of_kind(docs, "ConfigMap").items()
+        if "config.yaml" in doc["data"]
+    )
+    return name, text

@@ -6,14 +6,17 @@ yields one sentence a violation.
 import pathlib
 import re
 
+import component_rules
 import manifests
 from binaries import help_of, own_settings, reference, settings, variable_of
 from manifests import (
     HEALTH,
     HEALTH_PORT,
     METRICS_PORT,
+    NAME,
     PORTS,
-    WORKLOADS,
+    RANKS_PORT,
+    binary_of,
     container_of,
     labels_of,
     of_kind,
@@ -23,7 +26,12 @@ from manifests import (
 
 # Environment of other libraries that a manifest may set; everything else must be a key of ours or
 # used in the arguments.
-OTHERS = {"OMP_WAIT_POLICY", "OMP_NUM_THREADS", "POD_NAME"}
+OTHERS = {
+    *("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "POD_NAME"),
+    *("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
+    *("NCCL_SOCKET_IFNAME", "NCCL_DEBUG"),
+    *("NVIDIA_DRIVER_CAPABILITIES", "CUDA_CACHE_DISABLE"),
+}
 # Who calls whom (caller, called); the port is the called one's.
 LINKS = {
     ("rollout-worker", "branch-scheduler"),
@@ -31,10 +39,23 @@ LINKS = {
     ("learner", "branch-scheduler"),
     ("branch-scheduler", "verifier"),
 }
+# Where the learner has ranks: each with each, on ports from this one on.
+RANK_LINKS = {
+    ("learner", "learner-rank"),
+    ("learner-rank", "learner"),
+    ("learner-rank", "learner-rank"),
+}
+FIRST_RANKS_PORT = 1024
 DNS_PORT = 53
 # Seconds that each needs from SIGTERM to its end, beyond scheduler.drain_seconds: the constants of
 # its code and room for a slow disk.
-DRAIN = {"branch-scheduler": 10, "learner": 60, "verifier": 15, "rollout-worker": 10}
+DRAIN = {
+    "branch-scheduler": 10,
+    "learner": 60,
+    "learner-rank": 60,
+    "verifier": 15,
+    "rollout-worker": 10,
+}
 # The configuration key of each service's own address.
 ADDRESS_KEYS = {
     "branch-scheduler": "scheduler.address",
@@ -42,7 +63,6 @@ ADDRESS_KEYS = {
     "verifier": "verifier.address",
 }
 CERTIFICATE_KEYS = ("security.certificate", "security.key", "security.ca")
-NAME = "app.kubernetes.io/name"
 
 
 # Parts of documents.
@@ -74,7 +94,8 @@ def selectors(docs):
     """Selectors pick the pods they mean; ports of Services are there."""
     for name, workload in workloads(docs).items():
         spec = workload["spec"]
-        if not spec["selector"]["matchLabels"].items() <= labels_of(workload).items():
+        selected = spec.get("selector", {}).get("matchLabels", {})  # that of a Job is made for it
+        if not selected.items() <= labels_of(workload).items():
             yield f"{name}: its selector does not match its own pods"
         if "serviceName" in spec and spec["serviceName"] not in of_kind(docs, "Service"):
             yield f"{name}: no Service {spec['serviceName']}"
@@ -159,6 +180,10 @@ def probes(docs):
     for name, workload in workloads(docs).items():
         ports, health = ports_of(workload), PORTS[name]
         wanted = {"grpc": PORTS[name], "metrics": METRICS_PORT}
+        if name == "learner-rank":
+            del wanted["grpc"]
+        if "RANK" in environment_of(workload):
+            wanted["ranks"] = RANKS_PORT
         if "ATTNRL_OBSERVE_HEALTH_ADDRESS" in environment_of(workload):
             wanted["health"] = health = HEALTH_PORT
         if ports != wanted:
@@ -191,7 +216,7 @@ def resources(docs):
         for claim in spec.get("volumeClaimTemplates", []):
             if not set(claim["spec"]["accessModes"]) <= {"ReadWriteOnce", "ReadWriteOncePod"}:
                 yield f"{name}: its volume may be written from several nodes"
-        if WORKLOADS[name] == "StatefulSet" and spec["replicas"] != 1:
+        if workload["kind"] == "StatefulSet" and spec["replicas"] != 1:
             yield f"{name}: has {spec['replicas']} replicas; there is one owner"
 
 
@@ -232,10 +257,13 @@ def links(docs):
         for rule in policy["spec"].get("ingress", []) + policy["spec"].get("egress", []):
             if not (rule.get("from") or rule.get("to")) or not rule.get("ports"):
                 yield f"NetworkPolicy {name}: a rule without peers or ports allows all"
+    of_ranks = RANK_LINKS if of_kind(docs, "JobSet") else set()
     between = {(caller, called, PORTS[called]) for caller, called in LINKS}
+    between |= {(caller, called, FIRST_RANKS_PORT) for caller, called in of_ranks}
+    callers = {caller for caller, _ in LINKS | of_ranks}
     wanted = {
         "ingress": between | {("prometheus", None, METRICS_PORT)},
-        "egress": between | {(caller, "DNS", DNS_PORT) for caller, _ in LINKS},
+        "egress": between | {(caller, "DNS", DNS_PORT) for caller in callers},
     }
     for direction, links_wanted in wanted.items():
         found = allowed_links(policies, direction)
@@ -310,6 +338,8 @@ def certificates(docs):
     made = {doc["spec"]["secretName"]: doc["spec"] for doc in of_kind(docs, "Certificate").values()}
     run = settings(docs)["run.id"]
     for name, workload in workloads(docs).items() if made else ():
+        if name == "learner-rank":
+            continue  # talks to nobody but the other ranks
         mounts = {m["mountPath"]: m["name"] for m in container_of(workload)["volumeMounts"]}
         secrets = {
             volume["name"]: volume["secret"]["secretName"]
@@ -338,7 +368,7 @@ def flags(docs):
             yield f"config.yaml: {key} is no key"
     variables = set(map(variable_of, reference()))
     for name, workload in workloads(docs).items():
-        container, binary = container_of(workload), f"attnrl-{name}"
+        container, binary = container_of(workload), binary_of(name)
         if container["command"] != [binary]:
             yield f"{name}: runs {container['command']}"
         for word in container["args"]:
@@ -364,6 +394,7 @@ RULES = (
     addresses,
     certificates,
     flags,
+    *component_rules.RULES,
 )
 
 

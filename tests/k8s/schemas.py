@@ -83,7 +83,7 @@ def validator(api_version, kind):
     """The validator of a kind; None where there is no such kind."""
     crd = file_of(api_version, kind)
     if crd is not None and crd.exists():
-        return jsonschema.Draft4Validator(closed(json.loads(crd.read_text())))
+        return jsonschema.Draft4Validator(closed(json.loads(crd.read_text())["schema"]))
     for name, schema in definitions().items():
         kinds, versions = allowed_values(schema, "kind"), allowed_values(schema, "apiVersion")
         if kinds == [kind] and versions == [api_version]:
@@ -93,7 +93,23 @@ def validator(api_version, kind):
 
 
 def violations(doc):
-    """A sentence for each place where the document does not fit the schema of its kind."""
+    """A sentence for each place where the document does not fit the schema of its kind. The jobs of
+    a JobSet have to be Kubernetes' too.
+    """
+    jobs = doc["spec"].get("replicatedJobs", []) if doc.get("kind") == "JobSet" else []
+    templates = [
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": job["name"]},
+            **job["template"],
+        }
+        for job in jobs
+    ]
+    return [line for each in (doc, *templates) for line in violations_of(each)]
+
+
+def violations_of(doc):
     found = validator(doc.get("apiVersion", ""), doc.get("kind", ""))
     if found is None:
         return [f"{doc.get('kind')} of {doc.get('apiVersion')}: there is no such kind"]

@@ -121,10 +121,11 @@ absl::StatusOr<PlanReport> PlanByShapes(const config::Config& config, int64_t de
     return InputError("model.path", "is not set", "a folder with a config.json is needed");
   }
   PlanReport report;
-  ATTNRL_ASSIGN_OR_RETURN(const RunShape shape, ReadRunShape(config));
-  ATTNRL_ASSIGN_OR_RETURN(report.devices, EstimateDevices(config, shape, device_bytes));
+  const config::Config widest = config::Widest(config);
+  ATTNRL_ASSIGN_OR_RETURN(const RunShape shape, ReadRunShape(widest));
+  ATTNRL_ASSIGN_OR_RETURN(report.devices, EstimateDevices(widest, shape, device_bytes));
   report.model = ShapeText(shape);
-  report.disk = EstimateDisk(config, shape);
+  report.disk = EstimateDisk(widest, shape);
   report.steps = OptimizerStepsText(config);
   report.warnings = SettingsWarnings(config, config.rollout.max_prompt_tokens);
   return report;

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold of GPUs, ranks of the learner, scaling and monitoring, where a render has them.
+Rules like those of rules.py.
+"""
+
+import pathlib
+import re
+
+from binaries import settings
+from manifests import (
+    RANKS_PORT,
+    ROOT,
+    container_of,
+    labels_of,
+    of_kind,
+    pod_of,
+    workloads,
+)
+
+GPU = "nvidia.com/gpu"
+# The configuration key that says on what a workload computes.
+DEVICE_KEYS = {
+    "rollout-worker": "rollout.device",
+    "learner": "learner.device",
+    "learner-rank": "learner.device",
+}
+RANK_LABEL = "metadata.labels['jobset.sigs.k8s.io/job-global-index']"
+METRIC_NAMES = ROOT / "common/observe/metric_names.h"
+SUFFIXES = r"_(bucket|sum|count)$"
+# Seconds that two steps of the published runs take (deploy/local/paper).
+TWO_STEPS = 2 * 451
+
+
+def gpus(docs):
+    """A workload has a GPU, and may run where GPUs are, exactly where it computes on one."""
+    keys = settings(docs)
+    for name, workload in workloads(docs).items():
+        pod, container = pod_of(workload), container_of(workload)
+        wanted = keys.get(DEVICE_KEYS.get(name), "cpu") != "cpu"
+        asked = container["resources"].get("limits", {}).get(GPU)
+        if wanted != (asked == "1"):
+            yield f"{name}: computes on {'a GPU' if wanted else 'the CPU'} and asks for {asked}"
+        tolerated = [entry["key"] for entry in pod.get("tolerations", [])]
+        if wanted != (GPU in tolerated):
+            yield f"{name}: tolerates the taints {tolerated}"
+        if not wanted:
+            continue
+        if "compute" not in dict(variables(container)).get("NVIDIA_DRIVER_CAPABILITIES", ""):
+            yield f"{name}: gets no libraries of the driver"
+        if not pod.get("nodeSelector"):
+            yield f"{name}: may be put on a node without a GPU"
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        shared = [m["name"] for m in container["volumeMounts"] if m["mountPath"] == "/dev/shm"]
+        if [volumes[name].get("emptyDir", {}).get("medium") for name in shared] != ["Memory"]:
+            yield f"{name}: has no shared memory of its own"
+
+
+def variables(container):
+    """(name, value) of the environment; of a field its path."""
+    for entry in container.get("env", []):
+        field = entry.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+        yield entry["name"], entry.get("value", field)
+
+
+def ranks(docs):
+    """Ranks of the learner know their number, their count and rank 0, which is one pod with the
+    run's volume; they end and start together.
+    """
+    keys = settings(docs)
+    if not of_kind(docs, "JobSet"):
+        if keys["learner.ranks"] != 1:
+            yield f"config.yaml: learner.ranks is {keys['learner.ranks']} without a JobSet"
+        return
+    jobset = of_kind(docs, "JobSet")["learner"]["spec"]
+    first, *others = jobset["replicatedJobs"]
+    count = 1 + sum(job["replicas"] for job in others)
+    zero = f"learner-{first['name']}-0-0.{jobset['network'].get('subdomain')}"
+    if first["replicas"] != 1 or keys["learner.ranks"] != count:
+        yield f"JobSet learner: {count} ranks, and learner.ranks is {keys['learner.ranks']}"
+    if count > 1 and not keys["security.allow_plaintext"]:
+        yield "JobSet learner: ranks in several pods need security.allow_plaintext"
+    if not jobset["network"].get("publishNotReadyAddresses"):
+        yield "JobSet learner: ranks that are not ready have no names"
+    wanted = {
+        "RANK": RANK_LABEL,
+        "WORLD_SIZE": str(count),
+        "MASTER_ADDR": zero,
+        "MASTER_PORT": str(RANKS_PORT),
+    }
+    for job in jobset["replicatedJobs"]:
+        spec = job["template"]["spec"]
+        known = dict(variables(spec["template"]["spec"]["containers"][0]))
+        for variable, value in wanted.items():
+            if known.get(variable) != value:
+                yield f"JobSet learner: {job['name']}: {variable} is {known.get(variable)}"
+        together = spec["template"]["spec"]["restartPolicy"] == "Never" and not spec["backoffLimit"]
+        if not together or (spec["parallelism"], spec["completions"]) != (1, 1):
+            yield f"JobSet learner: {job['name']}: its pods don't end and start with the others"
+    volumes = first["template"]["spec"]["template"]["spec"]["volumes"]
+    claims = {volume["name"]: volume.get("persistentVolumeClaim") for volume in volumes}
+    claim = (claims.get("run") or {}).get("claimName")
+    if claim not in of_kind(docs, "PersistentVolumeClaim"):
+        yield f"JobSet learner: rank 0 keeps its files in the claim {claim}"
+
+
+def scaling(docs):
+    """What scales workers finds them, has the last word on their number, asks for a metric that
+    there is, and waits longer than a pause between steps.
+    """
+    for name, scaled in of_kind(docs, "ScaledObject").items():
+        spec = scaled["spec"]
+        target = workloads(docs).get(spec["scaleTargetRef"]["name"])
+        if target is None:
+            yield f"ScaledObject {name}: there is no {spec['scaleTargetRef']['name']}"
+        elif "replicas" in target["spec"]:
+            yield f"ScaledObject {name}: the manifest says how many replicas there are"
+        if spec["cooldownPeriod"] <= TWO_STEPS:
+            yield f"ScaledObject {name}: gives workers up between two steps"
+        for trigger in spec["triggers"]:
+            yield from unknown_metrics(f"ScaledObject {name}", trigger["metadata"]["query"])
+        if spec.get("fallback"):
+            yield f"ScaledObject {name}: scales to a fixed number where Prometheus is away"
+
+
+def monitoring(docs):
+    """The monitor finds the metrics of every pod; alerts ask for metrics that there are, and say
+    how bad it is and what to do; the dashboard has the label that Grafana looks for.
+    """
+    for name, monitor in of_kind(docs, "PodMonitor").items():
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        ports = {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]}
+        for workload_name, workload in workloads(docs).items():
+            there = {port["name"] for port in container_of(workload)["ports"]}
+            if not wanted <= labels_of(workload).items() or not ports <= there:
+                yield f"PodMonitor {name}: does not find {workload_name}"
+    for name, rule in of_kind(docs, "PrometheusRule").items():
+        for alert in (alert for group in rule["spec"]["groups"] for alert in group["rules"]):
+            yield from alert_faults(f"PrometheusRule {name}: {alert['alert']}", alert)
+    for name, config in of_kind(docs, "ConfigMap").items():
+        labelled = config["metadata"].get("labels", {}).get("grafana_dashboard") == "1"
+        if labelled != ("training.json" in config["data"]):
+            yield f"ConfigMap {name}: Grafana does not find its dashboard"
+
+
+def alert_faults(where, alert):
+    yield from unknown_metrics(where, alert["expr"])
+    if alert["labels"].get("severity") not in ("critical", "warning"):
+        yield f"{where}: has the severity {alert['labels'].get('severity')}"
+    notes = alert["annotations"]
+    if not notes.get("summary") or not notes.get("description"):
+        yield f"{where}: does not say what it means"
+    page, _, heading = notes.get("runbook_url", "").partition("#")
+    path = pathlib.Path(ROOT, page)
+    if not path.is_file() or f"## {alert['alert']}\n" not in path.read_text():
+        yield f"{where}: its runbook {page}#{heading} is not there"
+
+
+def unknown_metrics(where, expression):
+    known = set(re.findall(r'"(attnrl_\w+)",\s*MetricType', METRIC_NAMES.read_text()))
+    for name in sorted(set(re.findall(r"attnrl_\w+", expression))):
+        if name not in known and re.sub(SUFFIXES, "", name) not in known:
+            yield f"{where}: {name} is no metric"
+
+
+RULES = (gpus, ranks, scaling, monitoring)
