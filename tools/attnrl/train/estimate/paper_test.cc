@@ -41,7 +41,7 @@ TEST(PaperPresets, AllFitIntoDevicesOf80GiB) {
     if (file.path().extension() != ".yaml") continue;
     const std::string name = file.path().stem();
     sizes.insert(name.substr(name.rfind('-') + 1));
-    const auto devices = Devices(Preset(name));
+    const auto devices = Devices(config::Widest(Preset(name)));
     ASSERT_TRUE(devices.ok()) << name << ": " << devices.status();
     ASSERT_EQ(devices->size(), 2u) << name;
     int64_t gpus = 0;
