@@ -58,7 +58,14 @@ absl::Status UnknownArgument(const CLI::App& app) {
   const std::vector<std::string> extra = app.remaining(true);
   const std::string word = extra.empty() ? "" : extra.front();
   if (word.empty() || word[0] != '-') {
-    return InputError(word, "unexpected argument", absl::StrCat("see ", PathOf(app), " --help"));
+    std::string meant;  // the flag in front of it may have been left out
+    for (const CLI::Option* option : command.get_options()) {
+      if (!meant.empty() || !option->get_required() || option->count() > 0) continue;
+      if (option->get_positional()) continue;
+      meant = absl::StrCat("did you mean ", option->get_name(), " ", word, "? ");
+    }
+    return InputError(word, "unexpected argument",
+                      absl::StrCat(meant, "see ", PathOf(app), " --help"));
   }
   const std::string flag = word.substr(0, word.find('='));
   const std::vector<std::string> known = FlagNames(command);

@@ -147,5 +147,12 @@ TEST_F(CommandLine, RefusesArgumentsThatAreNotFlags) {
   EXPECT_THAT(Parse({"score", "--model", "m", "stray"}), HasSubstr("stray: unexpected argument"));
 }
 
+TEST_F(CommandLine, NamesTheFlagThatWasLeftOutInFrontOfItsValue) {
+  EXPECT_EQ(Parse({"score", "folder"}),
+            "folder: unexpected argument; did you mean --model folder? see attnrl score --help");
+  EXPECT_EQ(Parse({"score", "--model", "m", "folder"}),
+            "folder: unexpected argument; see attnrl score --help");
+}
+
 }  // namespace
 }  // namespace attnrl
