@@ -15,4 +15,8 @@ std::string Hint(const std::vector<std::string>& words);
 // `more` is appended.
 std::string ResumeHint(const std::string& run_directory, const std::vector<std::string>& more = {});
 
+// What stands beside a directory that isn't there: "there is runs/a-1, runs/a-2", the three runs
+// whose names are most like its own; empty where its folder holds none.
+std::string RunsBeside(const std::string& directory);
+
 }  // namespace attnrl::tools

@@ -33,5 +33,18 @@ TEST(Hint, ComesThroughAShellAsItWas) {
   }
 }
 
+TEST(RunsBeside, AreThoseWithTheNearestNames) {
+  const TemporaryFolder folder;
+  for (const char* run : {"mine-1", "mine-2", "mine-3", "other"}) {
+    folder.Write(std::string(run) + "/config.yaml", "");
+  }
+  folder.Write("mine/notes", "");
+  const std::string all = folder / "mine-1, " + (folder / "mine-2, ") + (folder / "mine-3");
+  EXPECT_EQ(RunsBeside(folder / "mine"), "there is " + all);
+  EXPECT_EQ(RunsBeside(folder / "mine/"), "there is " + all);
+  EXPECT_EQ(RunsBeside(folder / "mine/other"), "");
+  EXPECT_EQ(RunsBeside(folder / "nowhere/mine"), "");
+}
+
 }  // namespace
 }  // namespace attnrl::tools

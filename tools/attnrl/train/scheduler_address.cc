@@ -50,7 +50,9 @@ absl::StatusOr<std::unique_ptr<scheduler::Admin>> FindScheduler(const std::strin
     return InputError(
         "--scheduler",
         absl::StrCat("\"", address_or_run, "\" is neither a run directory nor an address"),
-        kAllowed);
+        RunsBeside(address_or_run).empty()
+            ? kAllowed
+            : absl::StrCat(kAllowed, "; ", RunsBeside(address_or_run)));
   }
   return scheduler::ConnectAdmin(address_or_run, security);
 }

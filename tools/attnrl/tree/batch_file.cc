@@ -13,6 +13,7 @@
 #include "common/json/json.h"
 #include "common/storage/jsonl.h"
 #include "services/branch_scheduler/records/tree_files.h"
+#include "tools/attnrl/hint.h"
 
 namespace attnrl::tools {
 namespace {
@@ -30,7 +31,9 @@ absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t 
   std::error_code error;
   const std::string folder = run_directory + "/trees";
   if (!std::filesystem::is_directory(run_directory, error)) {
-    return InputError(run_directory, "there is no such directory", "the directory of a run");
+    const std::string runs = RunsBeside(run_directory);
+    return InputError(run_directory, "there is no such directory",
+                      runs.empty() ? "the directory of a run" : runs);
   }
   const bool holds_run = std::filesystem::exists(run_directory + "/config.yaml", error);
   if (!std::filesystem::is_directory(folder, error) && !holds_run) {
