@@ -15,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/device_name.h"
 #include "common/config/key.h"
 
 // The kinds of keys. `Get` is a function from a Config& to the member's reference and from a const
@@ -140,6 +141,28 @@ class ChoiceKey final : public Key {
  private:
   const Get get_;
   const std::vector<std::pair<std::string, Value>> words_;
+};
+
+// A device by its name (common/base/device_name.h), held as text.
+template <typename Get>
+class DeviceKey final : public Key {
+ public:
+  DeviceKey(std::string name, Get get, std::string comment)
+      : Key(std::move(name), std::move(comment)), get_(get) {}
+
+  std::string Allowed() const override { return "cpu | cuda | cuda:N"; }
+  bool Set(const Written& written, const std::string&, Config* config) const override {
+    if (written.is_list || !ParseDeviceName(written.items[0])) return false;
+    get_(*config) = written.items[0];
+    return true;
+  }
+  std::string Print(const Config& config) const override { return get_(config); }
+  bool Valid(const Config& config) const override {
+    return ParseDeviceName(get_(config)).has_value();
+  }
+
+ private:
+  const Get get_;
 };
 
 enum class TextKind { kFree, kPath, kPathOrSystem, kAddress, kHostPort, kName };

@@ -60,6 +60,10 @@ class Table {
     Add(new TextKey<Get>(name, get, kind, comment));
   }
   template <typename Get>
+  void Device(const char* name, Get get, const char* comment) {
+    Add(new DeviceKey<Get>(name, get, comment));
+  }
+  template <typename Get>
   void Paths(const char* name, Get get, const char* comment) {
     Add(new PathListKey<Get>(name, get, comment));
   }
@@ -181,7 +185,9 @@ void AddAlgorithm(Table& table) {
 void AddRollout(Table& table) {
   table.Int(ATTNRL_KEY(rollout.workers), 0, 1024, "Rollout workers that attnrl train starts.");
   table.Int(ATTNRL_KEY(rollout.threads), 1, 1024, "Compute threads of each worker.");
-  table.Choice(ATTNRL_KEY(rollout.device), {"cpu", "cuda"}, "Device that the workers compute on.");
+  table.Device(ATTNRL_KEY(rollout.device),
+               "Device that the workers compute on; with cuda each takes a GPU of its own, as long "
+               "as there are some, with cuda:N all that one.");
   table.Int(ATTNRL_KEY(rollout.max_prompt_tokens), 1, kMillion,
             "Maximum length of a prompt, in tokens.");
   table.Int(ATTNRL_KEY(rollout.max_response_tokens), 1, kMillion,
@@ -234,7 +240,8 @@ void AddLearner(Table& table) {
   table.Int(
       ATTNRL_KEY(learner.threads), 1, 1024,
       "Compute threads of the learner; fixed for a run, because the update's bits depend on them.");
-  table.Choice(ATTNRL_KEY(learner.device), {"cpu", "cuda"}, "Device that the learner computes on.");
+  table.Device(ATTNRL_KEY(learner.device),
+               "Device that the learner computes on; with cuda each rank takes a GPU of its own.");
   table.Int(ATTNRL_KEY(learner.ranks), 1, 1024,
             "Processes that train together, each with its share of the batch and of the "
             "optimizer's state; attnrl train starts them.");

@@ -94,8 +94,9 @@ class Rules {
     if (learner.deterministic && learner.ranks != 1 && learner.ranks != 2 && learner.ranks != 4) {
       return Wrong("learner.ranks", "1, 2 or 4, as learner.deterministic is true");
     }
-    if (learner.ranks > 1 && learner.device != "cpu") {
-      return Wrong("learner.ranks", absl::StrCat("1, as learner.device is ", learner.device));
+    if (learner.ranks > 1 && learner.device != "cpu" && learner.device != "cuda") {
+      return Wrong("learner.device", absl::StrCat("cpu, or cuda, which gives each of the ",
+                                                  learner.ranks, " ranks a GPU of its own"));
     }
     if (learner.steps_per_batch > 0 && learner.minibatch_problems > 0) {
       return Wrong("learner.steps_per_batch",
@@ -116,6 +117,11 @@ class Rules {
     }
     if (config_.rollout.fci_method == FciMethod::kOnline && config_.rollout.device != "cpu") {
       return Wrong("rollout.fci_method", "recompute, as only the cpu scores while decoding");
+    }
+    if (config_.rollout.deterministic && config_.rollout.device != "cpu") {
+      return Wrong("rollout.deterministic",
+                   absl::StrCat("false, as rollout.device is ", config_.rollout.device,
+                                ", and only the cpu computes in a fixed order"));
     }
     if (config_.rollout.top_p != 1) return Wrong("rollout.top_p", "1 in training");
     if (config_.rollout.top_k != 0) return Wrong("rollout.top_k", "0 (all tokens) in training");

@@ -49,6 +49,11 @@ TEST(Validate, NamesTheRuleBetweenKeysAtTheSourceOfTheKeyThatBreaksIt) {
        "is 1; at least 2, as a group is compared with itself"},
       {"rollout: {device: cuda}", "rollout.fci_method=online",
        "is online; recompute, as only the cpu scores while decoding"},
+      {"rollout: {device: cuda}", "rollout.deterministic=true",
+       "is true; false, as rollout.device is cuda, and only the cpu computes in a fixed order"},
+      {"learner: {ranks: 2}", "learner.device=cuda:1",
+       "is cuda:1; cpu, or cuda, which gives each of the 2 ranks a GPU of its own"},
+      {"", "rollout.device=cuda:100", "is \"cuda:100\"; cpu | cuda | cuda:N"},
       {"", "rollout.top_p=0.9", "is 0.9; 1 in training"},
       {"", "rollout.top_k=50", "is 50; 0 (all tokens) in training"}};
   for (const std::vector<std::string>& each : cases) {

@@ -19,6 +19,7 @@ namespace attnrl::config {
 inline std::vector<std::string> AllowedValues(const Key& key) {
   static const std::map<std::string, std::vector<std::string>> kKinds = {
       {"true or false", {"false", "true"}},
+      {"cpu | cuda | cuda:N", {"cpu", "cuda:1"}},
       {"text", {"a", "b"}},
       {"a path", {"/a", "/b"}},
       {"a path, or system", {"system", "/a"}},

@@ -16,7 +16,7 @@ void AddModelFlags(Command& command, ModelFlags* flags) {
   command.Add("--model", &flags->model, "Model folder in Hugging Face layout")
       .Required()
       .TypeName("DIR");
-  command.Add("--device", &flags->device, "Device to compute on: cpu or cuda");
+  command.Add("--device", &flags->device, "Device to compute on: cpu, cuda or cuda:N");
   command.Add("--dtype", &flags->dtype, "float32 or bfloat16 (default: that of config.json)");
   command.Add("--threads", &flags->threads, "Compute threads (default: one for each processor)");
   command.Add("--chat-template", &flags->chat_template,

@@ -13,6 +13,7 @@
 #include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
+#include "common/device/gpus.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/rpc/security/certificate.h"
@@ -37,15 +38,28 @@ absl::Status CheckBinaries(const std::string& folder) {
   return absl::OkStatus();
 }
 
+// How many GPUs the processes of the run share, 0 where all compute on the CPU. Makes no context on
+// one, which would take memory from them for as long as the run lasts.
+absl::StatusOr<int> CheckDevices(const config::Config& config) {
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device rollout,
+                          device::ParseDevice(config.rollout.device, "rollout.device"));
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device learner,
+                          device::ParseDevice(config.learner.device, "learner.device"));
+  if (rollout.is_cpu() && learner.is_cpu()) return 0;
+  ATTNRL_ASSIGN_OR_RETURN(const int gpus, device::CountGpus());
+  if (learner.is_cuda() && config.learner.ranks > gpus) {
+    return InputError("learner.ranks",
+                      absl::StrCat("is ", config.learner.ranks, ", and learner.device is cuda"),
+                      absl::StrCat("at most ", gpus, ", as many GPUs as this machine has"));
+  }
+  return gpus;
+}
+
 // Loads every tensor once: only that finds all damage.
 absl::Status CheckWeights(const config::Config& config, const RunShape& shape) {
-  ATTNRL_RETURN_IF_ERROR(device::ParseDevice(config.rollout.device, "rollout.device").status());
-  ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
-                          device::ParseDevice(config.learner.device, "learner.device"));
-  static_cast<void>(device);
-  ATTNRL_ASSIGN_OR_RETURN(const at::Device cpu, device::ParseDevice("cpu"));
-  ATTNRL_ASSIGN_OR_RETURN(const model::Tensors weights,
-                          model::LoadTensors(config.model.path, shape.model, shape.dtype, cpu));
+  ATTNRL_ASSIGN_OR_RETURN(
+      const model::Tensors weights,
+      model::LoadTensors(config.model.path, shape.model, shape.dtype, at::Device(at::kCPU)));
   for (const auto& [name, tensor] : weights) {
     // A sum is finite where every part is, but for an overflow, which float64 doesn't have here.
     if (std::isfinite(tensor.sum(at::kDouble).item<double>())) continue;
@@ -101,6 +115,7 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   report.memory = EstimateMemory(widest, shape, kv_bytes);
   report.disk = EstimateDisk(widest, shape);
   ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
+  ATTNRL_ASSIGN_OR_RETURN(report.gpus, CheckDevices(config));
   ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape));
   report.model = absl::StrCat(config.model.path, ": ", ShapeText(shape));
   report.steps = OptimizerStepsText(config);

@@ -20,6 +20,7 @@ struct PreflightReport {
   DataReport data;
   MemoryEstimate memory;
   DiskEstimate disk;
+  int gpus = 0;                       // of this machine, where the run computes on any
   std::string steps;                  // "about 4 optimizer steps a batch of about 5 problems each"
   std::vector<std::string> warnings;  // of settings without effect, one line each
 };
@@ -27,8 +28,9 @@ struct PreflightReport {
 // Everything that can be wrong before a run starts, with nothing written and nothing started: the
 // services' binaries, the model folder (files, shapes, damage, values that are not finite,
 // tokenizer, chat template), every record of the data sets (form, answers, prompt within
-// rollout.max_prompt_tokens), and memory. `binary_folder` holds the services. Errors: InputError
-// naming file and line or key; what the configuration lacks is said of `file`, where it was read.
+// rollout.max_prompt_tokens), devices, and memory. `binary_folder` holds the services. Errors:
+// InputError naming file and line or key; what the configuration lacks is said of `file`, where it
+// was read.
 absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
                                                     const std::string& binary_folder,
                                                     const std::string& file = "");

@@ -6,11 +6,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/base/device_name.h"
 #include "tools/attnrl/train/run_directory.h"
 
 namespace attnrl::tools {
@@ -50,6 +54,26 @@ ServicePlan Plan(const std::string& role, const std::string& name, std::string d
   return plan;
 }
 
+// Shares the GPUs out to the processes of a run, in the order in which they ask.
+class Gpus {
+ public:
+  explicit Gpus(const std::vector<std::string>& names) : names_(names) {}
+
+  // Lets a process see the GPU that it takes and no other; `key` is that of its `device`.
+  void Take(const std::string& key, const std::string& device, ProcessSpec& process) {
+    const std::optional<DeviceName> wanted = ParseDeviceName(device);
+    if (!wanted || !wanted->gpu || names_.empty()) return;
+    const size_t number = wanted->number >= 0 ? static_cast<size_t>(wanted->number) : next_++;
+    process.environment["CUDA_VISIBLE_DEVICES"] = names_[number % names_.size()];
+    process.environment["LOCAL_RANK"] = "0";
+    process.argv.insert(process.argv.end(), {"--set", absl::StrCat(key, "=cuda")});
+  }
+
+ private:
+  const std::vector<std::string>& names_;
+  size_t next_ = 0;
+};
+
 ServicePlan LearnerPlan(const config::Config& config, const MemoryEstimate& memory,
                         const RunPaths& paths, int64_t rank) {
   ServicePlan plan =
@@ -70,6 +94,15 @@ ServicePlan LearnerPlan(const config::Config& config, const MemoryEstimate& memo
 }
 
 }  // namespace
+
+std::vector<std::string> VisibleGpus(int count) {
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  std::vector<std::string> names;
+  if (visible != nullptr) names = absl::StrSplit(visible, ',');
+  names.resize(static_cast<size_t>(count));
+  for (size_t i = 0; visible == nullptr && i < names.size(); ++i) names[i] = absl::StrCat(i);
+  return names;
+}
 
 absl::StatusOr<int> FreePort() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -93,10 +126,12 @@ std::string SocketAddress(const std::string& socket_folder, const std::string& s
 std::vector<ServicePlan> PlanServices(const config::Config& config, const MemoryEstimate& memory,
                                       const RunPaths& paths) {
   std::vector<ServicePlan> plans;
+  Gpus gpus(paths.gpus);
   plans.push_back(Plan("verifier", "verifier", "grades responses in child processes", 1,
                        memory.verifier_bytes, paths));
   for (int64_t rank = 0; rank < config.learner.ranks; ++rank) {
     plans.push_back(LearnerPlan(config, memory, paths, rank));
+    gpus.Take("learner.device", config.learner.device, plans.back().process);
   }
   plans.push_back(Plan("branch-scheduler", "branch-scheduler",
                        "owns the run: problems, leases, batches, records", 1,
@@ -105,6 +140,7 @@ std::vector<ServicePlan> PlanServices(const config::Config& config, const Memory
     plans.push_back(Plan("rollout-worker", absl::StrCat("worker-", worker),
                          "samples responses with its copy of the policy", config.rollout.threads,
                          memory.worker_bytes, paths));
+    gpus.Take("rollout.device", config.rollout.device, plans.back().process);
   }
   return plans;
 }

@@ -27,6 +27,7 @@ struct RunPaths {
   std::string socket_folder;
   std::string binary_folder;  // of this binary: the services lie beside it
   int rank_port = 0;          // of this machine, where the learner's ranks meet; 0: there is one
+  std::vector<std::string> gpus = {};  // of this machine, as CUDA_VISIBLE_DEVICES names them
 };
 
 // "unix:<folder>/scheduler.sock" for "scheduler", "verifier", "learner", and for a worker's name.
@@ -35,9 +36,16 @@ std::string SocketAddress(const std::string& socket_folder, const std::string& s
 // A TCP port of this machine that nobody listens on now; UNAVAILABLE where there is none.
 absl::StatusOr<int> FreePort();
 
+// Names of the `count` GPUs that this process sees, for CUDA_VISIBLE_DEVICES of its children: those
+// of its own, or else numbers.
+std::vector<std::string> VisibleGpus(int count);
+
 // The children of a run in the order in which they are started: verifier, learner, its other ranks
 // learner-rank-1 .. learner-rank-(r-1), branch-scheduler, worker-0 .. worker-(n-1). Each reads
-// RUN_DIR/config.yaml; the sockets of this start come as --set.
+// RUN_DIR/config.yaml; the sockets of this start come as --set. Who computes on a GPU sees that one
+// alone, so that nothing of it can end up on another: "cuda:N" says which, with "cuda" the
+// learner's ranks and then the workers take one after the other, from the first again where they
+// are fewer.
 std::vector<ServicePlan> PlanServices(const config::Config& config, const MemoryEstimate& memory,
                                       const RunPaths& paths);
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace attnrl::tools {
 namespace {
 
 using ::testing::Contains;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 
@@ -45,6 +47,53 @@ TEST(PlanServices, TellsEveryRankOfTheLearnerItsPlace) {
     EXPECT_EQ(process.environment.at("MASTER_PORT"), "1234");
   }
   EXPECT_EQ(Plans(1)[1].process.environment.at("WORLD_SIZE"), "1");
+}
+
+std::vector<std::string> GpusOf(const std::string& learner, const std::string& rollout) {
+  config::Config config;
+  config.learner.ranks = 2;
+  config.rollout.workers = 3;
+  config.learner.device = learner;
+  config.rollout.device = rollout;
+  std::vector<std::string> gpus;
+  for (const ServicePlan& plan : PlanServices(config, {},
+                                              {.run_directory = "",
+                                              .socket_folder = "",
+                                              .binary_folder = "",
+                                              .gpus = {"4", "5", "6"}})) {
+    const auto& environment = plan.process.environment;
+    const auto visible = environment.find("CUDA_VISIBLE_DEVICES");
+    gpus.push_back(visible == environment.end() ? "" : visible->second);
+  }
+  return gpus;
+}
+
+TEST(PlanServices, GivesRanksAndWorkersAGpuEachAsLongAsThereAreSome) {
+  EXPECT_THAT(GpusOf("cuda", "cuda"), ElementsAre("", "4", "5", "", "6", "4", "5"));
+  EXPECT_THAT(GpusOf("cpu", "cuda"), ElementsAre("", "", "", "", "4", "5", "6"));
+  EXPECT_THAT(GpusOf("cuda:2", "cuda:0"), ElementsAre("", "6", "6", "", "4", "4", "4"));
+  EXPECT_THAT(GpusOf("cpu", "cpu"), Each(""));
+}
+
+TEST(PlanServices, TellsWhoSeesOneGpuToTakeIt) {
+  config::Config config;
+  config.rollout.device = "cuda:1";
+  const ProcessSpec worker =
+      PlanServices(
+          config, {},
+          {.run_directory = "", .socket_folder = "", .binary_folder = "", .gpus = {"0", "1"}})
+          .back()
+          .process;
+  EXPECT_THAT(worker.argv, Contains("rollout.device=cuda"));
+  EXPECT_EQ(worker.environment.at("LOCAL_RANK"), "0");
+}
+
+TEST(VisibleGpus, HaveTheNamesThatThisProcessSeesOrElseNumbers) {
+  unsetenv("CUDA_VISIBLE_DEVICES");
+  EXPECT_THAT(VisibleGpus(2), ElementsAre("0", "1"));
+  setenv("CUDA_VISIBLE_DEVICES", "3,GPU-8a,5", 1);
+  EXPECT_THAT(VisibleGpus(2), ElementsAre("3", "GPU-8a"));
+  unsetenv("CUDA_VISIBLE_DEVICES");
 }
 
 TEST(FreePort, IsOneThatCanBeHad) {

@@ -209,6 +209,7 @@ absl::Status Train(const TrainOptions& options) {
   ATTNRL_ASSIGN_OR_RETURN([[maybe_unused]] const storage::FileLock lock,
                           TakeRunDirectory(paths.run_directory));
   ATTNRL_ASSIGN_OR_RETURN(paths.socket_folder, MakeSocketFolder(paths.run_directory));
+  paths.gpus = VisibleGpus(report.gpus);
   if (config.learner.ranks > 1) {
     ATTNRL_ASSIGN_OR_RETURN(paths.rank_port, FreePort());
   }

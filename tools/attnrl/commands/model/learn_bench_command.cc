@@ -67,7 +67,7 @@ void AddFlags(Command& command, BenchFlags& flags) {
       .AtLeastZero();
   command.Add("--dtype", &flags.dtype, "float32 or bfloat16 (default: that of config.json)")
       .OneOf({"float32", "bfloat16"});
-  command.Add("--device", &flags.device, "Device to compute on: cpu or cuda");
+  command.Add("--device", &flags.device, "Device to compute on: cpu, cuda or cuda:N");
   command.Add("--threads", &flags.threads, "Compute threads").AboveZero();
   command.Add("--stats", &flags.stats, "File for the figures (JSON; default: stdout)").Writable();
   command.Footer(

@@ -89,7 +89,7 @@ void AddFlags(Command& command, SftFlags& flags) {
            "What becomes of a prompt that is a text: a user's message in the chat template where "
            "the model has one (auto), or nothing (raw)")
       .OneOf({"auto", "raw"});
-  command.Add("--device", &flags.device, "Device to compute on: cpu or cuda");
+  command.Add("--device", &flags.device, "Device to compute on: cpu, cuda or cuda:N");
   command.Add("--threads", &flags.threads, "Compute threads; the bits of the result depend on them")
       .AboveZero();
   command.AddSwitch("--skip-bad", &flags.skip_bad, "Leave bad records out and count them");
