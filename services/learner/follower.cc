@@ -8,22 +8,32 @@
 
 #include "absl/time/time.h"
 #include "common/base/status.h"
+#include "common/device/device.h"
 #include "common/observe/log.h"
 #include "services/learner/options.h"
+#include "services/learner/ranks/gloo_group.h"
+#include "services/learner/ranks/nccl_group.h"
 #include "services/learner/start_model.h"
 #include "services/learner/train/library_error.h"
 #include "services/learner/train/trainer.h"
 
 namespace attnrl::learner {
 
-JoinOptions JoinOptionsOf(const config::Config& config, std::function<bool()> abandon) {
-  return {.timeout = absl::Seconds(config.learner.rank_timeout_seconds),
-          .abandon = std::move(abandon)};
+absl::StatusOr<std::unique_ptr<RankGroup>> JoinRun(const config::Config& config,
+                                                   const RankPlace& place,
+                                                   std::function<bool()> abandon) {
+  const absl::Duration timeout = absl::Seconds(config.learner.rank_timeout_seconds);
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
+                          device::ParseDevice(config.learner.device, "learner.device"));
+  ATTNRL_ASSIGN_OR_RETURN(auto group,
+                          JoinRanks(place, {.timeout = timeout, .abandon = std::move(abandon)}));
+  if (device.is_cpu()) return group;
+  return AddNccl(std::move(group), device, timeout);
 }
 
 absl::Status Follow(const config::Config& config, const RankPlace& place,
                     const std::function<bool()>& abandon) {
-  ATTNRL_ASSIGN_OR_RETURN(const auto group, JoinRanks(place, JoinOptionsOf(config, abandon)));
+  ATTNRL_ASSIGN_OR_RETURN(const auto group, JoinRun(config, place, abandon));
   observe::LogInfo("joined the other ranks", {{"rank", place.rank}, {"ranks", place.size}});
   ATTNRL_ASSIGN_OR_RETURN(StartModel start, ShareStartModel(config, *group, {}));
   model::Tensors reference = start.tensors;

@@ -2,16 +2,21 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/config/config.h"
-#include "services/learner/ranks/gloo_group.h"
 #include "services/learner/ranks/place.h"
+#include "services/learner/ranks/rank_group.h"
 
 namespace attnrl::learner {
 
-// How ranks of a run meet and wait for each other.
-JoinOptions JoinOptionsOf(const config::Config& config, std::function<bool()> abandon);
+// Meets the other ranks of a run (gloo_group.h), which send each other tensors on GPUs by NCCL
+// where learner.device is one. CANCELLED once `abandon` says yes.
+absl::StatusOr<std::unique_ptr<RankGroup>> JoinRun(const config::Config& config,
+                                                   const RankPlace& place,
+                                                   std::function<bool()> abandon);
 
 // The life of a rank other than 0: meets the others, gets the start model from rank 0 and trains
 // with it until the run ends (OK). It keeps no files and talks to no service. `abandon` is asked

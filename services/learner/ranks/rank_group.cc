@@ -30,6 +30,7 @@ Exchange::Exchange(RankGroup& group, at::Tensor parts)
     transfers_.push_back(group.Receive(received_[rank], rank));
     transfers_.push_back(group.Send(parts_[rank], rank));
   }
+  group.Launch();
 }
 
 at::Tensor Exchange::Wait() {

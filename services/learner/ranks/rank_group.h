@@ -35,6 +35,10 @@ class RankGroup {
   // order in which it was sent, and either side knows its size.
   virtual std::unique_ptr<Transfer> Send(const at::Tensor& tensor, int to) = 0;
   virtual std::unique_ptr<Transfer> Receive(const at::Tensor& tensor, int from) = 0;
+
+  // What was started so far may begin: what ranks send each other at once has to be started before.
+  // Waiting for it says so too.
+  virtual void Launch() {}
 };
 
 // Row r of `parts` [ranks, n], contiguous, goes to rank r; what every rank sent to this one comes

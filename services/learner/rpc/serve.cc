@@ -157,7 +157,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   std::unique_ptr<RankGroup> group;
   if (!place.alone()) {
     absl::StatusOr<std::unique_ptr<RankGroup>> joined =
-        JoinRanks(place, JoinOptionsOf(config, [&shutdown] { return shutdown.requested(); }));
+        JoinRun(config, place, [&shutdown] { return shutdown.requested(); });
     if (absl::IsCancelled(joined.status())) return absl::OkStatus();  // told to stop
     ATTNRL_RETURN_IF_ERROR(joined.status());
     group = *std::move(joined);
