@@ -56,8 +56,13 @@ Seeds DataSets() {
 }
 
 Seeds Frames() {
-  verifier::GradeRequest request{.id = "a", .response = "\\boxed{1}", .answers = {"1", "2"}};
-  verifier::GradeResult result{.id = "a", .status = verifier::GradeStatus::kGraded};
+  verifier::GradeRequest request;
+  request.id = "a";
+  request.response = "\\boxed{1}";
+  request.answers = {"1", "2"};
+  verifier::GradeResult result;
+  result.id = "a";
+  result.status = verifier::GradeStatus::kGraded;
   result.extracted = "1";
   const std::string asked = verifier::EncodeRequest(request);
   const std::string answered = verifier::EncodeResult(result);
@@ -119,8 +124,11 @@ Seeds Requests() {
   scheduler::ToProto(scheduler::RunStatus{.reason = "why", .batches = {{}}}, &status);
   add(4, status);
   v1::VerifyRequest verify;
-  *verify.add_responses() =
-      verifier::ToProto(verifier::GradeRequest{.id = "a", .response = "r", .answers = {"1"}});
+  verifier::GradeRequest grade;
+  grade.id = "a";
+  grade.response = "r";
+  grade.answers = {"1"};
+  *verify.add_responses() = verifier::ToProto(grade);
   add(5, verify);
   v1::VerifyReply verified;
   for (int i = 0; i < 2; ++i) {
