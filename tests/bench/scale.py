@@ -22,6 +22,7 @@ FLOPS = 989e12  # bfloat16, dense
 BANDWIDTH = 3.35e12  # bytes a second of its memory
 NVLINK = 450e9  # bytes a second each way
 NETWORK = 50e9  # bytes a second each way: 400 Gb/s a GPU
+SLOW_NETWORK = 3.125e9  # 25 Gb/s, as a pod network without RDMA may have
 
 # Shares of these that kernels are assumed to reach. Decoding and training: what this project wants
 # to measure on a GPU at least. Products of decoding, exchange: usual values.
@@ -126,13 +127,13 @@ def rollout(model, work, workers, share=DECODE_SHARE):
     }
 
 
-def learner(model, work, ranks, share=TRAIN_SHARE):
-    """{part: seconds} of training a batch with so many ranks of one node."""
+def learner(model, work, ranks, share=TRAIN_SHARE, link=NVLINK):
+    """{part: seconds} of training a batch with ranks that are linked by so many bytes a second."""
     # Forward, forward again, backward twice that, and the reference's forward.
     tokens = work.trained / ranks
     passes = math.ceil(tokens / PASS) + work.updates
     gradient = 4 * model.weights
-    exchanged = passes * gradient * (ranks - 1) / ranks / (NVLINK * EXCHANGE_SHARE)
+    exchanged = passes * gradient * (ranks - 1) / ranks / (link * EXCHANGE_SHARE)
     state = 7 * 4 * model.weights / ranks  # AdamW reads four numbers and writes three
     return {
         "products and attention": tokens * model.flops(5, RESPONSE / 2) / (FLOPS * share),
@@ -146,11 +147,13 @@ def total(parts):
     return sum(parts.values())
 
 
-def step(model, work, workers, ranks, decode_share=DECODE_SHARE, train_share=TRAIN_SHARE):
+def step(
+    model, work, workers, ranks, decode_share=DECODE_SHARE, train_share=TRAIN_SHARE, link=NVLINK
+):
     """Seconds of a step where sampling and training overlap."""
     return max(
         total(rollout(model, work, workers, decode_share)),
-        total(learner(model, work, ranks, train_share)),
+        total(learner(model, work, ranks, train_share, link)),
     )
 
 
@@ -216,9 +219,8 @@ def step_table():
     yield row(*["---"] * 6)
     for name, size, branches, gpus, published in RUNS:
         model, work = Model(size), Workload(branches)
-        as_shipped = (gpus - 1, 1)
         for (workers, ranks), note in (
-            (as_shipped, "preset"),
+            ((gpus - 1, 1), "one rank"),
             (best_split(model, work, gpus), "best"),
         ):
             sampling = total(rollout(model, work, workers))
@@ -250,21 +252,23 @@ def sensitivity_table():
     yield row("AttnRL, seconds a step at the best split", "1.5 B, 8 GPUs", "7 B, 24 GPUs")
     yield row(*["---"] * 3)
 
-    def line(name, **shares):
+    def line(name, **assumed):
         cells = []
         for size, gpus in (("1.5b", 8), ("7b", 24)):
             model, work = Model(size), Workload(True)
-            cells.append(seconds(step(model, work, *best_split(model, work, gpus), **shares)))
+            cells.append(seconds(step(model, work, *best_split(model, work, gpus), **assumed)))
         return row(name, *cells)
 
     yield line("as assumed")
     yield line("decoding at 30 % of bandwidth", decode_share=0.3)
     yield line("training at 20 % of FLOPs", train_share=0.2)
     yield line("both", decode_share=0.3, train_share=0.2)
-    assumed = RESPONSE
+    yield line("ranks on 400 Gb/s instead of NVLink", link=NETWORK)
+    yield line("ranks on 25 Gb/s", link=SLOW_NETWORK)
+    average = RESPONSE
     for RESPONSE in (3000, 7000):
         yield line(f"responses of {RESPONSE:,} tokens")
-    RESPONSE = assumed
+    RESPONSE = average
 
 
 def growth_table():

@@ -27,7 +27,7 @@ ON_GPUS = {*PRESETS, "gpu-ranks"}
 OF_A_CLUSTER = {
     *("model.path", "data.train", "rollout.workers", "verifier.children"),
     *("scheduler.address", "verifier.address", "learner.address"),
-    *("observe.metrics_address", "observe.console_level"),
+    *("observe.metrics_address", "observe.console_level", "security.allow_plaintext"),
 }
 # Series over time, and which alerts they set off.
 ALERT_CASES = ROOT / "tests/k8s/alerts.yaml"
@@ -260,11 +260,14 @@ class Manifests(unittest.TestCase):
                 image = container(self.docs[overlay], name)["image"]
                 self.assertRegex(image, r"^localhost/attnrl:(?!latest)[\w-]+$")
 
-    def test_of_the_overlays_only_the_small_one_allows_plain_tcp(self):
-        """Ranks in several pods need it too, for what they say to each other."""
+    def test_of_the_overlays_only_the_small_one_goes_without_tls(self):
+        """Ranks in several pods need the setting too, for what they say to each other."""
         key = "security.allow_plaintext"
         allowed = {name for name, docs in self.docs.items() if binaries.settings(docs)[key]}
-        self.assertEqual(allowed, {"dev-cpu", "ranks", "gpu-ranks"})
+        of_ranks = {name for name, docs in self.docs.items() if of_kind(docs, "JobSet")}
+        self.assertEqual(allowed, {"dev-cpu"} | of_ranks)
+        without = {name for name in OVERLAYS if not of_kind(self.docs[name], "Certificate")}
+        self.assertEqual(without, {"dev-cpu"})
 
     def test_overlays_for_gpus_are_the_presets_of_the_paper(self):
         for overlay, preset in PRESETS.items():
@@ -280,7 +283,8 @@ class Manifests(unittest.TestCase):
         workers = spec(self.docs["single-gpu"], "Deployment", "rollout-worker")["replicas"]
         self.assertEqual(workers + 1, 8)
         most = spec(self.docs["multi-node"], "ScaledObject", "rollout-worker")["maxReplicaCount"]
-        self.assertEqual(most + 1, 24)
+        jobs = spec(self.docs["multi-node"], "JobSet", "learner")["replicatedJobs"]
+        self.assertEqual(most + sum(job["replicas"] for job in jobs), 24)
 
     def test_overlays_for_gpus_fit_into_80_gib(self):
         for overlay, preset in PRESETS.items():

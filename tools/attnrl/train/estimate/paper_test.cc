@@ -84,7 +84,7 @@ TEST(PaperPresets, BranchingAloneIsTreerlWithOtherPoints) {
 }
 
 TEST(PaperPresets, AllOfSevenBillionWeightsNeedRanksAndTheAnswerNamesThem) {
-  const auto alone = Devices(Preset("attnrl-7b", {"learner.lora.rank=0"}));
+  const auto alone = Devices(Preset("attnrl-7b", {"learner.ranks=1"}));
   EXPECT_THAT(std::string(alone.status().message()), StartsWith("learner.ranks: a learner rank "));
   EXPECT_THAT(std::string(alone.status().message()), HasSubstr(" ranks"));
   const auto large = Devices(Preset("attnrl-7b", {"rollout.kv_cache_bytes=60000000000"}));
