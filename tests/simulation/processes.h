@@ -55,6 +55,8 @@ class Worker final : public Process {
   void Break();
   // Back with all that it has.
   void GiveBack();
+  // As one that is told to end: nothing is leased to it any more, then its side is closed.
+  void Leave();
   bool streams_open() const;
 
  private:

@@ -186,6 +186,19 @@ void Worker::GiveBack() {
   Send(back);
 }
 
+void Worker::Leave() {
+  GiveBack();
+  Send(Credits{0});
+  if (const auto stream = stream_; stream != nullptr && !stream->over) {
+    world_.After(stream->up - world_.now(), [this, self = shared_from_this(), stream] {
+      if (stream->session == nullptr || stream->lost || stream->life != world_.life()) return;
+      if (world_.scheduler() == nullptr || world_.now() > stream->cut) return;
+      world_.scheduler()->Leave(stream->session);
+    });
+  }
+  Kill();
+}
+
 void Worker::RenewAll() {
   Renew renew;
   for (const auto& [lease, item] : leases_) renew.leases.push_back(lease);

@@ -183,6 +183,15 @@ void World::Fault(const std::string& name, std::function<void()> what) {
   Tell(name);
   ++faults_[name];
   what();
+  Settle();
+}
+
+// Whatever was asked of it, until it has heard.
+void World::Resume() {
+  if (scheduler_ == nullptr || !scheduler_->Resume().ok()) {
+    After(absl::Seconds(1), [this] { Resume(); });
+  }
+  Settle();
 }
 
 // One thing goes wrong, then the next.
@@ -192,7 +201,7 @@ void World::Fail() {
     return;
   }
   const auto worker = AnyWorker();
-  switch (worker == nullptr ? Below(4) : Below(10)) {
+  switch (worker == nullptr ? Below(6) : Below(13)) {
     case 0:
       Fault("kill of the scheduler", [&] { KillScheduler(); });
       break;
@@ -215,24 +224,42 @@ void World::Fail() {
       });
       break;
     case 4:
+      Fault("a pause", [&] {
+        if (scheduler_ != nullptr) (void)scheduler_->Pause("to see");
+        After(Between(1, 30), [this] { Resume(); });
+      });
+      break;
+    case 5:
+      Fault("a drain", [&] {
+        if (scheduler_ != nullptr) (void)scheduler_->Drain(absl::ZeroDuration());
+        After(Between(1, 30), [this] { Resume(); });
+      });
+      break;
+    case 6:
+      Fault("a worker leaves", [&] {
+        worker->Leave();
+        After(Between(0.1, 60), [this, name = worker->name()] { AddWorker(name); });
+      });
+      break;
+    case 7:
       Fault("kill of a worker", [&] {
         worker->Kill();
         After(Between(0.1, 60), [this, name = worker->name()] { AddWorker(name); });
       });
       break;
-    case 5:
+    case 8:
       Fault("a worker stands still", [&] { worker->Freeze(Between(1, 150)); });
       break;
-    case 6:
+    case 9:
       Fault("another worker with the name of one that stands still", [&] {
         worker->Freeze(Between(1, 100));
         AddWorker(worker->name());
       });
       break;
-    case 7:
+    case 10:
       Fault("a broken stream", [&] { worker->Break(); });
       break;
-    case 8:
+    case 11:
       Fault("a verifier that is away", [&] {
         verifier_.FailCalls(static_cast<int>(1 + Below(20)), absl::UnavailableError("away"));
       });

@@ -75,6 +75,7 @@ class World {
   void KillScheduler();
   void Tick();
   void Fail();
+  void Resume();
   void Fault(const std::string& name, std::function<void()> what);
   std::shared_ptr<Worker> AnyWorker();
   void AddWorker(const std::string& name);
