@@ -20,17 +20,18 @@ constexpr char kAllowed[] = "RUN_DIR, unix:/path or host:port";
 // Why nobody can be asked about the run in a directory, and what can be done about that.
 absl::Status NotGoingOn(const std::string& directory) {
   if (!HoldsRun(directory)) return InputError(directory, "holds no run", kAllowed);
-  const auto config = config::Load(directory + "/config.yaml", {}, {});
-  if (!config.ok()) {
+  const std::string file = directory + "/config.yaml";
+  if (!fs::exists(file)) {  // of services that were started by themselves
     return InputError(directory, "the run there isn't going on", "the address of its scheduler");
   }
-  const std::string done = absl::StrCat(StepsDone(directory), " of ", config->run.steps, " steps");
-  if (HasFinished(directory, config->run.steps)) {
-    const int64_t more = 2 * config->run.steps;
-    return InputError(
-        directory, absl::StrCat("the run there has finished, with ", done),
-        absl::StrCat("for more: ",
-                     ResumeHint(directory, {"--set", absl::StrCat("run.steps=", more)})));
+  ATTNRL_ASSIGN_OR_RETURN(const config::Config config, config::Load(file, {}, {}));
+  const std::string done = absl::StrCat(StepsDone(directory), " of ", config.run.steps, " steps");
+  if (HasFinished(directory, config.run.steps)) {
+    const std::string last = absl::StrCat(config.run.steps - 1);
+    const std::string more = absl::StrCat("run.steps=", 2 * config.run.steps);
+    return InputError(directory, absl::StrCat("the run there has finished, with ", done),
+                      absl::StrCat("look at it with: ", Hint({"show", directory, "--batch", last}),
+                                   "; for more: ", ResumeHint(directory, {"--set", more})));
   }
   return InputError(directory, absl::StrCat("the run there isn't going on, with ", done),
                     absl::StrCat("go on with: ", ResumeHint(directory)));

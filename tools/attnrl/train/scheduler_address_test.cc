@@ -69,8 +69,10 @@ TEST(FindScheduler, SaysHowARunThatHasStoppedGoesOn) {
   run.Write("metrics.jsonl", "{\"step\":0}\n{\"step\":1}\n");
   run.Write("checkpoints/step-2/config.json", "{}");
   EXPECT_EQ(Refusal(run.path()),
-            absl::StrCat(run.path(), ": the run there has finished, with 2 of 2 steps; for more: ",
-                         resume, " --set run.steps=4"));
+            absl::StrCat(run.path(),
+                         ": the run there has finished, with 2 of 2 steps; look at it with: attnrl "
+                         "show ",
+                         run.path(), " --batch 1; for more: ", resume, " --set run.steps=4"));
 }
 
 TEST(FindScheduler, SaysThatADirectoryHoldsNoRun) {
@@ -80,6 +82,10 @@ TEST(FindScheduler, SaysThatADirectoryHoldsNoRun) {
   folder.Write("scheduler.db", "");  // of a service that was started without attnrl train
   EXPECT_EQ(Refusal(folder.path()),
             folder.path() + ": the run there isn't going on; the address of its scheduler");
+  folder.Write("config.yaml", "run: {steps: x}\n");
+  EXPECT_EQ(
+      Refusal(folder.path()),
+      folder.path() + "/config.yaml:1: run.steps is \"x\"; a whole number from 1 to 1000000000");
 }
 
 TEST(FindScheduler, RefusesWhatIsNeitherARunNorAnAddress) {
