@@ -73,6 +73,9 @@ absl::StatusOr<std::vector<Assignment>> FromSets(const std::vector<std::string>&
     const size_t equals = set.find('=');
     if (equals == std::string::npos) return InputError(where, "has no \"=\"", "a.b=value");
     const std::string name = set.substr(0, equals);
+    if (name == "stages") {
+      return InputError(where, "stages are a list of maps", "a file can hold them, --set can't");
+    }
     const Key* key = FindKey(name);
     if (key == nullptr && IsSection(name)) {
       return InputError(where, absl::StrCat("\"", name, "\" is a section"), "name one of its keys");

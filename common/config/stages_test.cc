@@ -64,6 +64,16 @@ TEST(Stages, AreFixedWhenARunGoesOn) {
   EXPECT_FALSE(Fingerprint(other).contains("stages")) << "a run of before there were stages";
 }
 
+TEST(Stages, StandInAFileOnly) {
+  EXPECT_EQ(Load("", {"stages=[]"}, {}).status().message(),
+            "--set stages=[]: stages are a list of maps; a file can hold them, --set can't");
+  for (const char* none : {"stages:\n", "stages: []\n", "stages:\n  # - from_step: 2\n"}) {
+    const auto config = LoadText(none);
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_TRUE(config->stages.empty());
+  }
+}
+
 TEST(Stages, AreRefusedAtTheirLine) {
   const std::string form = "; a list of {from_step: 100, learner.learning_rate: 5e-7} and the like";
   EXPECT_EQ(ErrorOf("stages: 3\n"), "run.yaml:1: stages is no list" + form);

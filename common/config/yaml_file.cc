@@ -103,6 +103,7 @@ class Reader {
 
   absl::Status ReadStages(const std::string& where, const YAML::Node& list) {
     if (in_stage_) return InputError(where, "a stage within a stage", "a list of stages, once");
+    if (list.IsNull()) return absl::OkStatus();  // all of them are comments
     if (!list.IsSequence()) return InputError(where, "stages is no list", kStageForm);
     for (const YAML::Node& entry : list) {
       const std::string here = Where(entry.Mark());
