@@ -18,30 +18,38 @@ struct AppendRowsKernel {
   ATTNRL_DEVICE static void Run(const Arguments& a, Shared&) {
     const int64_t row = cuda::BlockX();
     const int half = a.head_dim / 2;
-    const T* const projected = a.projected + row * (a.heads + 2 * a.kv_heads) * a.head_dim;
     const int64_t angle = int64_t{a.visible[row] - 1} * a.head_dim;
-    for (int i = cuda::ThreadIndex(); i < (a.heads + a.kv_heads) * half; i += kThreads) {
+    // Heads of queries come before those of keys.
+    const int first = a.q == nullptr ? a.heads * half : 0;
+    for (int i = first + cuda::ThreadIndex(); i < (a.heads + a.kv_heads) * half; i += kThreads) {
       const int head = i / half;
       const int d = i % half;
-      const float low = cuda::ToFloat(projected[head * a.head_dim + d]);
-      const float high = cuda::ToFloat(projected[head * a.head_dim + d + half]);
-      PutTurned(a, row, head, d, low * a.cosine[angle + d] + high * a.sine[angle + d]);
-      PutTurned(a, row, head, d + half,
-                high * a.cosine[angle + d + half] + low * a.sine[angle + d + half]);
+      const T* const from = head < a.heads ? a.q + row * a.q_stride + head * a.head_dim
+                                           : a.k + row * a.k_stride + (head - a.heads) * a.head_dim;
+      const float low = cuda::ToFloat(from[d]);
+      const float high = cuda::ToFloat(from[d + half]);
+      if (a.cosine == nullptr) {
+        Put(a, row, head, d, low);
+        Put(a, row, head, d + half, high);
+      } else {
+        const float* const cosine = a.cosine + angle + d;
+        const float* const sine = a.sine + angle + d;
+        Put(a, row, head, d, low * cosine[0] + high * sine[0]);
+        Put(a, row, head, d + half, high * cosine[half] + low * sine[half]);
+      }
     }
     const RowPlace place = a.places[row];
-    const T* const values = projected + (a.heads + a.kv_heads) * a.head_dim;
     for (int i = cuda::ThreadIndex(); i < a.kv_heads * a.head_dim; i += kThreads) {
       const int64_t head = int64_t{place.block} * a.kv_heads + i / a.head_dim;
-      a.values[(head * kBlockTokens + place.offset) * a.head_dim + i % a.head_dim] = values[i];
+      a.values[(head * kBlockTokens + place.offset) * a.head_dim + i % a.head_dim] =
+          a.v[row * a.v_stride + i];
     }
   }
 
  private:
-  // Heads of queries come before those of keys.
-  ATTNRL_DEVICE static void PutTurned(const Arguments& a, int64_t row, int head, int d, float x) {
+  ATTNRL_DEVICE static void Put(const Arguments& a, int64_t row, int head, int d, float x) {
     if (head < a.heads) {
-      a.q[(row * a.heads + head) * a.head_dim + d] = cuda::FromFloat<T>(x);
+      a.turned[(row * a.heads + head) * a.head_dim + d] = cuda::FromFloat<T>(x);
       return;
     }
     const RowPlace place = a.places[row];

@@ -40,7 +40,12 @@ void ExpectRowsInTheirPlaces() {
     PagedCase<T> into = of;
     const T nan = cuda::FromFloat<T>(NAN);
     into.values.assign(into.values.size(), nan);
-    const AppendRows<T> pass{.projected = projected.data(),
+    const AppendRows<T> pass{.q = projected.data(),
+                             .k = projected.data() + 3 * kDim,
+                             .v = projected.data() + 4 * kDim,
+                             .q_stride = 5 * kDim,
+                             .k_stride = 5 * kDim,
+                             .v_stride = 5 * kDim,
                              .heads = 3,
                              .kv_heads = 1,
                              .head_dim = kDim,
@@ -48,7 +53,7 @@ void ExpectRowsInTheirPlaces() {
                              .sine = sine.data(),
                              .visible = of.plan.visible().data(),
                              .places = of.plan.places().data(),
-                             .q = into.q.data(),
+                             .turned = into.q.data(),
                              .keys = into.keys.data(),
                              .values = into.values.data()};
     ASSERT_TRUE(cuda::Emulate<AppendRowsKernel<T>>({of.plan.rows()}, pass, order).ok());

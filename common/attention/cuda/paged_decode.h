@@ -63,8 +63,7 @@ struct PagedDecode {
   float* lse = nullptr;  // [rows, heads]: natural log of the sum of exp(score); null: not wanted
 };
 
-// Attention of the pass's rows, on `stream`: two launches. `head_dim` is 64 or 128. Until the
-// engine runs on it, tests/bench/gpu/decode_check.cc calls it.
+// Attention of the pass's rows, on `stream`: two launches. `head_dim` is 64 or 128.
 template <typename T>
 [[nodiscard]] cuda::LaunchError LaunchPagedDecode(const PagedDecode<T>& pass, int64_t units,
                                                   int64_t rows, int64_t head_dim,

@@ -45,6 +45,19 @@ class PagedKvCache {
             static_cast<const T*>(values_.const_data_ptr()) + offset};
   }
 
+  // The same for kernels that append by themselves, on any device.
+  template <typename T>
+  struct MutableLayerBlocks {
+    T* keys;
+    T* values;
+  };
+  template <typename T>
+  MutableLayerBlocks<T> MutableBlocks(int64_t layer) {
+    const int64_t offset = layer * shape_.blocks * shape_.kv_heads * shape_.head_dim * kBlockTokens;
+    return {static_cast<T*>(keys_.mutable_data_ptr()) + offset,
+            static_cast<T*>(values_.mutable_data_ptr()) + offset};
+  }
+
   // The tokens of a sequence, [tokens, kv_heads, head_dim], copied.
   struct Tokens {
     at::Tensor keys;

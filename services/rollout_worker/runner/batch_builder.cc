@@ -9,7 +9,7 @@
 namespace attnrl::rollout {
 
 StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& attention,
-                       at::Device device, device::Upload& upload) {
+                       at::Device device, int64_t kernel_repeats, device::Upload& upload) {
   upload.Clear();
   const device::Upload::Part ids = upload.Add(plan.rows());
   const device::Upload::Part positions = upload.Add(plan.rows());
@@ -23,7 +23,11 @@ StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& att
   for (const SampledRow& sample : plan.samples) *row++ = sample.row;
   StepTensors tensors;
   if (!device.is_cpu()) {
-    tensors.attention.emplace(attention, upload);
+    if (kernel_repeats > 0) {
+      tensors.decode.emplace(attention, kernel_repeats, upload);
+    } else {
+      tensors.attention.emplace(attention, upload);
+    }
     const bool truncates = std::any_of(plan.samples.begin(), plan.samples.end(),
                                        [](const auto& s) { return Truncates(s.params); });
     if (!truncates) tensors.draws.emplace(plan.samples, upload);
@@ -33,6 +37,7 @@ StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& att
   tensors.positions = upload.Integers(positions);
   tensors.sampled = upload.Integers(sampled);
   if (tensors.attention.has_value()) tensors.attention->Receive(upload);
+  if (tensors.decode.has_value()) tensors.decode->Receive(upload);
   if (tensors.draws.has_value()) tensors.draws->Receive(upload);
   return tensors;
 }

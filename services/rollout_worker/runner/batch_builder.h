@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "common/attention/cuda/decode_attention.h"
 #include "common/attention/paged/plan.h"
 #include "common/attention/paged/plan_index.h"
 #include "common/device/upload.h"
@@ -19,14 +20,17 @@ struct StepTensors {
   at::Tensor ids;        // int64 [rows]
   at::Tensor positions;  // int64 [rows]
   at::Tensor sampled;    // int64 [samples]: the rows after which a token is drawn
-  // On a device only, where the CPU has kernels over plain data:
-  std::optional<attention::PlanIndex> attention;
-  std::optional<DeviceDraws> draws;  // unless a row uses top-k or top-p
+  // On a device only, where the CPU has kernels over plain data; what attention reads is one of
+  // two:
+  std::optional<attention::PlanIndex> attention;  // by operations of LibTorch
+  std::optional<attention::DecodeTables> decode;  // by kernels
+  std::optional<DeviceDraws> draws;               // unless a row uses top-k or top-p
 };
 
 // Turns a plan into tensors, in one copy to the device; the only place that knows both. `attention`
-// is built of the plan's groups. `upload` keeps its memory from step to step.
+// is built of the plan's groups. `kernel_repeats`: query heads of a key head where the device has
+// kernels for attention, otherwise 0. `upload` keeps its memory from step to step.
 StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& attention,
-                       at::Device device, device::Upload& upload);
+                       at::Device device, int64_t kernel_repeats, device::Upload& upload);
 
 }  // namespace attnrl::rollout

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/attention/cuda/decode_attention.h"
 #include "common/attention/paged/paged_attention.h"
 #include "common/attention/paged/paged_kv_cache.h"
 #include "common/base/status.h"
@@ -35,11 +36,21 @@ at::ScalarType CacheType(const RunnerOptions& options) {
   return options.deterministic ? at::kFloat : model::ToScalarType(options.dtype);
 }
 
+// Kernels for attention of a device, where it has some that know these shapes; otherwise null.
+const attention::DecodeKernels* KernelsOf(const RunnerOptions& options,
+                                          const model::ModelConfig& config) {
+  const bool fit = options.device.is_cuda() &&
+                   attention::DecodeAttention::Fits(CacheShape(options, config), config.heads,
+                                                    CacheType(options));
+  return fit ? attention::GpuDecodeKernels() : nullptr;
+}
+
 class TorchRunner final : public StepRunner {
  public:
   TorchRunner(const RunnerOptions& options, const model::ModelConfig& config)
       : options_(options),
         config_(config),
+        kernels_(KernelsOf(options, config)),
         cache_(CacheShape(options, config), CacheType(options), options.device) {}
 
   // The number of threads belongs to the calling thread.
@@ -50,13 +61,11 @@ class TorchRunner final : public StepRunner {
     try {
       const c10::InferenceMode inference;
       attention_plan_.Build(plan.groups);
-      const StepTensors batch = BuildBatch(plan, attention_plan_, options_.device, upload_);
-      attention::PagedAttention attention =
-          batch.attention.has_value()
-              ? attention::PagedAttention(cache_, attention_plan_, *batch.attention)
-              : attention::PagedAttention(cache_, attention_plan_,
-                                          attention::PagedAttention::Kernels::kBest, plan.scored);
-      at::Tensor hidden = weights.Hidden(batch.ids, batch.positions, attention);
+      const StepTensors batch =
+          BuildBatch(plan, attention_plan_, options_.device,
+                     kernels_ == nullptr ? 0 : config_.heads / config_.kv_heads, upload_);
+      const auto attention = MakeAttention(batch, plan);
+      at::Tensor hidden = weights.Hidden(batch.ids, batch.positions, *attention);
       // While all sequences decode, every row is sampled and needs no copy.
       if (hidden.size(0) != batch.sampled.size(0)) hidden = hidden.index_select(0, batch.sampled);
       return batch.draws.has_value() ? SampleOnDevice(*batch.draws, hidden, weights)
@@ -114,6 +123,19 @@ class TorchRunner final : public StepRunner {
     std::optional<int64_t> think_end;
   };
 
+  std::unique_ptr<attention::Attention> MakeAttention(const StepTensors& batch,
+                                                      const StepPlan& plan) {
+    using attention::PagedAttention;
+    if (batch.decode.has_value()) {
+      return std::make_unique<attention::DecodeAttention>(cache_, *batch.decode, *kernels_);
+    }
+    if (batch.attention.has_value()) {
+      return std::make_unique<PagedAttention>(cache_, attention_plan_, *batch.attention);
+    }
+    return std::make_unique<PagedAttention>(cache_, attention_plan_, PagedAttention::Kernels::kBest,
+                                            plan.scored);
+  }
+
   SteppedSequence Cut(const ScoreRequest& request) const {
     const auto prompt = static_cast<int64_t>(request.prompt.size());
     SteppedSequence sequence;
@@ -163,6 +185,7 @@ class TorchRunner final : public StepRunner {
 
   const RunnerOptions options_;
   const model::ModelConfig config_;
+  const attention::DecodeKernels* const kernels_;  // null: attention by LibTorch, or on the CPU
   attention::PagedKvCache cache_;
   attention::AttentionPlan attention_plan_;
   device::Upload upload_;

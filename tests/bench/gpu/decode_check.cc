@@ -101,7 +101,13 @@ void CheckAppend(Table& table) {
       keys(of.keys), values(of.values);
   const OnGpu<int32_t> visible(of.plan.visible());
   const OnGpu<attention::RowPlace> places(of.plan.places());
-  const attention::AppendRows<BFloat16> pass{.projected = projected_there.get(),
+  constexpr int64_t kStride = 16 * 128;
+  const attention::AppendRows<BFloat16> pass{.q = projected_there.get(),
+                                             .k = projected_there.get() + 12 * 128,
+                                             .v = projected_there.get() + 14 * 128,
+                                             .q_stride = kStride,
+                                             .k_stride = kStride,
+                                             .v_stride = kStride,
                                              .heads = 12,
                                              .kv_heads = 2,
                                              .head_dim = 128,
@@ -109,7 +115,7 @@ void CheckAppend(Table& table) {
                                              .sine = sine.get(),
                                              .visible = visible.get(),
                                              .places = places.get(),
-                                             .q = q.get(),
+                                             .turned = q.get(),
                                              .keys = keys.get(),
                                              .values = values.get()};
   const double seconds =

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/attention/cuda/decode_attention.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace attnrl::attention {
+namespace {
+
+template <typename T>
+device::Upload::Part Put(const std::vector<T>& values, device::Upload& upload) {
+  const size_t bytes = values.size() * sizeof(T);
+  const device::Upload::Part part =
+      upload.Add(static_cast<int64_t>((bytes + sizeof(int64_t) - 1) / sizeof(int64_t)));
+  if (bytes > 0) std::memcpy(upload.At(part), values.data(), bytes);
+  return part;
+}
+
+void Check(cuda::LaunchError error) {
+  if (error != nullptr) throw std::runtime_error(std::string("the GPU: ") + error);
+}
+
+// Rows of heads that lie side by side, however far apart the rows are.
+at::Tensor WithDenseRows(const at::Tensor& x) {
+  return x.stride(2) == 1 && x.stride(1) == x.size(2) ? x : x.contiguous();
+}
+
+}  // namespace
+
+DecodeTables::DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload)
+    : rows_(plan.rows()) {
+  DecodePlan decode;
+  decode.Build(plan, repeats);
+  units_ = static_cast<int64_t>(decode.units().size());
+  parts_ = decode.parts();
+  unit_array_.part = Put(decode.units(), upload);
+  tasks_.part = Put(plan.tasks(), upload);
+  pieces_.part = Put(plan.pieces(), upload);
+  visible_.part = Put(plan.visible(), upload);
+  first_part_.part = Put(decode.first_part(), upload);
+  part_of_.part = Put(decode.part_of(), upload);
+  places_.part = Put(plan.places(), upload);
+}
+
+void DecodeTables::Receive(const device::Upload& upload) {
+  for (Array* array :
+       {&unit_array_, &tasks_, &pieces_, &visible_, &first_part_, &part_of_, &places_}) {
+    array->there = upload.Integers(array->part);
+  }
+}
+
+template <typename T>
+PagedDecode<T> DecodeTables::Decode() const {
+  return {.units = unit_array_.As<DecodeUnit>(),
+          .tasks = tasks_.As<BlockTask>(),
+          .pieces = pieces_.As<BlockPiece>(),
+          .visible = visible_.As<int32_t>(),
+          .first_part = first_part_.As<int32_t>(),
+          .part_of = part_of_.As<int32_t>()};
+}
+
+template <typename T>
+AppendRows<T> DecodeTables::Append() const {
+  return {.visible = visible_.As<int32_t>(), .places = places_.As<RowPlace>()};
+}
+
+bool DecodeAttention::Fits(const PagedKvShape& shape, int64_t heads, at::ScalarType dtype) {
+  return (shape.head_dim == 64 || shape.head_dim == 128) &&
+         heads <= shape.kv_heads * kDecodeQueries &&
+         (dtype == at::kFloat || dtype == at::kBFloat16);
+}
+
+DecodeAttention::DecodeAttention(PagedKvCache& cache, DecodeTables tables,
+                                 const DecodeKernels& kernels)
+    : cache_(cache), tables_(std::move(tables)), kernels_(kernels) {}
+
+at::Tensor DecodeAttention::Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                                    const at::Tensor& v) {
+  if (!part_out_.defined()) {
+    const at::TensorOptions options = q.options().dtype(at::kFloat);
+    part_out_ = at::empty({tables_.parts(), q.size(1), q.size(2)}, options);
+    part_largest_ = at::empty({tables_.parts(), q.size(1)}, options);
+    part_sum_ = at::empty_like(part_largest_);
+  }
+  const at::Tensor queries = q.contiguous();
+  const at::Tensor out = at::empty_like(queries);
+  if (cache_.dtype() == at::kFloat) {
+    Run<float>(layer, queries, WithDenseRows(k), WithDenseRows(v), out);
+  } else {
+    Run<cuda::BFloat16>(layer, queries, WithDenseRows(k), WithDenseRows(v), out);
+  }
+  return out;
+}
+
+template <typename T>
+void DecodeAttention::Run(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                          const at::Tensor& v, const at::Tensor& out) {
+  const PagedKvShape& shape = cache_.shape();
+  const auto numbers = [](const at::Tensor& x) {
+    return static_cast<const T*>(x.const_data_ptr());
+  };
+  const auto blocks = cache_.MutableBlocks<T>(layer);
+  AppendRows<T> append = tables_.Append<T>();
+  append.k = numbers(k);
+  append.v = numbers(v);
+  append.k_stride = k.stride(0);
+  append.v_stride = v.stride(0);
+  append.heads = static_cast<int32_t>(q.size(1));
+  append.kv_heads = static_cast<int32_t>(shape.kv_heads);
+  append.head_dim = static_cast<int32_t>(shape.head_dim);
+  append.keys = blocks.keys;
+  append.values = blocks.values;
+  Check(kernels_.Append(append, tables_.rows()));
+
+  PagedDecode<T> pass = tables_.Decode<T>();
+  pass.keys = blocks.keys;
+  pass.values = blocks.values;
+  pass.q = numbers(q);
+  pass.heads = static_cast<int32_t>(q.size(1));
+  pass.kv_heads = static_cast<int32_t>(shape.kv_heads);
+  pass.scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim));
+  pass.layer = static_cast<int32_t>(layer);
+  pass.part_out = part_out_.mutable_data_ptr<float>();
+  pass.part_largest = part_largest_.mutable_data_ptr<float>();
+  pass.part_sum = part_sum_.mutable_data_ptr<float>();
+  pass.out = static_cast<T*>(out.mutable_data_ptr());
+  Check(kernels_.Attend(pass, tables_.units(), tables_.rows(), shape.head_dim));
+}
+
+}  // namespace attnrl::attention

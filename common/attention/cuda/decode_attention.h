@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "common/attention/attention.h"
+#include "common/attention/cuda/decode_kernels.h"
+#include "common/attention/cuda/decode_plan.h"
+#include "common/attention/paged/paged_kv_cache.h"
+#include "common/attention/paged/plan.h"
+#include "common/device/upload.h"
+
+namespace attnrl::attention {
+
+// The plans of a pass as arrays of a GPU: made once a pass among its other numbers, serve all
+// layers.
+//
+//   device::Upload upload;
+//   DecodeTables tables(plan, repeats, upload);
+//   upload.Send(device);
+//   tables.Receive(upload);
+//
+// One thread.
+class DecodeTables {
+ public:
+  // `repeats`: query heads of a key head, at most kDecodeQueries.
+  DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload);
+  // After the upload was sent; it isn't needed any more then.
+  void Receive(const device::Upload& upload);
+
+  int64_t rows() const { return rows_; }
+  int64_t units() const { return units_; }
+  int64_t parts() const { return parts_; }
+  // What every layer's pass has of the plans.
+  template <typename T>
+  PagedDecode<T> Decode() const;
+  template <typename T>
+  AppendRows<T> Append() const;
+
+ private:
+  // An array of 32-bit numbers or of structs of them, in the upload's numbers of 64 bits.
+  struct Array {
+    device::Upload::Part part;
+    at::Tensor there;
+    template <typename T>
+    const T* As() const {
+      return static_cast<const T*>(there.const_data_ptr());
+    }
+  };
+  Array unit_array_, tasks_, pieces_, visible_, first_part_, part_of_, places_;
+  int64_t rows_ = 0;
+  int64_t units_ = 0;
+  int64_t parts_ = 0;
+};
+
+// Attention over a paged cache by the kernels of a GPU: three launches a layer, no copy and no
+// wait, any plan. Prompts go through the kernels of decoding too, which multiply without tensor
+// cores: beyond some thousand tokens that takes longer than LibTorch's attention does.
+//
+// The cache must outlive it. Throws std::runtime_error where a launch is refused. Without
+// gradients. Memory: a part of each row for each 512 keys or so, float32 [heads, head_dim]. One
+// thread.
+class DecodeAttention final : public Attention {
+ public:
+  // Whether the kernels know these shapes and this dtype of a cache.
+  static bool Fits(const PagedKvShape& shape, int64_t heads, at::ScalarType dtype);
+
+  DecodeAttention(PagedKvCache& cache, DecodeTables tables, const DecodeKernels& kernels);
+
+  // As Attention says; q, k and v in the dtype of the cache.
+  at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                     const at::Tensor& v) override;
+
+ private:
+  template <typename T>
+  void Run(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+           const at::Tensor& out);
+
+  PagedKvCache& cache_;
+  const DecodeTables tables_;
+  const DecodeKernels& kernels_;
+  at::Tensor part_out_, part_largest_, part_sum_;  // made by the first layer
+};
+
+}  // namespace attnrl::attention

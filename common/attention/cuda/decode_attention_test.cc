@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/attention/cuda/decode_attention.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <vector>
+
+#include "common/attention/cuda/append_rows_kernel.h"
+#include "common/attention/cuda/decode_attend_kernel.h"
+#include "common/attention/cuda/decode_merge_kernel.h"
+#include "common/attention/paged/paged_attention.h"
+#include "common/attention/paged/testing/block_tree.h"
+#include "common/attention/testing/reference.h"
+#include "common/kernels/cuda/testing/emulator.h"
+
+namespace attnrl::attention {
+namespace {
+
+// The kernels in the emulator, over memory of the host.
+class Emulated final : public DecodeKernels {
+ public:
+  cuda::LaunchError Append(const AppendRows<float>& pass, int64_t rows) const override {
+    return AppendOf(pass, rows);
+  }
+  cuda::LaunchError Append(const AppendRows<cuda::BFloat16>& pass, int64_t rows) const override {
+    return AppendOf(pass, rows);
+  }
+  cuda::LaunchError Attend(const PagedDecode<float>& pass, int64_t units, int64_t rows,
+                           int64_t) const override {
+    return AttendOf(pass, units, rows);
+  }
+  cuda::LaunchError Attend(const PagedDecode<cuda::BFloat16>& pass, int64_t units, int64_t rows,
+                           int64_t) const override {
+    return AttendOf(pass, units, rows);
+  }
+
+ private:
+  static constexpr auto kOrder = cuda::ThreadOrder::kShuffled;
+
+  static cuda::LaunchError Said(const absl::Status& status) {
+    return status.ok() ? nullptr : "a kernel stood still";
+  }
+  template <typename T>
+  static cuda::LaunchError AppendOf(const AppendRows<T>& pass, int64_t rows) {
+    return Said(cuda::Emulate<AppendRowsKernel<T>>({rows}, pass, kOrder));
+  }
+  template <typename T>
+  static cuda::LaunchError AttendOf(const PagedDecode<T>& pass, int64_t units, int64_t rows) {
+    const auto error =
+        Said(cuda::Emulate<DecodeAttend<T, 64>>({units, pass.kv_heads}, pass, kOrder));
+    if (error != nullptr) return error;
+    return Said(cuda::Emulate<DecodeMerge<T, 64>>({rows, pass.heads}, pass, kOrder));
+  }
+};
+
+class Refusing final : public DecodeKernels {
+ public:
+  cuda::LaunchError Append(const AppendRows<float>&, int64_t) const override { return "no"; }
+  cuda::LaunchError Append(const AppendRows<cuda::BFloat16>&, int64_t) const override {
+    return "no";
+  }
+  cuda::LaunchError Attend(const PagedDecode<float>&, int64_t, int64_t, int64_t) const override {
+    return "no";
+  }
+  cuda::LaunchError Attend(const PagedDecode<cuda::BFloat16>&, int64_t, int64_t,
+                           int64_t) const override {
+    return "no";
+  }
+};
+
+const PagedKvShape kShape{.layers = 2, .blocks = 12, .kv_heads = 2, .head_dim = 64};
+constexpr int64_t kHeads = 6;
+
+at::Tensor AttendOnGpu(PagedKvCache& cache, const AttentionPlan& plan, const DecodeKernels& kernels,
+                       int64_t layer, const Inputs& inputs) {
+  device::Upload upload;
+  DecodeTables tables(plan, kHeads / kShape.kv_heads, upload);
+  upload.Send(at::kCPU);
+  tables.Receive(upload);
+  DecodeAttention attention(cache, tables, kernels);
+  return attention.Forward(layer, inputs.q, inputs.k, inputs.v);
+}
+
+// A prompt, then tokens of it and of a sequence that left it: each pass by the kernels of the GPU
+// and by those of the CPU, over caches of their own.
+void ExpectTheCpusRows(at::ScalarType dtype, double allowed) {
+  PagedKvCache cache(kShape, dtype, at::kCPU);
+  PagedKvCache other(kShape, dtype, at::kCPU);
+  BlockTree tree;
+  RandomStream random({.seed = 12});
+  const size_t prompt = tree.Add();
+  tree.Extend(prompt, 70);
+  size_t child = 0;
+  AttentionPlan plan;
+  for (int pass = 0; pass < 4; ++pass) {
+    std::vector<RowGroup> groups;
+    if (pass == 0) {
+      groups = {tree.Rows(prompt, 0, 70)};
+    } else {
+      if (pass == 1) child = tree.Fork(prompt, 45);
+      tree.Extend(prompt, 1);
+      tree.Extend(child, 2);
+      groups = {tree.Rows(prompt, 69 + pass, 1), tree.Rows(child, 43 + 2 * pass, 2)};
+    }
+    plan.Build(groups);
+    for (int64_t layer = 0; layer < kShape.layers; ++layer) {
+      Inputs inputs = RandomInputs(random, plan.rows(), {kHeads, kShape.kv_heads, 64}).To(dtype);
+      // Values that lie among other numbers, as those of a product for all heads.
+      inputs.v = at::cat({inputs.v, inputs.v}, 1).narrow(1, 0, kShape.kv_heads);
+      const at::Tensor found = AttendOnGpu(cache, plan, Emulated(), layer, inputs);
+      PagedAttention attention(other, plan);
+      const at::Tensor expected = attention.Forward(layer, inputs.q, inputs.k, inputs.v);
+      EXPECT_EQ(found.scalar_type(), dtype);
+      EXPECT_LT(Worst(found, expected), allowed) << pass << " " << layer;
+    }
+  }
+}
+
+TEST(DecodeAttention, GivesTheRowsOfTheCpusKernelsPassByPass) {
+  ExpectTheCpusRows(at::kFloat, 3e-6);
+  ExpectTheCpusRows(at::kBFloat16, 0x1p-7);
+}
+
+TEST(DecodeAttention, SaysWhyALaunchWasRefused) {
+  PagedKvCache cache(kShape, at::kFloat, at::kCPU);
+  BlockTree tree;
+  tree.Extend(tree.Add(), 1);
+  AttentionPlan plan;
+  plan.Build(std::vector<RowGroup>{tree.Rows(0, 0, 1)});
+  RandomStream random({.seed = 1});
+  const Inputs inputs = RandomInputs(random, 1, {kHeads, kShape.kv_heads, 64});
+  try {
+    AttendOnGpu(cache, plan, Refusing(), 0, inputs);
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_STREQ(error.what(), "the GPU: no");
+  }
+}
+
+TEST(DecodeAttention, FitsHeadsOf64And128ElementsInGroupsOfUpTo16) {
+  PagedKvShape shape = kShape;
+  EXPECT_TRUE(DecodeAttention::Fits(shape, 32, at::kBFloat16));
+  EXPECT_FALSE(DecodeAttention::Fits(shape, 34, at::kBFloat16));
+  EXPECT_FALSE(DecodeAttention::Fits(shape, 6, at::kDouble));
+  shape.head_dim = 128;
+  EXPECT_TRUE(DecodeAttention::Fits(shape, 6, at::kFloat));
+  shape.head_dim = 96;
+  EXPECT_FALSE(DecodeAttention::Fits(shape, 6, at::kFloat));
+}
+
+}  // namespace
+}  // namespace attnrl::attention
