@@ -3,6 +3,9 @@
 
 #include <ATen/ATen.h>
 
+#include <stdexcept>
+#include <string>
+
 #include "common/base/philox.h"
 #include "services/rollout_worker/sampling/kernel.h"
 
@@ -34,10 +37,11 @@ DeviceDraws::DeviceDraws(std::span<const SampledRow> rows, device::Upload& uploa
 
 void DeviceDraws::Receive(const device::Upload& upload) {
   uniforms_ = upload.Doubles(uniform_part_).unsqueeze(1);
-  temperatures_ = upload.Doubles(temperature_part_).unsqueeze(1);
+  given_temperatures_ = upload.Doubles(temperature_part_).unsqueeze(1);
+  temperatures_ = given_temperatures_;
   if (!any_greedy_) return;
-  greedy_ = temperatures_.eq(0);
-  temperatures_ = temperatures_.masked_fill(greedy_, 1);
+  greedy_ = given_temperatures_.eq(0);
+  temperatures_ = given_temperatures_.masked_fill(greedy_, 1);
 }
 
 at::Tensor DeviceDraws::Draw(const at::Tensor& logits, int64_t first) const {
@@ -78,6 +82,28 @@ at::Tensor DeviceDraws::Draw(const at::Tensor& logits, int64_t first) const {
   const at::Tensor entropy = log_total - weighted / total;
   const at::Tensor finite = smallest.isfinite().logical_and_(largest.isfinite());
   return at::cat({id.to(at::kDouble).masked_fill_(finite.logical_not(), -1), logprob, entropy}, 1);
+}
+
+at::Tensor DeviceDraws::DrawBy(SampleLaunch launch, const at::Tensor& logits, int64_t first) const {
+  const at::Tensor dense = logits.contiguous();
+  const int64_t count = dense.size(0);
+  const int64_t blocks = SampleRows::BlocksOf(dense.size(1));
+  const at::Tensor scratch = at::empty({3, count, blocks}, dense.options());
+  at::Tensor drawn = at::empty({count, 3}, dense.options().dtype(at::kDouble));
+  auto* const sums = scratch.mutable_data_ptr<float>();
+  const SampleRows rows{.logits = dense.const_data_ptr<float>(),
+                        .vocabulary = dense.size(1),
+                        .blocks = blocks,
+                        .uniforms = uniforms_.const_data_ptr<double>() + first,
+                        .temperatures = given_temperatures_.const_data_ptr<double>() + first,
+                        .block_largest = sums,
+                        .block_weight = sums + count * blocks,
+                        .block_weighted = sums + 2 * count * blocks,
+                        .drawn = drawn.mutable_data_ptr<double>()};
+  if (const cuda::LaunchError error = launch(rows, count)) {
+    throw std::runtime_error(std::string("the GPU: ") + error);
+  }
+  return drawn;
 }
 
 std::vector<SampledToken> FetchTokens(const at::Tensor& drawn) {

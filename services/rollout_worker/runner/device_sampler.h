@@ -8,6 +8,7 @@
 
 #include "common/device/upload.h"
 #include "services/rollout_worker/engine/step_plan.h"
+#include "services/rollout_worker/runner/sample_launch.h"
 
 namespace attnrl::rollout {
 
@@ -27,12 +28,18 @@ class DeviceDraws {
   // Waits for nothing. Memory: five times the logits.
   at::Tensor Draw(const at::Tensor& logits, int64_t first) const;
 
+  // The same by kernels (services/rollout_worker/sampling/cuda): the tokens of Sampler to the bit
+  // of every sum, in three launches. Throws std::runtime_error where one is refused. Memory: 12
+  // bytes for each 1,024 logits.
+  at::Tensor DrawBy(SampleLaunch launch, const at::Tensor& logits, int64_t first) const;
+
  private:
   device::Upload::Part uniform_part_, temperature_part_;
   bool any_greedy_ = false;
-  at::Tensor uniforms_;      // float64 [rows, 1]
-  at::Tensor temperatures_;  // float64 [rows, 1]; 1 for greedy rows
-  at::Tensor greedy_;        // bool [rows, 1]
+  at::Tensor uniforms_;            // float64 [rows, 1]
+  at::Tensor given_temperatures_;  // float64 [rows, 1]
+  at::Tensor temperatures_;        // the same, but 1 for greedy rows
+  at::Tensor greedy_;              // bool [rows, 1]
 };
 
 // Brings drawn tokens, float64 [n, 3], to the host in one copy, for which it waits.

@@ -19,6 +19,7 @@
 #include "common/model/fci.h"
 #include "common/model/transformer.h"
 #include "services/rollout_worker/runner/batch_builder.h"
+#include "services/rollout_worker/runner/sample_launch.h"
 
 namespace attnrl::rollout {
 namespace {
@@ -51,6 +52,7 @@ class TorchRunner final : public StepRunner {
       : options_(options),
         config_(config),
         kernels_(KernelsOf(options, config)),
+        sample_launch_(options.device.is_cuda() ? GpuSampleLaunch() : nullptr),
         cache_(CacheShape(options, config), CacheType(options), options.device) {}
 
   // The number of threads belongs to the calling thread.
@@ -147,13 +149,14 @@ class TorchRunner final : public StepRunner {
   }
 
   // Draws a token for each row of `hidden` on its device, of which three numbers a row come back.
-  static std::vector<SampledToken> SampleOnDevice(const DeviceDraws& draws,
-                                                  const at::Tensor& hidden,
-                                                  const model::Transformer& weights) {
+  std::vector<SampledToken> SampleOnDevice(const DeviceDraws& draws, const at::Tensor& hidden,
+                                           const model::Transformer& weights) const {
     std::vector<at::Tensor> drawn;
     for (int64_t first = 0; first < hidden.size(0); first += kLogitRows) {
       const int64_t count = std::min(kLogitRows, hidden.size(0) - first);
-      drawn.push_back(draws.Draw(weights.Logits(hidden.narrow(0, first, count)), first));
+      const at::Tensor logits = weights.Logits(hidden.narrow(0, first, count));
+      drawn.push_back(sample_launch_ == nullptr ? draws.Draw(logits, first)
+                                                : draws.DrawBy(sample_launch_, logits, first));
     }
     if (drawn.empty()) return {};
     return FetchTokens(at::cat(drawn));
@@ -186,6 +189,7 @@ class TorchRunner final : public StepRunner {
   const RunnerOptions options_;
   const model::ModelConfig config_;
   const attention::DecodeKernels* const kernels_;  // null: attention by LibTorch, or on the CPU
+  const SampleLaunch sample_launch_;               // null: draws by LibTorch, or on the host
   attention::PagedKvCache cache_;
   attention::AttentionPlan attention_plan_;
   device::Upload upload_;

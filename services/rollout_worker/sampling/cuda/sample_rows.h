@@ -32,8 +32,7 @@ struct SampleRows {
 };
 
 // Draws all rows, in three launches on `stream`. Ids are those of Sampler for equal logits, to the
-// bit of every sum; log-probs and entropies as far as the GPU's log in float64 is the host's. Until
-// the runner uses it, tests/bench/gpu/sampler_check.cc calls it.
+// bit of every sum; log-probs and entropies as far as the GPU's log in float64 is the host's.
 [[nodiscard]] cuda::LaunchError LaunchSampleRows(const SampleRows& rows, int64_t count,
                                                  cuda::Stream stream);
 
