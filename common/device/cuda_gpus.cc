@@ -52,4 +52,10 @@ std::string DescribeGpu(int number) {
   return absl::StrCat("sm_", major, minor, "/cuda-", VersionText(runtime));
 }
 
+int64_t GpuMemory(int number) {
+  cudaDeviceProp properties = {};
+  const bool known = cudaGetDeviceProperties(&properties, number) == cudaSuccess;
+  return known ? static_cast<int64_t>(properties.totalGlobalMem) : 0;
+}
+
 }  // namespace attnrl::device

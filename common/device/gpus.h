@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -21,5 +22,8 @@ absl::StatusOr<int> PickGpu(int number, const char* local_rank, int gpus, std::s
 
 // The architecture of a GPU that is there and the libraries that compute on it: "sm_90/cuda-13.0".
 std::string DescribeGpu(int number);
+
+// Bytes of all memory of a GPU that is there; 0 where the driver doesn't say.
+int64_t GpuMemory(int number);
 
 }  // namespace attnrl::device

@@ -9,4 +9,6 @@ absl::StatusOr<int> CountGpus() {
 
 std::string DescribeGpu(int) { return "none"; }
 
+int64_t GpuMemory(int) { return 0; }
+
 }  // namespace attnrl::device

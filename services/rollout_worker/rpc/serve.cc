@@ -71,14 +71,16 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
         absl::StrCat("the model's context is ", model.config.max_position_embeddings));
   }
   ATTNRL_ASSIGN_OR_RETURN(const device::DeviceMemory memory, device::MemoryOf(runner.device));
-  ATTNRL_ASSIGN_OR_RETURN(
-      runner.blocks, ChooseKvBlocks({.slots = config.rollout.slots,
-                                     .max_tokens = model.max_tokens,
-                                     .block_bytes = KvBlockBytes(runner, model.config),
-                                     .bytes = config.rollout.kv_cache_bytes,
-                                     .memory_limit = memory.total,
-                                     .available = memory.free,
-                                     .workers = std::max<int64_t>(1, config.rollout.workers)}));
+  // Workers share the memory of the host, but each has a GPU of its own.
+  const int64_t sharing = runner.device.is_cpu() ? config.rollout.workers : 1;
+  ATTNRL_ASSIGN_OR_RETURN(runner.blocks,
+                          ChooseKvBlocks({.slots = config.rollout.slots,
+                                          .max_tokens = model.max_tokens,
+                                          .block_bytes = KvBlockBytes(runner, model.config),
+                                          .bytes = config.rollout.kv_cache_bytes,
+                                          .memory_limit = memory.total,
+                                          .available = memory.free,
+                                          .workers = std::max<int64_t>(1, sharing)}));
   return model;
 }
 

@@ -55,6 +55,17 @@ absl::StatusOr<int> CheckDevices(const config::Config& config) {
   return gpus;
 }
 
+// Whether what workers and learner keep fits into the `gpus` GPUs of this machine.
+absl::Status CheckGpuMemory(const config::Config& config, const RunShape& shape, int gpus) {
+  if (gpus == 0) return absl::OkStatus();
+  std::vector<int64_t> bytes;
+  for (int gpu = 0; gpu < gpus; ++gpu) bytes.push_back(device::GpuMemory(gpu));
+  ATTNRL_ASSIGN_OR_RETURN(
+      const std::vector<DeviceEstimate> devices,
+      EstimateDevices(config, shape, *std::min_element(bytes.begin(), bytes.end())));
+  return CheckSharedGpus(config, devices, bytes);
+}
+
 // Loads every tensor once: only that finds all damage.
 absl::Status CheckWeights(const config::Config& config, const RunShape& shape) {
   ATTNRL_ASSIGN_OR_RETURN(
@@ -116,6 +127,7 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   report.disk = EstimateDisk(widest, shape);
   ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
   ATTNRL_ASSIGN_OR_RETURN(report.gpus, CheckDevices(config));
+  ATTNRL_RETURN_IF_ERROR(CheckGpuMemory(widest, shape, report.gpus));
   ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape));
   report.model = absl::StrCat(config.model.path, ": ", ShapeText(shape));
   report.steps = OptimizerStepsText(config);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -10,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/base/device_name.h"
 #include "common/base/status.h"
 #include "tools/attnrl/train/report.h"
 
@@ -119,6 +122,44 @@ absl::StatusOr<std::vector<DeviceEstimate>> EstimateDevices(const config::Config
     devices.push_back(std::move(rank));
   }
   return devices;
+}
+
+absl::Status CheckSharedGpus(const config::Config& config,
+                             const std::vector<DeviceEstimate>& devices,
+                             const std::vector<int64_t>& gpu_bytes) {
+  if (gpu_bytes.empty()) return absl::OkStatus();
+  struct Gpu {
+    int64_t bytes = 0;
+    std::map<std::string, int64_t> processes;
+  };
+  std::vector<Gpu> gpus(gpu_bytes.size());
+  size_t next = 0;
+  // As the services are started: the learner's ranks are last in `devices`.
+  for (auto device = devices.rbegin(); device != devices.rend(); ++device) {
+    const bool worker = device->process == kWorkerProcess;
+    const std::string& name = worker ? config.rollout.device : config.learner.device;
+    const std::optional<DeviceName> wanted = ParseDeviceName(name);
+    const int number = wanted.has_value() ? wanted->number : -1;
+    for (int64_t i = 0; i < device->processes; ++i) {
+      Gpu& gpu = gpus[(number >= 0 ? static_cast<size_t>(number) : next++) % gpus.size()];
+      gpu.bytes += device->total();
+      ++gpu.processes[device->process];
+    }
+  }
+  for (size_t i = 0; i < gpus.size(); ++i) {
+    if (gpu_bytes[i] == 0 || gpus[i].bytes <= gpu_bytes[i]) continue;
+    return InputError("rollout.kv_cache_bytes, rollout.workers",
+                      absl::StrCat("GPU ", i, " would be shared by ",
+                                   absl::StrJoin(gpus[i].processes, " and ",
+                                                 [](std::string* out, const auto& entry) {
+                                                   absl::StrAppend(out, entry.second, " x ",
+                                                                   entry.first);
+                                                 }),
+                                   ", which need about ", FormatBytes(gpus[i].bytes)),
+                      absl::StrCat("it has ", FormatBytes(gpu_bytes[i]),
+                                   "; a smaller cache or fewer workers need less"));
+  }
+  return absl::OkStatus();
 }
 
 std::string DeviceTable(const std::vector<DeviceEstimate>& devices, int64_t device_bytes) {

@@ -22,6 +22,13 @@ absl::StatusOr<std::vector<DeviceEstimate>> EstimateDevices(const config::Config
                                                             const RunShape& shape,
                                                             int64_t device_bytes);
 
+// Whether the processes of `devices` fit into GPUs of `gpu_bytes` bytes (0: not known) as
+// `attnrl train` shares them out: ranks of the learner first, then workers, one GPU after the
+// other, or the one that a key names. InputError where several on one GPU are too much for it.
+absl::Status CheckSharedGpus(const config::Config& config,
+                             const std::vector<DeviceEstimate>& devices,
+                             const std::vector<int64_t>& gpu_bytes);
+
 // A line for each part of each process, aligned. Empty without devices.
 std::string DeviceTable(const std::vector<DeviceEstimate>& devices, int64_t device_bytes);
 

@@ -119,6 +119,27 @@ TEST(DeviceEstimate, TheCacheThatItNamesFits) {
   EXPECT_TRUE(EstimateDevices(config, Large(), 80 * kGigabyte).ok());
 }
 
+TEST(SharedGpus, AreShownWhereSeveralProcessesAreTooMuchForOne) {
+  config::Config config = OnGpus();
+  config.rollout.workers = 3;
+  const std::vector<DeviceEstimate> devices = {{kWorkerProcess, 3, {{"all", 30 * kGigabyte}}},
+                                               {kLearnerProcess, 1, {{"all", 50 * kGigabyte}}}};
+  const auto refusal = [&](const std::vector<int64_t>& gpus) {
+    return std::string(CheckSharedGpus(config, devices, gpus).message());
+  };
+  const int64_t gpu = 80 * kGigabyte;
+  EXPECT_EQ(refusal({gpu, gpu, gpu, gpu}), "");
+  EXPECT_EQ(refusal({gpu, gpu}), "") << "80 and 60 GB";
+  EXPECT_EQ(refusal({}), "") << "nothing computes on a GPU";
+  EXPECT_EQ(refusal({0}), "") << "the driver doesn't say";
+  EXPECT_EQ(refusal({gpu}),
+            "rollout.kv_cache_bytes, rollout.workers: GPU 0 would be shared by 1 x learner rank "
+            "and 3 x worker, which need about 140.0 GB; it has 80.0 GB; a smaller cache or fewer "
+            "workers need less");
+  config.rollout.device = "cuda:1";
+  EXPECT_THAT(refusal({gpu, gpu, gpu, gpu}), HasSubstr("GPU 1 would be shared by 3 x worker"));
+}
+
 TEST(DeviceEstimate, ShowsOneLineAPartAndTheirSum) {
   const std::string table = DeviceTable(
       {{"worker", 3, {{"weights", 1 * kGigabyte}, {"KV cache", 2 * kGigabyte}}}}, 4 * kGigabyte);

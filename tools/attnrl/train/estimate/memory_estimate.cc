@@ -156,7 +156,7 @@ DeviceEstimate EstimateWorkerDevice(const config::Config& config, const RunShape
       (kPrefillRows + rollout.slots) * learner::ActivationBytes(shape.model, shape.dtype_bytes());
   const int64_t scores =
       config.algorithm.scores_attention() ? 2 * kFloatBytes * longest * longest : 0;
-  return {.process = "worker",
+  return {.process = kWorkerProcess,
           .processes = rollout.workers,
           .parts = {{absl::StrCat("weights, ", kept, " versions"), kept * weights},
                     {absl::StrCat("KV cache, ", FormatCount(kv_bytes / token_bytes), " tokens"),
@@ -177,7 +177,7 @@ DeviceEstimate EstimateLearnerDevice(const config::Config& config, const RunShap
       learner.ranks > 1 ? absl::StrCat(", 1 of ", learner.ranks, " shards") : "";
   const int64_t gradient =
       learner.lora.rank > 0 ? 0 : LargestPart(shape.model) * (shape.dtype_bytes() + kFloatBytes);
-  DeviceEstimate estimate = {.process = "learner rank", .processes = learner.ranks, .parts = {}};
+  DeviceEstimate estimate = {.process = kLearnerProcess, .processes = learner.ranks, .parts = {}};
   estimate.parts = {
       {"masters, gradient, moments" + of_ranks, StateBytes(config, shape.model)},
       {"weights to compute with", LeavesAreApart(config, shape) ? weights : 0},

@@ -24,6 +24,10 @@ struct MemoryEstimate {
 MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shape,
                               int64_t kv_bytes);
 
+// What DeviceEstimate calls the processes of the two roles.
+inline constexpr char kWorkerProcess[] = "worker";
+inline constexpr char kLearnerProcess[] = "learner rank";
+
 // What the processes of one role keep on their devices, of which each has one of its own.
 struct DeviceEstimate {
   struct Part {
@@ -31,7 +35,7 @@ struct DeviceEstimate {
     int64_t bytes = 0;
   };
 
-  std::string process;  // "worker" | "learner rank"
+  std::string process;  // one of these names
   int64_t processes = 0;
   std::vector<Part> parts;
 
