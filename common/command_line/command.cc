@@ -217,6 +217,10 @@ CLI::Option* AddNumber(CLI::App& app, const std::string& flag, Number* value,
 
 Flag Flag::Required(bool required) {
   option_->required(required);
+  // --model "$UNSET": an empty path means the root of the file system to some, nothing to others.
+  Check(option_, [required](const std::string& text) {
+    return required && text.empty() ? "is empty; a value is needed" : "";
+  });
   return *this;
 }
 

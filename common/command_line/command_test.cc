@@ -68,6 +68,12 @@ TEST_F(CommandLine, NamesTheFlagThatIsMissing) {
   EXPECT_THAT(Parse({"score"}), StartsWith("--model: is required; "));
 }
 
+TEST_F(CommandLine, RefusesAnEmptyValueOfAFlagThatIsNeeded) {
+  EXPECT_EQ(Parse({"score", "--model", ""}), "--model: is empty; a value is needed");
+  EXPECT_EQ(Parse({"score", "--model="}), "--model: has no value; see attnrl score --help");
+  EXPECT_EQ(Parse({"score", "--model", "m", "--stats", ""}), "") << "as if it were not there";
+}
+
 TEST_F(CommandLine, NamesTheFlagWithABadValue) {
   EXPECT_EQ(Parse({"score", "--model", "m", "--samples", "many"}),
             "--samples: is many; a whole number is needed");

@@ -73,12 +73,7 @@ absl::Status ParseFlags(const Program& program, int argc, const char* const* arg
   flags->name = program.name;
   Command command(program.purpose, program.binary);
   AddFlags(program, &command, flags);
-  ATTNRL_RETURN_IF_ERROR(command.Parse(argc, argv, answered));
-  // --run-dir "$UNSET": files would go to the root.
-  if (!*answered && program.needs_run_dir && flags->run_dir.empty()) {
-    return InputError("--run-dir", "is empty", "a folder is needed");
-  }
-  return absl::OkStatus();
+  return command.Parse(argc, argv, answered);
 }
 
 int Main(const Program& program, int argc, const char* const* argv,

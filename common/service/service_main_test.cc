@@ -198,7 +198,7 @@ TEST_F(ServiceMain, NamesVariablesThatNameNoKeyInTheLog) {
 }
 
 TEST_F(ServiceMain, RefusesAnEmptyRunDirectoryWhereItNeedsOne) {
-  EXPECT_EQ(Refusal({"--config", "a", "--run-dir", ""}), "--run-dir: is empty; a folder is needed");
+  EXPECT_EQ(Refusal({"--config", "a", "--run-dir", ""}), "--run-dir: is empty; a value is needed");
   Program program = kProgram;
   program.needs_run_dir = false;
   Flags flags;
