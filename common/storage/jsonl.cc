@@ -264,6 +264,9 @@ absl::StatusOr<std::optional<int64_t>> OptionalIntField(const JsonLine& line, co
 }
 
 absl::StatusOr<JsonLinesWriter> JsonLinesWriter::Open(const std::string& path) {
+  if (path.empty()) {
+    return InputError("the output", "its name is empty", "a path, or - for standard output");
+  }
   const std::optional<int> descriptor = NamedDescriptor(path);
   if (path == "-" || descriptor == STDOUT_FILENO) return JsonLinesWriter(path, path, nullptr);
   if (descriptor) {

@@ -231,6 +231,7 @@ TEST(JsonLinesWriter, RefusesAPathThatCannotBeMade) {
   const absl::Status status = JsonLinesWriter::Open("/nowhere/at/all").status();
   EXPECT_TRUE(IsInputError(status));
   EXPECT_THAT(Message(status), HasSubstr("/nowhere/at/all: can't be written"));
+  EXPECT_TRUE(IsInputError(JsonLinesWriter::Open("").status())) << "before the work";
 }
 
 TEST(JsonLinesWriter, TellsAFullDisk) {

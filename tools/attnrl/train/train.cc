@@ -208,7 +208,11 @@ absl::Status Train(const TrainOptions& options) {
   // From here on the directory is ours.
   ATTNRL_ASSIGN_OR_RETURN([[maybe_unused]] const storage::FileLock lock,
                           TakeRunDirectory(paths.run_directory));
-  ATTNRL_ASSIGN_OR_RETURN(paths.socket_folder, MakeSocketFolder(paths.run_directory));
+  if (auto folder = MakeSocketFolder(paths.run_directory); folder.ok()) {
+    paths.socket_folder = *std::move(folder);
+  } else {
+    return options.resume ? folder.status() : RemoveRun(paths.run_directory, folder.status());
+  }
   paths.gpus = VisibleGpus(report.gpus);
   if (config.learner.ranks > 1) {
     ATTNRL_ASSIGN_OR_RETURN(paths.rank_port, FreePort());

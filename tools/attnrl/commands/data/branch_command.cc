@@ -53,8 +53,11 @@ absl::StatusOr<tree::PointOptions> Selection(const storage::JsonLine& line,
 }
 
 absl::StatusOr<std::vector<StepRange>> Steps(const storage::JsonLine& line) {
-  ATTNRL_ASSIGN_OR_RETURN(const nlohmann::json value, storage::AnyField(line, "steps"));
   constexpr char kNeeded[] = "[start,end] pairs from 0 on without gaps, the prompt first";
+  if (!line.value.contains("steps")) {
+    return storage::BadRecord(line, "field \"steps\" is missing", kNeeded);
+  }
+  const nlohmann::json& value = line.value["steps"];
   if (!value.is_array() || value.empty()) {
     return storage::BadRecord(line, "\"steps\" is no list of steps", kNeeded);
   }
