@@ -55,7 +55,8 @@ function(attnrl_test name)
     endif()
     add_dependencies(${ARG_LABEL}_tests ${name})
   endif()
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABEL}")
+  # On a busy machine LibTorch alone may take longer to load than the 5 s that are the default.
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABEL}")
 endfunction()
 
 # attnrl_proto(name PROTOS a.proto... DEPS other...): messages in <name>, stubs in <name>_grpc.
