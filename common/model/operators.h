@@ -43,7 +43,8 @@ class Operators {
 
   // What a transformer over weights of this dtype and device should use, for which the other
   // functions are called: for Standard() without gradients on the CPU, float32 or bfloat16, own
-  // kernels on float32 activations; otherwise itself.
+  // kernels on float32 activations; on an NVIDIA GPU some kernels (gpu_operators.h); otherwise
+  // itself.
   virtual const Operators& For(at::ScalarType dtype, const at::Device& device,
                                bool gradients) const = 0;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/model/cpu_operators.h"
+#include "common/model/gpu_operators.h"
 #include "common/model/operators.h"
 
 namespace attnrl::model {
@@ -98,8 +99,11 @@ class StandardOperators final : public Operators {
  public:
   const Operators& For(at::ScalarType dtype, const at::Device& device,
                        bool gradients) const override {
-    const bool own = device.is_cpu() && !gradients && CanRunOnCpuOperators(dtype);
-    return own ? StandardCpuOperators() : *this;
+    if (gradients) return *this;
+    if (device.is_cpu() && CanRunOnCpuOperators(dtype)) return StandardCpuOperators();
+    if (!device.is_cuda() || GpuRowKernels() == nullptr) return *this;
+    static const GpuOperators gpu(*GpuRowKernels());
+    return gpu;
   }
 
   std::unique_ptr<const Projection> MakeProjection(

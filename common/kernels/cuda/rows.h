@@ -34,7 +34,7 @@ struct GatedSilu {
   int64_t n = 0;   // a multiple of 16 bytes
 };
 
-// One launch on `stream` each. Until the model uses them, tests/bench/gpu/rows_check.cc calls them.
+// One launch on `stream` each.
 template <typename T>
 [[nodiscard]] LaunchError LaunchResidualNorm(const ResidualNorm<T>& norm, int64_t rows,
                                              Stream stream);
