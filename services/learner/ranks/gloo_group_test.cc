@@ -60,11 +60,14 @@ TEST_F(JoinRanksTest, RanksThatMeetSendEachOtherTensorsInOrder) {
 }
 
 TEST_F(JoinRanksTest, ARankThatGoesAwayIsNamed) {
+  absl::Notification joined;  // one that goes earlier was never in the group
   std::thread other([&] {
     const auto group = JoinRanks(Place(1, 2), {.timeout = absl::Seconds(60)});
     EXPECT_TRUE(group.ok()) << group.status();
+    joined.WaitForNotification();
   });
   const auto group = JoinRanks(Place(0, 2), {.timeout = absl::Seconds(60)});
+  joined.Notify();
   other.join();
   ASSERT_TRUE(group.ok()) << group.status();
   try {
