@@ -59,7 +59,7 @@ class MutualTls(Scenario):
         before = {file: file.read_bytes() for file in self.certificates.iterdir()}
         done = make_certificates(self.certificates)
         self.assertEqual(done.returncode, 2)
-        self.assertIn("is there already; move it away to have it made anew", done.stderr)
+        self.assertIn("has every certificate already; move ROLE.crt and ROLE.key", done.stderr)
         self.assertEqual({file: file.read_bytes() for file in self.certificates.iterdir()}, before)
         for file in files_of(self.certificates, "learner").values():
             self.assertTrue(file.exists(), file)
