@@ -8,9 +8,14 @@ import json
 from framework import SMALL, Scenario, children, main, still_running
 
 
+# The run must still be going when a command that was started after its first step gets through.
+STEPS = 16
+LONG = {"run.steps": STEPS}
+
+
 class Drain(Scenario):
     def test_drain_ends_the_run_which_goes_on_with_resume(self):
-        run = self.start("drained", SMALL)
+        run = self.start("drained", SMALL, LONG)
         run.wait_for_step(0)
         pids = [pid for pid, _ in children(run.pid)]
         drain = self.tool("drain", "--scheduler", run.dir, "--watch", "--json")
@@ -20,10 +25,10 @@ class Drain(Scenario):
         self.assertLessEqual({line["state"] for line in states}, {"running", "draining"})
         self.assertRegex(run.wait(60), r"drained; go on with: \S*attnrl train ")
         self.assertEqual(still_running(pids), [], "services outlived attnrl train")
-        self.assertLess(len(run.lines()), 4, "it had ended before the drain")
+        self.assertLess(len(run.lines()), STEPS, "it had ended before the drain")
 
-        resumed = self.finish("drained", SMALL, resume=True)
-        self.check_records(resumed, 4)
+        resumed = self.finish("drained", SMALL, LONG, resume=True)
+        self.check_records(resumed, STEPS)
 
 
 if __name__ == "__main__":
