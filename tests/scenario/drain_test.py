@@ -7,7 +7,6 @@ import json
 
 from framework import SMALL, Scenario, children, main, still_running
 
-
 # The run must still be going when a command that was started after its first step gets through.
 STEPS = 16
 LONG = {"run.steps": STEPS}
