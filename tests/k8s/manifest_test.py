@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenario")
 import binaries
 import component_rules
 import framework
+import link_rules
 import manifests
 import prometheus
 import rules
@@ -61,7 +62,7 @@ def breaks(rule, folder="mtls"):
 
 @breaks(rules.selectors)
 def misspell_a_selector(docs):
-    spec(docs, "Service", "learner")["selector"][rules.NAME] = "lerner"
+    spec(docs, "Service", "learner")["selector"][manifests.NAME] = "lerner"
 
 
 @breaks(rules.rights)
@@ -89,7 +90,7 @@ def remove_a_volume(docs):
     pod(docs, "learner")["volumes"].pop()
 
 
-@breaks(rules.links)
+@breaks(link_rules.links)
 def forbid_a_link(docs):
     spec(docs, "NetworkPolicy", "learner")["egress"].pop(0)
 
@@ -111,10 +112,10 @@ def pass_an_unknown_flag(docs):
     container(docs, "learner")["args"].append("--rank")
 
 
-@breaks(rules.links, "ranks")
+@breaks(link_rules.links, "ranks")
 def let_anybody_be_a_rank(docs):
     spec(docs, "NetworkPolicy", "learner-rank")["ingress"][0]["from"].append(
-        {"podSelector": {"matchLabels": {rules.NAME: "verifier"}}}
+        {"podSelector": {"matchLabels": {manifests.NAME: "verifier"}}}
     )
 
 
@@ -171,7 +172,7 @@ def scale_by_a_metric_that_is_not_there(docs):
 
 @breaks(component_rules.monitoring, "multi-node")
 def watch_other_pods(docs):
-    spec(docs, "PodMonitor", "attnrl")["selector"]["matchLabels"] = {rules.NAME: "learner"}
+    spec(docs, "PodMonitor", "attnrl")["selector"]["matchLabels"] = {manifests.NAME: "learner"}
 
 
 @breaks(component_rules.monitoring, "multi-node")
