@@ -36,6 +36,15 @@ Lora::Lora(const model::Tensors& weights, const LoraOptions& options)
 std::string Lora::NameOfA(const std::string& weight) { return Sibling(weight, ".lora_A"); }
 std::string Lora::NameOfB(const std::string& weight) { return Sibling(weight, ".lora_B"); }
 
+std::map<std::string, std::vector<int64_t>> Lora::Shapes() const {
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const auto& [name, weight] : base_) {
+    shapes[NameOfA(name)] = {options_.rank, weight.size(1)};
+    shapes[NameOfB(name)] = {weight.size(0), options_.rank};
+  }
+  return shapes;
+}
+
 model::Tensors Lora::Initial() const {
   model::Tensors adapters;
   RandomKey key{.seed = options_.seed, .purpose = kInitAdapters};

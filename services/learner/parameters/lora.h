@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "common/model/files/weights.h"
 
@@ -35,6 +36,8 @@ class Lora {
   static std::string NameOfA(const std::string& weight);
   static std::string NameOfB(const std::string& weight);
 
+  // Of all adapters, by name.
+  std::map<std::string, std::vector<int64_t>> Shapes() const;
   // New adapters, float32, on the device of their weights: A uniform in +-1 / sqrt(in), B zero.
   model::Tensors Initial() const;
 

@@ -47,7 +47,7 @@ Parameters::Parameters(const model::Tensors& weights, model::DType compute, Rank
     : compute_(compute),
       group_(group),
       lora_(lora.rank > 0 ? std::optional<Lora>(std::in_place, weights, lora) : std::nullopt),
-      layout_(ShapesOf(lora_.has_value() ? lora_->Initial() : weights), ShardingOf(group, parts)),
+      layout_(lora_.has_value() ? lora_->Shapes() : ShapesOf(weights), ShardingOf(group, parts)),
       values_(Zeros(weights, layout_.shard(), at::kFloat)),
       gradient_(at::zeros_like(values_)),
       first_moment_(at::zeros_like(values_)),

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "tools/attnrl/train/estimate/memory_estimate.h"
 #include "tools/attnrl/train/report.h"
 
 namespace attnrl::tools {
@@ -36,8 +37,8 @@ int64_t TokensOfBatch(const config::Config& config) {
 DiskEstimate EstimateDisk(const config::Config& config, const RunShape& shape) {
   const int64_t weights = model::CountParameters(shape.model);
   const int64_t dtype_bytes = shape.dtype_bytes();
-  // Masters and two moments in float32.
-  const int64_t checkpoint = weights * (dtype_bytes + 3 * 4);
+  // What workers load, and masters and two moments in float32.
+  const int64_t checkpoint = weights * dtype_bytes + TrainedParameters(config, shape.model) * 3 * 4;
   const int64_t made = config.run.steps / std::max<int64_t>(1, config.learner.checkpoint_every);
   DiskEstimate disk;
   // That of step 0, those that are kept and the one that is being written; of other versions those

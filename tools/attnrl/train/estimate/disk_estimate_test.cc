@@ -66,6 +66,17 @@ TEST(DiskEstimate, CountsTheCheckpointsThatAreThereAtOnce) {
   EXPECT_EQ(Estimate(config).checkpoints, weights * (3 * 14 + 4 * 2));
 }
 
+TEST(DiskEstimate, CountsTheStateOfAdaptersAlone) {
+  const int64_t weights = model::CountParameters(SmallShape());
+  config::Config config = Small();
+  config.run.steps = 10;
+  config.learner.lora.rank = 2;
+  config.learner.lora.targets = config::LoraTargets::kMlp;
+  // Two layers of three maps between 100 and 300.
+  const int64_t adapters = 2 * 3 * 2 * (100 + 300);
+  EXPECT_EQ(Estimate(config).checkpoints, 3 * (weights * 2 + adapters * 12) + weights * 4 * 2);
+}
+
 TEST(DiskEstimate, WarnsWhereTheDiskMayNotSuffice) {
   config::Config config = Small();
   config.run.steps = 1000000;

@@ -70,12 +70,6 @@ int64_t AdapterParameters(const config::LearnerLora& lora, const model::ModelCon
   return lora.rank * extents;
 }
 
-// Parameters that have masters, gradients and moments.
-int64_t TrainedParameters(const config::Config& config, const model::ModelConfig& shape) {
-  return config.learner.lora.rank > 0 ? AdapterParameters(config.learner.lora, shape)
-                                      : model::CountParameters(shape);
-}
-
 // Masters and two moments, shared out over the ranks, and as many gradients; in the deterministic
 // mode one of each of four parts.
 int64_t StateBytes(const config::Config& config, const model::ModelConfig& shape) {
@@ -111,6 +105,11 @@ int64_t LargestPart(const model::ModelConfig& shape) {
 }
 
 }  // namespace
+
+int64_t TrainedParameters(const config::Config& config, const model::ModelConfig& shape) {
+  return config.learner.lora.rank > 0 ? AdapterParameters(config.learner.lora, shape)
+                                      : model::CountParameters(shape);
+}
 
 MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shape,
                               int64_t kv_bytes) {

@@ -24,6 +24,9 @@ struct MemoryEstimate {
 MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shape,
                               int64_t kv_bytes);
 
+// Parameters that have masters, gradients and moments: all, or those of the adapters.
+int64_t TrainedParameters(const config::Config& config, const model::ModelConfig& shape);
+
 // What DeviceEstimate calls the processes of the two roles.
 inline constexpr char kWorkerProcess[] = "worker";
 inline constexpr char kLearnerProcess[] = "learner rank";
