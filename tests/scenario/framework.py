@@ -141,6 +141,13 @@ class Run:
             f"scheduler: {tail(scheduler, 2)}"
         )
 
+    def process_ends(self, seconds):
+        """Until `attnrl train` has ended; TimeoutError after `seconds`."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"run {self.name} still runs") from None
+
     def wait(self, seconds, code=0):
         """Ends with `code` within `seconds`; returns what stderr said."""
         try:
@@ -167,13 +174,14 @@ class Run:
 
         wait_until(f"step {step} in metrics.jsonl", reached, seconds, self.about)
 
+    def services(self, role=""):
+        """The process ids of the services that run now, or of those of one role."""
+        return [pid for pid, name in children(self.pid) if f"attnrl-{role}" in name]
+
     def service(self, role, seconds=60):
         """The process id of one service, as soon as there is one."""
-
-        def started():
-            return [pid for pid, name in children(self.pid) if name.endswith(f"attnrl-{role}")]
-
-        return wait_until(f"a child attnrl-{role}", started, seconds, self.about)[0]
+        what = f"a child attnrl-{role}"
+        return wait_until(what, lambda: self.services(role), seconds, self.about)[0]
 
     def kill_everything(self):
         """kill -9 of `attnrl train` and every service, at once."""
