@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The store against maps and lists in memory, over random sequences of operations.
+#include "services/branch_scheduler/store/store.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,7 +22,6 @@
 #include "common/storage/database.h"
 #include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/item_id.h"
-#include "services/branch_scheduler/store/store.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -270,7 +271,7 @@ void ExpectEqual(Store& store, const Model& model) {
   }
 }
 
-TEST(SqliteStore, HoldsWhatMapsInMemoryWouldThroughRollbacksAndRestarts) {
+TEST(StoreTest, HoldsWhatMapsInMemoryWouldThroughRollbacksAndRestarts) {
   for (uint64_t seed = 0; seed < 25; ++seed) {
     SCOPED_TRACE(seed);
     const TemporaryFolder folder(TemporaryFolder::On::kMemory);
@@ -303,7 +304,7 @@ TEST(SqliteStore, HoldsWhatMapsInMemoryWouldThroughRollbacksAndRestarts) {
   }
 }
 
-TEST(SqliteStore, WhatWasNotCommittedIsGoneWithTheProcess) {
+TEST(StoreTest, WhatWasNotCommittedIsGoneWithTheProcess) {
   const TemporaryFolder folder(TemporaryFolder::On::kMemory);
   auto store = OpenStore(folder / "scheduler.db");
   ASSERT_TRUE((*store)->Begin().ok());
@@ -313,7 +314,7 @@ TEST(SqliteStore, WhatWasNotCommittedIsGoneWithTheProcess) {
   EXPECT_EQ(*(*store)->Get("epoch"), std::nullopt);
 }
 
-TEST(SqliteStore, NeverGivesALineTheNumberOfOneThatWasSettled) {
+TEST(StoreTest, NeverGivesALineTheNumberOfOneThatWasSettled) {
   const TemporaryFolder folder(TemporaryFolder::On::kMemory);
   int64_t last = 0;
   for (int process = 0; process < 3; ++process) {
@@ -329,7 +330,7 @@ TEST(SqliteStore, NeverGivesALineTheNumberOfOneThatWasSettled) {
   }
 }
 
-TEST(SqliteStore, RefusesAnotherFormatAndASecondProcess) {
+TEST(StoreTest, RefusesAnotherFormatAndASecondProcess) {
   const TemporaryFolder folder(TemporaryFolder::On::kMemory);
   const std::string path = folder / "scheduler.db";
   {
@@ -347,7 +348,7 @@ TEST(SqliteStore, RefusesAnotherFormatAndASecondProcess) {
 }
 
 // Another build's file may lack what this one reads: every read says so instead of being empty.
-TEST(SqliteStore, ReportsTheErrorsOfItsReads) {
+TEST(StoreTest, ReportsTheErrorsOfItsReads) {
   const TemporaryFolder folder(TemporaryFolder::On::kMemory);
   const std::string path = folder / "scheduler.db";
   auto store = OpenStore(path);
