@@ -9,12 +9,12 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/testing/fake_batch_source.h"
 #include "services/learner/testing/training_batches.h"
+#include "services/learner/versions/journal.h"
 #include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
@@ -243,12 +243,9 @@ TEST_F(LoopTest, PublishedBitsStayWhenAReplayEndsWithOthers) {
   const std::string digest = ToVersionData(2, other).version.digest;
   ASSERT_TRUE(
       model::WriteSafetensors(run_.path() + "/weights/2/model.safetensors", other, {}).ok());
-  nlohmann::json journal =
-      nlohmann::json::parse(std::ifstream(run_.path() + "/weights/published.json"));
-  for (auto& entry : journal) {
-    if (entry["number"] == 2) entry["digest"] = digest;
-  }
-  std::ofstream(run_.path() + "/weights/published.json") << journal.dump();
+  Journal journal = ReadJournal(run_.path() + "/weights/published.json").value();
+  journal[2] = digest;
+  ASSERT_TRUE(WriteJournal(run_.path() + "/weights/published.json", journal).ok());
 
   Life life(model_.path(), run_.path());
   life.AddBatches(4);
@@ -365,6 +362,31 @@ TEST_F(LoopTest, ADamagedCheckpointFallsBackAndIsMadeAgain) {
   EXPECT_EQ(life.observer.reports.front().batch, 2u);
   EXPECT_TRUE(Exists("checkpoints/step-4"));
   EXPECT_EQ(life.Digests().at(5), expected.at(5));
+}
+
+TEST_F(LoopTest, WithoutASoundJournalTheRunEndsWithTheSameBits) {
+  const auto expected = Undisturbed(5, {.checkpoint_every = 2});
+  for (const char* content : std::initializer_list<const char*>{"", "{\"versions\":", nullptr}) {
+    TemporaryFolder run;
+    {
+      Life life(model_.path(), run.path(), {.checkpoint_every = 2});
+      life.AddBatches(5);
+      life.DieAfter(2);
+      EXPECT_FALSE(life.PrepareAndRun().ok());
+    }
+    const std::string journal = run / "weights/published.json";
+    if (content == nullptr) {
+      fs::remove(journal);
+    } else {
+      std::ofstream(journal) << content;
+    }
+    Life life(model_.path(), run.path(), {.checkpoint_every = 2});
+    life.AddBatches(5);
+    life.batches.CommittedBefore(3);
+    const absl::Status status = life.PrepareAndRun();
+    ASSERT_TRUE(status.ok()) << status;
+    EXPECT_EQ(life.Digests().at(5), expected.at(5));
+  }
 }
 
 TEST_F(LoopTest, ARunOfNothingButStepsThatAreNotFiniteEndsWithAnError) {

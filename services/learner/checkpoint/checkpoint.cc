@@ -13,12 +13,12 @@
 #include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/json/json_words.h"
+#include "common/model/files/safetensors.h"
 #include "common/model/files/safetensors_writer.h"
 #include "common/observe/log.h"
 #include "common/storage/digest.h"
 #include "common/storage/files.h"
 #include "services/learner/checkpoint/checkpoint_state.h"
-#include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
 namespace {
@@ -45,6 +45,15 @@ std::optional<uint32_t> ParseStep(const std::string& name) {
   const auto [rest, error] = std::from_chars(name.data() + kLength, end, step);
   if (error != std::errc() || rest != end) return std::nullopt;
   return step;
+}
+
+std::string TensorFile(const char* name) { return absl::StrCat("trainer/", name, ".safetensors"); }
+
+// What a checkpoint can't do without, by path in its folder.
+std::vector<std::string> NeededFiles() {
+  std::vector<std::string> files = {"config.json", "model.safetensors", kState + 1};
+  for (const auto& [name, which] : kTensors) files.push_back(TensorFile(name));
+  return files;
 }
 
 // Memory: a block.
@@ -75,6 +84,15 @@ absl::StatusOr<nlohmann::json> ReadJson(const std::string& path) {
     return absl::DataLossError(absl::StrCat(path, ": can't be read"));
   }
   return value;
+}
+
+absl::StatusOr<model::Tensors> ReadTensors(const std::string& path) {
+  ATTNRL_ASSIGN_OR_RETURN(const model::SafetensorsFile file, model::SafetensorsFile::Open(path));
+  model::Tensors tensors;
+  for (const model::TensorInfo& info : file.tensors()) {
+    ATTNRL_ASSIGN_OR_RETURN(tensors[info.name], model::ReadTensor(file, info));
+  }
+  return tensors;
 }
 
 // Writes one flat tensor as it comes; returns the SHA-256 of the file.
@@ -149,7 +167,7 @@ absl::Status CheckpointStore::Fill(const std::string& folder, const CheckpointIn
                                    Trainer& trainer) const {
   ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(folder + "/trainer"));
   for (const auto& [name, which] : kTensors) {
-    const std::string file = absl::StrCat("trainer/", name, ".safetensors");
+    const std::string file = TensorFile(name);
     ATTNRL_ASSIGN_OR_RETURN(digests[file],
                             WriteState(absl::StrCat(folder, "/", file), which, trainer));
   }
@@ -179,9 +197,10 @@ absl::Status CheckpointStore::Verify(uint32_t step) const {
   ATTNRL_ASSIGN_OR_RETURN(const nlohmann::json manifest, ReadJson(folder + kManifest));
   try {
     const nlohmann::json& files = manifest.at("files");
-    if (!files.contains(kState + 1)) {
-      return absl::DataLossError(
-          absl::StrCat(folder, kManifest, ": does not list the trainer's state"));
+    // A file that it doesn't list would be loaded unchecked.
+    for (const std::string& needed : NeededFiles()) {
+      if (files.contains(needed)) continue;
+      return absl::DataLossError(absl::StrCat(folder, kManifest, ": does not list ", needed));
     }
     for (const auto& [file, digest] : files.items()) {
       ATTNRL_ASSIGN_OR_RETURN(const std::string found, FileDigest(absl::StrCat(folder, "/", file)));
@@ -215,14 +234,16 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
     ATTNRL_RETURN_IF_ERROR(storage::RenameDurably(Folder(step), aside));
     steps_.pop_back();
   }
-  return absl::DataLossError(absl::StrCat(folder_, ": no checkpoint is intact"));
+  return absl::DataLossError(absl::StrCat(
+      folder_, ": no checkpoint is intact; put a good copy of one there as ", kPrefix,
+      "N (damaged ones were set aside as damaged-", kPrefix, "N), or start another run"));
 }
 
 absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& trainer) const {
   for (const auto& [name, which] : kTensors) {
-    const std::string path = absl::StrCat(Folder(info.step), "/trainer/", name, ".safetensors");
-    ATTNRL_ASSIGN_OR_RETURN(const VersionData data, ReadVersionFile(path));
-    const absl::Status assigned = trainer.Assign(which, ToTensors(data));
+    const std::string path = absl::StrCat(Folder(info.step), "/", TensorFile(name));
+    ATTNRL_ASSIGN_OR_RETURN(const model::Tensors tensors, ReadTensors(path));
+    const absl::Status assigned = trainer.Assign(which, tensors);
     if (absl::IsInvalidArgument(assigned)) {
       return absl::DataLossError(absl::StrCat(path, ": holds ", std::string(assigned.message())));
     }

@@ -3,17 +3,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <exception>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "common/base/status.h"
-#include "common/json/json.h"
-#include "common/json/json_words.h"
 #include "common/observe/log.h"
 #include "common/storage/files.h"
+#include "services/learner/versions/journal.h"
 #include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
@@ -21,8 +17,6 @@ namespace {
 
 constexpr size_t kCachedVersions = 2;
 constexpr char kJournal[] = "published.json";
-// Newest versions that it names: a learner never goes back further.
-constexpr size_t kMaxJournal = 4096;
 constexpr char kUnfinished[] = ".tmp-";
 
 std::optional<uint32_t> ParseNumber(const std::string& text) {
@@ -41,29 +35,24 @@ std::string FileOf(const std::string& folder, uint32_t number) {
 absl::StatusOr<std::unique_ptr<VersionStore>> VersionStore::Open(const std::string& run_dir) {
   auto store = std::unique_ptr<VersionStore>(new VersionStore(run_dir + "/weights"));
   ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(store->folder_));
-  ATTNRL_RETURN_IF_ERROR(store->ReadJournal());
+  ATTNRL_RETURN_IF_ERROR(store->TakeJournal());
   ATTNRL_RETURN_IF_ERROR(store->ScanFolder());
   return store;
 }
 
-absl::Status VersionStore::ReadJournal() {
+absl::Status VersionStore::TakeJournal() {
   const std::string path = absl::StrCat(folder_, "/", kJournal);
-  const auto text = storage::ReadFile(path);
-  if (absl::IsNotFound(text.status())) return absl::OkStatus();
-  ATTNRL_RETURN_IF_ERROR(text.status());
-  const auto unreadable = [&path](absl::string_view why) {
-    return absl::DataLossError(absl::StrCat(path, ": can't be read: ", why));
-  };
-  const absl::StatusOr<nlohmann::json> journal = ParseJson(*text);
-  if (!journal.ok()) return unreadable(journal.status().message());
-  absl::MutexLock lock(&mutex_);
-  try {
-    for (const auto& entry : *journal) {
-      published_[entry.at("number").get<uint32_t>()] = entry.at("digest").get<std::string>();
-    }
-  } catch (const std::exception& error) {
-    return unreadable(JsonWords(error));
+  const absl::StatusOr<Journal> journal = ReadJournal(path);
+  if (absl::IsNotFound(journal.status())) return absl::OkStatus();
+  if (absl::IsDataLoss(journal.status())) {
+    // What is durable says its digest itself; only the digests of pruned versions are lost.
+    observe::LogWarning("a damaged file is set aside",
+                        {{"reason", std::string(journal.status().message())}});
+    return storage::RenameDurably(path, absl::StrCat(folder_, "/damaged-", kJournal));
   }
+  ATTNRL_RETURN_IF_ERROR(journal.status());
+  absl::MutexLock lock(&mutex_);
+  published_ = *journal;
   return absl::OkStatus();
 }
 
@@ -84,6 +73,11 @@ absl::Status VersionStore::ScanFolder() {
   }
   std::sort(numbers.begin(), numbers.end());
   absl::MutexLock lock(&mutex_);
+  if (published_.empty() && !numbers.empty()) {
+    observe::LogWarning(
+        "published.json says nothing of the versions that are there; it is made anew",
+        {{"folder", folder_}, {"versions", numbers.size()}});
+  }
   for (uint32_t number : numbers) {
     const std::string file = FileOf(folder_, number);
     const auto data = ReadVersionFile(file);
@@ -116,14 +110,7 @@ absl::Status VersionStore::Announce(const Version& version, Stored stored) {
   // The digest is durable before anybody hears of the version: after a restart the number must
   // still mean the same bits.
   if (published_.emplace(version.number, version.digest).second) {
-    nlohmann::ordered_json journal = nlohmann::ordered_json::array();
-    auto entry = published_.begin();
-    if (published_.size() > kMaxJournal) std::advance(entry, published_.size() - kMaxJournal);
-    for (; entry != published_.end(); ++entry) {
-      journal.push_back({{"number", entry->first}, {"digest", entry->second}});
-    }
-    const absl::Status written =
-        storage::WriteFileAtomically(absl::StrCat(folder_, "/", kJournal), PrintJson(journal));
+    const absl::Status written = WriteJournal(absl::StrCat(folder_, "/", kJournal), published_);
     if (!written.ok()) {
       published_.erase(version.number);
       return written;

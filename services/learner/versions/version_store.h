@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "common/base/version.h"
 #include "common/model/files/weights.h"
+#include "services/learner/versions/journal.h"
 #include "services/learner/versions/version_data.h"
 
 namespace attnrl::learner {
@@ -24,7 +25,7 @@ namespace attnrl::learner {
 // The published versions of a run on the learner's volume: RUN_DIR/weights/<N>/ for those that no
 // checkpoint holds (services/learner/versions/README.md, "Format"). A version is announced only
 // when it is durable. A number, once published, keeps its digest: weights/published.json remembers
-// all of them, also those whose bits are pruned.
+// all of them, also those whose bits are pruned; a damaged one is set aside and made anew.
 //
 // Thread-safe: the training loop publishes and prunes; RPC handlers read and wait. Memory: the bits
 // of the two versions published or read last, however many workers they are sent to, of one that
@@ -80,7 +81,7 @@ class VersionStore {
 
   explicit VersionStore(std::string folder) : folder_(std::move(folder)) {}
 
-  absl::Status ReadJournal();
+  absl::Status TakeJournal();
   absl::Status ScanFolder();
   absl::Status WriteFolder(uint32_t number, const model::Tensors& tensors) const;
   absl::Status CheckDigest(const Version& version) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -94,7 +95,7 @@ class VersionStore {
   const std::string folder_;                          // RUN_DIR/weights
   absl::Mutex loading_ ABSL_ACQUIRED_BEFORE(mutex_);  // held while a file is read
   mutable absl::Mutex mutex_;
-  std::map<uint32_t, std::string> published_ ABSL_GUARDED_BY(mutex_);  // number -> digest, all ever
+  Journal published_ ABSL_GUARDED_BY(mutex_);  // all ever, as far as it goes back
   std::map<uint32_t, Stored> stored_ ABSL_GUARDED_BY(mutex_);
   std::vector<Version> announced_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<const VersionData>> cache_ ABSL_GUARDED_BY(mutex_);
