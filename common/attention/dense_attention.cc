@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "common/attention/grouped_heads.h"
+#include "common/device/upload.h"
 
 namespace attnrl::attention {
 namespace {
@@ -168,11 +169,14 @@ DenseAttention::DenseAttention(const std::vector<int64_t>& lengths,
     end = EndOfGroup(parts, begin);
     Group& group = groups_.emplace_back();
     group.sequences = static_cast<int64_t>(end - begin);
+    std::vector<int64_t> shared;
     for (size_t i = begin; i < end; ++i) {
       group.queries = std::max(group.queries, parts[i].queries());
       group.keys = std::max(group.keys, parts[i].length);
-      group.shared.push_back(parts[i].shared);
+      shared.push_back(parts[i].shared);
     }
+    group.masked = shared.front() != 0;
+    group.shared = ToTensor(shared);
     for (size_t i = begin; i < end; ++i) {
       layout.AddQueries(parts[i], group.queries);
       layout.AddKeys(parts[i], group.keys);
@@ -187,18 +191,28 @@ DenseAttention::DenseAttention(const std::vector<int64_t>& lengths,
 }
 
 void DenseAttention::MoveTo(const at::Tensor& q) {
-  for (at::Tensor* index :
-       {&query_gather_, &query_of_, &unused_, &key_gather_, &first_key_, &repeats_}) {
-    *index = index->to(q.device());
+  if (query_gather_.device() != q.device()) {
+    std::vector<at::Tensor*> indices = {&query_gather_, &query_of_,  &unused_,
+                                        &key_gather_,   &first_key_, &repeats_};
+    for (Group& group : groups_) indices.push_back(&group.shared);
+    device::Upload upload;
+    std::vector<device::Upload::Part> parts;
+    for (const at::Tensor* index : indices) {
+      const at::Tensor host = index->cpu();
+      parts.push_back(upload.Add(host.numel()));
+      std::copy_n(host.const_data_ptr<int64_t>(), host.numel(), upload.At(parts.back()));
+    }
+    upload.Send(q.device());
+    for (size_t i = 0; i < indices.size(); ++i) *indices[i] = upload.Integers(parts[i]);
   }
   for (Group& group : groups_) {
-    if (group.shared.front() == 0) continue;
+    if (!group.masked) continue;
     if (group.mask.defined() && group.mask.options().type_equal(q.options())) continue;
     const at::TensorOptions options(at::device(q.device()).dtype(at::kLong));
     // Query i is row shared + i of its sequence and sees the keys up to itself. Without shared rows
     // that is plain causal attention, for which ATen needs no mask.
-    const at::Tensor last = ToTensor(group.shared).to(q.device()).view({-1, 1, 1, 1}) +
-                            at::arange(group.queries, options).view({1, 1, -1, 1});
+    const at::Tensor last =
+        group.shared.view({-1, 1, 1, 1}) + at::arange(group.queries, options).view({1, 1, -1, 1});
     const at::Tensor hidden = at::arange(group.keys, options).view({1, 1, 1, -1}).gt(last);
     group.mask = at::zeros(hidden.sizes(), q.options())
                      .masked_fill_(hidden, -std::numeric_limits<double>::infinity());

@@ -42,8 +42,9 @@ class DenseAttention final : public Attention {
     int64_t sequences = 0;
     int64_t queries = 0;
     int64_t keys = 0;
-    std::vector<int64_t> shared;  // rows of each sequence before the first that asks
-    at::Tensor mask;              // [sequences, 1, queries, keys], 0 or -inf; undefined: causal
+    bool masked = false;  // some rows ask elsewhere
+    at::Tensor shared;    // int64 [sequences]: rows of each before the first that asks
+    at::Tensor mask;      // [sequences, 1, queries, keys], 0 or -inf; undefined: causal
   };
 
   void MoveTo(const at::Tensor& q);

@@ -82,13 +82,14 @@ at::Tensor HostView(const at::Tensor& x) {
 
 const void* MemoryOf(const at::Tensor& x) { return IsFake(x) ? x.storage().data() : nullptr; }
 
-at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool) {
+at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
   if (computing == 0 && IsFake(from) != IsFake(to)) {
     Counter& counter = TheCounter();
     absl::MutexLock lock(&counter.mutex);
     const auto bytes = static_cast<int64_t>(from.nbytes());
     ++(IsFake(to) ? counter.traffic.copies_to_device : counter.traffic.copies_to_host);
     (IsFake(to) ? counter.traffic.bytes_to_device : counter.traffic.bytes_to_host) += bytes;
+    if (IsFake(to) && !non_blocking) ++counter.traffic.blocking_copies_to_device;
   }
   const OpenMemory source(MemoryOf(from));
   const OpenMemory target(MemoryOf(to));
@@ -237,6 +238,8 @@ Traffic TrafficMeter::Read() const {
   const Traffic& now = counter.traffic;
   return {.copies_to_device = now.copies_to_device - before_.copies_to_device,
           .bytes_to_device = now.bytes_to_device - before_.bytes_to_device,
+          .blocking_copies_to_device =
+              now.blocking_copies_to_device - before_.blocking_copies_to_device,
           .copies_to_host = now.copies_to_host - before_.copies_to_host,
           .bytes_to_host = now.bytes_to_host - before_.bytes_to_host,
           .values_to_host = now.values_to_host - before_.values_to_host};

@@ -23,6 +23,9 @@ at::Device FakeDevice();
 struct Traffic {
   int64_t copies_to_device = 0;
   int64_t bytes_to_device = 0;
+  // Those for which the host waits, until all that the device has begun is done: not started as
+  // non_blocking.
+  int64_t blocking_copies_to_device = 0;
   int64_t copies_to_host = 0;
   int64_t bytes_to_host = 0;
   // Values for which the host waits besides: item() and operations whose result's shape depends on

@@ -67,6 +67,7 @@ TEST(FakeDevice, CountsWhatGoesEachWay) {
   static_cast<void>(x.nonzero());
   EXPECT_EQ(meter.Read(), (Traffic{.copies_to_device = 1,
                                    .bytes_to_device = 40,
+                                   .blocking_copies_to_device = 1,
                                    .copies_to_host = 1,
                                    .bytes_to_host = 80,
                                    .values_to_host = 2}));

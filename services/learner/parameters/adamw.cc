@@ -23,33 +23,35 @@ void StepOn(const AdamWOptions& options, double weight_decay, const at::Tensor& 
                     /*maximize=*/false);
 }
 
-double SquaredNorm(const at::Tensor& flat) {
-  double squares = 0;
-  for (int64_t first = 0; first < flat.numel(); first += kNormSlice) {
-    const at::Tensor slice = flat.narrow(0, first, std::min(kNormSlice, flat.numel() - first));
-    const double norm =
-        at::linalg_vector_norm(slice, 2, std::nullopt, false, at::kDouble).item<double>();
-    squares += norm * norm;
-  }
-  return squares;
-}
-
-// Squared norms of the gradient's parts, float64 [ranks, buckets * parts of a rank]; the row of
-// this rank is filled. What one part has doesn't depend on how many ranks there are.
+// Squared norms of the gradient's parts, float64 [ranks, buckets * parts of a rank] on the host;
+// the row of this rank is filled. What one part has doesn't depend on how many ranks there are.
 at::Tensor SquaresByPart(Parameters& parameters) {
   const FlatLayout& layout = parameters.layout();
   const int64_t parts = layout.sharding().parts / layout.sharding().ranks;
-  std::vector<double> squares;
+  std::vector<at::Tensor> norms;  // of slices
+  std::vector<size_t> ends;       // of each part among them
   for (int64_t part = 0; part < parts; ++part) {
     for (const FlatLayout::Bucket& bucket : layout.buckets()) {
       const int64_t count = layout.OwnCount(bucket) / parts;
-      squares.push_back(SquaredNorm(
-          parameters.gradient().narrow(0, layout.OwnOffset(bucket) + part * count, count)));
+      const at::Tensor flat =
+          parameters.gradient().narrow(0, layout.OwnOffset(bucket) + part * count, count);
+      for (int64_t first = 0; first < count; first += kNormSlice) {
+        norms.push_back(
+            at::linalg_vector_norm(flat.narrow(0, first, std::min(kNormSlice, count - first)), 2,
+                                   std::nullopt, false, at::kDouble));
+      }
+      ends.push_back(norms.size());
     }
   }
-  at::Tensor rows = at::zeros({layout.sharding().ranks, static_cast<int64_t>(squares.size())},
+  const at::Tensor host = at::stack(norms).to(at::kCPU);  // the only wait for the device
+  const auto* norm = host.const_data_ptr<double>();
+  at::Tensor rows = at::zeros({layout.sharding().ranks, static_cast<int64_t>(ends.size())},
                               at::TensorOptions(at::kDouble));
-  rows[layout.sharding().rank].copy_(at::tensor(squares, at::kDouble));
+  auto* squares = rows[layout.sharding().rank].mutable_data_ptr<double>();
+  size_t slice = 0;
+  for (size_t part = 0; part < ends.size(); ++part) {
+    for (; slice < ends[part]; ++slice) squares[part] += norm[slice] * norm[slice];
+  }
   return rows;
 }
 

@@ -11,12 +11,14 @@
 namespace attnrl::learner {
 namespace {
 
-std::unique_ptr<Trainer> MakeTrainer(const std::string& folder, at::Device device) {
+std::unique_ptr<Trainer> MakeTrainer(const std::string& folder, at::Device device,
+                                     int64_t max_tokens_per_pass = 16384) {
   const model::ModelConfig config = TinyConfig(folder);
   model::Tensors weights = model::RandomTensors(config, 1, model::DType::kFloat32);
   for (auto& [name, tensor] : weights) tensor = tensor.to(device);
   TrainerOptions options = TinyOptions();
   options.objective.kl_weight = 0.05;
+  options.max_tokens_per_pass = max_tokens_per_pass;
   return std::make_unique<Trainer>(config, weights, model::DType::kFloat32, weights, options);
 }
 
@@ -37,6 +39,25 @@ TEST(TrainerOnADevice, TakesTheStepsOfTheCpu) {
   const at::Tensor values = fake->parameters().values();
   EXPECT_EQ(values.device(), device::FakeDevice());
   EXPECT_TRUE(values.cpu().allclose(cpu->parameters().values(), 1e-3, 1e-5));
+}
+
+TEST(TrainerOnADevice, WaitsForItTwiceAnOptimizerStepWhateverThePasses) {
+  const TemporaryFolder folder;
+  WriteTinyModel(folder.path());
+  const scheduler::TrainingBatch batch = TinyBatch(0);
+  for (const int64_t budget : {1, 16384}) {  // each sample in a pass of its own, or all in one
+    const auto trainer = MakeTrainer(folder.path(), device::FakeDevice(), budget);
+    const int64_t steps = static_cast<int64_t>(trainer->Minibatches(batch).size());
+    const int64_t passes = budget == 1 ? static_cast<int64_t>(batch.samples.size()) : steps;
+    const device::TrafficMeter meter;
+    ASSERT_TRUE(trainer->Train(batch, nullptr).ok());
+    const device::Traffic cost = meter.Read();
+    EXPECT_EQ(cost.copies_to_host, 2 * steps) << "statistics and the gradient's norm";
+    EXPECT_EQ(cost.values_to_host, 0);
+    EXPECT_EQ(cost.blocking_copies_to_device, 0);
+    // Tokens, targets, and the layout of attention for policy and reference.
+    EXPECT_EQ(cost.copies_to_device, 4 * passes);
+  }
 }
 
 }  // namespace

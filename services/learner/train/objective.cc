@@ -6,15 +6,34 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace attnrl::learner {
 namespace {
 
-double Sum(const at::Tensor& values) { return values.sum(at::kDouble).item<double>(); }
+// In the order of the fields.
+constexpr double ObjectiveSums::*kSums[] = {
+    &ObjectiveSums::loss,        &ObjectiveSums::kl,           &ObjectiveSums::entropy,
+    &ObjectiveSums::clipped_low, &ObjectiveSums::clipped_high, &ObjectiveSums::clipped_dual};
+constexpr double ObjectiveSums::*kGreatest[] = {&ObjectiveSums::ratio_max};
+constexpr double ObjectiveSums::*kCounts[] = {&ObjectiveSums::tokens,
+                                              &ObjectiveSums::distinct_tokens};
+static_assert(std::size(kSums) + std::size(kGreatest) == ObjectiveSums::kMeasured &&
+              ObjectiveSums::kMeasured + std::size(kCounts) == ObjectiveSums::kFields);
+
+at::Tensor Sum(const at::Tensor& values) { return values.detach().sum(at::kDouble); }
 
 // std::max would drop a NaN, which has to stay visible.
 double MaxOrNan(double a, double b) {
   return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b);
+}
+
+// Calls `visit` with every field in order.
+template <typename Visit>
+void ForEachField(Visit visit) {
+  for (const auto field : kSums) visit(field);
+  for (const auto field : kGreatest) visit(field);
+  for (const auto field : kCounts) visit(field);
 }
 
 // exp(20) is far outside every clip, and its products are far from the end of float32.
@@ -37,43 +56,27 @@ at::Tensor ImportanceWeights(const ObjectiveOptions& options, const at::Tensor& 
 }  // namespace
 
 void ObjectiveSums::Add(const ObjectiveSums& other) {
-  loss += other.loss;
-  kl += other.kl;
-  entropy += other.entropy;
-  clipped_low += other.clipped_low;
-  clipped_high += other.clipped_high;
-  clipped_dual += other.clipped_dual;
-  ratio_max = MaxOrNan(ratio_max, other.ratio_max);
-  tokens += other.tokens;
-  distinct_tokens += other.distinct_tokens;
+  for (const auto field : kSums) this->*field += other.*field;
+  for (const auto field : kGreatest) this->*field = MaxOrNan(this->*field, other.*field);
+  for (const auto field : kCounts) this->*field += other.*field;
 }
 
 std::array<double, ObjectiveSums::kFields> ObjectiveSums::Fields() const {
-  return {loss,
-          kl,
-          entropy,
-          clipped_low,
-          clipped_high,
-          clipped_dual,
-          ratio_max,
-          static_cast<double>(tokens),
-          static_cast<double>(distinct_tokens)};
+  std::array<double, kFields> fields;
+  size_t next = 0;
+  ForEachField([&](double ObjectiveSums::*field) { fields[next++] = this->*field; });
+  return fields;
 }
 
 ObjectiveSums ObjectiveSums::FromFields(std::span<const double, kFields> fields) {
-  return {fields[0],
-          fields[1],
-          fields[2],
-          fields[3],
-          fields[4],
-          fields[5],
-          fields[6],
-          static_cast<int64_t>(fields[7]),
-          static_cast<int64_t>(fields[8])};
+  ObjectiveSums sums;
+  size_t next = 0;
+  ForEachField([&](double ObjectiveSums::*field) { sums.*field = fields[next++]; });
+  return sums;
 }
 
-at::Tensor ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs& inputs,
-                         double denominator, ObjectiveSums* sums) {
+ObjectiveTerms ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs& inputs,
+                             double denominator) {
   const at::Tensor& advantages = inputs.advantages;
   const bool corrected = options.correction != Correction::kBehaviour;
   const at::Tensor proximal =
@@ -84,26 +87,37 @@ at::Tensor ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs&
   const at::Tensor negative = advantages.lt(0);
   at::Tensor loss = at::where(negative, at::minimum(clip, -advantages * options.dual_clip), clip);
   if (corrected) loss = loss * ImportanceWeights(options, proximal, inputs.behaviour);
+  at::Tensor kl;
   if (inputs.reference.defined()) {
     const at::Tensor difference = (inputs.reference - inputs.logprobs).clamp_max(kMaxLogRatio);
-    const at::Tensor kl = difference.exp() - difference - 1;
-    sums->kl += Sum(kl.detach());
+    kl = difference.exp() - difference - 1;
     loss = loss + options.kl_weight * kl;
   }
   if (options.entropy_weight != 0) loss = loss - options.entropy_weight * inputs.entropy;
 
-  const at::Tensor measured = ratio.detach();
-  sums->loss += Sum(loss.detach());
-  sums->entropy += Sum(inputs.entropy.detach());
-  sums->clipped_low += Sum(negative.logical_and(measured.lt(low)));
-  sums->clipped_high += Sum(advantages.gt(0).logical_and(measured.gt(high)));
-  sums->clipped_dual += Sum(negative.logical_and(measured.gt(options.dual_clip)));
-  if (measured.numel() > 0) {
-    sums->ratio_max = MaxOrNan(sums->ratio_max, measured.max().item<double>());
-  }
-  sums->tokens += measured.numel();
+  const at::Tensor r = ratio.detach();
+  const at::Tensor entropy = Sum(inputs.entropy);
+  ObjectiveTerms terms;
+  terms.measured = at::stack(
+      {Sum(loss), kl.defined() ? Sum(kl) : at::zeros_like(entropy), entropy,
+       Sum(negative.logical_and(r.lt(low))), Sum(advantages.gt(0).logical_and(r.gt(high))),
+       Sum(negative.logical_and(r.gt(options.dual_clip))), r.max().to(at::kDouble)});
   if (inputs.weights.defined()) loss = loss * inputs.weights;
-  return loss.sum() / denominator;
+  terms.loss = loss.sum() / denominator;
+  return terms;
+}
+
+void AddMeasured(const at::Tensor& measured, at::Tensor& total) {
+  if (!total.defined()) {
+    total = measured.clone();
+    return;
+  }
+  constexpr auto kSummed = static_cast<int64_t>(std::size(kSums));
+  constexpr auto kMost = static_cast<int64_t>(std::size(kGreatest));
+  total.narrow(0, 0, kSummed).add_(measured.narrow(0, 0, kSummed));
+  // Unlike std::max it keeps a NaN.
+  const at::Tensor most = total.narrow(0, kSummed, kMost);
+  most.copy_(at::maximum(most, measured.narrow(0, kSummed, kMost)));
 }
 
 }  // namespace attnrl::learner

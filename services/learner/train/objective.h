@@ -52,20 +52,27 @@ struct ObjectiveSums {
   double clipped_high = 0;
   double clipped_dual = 0;
   double ratio_max = 0;  // greatest ratio, not a sum
-  int64_t tokens = 0;
-  // The same with the tokens of a prefix that leaves share counted once. Not set by ObjectiveLoss.
-  int64_t distinct_tokens = 0;
+  // Not measured by ObjectiveLoss: tokens, and the same with those of a prefix that leaves share
+  // counted once.
+  double tokens = 0;
+  double distinct_tokens = 0;
 
   void Add(const ObjectiveSums& other);
 
-  // All of them as numbers, to send to another process.
-  static constexpr int kFields = 9;
+  // All of them as numbers in the order above, to send to another process.
+  static constexpr int kMeasured = 7;
+  static constexpr int kFields = kMeasured + 2;
   std::array<double, kFields> Fields() const;
   static ObjectiveSums FromFields(std::span<const double, kFields> fields);
 };
 
+struct ObjectiveTerms {
+  at::Tensor loss;      // a scalar to call backward() on
+  at::Tensor measured;  // float64 [ObjectiveSums::kMeasured]: the first fields, on the device
+};
+
 // The objective's sum over the tokens of a pass divided by `denominator` (the tokens of the whole
-// minibatch for their mean), a scalar to call backward() on; passes of a minibatch add up.
+// minibatch for their mean); passes of a minibatch add up.
 //   r = exp(logprob - behaviour), w = 1                    (kBehaviour)
 //   r = exp(logprob - proximal), and from u = exp(proximal - behaviour)
 //       w = min(u, importance_cap)                         (kTruncatedIs)
@@ -76,8 +83,11 @@ struct ObjectiveSums {
 //        - entropy_weight entropy
 // Differences of log-probs count as 20 at most, beyond which they have no gradient: exp stays
 // finite, and no infinity meets the zero with which a clip would multiply it.
-// `sums` receives this pass's statistics.
-at::Tensor ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs& inputs,
-                         double denominator, ObjectiveSums* sums);
+// There is at least one token. The host waits for nothing.
+ObjectiveTerms ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInputs& inputs,
+                             double denominator);
+
+// Adds what another pass measured to `total` (undefined: nothing yet), on their device.
+void AddMeasured(const at::Tensor& measured, at::Tensor& total);
 
 }  // namespace attnrl::learner

@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <vector>
@@ -61,14 +63,21 @@ ObjectiveInputs Inputs(const std::vector<Token>& tokens) {
           .reference = Column(tokens, &Token::reference)};
 }
 
+// What was measured, as numbers.
+ObjectiveSums Measured(const at::Tensor& measured) {
+  std::array<double, ObjectiveSums::kFields> fields = {};
+  EXPECT_EQ(measured.numel(), ObjectiveSums::kMeasured);
+  std::copy_n(measured.const_data_ptr<double>(), ObjectiveSums::kMeasured, fields.begin());
+  return ObjectiveSums::FromFields(fields);
+}
+
 constexpr ObjectiveOptions kOptions{.kl_weight = 0.05, .entropy_weight = 0.01};
 
 TEST(ObjectiveLoss, EqualsAnIndependentComputationAndItsFiniteDifferences) {
   const std::vector<Token> tokens = Tokens();
   ObjectiveInputs inputs = Inputs(tokens);
-  ObjectiveSums sums;
   const double denominator = 123;
-  const at::Tensor loss = ObjectiveLoss(kOptions, inputs, denominator, &sums);
+  const auto [loss, measured] = ObjectiveLoss(kOptions, inputs, denominator);
   loss.backward();
   double expected = 0;
   const at::Tensor gradient = inputs.logprobs.grad();
@@ -84,14 +93,12 @@ TEST(ObjectiveLoss, EqualsAnIndependentComputationAndItsFiniteDifferences) {
         << token.advantage;
   }
   EXPECT_NEAR(loss.item<double>(), expected / denominator, 1e-12);
-  EXPECT_NEAR(sums.loss, expected, 1e-10);
-  EXPECT_EQ(sums.tokens, static_cast<int64_t>(tokens.size()));
+  EXPECT_NEAR(Measured(measured).loss, expected, 1e-10);
 }
 
 TEST(ObjectiveLoss, CountsWhatTheClipCuts) {
   ObjectiveInputs inputs = Inputs(Tokens());
-  ObjectiveSums sums;
-  ObjectiveLoss(kOptions, inputs, 1, &sums);
+  const ObjectiveSums sums = Measured(ObjectiveLoss(kOptions, inputs, 1).measured);
   EXPECT_EQ(sums.clipped_low, 2 * 2);   // ratios 0.4, 0.79 with two negative advantages
   EXPECT_EQ(sums.clipped_high, 4 * 2);  // ratios from 1.5 on with two positive advantages
   EXPECT_EQ(sums.clipped_dual, 2 * 2);  // ratios 3.1, 5
@@ -101,16 +108,17 @@ TEST(ObjectiveLoss, CountsWhatTheClipCuts) {
 TEST(ObjectiveLoss, PassesAddUpToTheWhole) {
   const std::vector<Token> tokens = Tokens();
   ObjectiveInputs whole = Inputs(tokens);
-  ObjectiveSums whole_sums, sums;
-  const double loss = ObjectiveLoss(kOptions, whole, 50, &whole_sums).item<double>();
+  const auto [loss, measured] = ObjectiveLoss(kOptions, whole, 50);
+  at::Tensor added;
   double parts = 0;
   for (auto [begin, end] : {std::pair<long, long>{0, 17}, {17, 18}, {18, 50}}) {
     ObjectiveInputs part = Inputs({tokens.begin() + begin, tokens.begin() + end});
-    ObjectiveSums part_sums;
-    parts += ObjectiveLoss(kOptions, part, 50, &part_sums).item<double>();
-    sums.Add(part_sums);
+    const ObjectiveTerms terms = ObjectiveLoss(kOptions, part, 50);
+    parts += terms.loss.item<double>();
+    AddMeasured(terms.measured, added);
   }
-  EXPECT_NEAR(parts, loss, 1e-12);
+  const ObjectiveSums whole_sums = Measured(measured), sums = Measured(added);
+  EXPECT_NEAR(parts, loss.item<double>(), 1e-12);
   EXPECT_NEAR(sums.loss, whole_sums.loss, 1e-10);
   EXPECT_NEAR(sums.kl, whole_sums.kl, 1e-10);
   EXPECT_EQ(sums.clipped_high, whole_sums.clipped_high);
@@ -120,14 +128,13 @@ TEST(ObjectiveLoss, PassesAddUpToTheWhole) {
 TEST(ObjectiveLoss, WithoutAReferenceHasNoKlTerm) {
   ObjectiveInputs inputs = Inputs(Tokens());
   inputs.reference = at::Tensor();
-  ObjectiveSums sums;
-  const double loss = ObjectiveLoss(kOptions, inputs, 1, &sums).item<double>();
+  const auto [loss, measured] = ObjectiveLoss(kOptions, inputs, 1);
   ObjectiveOptions without = kOptions;
   without.kl_weight = 0;
   double expected = 0;
   for (const Token& token : Tokens()) expected += TokenLoss(without, token, token.logprob);
-  EXPECT_NEAR(loss, expected, 1e-10);
-  EXPECT_EQ(sums.kl, 0);
+  EXPECT_NEAR(loss.item<double>(), expected, 1e-10);
+  EXPECT_EQ(Measured(measured).kl, 0);
 }
 
 // The tokens above with a proximal policy between the one that sampled and the one in training.
@@ -150,8 +157,7 @@ TEST(ObjectiveLoss, CorrectsForTheDistanceBetweenBehaviourAndProximalPolicy) {
     const std::vector<Token> tokens = StaleTokens();
     ObjectiveInputs inputs = Inputs(tokens);
     inputs.proximal = Column(tokens, &Token::proximal);
-    ObjectiveSums sums;
-    const at::Tensor loss = ObjectiveLoss(options, inputs, 1, &sums);
+    const at::Tensor loss = ObjectiveLoss(options, inputs, 1).loss;
     loss.backward();
     double expected = 0;
     for (size_t i = 0; i < tokens.size(); ++i) {
@@ -173,9 +179,8 @@ TEST(ObjectiveLoss, TakesThePolicyInTrainingForTheProximalOneBeforeTheFirstUpdat
   for (Token& token : tokens) token.proximal = token.logprob;
   ObjectiveInputs inputs = Inputs(tokens), told = Inputs(tokens);
   told.proximal = Column(tokens, &Token::proximal);
-  ObjectiveSums sums;
-  ObjectiveLoss(options, inputs, 1, &sums).backward();
-  ObjectiveLoss(options, told, 1, &sums).backward();
+  ObjectiveLoss(options, inputs, 1).loss.backward();
+  ObjectiveLoss(options, told, 1).loss.backward();
   EXPECT_TRUE(inputs.logprobs.grad().equal(told.logprobs.grad()));
 }
 
@@ -197,12 +202,11 @@ TEST(ObjectiveLoss, StaysFiniteInFloat32WhereLogRatiosAreBeyondExp) {
         *column = column->detach().to(at::kFloat);
       }
       inputs.logprobs.set_requires_grad(true);
-      ObjectiveSums sums;
-      const at::Tensor loss = ObjectiveLoss(options, inputs, 1, &sums);
+      const auto [loss, measured] = ObjectiveLoss(options, inputs, 1);
       loss.backward();
       EXPECT_TRUE(std::isfinite(loss.item<float>())) << far;
       EXPECT_TRUE(inputs.logprobs.grad().isfinite().all().item<bool>()) << far;
-      EXPECT_TRUE(std::isfinite(sums.kl) && std::isfinite(sums.ratio_max)) << far;
+      EXPECT_TRUE(measured.isfinite().all().item<bool>()) << far;
     }
   }
 }
@@ -220,8 +224,7 @@ TEST(ObjectiveLoss, OfLogRatiosInRangeHasTheBitsThatItHasWithoutTheirLimit) {
   ObjectiveOptions options;
   options.kl_weight = 0.05;
   const ObjectiveInputs found = inputs(), expected = inputs();
-  ObjectiveSums sums;
-  ObjectiveLoss(options, found, 123, &sums).backward();
+  ObjectiveLoss(options, found, 123).loss.backward();
   const at::Tensor& advantages = expected.advantages;
   const at::Tensor ratio = (expected.logprobs - expected.behaviour).exp();
   const at::Tensor clip = at::maximum(-advantages * ratio, -advantages * ratio.clamp(0.8, 1.28));
@@ -237,13 +240,20 @@ TEST(ObjectiveLoss, WeighsTheLossOfEachTokenButNotItsStatistics) {
   const std::vector<Token> tokens = Tokens();
   ObjectiveInputs plain = Inputs(tokens), weighted = Inputs(tokens);
   weighted.weights = at::full({static_cast<int64_t>(tokens.size())}, 0.25, at::kDouble);
-  ObjectiveSums plain_sums, sums;
-  const double loss = ObjectiveLoss(kOptions, plain, 1, &plain_sums).item<double>();
-  EXPECT_NEAR(ObjectiveLoss(kOptions, weighted, 1, &sums).item<double>(), loss / 4, 1e-12);
-  EXPECT_EQ(sums.loss, plain_sums.loss);
+  const ObjectiveTerms terms = ObjectiveLoss(kOptions, plain, 1);
+  const ObjectiveTerms found = ObjectiveLoss(kOptions, weighted, 1);
+  EXPECT_NEAR(found.loss.item<double>(), terms.loss.item<double>() / 4, 1e-12);
+  EXPECT_TRUE(found.measured.equal(terms.measured));
 }
 
 TEST(ObjectiveSums, KeepANonFiniteRatioVisible) {
+  at::Tensor added = at::ones({ObjectiveSums::kMeasured}, at::kDouble);
+  for (const double ratio : {std::nan(""), 3.0}) {
+    at::Tensor next = at::ones_like(added);
+    next[ObjectiveSums::kMeasured - 1] = ratio;
+    AddMeasured(next, added);
+  }
+  EXPECT_TRUE(std::isnan(Measured(added).ratio_max));
   ObjectiveSums sums{.ratio_max = 2};
   sums.Add({.ratio_max = NAN});
   sums.Add({.ratio_max = 3});

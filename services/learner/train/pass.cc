@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "common/attention/dense_attention.h"
 #include "common/attention/tree_attention.h"
+#include "common/device/upload.h"
 
 namespace attnrl::learner {
 namespace {
@@ -118,8 +119,22 @@ std::vector<std::vector<size_t>> Fill(const std::vector<Planned>& planned, size_
   return passes;
 }
 
-at::Tensor ToTensor(const std::vector<int64_t>& values, const at::Device& device) {
-  return at::tensor(values, at::kLong).to(device);
+// Tokens in the order of the `rows` rows that predict them, and where those of each row begin.
+struct ByRow {
+  std::vector<int64_t> tokens;
+  std::vector<int64_t> first;
+};
+
+ByRow OrderByRow(const std::vector<int64_t>& row_of_token, size_t rows) {
+  ByRow by_row = {std::vector<int64_t>(row_of_token.size()), std::vector<int64_t>(rows + 1)};
+  for (const int64_t row : row_of_token) ++by_row.first[static_cast<size_t>(row) + 1];
+  std::partial_sum(by_row.first.begin(), by_row.first.end(), by_row.first.begin());
+  std::vector<int64_t> next = by_row.first;
+  for (size_t token = 0; token < row_of_token.size(); ++token) {
+    const int64_t place = next[static_cast<size_t>(row_of_token[token])]++;
+    by_row.tokens[static_cast<size_t>(place)] = static_cast<int64_t>(token);
+  }
+  return by_row;
 }
 
 }  // namespace
@@ -148,11 +163,24 @@ Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes,
     row_of += sequence.rows();
   }
   pass.distinct_tokens = static_cast<int64_t>(distinct.size());
-  pass.ids = ToTensor(rows.ids, device);
-  pass.positions = ToTensor(rows.positions, device);
-  pass.scored = ToTensor(scored, device);
-  pass.scored_by = ToTensor(scored_by, device);
-  pass.targets = ToTensor(targets, device);
+  ByRow by_row = OrderByRow(scored_by, scored.size());
+  device::Upload upload;
+  const auto add = [&upload](const std::vector<int64_t>& values) {
+    const device::Upload::Part part = upload.Add(static_cast<int64_t>(values.size()));
+    std::copy(values.begin(), values.end(), upload.At(part));
+    return part;
+  };
+  const auto ids = add(rows.ids), positions = add(rows.positions), scored_part = add(scored),
+             scored_by_part = add(scored_by), targets_part = add(targets),
+             by_row_part = add(by_row.tokens);
+  upload.Send(device);
+  pass.ids = upload.Integers(ids);
+  pass.positions = upload.Integers(positions);
+  pass.scored = upload.Integers(scored_part);
+  pass.scored_by = upload.Integers(scored_by_part);
+  pass.targets = upload.Integers(targets_part);
+  pass.by_row = upload.Integers(by_row_part);
+  pass.first_by_row = std::move(by_row.first);
   return pass;
 }
 

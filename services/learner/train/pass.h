@@ -35,9 +35,13 @@ struct Pass {
   at::Tensor scored;             // int64 [scored rows]: rows that predict a token
   at::Tensor scored_by;          // int64 [tokens]: which of the scored rows predicts it
   at::Tensor targets;            // int64 [tokens]
-  int64_t distinct_tokens = 0;   // response tokens, those of a common prefix once
+  at::Tensor by_row;  // int64 [tokens]: tokens in the order of the rows that predict them
+  // Of each scored row its first place in by_row; and the end.
+  std::vector<int64_t> first_by_row;
+  int64_t distinct_tokens = 0;  // response tokens, those of a common prefix once
 };
 
+// All tensors in one copy to the device, for which the host doesn't wait.
 Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const at::Device& device);
 
 // The attention of a pass: TreeAttention where segments are long, DenseAttention elsewhere.

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "common/device/upload.h"
+
 namespace attnrl::learner {
 namespace {
 
@@ -86,22 +88,33 @@ std::vector<std::vector<PassSamples>> PassesByPart(const Samples& samples, int p
 
 ObjectiveInputs TargetsOf(const Samples& samples, Aggregation aggregation,
                           const at::Device& device) {
-  std::vector<float> behaviour, advantages, weights;
+  int64_t tokens = 0;
   for (const TrainingSample* sample : samples) {
-    behaviour.insert(behaviour.end(), sample->logprobs.begin(), sample->logprobs.end());
+    tokens += static_cast<int64_t>(sample->response_ids.size());
+  }
+  device::Upload upload;
+  const auto behaviour = upload.Add(tokens), advantages = upload.Add(tokens),
+             weights = upload.Add(aggregation == Aggregation::kSequenceMean ? tokens : 0);
+  int64_t token = 0;
+  for (const TrainingSample* sample : samples) {
+    const float weight = 1 / static_cast<float>(sample->response_ids.size());
+    int64_t at = token;
     for (const scheduler::AdvantageRun& run : sample->advantages) {
-      advantages.insert(advantages.end(), run.tokens, static_cast<float>(run.advantage));
+      for (uint32_t i = 0; i < run.tokens; ++i) upload.Set(advantages, at++, run.advantage);
+    }
+    for (const float logprob : sample->logprobs) {
+      if (weights.count > 0) upload.Set(weights, token, weight);
+      upload.Set(behaviour, token++, logprob);
     }
   }
+  upload.Send(device);
+  const auto floats = [&upload](device::Upload::Part part) {
+    return upload.Doubles(part).to(at::kFloat);
+  };
   ObjectiveInputs inputs;
-  inputs.behaviour = at::tensor(behaviour, at::kFloat).to(device);
-  inputs.advantages = at::tensor(advantages, at::kFloat).to(device);
-  if (aggregation != Aggregation::kSequenceMean) return inputs;
-  for (const TrainingSample* sample : samples) {
-    const size_t tokens = sample->response_ids.size();
-    weights.insert(weights.end(), tokens, 1 / static_cast<float>(tokens));
-  }
-  inputs.weights = at::tensor(weights, at::kFloat).to(device);
+  inputs.behaviour = floats(behaviour);
+  inputs.advantages = floats(advantages);
+  if (weights.count > 0) inputs.weights = floats(weights);
   return inputs;
 }
 

@@ -69,6 +69,7 @@ SupervisedStep SupervisedTrainer::TrainOn(const std::vector<size_t>& batch) {
   SupervisedStep step;
   step.learning_rate = LearningRateAt(options_, step_++);
   parameters_.ZeroGradient();
+  at::Tensor sum;  // of log-probs
   for (const std::vector<size_t>& indices :
        PlanPasses(sequences, Prefixes::kEach, options_.max_rows)) {
     std::vector<PassSequence> members;
@@ -76,10 +77,12 @@ SupervisedStep SupervisedTrainer::TrainOn(const std::vector<size_t>& batch) {
     const Pass pass = MakePass(members, Prefixes::kEach, parameters_.values().device());
     PassGradient gradient(transformer_, parameters_, pass, {.temperature = options_.temperature});
     const at::Tensor& logprobs = gradient.scores().logprobs;
-    step.loss -= logprobs.sum().item<double>() / trained;
+    const at::Tensor of_pass = logprobs.sum(at::kDouble);
+    sum = sum.defined() ? sum + of_pass : of_pass;
     step.tokens += pass.ids.numel();
     gradient.Backward(at::full_like(logprobs, -1 / trained), at::Tensor());
   }
+  step.loss = -sum.item<double>() / trained;
   step.grad_norm = ClipGradient(parameters_, options_.max_grad_norm);
   step.skipped = !std::isfinite(step.loss) || !std::isfinite(step.grad_norm);
   if (step.skipped) return step;

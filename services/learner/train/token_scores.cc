@@ -24,21 +24,16 @@ ChunkedScores::ChunkedScores(const Pass& pass, int64_t vocabulary, double temper
   const int64_t rows = pass.scored.numel();
   const int64_t size =
       std::max(int64_t{1}, kChunkBytes / (static_cast<int64_t>(sizeof(float)) * vocabulary));
-  const at::Tensor order = pass.scored_by.argsort(/*stable=*/true, 0, false);
-  const at::Tensor by_row = pass.scored_by.index_select(0, order);
-  const at::Tensor row_on_host = by_row.to(at::kCPU);
-  const auto* host = row_on_host.const_data_ptr<int64_t>();
-  for (int64_t first = 0, begin = 0; first < rows; first += size) {
-    const int64_t count = std::min(size, rows - first);
-    const int64_t end = std::lower_bound(host + begin, host + tokens_, first + count) - host;
+  for (int64_t first = 0; first < rows; first += size) {
     Chunk chunk;
     chunk.first = first;
-    chunk.rows = count;
-    chunk.tokens = order.narrow(0, begin, end - begin);
-    chunk.row = by_row.narrow(0, begin, end - begin) - first;
+    chunk.rows = std::min(size, rows - first);
+    const int64_t begin = pass.first_by_row[static_cast<size_t>(first)];
+    const int64_t end = pass.first_by_row[static_cast<size_t>(first + chunk.rows)];
+    chunk.tokens = pass.by_row.narrow(0, begin, end - begin);
+    chunk.row = pass.scored_by.index_select(0, chunk.tokens) - first;
     chunk.element = chunk.row * vocabulary + pass.targets.index_select(0, chunk.tokens);
     chunks_.push_back(std::move(chunk));
-    begin = end;
   }
 }
 

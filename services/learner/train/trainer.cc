@@ -72,7 +72,7 @@ Trainer::Parts Trainer::PartsOf(const Samples& samples) const {
           static_cast<size_t>(sharding.rank) * count, count};
 }
 
-ObjectiveSums Trainer::RunPass(const PassSamples& members, double denominator) {
+void Trainer::RunPass(const PassSamples& members, double denominator, PartSums* sums) {
   const at::Device device = parameters_.values().device();
   const Pass pass = MakePass(members.sequences, options_.prefixes, device);
   ObjectiveInputs inputs = TargetsOf(members.samples, options_.aggregation, device);
@@ -90,22 +90,34 @@ ObjectiveSums Trainer::RunPass(const PassSamples& members, double denominator) {
   const bool entropy = options_.objective.entropy_weight != 0;
   inputs.logprobs = gradient.scores().logprobs.detach().set_requires_grad(true);
   inputs.entropy = gradient.scores().entropy.detach().set_requires_grad(entropy);
-  ObjectiveSums sums;
-  ObjectiveLoss(options_.objective, inputs, denominator, &sums).backward();
+  const ObjectiveTerms terms = ObjectiveLoss(options_.objective, inputs, denominator);
+  terms.loss.backward();
   gradient.Backward(inputs.logprobs.grad(), entropy ? inputs.entropy.grad() : at::Tensor());
-  sums.distinct_tokens = pass.distinct_tokens;
+  AddMeasured(terms.measured, sums->measured);
+  sums->counts.Add({.tokens = static_cast<double>(pass.targets.numel()),
+                    .distinct_tokens = static_cast<double>(pass.distinct_tokens)});
   rows_ += pass.ids.numel();
-  return sums;
 }
 
-ObjectiveSums Trainer::SumOverRanks(const std::vector<ObjectiveSums>& own) const {
+ObjectiveSums Trainer::SumOverRanks(const std::vector<PartSums>& own) {
   RankGroup* const group = parameters_.group();
   const auto count = static_cast<int64_t>(own.size());
   const int64_t ranks = group == nullptr ? 1 : group->size();
   const int64_t rank = group == nullptr ? 0 : group->rank();
   const at::Tensor rows = at::zeros({ranks, count, ObjectiveSums::kFields}, at::kDouble);
+  std::vector<at::Tensor> measured;
+  for (const PartSums& part : own) {
+    measured.push_back(part.measured.defined()
+                           ? part.measured
+                           : at::zeros({ObjectiveSums::kMeasured},
+                                       parameters_.gradient().options().dtype(at::kDouble)));
+  }
+  // The only wait for the device in a minibatch but for that of the gradient's norm.
+  rows[rank].narrow(1, 0, ObjectiveSums::kMeasured).copy_(at::stack(measured));
   for (int64_t part = 0; part < count; ++part) {
-    rows[rank][part].copy_(at::tensor(own[static_cast<size_t>(part)].Fields(), at::kDouble));
+    const ObjectiveSums& counts = own[static_cast<size_t>(part)].counts;
+    rows[rank][part][ObjectiveSums::kMeasured] = counts.tokens;
+    rows[rank][part][ObjectiveSums::kMeasured + 1] = counts.distinct_tokens;
   }
   if (group != nullptr) AllGather(*group, rows);
   ObjectiveSums sums;
@@ -126,7 +138,7 @@ absl::StatusOr<ObjectiveSums> Trainer::Gradient(const TrainingBatch& batch,
   const Parts parts = PartsOf(samples);
   size_t most = 0;
   for (const auto& passes : parts.passes) most = std::max(most, passes.size());
-  std::vector<ObjectiveSums> sums(parts.count);
+  std::vector<PartSums> sums(parts.count);
   try {
     parameters_.ZeroGradient();
     for (size_t pass = 0; pass < most; ++pass) {
@@ -134,7 +146,7 @@ absl::StatusOr<ObjectiveSums> Trainer::Gradient(const TrainingBatch& batch,
         if (abandon && abandon()) return absl::CancelledError("training was abandoned");
         const std::vector<PassSamples>& passes = parts.passes[parts.first + part];
         if (pass < passes.size()) {
-          sums[part].Add(RunPass(passes[pass], denominator));
+          RunPass(passes[pass], denominator, &sums[part]);
         } else {
           parameters_.gradient_sum().SkipPass();
         }
@@ -227,7 +239,7 @@ absl::StatusOr<scheduler::TrainStatistics> Trainer::TrainTogether(
   }
   proximal_.clear();
   const bool none = totals.sums.tokens == 0;
-  const double tokens = static_cast<double>(totals.sums.tokens);
+  const double tokens = totals.sums.tokens;
   const auto mean = [none, tokens](double sum) { return none ? NAN : sum / tokens; };
   scheduler::TrainStatistics statistics;
   statistics.loss = mean(totals.sums.loss);

@@ -151,10 +151,15 @@ class Trainer {
     size_t count;
   };
   Parts PartsOf(const Samples& samples) const;
-  // Adds the gradient of one pass.
-  ObjectiveSums RunPass(const PassSamples& members, double denominator);
+  // What the passes of one part have measured so far.
+  struct PartSums {
+    at::Tensor measured;   // as of ObjectiveTerms, on the device; undefined: no pass
+    ObjectiveSums counts;  // of tokens
+  };
+  // Adds the gradient of one pass. The host waits for nothing.
+  void RunPass(const PassSamples& members, double denominator, PartSums* sums);
   // Those of this rank's parts added to the other ranks', in the order of parts.
-  ObjectiveSums SumOverRanks(const std::vector<ObjectiveSums>& own) const;
+  ObjectiveSums SumOverRanks(const std::vector<PartSums>& own);
   double LearningRate(uint32_t batch) const;
   absl::Status Update(const scheduler::TrainingBatch& batch, const std::vector<size_t>& minibatch,
                       const std::function<bool()>& abandon, Totals* totals);

@@ -52,7 +52,7 @@ TEST_F(TrainerTest, GradientIsTheSlopeOfTheObjective) {
   Parameters& parameters = trainer->parameters();
   const auto loss = [&](ObjectiveSums* sums) {
     *sums = trainer->Gradient(batch, All(batch), nullptr).value();
-    return sums->loss / static_cast<double>(sums->tokens);
+    return sums->loss / sums->tokens;
   };
   ObjectiveSums sums;
   loss(&sums);
