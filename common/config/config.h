@@ -115,6 +115,7 @@ struct Scheduler {
   std::string address = {};   // "unix:/path" | "host:port"; `attnrl train` sets it
   std::string database = {};  // empty: RUN_DIR/scheduler.db
   double lease_seconds = 60;
+  double item_seconds = 0;  // 0: no limit
   double drain_seconds = 30;
 };
 

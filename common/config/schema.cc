@@ -223,6 +223,9 @@ void AddServices(Table& table) {
              "SQLite file of the run; if empty, scheduler.db in the run directory.");
   table.Real(ATTNRL_KEY(scheduler.lease_seconds), 1, 86'400,
              "A lease ends if the worker does not renew it within this many seconds.");
+  table.Real(ATTNRL_KEY(scheduler.item_seconds), 0, 604'800,
+             "A worker that has not finished an item within this many seconds hands it on to "
+             "another one, which gets twice the time; 0: no limit. Nothing is cut.");
   table.Real(
       ATTNRL_KEY(scheduler.drain_seconds), 0, 86'400,
       "Maximum time in seconds that a stopping worker waits for its results to be acknowledged.");

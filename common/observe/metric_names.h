@@ -130,6 +130,9 @@ inline constexpr MetricName kRolloutKernelIsa = {"attnrl_rollout_kernel_isa", Me
 inline constexpr MetricName kRolloutPreemptionsTotal = {
     "attnrl_rollout_preemptions_total", MetricType::kCounter,
     "Sequences that gave their blocks back for want of room"};
+inline constexpr MetricName kRolloutLateLeasesTotal = {
+    "attnrl_rollout_late_leases_total", MetricType::kCounter,
+    "Leases given back because the item's time was up"};
 inline constexpr MetricName kRolloutPolicyVersion = {"attnrl_rollout_policy_version",
                                                      MetricType::kGauge, "Weights in use"};
 inline constexpr MetricName kRolloutWeightSyncSeconds = {
@@ -233,6 +236,7 @@ inline constexpr auto kAllMetrics =
                                       &kRolloutKvBlocks,
                                       &kRolloutKernelIsa,
                                       &kRolloutPreemptionsTotal,
+                                      &kRolloutLateLeasesTotal,
                                       &kRolloutPolicyVersion,
                                       &kRolloutWeightSyncSeconds,
                                       &kRolloutResponseTokens,

@@ -82,6 +82,7 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
   options.grader = config.data.grader;
   options.grader_timeout = absl::Milliseconds(config.verifier.timeout_ms);
   options.lease = absl::Seconds(config.scheduler.lease_seconds);
+  options.item_limit = absl::Seconds(config.scheduler.item_seconds);
   options.fingerprint = config::Fingerprint(config);
   options.fingerprint["data.train (content)"] = data_digest;
   ATTNRL_RETURN_IF_ERROR(options.Validate());

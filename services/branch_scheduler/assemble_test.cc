@@ -47,6 +47,7 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   config.rollout.temperature = 0.5;
   config.rollout.deterministic = true;
   config.scheduler.lease_seconds = 20;
+  config.scheduler.item_seconds = 25;
   config.verifier.timeout_ms = 21;
   config.stages = {{30, {{"algorithm.sampling.initial_responses", "31"}}},
                    {40, {{"rollout.max_response_tokens", "41"}}}};
@@ -89,6 +90,7 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   EXPECT_THAT(options->stop_ids, ElementsAre(22, 23));
   EXPECT_TRUE(options->deterministic);
   EXPECT_EQ(options->lease, absl::Seconds(20));
+  EXPECT_EQ(options->item_limit, absl::Seconds(25));
   EXPECT_EQ(options->grader_timeout, absl::Milliseconds(21));
   EXPECT_EQ(options->fingerprint.at("run.seed"), "12");
   EXPECT_EQ(options->fingerprint.at("data.train (content)"), "the digest");

@@ -81,6 +81,7 @@ struct SchedulerOptions {
   bool deterministic = false;  // rollout.deterministic
 
   absl::Duration lease = absl::Seconds(60);
+  absl::Duration item_limit = absl::ZeroDuration();  // of a lease; 0: none
   // How often a response is graded in all while graders crash or time out; then its problem is
   // dropped.
   uint32_t grade_attempts = 3;

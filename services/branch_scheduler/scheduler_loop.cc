@@ -144,7 +144,8 @@ void Scheduler::HandOut() {
   }
   if (PauseReason().empty() && !halt_.draining && now >= hand_out_from_) {
     for (const LeaseTable::Granted& granted : leases_->Grant(now)) {
-      PushTo(granted.worker, Lease{granted.lease, run_->MakeItem(granted.item)});
+      PushTo(granted.worker, Lease{granted.lease, run_->MakeItem(granted.item),
+                                   absl::ToDoubleSeconds(granted.limit)});
     }
   }
   instruments_.Update(*leases_, *run_, now);

@@ -45,6 +45,7 @@ absl::Status Scheduler::Open() {
   }
   LeaseOptions leases;
   leases.lease = options_.lease;
+  leases.item_limit = options_.item_limit;
   leases.stall = 2 * options_.lease;
   leases.epoch = run_->epoch();
   leases.same_numerics = options_.deterministic;

@@ -131,7 +131,7 @@ void Scheduler::Apply(const WorkerSession& session, const GiveBack& back) {
       }
     }
   }
-  const size_t returned = leases_->GiveBack(worker, back.leases);
+  const size_t returned = leases_->GiveBack(worker, back.leases, back.late);
   observe::LogInfo("work given back",
                    {{"worker", worker}, {"leases", returned}, {"reason", OneLine(back.reason)}});
 }

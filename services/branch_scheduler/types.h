@@ -120,6 +120,7 @@ struct GiveBack {
   std::vector<LeaseId> leases = {};
   std::string reason = {};
   bool failed = false;  // it can't do them, and another try would end the same way
+  bool late = false;    // the time of Lease::limit_seconds is up
 };
 using WorkerMessage = std::variant<Register, ItemResult, Renew, GiveBack, Credits>;
 
@@ -136,6 +137,7 @@ struct Registered {
 struct Lease {
   LeaseId lease = {};
   WorkItem item = {};
+  double limit_seconds = 0;  // then it is given back; 0: never
 };
 enum class AckVerdict { kAccepted, kFenced, kInvalid };
 struct Ack {

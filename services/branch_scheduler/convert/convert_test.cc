@@ -162,6 +162,17 @@ TEST(Convert, EveryKindOfSchedulerMessageHasItsWay) {
   }
 }
 
+TEST(Convert, TheLimitOfALeaseComesThrough) {
+  Lease lease{LeaseId{1}, {}, 2.5};
+  lease.item.kind = ItemKind::kContinuation;
+  const auto there = ThereAndBack<SchedulerMessage, v1::SchedulerMessage>(SchedulerMessage(lease));
+  EXPECT_EQ(std::get<Lease>(there).limit_seconds, 2.5);
+  const WorkerMessage late = GiveBack{{LeaseId{1}}, "why", false, true};
+  const auto back = ThereAndBack<WorkerMessage, v1::WorkerMessage>(late);
+  EXPECT_TRUE(std::get<GiveBack>(back).late);
+  EXPECT_FALSE(std::get<GiveBack>(back).failed);
+}
+
 TEST(Convert, AMessageOfNoKindIsRefused) {
   EXPECT_EQ(FromProto(v1::WorkerMessage()).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_FALSE(FromProto(v1::SchedulerMessage()).ok());

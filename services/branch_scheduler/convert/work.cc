@@ -107,6 +107,7 @@ struct WorkerWriter {
     SetLeases(from.leases, to->mutable_give_back()->mutable_leases());
     to->mutable_give_back()->set_reason(from.reason);
     to->mutable_give_back()->set_failed(from.failed);
+    to->mutable_give_back()->set_late(from.late);
   }
   void operator()(const Credits& from) const {
     to->mutable_credits()->set_outstanding(from.outstanding);
@@ -135,6 +136,7 @@ struct SchedulerWriter {
   void operator()(const Lease& from) const {
     to->mutable_lease()->set_lease(Number(from.lease));
     Write(from.item, to->mutable_lease()->mutable_item());
+    to->mutable_lease()->set_limit_seconds(from.limit_seconds);
   }
   void operator()(const Ack& from) const {
     to->mutable_ack()->set_lease(Number(from.lease));
@@ -202,7 +204,7 @@ absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& from) {
       return WorkerMessage(Renew{GetLeases(from.renew().leases()), GetList(from.renew().tokens())});
     case v1::WorkerMessage::kGiveBack:
       return WorkerMessage(GiveBack{GetLeases(from.give_back().leases()), from.give_back().reason(),
-                                    from.give_back().failed()});
+                                    from.give_back().failed(), from.give_back().late()});
     case v1::WorkerMessage::kCredits:
       return WorkerMessage(Credits{from.credits().outstanding()});
     case v1::WorkerMessage::MESSAGE_NOT_SET:
@@ -220,7 +222,8 @@ absl::StatusOr<SchedulerMessage> FromProto(const v1::SchedulerMessage& from) {
     case v1::SchedulerMessage::kLease: {
       auto item = Read(from.lease().item());
       if (!item.ok()) return std::move(item).status();
-      return SchedulerMessage(Lease{LeaseId{from.lease().lease()}, *std::move(item)});
+      return SchedulerMessage(
+          Lease{LeaseId{from.lease().lease()}, *std::move(item), from.lease().limit_seconds()});
     }
     case v1::SchedulerMessage::kAck:
       return Either<SchedulerMessage>(ReadAck(from.ack()));

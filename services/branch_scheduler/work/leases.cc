@@ -23,7 +23,7 @@ void LeaseTable::Open(uint32_t version, ItemId item) {
 }
 
 void LeaseTable::Close(ItemId item) {
-  failed_.erase(item);
+  tried_.erase(item);
   if (auto ready = ready_version_.find(item); ready != ready_version_.end()) {
     ready_.erase({ready->second, item});
     ready_version_.erase(ready);
@@ -154,9 +154,10 @@ bool LeaseTable::TakesMore(const Worker& worker) {
 }
 
 std::set<std::string> LeaseTable::Avoided(ItemId item) const {
-  const auto failed = failed_.find(item);
-  if (failed == failed_.end()) return {};
-  std::set<std::string> names(failed->second.begin(), failed->second.end());
+  const auto tried = tried_.find(item);
+  if (tried == tried_.end()) return {};
+  std::set<std::string> names(tried->second.failed.begin(), tried->second.failed.end());
+  names.insert(tried->second.late.begin(), tried->second.late.end());
   const bool others = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
     return entry.second.connected && !entry.second.refused && !names.contains(entry.first);
   });
@@ -202,8 +203,8 @@ std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
     const auto [version, item] = *next++;
     auto worker = PickWorker(item);
     if (worker == workers_.end()) {
-      // One that waits for a worker that has not failed it holds up nothing else.
-      if (failed_.contains(item)) continue;
+      // One that waits for a worker that has not tried it in vain holds up nothing else.
+      if (tried_.contains(item)) continue;
       break;
     }
     // The epoch keeps the numbers of different processes apart, so a late result of an earlier one
@@ -211,9 +212,16 @@ std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
     const LeaseId lease{(uint64_t{options_.epoch} << 32) | next_++};
     Take(lease, worker->first, version, item, now);
     ++counters_.granted;
-    granted.push_back(Granted{worker->first, lease, item});
+    granted.push_back(Granted{worker->first, lease, item, LimitOf(item)});
   }
   return granted;
+}
+
+// Twice as much each time, so that an item ends that is longer than anybody is quick.
+absl::Duration LeaseTable::LimitOf(ItemId item) const {
+  const auto tried = tried_.find(item);
+  const size_t late = tried == tried_.end() ? 0 : tried->second.late.size();
+  return options_.item_limit * static_cast<int64_t>(uint64_t{1} << std::min<size_t>(late, 20));
 }
 
 std::vector<LeaseId> LeaseTable::Renew(const std::string& worker,
@@ -244,12 +252,14 @@ std::vector<LeaseId> LeaseTable::Renew(const std::string& worker,
   return lost;
 }
 
-size_t LeaseTable::GiveBack(const std::string& worker, const std::vector<LeaseId>& leases) {
+size_t LeaseTable::GiveBack(const std::string& worker, const std::vector<LeaseId>& leases,
+                            bool late) {
   Heard(worker);
   size_t returned = 0;
   for (LeaseId lease : leases) {
     auto held = leases_.find(lease);
     if (held == leases_.end() || held->second.worker != worker) continue;
+    if (late) tried_[held->second.item].late.push_back(worker);
     Release(lease, /*reopen=*/true);
     ++counters_.returned;
     ++returned;
@@ -268,8 +278,8 @@ size_t LeaseTable::Fail(const std::string& worker, LeaseId lease) {
   const ItemId item = held->second.item;
   Release(lease, /*reopen=*/true);
   ++counters_.returned;
-  failed_[item].push_back(worker);
-  return failed_[item].size();
+  tried_[item].failed.push_back(worker);
+  return tried_[item].failed.size();
 }
 
 void LeaseTable::Refuse(const std::string& worker) {

@@ -19,6 +19,9 @@ namespace attnrl::scheduler {
 struct LeaseOptions {
   // A lease that is not renewed for this long ends.
   absl::Duration lease = absl::Seconds(60);
+  // What a worker may take for an item, twice as much for each worker that was late with it; 0: no
+  // limit.
+  absl::Duration item_limit = absl::ZeroDuration();
   // A worker that reports its tokens and has none more for this long, over all its leases, loses
   // them and rests for as long.
   absl::Duration stall = absl::Seconds(120);
@@ -50,6 +53,7 @@ class LeaseTable {
     std::string worker;
     LeaseId lease = {};
     ItemId item = {};
+    absl::Duration limit = absl::ZeroDuration();  // until the worker is late; 0: none
   };
   struct Counters {
     uint64_t granted = 0, renewed = 0, completed = 0, expired = 0, returned = 0, adopted = 0;
@@ -87,8 +91,9 @@ class LeaseTable {
   // are those sampled so far, one a lease; without them the renewal itself counts as progress.
   std::vector<LeaseId> Renew(const std::string& worker, const std::vector<LeaseId>& leases,
                              absl::Duration now, const std::vector<uint64_t>& tokens = {});
-  // The items are handed out again. Returns how many of the leases were the worker's.
-  size_t GiveBack(const std::string& worker, const std::vector<LeaseId>& leases);
+  // The items are handed out again; where the worker was late, to one that wasn't if such a one is
+  // connected, and with more time. Returns how many of the leases were the worker's.
+  size_t GiveBack(const std::string& worker, const std::vector<LeaseId>& leases, bool late = false);
   // The worker could not do the lease's item, or has done it wrong: the item is handed out again,
   // to a worker that has not failed it if one is connected. How many have failed it by now; 0 where
   // the lease was not the worker's.
@@ -162,10 +167,11 @@ class LeaseTable {
   // Ends the lease; its item becomes ready again if `reopen`.
   void Release(LeaseId lease, bool reopen);
   void Heard(const std::string& worker);
+  absl::Duration LimitOf(ItemId item) const;
   // Parks the workers that make no progress; their leases are then up.
   void ParkStalled(absl::Duration now);
   static bool TakesMore(const Worker& worker);
-  // The workers that failed the item, where one that didn't is connected; else none.
+  // The workers that failed the item or were late with it, where another is connected; else none.
   std::set<std::string> Avoided(ItemId item) const;
   // The worker that gets the item; end() when none has credit left.
   std::map<std::string, Worker>::iterator PickWorker(ItemId item);
@@ -177,7 +183,12 @@ class LeaseTable {
   std::map<LeaseId, Held> leases_;
   std::map<ItemId, LeaseId> lease_of_item_;
   std::map<std::string, Worker> workers_;
-  std::map<ItemId, std::vector<std::string>> failed_;  // items that are open -> who failed them
+  // Who failed an open item, and who was late with it.
+  struct Tried {
+    std::vector<std::string> failed;
+    std::vector<std::string> late;
+  };
+  std::map<ItemId, Tried> tried_;
   // Who last got an item of a problem; the newest kMaxHomes problems.
   static constexpr size_t kMaxHomes = 1 << 16;
   std::map<uint64_t, std::string> homes_;

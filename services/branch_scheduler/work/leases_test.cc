@@ -238,6 +238,33 @@ TEST(LeaseTable, GivenBackWorkIsHandedOutAtOnce) {
   EXPECT_NE(table.Grant(kStart)[0].lease, lease);
 }
 
+TEST(LeaseTable, LateWorkGoesToAnotherWorkerWithTwiceTheTime) {
+  LeaseTable table({.item_limit = absl::Seconds(5)});
+  table.Open(0, Item(7));
+  ASSERT_TRUE(table.Connect(1, Hello("a", 9), kStart).ok());
+  auto granted = table.Grant(kStart);
+  EXPECT_EQ(granted[0].limit, absl::Seconds(5));
+  ASSERT_TRUE(table.Connect(2, Hello("b", 1), kStart).ok());
+  EXPECT_EQ(table.GiveBack("a", {granted[0].lease}, /*late=*/true), 1u);
+  granted = table.Grant(kStart);
+  ASSERT_EQ(granted.size(), 1u);
+  EXPECT_EQ(granted[0].worker, "b") << "a has more credits, but was late";
+  EXPECT_EQ(granted[0].limit, absl::Seconds(10));
+  table.Close(Item(7));
+  table.Open(0, Item(7));
+  EXPECT_EQ(table.Grant(kStart)[0].limit, absl::Seconds(5)) << "another item of that number";
+}
+
+TEST(LeaseTable, LateWorkComesBackWhereThereIsNoOtherWorker) {
+  LeaseTable table({.item_limit = absl::Seconds(5)});
+  table.Open(0, Item(7));
+  ASSERT_TRUE(table.Connect(1, Hello("a", 1), kStart).ok());
+  table.GiveBack("a", {table.Grant(kStart)[0].lease}, /*late=*/true);
+  const auto granted = table.Grant(kStart);
+  ASSERT_EQ(granted.size(), 1u);
+  EXPECT_EQ(granted[0].limit, absl::Seconds(10));
+}
+
 TEST(LeaseTable, AWorkerThatLeavesHoldsNothingAnyMore) {
   LeaseTable table({});
   table.Open(0, Item(7));

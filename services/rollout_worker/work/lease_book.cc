@@ -55,7 +55,8 @@ absl::Status LeaseBook::Check(const scheduler::WorkItem& item) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Request>> LeaseBook::Add(const scheduler::Lease& lease) {
+absl::StatusOr<std::vector<Request>> LeaseBook::Add(const scheduler::Lease& lease,
+                                                    absl::Duration now) {
   std::vector<Request> requests;
   if (entries_.contains(lease.lease)) return requests;
   ATTNRL_RETURN_IF_ERROR(Check(lease.item));
@@ -65,6 +66,7 @@ absl::StatusOr<std::vector<Request>> LeaseBook::Add(const scheduler::Lease& leas
   entry.result.version = lease.item.version;
   entry.result.samples.resize(lease.item.samples.size());
   entry.open = lease.item.samples.size();
+  if (lease.limit_seconds > 0) entry.limit = now + absl::Seconds(lease.limit_seconds);
   for (size_t i = 0; i < lease.item.samples.size(); ++i) {
     Request request = MakeRequest(lease.item, lease.item.samples[i]);
     request.id = next_request_++;
@@ -159,6 +161,22 @@ std::vector<scheduler::LeaseId> LeaseBook::Unfinished() const {
     if (entry.open > 0) leases.push_back(lease);
   }
   return leases;
+}
+
+std::vector<scheduler::LeaseId> LeaseBook::Late(absl::Duration now) const {
+  std::vector<scheduler::LeaseId> leases;
+  for (const auto& [lease, entry] : entries_) {
+    if (entry.open > 0 && entry.limit <= now) leases.push_back(lease);
+  }
+  return leases;
+}
+
+absl::Duration LeaseBook::next_late() const {
+  absl::Duration next = absl::InfiniteDuration();
+  for (const auto& [lease, entry] : entries_) {
+    if (entry.open > 0) next = std::min(next, entry.limit);
+  }
+  return next;
 }
 
 std::vector<scheduler::ItemResult> LeaseBook::Unacknowledged() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/base/version.h"
 #include "services/branch_scheduler/types.h"
 #include "services/rollout_worker/engine/request.h"
@@ -22,11 +23,12 @@ class LeaseBook {
   // `max_tokens`: longest prompt and response of a sequence.
   explicit LeaseBook(int64_t max_tokens) : max_tokens_(max_tokens) {}
 
-  // The requests that a new lease stands for, in the order of its samples. A continuation's prompt
-  // is the item's prompt and the kept part of its response; its token index counts from the start
-  // of the response. Nothing for a lease that is held already. INVALID_ARGUMENT for an item that
-  // can't be worked on; it is not held then.
-  absl::StatusOr<std::vector<Request>> Add(const scheduler::Lease& lease);
+  // The requests that a lease stands for that has come at `now`, in the order of its samples. A
+  // continuation's prompt is the item's prompt and the kept part of its response; its token index
+  // counts from the start of the response. Nothing for a lease that is held already.
+  // INVALID_ARGUMENT for an item that can't be worked on; it is not held then.
+  absl::StatusOr<std::vector<Request>> Add(const scheduler::Lease& lease,
+                                           absl::Duration now = absl::ZeroDuration());
 
   // Puts a sampled sequence where it belongs. The whole result when it was the item's last one;
   // it is kept until Forget. Nothing for sequences of leases that are forgotten.
@@ -46,6 +48,9 @@ class LeaseBook {
   std::vector<uint64_t> Tokens(const std::map<uint64_t, uint64_t>& open) const;
   // Leases with samples left to draw, ascending.
   std::vector<scheduler::LeaseId> Unfinished() const;
+  // Those of them whose limit has passed by `now`, and when the next one's passes.
+  std::vector<scheduler::LeaseId> Late(absl::Duration now) const;
+  absl::Duration next_late() const;
   // Finished results that still wait for their acknowledgement, by ascending lease.
   std::vector<scheduler::ItemResult> Unacknowledged() const;
   // Versions that unfinished leases need, by ascending number.
@@ -57,7 +62,8 @@ class LeaseBook {
  private:
   struct Entry {
     scheduler::ItemResult result;
-    size_t open = 0;  // samples left
+    size_t open = 0;                                  // samples left
+    absl::Duration limit = absl::InfiniteDuration();  // by when it is to be finished
     std::vector<uint64_t> requests;
   };
 

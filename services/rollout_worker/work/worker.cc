@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics.h"
 
 namespace attnrl::rollout {
 namespace {
@@ -191,7 +192,7 @@ void Worker::OnLease(const scheduler::Lease& lease) {
   // After leaving nothing can be said, and the scheduler takes it back by itself.
   if (draining_) return GiveBack({lease.lease}, "the worker is leaving");
   if (resting_) return GiveBack({lease.lease}, "the worker has no weights");
-  absl::StatusOr<std::vector<Request>> requests = book_.Add(lease);
+  absl::StatusOr<std::vector<Request>> requests = book_.Add(lease, clock_.Monotonic());
   if (!requests.ok()) {
     Send(scheduler::GiveBack{
         {lease.lease}, std::string(requests.status().message()), /*failed=*/true});
@@ -305,6 +306,7 @@ void Worker::Timers() {
   if (draining_ && book_.empty()) return Leave(now);
   if (!stream_ && now >= next_connect_) Connect();
   RestWithoutWeights(now);
+  HandOnLate(now);
   if (!registered_ || now < next_renew_) return;
   next_renew_ = now + lease_time_ / 3;
   // Without leases too: a scheduler that took them away gives no more until it hears from us.
@@ -331,6 +333,17 @@ void Worker::RestWithoutWeights(absl::Duration now) {
   UpdateCredits();
 }
 
+void Worker::HandOnLate(absl::Duration now) {
+  if (!registered_ || draining_) return;
+  const std::vector<scheduler::LeaseId> late = book_.Late(now);
+  if (late.empty()) return;
+  observe::LogWarning("handing late work on", {{"leases", late.size()}});
+  observe::Count(observe::kRolloutLateLeasesTotal, {}, static_cast<double>(late.size()));
+  Send(scheduler::GiveBack{late, "not finished in the time of the item", /*failed=*/false,
+                           /*late=*/true});
+  Forget(late);
+}
+
 // The scheduler ends the stream when it has taken everything, which ends the worker too.
 void Worker::Leave(absl::Duration now) {
   if (left_ || !stream_) return;
@@ -345,7 +358,7 @@ absl::Duration Worker::UntilNextTimer() const {
   // The keeper doesn't call: it is looked at.
   if (resting_ || !book_.empty()) wait = std::min(wait, kWeightsLookUp);
   if (!stream_) wait = std::min(wait, next_connect_ - now);
-  if (registered_) wait = std::min(wait, next_renew_ - now);
+  if (registered_) wait = std::min({wait, next_renew_ - now, book_.next_late() - now});
   if (draining_) wait = std::min(wait, (left_ ? linger_end_ : drain_end_) - now);
   return std::max(wait, absl::ZeroDuration());
 }

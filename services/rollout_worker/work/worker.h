@@ -84,6 +84,8 @@ class Worker {
   // Without weights for half a lease time: gives back what it can't begin, and asks for nothing
   // until they are there.
   void RestWithoutWeights(absl::Duration now);
+  // What is not finished by its lease's limit goes back whole, for another worker.
+  void HandOnLate(absl::Duration now);
   void LeaveAsUnfit(const absl::Status& why);
   void GiveBack(const std::vector<scheduler::LeaseId>& leases, const std::string& reason);
   // Bookkeeping.

@@ -353,6 +353,22 @@ TEST_F(WorkerTest, GivesItsLeasesBackWithoutWeightsAndAsksAgainWhenTheyAreThere)
   }
 }
 
+TEST_F(WorkerTest, HandsOnWhatIsNotFinishedInItsTime) {
+  Start();
+  Accept();
+  scheduler::Lease late = EndlessLease(1);
+  late.limit_seconds = 0.02;
+  scheduler_.Push(late);
+  scheduler_.Push(EndlessLease(2));
+  const scheduler::GiveBack back = Next<scheduler::GiveBack>();
+  EXPECT_THAT(back.leases, ElementsAre(LeaseId{1}));
+  EXPECT_TRUE(back.late);
+  EXPECT_FALSE(back.failed);
+  // Its slot is free: credits don't count the lease any more, and what comes now is done.
+  scheduler_.Push(MakeLease(3));
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{3});
+}
+
 TEST_F(WorkerTest, ReportsTheTokensOfItsLeases) {
   Start();
   Accept({}, /*lease_seconds=*/0.03);
