@@ -16,10 +16,14 @@ class Attention {
  public:
   virtual ~Attention() = default;
 
+  // Whether Forward wants queries and keys as their products gave them and applies the rotary
+  // positions itself, on the way into its cache.
+  virtual bool Rotates() const { return false; }
+
   // Causal softmax(q k' / sqrt(head_dim)) v within each sequence.
-  // q [rows, heads, head_dim], k and v [rows, kv_heads, head_dim], rotary positions applied, of one
-  // dtype and device; heads is a multiple of kv_heads, query head h reads key head
-  // h / (heads / kv_heads). Returns [rows, heads, head_dim] in q's dtype.
+  // q [rows, heads, head_dim], k and v [rows, kv_heads, head_dim], rotary positions applied (unless
+  // it Rotates), of one dtype and device; heads is a multiple of kv_heads, query head h reads key
+  // head h / (heads / kv_heads). Returns [rows, heads, head_dim] in q's dtype.
   virtual at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                              const at::Tensor& v) = 0;
 };

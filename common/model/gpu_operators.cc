@@ -23,6 +23,13 @@ bool Fits(const at::Tensor& x, int64_t n) {
   return known && n * x.element_size() % kVector == 0 && begin % kVector == 0;
 }
 
+// Whether rows of x can be normed with these weights.
+bool WeightFits(const at::Tensor& weight, const at::Tensor& x) {
+  return weight.numel() <= cuda::ResidualNorm<float>::kMost &&
+         weight.scalar_type() == x.scalar_type() && weight.is_contiguous() &&
+         Fits(weight, weight.numel());
+}
+
 template <typename T>
 const T* Numbers(const at::Tensor& x) {
   return static_cast<const T*>(x.const_data_ptr());
@@ -31,23 +38,32 @@ const T* Numbers(const at::Tensor& x) {
 }  // namespace
 
 at::Tensor GpuOperators::RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const {
-  const int64_t n = weight.numel();
-  if (n > cuda::ResidualNorm<float>::kMost || weight.scalar_type() != x.scalar_type() ||
-      !weight.is_contiguous() || !Fits(weight, n)) {
-    return Standard().RmsNorm(x, weight, eps);
-  }
+  if (!WeightFits(weight, x)) return Standard().RmsNorm(x, weight, eps);
   const at::Tensor dense = x.contiguous();
-  if (!Fits(dense, n)) return Standard().RmsNorm(x, weight, eps);
-  return x.scalar_type() == at::kFloat ? NormBy<float>(dense, weight, eps)
-                                       : NormBy<cuda::BFloat16>(dense, weight, eps);
+  if (!Fits(dense, weight.numel())) return Standard().RmsNorm(x, weight, eps);
+  return x.scalar_type() == at::kFloat ? NormBy<float>(dense, {}, weight, eps)
+                                       : NormBy<cuda::BFloat16>(dense, {}, weight, eps);
+}
+
+at::Tensor GpuOperators::AddAndNorm(at::Tensor* x, const at::Tensor& y, const at::Tensor& weight,
+                                    double eps) const {
+  const int64_t n = weight.numel();
+  const bool together = y.defined() && WeightFits(weight, *x) && y.sizes() == x->sizes() &&
+                        y.scalar_type() == x->scalar_type() && y.is_contiguous() &&
+                        x->is_contiguous() && Fits(y, n) && Fits(*x, n);
+  if (!together) return Operators::AddAndNorm(x, y, weight, eps);
+  return x->scalar_type() == at::kFloat ? NormBy<float>(*x, y, weight, eps)
+                                        : NormBy<cuda::BFloat16>(*x, y, weight, eps);
 }
 
 template <typename T>
-at::Tensor GpuOperators::NormBy(const at::Tensor& x, const at::Tensor& weight, double eps) const {
+at::Tensor GpuOperators::NormBy(const at::Tensor& x, const at::Tensor& added,
+                                const at::Tensor& weight, double eps) const {
   at::Tensor y = at::empty_like(x);
   Check(kernels_.Norm(
-      cuda::ResidualNorm<T>{// Nothing is added, so nothing is written.
+      cuda::ResidualNorm<T>{// Written only where something is added.
                             .x = const_cast<T*>(Numbers<T>(x)),
+                            .added = added.defined() ? Numbers<T>(added) : nullptr,
                             .weight = Numbers<T>(weight),
                             .y = static_cast<T*>(y.mutable_data_ptr()),
                             .n = weight.numel(),

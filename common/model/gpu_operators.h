@@ -11,17 +11,16 @@
 
 namespace attnrl::model {
 
-// The operators of the standard mode without gradients, with norms and gated SiLU in one launch
-// each where their rows fit the kernels (common/kernels/cuda/rows.h): float32 or bfloat16, rows of
-// a multiple of 16 bytes. All else is Operators::Standard(). Throws std::runtime_error where a
-// launch is refused. Stateless.
+// The operators of the standard mode without gradients, with norms (and the sum before one) and
+// gated SiLU in one launch each where their rows fit the kernels (common/kernels/cuda/rows.h):
+// float32 or bfloat16, rows of a multiple of 16 bytes. All else is Operators::Standard(). Throws
+// std::runtime_error where a launch is refused. Stateless.
 class GpuOperators final : public Operators {
  public:
   explicit GpuOperators(const RowKernels& kernels) : kernels_(kernels) {}
 
-  const Operators& For(at::ScalarType dtype, const at::Device& device,
-                       bool gradients) const override {
-    return Standard().For(dtype, device, gradients);
+  const Operators& For(at::ScalarType, const at::Device&, bool gradients) const override {
+    return gradients ? Standard() : *this;
   }
   std::unique_ptr<const Projection> MakeProjection(
       const std::vector<LinearTensors>& maps) const override {
@@ -37,6 +36,8 @@ class GpuOperators final : public Operators {
   at::Tensor Add(at::Tensor x, const at::Tensor& y) const override {
     return Standard().Add(std::move(x), y);
   }
+  at::Tensor AddAndNorm(at::Tensor* x, const at::Tensor& y, const at::Tensor& weight,
+                        double eps) const override;
   at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const override;
   at::Tensor Rotate(const at::Tensor& x, const RotaryRows& rotary) const override {
     return Standard().Rotate(x, rotary);
@@ -47,8 +48,10 @@ class GpuOperators final : public Operators {
   std::string_view name() const override { return Standard().name(); }
 
  private:
+  // Adds `added` to x, where it is defined, and returns the norm.
   template <typename T>
-  at::Tensor NormBy(const at::Tensor& x, const at::Tensor& weight, double eps) const;
+  at::Tensor NormBy(const at::Tensor& x, const at::Tensor& added, const at::Tensor& weight,
+                    double eps) const;
   template <typename T>
   at::Tensor SiluBy(const at::Tensor& gate, const at::Tensor& up) const;
 

@@ -7,52 +7,14 @@
 #include <stdexcept>
 
 #include "common/attention/testing/reference.h"
-#include "common/kernels/cuda/rows_kernel.h"
 #include "common/kernels/cuda/testing/emulator.h"
+#include "common/model/gpu/testing/emulated_kernels.h"
 
 namespace attnrl::model {
 namespace {
 
 using attention::RandomTensor;
 using attention::Worst;
-
-// The kernels in the emulator, over memory of the host; counts what was launched.
-class Emulated final : public RowKernels {
- public:
-  cuda::LaunchError Norm(const cuda::ResidualNorm<float>& norm, int64_t rows) const override {
-    return NormOf(norm, rows);
-  }
-  cuda::LaunchError Norm(const cuda::ResidualNorm<cuda::BFloat16>& norm,
-                         int64_t rows) const override {
-    return NormOf(norm, rows);
-  }
-  cuda::LaunchError Silu(const cuda::GatedSilu<float>& silu, int64_t rows) const override {
-    return SiluOf(silu, rows);
-  }
-  cuda::LaunchError Silu(const cuda::GatedSilu<cuda::BFloat16>& silu, int64_t rows) const override {
-    return SiluOf(silu, rows);
-  }
-
-  mutable int launches = 0;
-
- private:
-  static constexpr auto kOrder = cuda::ThreadOrder::kShuffled;
-
-  template <typename T>
-  cuda::LaunchError NormOf(const cuda::ResidualNorm<T>& norm, int64_t rows) const {
-    ++launches;
-    const bool ok = cuda::Emulate<cuda::ResidualNormKernel<T>>({rows}, norm, kOrder).ok();
-    return ok ? nullptr : "a kernel stood still";
-  }
-  template <typename T>
-  cuda::LaunchError SiluOf(const cuda::GatedSilu<T>& silu, int64_t rows) const {
-    ++launches;
-    constexpr int64_t kPart = cuda::GatedSiluKernel<T>::kThreads * cuda::kSixteenBytes<T>;
-    const int64_t parts = (silu.n + kPart - 1) / kPart;
-    const bool ok = cuda::Emulate<cuda::GatedSiluKernel<T>>({rows, parts}, silu, kOrder).ok();
-    return ok ? nullptr : "a kernel stood still";
-  }
-};
 
 // What a result may differ by from the standard operators', which round bfloat16 twice.
 double Allowed(at::ScalarType dtype, double largest) {
@@ -62,7 +24,8 @@ double Allowed(at::ScalarType dtype, double largest) {
 TEST(GpuOperators, GiveTheNormsOfTheStandardOperators) {
   RandomStream random({.seed = 6});
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const Emulated kernels;
+    const EmulatedRowKernels kernels;
+    const int64_t launches = cuda::EmulatedLaunches();
     const GpuOperators operators(kernels);
     const at::Tensor x = RandomTensor(random, {5, 72}, 3).to(dtype);
     const at::Tensor weight = RandomTensor(random, {72}).to(dtype);
@@ -75,25 +38,47 @@ TEST(GpuOperators, GiveTheNormsOfTheStandardOperators) {
     EXPECT_EQ(normed.sizes(), heads.sizes());
     EXPECT_LT(Worst(normed, Operators::Standard().RmsNorm(heads, of_head, 1e-6)),
               Allowed(dtype, 4));
-    EXPECT_EQ(kernels.launches, 2);
+    EXPECT_EQ(cuda::EmulatedLaunches() - launches, 2);
+  }
+}
+
+TEST(GpuOperators, AddAndNormInOneLaunch) {
+  RandomStream random({.seed = 9});
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const EmulatedRowKernels kernels;
+    const GpuOperators operators(kernels);
+    const at::Tensor weight = RandomTensor(random, {72}).to(dtype);
+    const at::Tensor added = RandomTensor(random, {5, 72}, 2).to(dtype);
+    at::Tensor x = RandomTensor(random, {5, 72}, 3).to(dtype);
+    at::Tensor sum = x.clone();
+    const at::Tensor expected = Operators::Standard().AddAndNorm(&sum, added, weight, 1e-6);
+    const int64_t launches = cuda::EmulatedLaunches();
+    EXPECT_LT(Worst(operators.AddAndNorm(&x, added, weight, 1e-6), expected), Allowed(dtype, 4));
+    EXPECT_TRUE(at::equal(x, sum));
+    EXPECT_EQ(cuda::EmulatedLaunches() - launches, 1);
+    // Nothing to add: the norm alone.
+    operators.AddAndNorm(&x, {}, weight, 1e-6);
+    EXPECT_TRUE(at::equal(x, sum));
   }
 }
 
 TEST(GpuOperators, GiveTheGatedSiluOfTheStandardOperators) {
   RandomStream random({.seed = 7});
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const Emulated kernels;
+    const EmulatedRowKernels kernels;
+    const int64_t launches = cuda::EmulatedLaunches();
     const GpuOperators operators(kernels);
     const auto both = RandomTensor(random, {4, 2 * 200}, 5).to(dtype).split(200, 1);
     const at::Tensor y = operators.GatedSilu(both[0], both[1]);
     EXPECT_LT(Worst(y, Operators::Standard().GatedSilu(both[0], both[1])), Allowed(dtype, 25));
-    EXPECT_EQ(kernels.launches, 1);
+    EXPECT_EQ(cuda::EmulatedLaunches() - launches, 1);
   }
 }
 
 TEST(GpuOperators, LeaveToTheStandardOperatorsWhatDoesNotFit) {
   RandomStream random({.seed = 8});
-  const Emulated kernels;
+  const EmulatedRowKernels kernels;
+  const int64_t launches = cuda::EmulatedLaunches();
   const GpuOperators operators(kernels);
   const at::Tensor odd = RandomTensor(random, {2, 7});
   const at::Tensor weight = RandomTensor(random, {7});
@@ -103,7 +88,7 @@ TEST(GpuOperators, LeaveToTheStandardOperatorsWhatDoesNotFit) {
   const at::Tensor wide = RandomTensor(random, {2, 8}).to(at::kDouble);
   EXPECT_TRUE(
       at::equal(operators.GatedSilu(wide, wide), Operators::Standard().GatedSilu(wide, wide)));
-  EXPECT_EQ(kernels.launches, 0);
+  EXPECT_EQ(cuda::EmulatedLaunches() - launches, 0);
 }
 
 }  // namespace

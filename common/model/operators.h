@@ -60,6 +60,13 @@ class Operators {
   virtual at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const = 0;
   // x + y of one shape, which may lie where x was.
   virtual at::Tensor Add(at::Tensor x, const at::Tensor& y) const = 0;
+  // x = Add(x, y) where y is defined, then the RmsNorm of x: both sides of a residual connection,
+  // which a device may have in one kernel.
+  virtual at::Tensor AddAndNorm(at::Tensor* x, const at::Tensor& y, const at::Tensor& weight,
+                                double eps) const {
+    if (y.defined()) *x = Add(std::move(*x), y);
+    return RmsNorm(*x, weight, eps);
+  }
   // gate, up [rows, n] -> silu(gate) * up.
   virtual at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const = 0;
   // x [rows, heads, head_dim], rotated by its row's position.

@@ -114,12 +114,11 @@ RotaryRows Transformer::RotaryOf(const at::Tensor& positions) const {
   return {rotary_->cosine.index_select(0, positions), rotary_->sine.index_select(0, positions)};
 }
 
-Transformer::AttentionInput Transformer::Project(int64_t index, const at::Tensor& x,
-                                                 const RotaryRows& rotary) const {
+Transformer::AttentionInput Transformer::Project(int64_t index, const at::Tensor& normed,
+                                                 const RotaryRows* rotary) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
   const double eps = config_.rms_norm_eps;
-  const std::vector<at::Tensor> projected =
-      layer.query_key_value->Apply(used_.RmsNorm(x, layer.input_norm, eps));
+  const std::vector<at::Tensor> projected = layer.query_key_value->Apply(normed);
   at::Tensor q = projected[0].unflatten(-1, {config_.heads, config_.head_dim});
   at::Tensor k = projected[1].unflatten(-1, {config_.kv_heads, config_.head_dim});
   const at::Tensor v = projected[2].unflatten(-1, {config_.kv_heads, config_.head_dim});
@@ -127,17 +126,17 @@ Transformer::AttentionInput Transformer::Project(int64_t index, const at::Tensor
     q = used_.RmsNorm(q, layer.query_norm, eps);
     k = used_.RmsNorm(k, layer.key_norm, eps);
   }
-  return {used_.Rotate(q, rotary), used_.Rotate(k, rotary), v};
+  if (rotary == nullptr) return {q, k, v};
+  return {used_.Rotate(q, *rotary), used_.Rotate(k, *rotary), v};
 }
 
 at::Tensor Transformer::OutputBlock(int64_t index, const at::Tensor& attended) const {
   return layers_[static_cast<size_t>(index)].output->Apply(attended.flatten(1)).front();
 }
 
-at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& x) const {
+at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& normed) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
-  const std::vector<at::Tensor> projected =
-      layer.gate_up->Apply(used_.RmsNorm(x, layer.post_attention_norm, config_.rms_norm_eps));
+  const std::vector<at::Tensor> projected = layer.gate_up->Apply(normed);
   return layer.down->Apply(used_.GatedSilu(projected[0], projected[1])).front();
 }
 
@@ -145,9 +144,20 @@ at::Tensor Transformer::Embed(const at::Tensor& ids) const { return used_.Embed(
 
 at::Tensor Transformer::RunLayer(int64_t index, at::Tensor x, const RotaryRows& rotary,
                                  attention::Attention& attention) const {
-  const AttentionInput input = Project(index, x, rotary);
-  x = used_.Add(x, OutputBlock(index, attention.Forward(index, input.q, input.k, input.v)));
-  return used_.Add(x, MlpBlock(index, x));
+  Stream stream = {std::move(x), {}};
+  RunLayer(index, &stream, &rotary, attention);
+  return used_.Add(std::move(stream.x), stream.added);
+}
+
+void Transformer::RunLayer(int64_t index, Stream* stream, const RotaryRows* rotary,
+                           attention::Attention& attention) const {
+  const Layer& layer = layers_[static_cast<size_t>(index)];
+  const double eps = config_.rms_norm_eps;
+  const AttentionInput input =
+      Project(index, used_.AddAndNorm(&stream->x, stream->added, layer.input_norm, eps), rotary);
+  stream->added = OutputBlock(index, attention.Forward(index, input.q, input.k, input.v));
+  stream->added =
+      MlpBlock(index, used_.AddAndNorm(&stream->x, stream->added, layer.post_attention_norm, eps));
 }
 
 at::Tensor Transformer::FinalNorm(const at::Tensor& x) const {
@@ -156,10 +166,13 @@ at::Tensor Transformer::FinalNorm(const at::Tensor& x) const {
 
 at::Tensor Transformer::Hidden(const at::Tensor& ids, const at::Tensor& positions,
                                attention::Attention& attention) const {
-  const RotaryRows rotary = RotaryOf(positions);
-  at::Tensor x = Embed(ids);
-  for (int64_t i = 0; i < config_.layers; ++i) x = RunLayer(i, std::move(x), rotary, attention);
-  return FinalNorm(x);
+  const bool rotates = attention.Rotates();
+  const RotaryRows rotary = rotates ? RotaryRows{} : RotaryOf(positions);
+  Stream stream = {Embed(ids), {}};
+  for (int64_t i = 0; i < config_.layers; ++i) {
+    RunLayer(i, &stream, rotates ? nullptr : &rotary, attention);
+  }
+  return used_.AddAndNorm(&stream.x, stream.added, final_norm_, config_.rms_norm_eps);
 }
 
 void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& positions,
@@ -176,7 +189,10 @@ void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& position
                             by_head(config_.kv_heads), by_head(config_.kv_heads)};
     ForSlices(rows, x.device(), [&](int64_t first, int64_t count) {
       const auto slice = [&](const at::Tensor& whole) { return whole.narrow(0, first, count); };
-      const AttentionInput part = Project(i, slice(x), {slice(rotary.cosine), slice(rotary.sine)});
+      const RotaryRows turns = {slice(rotary.cosine), slice(rotary.sine)};
+      const Layer& layer = layers_[static_cast<size_t>(i)];
+      const AttentionInput part =
+          Project(i, used_.RmsNorm(slice(x), layer.input_norm, config_.rms_norm_eps), &turns);
       slice(input.q).copy_(part.q);
       slice(input.k).copy_(part.k);
       slice(input.v).copy_(part.v);
@@ -185,9 +201,11 @@ void Transformer::RunAttention(const at::Tensor& ids, const at::Tensor& position
     if (i + 1 == config_.layers) return;
     input = {};
     ForSlices(rows, x.device(), [&](int64_t first, int64_t count) {
+      const Layer& layer = layers_[static_cast<size_t>(i)];
       at::Tensor slice = x.narrow(0, first, count);
       slice.add_(OutputBlock(i, attended.narrow(0, first, count)));
-      slice.add_(MlpBlock(i, slice));
+      slice.add_(
+          MlpBlock(i, used_.RmsNorm(slice, layer.post_attention_norm, config_.rms_norm_eps)));
     });
   }
 }

@@ -60,6 +60,8 @@ class Transformer {
   // hidden [n, hidden] -> float32 [n, vocab], never rounded to bfloat16.
   at::Tensor Logits(const at::Tensor& hidden) const;
 
+  // The rotary embedding of every position, row p that of position p, on the model's device.
+  const RotaryRows& rotary() const { return *rotary_; }
   const ModelConfig& config() const { return config_; }
   const Tensors& weights() const { return weights_; }
   const Operators& operators() const { return operators_; }
@@ -73,9 +75,18 @@ class Transformer {
     at::Tensor k;  // [rows, kv_heads, head_dim]
     at::Tensor v;
   };
-  AttentionInput Project(int64_t index, const at::Tensor& x, const RotaryRows& rotary) const;
+  // The parts of a layer. `normed`: the residual stream after the norm before the part; `rotary`
+  // null: positions aren't applied.
+  AttentionInput Project(int64_t index, const at::Tensor& normed, const RotaryRows* rotary) const;
   at::Tensor OutputBlock(int64_t index, const at::Tensor& attended) const;
-  at::Tensor MlpBlock(int64_t index, const at::Tensor& x) const;
+  at::Tensor MlpBlock(int64_t index, const at::Tensor& normed) const;
+  // The residual stream between two layers: x + added, whose sum the next norm takes.
+  struct Stream {
+    at::Tensor x;
+    at::Tensor added;  // undefined: nothing
+  };
+  void RunLayer(int64_t index, Stream* stream, const RotaryRows* rotary,
+                attention::Attention& attention) const;
 
   ModelConfig config_;
   Tensors weights_;
@@ -85,7 +96,7 @@ class Transformer {
   at::Tensor embedding_;
   at::Tensor final_norm_;
   std::unique_ptr<const Projection> head_;
-  std::shared_ptr<const RotaryRows> rotary_;  // row p is position p
+  std::shared_ptr<const RotaryRows> rotary_;
 };
 
 struct TokenScores {

@@ -77,8 +77,12 @@ bool DecodeAttention::Fits(const PagedKvShape& shape, int64_t heads, at::ScalarT
 }
 
 DecodeAttention::DecodeAttention(PagedKvCache& cache, DecodeTables tables,
-                                 const DecodeKernels& kernels)
-    : cache_(cache), tables_(std::move(tables)), kernels_(kernels) {}
+                                 const DecodeKernels& kernels, at::Tensor cosine, at::Tensor sine)
+    : cache_(cache),
+      tables_(std::move(tables)),
+      kernels_(kernels),
+      cosine_(std::move(cosine)),
+      sine_(std::move(sine)) {}
 
 at::Tensor DecodeAttention::Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                                     const at::Tensor& v) {
@@ -88,19 +92,15 @@ at::Tensor DecodeAttention::Forward(int64_t layer, const at::Tensor& q, const at
     part_largest_ = at::empty({tables_.parts(), q.size(1)}, options);
     part_sum_ = at::empty_like(part_largest_);
   }
-  const at::Tensor queries = q.contiguous();
-  const at::Tensor out = at::empty_like(queries);
-  if (cache_.dtype() == at::kFloat) {
-    Run<float>(layer, queries, WithDenseRows(k), WithDenseRows(v), out);
-  } else {
-    Run<cuda::BFloat16>(layer, queries, WithDenseRows(k), WithDenseRows(v), out);
-  }
-  return out;
+  const at::Tensor queries = Rotates() ? WithDenseRows(q) : q.contiguous();
+  return cache_.dtype() == at::kFloat
+             ? Run<float>(layer, queries, WithDenseRows(k), WithDenseRows(v))
+             : Run<cuda::BFloat16>(layer, queries, WithDenseRows(k), WithDenseRows(v));
 }
 
 template <typename T>
-void DecodeAttention::Run(int64_t layer, const at::Tensor& q, const at::Tensor& k,
-                          const at::Tensor& v, const at::Tensor& out) {
+at::Tensor DecodeAttention::Run(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                                const at::Tensor& v) {
   const PagedKvShape& shape = cache_.shape();
   const auto numbers = [](const at::Tensor& x) {
     return static_cast<const T*>(x.const_data_ptr());
@@ -116,12 +116,20 @@ void DecodeAttention::Run(int64_t layer, const at::Tensor& q, const at::Tensor& 
   append.head_dim = static_cast<int32_t>(shape.head_dim);
   append.keys = blocks.keys;
   append.values = blocks.values;
+  const at::Tensor turned = Rotates() ? at::empty(q.sizes(), q.options()) : q;
+  if (Rotates()) {
+    append.q = numbers(q);
+    append.q_stride = q.stride(0);
+    append.cosine = cosine_.const_data_ptr<float>();
+    append.sine = sine_.const_data_ptr<float>();
+    append.turned = static_cast<T*>(turned.mutable_data_ptr());
+  }
   Check(kernels_.Append(append, tables_.rows()));
 
   PagedDecode<T> pass = tables_.Decode<T>();
   pass.keys = blocks.keys;
   pass.values = blocks.values;
-  pass.q = numbers(q);
+  pass.q = numbers(turned);
   pass.heads = static_cast<int32_t>(q.size(1));
   pass.kv_heads = static_cast<int32_t>(shape.kv_heads);
   pass.scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim));
@@ -129,8 +137,10 @@ void DecodeAttention::Run(int64_t layer, const at::Tensor& q, const at::Tensor& 
   pass.part_out = part_out_.mutable_data_ptr<float>();
   pass.part_largest = part_largest_.mutable_data_ptr<float>();
   pass.part_sum = part_sum_.mutable_data_ptr<float>();
+  at::Tensor out = at::empty(q.sizes(), q.options());
   pass.out = static_cast<T*>(out.mutable_data_ptr());
   Check(kernels_.Attend(pass, tables_.units(), tables_.rows(), shape.head_dim));
+  return out;
 }
 
 }  // namespace attnrl::attention

@@ -53,9 +53,10 @@ class DecodeTables {
   int64_t parts_ = 0;
 };
 
-// Attention over a paged cache by the kernels of a GPU: three launches a layer, no copy and no
-// wait, any plan. Prompts go through the kernels of decoding too, which multiply without tensor
-// cores: beyond some thousand tokens that takes longer than LibTorch's attention does.
+// Attention over a paged cache by the kernels of a GPU: three launches a layer, the first of which
+// applies rotary positions and stores keys and values; no copy and no wait, any plan. Prompts go
+// through the kernels of decoding too, which multiply without tensor cores: beyond some thousand
+// tokens that takes longer than LibTorch's attention does.
 //
 // The cache must outlive it. Throws std::runtime_error where a launch is refused. Without
 // gradients. Memory: a part of each row for each 512 keys or so, float32 [heads, head_dim]. One
@@ -65,20 +66,24 @@ class DecodeAttention final : public Attention {
   // Whether the kernels know these shapes and this dtype of a cache.
   static bool Fits(const PagedKvShape& shape, int64_t heads, at::ScalarType dtype);
 
-  DecodeAttention(PagedKvCache& cache, DecodeTables tables, const DecodeKernels& kernels);
+  // cosine, sine: by position, as AppendRows has them, float32 [positions, 1, head_dim] on the
+  // device; undefined: queries and keys come with their positions applied.
+  DecodeAttention(PagedKvCache& cache, DecodeTables tables, const DecodeKernels& kernels,
+                  at::Tensor cosine = {}, at::Tensor sine = {});
 
+  bool Rotates() const override { return cosine_.defined(); }
   // As Attention says; q, k and v in the dtype of the cache.
   at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v) override;
 
  private:
   template <typename T>
-  void Run(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-           const at::Tensor& out);
+  at::Tensor Run(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
   PagedKvCache& cache_;
   const DecodeTables tables_;
   const DecodeKernels& kernels_;
+  const at::Tensor cosine_, sine_;
   at::Tensor part_out_, part_largest_, part_sum_;  // made by the first layer
 };
 

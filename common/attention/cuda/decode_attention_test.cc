@@ -7,53 +7,13 @@
 #include <stdexcept>
 #include <vector>
 
-#include "common/attention/cuda/append_rows_kernel.h"
-#include "common/attention/cuda/decode_attend_kernel.h"
-#include "common/attention/cuda/decode_merge_kernel.h"
+#include "common/attention/cuda/testing/emulated_kernels.h"
 #include "common/attention/paged/paged_attention.h"
 #include "common/attention/paged/testing/block_tree.h"
 #include "common/attention/testing/reference.h"
-#include "common/kernels/cuda/testing/emulator.h"
 
 namespace attnrl::attention {
 namespace {
-
-// The kernels in the emulator, over memory of the host.
-class Emulated final : public DecodeKernels {
- public:
-  cuda::LaunchError Append(const AppendRows<float>& pass, int64_t rows) const override {
-    return AppendOf(pass, rows);
-  }
-  cuda::LaunchError Append(const AppendRows<cuda::BFloat16>& pass, int64_t rows) const override {
-    return AppendOf(pass, rows);
-  }
-  cuda::LaunchError Attend(const PagedDecode<float>& pass, int64_t units, int64_t rows,
-                           int64_t) const override {
-    return AttendOf(pass, units, rows);
-  }
-  cuda::LaunchError Attend(const PagedDecode<cuda::BFloat16>& pass, int64_t units, int64_t rows,
-                           int64_t) const override {
-    return AttendOf(pass, units, rows);
-  }
-
- private:
-  static constexpr auto kOrder = cuda::ThreadOrder::kShuffled;
-
-  static cuda::LaunchError Said(const absl::Status& status) {
-    return status.ok() ? nullptr : "a kernel stood still";
-  }
-  template <typename T>
-  static cuda::LaunchError AppendOf(const AppendRows<T>& pass, int64_t rows) {
-    return Said(cuda::Emulate<AppendRowsKernel<T>>({rows}, pass, kOrder));
-  }
-  template <typename T>
-  static cuda::LaunchError AttendOf(const PagedDecode<T>& pass, int64_t units, int64_t rows) {
-    const auto error =
-        Said(cuda::Emulate<DecodeAttend<T, 64>>({units, pass.kv_heads}, pass, kOrder));
-    if (error != nullptr) return error;
-    return Said(cuda::Emulate<DecodeMerge<T, 64>>({rows, pass.heads}, pass, kOrder));
-  }
-};
 
 class Refusing final : public DecodeKernels {
  public:
@@ -109,7 +69,7 @@ void ExpectTheCpusRows(at::ScalarType dtype, double allowed) {
       Inputs inputs = RandomInputs(random, plan.rows(), {kHeads, kShape.kv_heads, 64}).To(dtype);
       // Values that lie among other numbers, as those of a product for all heads.
       inputs.v = at::cat({inputs.v, inputs.v}, 1).narrow(1, 0, kShape.kv_heads);
-      const at::Tensor found = AttendOnGpu(cache, plan, Emulated(), layer, inputs);
+      const at::Tensor found = AttendOnGpu(cache, plan, EmulatedDecodeKernels(), layer, inputs);
       PagedAttention attention(other, plan);
       const at::Tensor expected = attention.Forward(layer, inputs.q, inputs.k, inputs.v);
       EXPECT_EQ(found.scalar_type(), dtype);

@@ -27,6 +27,7 @@ constexpr c10::DeviceType kType = c10::DeviceType::PrivateUse1;
 struct Counter {
   absl::Mutex mutex;
   Traffic traffic ABSL_GUARDED_BY(mutex);
+  int64_t operations ABSL_GUARDED_BY(mutex) = 0;
 };
 
 Counter& TheCounter() {
@@ -82,6 +83,13 @@ at::Tensor HostView(const at::Tensor& x) {
 
 const void* MemoryOf(const at::Tensor& x) { return IsFake(x) ? x.storage().data() : nullptr; }
 
+void CountOperation() {
+  if (computing > 0) return;
+  Counter& counter = TheCounter();
+  absl::MutexLock lock(&counter.mutex);
+  ++counter.operations;
+}
+
 at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
   if (computing == 0 && IsFake(from) != IsFake(to)) {
     Counter& counter = TheCounter();
@@ -91,6 +99,7 @@ at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool non_block
     (IsFake(to) ? counter.traffic.bytes_to_device : counter.traffic.bytes_to_host) += bytes;
     if (IsFake(to) && !non_blocking) ++counter.traffic.blocking_copies_to_device;
   }
+  if (IsFake(from) && IsFake(to)) CountOperation();
   const OpenMemory source(MemoryOf(from));
   const OpenMemory target(MemoryOf(to));
   HostView(to).copy_(HostView(from));
@@ -150,6 +159,7 @@ void CheckAllOnDevice(const c10::OperatorHandle& operation, const torch::jit::St
 void ComputeOnHost(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
   CheckAllOnDevice(operation, *stack);
   if (TellsTheHost(operation, *stack)) CountValue();
+  CountOperation();
   struct Computing {
     Computing() { ++computing; }
     ~Computing() { --computing; }
@@ -230,6 +240,13 @@ TrafficMeter::TrafficMeter() {
   Counter& counter = TheCounter();
   absl::MutexLock lock(&counter.mutex);
   before_ = counter.traffic;
+  operations_before_ = counter.operations;
+}
+
+int64_t TrafficMeter::Operations() const {
+  Counter& counter = TheCounter();
+  absl::MutexLock lock(&counter.mutex);
+  return counter.operations - operations_before_;
 }
 
 Traffic TrafficMeter::Read() const {

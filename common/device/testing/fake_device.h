@@ -35,14 +35,17 @@ struct Traffic {
   bool operator==(const Traffic&) const = default;
 };
 
-// Traffic since it was made.
+// Traffic since it was made, and operations that were computed on the fake device: what a GPU would
+// be asked to launch at least one kernel for. Views and new memory are none.
 class TrafficMeter {
  public:
   TrafficMeter();
   Traffic Read() const;
+  int64_t Operations() const;
 
  private:
   Traffic before_;
+  int64_t operations_before_;
 };
 
 // Bytes of the fake device in use.

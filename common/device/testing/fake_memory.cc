@@ -51,9 +51,11 @@ class Pages {
     absl::MutexLock lock(&mutex_);
     const auto found = areas_.find(base);
     TORCH_CHECK(found != areas_.end(), "not memory of the fake device");
-    found->second.open += change;
-    Protect(const_cast<void*>(base), found->second.bytes,
-            found->second.open > 0 ? kOpen : PROT_NONE);
+    Reopen(const_cast<void*>(base), &found->second, change);
+  }
+  void OpenAll(int change) {
+    absl::MutexLock lock(&mutex_);
+    for (auto& [base, area] : areas_) Reopen(const_cast<void*>(base), &area, change);
   }
 
   int64_t used() {
@@ -67,6 +69,10 @@ class Pages {
     int open = 0;
   };
 
+  static void Reopen(void* base, Area* area, int change) {
+    area->open += change;
+    Protect(base, area->bytes, area->open > 0 ? kOpen : PROT_NONE);
+  }
   static void Protect(void* base, size_t bytes, int protection) {
     TORCH_CHECK(mprotect(base, bytes, protection) == 0, "mprotect failed");
   }
@@ -118,6 +124,9 @@ OpenMemory::OpenMemory(const void* base) : base_(base) {
 OpenMemory::~OpenMemory() {
   if (base_ != nullptr) Pages::Instance().Open(base_, -1);
 }
+
+OpenAllMemory::OpenAllMemory() { Pages::Instance().OpenAll(1); }
+OpenAllMemory::~OpenAllMemory() { Pages::Instance().OpenAll(-1); }
 
 int64_t FakeDeviceBytes() { return Pages::Instance().used(); }
 

@@ -28,4 +28,13 @@ class OpenMemory {
   const void* const base_;
 };
 
+// The same for all allocations that there are: for a kernel that reads and writes through pointers.
+class OpenAllMemory {
+ public:
+  OpenAllMemory();
+  ~OpenAllMemory();
+  OpenAllMemory(const OpenAllMemory&) = delete;
+  OpenAllMemory& operator=(const OpenAllMemory&) = delete;
+};
+
 }  // namespace attnrl::device

@@ -69,6 +69,12 @@ __device__ __forceinline__ double Log(double x) { return log(x); }
 __device__ __forceinline__ float SquareRoot(float x) { return __fsqrt_rn(x); }
 __device__ __forceinline__ float RoundToEven(float x) { return rintf(x); }
 __device__ __forceinline__ float Log(float x) { return logf(x); }
+__device__ __forceinline__ double RoundUp(double x) { return ceil(x); }
+// Adds to shared memory what other threads add to, too: whole numbers, whose order doesn't show.
+__device__ __forceinline__ void AddShared(int32_t* to, int32_t x) { atomicAdd(to, x); }
+__device__ __forceinline__ void AddShared(uint64_t* to, uint64_t x) {
+  atomicAdd(reinterpret_cast<unsigned long long*>(to), static_cast<unsigned long long>(x));
+}
 __device__ __forceinline__ uint32_t BitsOf(float x) { return __float_as_uint(x); }
 __device__ __forceinline__ float FloatOf(uint32_t bits) { return __uint_as_float(bits); }
 
@@ -115,6 +121,9 @@ inline double Log(double x) { return std::log(x); }
 inline float SquareRoot(float x) { return std::sqrt(x); }
 inline float RoundToEven(float x) { return std::nearbyint(x); }
 inline float Log(float x) { return std::log(x); }
+inline double RoundUp(double x) { return std::ceil(x); }
+inline void AddShared(int32_t* to, int32_t x) { *to += x; }
+inline void AddShared(uint64_t* to, uint64_t x) { *to += x; }
 inline uint32_t BitsOf(float x) {
   uint32_t bits = 0;
   std::memcpy(&bits, &x, sizeof(x));

@@ -9,7 +9,8 @@
 namespace attnrl::rollout {
 
 StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& attention,
-                       at::Device device, int64_t kernel_repeats, device::Upload& upload) {
+                       at::Device device, int64_t kernel_repeats, bool draws_kept,
+                       device::Upload& upload) {
   upload.Clear();
   const device::Upload::Part ids = upload.Add(plan.rows());
   const device::Upload::Part positions = upload.Add(plan.rows());
@@ -30,7 +31,7 @@ StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& att
     }
     const bool truncates = std::any_of(plan.samples.begin(), plan.samples.end(),
                                        [](const auto& s) { return Truncates(s.params); });
-    if (!truncates) tensors.draws.emplace(plan.samples, upload);
+    if (draws_kept || !truncates) tensors.draws.emplace(plan.samples, upload);
   }
   upload.Send(device);
   tensors.ids = upload.Integers(ids);

@@ -24,13 +24,15 @@ struct StepTensors {
   // two:
   std::optional<attention::PlanIndex> attention;  // by operations of LibTorch
   std::optional<attention::DecodeTables> decode;  // by kernels
-  std::optional<DeviceDraws> draws;               // unless a row uses top-k or top-p
+  std::optional<DeviceDraws> draws;               // unless that is left to the host
 };
 
 // Turns a plan into tensors, in one copy to the device; the only place that knows both. `attention`
 // is built of the plan's groups. `kernel_repeats`: query heads of a key head where the device has
-// kernels for attention, otherwise 0. `upload` keeps its memory from step to step.
+// kernels for attention, otherwise 0. `draws_kept`: the device has kernels that draw with top-k and
+// top-p too. `upload` keeps its memory from step to step.
 StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& attention,
-                       at::Device device, int64_t kernel_repeats, device::Upload& upload);
+                       at::Device device, int64_t kernel_repeats, bool draws_kept,
+                       device::Upload& upload);
 
 }  // namespace attnrl::rollout

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -26,8 +27,18 @@ at::Tensor FirstBeyond(const at::Tensor& running, const at::Tensor& target) {
 DeviceDraws::DeviceDraws(std::span<const SampledRow> rows, device::Upload& upload) {
   uniform_part_ = upload.Add(static_cast<int64_t>(rows.size()));
   temperature_part_ = upload.Add(static_cast<int64_t>(rows.size()));
+  truncates_ = std::any_of(rows.begin(), rows.end(),
+                           [](const SampledRow& row) { return Truncates(row.params); });
+  if (truncates_) {
+    top_k_part_ = upload.Add(static_cast<int64_t>(rows.size()));
+    top_p_part_ = upload.Add(static_cast<int64_t>(rows.size()));
+  }
   int64_t i = 0;
   for (const SampledRow& row : rows) {
+    if (truncates_) {
+      upload.At(top_k_part_)[i] = row.params.top_k;
+      upload.Set(top_p_part_, i, row.params.top_p);
+    }
     upload.Set(uniform_part_, i, RandomUniform(row.key, row.index));
     upload.Set(temperature_part_, i, row.params.temperature);
     any_greedy_ = any_greedy_ || row.params.temperature == 0;
@@ -39,6 +50,10 @@ void DeviceDraws::Receive(const device::Upload& upload) {
   uniforms_ = upload.Doubles(uniform_part_).unsqueeze(1);
   given_temperatures_ = upload.Doubles(temperature_part_).unsqueeze(1);
   temperatures_ = given_temperatures_;
+  if (truncates_) {
+    top_k_ = upload.Integers(top_k_part_);
+    top_p_ = upload.Doubles(top_p_part_);
+  }
   if (!any_greedy_) return;
   greedy_ = given_temperatures_.eq(0);
   temperatures_ = given_temperatures_.masked_fill(greedy_, 1);
@@ -88,18 +103,29 @@ at::Tensor DeviceDraws::DrawBy(SampleLaunch launch, const at::Tensor& logits, in
   const at::Tensor dense = logits.contiguous();
   const int64_t count = dense.size(0);
   const int64_t blocks = SampleRows::BlocksOf(dense.size(1));
-  const at::Tensor scratch = at::empty({3, count, blocks}, dense.options());
+  // Doubles come first, so that all are aligned.
+  const at::Tensor scratch =
+      at::empty({count * (blocks * SampleRows::kScratch + 4)}, dense.options().dtype(at::kByte));
   at::Tensor drawn = at::empty({count, 3}, dense.options().dtype(at::kDouble));
-  auto* const sums = scratch.mutable_data_ptr<float>();
-  const SampleRows rows{.logits = dense.const_data_ptr<float>(),
-                        .vocabulary = dense.size(1),
-                        .blocks = blocks,
-                        .uniforms = uniforms_.const_data_ptr<double>() + first,
-                        .temperatures = given_temperatures_.const_data_ptr<double>() + first,
-                        .block_largest = sums,
-                        .block_weight = sums + count * blocks,
-                        .block_weighted = sums + 2 * count * blocks,
-                        .drawn = drawn.mutable_data_ptr<double>()};
+  auto* const kept = reinterpret_cast<double*>(scratch.mutable_data_ptr<uint8_t>());
+  const int64_t all = count * blocks;
+  auto* const sums = reinterpret_cast<float*>(kept + all);
+  SampleRows rows{.logits = dense.const_data_ptr<float>(),
+                  .vocabulary = dense.size(1),
+                  .blocks = blocks,
+                  .uniforms = uniforms_.const_data_ptr<double>() + first,
+                  .temperatures = given_temperatures_.const_data_ptr<double>() + first,
+                  .block_largest = sums,
+                  .block_weight = sums + all,
+                  .block_weighted = sums + 2 * all,
+                  .drawn = drawn.mutable_data_ptr<double>()};
+  if (truncates_) {
+    rows.top_k = top_k_.const_data_ptr<int64_t>() + first;
+    rows.top_p = top_p_.const_data_ptr<double>() + first;
+    rows.block_kept = kept;
+    rows.block_ties = reinterpret_cast<int32_t*>(sums + 3 * all);
+    rows.least = sums + 4 * all;
+  }
   if (const cuda::LaunchError error = launch(rows, count)) {
     throw std::runtime_error(std::string("the GPU: ") + error);
   }

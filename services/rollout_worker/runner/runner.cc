@@ -19,14 +19,15 @@
 #include "common/model/fci.h"
 #include "common/model/transformer.h"
 #include "services/rollout_worker/runner/batch_builder.h"
-#include "services/rollout_worker/runner/sample_launch.h"
 
 namespace attnrl::rollout {
 namespace {
 
 // Logits that exist at once, for as many rows: on the CPU they stay in the cache while they are
-// sampled, and a device needs little memory for them.
+// sampled, and a device needs little memory for them. Kernels need no more than the logits; the
+// fewer launches, the better.
 constexpr int64_t kLogitRows = 64;
+constexpr int64_t kKernelLogitRows = 256;
 
 attention::PagedKvShape CacheShape(const RunnerOptions& options, const model::ModelConfig& config) {
   return {config.layers, options.blocks, config.kv_heads, config.head_dim};
@@ -37,13 +38,14 @@ at::ScalarType CacheType(const RunnerOptions& options) {
   return options.deterministic ? at::kFloat : model::ToScalarType(options.dtype);
 }
 
-// Kernels for attention of a device, where it has some that know these shapes; otherwise null.
-const attention::DecodeKernels* KernelsOf(const RunnerOptions& options,
-                                          const model::ModelConfig& config) {
-  const bool fit = options.device.is_cuda() &&
-                   attention::DecodeAttention::Fits(CacheShape(options, config), config.heads,
-                                                    CacheType(options));
-  return fit ? attention::GpuDecodeKernels() : nullptr;
+// Those that know the model's shapes.
+StepKernels KernelsOf(const RunnerOptions& options, const model::ModelConfig& config) {
+  StepKernels kernels = options.kernels.value_or(StepKernels::Of(options.device));
+  if (!attention::DecodeAttention::Fits(CacheShape(options, config), config.heads,
+                                        CacheType(options))) {
+    kernels.attention = nullptr;
+  }
+  return kernels;
 }
 
 class TorchRunner final : public StepRunner {
@@ -52,7 +54,6 @@ class TorchRunner final : public StepRunner {
       : options_(options),
         config_(config),
         kernels_(KernelsOf(options, config)),
-        sample_launch_(options.device.is_cuda() ? GpuSampleLaunch() : nullptr),
         cache_(CacheShape(options, config), CacheType(options), options.device) {}
 
   // The number of threads belongs to the calling thread.
@@ -65,8 +66,9 @@ class TorchRunner final : public StepRunner {
       attention_plan_.Build(plan.groups);
       const StepTensors batch =
           BuildBatch(plan, attention_plan_, options_.device,
-                     kernels_ == nullptr ? 0 : config_.heads / config_.kv_heads, upload_);
-      const auto attention = MakeAttention(batch, plan);
+                     kernels_.attention == nullptr ? 0 : config_.heads / config_.kv_heads,
+                     kernels_.sample != nullptr, upload_);
+      const auto attention = MakeAttention(batch, plan, weights.rotary());
       at::Tensor hidden = weights.Hidden(batch.ids, batch.positions, *attention);
       // While all sequences decode, every row is sampled and needs no copy.
       if (hidden.size(0) != batch.sampled.size(0)) hidden = hidden.index_select(0, batch.sampled);
@@ -126,10 +128,12 @@ class TorchRunner final : public StepRunner {
   };
 
   std::unique_ptr<attention::Attention> MakeAttention(const StepTensors& batch,
-                                                      const StepPlan& plan) {
+                                                      const StepPlan& plan,
+                                                      const model::RotaryRows& rotary) {
     using attention::PagedAttention;
     if (batch.decode.has_value()) {
-      return std::make_unique<attention::DecodeAttention>(cache_, *batch.decode, *kernels_);
+      return std::make_unique<attention::DecodeAttention>(
+          cache_, *batch.decode, *kernels_.attention, rotary.cosine, rotary.sine);
     }
     if (batch.attention.has_value()) {
       return std::make_unique<PagedAttention>(cache_, attention_plan_, *batch.attention);
@@ -152,14 +156,15 @@ class TorchRunner final : public StepRunner {
   std::vector<SampledToken> SampleOnDevice(const DeviceDraws& draws, const at::Tensor& hidden,
                                            const model::Transformer& weights) const {
     std::vector<at::Tensor> drawn;
-    for (int64_t first = 0; first < hidden.size(0); first += kLogitRows) {
-      const int64_t count = std::min(kLogitRows, hidden.size(0) - first);
+    const int64_t at_once = kernels_.sample == nullptr ? kLogitRows : kKernelLogitRows;
+    for (int64_t first = 0; first < hidden.size(0); first += at_once) {
+      const int64_t count = std::min(at_once, hidden.size(0) - first);
       const at::Tensor logits = weights.Logits(hidden.narrow(0, first, count));
-      drawn.push_back(sample_launch_ == nullptr ? draws.Draw(logits, first)
-                                                : draws.DrawBy(sample_launch_, logits, first));
+      drawn.push_back(kernels_.sample == nullptr ? draws.Draw(logits, first)
+                                                 : draws.DrawBy(kernels_.sample, logits, first));
     }
     if (drawn.empty()) return {};
-    return FetchTokens(at::cat(drawn));
+    return FetchTokens(drawn.size() == 1 ? drawn.front() : at::cat(drawn));
   }
 
   // Draws a token for each row of `hidden` on the host. Logits of a device come there for it.
@@ -188,8 +193,7 @@ class TorchRunner final : public StepRunner {
 
   const RunnerOptions options_;
   const model::ModelConfig config_;
-  const attention::DecodeKernels* const kernels_;  // null: attention by LibTorch, or on the CPU
-  const SampleLaunch sample_launch_;               // null: draws by LibTorch, or on the host
+  const StepKernels kernels_;  // null: by LibTorch, or on the CPU
   attention::PagedKvCache cache_;
   attention::AttentionPlan attention_plan_;
   device::Upload upload_;
@@ -197,6 +201,11 @@ class TorchRunner final : public StepRunner {
 };
 
 }  // namespace
+
+StepKernels StepKernels::Of(at::Device device) {
+  if (!device.is_cuda()) return {};
+  return {.attention = attention::GpuDecodeKernels(), .sample = GpuSampleLaunch()};
+}
 
 absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const RunnerOptions& options,
                                                        const model::ModelConfig& config) {

@@ -5,15 +5,27 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/attention/cuda/decode_kernels.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/text/steps.h"
 #include "services/rollout_worker/engine/step_runner.h"
+#include "services/rollout_worker/runner/sample_launch.h"
 
 namespace attnrl::rollout {
+
+// Kernels of a device that a step may use; null where the device has none.
+struct StepKernels {
+  const attention::DecodeKernels* attention = nullptr;  // for shapes that DecodeAttention fits
+  SampleLaunch sample = nullptr;
+
+  // Those of GPUs where it is one.
+  static StepKernels Of(at::Device device);
+};
 
 struct RunnerOptions {
   int64_t blocks = 0;  // of the KV cache; see engine/kv_budget.h
@@ -27,6 +39,7 @@ struct RunnerOptions {
   std::shared_ptr<const text::StepSegmenter> segmenter = nullptr;
   // Score them while decoding, on the CPU; else in a pass of its own over what has ended.
   bool online_scores = false;
+  std::optional<StepKernels> kernels = std::nullopt;  // those of the device; tests have others
 };
 
 // Runs steps with LibTorch on models of `config`. The KV cache is made here, once: in the dtype of

@@ -4,17 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
 #include <string>
-#include <utility>
+#include <vector>
 
-#include "common/base/philox.h"
 #include "common/base/status.h"
 #include "common/device/testing/fake_device.h"
 #include "common/model/testing/tiny_models.h"
-#include "common/model/transformer.h"
-#include "services/rollout_worker/engine/stepper.h"
 #include "services/rollout_worker/runner/runner.h"
+#include "services/rollout_worker/testing/small_engine.h"
 
 namespace attnrl::rollout {
 namespace {
@@ -32,68 +29,10 @@ model::ModelConfig Config(int64_t vocabulary = 2300, int64_t layers = 2) {
   return config;
 }
 
-// An engine over random weights on a device.
-struct Setup {
-  FakeClock clock;
-  std::unique_ptr<StepRunner> runner;
-  std::unique_ptr<Stepper> stepper;
-  std::map<uint64_t, Completion> done;
-
-  Setup(const model::ModelConfig& config, at::Device device) {
-    model::Tensors weights = model::RandomTensors(config, 1, model::DType::kFloat32);
-    for (auto& [name, tensor] : weights) tensor = tensor.to(device);
-    runner = *MakeRunner({.blocks = 40, .device = device}, config);
-    stepper = std::make_unique<Stepper>(
-        StepperOptions{.slots = 5, .max_tokens = 100, .max_step_rows = 40}, *runner, clock);
-    stepper->SetWeights(0, *MakeModel(config, std::move(weights), false));
-  }
-
-  void Submit(const Request& request) {
-    const absl::Status status = stepper->Submit(request, [this](Completion completion) {
-      const uint64_t id = completion.id;
-      done[id] = std::move(completion);
-    });
-    EXPECT_TRUE(status.ok()) << status;
-  }
-};
-
-// Siblings of two prompts, one longer than a block.
-std::vector<Request> MakeRequests(size_t count, const SamplingParams& sampling = {}) {
-  std::vector<Request> requests;
-  for (size_t i = 0; i < count; ++i) {
-    Request request;
-    request.id = i;
-    const int64_t prompt = i % 2 == 0 ? 45 : 7;
-    for (int64_t token = 0; token < prompt; ++token) {
-      request.prompt_ids.push_back(static_cast<int32_t>((token * 7 + prompt) % 40));
-    }
-    request.shared = {{{static_cast<uint32_t>(prompt)}, prompt}};
-    request.max_new_tokens = 10;
-    request.sampling = sampling;
-    request.key = {.seed = 3, .purpose = kSampleToken, .node = static_cast<uint32_t>(i)};
-    requests.push_back(std::move(request));
-  }
-  return requests;
-}
-
 void ExpectTheTokensOfTheCpu(const std::vector<Request>& requests) {
-  Setup cpu(Config(), at::Device(at::kCPU));
-  Setup fake(Config(), FakeDevice());
-  for (Setup* setup : {&cpu, &fake}) {
-    for (const Request& request : requests) setup->Submit(request);
-    while (setup->stepper->Step()) {
-    }
-  }
-  for (const Request& request : requests) {
-    const Completion& found = fake.done.at(request.id);
-    const Completion& wanted = cpu.done.at(request.id);
-    ASSERT_TRUE(found.status.ok()) << found.status;
-    ASSERT_EQ(found.token_ids, wanted.token_ids) << "request " << request.id;
-    for (size_t i = 0; i < wanted.logprobs.size(); ++i) {
-      ASSERT_NEAR(found.logprobs[i], wanted.logprobs[i], 2e-4);
-      ASSERT_NEAR(found.entropy[i], wanted.entropy[i], 2e-4);
-    }
-  }
+  SmallEngine cpu(Config(), {.blocks = 40});
+  SmallEngine fake(Config(), {.blocks = 40, .device = FakeDevice()});
+  ExpectTheSameTokens(fake, cpu, requests);
 }
 
 TEST(RunnerOnADevice, SamplesTheTokensOfTheCpu) { ExpectTheTokensOfTheCpu(MakeRequests(8)); }
@@ -106,11 +45,9 @@ TEST(RunnerOnADevice, SamplesTheTokensOfTheCpuGreedilyAndWithTopP) {
 // What a step of `sequences` that all decode costs.
 Traffic CostOfAStep(const model::ModelConfig& config, size_t sequences,
                     const SamplingParams& sampling = {}) {
-  Setup setup(config, FakeDevice());
+  SmallEngine setup(config, {.blocks = 40, .device = FakeDevice()});
   for (const Request& request : MakeRequests(sequences, sampling)) setup.Submit(request);
-  while (setup.stepper->report().decode_rows < static_cast<int64_t>(sequences)) {
-    EXPECT_TRUE(setup.stepper->Step());
-  }
+  setup.Decode(static_cast<int64_t>(sequences));
   const TrafficMeter meter;
   EXPECT_TRUE(setup.stepper->Step());
   EXPECT_EQ(setup.stepper->report().decode_rows, static_cast<int64_t>(sequences));

@@ -7,23 +7,11 @@
 #include <stdexcept>
 #include <vector>
 
-#include "common/kernels/cuda/testing/emulator.h"
 #include "services/rollout_worker/runner/device_sampler.h"
-#include "services/rollout_worker/sampling/cuda/sample_rows_kernel.h"
+#include "services/rollout_worker/testing/emulated_sampling.h"
 
 namespace attnrl::rollout {
 namespace {
-
-// The kernels in the emulator, over memory of the host.
-cuda::LaunchError Emulated(const SampleRows& rows, int64_t count) {
-  const auto order = cuda::ThreadOrder::kShuffled;
-  const auto cut = [&](int64_t size) { return (rows.blocks + size - 1) / size; };
-  const bool ok =
-      cuda::Emulate<LargestOfBlocks>({cut(LargestOfBlocks::kWarps), count}, rows, order).ok() &&
-      cuda::Emulate<WeighBlocks>({cut(WeighBlocks::kBlocks), count}, rows, order).ok() &&
-      cuda::Emulate<DrawRows>({count}, rows, order).ok();
-  return ok ? nullptr : "a kernel stood still";
-}
 
 cuda::LaunchError Refusing(const SampleRows&, int64_t) { return "no"; }
 
@@ -58,8 +46,8 @@ TEST(SampleLaunch, DrawsTheTokensOfTheHostsSampler) {
   const DeviceDraws draws = step.Draws();
   // The rows of a step come in chunks.
   const std::vector<SampledToken> found =
-      FetchTokens(at::cat({draws.DrawBy(Emulated, step.logits.narrow(0, 0, 7), 0),
-                           draws.DrawBy(Emulated, step.logits.narrow(0, 7, 3), 7)}));
+      FetchTokens(at::cat({draws.DrawBy(EmulateSampleRows, step.logits.narrow(0, 0, 7), 0),
+                           draws.DrawBy(EmulateSampleRows, step.logits.narrow(0, 7, 3), 7)}));
   Sampler sampler;
   ASSERT_EQ(found.size(), step.rows.size());
   for (size_t i = 0; i < found.size(); ++i) {

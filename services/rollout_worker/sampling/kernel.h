@@ -9,6 +9,10 @@ namespace attnrl::rollout {
 // Ids whose weights are added up together; a token is found by the sums of its block first.
 inline constexpr int64_t kSamplerBlock = 1024;
 
+// Top-k and top-p add up weights, which are at most 1, as whole numbers of this unit's inverse:
+// such sums have no order, so whoever adds keeps the same ids.
+inline constexpr float kMassUnits = 0x1p43F;
+
 // Sums over a block of weights.
 struct BlockSums {
   float weight = 0;    // of exp(s), s = (logit - largest) / T

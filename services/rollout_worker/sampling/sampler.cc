@@ -23,6 +23,8 @@ float FromOrder(uint32_t order) {
   return std::bit_cast<float>((order >> 31) != 0 ? order & 0x7FFFFFFFU : ~order);
 }
 
+uint64_t MassOf(float weight) { return static_cast<uint64_t>(weight * kMassUnits); }
+
 int32_t LowestIdOf(std::span<const float> logits, float largest) {
   return static_cast<int32_t>(std::find(logits.begin(), logits.end(), largest) - logits.begin());
 }
@@ -85,7 +87,7 @@ SampledToken Sampler::Sample(std::span<const float> logits, const SamplingParams
   if (params.temperature == 0) {
     token.id = LowestIdOf(logits, largest);
   } else if (all_weights) {
-    token.id = DrawKept(logits, Truncate(logits, params, total), RandomUniform(key, index));
+    token.id = DrawKept(logits, Truncate(logits, params), RandomUniform(key, index));
   } else {
     double target = RandomUniform(key, index) * total;
     const size_t block = FirstBeyond(sums_, &target);
@@ -104,26 +106,28 @@ SampledToken Sampler::Sample(std::span<const float> logits, const SamplingParams
   return token;
 }
 
-Sampler::Kept Sampler::Truncate(std::span<const float> logits, const SamplingParams& params,
-                                double total) {
+Sampler::Kept Sampler::Truncate(std::span<const float> logits, const SamplingParams& params) {
   const auto vocabulary = static_cast<int64_t>(logits.size());
   const int64_t limit = params.top_k > 0 ? std::min(params.top_k, vocabulary) : vocabulary;
-  Kept kept{-std::numeric_limits<float>::infinity(), 0, total};
+  Kept kept{-std::numeric_limits<float>::infinity(), 0, 0};
   if (limit < vocabulary) {
-    kept = Largest(logits, limit, std::numeric_limits<double>::infinity());
+    kept = Largest(logits, limit, std::numeric_limits<uint64_t>::max());
+  } else {
+    for (const float weight : weights_) kept.mass += MassOf(weight);
   }
-  if (params.top_p < 1) kept = Largest(logits, limit, params.top_p * kept.mass);
-  return kept;
+  if (params.top_p == 1) return kept;
+  const double mass = std::ceil(params.top_p * static_cast<double>(kept.mass));
+  return Largest(logits, limit, static_cast<uint64_t>(mass));
 }
 
 // The fewest largest logits, the lower id among equals, that are `count` or whose weights reach
 // `mass`; at least one. Found without sorting: by the leading bits of their order first, then among
 // those that are equal in these.
-Sampler::Kept Sampler::Largest(std::span<const float> logits, int64_t count, double mass) {
+Sampler::Kept Sampler::Largest(std::span<const float> logits, int64_t count, uint64_t mass) {
   constexpr int kBits = 11;
   constexpr size_t kBuckets = size_t{1} << kBits;
   std::array<int64_t, kBuckets> counts;
-  std::array<double, kBuckets> masses;
+  std::array<uint64_t, kBuckets> masses;
   members_.resize(logits.size());
   for (size_t id = 0; id < logits.size(); ++id) members_[id] = static_cast<int32_t>(id);
   Kept kept;
@@ -136,7 +140,7 @@ Sampler::Kept Sampler::Largest(std::span<const float> logits, int64_t count, dou
     masses.fill(0);
     for (const int32_t id : members_) {
       ++counts[bucket_of(id)];
-      masses[bucket_of(id)] += weights_[static_cast<size_t>(id)];
+      masses[bucket_of(id)] += MassOf(weights_[static_cast<size_t>(id)]);
     }
     size_t bucket = kBuckets - 1;
     for (; bucket > 0; --bucket) {
@@ -150,7 +154,7 @@ Sampler::Kept Sampler::Largest(std::span<const float> logits, int64_t count, dou
   }
   // Equal logits are left, by ascending id.
   kept.above = FromOrder(OrderOf(logits[static_cast<size_t>(members_.front())]));
-  const double each = weights_[static_cast<size_t>(members_.front())];
+  const uint64_t each = MassOf(weights_[static_cast<size_t>(members_.front())]);
   const auto equal = static_cast<int64_t>(members_.size());
   while (kept.ties < equal && above < count && (above == 0 || kept.mass < mass)) {
     ++kept.ties;

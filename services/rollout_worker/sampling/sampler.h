@@ -40,10 +40,10 @@ class Sampler {
   struct Kept {
     float above = 0;
     int64_t ties = 0;
-    double mass = 0;
+    uint64_t mass = 0;  // in kMassUnits
   };
-  Kept Truncate(std::span<const float> logits, const SamplingParams& params, double total);
-  Kept Largest(std::span<const float> logits, int64_t count, double mass);
+  Kept Truncate(std::span<const float> logits, const SamplingParams& params);
+  Kept Largest(std::span<const float> logits, int64_t count, uint64_t mass);
   int32_t DrawKept(std::span<const float> logits, const Kept& kept, double uniform);
 
   std::vector<float> weights_;  // exp((logit - largest) / T) of all ids

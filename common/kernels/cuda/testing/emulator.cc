@@ -30,8 +30,22 @@ struct Thread {
   const char* file = "";
   uint64_t bits = 0;  // what it gives to its warp
   int from = 0;       // the lane whose it takes
-  std::vector<char> stack = std::vector<char>(kStackBytes);
+  char* stack = nullptr;
 };
+
+// Stacks that serve every launch: new ones would cost more than most kernels.
+char* StackOf(size_t thread) {
+  static std::vector<std::unique_ptr<char[]>>& stacks = *new std::vector<std::unique_ptr<char[]>>;
+  while (stacks.size() <= thread) stacks.push_back(std::make_unique<char[]>(kStackBytes));
+  return stacks[thread].get();
+}
+
+int64_t launches = 0;
+
+std::function<std::shared_ptr<void>()>& Holder() {
+  static auto& make = *new std::function<std::shared_ptr<void>()>;
+  return make;
+}
 
 bool SamePlace(const Thread& a, const Thread& b) {
   return a.state == b.state &&
@@ -48,7 +62,9 @@ std::string Describe(size_t index, const Thread& thread) {
 class Emulator {
  public:
   Emulator(int threads, ThreadOrder order, const std::function<void(void*)>& run)
-      : threads_(static_cast<size_t>(threads)), order_(order), run_(run) {}
+      : threads_(static_cast<size_t>(threads)), order_(order), run_(run) {
+    for (size_t i = 0; i < threads_.size(); ++i) threads_[i].stack = StackOf(i);
+  }
 
   absl::Status RunBlock(int64_t x, int64_t y, void* shared);
   // 0 to n - 1 in the order asked for.
@@ -106,8 +122,8 @@ absl::Status Emulator::RunBlock(int64_t x, int64_t y, void* shared) {
   shared_ = shared;
   for (Thread& thread : threads_) {
     getcontext(&thread.context);
-    thread.context.uc_stack.ss_sp = thread.stack.data();
-    thread.context.uc_stack.ss_size = thread.stack.size();
+    thread.context.uc_stack.ss_sp = thread.stack;
+    thread.context.uc_stack.ss_size = kStackBytes;
     makecontext(&thread.context, Enter, 0);
     thread.state = State::kReady;
   }
@@ -174,8 +190,14 @@ uint64_t Exchange(uint64_t bits, int from, int line, const char* file) {
 
 }  // namespace emulated
 
+int64_t EmulatedLaunches() { return launches; }
+
+void EmulateUnder(std::function<std::shared_ptr<void>()> make) { Holder() = std::move(make); }
+
 absl::Status EmulateBlocks(const Grid& grid, int threads, size_t shared_bytes, ThreadOrder order,
                            const std::function<void(void* shared)>& run) {
+  ++launches;
+  const std::shared_ptr<void> held = Holder() ? Holder()() : nullptr;
   Emulator emulator(threads, order, run);
   Emulator::current = &emulator;
   // On the heap, so that a sanitizer sees its end.

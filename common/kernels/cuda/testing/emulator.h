@@ -12,7 +12,7 @@
 
 namespace attnrl::cuda {
 
-// For tests only: runs kernels of kernel_language.h on the host, thread by thread.
+// For tests only: runs kernels of kernel_language.h on the host, thread by thread. One thread.
 
 // Which thread goes on first when several can, and which block. A kernel that lacks a barrier gives
 // other results in another order.
@@ -31,6 +31,12 @@ struct Grid {
 // garbage. One at a time in a process.
 absl::Status EmulateBlocks(const Grid& grid, int threads, size_t shared_bytes, ThreadOrder order,
                            const std::function<void(void* shared)>& run);
+
+// Launches since the process began.
+int64_t EmulatedLaunches();
+
+// What `make` gives is held while a kernel runs, from now on: such as a device's memory, open.
+void EmulateUnder(std::function<std::shared_ptr<void>()> make);
 
 template <typename Kernel>
 absl::Status Emulate(const Grid& grid, const typename Kernel::Arguments& arguments,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/kernels/cuda/launch.cuh"
+#include "services/rollout_worker/sampling/cuda/kept_rows_kernel.h"
 #include "services/rollout_worker/sampling/cuda/sample_rows.h"
 #include "services/rollout_worker/sampling/cuda/sample_rows_kernel.h"
 
@@ -16,6 +17,12 @@ cuda::LaunchError LaunchSampleRows(const SampleRows& rows, int64_t count, cuda::
   }
   if (auto error = cuda::Launch<WeighBlocks>(cut(WeighBlocks::kBlocks), count, rows, stream)) {
     return error;
+  }
+  if (rows.top_k != nullptr) {
+    if (auto error = cuda::Launch<FindKept>(count, 1, rows, stream)) return error;
+    if (auto error = cuda::Launch<WeighKept>(cut(WeighKept::kWarps), count, rows, stream)) {
+      return error;
+    }
   }
   return cuda::Launch<DrawRows>(count, 1, rows, stream);
 }

@@ -5,17 +5,12 @@
 // then the draw of each row. Logits are read twice, in rows of 64 or 128 bytes; the draw reads one
 // block again. Its sums in float64 have one order, so one thread adds them up, 150 and then up to
 // 2,048 numbers of shared memory, while the other rows do the same.
-#include <cmath>
-
 #include "common/kernels/cuda/exponential.h"
 #include "common/kernels/cuda/kernel_language.h"
 #include "services/rollout_worker/sampling/cuda/sample_rows.h"
+#include "services/rollout_worker/sampling/cuda/sampled_row.h"
 
 namespace attnrl::rollout {
-
-// Below every finite logit, and what stands for logits of which one isn't finite.
-inline constexpr float kLeast = -INFINITY;
-inline constexpr float kNotFinite = INFINITY;
 
 // Block x * 8 + warp of row y.
 struct LargestOfBlocks {
@@ -41,24 +36,6 @@ struct LargestOfBlocks {
   }
 };
 
-// The largest logit of the row, kNotFinite where one isn't finite; the same in each thread.
-template <int kWarps>
-ATTNRL_DEVICE float LargestOfRow(const SampleRows& a, int64_t row, float (&parts)[kWarps]) {
-  float most = kLeast;
-  for (int64_t block = cuda::ThreadIndex(); block < a.blocks; block += kWarps * cuda::kWarp) {
-    most = cuda::Most(most, a.block_largest[row * a.blocks + block]);
-  }
-  return cuda::BlockMost(most, parts);
-}
-
-// The weight of an id, and s = (logit - largest) / T; T = 1 where the temperature is 0.
-ATTNRL_DEVICE float InverseTemperature(const SampleRows& a, int64_t row) {
-  return a.temperatures[row] == 0 ? 1.0F : static_cast<float>(1 / a.temperatures[row]);
-}
-ATTNRL_DEVICE float Scaled(float logit, float largest, float inverse_temperature) {
-  return cuda::Times(cuda::Plus(logit, -largest), inverse_temperature);
-}
-
 // Block x * 16 + half-warp of row y. A lane has every sixteenth id, as the CPU's kernel.
 struct WeighBlocks {
   using Arguments = SampleRows;
@@ -72,15 +49,14 @@ struct WeighBlocks {
 
   ATTNRL_DEVICE static void Run(const Arguments& a, Shared& shared) {
     const int64_t row = cuda::BlockY();
-    const float largest = LargestOfRow(a, row, shared.parts);
-    const float inverse = InverseTemperature(a, row);
+    const SampledRowView view(a, row, LargestOfRow(a, row, shared.parts));
     const int64_t block = int64_t{cuda::BlockX()} * kBlocks + cuda::ThreadIndex() / kLanes;
     const int lane = cuda::ThreadIndex() % kLanes;
     const int64_t end = cuda::Least((block + 1) * kSamplerBlock, a.vocabulary);
     float weight = 0;
     float weighted = 0;
     for (int64_t id = block * kSamplerBlock + lane; id < end; id += kLanes) {
-      const float scaled = Scaled(a.logits[row * a.vocabulary + id], largest, inverse);
+      const float scaled = view.Scaled(id);
       const float each = cuda::HostExp(scaled);
       weight = cuda::Plus(weight, each);
       weighted = cuda::Fma(each, scaled, weighted);
@@ -101,11 +77,12 @@ struct DrawRows {
   static constexpr int kWarps = 8;
   static constexpr int kThreads = kWarps * cuda::kWarp;
   struct Shared {
-    float weight[SampleRows::kMostBlocks];  // of blocks, then of the ids of one
+    double drawn_from[SampleRows::kMostBlocks];  // the blocks' weights, of what is kept
+    float weight[SampleRows::kMostBlocks];       // of blocks, then of the ids of one
     float weighted[SampleRows::kMostBlocks];
     float parts[kWarps];
     int64_t chosen[kWarps];
-    double total;
+    double total;  // of all ids, kept or not
     double entropy_sum;
     int64_t block;
     double share;
@@ -119,58 +96,67 @@ struct DrawRows {
       if (cuda::ThreadIndex() < 3) a.drawn[row * 3 + cuda::ThreadIndex()] = -1;
       return;
     }
+    const SampledRowView view(a, row, largest);
     for (int64_t block = cuda::ThreadIndex(); block < a.blocks; block += kThreads) {
-      shared.weight[block] = a.block_weight[row * a.blocks + block];
-      shared.weighted[block] = a.block_weighted[row * a.blocks + block];
+      const int64_t at = row * a.blocks + block;
+      shared.weight[block] = a.block_weight[at];
+      shared.weighted[block] = a.block_weighted[at];
+      shared.drawn_from[block] = view.truncates() ? a.block_kept[at] : double{a.block_weight[at]};
     }
     cuda::SyncBlock();
+    // Sums whose order counts: a thread of another warp for each.
     if (cuda::ThreadIndex() == 0) ChooseBlock(a, row, shared);
     if (cuda::ThreadIndex() == cuda::kWarp) {
-      double sum = 0;
-      for (int64_t block = 0; block < a.blocks; ++block) sum += shared.weighted[block];
-      shared.entropy_sum = sum;
+      shared.entropy_sum = SumOf(shared.weighted, a.blocks);
     }
+    if (cuda::ThreadIndex() == 2 * cuda::kWarp) shared.total = SumOf(shared.weight, a.blocks);
     cuda::SyncBlock();
     if (a.temperatures[row] == 0) {
       LowestIdOf(a, row, largest, shared);
     } else {
-      DrawInBlock(a, row, largest, shared);
+      DrawInBlock(a, row, view, shared);
     }
     if (cuda::ThreadIndex() == 0) Write(a, row, largest, shared);
   }
 
  private:
+  ATTNRL_DEVICE static double SumOf(const float* numbers, int64_t count) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i) sum += numbers[i];
+    return sum;
+  }
+
   // The first block whose running sum exceeds the target, the last one where rounding has left the
   // target at the very end; and the target as a share of it.
   ATTNRL_DEVICE static void ChooseBlock(const Arguments& a, int64_t row, Shared& shared) {
     double total = 0;
-    for (int64_t block = 0; block < a.blocks; ++block) total += shared.weight[block];
+    for (int64_t block = 0; block < a.blocks; ++block) total += shared.drawn_from[block];
     const double target = cuda::Times(a.uniforms[row], total);
     double before = 0;
     int64_t block = 0;
     for (; block + 1 < a.blocks; ++block) {
-      const double next = before + shared.weight[block];
+      const double next = before + shared.drawn_from[block];
       if (next > target) break;
       before = next;
     }
-    shared.total = total;
     shared.block = block;
-    shared.share = (target - before) / shared.weight[block];
+    shared.share = (target - before) / shared.drawn_from[block];
   }
 
-  ATTNRL_DEVICE static void DrawInBlock(const Arguments& a, int64_t row, float largest,
+  ATTNRL_DEVICE static void DrawInBlock(const Arguments& a, int64_t row, const SampledRowView& view,
                                         Shared& shared) {
-    const float inverse = InverseTemperature(a, row);
     const int64_t first = shared.block * kSamplerBlock;
     const int64_t count = cuda::Least(kSamplerBlock, a.vocabulary - first);
-    const float* const logits = a.logits + row * a.vocabulary + first;
     for (int64_t i = cuda::ThreadIndex(); i < count; i += kThreads) {
-      shared.weight[i] = cuda::HostExp(Scaled(logits[i], largest, inverse));
+      shared.weight[i] =
+          view.truncates() ? view.KeptWeight(first + i, a.least[row]) : view.Weight(first + i);
     }
     cuda::SyncBlock();
     if (cuda::ThreadIndex() != 0) return;
-    double total = 0;
-    for (int64_t i = 0; i < count; ++i) total += shared.weight[i];
+    if (view.truncates()) {
+      SettleTies(shared.weight, count, a.block_ties[row * a.blocks + shared.block]);
+    }
+    const double total = SumOf(shared.weight, count);
     const double target = cuda::Times(shared.share, total);
     double sum = 0;
     int64_t last = 0;

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine with the kernels of a GPU, emulated over the memory of the fake device: its tokens are
+// the CPU's, and a step costs no more than it is allowed to.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "common/attention/cuda/testing/emulated_kernels.h"
+#include "common/device/testing/fake_device.h"
+#include "common/device/testing/fake_memory.h"
+#include "common/model/gpu/testing/emulated_kernels.h"
+#include "common/model/gpu_operators.h"
+#include "common/model/testing/tiny_models.h"
+#include "services/rollout_worker/testing/emulated_sampling.h"
+#include "services/rollout_worker/testing/small_engine.h"
+
+namespace attnrl::rollout {
+namespace {
+
+using device::FakeDevice;
+using device::Traffic;
+using device::TrafficMeter;
+
+const attention::EmulatedDecodeKernels kAttention;
+const model::EmulatedRowKernels kRows;
+
+const model::Operators& GpuOperators() {
+  static const model::GpuOperators operators(kRows);
+  return operators;
+}
+
+RunnerOptions OnTheFakeGpu() {
+  cuda::EmulateUnder([] { return std::make_shared<device::OpenAllMemory>(); });
+  return {.blocks = 40,
+          .device = FakeDevice(),
+          .kernels = StepKernels{.attention = &kAttention, .sample = EmulateSampleRows}};
+}
+
+// Heads that the kernels know.
+model::ModelConfig Config(int64_t layers = 2) {
+  model::ModelConfig config = model::SmallConfig();
+  config.vocab_size = 2300;
+  config.layers = layers;
+  config.head_dim = 64;
+  config.initializer_range = 0.3;
+  return config;
+}
+
+TEST(RunnerWithKernels, SamplesTheTokensOfTheCpu) {
+  SmallEngine cpu(Config(), {.blocks = 40});
+  SmallEngine gpu(Config(), OnTheFakeGpu(), GpuOperators());
+  ExpectTheSameTokens(gpu, cpu, MakeRequests(6));
+}
+
+TEST(RunnerWithKernels, SamplesTheTokensOfTheCpuWithTopKAndTopP) {
+  SmallEngine cpu(Config(), {.blocks = 40});
+  SmallEngine gpu(Config(), OnTheFakeGpu(), GpuOperators());
+  std::vector<Request> requests = MakeRequests(3, {.temperature = 0.8, .top_p = 0.7, .top_k = 50});
+  requests[1].sampling = {};
+  ExpectTheSameTokens(gpu, cpu, requests);
+}
+
+struct Cost {
+  Traffic traffic;
+  int64_t launches = 0;  // of own kernels and of operators
+};
+
+// What a step of two sequences that decode costs.
+Cost CostOfAStep(int64_t layers) {
+  constexpr int64_t sequences = 2;
+  SmallEngine engine(Config(layers), OnTheFakeGpu(), GpuOperators());
+  for (Request request : MakeRequests(sequences)) {
+    request.prompt_ids.resize(3);
+    request.shared.clear();
+    engine.Submit(request);
+  }
+  engine.Decode(sequences);
+  const TrafficMeter meter;
+  const int64_t emulated = cuda::EmulatedLaunches();
+  EXPECT_TRUE(engine.stepper->Step());
+  EXPECT_EQ(engine.stepper->report().decode_rows, sequences);
+  EXPECT_EQ(engine.stepper->report().prefill_rows, 0);
+  return {meter.Read(), meter.Operations() + cuda::EmulatedLaunches() - emulated};
+}
+
+TEST(RunnerWithKernels, AStepOf28LayersTakesFewerThan300LaunchesAndTwoCopies) {
+  const Cost cost = CostOfAStep(28);
+  EXPECT_LT(cost.launches, 300);
+  EXPECT_EQ(cost.traffic.copies_to_device, 1);
+  EXPECT_EQ(cost.traffic.copies_to_host, 1) << "for which the host waits, and for nothing else";
+  EXPECT_EQ(cost.traffic.values_to_host, 0);
+}
+
+TEST(RunnerWithKernels, ALayerTakesTenLaunches) {
+  // Four products; norms with the sums before them, rotation with the cache's new rows, attention
+  // in two parts, and gated SiLU.
+  EXPECT_EQ(CostOfAStep(3).launches - CostOfAStep(2).launches, 10);
+}
+
+}  // namespace
+}  // namespace attnrl::rollout
