@@ -10,27 +10,28 @@
 namespace attnrl::kernels {
 namespace {
 
-// A tile is some rows times some panels, whose sums fill the registers: at most kTileRows rows, and
-// more panels where there are fewer rows, since each sum waits for the one before it in its chain.
-// The size of the tile decides the speed alone.
+// A tile is some rows times some panels, whose sums fill the registers. Fewer rows take more panels
+// side by side: each sum waits for the one before it in its chain, and memory gives more to several
+// streams. The size of the tile decides the speed alone.
 #if defined(__AVX512F__)
-inline constexpr int kTileRows = 8;
-constexpr int PanelsOf(int rows) { return rows <= 4 ? 4 : 2; }
+constexpr int TileSums(const void*) { return 16; }
+constexpr int PanelsFor(int64_t rows) { return rows <= 8 ? 4 : 2; }
 #elif defined(__AVX2__)
-inline constexpr int kTileRows = 6;
-constexpr int PanelsOf(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+constexpr int TileSums(const float*) { return 6; }
+constexpr int TileSums(const uint32_t*) { return 5; }  // a register is the mask of the odd inputs
+constexpr int PanelsFor(int64_t rows) { return rows == 1 ? 4 : rows <= 6 ? 2 : 1; }
 #else
-inline constexpr int kTileRows = 2;
-constexpr int PanelsOf(int) { return 2; }
+constexpr int TileSums(const void*) { return 4; }
+constexpr int PanelsFor(int64_t) { return 2; }
 #endif
+template <typename T>
+constexpr int TileRows(int panels) {
+  return TileSums(static_cast<const T*>(nullptr)) / panels;
+}
 
 // Inputs of one block of a panel where several tiles of rows read it. Long blocks, since the sums
-// of a tile go to memory and back from one block to the next; short enough that bfloat16 blocks,
-// widened once for all tiles, stay in the second cache beside the rows.
+// of a tile go to memory and back from one block to the next.
 inline constexpr int64_t kBlock = 768;
-// Up to this many rows tiles widen bfloat16 weights as they read them: storing a block first is
-// worth it for more readers only.
-inline constexpr int64_t kMostUnwidenedRows = 3 * kTileRows;
 // Floats of the rows that stay in the second cache while all panels pass by.
 inline constexpr int64_t kRowsBlockFloats = int64_t{1} << 16;
 
@@ -50,8 +51,12 @@ struct TileArguments {
   int64_t count;  // inputs
   const T* panels;
   int64_t panel_stride;  // words from a panel to the next
-  const float* bias;     // of the first output, or null
-  bool resume;           // the sums go on from what is in y
+  // Fetched meanwhile, as many bytes for each two inputs: a share of the block that comes next.
+  const char* ahead;
+  int64_t ahead_stride;  // bytes from a panel to the next
+  int64_t ahead_step;
+  const float* bias;  // of the first output, or null
+  bool resume;        // the sums go on from what is in y
   float* y;
   int64_t y_stride;
 };
@@ -77,6 +82,7 @@ void Tile(const TileArguments<T>& a) {
   const float* x = a.x;
   const int64_t x_stride = a.x_stride;
   const T* panels = a.panels;
+  const char* ahead = a.ahead;
   const auto add = [&](const Lanes(&weights)[PanelCount], int64_t input) {
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
@@ -87,6 +93,10 @@ void Tile(const TileArguments<T>& a) {
   };
   Lanes weights[PanelCount];
   for (int64_t i = a.count / 2; i > 0; --i) {
+    if (ahead != nullptr) {
+      for (int p = 0; p < PanelCount; ++p) __builtin_prefetch(ahead + p * a.ahead_stride);
+      ahead += a.ahead_step;
+    }
     for (int p = 0; p < PanelCount; ++p) weights[p] = Even(panels + p * a.panel_stride);
     add(weights, 0);
     for (int p = 0; p < PanelCount; ++p) weights[p] = Odd(panels + p * a.panel_stride);
@@ -107,8 +117,8 @@ void Tile(const TileArguments<T>& a) {
   }
 }
 
-// `rows` rows, at most kTileRows, times PanelCount panels.
-template <int PanelCount, typename T, int Rows = kTileRows>
+// `rows` rows, at most Rows, times PanelCount panels.
+template <int PanelCount, typename T, int Rows = TileRows<T>(PanelCount)>
 void TileOf(int64_t rows, const TileArguments<T>& a) {
   if constexpr (Rows > 1) {
     if (rows < Rows) return TileOf<PanelCount, T, Rows - 1>(rows, a);
@@ -116,101 +126,56 @@ void TileOf(int64_t rows, const TileArguments<T>& a) {
   Tile<Rows, PanelCount>(a);
 }
 
-template <typename T>
-TileArguments<T> WholePanels(const Product& a, const T* panels, int64_t panel) {
-  return {.x = a.x,
-          .x_stride = a.x_stride,
-          .count = a.matrix.in,
-          .panels = panels + panel * a.matrix.panel_words,
-          .panel_stride = a.matrix.panel_words,
-          .bias = a.bias == nullptr ? nullptr : a.bias + panel * kLanes,
-          .resume = false,
-          .y = a.y + panel * kLanes,
-          .y_stride = a.y_stride};
-}
-
-// The panels of one tile of rows: each weight is read once.
-template <typename T, int Rows = kTileRows>
-void MultiplyFewRows(const Product& a, const T* panels) {
-  if constexpr (Rows > 1) {
-    if (a.rows < Rows) return MultiplyFewRows<T, Rows - 1>(a, panels);
-  }
-  constexpr int kWide = PanelsOf(Rows);
-  int64_t panel = a.first_panel;
-  for (; panel + kWide <= a.last_panel; panel += kWide) {
-    Tile<Rows, kWide>(WholePanels(a, panels, panel));
-  }
-  for (; panel < a.last_panel; ++panel) Tile<Rows, 1>(WholePanels(a, panels, panel));
-}
-
 // Calls run(first row, rows) for tiles as equal as can be, so that none is left with a row or two.
 template <typename Run>
-void ForTiles(int64_t rows, const Run& run) {
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+void ForTiles(int64_t rows, int64_t tiles, const Run& run) {
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t row = rows * t / tiles;
     run(row, rows * (t + 1) / tiles - row);
   }
 }
 
-// `count` inputs of PanelCount panels as the tiles of many rows read them: in float32.
-template <int PanelCount>
-const float* Widen(const float* panels, int64_t*, int64_t, float*) {
-  return panels;
-}
-template <int PanelCount>
-const float* Widen(const uint32_t* panels, int64_t* stride, int64_t count, float* wide) {
-  for (int p = 0; p < PanelCount; ++p) {
-    for (int64_t i = 0; i < (count + 1) / 2; ++i) {
-      const uint32_t* const from = panels + p * *stride + i * kLanes;
-      float* const to = wide + p * kBlock * kLanes + i * 2 * kLanes;
-      Even(from).Store(to);
-      Odd(from).Store(to + kLanes);
-    }
-  }
-  *stride = kBlock * kLanes;
-  return wide;
-}
-
-// PanelCount panels from `panel` on times many rows: block after block of inputs, and each block
-// tile after tile.
+// PanelCount panels from `panel` on: block after block of inputs, and each block tile after tile of
+// rows. Meanwhile each tile fetches its share of the next block, so that memory and arithmetic work
+// at the same time, and no faster than memory gives: fetches that wait would hold up the sums. A
+// lone tile reads as fast as memory gives by itself.
 template <int PanelCount, typename T>
 void MultiplyPanels(const Product& a, const T* panels, int64_t panel) {
-  alignas(64) float wide[PanelCount * kBlock * kLanes];
-  const TileArguments<T> whole = WholePanels(a, panels, panel);
-  const int64_t blocks = (whole.count + kBlock - 1) / kBlock;
-  const int64_t size = (whole.count + 2 * blocks - 1) / (2 * blocks) * 2;
-  for (int64_t first = 0; first < whole.count; first += size) {
-    const int64_t count = whole.count - first < size ? whole.count - first : size;
-    const auto multiply = [&]<typename Word>(const Word* words, int64_t stride) {
-      ForTiles(a.rows, [&](int64_t row, int64_t rows) {
-        TileOf<PanelCount, Word>(rows, {.x = a.x + row * a.x_stride + first,
-                                        .x_stride = a.x_stride,
-                                        .count = count,
-                                        .panels = words,
-                                        .panel_stride = stride,
-                                        .bias = whole.bias,
-                                        .resume = first > 0,
-                                        .y = whole.y + row * a.y_stride,
-                                        .y_stride = a.y_stride});
-      });
-    };
-    const T* const block = whole.panels + first / 2 * WordsOfTwo(panels);
-    if (a.rows <= kMostUnwidenedRows) {
-      multiply(block, whole.panel_stride);
-    } else {
-      int64_t stride = whole.panel_stride;
-      const float* const widened = Widen<PanelCount>(block, &stride, count, wide);
-      multiply(widened, stride);
-    }
+  const int64_t stride = a.matrix.panel_words;
+  const T* const whole = panels + panel * stride;
+  const int64_t tiles = (a.rows + TileRows<T>(PanelCount) - 1) / TileRows<T>(PanelCount);
+  const int64_t blocks = (a.matrix.in + kBlock - 1) / kBlock;
+  const int64_t size = (a.matrix.in + 2 * blocks - 1) / (2 * blocks) * 2;
+  const int64_t words = size / 2 * WordsOfTwo(panels);  // of a block
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t first = b * size;
+    const T* const block = whole + b * words;
+    const T* const next = b + 1 < blocks ? block + words : whole + PanelCount * stride;
+    ForTiles(a.rows, tiles, [&](int64_t row, int64_t rows) {
+      const int64_t fetched = words * row / a.rows;
+      const int64_t share = words * (row + rows) / a.rows - fetched;
+      TileOf<PanelCount, T>(
+          rows, {.x = a.x + row * a.x_stride + first,
+                 .x_stride = a.x_stride,
+                 .count = a.matrix.in - first < size ? a.matrix.in - first : size,
+                 .panels = block,
+                 .panel_stride = stride,
+                 .ahead = tiles == 1 ? nullptr : reinterpret_cast<const char*>(next + fetched),
+                 .ahead_stride = stride * static_cast<int64_t>(sizeof(T)),
+                 .ahead_step = share * static_cast<int64_t>(sizeof(T)) * 2 / size,
+                 .bias = a.bias == nullptr ? nullptr : a.bias + panel * kLanes,
+                 .resume = b > 0,
+                 .y = a.y + row * a.y_stride + panel * kLanes,
+                 .y_stride = a.y_stride});
+    });
   }
 }
 
-template <typename T>
-void MultiplyManyRows(const Product& a, const T* panels) {
-  constexpr int kWide = PanelsOf(kTileRows);
+// Whole panels, PanelCount at a time, for so many rows at once that these stay in the cache.
+template <int PanelCount, typename T>
+void MultiplyRows(const Product& a, const T* panels) {
   int64_t most = kRowsBlockFloats / (a.matrix.in + 1);
-  if (most < 8 * kTileRows) most = 8 * kTileRows;
+  if (most < 48) most = 48;
   const int64_t blocks = (a.rows + most - 1) / most;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t row = a.rows * b / blocks;
@@ -219,8 +184,8 @@ void MultiplyManyRows(const Product& a, const T* panels) {
     part.y += row * a.y_stride;
     part.rows = a.rows * (b + 1) / blocks - row;
     int64_t panel = a.first_panel;
-    for (; panel + kWide <= a.last_panel; panel += kWide) {
-      MultiplyPanels<kWide>(part, panels, panel);
+    for (; panel + PanelCount <= a.last_panel; panel += PanelCount) {
+      MultiplyPanels<PanelCount>(part, panels, panel);
     }
     for (; panel < a.last_panel; ++panel) MultiplyPanels<1>(part, panels, panel);
   }
@@ -230,22 +195,29 @@ void MultiplyManyRows(const Product& a, const T* panels) {
 template <typename T>
 void MultiplyPartOfPanel(const Product& a, const T* panels, int64_t panel) {
   const int64_t columns = a.matrix.out - panel * kLanes;
-  TileArguments<T> whole = WholePanels(a, panels, panel);
   float bias[kLanes] = {};
   if (a.bias != nullptr) {
-    for (int64_t c = 0; c < columns; ++c) bias[c] = whole.bias[c];
+    for (int64_t c = 0; c < columns; ++c) bias[c] = a.bias[panel * kLanes + c];
   }
-  float tile[kTileRows * kLanes];
-  ForTiles(a.rows, [&](int64_t row, int64_t rows) {
-    TileArguments<T> arguments = whole;
-    arguments.x += row * a.x_stride;
-    arguments.bias = bias;
-    arguments.y = tile;
-    arguments.y_stride = kLanes;
-    TileOf<1>(rows, arguments);
+  constexpr int kRows = TileRows<T>(1);
+  float tile[kRows * kLanes];
+  const T* const words = panels + panel * a.matrix.panel_words;
+  ForTiles(a.rows, (a.rows + kRows - 1) / kRows, [&](int64_t row, int64_t rows) {
+    TileOf<1, T>(rows, {.x = a.x + row * a.x_stride,
+                        .x_stride = a.x_stride,
+                        .count = a.matrix.in,
+                        .panels = words,
+                        .panel_stride = a.matrix.panel_words,
+                        .ahead = nullptr,
+                        .ahead_stride = 0,
+                        .ahead_step = 0,
+                        .bias = bias,
+                        .resume = false,
+                        .y = tile,
+                        .y_stride = kLanes});
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < columns; ++c) {
-        whole.y[(row + r) * a.y_stride + c] = tile[r * kLanes + c];
+        a.y[(row + r) * a.y_stride + panel * kLanes + c] = tile[r * kLanes + c];
       }
     }
   });
@@ -257,10 +229,13 @@ void MultiplyOf(Product a, const T* panels) {
     --a.last_panel;
     MultiplyPartOfPanel(a, panels, a.last_panel);
   }
-  if (a.rows > kTileRows) {
-    MultiplyManyRows(a, panels);
-  } else if (a.rows > 0) {
-    MultiplyFewRows(a, panels);
+  switch (PanelsFor(a.rows)) {
+    case 4:
+      return MultiplyRows<4>(a, panels);
+    case 2:
+      return MultiplyRows<2>(a, panels);
+    default:
+      return MultiplyRows<1>(a, panels);
   }
 }
 
