@@ -50,10 +50,11 @@ inline Lanes PowerOfTwo(Lanes n) {
   const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(biased, 23))};
 }
-inline __m256 LowPlusHigh(Lanes a) {
-  const __m256 high = _mm256_castsi256_ps(_mm512_extracti64x4_epi64(_mm512_castps_si512(a.v), 1));
-  return _mm256_add_ps(_mm512_castps512_ps256(a.v), high);
+inline __m256 HighOf(Lanes a) {
+  return _mm256_castsi256_ps(_mm512_extracti64x4_epi64(_mm512_castps_si512(a.v), 1));
 }
+inline __m256 LowPlusHigh(Lanes a) { return _mm256_add_ps(_mm512_castps512_ps256(a.v), HighOf(a)); }
+inline __m256 MaxOfHalves(Lanes a) { return _mm256_max_ps(_mm512_castps512_ps256(a.v), HighOf(a)); }
 
 #elif defined(__AVX2__)
 
@@ -115,6 +116,7 @@ inline __m256 PowerOfTwo(__m256 n) {
 }
 inline Lanes PowerOfTwo(Lanes n) { return {PowerOfTwo(n.low), PowerOfTwo(n.high)}; }
 inline __m256 LowPlusHigh(Lanes a) { return _mm256_add_ps(a.low, a.high); }
+inline __m256 MaxOfHalves(Lanes a) { return _mm256_max_ps(a.low, a.high); }
 
 #else
 
@@ -200,6 +202,11 @@ inline float Sum(const Lanes& a) {
   }
   return r.v[0];
 }
+inline float Largest(const Lanes& a) {
+  float largest = a.v[0];
+  for (int i = 1; i < 16; ++i) largest = a.v[i] > largest ? a.v[i] : largest;
+  return largest;
+}
 
 #endif
 
@@ -210,6 +217,12 @@ inline float Sum(Lanes a) {
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+inline float Largest(Lanes a) {
+  const __m256 eight = MaxOfHalves(a);
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 #endif
 

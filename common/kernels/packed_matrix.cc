@@ -6,17 +6,16 @@
 #include <algorithm>
 #include <new>
 
+#include "common/kernels/large_pages.h"
+
 namespace attnrl::kernels {
 namespace {
 
-// Pages of their own, large ones where the system has them: a decode step reads every weight once,
-// and small pages would cost an address translation each 4 KiB.
+// Pages of their own, large ones where the system has them.
 void* MapZeros(size_t bytes) {
   void* start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) throw std::bad_alloc();
-  constexpr size_t kWorthLargePages = size_t{1} << 22;
-  // Advice alone: without it everything works the same.
-  if (bytes >= kWorthLargePages) static_cast<void>(::madvise(start, bytes, MADV_HUGEPAGE));
+  AskForLargePages(start, bytes);
   return start;
 }
 

@@ -15,18 +15,22 @@ using kernels::LoadPart;
 using kernels::StorePart;
 
 // Sixteen columns that a tile of `rows` queries takes side by side: few rows take more, since the
-// additions of one sum wait for each other.
+// additions of one sum wait for each other. Widening bfloat16 needs registers of its own.
+template <typename T>
 constexpr int ColumnsOf(int rows) {
-  if (4 * rows <= kQueries) return 4;
-  return 2 * rows <= kQueries ? 2 : 1;
+  constexpr int kSums = sizeof(T) == 2 ? kWidenedSums : kQueries;
+  if (4 * rows <= kSums) return 4;
+  return 2 * rows <= kSums ? 2 : 1;
 }
 
 // sums[r][c] += sum over k of a[r][k] * b[k], sixteen columns of b for each c, one chain over k for
-// each sum.
+// each sum. Meanwhile what lies alike at `ahead` is fetched: the stretch that is met next.
 template <int Rows, int Columns, typename T>
-inline void MultiplyAdd(const float* const* a, int64_t depth, const T* b, int64_t b_stride,
-                        Lanes (&sums)[Rows][Columns]) {
+[[gnu::always_inline]] inline void MultiplyAdd(const float* const* a, int64_t depth, const T* b,
+                                               int64_t b_stride, const T* ahead,
+                                               Lanes (&sums)[Rows][Columns]) {
   for (int64_t k = 0; k < depth; ++k) {
+    for (int c = 0; c < Columns; ++c) __builtin_prefetch(ahead + k * b_stride + c * kLanes);
     Lanes columns[Columns];
     for (int c = 0; c < Columns; ++c) columns[c] = Lanes::Load(b + k * b_stride + c * kLanes);
     for (int r = 0; r < Rows; ++r) {
@@ -36,9 +40,11 @@ inline void MultiplyAdd(const float* const* a, int64_t depth, const T* b, int64_
   }
 }
 
+// A function of its own, as AddColumns is: within a large one the compiler keeps sums in memory.
 template <int Rows, typename T>
-void Score(Queries& queries, const T* keys, const BlockPiece& piece, int64_t n) {
-  constexpr int kColumns = ColumnsOf(Rows) > kBlockLanes ? kBlockLanes : ColumnsOf(Rows);
+[[gnu::noinline]] void Score(Queries& queries, const T* keys, const BlockPiece& piece, int64_t n,
+                             const T* ahead) {
+  constexpr int kColumns = ColumnsOf<T>(Rows) > kBlockLanes ? kBlockLanes : ColumnsOf<T>(Rows);
   constexpr int64_t kWidth = kColumns * kLanes;
   for (int64_t first = 0; first < kBlockTokens; first += kWidth) {
     if (piece.to <= first || piece.from >= first + kWidth) continue;
@@ -46,7 +52,7 @@ void Score(Queries& queries, const T* keys, const BlockPiece& piece, int64_t n) 
     for (int r = 0; r < Rows; ++r) {
       for (int c = 0; c < kColumns; ++c) sums[r][c] = Lanes::Broadcast(0);
     }
-    MultiplyAdd<Rows, kColumns>(queries.q, n, keys + first, kBlockTokens, sums);
+    MultiplyAdd<Rows, kColumns>(queries.q, n, keys + first, kBlockTokens, ahead + first, sums);
     const bool whole = piece.from <= first && piece.to >= first + kWidth;
     for (int r = 0; r < Rows; ++r) {
       float all[kWidth];
@@ -63,8 +69,9 @@ void Score(Queries& queries, const T* keys, const BlockPiece& piece, int64_t n) 
 
 // Adds the weighted values of all pieces to Columns * 16 elements of `out`, from `column` on.
 template <int Rows, int Columns, typename T>
-void AddColumns(Queries& queries, const T* values, int64_t block_size, const BlockPiece* pieces,
-                int32_t count, int64_t n, int64_t column) {
+[[gnu::noinline]] void AddColumns(Queries& queries, const T* values, int64_t block_size,
+                                  const BlockPiece* pieces, int32_t count, int64_t n,
+                                  int64_t column, const T* ahead) {
   Lanes sums[Rows][Columns];
   for (int r = 0; r < Rows; ++r) {
     const Lanes factor = Lanes::Broadcast(queries.factor[r]);
@@ -78,7 +85,7 @@ void AddColumns(Queries& queries, const T* values, int64_t block_size, const Blo
     for (int r = 0; r < Rows; ++r) weights[r] = queries.weights[r] + piece.from;
     MultiplyAdd<Rows, Columns>(weights, piece.to - piece.from,
                                values + piece.block * block_size + piece.from * n + column, n,
-                               sums);
+                               ahead + piece.from * n + column, sums);
   }
   for (int r = 0; r < Rows; ++r) {
     for (int c = 0; c < Columns; ++c) sums[r][c].Store(queries.out[r] + column + c * kLanes);
@@ -106,14 +113,14 @@ void AddLastColumns(Queries& queries, const T* values, int64_t block_size, const
 
 template <int Rows, typename T>
 void AddValues(Queries& queries, const T* values, int64_t block_size, const BlockPiece* pieces,
-               int32_t count, int64_t n) {
-  constexpr int kColumns = ColumnsOf(Rows);
+               int32_t count, int64_t n, const T* ahead) {
+  constexpr int kColumns = ColumnsOf<T>(Rows);
   int64_t column = 0;
   for (; column + kColumns * kLanes <= n; column += kColumns * kLanes) {
-    AddColumns<Rows, kColumns>(queries, values, block_size, pieces, count, n, column);
+    AddColumns<Rows, kColumns>(queries, values, block_size, pieces, count, n, column, ahead);
   }
   for (; column + kLanes <= n; column += kLanes) {
-    AddColumns<Rows, 1>(queries, values, block_size, pieces, count, n, column);
+    AddColumns<Rows, 1>(queries, values, block_size, pieces, count, n, column, ahead);
   }
   if (column < n) {
     AddLastColumns<Rows>(queries, values, block_size, pieces, count, n, column);
@@ -133,26 +140,29 @@ struct Head {
 };
 
 template <int Rows, typename T>
-void Meet(Queries& queries, const Head<T>& head, const BlockPiece* pieces, int32_t count) {
+void Meet(Queries& queries, const Head<T>& head, const BlockPiece* pieces, int32_t count,
+          int64_t next) {
   for (int32_t p = 0; p < count; ++p) {
-    Score<Rows>(queries, head.blocks.keys + pieces[p].block * head.block_size, pieces[p], head.n);
+    Score<Rows>(queries, head.blocks.keys + pieces[p].block * head.block_size, pieces[p], head.n,
+                head.blocks.keys + next);
   }
   for (int r = 0; r < Rows; ++r) Weigh(queries, r, head.scale);
-  AddValues<Rows>(queries, head.blocks.values, head.block_size, pieces, count, head.n);
+  AddValues<Rows>(queries, head.blocks.values, head.block_size, pieces, count, head.n,
+                  head.blocks.values + next);
 }
 
 template <int Rows, typename T>
 void MeetSome(int rows, Queries& queries, const Head<T>& head, const BlockPiece* pieces,
-              int32_t count) {
-  if (rows == Rows) return Meet<Rows>(queries, head, pieces, count);
-  if constexpr (Rows > 1) MeetSome<Rows - 1>(rows, queries, head, pieces, count);
+              int32_t count, int64_t next) {
+  if (rows == Rows) return Meet<Rows>(queries, head, pieces, count, next);
+  if constexpr (Rows > 1) MeetSome<Rows - 1>(rows, queries, head, pieces, count, next);
 }
 
 // Some queries against the stretches of tasks [first, last), which have the same rows. A row that
 // sees none of a stretch (of its own prompt's end) meets it without effect: its weights are 0.
 template <typename T>
 void MeetRun(int rows, Queries& queries, const int64_t* sees, const Head<T>& head,
-             const PagedArguments& a, int32_t first, int32_t last) {
+             const PagedArguments& a, int32_t first, int32_t last, int32_t end) {
   for (int32_t t = first; t < last; ++t) {
     const BlockTask& task = a.tasks[t];
     queries.base = task.base;
@@ -163,7 +173,9 @@ void MeetRun(int rows, Queries& queries, const int64_t* sees, const Head<T>& hea
       most = queries.visible[r] > most ? queries.visible[r] : most;
     }
     if (most == 0) continue;
-    MeetSome<kQueries>(rows, queries, head, a.pieces + task.first_piece, task.pieces);
+    const BlockTask& next = a.tasks[t + 1 < end ? t + 1 : t];
+    MeetSome<kQueries>(rows, queries, head, a.pieces + task.first_piece, task.pieces,
+                       a.pieces[next.first_piece].block * head.block_size);
   }
 }
 
@@ -227,7 +239,7 @@ void AttendOf(const PagedArguments& a, const LayerBlocks<T>& blocks, const TaskC
         sees[r] = a.visible[row];
       }
       done += rows;
-      MeetRun(rows, queries, sees, head, a, first, next);
+      MeetRun(rows, queries, sees, head, a, first, next, last_task);
     }
   }
 }

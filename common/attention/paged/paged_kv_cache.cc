@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "common/kernels/large_pages.h"
+
 namespace attnrl::attention {
 namespace {
 
@@ -43,6 +45,10 @@ PagedKvCache::PagedKvCache(const PagedKvShape& shape, at::ScalarType dtype, at::
                     options);
   values_ = at::empty({shape.layers, shape.blocks, shape.kv_heads, kBlockTokens, shape.head_dim},
                       options);
+  if (!device.is_cpu()) return;
+  for (const at::Tensor* tensor : {&keys_, &values_}) {
+    kernels::AskForLargePages(tensor->mutable_data_ptr(), tensor->nbytes());
+  }
 }
 
 void PagedKvCache::Append(int64_t layer, const AttentionPlan& plan, const at::Tensor& k,

@@ -12,13 +12,17 @@ namespace {
 using kernels::kLanes;
 using kernels::Lanes;
 
-// Queries that meet a block together, as many as registers hold sums for.
+// Queries that meet a block together, as many as registers hold sums for; and sums beside which
+// bfloat16 can be widened.
 #if defined(__AVX512F__)
 inline constexpr int kQueries = 12;
+inline constexpr int kWidenedSums = 12;
 #elif defined(__AVX2__)
 inline constexpr int kQueries = 6;
+inline constexpr int kWidenedSums = 5;
 #else
 inline constexpr int kQueries = 2;
+inline constexpr int kWidenedSums = 2;
 #endif
 inline constexpr int64_t kBlockLanes = kBlockTokens / kLanes;
 inline constexpr float kNoScore = -1e30F;  // below every score
@@ -50,17 +54,6 @@ inline bool SeesSegment(const PagedArguments& a, const TaskChain& chain, int64_t
 inline float* StepsOf(const PagedArguments& a, const ScoredRow& scored, int64_t slot,
                       int64_t head) {
   return scored.scratch + (slot * a.heads + head) * scored.stride;
-}
-
-inline float Largest(Lanes lanes) {
-  float each[kLanes];
-  lanes.Store(each);
-  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
-    for (int64_t i = 0; i < half; ++i) {
-      each[i] = each[i] > each[i + half] ? each[i] : each[i + half];
-    }
-  }
-  return each[0];
 }
 
 // Adds the weights of a stretch to the steps that they belong to. `whole`: the sum of all.
@@ -111,21 +104,31 @@ inline void Weigh(Queries& queries, int r, float scale) {
     scores[part] = Mul(Lanes::Load(weights + part * kLanes), Lanes::Broadcast(scale));
     most = Max(most, scores[part]);
   }
-  const float largest = Largest(most);
+  const float largest = kernels::Largest(most);
+  Lanes exps[kBlockLanes];
   for (int64_t part = 0; part < kBlockLanes; ++part) {
-    Exp(Add(scores[part], Lanes::Broadcast(-largest))).Store(weights + part * kLanes);
+    exps[part] = Exp(Add(scores[part], Lanes::Broadcast(-largest)));
+    exps[part].Store(weights + part * kLanes);
   }
-  for (int64_t i = visible; i < kBlockTokens; ++i) weights[i] = 0;
   Lanes total = Lanes::Broadcast(0);
-  for (int64_t part = 0; part < kBlockLanes; ++part) {
-    total = Add(total, Lanes::Load(weights + part * kLanes));
+  if (visible < kBlockTokens) {
+    for (int64_t i = visible; i < kBlockTokens; ++i) weights[i] = 0;
+    for (int64_t part = 0; part < kBlockLanes; ++part) {
+      total = Add(total, Lanes::Load(weights + part * kLanes));
+    }
+  } else {
+    for (int64_t part = 0; part < kBlockLanes; ++part) total = Add(total, exps[part]);
   }
-  float each[kLanes];
-  Exp(Lanes::Broadcast(before - largest)).Store(each);
   const float whole = Sum(total);
-  queries.factor[r] = each[0];
-  *queries.largest[r] = largest;
-  *queries.sum[r] = __builtin_fmaf(*queries.sum[r], each[0], whole);
+  float factor = 1;  // exp(0) to the bit
+  if (before != largest) {
+    float each[kLanes];
+    Exp(Lanes::Broadcast(before - largest)).Store(each);
+    factor = each[0];
+    *queries.largest[r] = largest;
+  }
+  queries.factor[r] = factor;
+  *queries.sum[r] = __builtin_fmaf(*queries.sum[r], factor, whole);
   if (queries.scored[r] != nullptr) AddSteps(queries, r, whole);
 }
 
