@@ -94,6 +94,11 @@ class Rules {
     if (learner.deterministic && learner.ranks != 1 && learner.ranks != 2 && learner.ranks != 4) {
       return Wrong("learner.ranks", "1, 2 or 4, as learner.deterministic is true");
     }
+    if (learner.deterministic && learner.device != "cpu") {
+      return Wrong("learner.deterministic",
+                   absl::StrCat("false, as learner.device is ", learner.device,
+                                ", and only the cpu computes in a fixed order"));
+    }
     if (learner.ranks > 1 && learner.device != "cpu" && learner.device != "cuda") {
       return Wrong("learner.device", absl::StrCat("cpu, or cuda, which gives each of the ",
                                                   learner.ranks, " ranks a GPU of its own"));
@@ -114,9 +119,6 @@ class Rules {
         config_.algorithm.branching.steps == StepCut::kSentence) {
       return Wrong("rollout.fci_method",
                    "recompute or auto, as the end of a sentence is known a token later");
-    }
-    if (config_.rollout.fci_method == FciMethod::kOnline && config_.rollout.device != "cpu") {
-      return Wrong("rollout.fci_method", "recompute, as only the cpu scores while decoding");
     }
     if (config_.rollout.deterministic && config_.rollout.device != "cpu") {
       return Wrong("rollout.deterministic",

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/attention/cuda/fci_attention.h"
 
 namespace attnrl::model {
 namespace {
@@ -51,9 +52,22 @@ std::vector<std::vector<float>> RunPass(const Transformer& model,
     for (size_t i = 0; i < request.ids.size(); ++i) positions.push_back(static_cast<int64_t>(i));
     sequences.push_back(Sequence(request));
   }
-  attention::FciAttention attention(std::move(sequences), model.config().layers, options);
-  const at::Device device = model.weights().begin()->second.device();
-  model.RunAttention(at::tensor(ids).to(device), at::tensor(positions).to(device), attention);
+  const at::Tensor& any = model.weights().begin()->second;
+  const at::Device device = any.device();
+  const auto run = [&](attention::Attention& attention) {
+    model.RunAttention(at::tensor(ids).to(device), at::tensor(positions).to(device), attention);
+  };
+  const attention::FciKernels* const kernels =
+      device.is_cuda() ? attention::GpuFciKernels() : nullptr;
+  const int64_t layers = model.config().layers;
+  if (kernels != nullptr &&
+      attention::GpuFciAttention::Fits(model.config().head_dim, any.scalar_type())) {
+    attention::GpuFciAttention attention(sequences, layers, options, device, *kernels);
+    run(attention);
+    return attention.Scores();
+  }
+  attention::FciAttention attention(std::move(sequences), layers, options);
+  run(attention);
   return attention.Scores();
 }
 

@@ -100,6 +100,7 @@ struct DecodeAttend {
       // Of the query of this lane when it weighs.
       int visible = 0;
       const DecodeScoredRow* scored = nullptr;
+      const int32_t* ends = nullptr;
       StepPiece* step_pieces = nullptr;
       float largest = kNoKey;
       float sum = 0;
@@ -118,7 +119,8 @@ struct DecodeAttend {
         visible = a.visible[row];
         if (a.scored == nullptr || a.scored_of[row] < 0) return;
         scored = a.scored + a.scored_of[row];
-        step_pieces = scored->pieces + HeadOf(a, query) * scored->piece_stride;
+        ends = a.ends + scored->first_end;
+        step_pieces = a.step_pieces + HeadOf(a, query) * a.step_pieces_a_head + scored->first_piece;
       }
 
       ATTNRL_DEVICE void Meet(const BlockTask& task) {
@@ -199,14 +201,14 @@ struct DecodeAttend {
       // c - (first stretch) + s: one of the two grows from piece to piece.
       ATTNRL_DEVICE void AddSteps(int32_t base) {
         if (scored->steps == 0) return;
-        const int32_t last = scored->ends[scored->steps - 1];
+        const int32_t last = ends[scored->steps - 1];
         int32_t key = cuda::Most(scored->first_key, base);
         const int32_t end = cuda::Least(last, base + kBlockTokens);
         if (key >= end) return;
         int32_t step = 0;  // the first one that ends after `key`
         for (int32_t count = scored->steps; count > 0;) {
           const int32_t half = count / 2;
-          if (scored->ends[step + half] <= key) {
+          if (ends[step + half] <= key) {
             step += half + 1;
             count -= half + 1;
           } else {
@@ -215,7 +217,7 @@ struct DecodeAttend {
         }
         StepPiece* const to = step_pieces + base / kBlockTokens - scored->first_key / kBlockTokens;
         for (; key < end; ++step) {
-          const int32_t stop = cuda::Least(scored->ends[step], end);
+          const int32_t stop = cuda::Least(ends[step], end);
           float weight = 0;
           for (; key < stop; ++key) weight += weights[PlaceOf(key - base) + cuda::LaneIndex()];
           to[step] = {weight, largest};

@@ -4,23 +4,15 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "common/attention/cuda/upload_array.h"
+
 namespace attnrl::attention {
 namespace {
-
-template <typename T>
-device::Upload::Part Put(const std::vector<T>& values, device::Upload& upload) {
-  const size_t bytes = values.size() * sizeof(T);
-  const device::Upload::Part part =
-      upload.Add(static_cast<int64_t>((bytes + sizeof(int64_t) - 1) / sizeof(int64_t)));
-  if (bytes > 0) std::memcpy(upload.At(part), values.data(), bytes);
-  return part;
-}
 
 void Check(cuda::LaunchError error) {
   if (error != nullptr) throw std::runtime_error(std::string("the GPU: ") + error);
@@ -33,19 +25,43 @@ at::Tensor WithDenseRows(const at::Tensor& x) {
 
 }  // namespace
 
-DecodeTables::DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload)
+DecodeTables::DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload,
+                           std::span<const ScoredRow> scored)
     : rows_(plan.rows()) {
   DecodePlan decode;
   decode.Build(plan, repeats);
   units_ = static_cast<int64_t>(decode.units().size());
   parts_ = decode.parts();
-  unit_array_.part = Put(decode.units(), upload);
-  tasks_.part = Put(plan.tasks(), upload);
-  pieces_.part = Put(plan.pieces(), upload);
-  visible_.part = Put(plan.visible(), upload);
-  first_part_.part = Put(decode.first_part(), upload);
-  part_of_.part = Put(decode.part_of(), upload);
-  places_.part = Put(plan.places(), upload);
+  unit_array_.part = AddArray(decode.units(), upload);
+  tasks_.part = AddArray(plan.tasks(), upload);
+  pieces_.part = AddArray(plan.pieces(), upload);
+  visible_.part = AddArray(plan.visible(), upload);
+  first_part_.part = AddArray(decode.first_part(), upload);
+  part_of_.part = AddArray(decode.part_of(), upload);
+  places_.part = AddArray(plan.places(), upload);
+  AddScored(scored, upload);
+}
+
+void DecodeTables::AddScored(std::span<const ScoredRow> scored, device::Upload& upload) {
+  std::vector<DecodeScoredRow> rows;
+  std::vector<int32_t> of(static_cast<size_t>(rows_), -1);
+  std::vector<int32_t> ends;
+  for (const ScoredRow& row : scored) {
+    if (row.steps == 0) continue;  // counts for no step yet
+    of[static_cast<size_t>(row.row)] = static_cast<int32_t>(rows.size());
+    rows.push_back({.first_key = row.first_key,
+                    .steps = row.steps,
+                    .first_end = static_cast<int64_t>(ends.size()),
+                    .sums = row.sums,
+                    .stride = row.stride,
+                    .first_piece = step_pieces_});
+    ends.insert(ends.end(), row.ends, row.ends + row.steps);
+    step_pieces_ += DecodeScoredRow::StepPieces(row.first_key, ends.back(), row.steps);
+  }
+  if (rows.empty()) return;
+  scored_.emplace().part = AddArray(rows, upload);
+  scored_of_.emplace().part = AddArray(of, upload);
+  ends_.emplace().part = AddArray(ends, upload);
 }
 
 void DecodeTables::Receive(const device::Upload& upload) {
@@ -53,16 +69,25 @@ void DecodeTables::Receive(const device::Upload& upload) {
        {&unit_array_, &tasks_, &pieces_, &visible_, &first_part_, &part_of_, &places_}) {
     array->there = upload.Integers(array->part);
   }
+  for (std::optional<Array>* array : {&scored_, &scored_of_, &ends_}) {
+    if (array->has_value()) (*array)->there = upload.Integers((*array)->part);
+  }
 }
 
 template <typename T>
 PagedDecode<T> DecodeTables::Decode() const {
-  return {.units = unit_array_.As<DecodeUnit>(),
-          .tasks = tasks_.As<BlockTask>(),
-          .pieces = pieces_.As<BlockPiece>(),
-          .visible = visible_.As<int32_t>(),
-          .first_part = first_part_.As<int32_t>(),
-          .part_of = part_of_.As<int32_t>()};
+  PagedDecode<T> pass{.units = unit_array_.As<DecodeUnit>(),
+                      .tasks = tasks_.As<BlockTask>(),
+                      .pieces = pieces_.As<BlockPiece>(),
+                      .visible = visible_.As<int32_t>(),
+                      .first_part = first_part_.As<int32_t>(),
+                      .part_of = part_of_.As<int32_t>()};
+  if (scored_.has_value()) {
+    pass.scored = scored_->As<DecodeScoredRow>();
+    pass.scored_of = scored_of_->As<int32_t>();
+    pass.ends = ends_->As<int32_t>();
+  }
+  return pass;
 }
 
 template <typename T>
@@ -91,6 +116,9 @@ at::Tensor DecodeAttention::Forward(int64_t layer, const at::Tensor& q, const at
     part_out_ = at::empty({tables_.parts(), q.size(1), q.size(2)}, options);
     part_largest_ = at::empty({tables_.parts(), q.size(1)}, options);
     part_sum_ = at::empty_like(part_largest_);
+    if (tables_.step_pieces() > 0) {
+      step_pieces_ = at::empty({q.size(1), tables_.step_pieces(), 2}, options);
+    }
   }
   const at::Tensor queries = Rotates() ? WithDenseRows(q) : q.contiguous();
   return cache_.dtype() == at::kFloat
@@ -137,6 +165,11 @@ at::Tensor DecodeAttention::Run(int64_t layer, const at::Tensor& q, const at::Te
   pass.part_out = part_out_.mutable_data_ptr<float>();
   pass.part_largest = part_largest_.mutable_data_ptr<float>();
   pass.part_sum = part_sum_.mutable_data_ptr<float>();
+  if (step_pieces_.defined()) {
+    static_assert(sizeof(StepPiece) == 2 * sizeof(float));
+    pass.step_pieces = static_cast<StepPiece*>(step_pieces_.mutable_data_ptr());
+    pass.step_pieces_a_head = tables_.step_pieces();
+  }
   at::Tensor out = at::empty(q.sizes(), q.options());
   pass.out = static_cast<T*>(out.mutable_data_ptr());
   Check(kernels_.Attend(pass, tables_.units(), tables_.rows(), shape.head_dim));

@@ -3,9 +3,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+#include <span>
+
 #include "common/attention/attention.h"
 #include "common/attention/cuda/decode_kernels.h"
 #include "common/attention/cuda/decode_plan.h"
+#include "common/attention/paged/kernel.h"
 #include "common/attention/paged/paged_kv_cache.h"
 #include "common/attention/paged/plan.h"
 #include "common/device/upload.h"
@@ -23,14 +27,18 @@ namespace attnrl::attention {
 // One thread.
 class DecodeTables {
  public:
-  // `repeats`: query heads of a key head, at most kDecodeQueries.
-  DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload);
+  // `repeats`: query heads of a key head, at most kDecodeQueries. `scored`: rows whose attention to
+  // steps is added up on the way, one of a sequence at most; their sums are the device's.
+  DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload,
+               std::span<const ScoredRow> scored = {});
   // After the upload was sent; it isn't needed any more then.
   void Receive(const device::Upload& upload);
 
   int64_t rows() const { return rows_; }
   int64_t units() const { return units_; }
   int64_t parts() const { return parts_; }
+  // StepPieces of all scored rows, for one head.
+  int64_t step_pieces() const { return step_pieces_; }
   // What every layer's pass has of the plans.
   template <typename T>
   PagedDecode<T> Decode() const;
@@ -38,6 +46,8 @@ class DecodeTables {
   AppendRows<T> Append() const;
 
  private:
+  void AddScored(std::span<const ScoredRow> scored, device::Upload& upload);
+
   // An array of 32-bit numbers or of structs of them, in the upload's numbers of 64 bits.
   struct Array {
     device::Upload::Part part;
@@ -51,6 +61,8 @@ class DecodeTables {
   int64_t rows_ = 0;
   int64_t units_ = 0;
   int64_t parts_ = 0;
+  std::optional<Array> scored_, scored_of_, ends_;  // where a row is scored
+  int64_t step_pieces_ = 0;
 };
 
 // Attention over a paged cache by the kernels of a GPU: three launches a layer, the first of which
@@ -84,7 +96,7 @@ class DecodeAttention final : public Attention {
   const DecodeTables tables_;
   const DecodeKernels& kernels_;
   const at::Tensor cosine_, sine_;
-  at::Tensor part_out_, part_largest_, part_sum_;  // made by the first layer
+  at::Tensor part_out_, part_largest_, part_sum_, step_pieces_;  // made by the first layer
 };
 
 }  // namespace attnrl::attention

@@ -28,6 +28,7 @@ class Refusing final : public DecodeKernels {
                            int64_t) const override {
     return "no";
   }
+  cuda::LaunchError Update(const ScoreUpdates&) const override { return "no"; }
 };
 
 const PagedKvShape kShape{.layers = 2, .blocks = 12, .kv_heads = 2, .head_dim = 64};

@@ -22,6 +22,9 @@ class OnGpu final : public DecodeKernels {
                            int64_t head_dim) const override {
     return LaunchPagedDecode(pass, units, rows, head_dim, Current());
   }
+  cuda::LaunchError Update(const ScoreUpdates& updates) const override {
+    return LaunchScoreUpdates(updates, Current());
+  }
 
  private:
   static cuda::Stream Current() { return c10::cuda::getCurrentCUDAStream().stream(); }

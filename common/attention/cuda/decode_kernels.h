@@ -3,6 +3,7 @@
 
 #include "common/attention/cuda/append_rows.h"
 #include "common/attention/cuda/paged_decode.h"
+#include "common/attention/cuda/score_updates.h"
 #include "common/kernels/cuda/kernel_language.h"
 
 namespace attnrl::attention {
@@ -18,6 +19,7 @@ class DecodeKernels {
                                    int64_t head_dim) const = 0;
   virtual cuda::LaunchError Attend(const PagedDecode<cuda::BFloat16>& pass, int64_t units,
                                    int64_t rows, int64_t head_dim) const = 0;
+  virtual cuda::LaunchError Update(const ScoreUpdates& updates) const = 0;
 };
 
 // Those of NVIDIA GPUs, on LibTorch's current stream of its current device; null in a build without

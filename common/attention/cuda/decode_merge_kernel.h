@@ -44,12 +44,13 @@ struct DecodeMerge {
  private:
   ATTNRL_DEVICE static void AddSteps(const Arguments& a, const DecodeScoredRow& row, int64_t head,
                                      float largest, float sum) {
-    const StepPiece* const pieces = row.pieces + head * row.piece_stride;
+    const int32_t* const ends = a.ends + row.first_end;
+    const StepPiece* const pieces = a.step_pieces + head * a.step_pieces_a_head + row.first_piece;
     float* const sums = row.sums + (a.layer * int64_t{a.heads} + head) * row.stride;
     for (int32_t step = cuda::ThreadIndex(); step < row.steps; step += kThreads) {
-      const int32_t begin = step == 0 ? row.first_key : row.ends[step - 1];
+      const int32_t begin = step == 0 ? row.first_key : ends[step - 1];
       const int32_t from = begin / kBlockTokens - row.first_key / kBlockTokens;
-      const int32_t to = (row.ends[step] - 1) / kBlockTokens - row.first_key / kBlockTokens;
+      const int32_t to = (ends[step] - 1) / kBlockTokens - row.first_key / kBlockTokens;
       float weight = 0;
       for (int32_t stretch = from; stretch <= to; ++stretch) {
         const StepPiece& piece = pieces[stretch + step];

@@ -32,8 +32,7 @@ struct FciPass {
   float* scores = nullptr;
 };
 
-// Two launches on `stream`; `head_dim` is 64 or 128. Memory beside the arguments: none. Until a
-// recomputing pass uses it, tests/bench/gpu/fci_check.cc calls it.
+// Two launches on `stream`; `head_dim` is 64 or 128. Memory beside the arguments: none.
 template <typename T>
 [[nodiscard]] cuda::LaunchError LaunchFci(const FciPass<T>& pass, int64_t tiles, int64_t head_dim,
                                           cuda::Stream stream);

@@ -19,16 +19,14 @@ struct StepPiece {
 // (common/attention/paged/kernel.h) with memory of the GPU.
 struct DecodeScoredRow {
   int32_t first_key = 0;
-  int32_t steps = 0;              // 0 or more
-  const int32_t* ends = nullptr;  // [steps], ascending
-  float* sums = nullptr;          // [layers, heads, stride], added to
+  int32_t steps = 0;      // 0 or more
+  int64_t first_end = 0;  // where its ends begin in PagedDecode::ends: [steps], ascending
+  float* sums = nullptr;  // [layers, heads, stride], added to
   int64_t stride = 0;
-  // [heads, piece_stride], written; a layer's are done with when its result is there.
-  StepPiece* pieces = nullptr;
-  int64_t piece_stride = 0;  // StepPieces() at least
+  // Where its StepPieces() pieces begin among those of a head in PagedDecode::step_pieces.
+  int64_t first_piece = 0;
 
-  // One for each stretch of keys and each step that begins in it, at most. For callers of the
-  // launch: now tests.
+  // One for each stretch of keys and each step that begins in it, at most.
   static int64_t StepPieces(int64_t first_key, int64_t last_end, int64_t steps) {
     return steps == 0 ? 0 : (last_end - 1) / kBlockTokens - first_key / kBlockTokens + steps;
   }
@@ -55,6 +53,10 @@ struct PagedDecode {
   // Rows that are scored, and for each row its index among these or -1; null: none is.
   const DecodeScoredRow* scored = nullptr;
   const int32_t* scored_of = nullptr;
+  const int32_t* ends = nullptr;
+  // Scratch, [heads, step_pieces_a_head].
+  StepPiece* step_pieces = nullptr;
+  int64_t step_pieces_a_head = 0;
   // Scratch: [parts, heads, head_dim] and twice [parts, heads].
   float* part_out = nullptr;
   float* part_largest = nullptr;  // in powers of two

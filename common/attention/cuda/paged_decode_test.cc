@@ -34,13 +34,17 @@ struct Result {
 template <typename T, int kHeadDim>
 Result<T> RunKernels(const PagedCase<T>& of, ThreadOrder order,
                      const std::vector<DecodeScoredRow>& scored = {},
-                     const std::vector<int32_t>& scored_of = {}, int32_t layer = 0) {
+                     const std::vector<int32_t>& scored_of = {},
+                     const std::vector<int32_t>& ends = {}, int64_t step_pieces = 0,
+                     int32_t layer = 0) {
   const int64_t results = of.plan.rows() * of.shape.heads;
   const auto parts = static_cast<size_t>(of.decode.parts() * of.shape.heads);
   Result<T> result{std::vector<T>(static_cast<size_t>(results * kHeadDim)),
                    std::vector<float>(static_cast<size_t>(results))};
   std::vector<float> part_out(parts * kHeadDim, NAN), part_largest(parts, NAN),
       part_sum(parts, NAN);
+  std::vector<StepPiece> piece_scratch(static_cast<size_t>(of.shape.heads * step_pieces),
+                                       StepPiece{NAN, NAN});
   const PagedDecode<T> pass{.units = of.decode.units().data(),
                             .tasks = of.plan.tasks().data(),
                             .pieces = of.plan.pieces().data(),
@@ -56,6 +60,9 @@ Result<T> RunKernels(const PagedCase<T>& of, ThreadOrder order,
                             .layer = layer,
                             .scored = scored.empty() ? nullptr : scored.data(),
                             .scored_of = scored_of.data(),
+                            .ends = ends.data(),
+                            .step_pieces = piece_scratch.data(),
+                            .step_pieces_a_head = step_pieces,
                             .part_out = part_out.data(),
                             .part_largest = part_largest.data(),
                             .part_sum = part_sum.data(),
@@ -180,21 +187,22 @@ TEST(PagedDecode, AddsUpWhatScoredRowsAttendToInEachStep) {
   for (const ThreadOrder order : cuda::kAllOrders) {
     std::vector<DecodeScoredRow> scored;
     std::vector<std::vector<float>> sums(2, std::vector<float>(kLayers * heads * kStride, 0.5F));
-    std::vector<std::vector<StepPiece>> pieces;
+    std::vector<int32_t> all_ends;
+    int64_t pieces = 0;
     for (size_t i = 0; i < 2; ++i) {
       const auto steps = static_cast<int64_t>(ends[i].size());
       const int64_t count = DecodeScoredRow::StepPieces(first_keys[i], ends[i].back(), steps);
-      pieces.emplace_back(static_cast<size_t>(count * heads), StepPiece{NAN, NAN});
       scored.push_back({.first_key = first_keys[i],
                         .steps = static_cast<int32_t>(steps),
-                        .ends = ends[i].data(),
+                        .first_end = static_cast<int64_t>(all_ends.size()),
                         .sums = sums[i].data(),
                         .stride = kStride,
-                        .pieces = pieces[i].data(),
-                        .piece_stride = count});
+                        .first_piece = pieces});
+      all_ends.insert(all_ends.end(), ends[i].begin(), ends[i].end());
+      pieces += count;
     }
     // Row 2 isn't scored.
-    RunKernels<float, 64>(of, order, scored, {0, 1, -1}, 1);
+    RunKernels<float, 64>(of, order, scored, {0, 1, -1}, all_ends, pieces, 1);
     if (first.empty()) first = sums;
     EXPECT_EQ(sums, first);
     for (size_t i = 0; i < 2; ++i) {

@@ -15,6 +15,11 @@ constexpr char kKey[] = "rollout.kv_cache_bytes";
 // A prompt, a response to it, and what continues the response.
 constexpr int64_t kLevels = 3;
 
+std::string TakenBefore(const KvBudget& budget) {
+  if (budget.reserved == 0) return "";
+  return absl::StrCat(", of which weights and the workspace of a step take ", budget.reserved);
+}
+
 }  // namespace
 
 int64_t KvBlocks(int64_t slots, int64_t max_tokens) {
@@ -31,13 +36,22 @@ absl::StatusOr<int64_t> ChooseKvBlocks(const KvBudget& budget) {
     if (blocks < least) {
       return InputError(kKey, absl::StrCat(budget.bytes, " bytes are ", blocks, " blocks"), needs);
     }
-    if (budget.available > 0 && budget.bytes > budget.available) {
+    if (budget.available > 0 && budget.bytes > budget.available - budget.reserved) {
       return InputError(kKey, absl::StrCat(budget.bytes, " bytes"),
-                        absl::StrCat("available are ", budget.available));
+                        absl::StrCat("available are ", budget.available, TakenBefore(budget)));
     }
     return blocks;
   }
   int64_t blocks = KvBlocks(budget.slots, budget.max_tokens);
+  if (budget.reserved > 0) {
+    const int64_t left = std::max<int64_t>(0, budget.available - budget.reserved);
+    blocks = std::min(blocks, left / 10 * 9 / budget.block_bytes);
+    if (blocks >= least) return blocks;
+    return InputError(kKey,
+                      absl::StrCat("the GPU has ", budget.available, " bytes free",
+                                   TakenBefore(budget), "; the rest is ", blocks, " blocks"),
+                      needs);
+  }
   if (budget.memory_limit > 0 && budget.available > 0) {
     const int64_t room = std::min(budget.memory_limit / 2, budget.available / 4 * 3) /
                          std::max<int64_t>(1, budget.workers);

@@ -55,5 +55,22 @@ TEST(KvBudget, RefusesMoreThanThereIs) {
   EXPECT_EQ(*ChooseKvBlocks(budget), 900) << "another device's memory";
 }
 
+TEST(KvBudget, TakesNineTenthsOfWhatWeightsAndWorkspaceLeaveOfAGpu) {
+  KvBudget budget = kSmall;
+  budget.slots = 1000;
+  budget.reserved = 500'000;
+  EXPECT_EQ(*ChooseKvBlocks(budget), 360);
+  budget.slots = 4;
+  EXPECT_EQ(*ChooseKvBlocks(budget), 4 * (2 + 3)) << "no more than the slots can use";
+  budget.reserved = 896'000;
+  EXPECT_EQ(std::string(ChooseKvBlocks(budget).status().message()),
+            "rollout.kv_cache_bytes: the GPU has 900000 bytes free, of which weights and the "
+            "workspace of a step take 896000; the rest is 3 blocks; a sequence of 64 tokens needs "
+            "5 blocks of 32 tokens, 5000 bytes");
+  budget.bytes = 5'000;
+  EXPECT_THAT(std::string(ChooseKvBlocks(budget).status().message()),
+              HasSubstr("available are 900000, of which weights and the workspace of a step take"));
+}
+
 }  // namespace
 }  // namespace attnrl::rollout

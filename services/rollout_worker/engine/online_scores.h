@@ -10,6 +10,7 @@
 #include "common/attention/paged/kernel.h"
 #include "common/text/steps.h"
 #include "services/rollout_worker/engine/request.h"
+#include "services/rollout_worker/engine/score_sums.h"
 
 namespace attnrl::rollout {
 
@@ -22,17 +23,18 @@ namespace attnrl::rollout {
 // is one step, and what was added up is forgotten, since nothing counts for the prompt and the
 // first step. A response with neither has no scores here.
 //
-// Memory: 2 * layers * heads floats a step of the response, with room for twice the steps. What was
-// added up stays when the sequence is computed anew. One thread.
+// Memory: 2 * layers * heads floats a step of the response, with room for twice the steps, where
+// its ScoreSums are. What was added up stays when the sequence is computed anew. One thread.
 class OnlineScores {
  public:
   struct Shape {
     int64_t prompt_tokens = 0;
     int64_t delta = 4;  // steps from here on count for a step; at least 1
-    int64_t layers = 0;
     int64_t heads = 0;
   };
-  OnlineScores(std::shared_ptr<const text::StepSegmenter> segmenter, const Shape& shape);
+  // `sums`: empty ones, with a row for each layer and head.
+  OnlineScores(std::shared_ptr<const text::StepSegmenter> segmenter, const Shape& shape,
+               std::unique_ptr<ScoreSums> sums);
 
   // Position of the next token of the response that counts as a query.
   int64_t next() const { return next_; }
@@ -47,7 +49,6 @@ class OnlineScores {
 
  private:
   void EndStep();
-  void Grow();
   // Steps after the prompt and the first one that the current step counts for.
   int64_t Counted() const;
 
@@ -55,12 +56,9 @@ class OnlineScores {
   const Shape shape_;
   text::StepSegmenter::Separator strongest_ = text::StepSegmenter::Separator::kNone;
   int64_t next_ = 0;
-  int64_t step_begin_ = 0;     // of the current step
-  std::vector<int32_t> ends_;  // of the response's steps that have ended
-  int64_t stride_ = 0;
-  std::vector<float> current_;  // [layers, heads, stride]: of the current step's queries
-  std::vector<float> total_;    // [layers, heads, stride]: y, but for the division by the keys
-  std::vector<float> scratch_;  // [segments, heads, stride]
+  int64_t step_begin_ = 0;                 // of the current step
+  std::vector<int32_t> ends_;              // of the response's steps that have ended
+  const std::unique_ptr<ScoreSums> sums_;  // y, but for the division by the keys
 };
 
 }  // namespace attnrl::rollout

@@ -10,7 +10,7 @@ namespace attnrl::rollout {
 
 StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& attention,
                        at::Device device, int64_t kernel_repeats, bool draws_kept,
-                       device::Upload& upload) {
+                       DeviceScores& scores, device::Upload& upload) {
   upload.Clear();
   const device::Upload::Part ids = upload.Add(plan.rows());
   const device::Upload::Part positions = upload.Add(plan.rows());
@@ -25,7 +25,8 @@ StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& att
   StepTensors tensors;
   if (!device.is_cpu()) {
     if (kernel_repeats > 0) {
-      tensors.decode.emplace(attention, kernel_repeats, upload);
+      scores.Add(upload);
+      tensors.decode.emplace(attention, kernel_repeats, upload, plan.scored);
     } else {
       tensors.attention.emplace(attention, upload);
     }

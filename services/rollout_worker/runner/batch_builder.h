@@ -12,6 +12,7 @@
 #include "common/device/upload.h"
 #include "services/rollout_worker/engine/step_plan.h"
 #include "services/rollout_worker/runner/device_sampler.h"
+#include "services/rollout_worker/runner/device_scores.h"
 
 namespace attnrl::rollout {
 
@@ -30,9 +31,9 @@ struct StepTensors {
 // Turns a plan into tensors, in one copy to the device; the only place that knows both. `attention`
 // is built of the plan's groups. `kernel_repeats`: query heads of a key head where the device has
 // kernels for attention, otherwise 0. `draws_kept`: the device has kernels that draw with top-k and
-// top-p too. `upload` keeps its memory from step to step.
+// top-p too. `scores`: what waits there goes along. `upload` keeps its memory from step to step.
 StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& attention,
                        at::Device device, int64_t kernel_repeats, bool draws_kept,
-                       device::Upload& upload);
+                       DeviceScores& scores, device::Upload& upload);
 
 }  // namespace attnrl::rollout

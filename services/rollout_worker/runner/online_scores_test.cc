@@ -5,43 +5,20 @@
 #include <cmath>
 #include <map>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "common/model/transformer.h"
-#include "common/testing/temporary_folder.h"
-#include "common/text/byte_alphabet.h"
-#include "common/text/testing/small_tokenizer.h"
-#include "common/text/tokenizer.h"
 #include "services/rollout_worker/engine/stepper.h"
 #include "services/rollout_worker/runner/runner.h"
+#include "services/rollout_worker/testing/line_tokenizer.h"
 
 namespace attnrl::rollout {
 namespace {
 
-constexpr int64_t kVocabulary = 400;
-constexpr int32_t kThinkEnd = 399;
-
-// So many tokens with a line end or a blank line that a random model says them often.
-text::Tokenizer MakeTokenizer(bool with_lines) {
-  nlohmann::json json = text::SmallTokenizer();
-  const std::string line = text::ByteCharacter('\n');
-  for (int32_t id = 260; with_lines && id < kThinkEnd; ++id) {
-    const std::string letter = text::ByteCharacter(static_cast<uint8_t>(id - 200));
-    json["model"]["vocab"][(id % 16 == 0 ? line + line : line) + letter] = id;
-  }
-  json["added_tokens"].push_back({{"id", kThinkEnd}, {"content", "</think>"}, {"special", false}});
-  const TemporaryFolder folder;
-  folder.Write("tokenizer.json", json.dump());
-  auto tokenizer = text::Tokenizer::Load(folder.path());
-  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
-  return *std::move(tokenizer);
-}
-
 model::ModelConfig Config() {
   model::ModelConfig config;
-  config.vocab_size = kVocabulary;
+  config.vocab_size = kLineVocabulary;
   config.hidden_size = 32;
   config.intermediate_size = 48;
   config.layers = 3;
@@ -81,7 +58,8 @@ std::map<uint64_t, Completion> Sample(const Setup& setup, int64_t* preempted = n
   RunnerOptions options;
   options.blocks = setup.blocks;
   options.deterministic = setup.deterministic;
-  options.segmenter = std::make_shared<const text::StepSegmenter>(MakeTokenizer(setup.with_lines));
+  options.segmenter =
+      std::make_shared<const text::StepSegmenter>(MakeLineTokenizer(setup.with_lines));
   options.online_scores = setup.online;
   auto runner = MakeRunner(options, config);
   auto model = MakeModel(config, model::RandomTensors(config, 1, model::DType::kFloat32),
@@ -132,7 +110,7 @@ void ExpectSameScores(const std::map<uint64_t, Completion>& found,
 TEST(OnlineScores, EqualThoseOfAPassOfTheirOwn) {
   const auto expected = Sample({.online = false});
   bool blank_lines = false, lines = false;
-  const text::StepSegmenter segmenter(MakeTokenizer(true));
+  const text::StepSegmenter segmenter(MakeLineTokenizer(true));
   for (const auto& [id, completion] : expected) {
     auto strongest = text::StepSegmenter::Separator::kNone;
     for (const int32_t token : completion.token_ids) {

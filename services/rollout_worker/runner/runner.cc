@@ -19,6 +19,7 @@
 #include "common/model/fci.h"
 #include "common/model/transformer.h"
 #include "services/rollout_worker/runner/batch_builder.h"
+#include "services/rollout_worker/runner/device_scores.h"
 
 namespace attnrl::rollout {
 namespace {
@@ -54,6 +55,7 @@ class TorchRunner final : public StepRunner {
       : options_(options),
         config_(config),
         kernels_(KernelsOf(options, config)),
+        device_scores_(config.layers * config.heads, options.device),
         cache_(CacheShape(options, config), CacheType(options), options.device) {}
 
   // The number of threads belongs to the calling thread.
@@ -67,7 +69,8 @@ class TorchRunner final : public StepRunner {
       const StepTensors batch =
           BuildBatch(plan, attention_plan_, options_.device,
                      kernels_.attention == nullptr ? 0 : config_.heads / config_.kv_heads,
-                     kernels_.sample != nullptr, upload_);
+                     kernels_.sample != nullptr, device_scores_, upload_);
+      if (kernels_.attention != nullptr) device_scores_.Apply(upload_, *kernels_.attention);
       const auto attention = MakeAttention(batch, plan, weights.rotary());
       at::Tensor hidden = weights.Hidden(batch.ids, batch.positions, *attention);
       // While all sequences decode, every row is sampled and needs no copy.
@@ -112,12 +115,19 @@ class TorchRunner final : public StepRunner {
   int64_t blocks() const override { return options_.blocks; }
   std::unique_ptr<OnlineScores> StartScores(int64_t prompt_tokens, uint32_t delta) override {
     if (!options_.online_scores || options_.segmenter == nullptr || delta < 1 ||
-        !options_.device.is_cpu()) {
+        !CanScoreOnline(options_, config_)) {
       return nullptr;
     }
-    return std::make_unique<OnlineScores>(
-        options_.segmenter,
-        OnlineScores::Shape{prompt_tokens, delta, config_.layers, config_.heads});
+    const int64_t rows = config_.layers * config_.heads;
+    std::unique_ptr<ScoreSums> sums;
+    if (options_.device.is_cpu()) {
+      sums = std::make_unique<HostScoreSums>(rows);
+    } else {
+      sums = device_scores_.Make();
+    }
+    return std::make_unique<OnlineScores>(options_.segmenter,
+                                          OnlineScores::Shape{prompt_tokens, delta, config_.heads},
+                                          std::move(sums));
   }
 
  private:
@@ -194,6 +204,7 @@ class TorchRunner final : public StepRunner {
   const RunnerOptions options_;
   const model::ModelConfig config_;
   const StepKernels kernels_;  // null: by LibTorch, or on the CPU
+  DeviceScores device_scores_;
   attention::PagedKvCache cache_;
   attention::AttentionPlan attention_plan_;
   device::Upload upload_;
@@ -221,6 +232,33 @@ absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const RunnerOptions& opti
                      options.blocks * KvBlockBytes(options, config) >> 20, " MiB (", options.blocks,
                      " blocks of ", attention::kBlockTokens, " tokens): ", OneLine(error.what())));
   }
+}
+
+bool CanScoreOnline(const RunnerOptions& options, const model::ModelConfig& config) {
+  return options.device.is_cpu() || KernelsOf(options, config).attention != nullptr;
+}
+
+int64_t ResidentWeightBytes(const RunnerOptions& options, const model::ModelConfig& config) {
+  const auto size = static_cast<int64_t>(c10::elementSize(model::ToScalarType(options.dtype)));
+  int64_t bytes = model::CountParameters(config) * size;
+  // The head's weight once more, in float32.
+  if (options.dtype != model::DType::kFloat32) {
+    bytes += config.vocab_size * config.hidden_size * static_cast<int64_t>(sizeof(float));
+  }
+  return bytes;
+}
+
+int64_t StepWorkspaceBytes(const RunnerOptions& options, const model::ModelConfig& config,
+                           int64_t step_rows) {
+  constexpr int64_t kLibraries = int64_t{256} << 20;
+  const auto size = static_cast<int64_t>(c10::elementSize(model::ToScalarType(options.dtype)));
+  // The most of a row that is there at once: what runs through the layers, a layer's projections,
+  // and both halves of the block behind attention, each with what it is made of.
+  const int64_t row = 6 * config.hidden_size +
+                      4 * (config.heads + 2 * config.kv_heads) * config.head_dim +
+                      4 * config.intermediate_size;
+  const int64_t logits = kKernelLogitRows * config.vocab_size * static_cast<int64_t>(sizeof(float));
+  return kLibraries + step_rows * row * size + 2 * logits;
 }
 
 int64_t KvBlockBytes(const RunnerOptions& options, const model::ModelConfig& config) {

@@ -37,7 +37,7 @@ struct RunnerOptions {
   at::Device device = at::Device(at::kCPU);
   // Cuts responses into the steps whose attention is scored; null: Score fails.
   std::shared_ptr<const text::StepSegmenter> segmenter = nullptr;
-  // Score them while decoding, on the CPU; else in a pass of its own over what has ended.
+  // Score them while decoding, where CanScoreOnline; else in a pass of its own over what has ended.
   bool online_scores = false;
   std::optional<StepKernels> kernels = std::nullopt;  // those of the device; tests have others
 };
@@ -48,8 +48,18 @@ struct RunnerOptions {
 absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const RunnerOptions& options,
                                                        const model::ModelConfig& config);
 
+// Whether steps can be scored while decoding: on the CPU, and on a device whose kernels know the
+// model's shapes.
+bool CanScoreOnline(const RunnerOptions& options, const model::ModelConfig& config);
+
 // Bytes of a block of the KV cache.
 int64_t KvBlockBytes(const RunnerOptions& options, const model::ModelConfig& config);
+
+// Bytes that one version of the weights takes on the device, and those that the largest step takes
+// beside the cache, with an allowance for LibTorch's libraries: for the size of a GPU's cache.
+int64_t ResidentWeightBytes(const RunnerOptions& options, const model::ModelConfig& config);
+int64_t StepWorkspaceBytes(const RunnerOptions& options, const model::ModelConfig& config,
+                           int64_t step_rows);
 
 // A model over `weights` (complete for `config`) that fits such a runner. INTERNAL for what
 // LibTorch refuses.

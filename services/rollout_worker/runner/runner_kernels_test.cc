@@ -13,6 +13,7 @@
 #include "common/model/gpu_operators.h"
 #include "common/model/testing/tiny_models.h"
 #include "services/rollout_worker/testing/emulated_sampling.h"
+#include "services/rollout_worker/testing/line_tokenizer.h"
 #include "services/rollout_worker/testing/small_engine.h"
 
 namespace attnrl::rollout {
@@ -59,6 +60,39 @@ TEST(RunnerWithKernels, SamplesTheTokensOfTheCpuWithTopKAndTopP) {
   std::vector<Request> requests = MakeRequests(3, {.temperature = 0.8, .top_p = 0.7, .top_k = 50});
   requests[1].sampling = {};
   ExpectTheSameTokens(gpu, cpu, requests);
+}
+
+// Responses with steps, as the engine scores them.
+std::vector<Request> ScoredRequests() {
+  std::vector<Request> requests = MakeRequests(4);
+  for (Request& request : requests) {
+    request.max_new_tokens = 30 + static_cast<int64_t>(request.id);
+    request.score_delta = 1;
+  }
+  return requests;
+}
+
+TEST(RunnerWithKernels, ScoresOnTheWayAsAPassOfItsOwnDoes) {
+  model::ModelConfig config = Config();
+  config.vocab_size = kLineVocabulary;
+  RunnerOptions cpu_options{.blocks = 40};
+  cpu_options.segmenter = std::make_shared<const text::StepSegmenter>(MakeLineTokenizer());
+  RunnerOptions gpu_options = OnTheFakeGpu();
+  gpu_options.segmenter = cpu_options.segmenter;
+  gpu_options.online_scores = true;
+  SmallEngine cpu(config, cpu_options);
+  SmallEngine gpu(config, gpu_options, GpuOperators());
+  ExpectTheSameTokens(gpu, cpu, ScoredRequests());
+  int64_t positive = 0;
+  for (const auto& [id, expected] : cpu.done) {
+    const StepScores& found = gpu.done.at(id).scores;
+    ASSERT_EQ(found.ends, expected.scores.ends);
+    for (size_t step = 0; step < found.fci.size(); ++step) {
+      EXPECT_NEAR(found.fci[step], expected.scores.fci[step], 1e-5) << id << " " << step;
+      positive += found.fci[step] > 0 ? 1 : 0;
+    }
+  }
+  EXPECT_GT(positive, 10);
 }
 
 struct Cost {

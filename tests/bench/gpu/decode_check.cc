@@ -39,6 +39,9 @@ struct Decode {
   OnGpu<float> part_largest{part_results}, part_sum{part_results};
   std::optional<OnGpu<DecodeScoredRow>> scored = std::nullopt;
   std::optional<OnGpu<int32_t>> scored_of = std::nullopt;
+  const int32_t* ends = nullptr;
+  attention::StepPiece* step_pieces = nullptr;
+  int64_t step_pieces_a_head = 0;
 
   cuda::LaunchError Launch(cuda::Stream stream) const {
     const PagedDecode<T> pass{.units = units.get(),
@@ -55,6 +58,9 @@ struct Decode {
                               .scale = of.scale,
                               .scored = scored.has_value() ? scored->get() : nullptr,
                               .scored_of = scored_of.has_value() ? scored_of->get() : nullptr,
+                              .ends = ends,
+                              .step_pieces = step_pieces,
+                              .step_pieces_a_head = step_pieces_a_head,
                               .part_out = part_out.get(),
                               .part_largest = part_largest.get(),
                               .part_sum = part_sum.get(),
@@ -175,13 +181,15 @@ void Time(Table& table, const std::string& shape, int64_t prompt, bool online_fc
     for (int64_t row = 0; row < rows; ++row) {
       scored.push_back({.first_key = static_cast<int32_t>(prompt),
                         .steps = static_cast<int32_t>(steps),
-                        .ends = ends_on_gpu.get(),
+                        .first_end = 0,
                         .sums = sums.get() + row * 12 * steps,
                         .stride = steps,
-                        .pieces = scratch.get() + row * 12 * pieces,
-                        .piece_stride = pieces});
+                        .first_piece = row * pieces});
       scored_of.push_back(static_cast<int32_t>(row));
     }
+    decode.ends = ends_on_gpu.get();
+    decode.step_pieces = scratch.get();
+    decode.step_pieces_a_head = rows * pieces;
     decode.scored.emplace(scored);
     decode.scored_of.emplace(scored_of);
   }

@@ -6,6 +6,7 @@
 #include "common/attention/cuda/decode_attend_kernel.h"
 #include "common/attention/cuda/decode_kernels.h"
 #include "common/attention/cuda/decode_merge_kernel.h"
+#include "common/attention/cuda/score_updates_kernel.h"
 #include "common/kernels/cuda/testing/emulator.h"
 
 namespace attnrl::attention {
@@ -26,6 +27,11 @@ class EmulatedDecodeKernels final : public DecodeKernels {
   cuda::LaunchError Attend(const PagedDecode<cuda::BFloat16>& pass, int64_t units, int64_t rows,
                            int64_t head_dim) const override {
     return AttendOf(pass, units, rows, head_dim);
+  }
+  cuda::LaunchError Update(const ScoreUpdates& updates) const override {
+    constexpr int64_t kRows = UpdateScores::kWarps;
+    const cuda::Grid grid = {(updates.rows + kRows - 1) / kRows, updates.count};
+    return Said(cuda::Emulate<UpdateScores>(grid, updates, kOrder));
   }
 
  private:
