@@ -58,4 +58,20 @@ int64_t GpuMemory(int number) {
   return known ? static_cast<int64_t>(properties.totalGlobalMem) : 0;
 }
 
+std::string GpuAddress(int number) {
+  char address[32] = {};
+  const bool known = cudaDeviceGetPCIBusId(address, sizeof(address), number) == cudaSuccess;
+  return known ? address : "";
+}
+
+std::string GpuFault(int number) {
+  size_t free = 0;
+  size_t total = 0;
+  cudaError_t error = cudaSetDevice(number);
+  if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
+  // An error that isn't of the context, such as memory that has run out, is forgotten when it was
+  // told.
+  return error == cudaSuccess ? "" : cudaGetErrorString(error);
+}
+
 }  // namespace attnrl::device

@@ -26,4 +26,13 @@ std::string DescribeGpu(int number);
 // Bytes of all memory of a GPU that is there; 0 where the driver doesn't say.
 int64_t GpuMemory(int number);
 
+// The PCI address of a GPU that is there, by which Nvml (nvml.h) knows it; empty where the driver
+// doesn't say.
+std::string GpuAddress(int number);
+
+// Why this process can't use a GPU any more that it has used, in the driver's words: an address out
+// of bounds or a fault of the hardware, after which every call fails until the process ends. Empty
+// where it can. Unlike the functions above it makes a context.
+std::string GpuFault(int number);
+
 }  // namespace attnrl::device

@@ -11,4 +11,8 @@ std::string DescribeGpu(int) { return "none"; }
 
 int64_t GpuMemory(int) { return 0; }
 
+std::string GpuAddress(int) { return ""; }
+
+std::string GpuFault(int) { return ""; }
+
 }  // namespace attnrl::device

@@ -16,7 +16,7 @@ struct MetricLabel {
 namespace label_values {
 using std::string_view;
 inline constexpr string_view kVersion[] = {"0.1.0"};
-inline constexpr string_view kCuda[] = {"none"};
+inline constexpr string_view kCuda[] = {"none", "13"};
 inline constexpr string_view kServices[] = {"BranchScheduler", "WeightStore", "Verifier"};
 inline constexpr string_view kMethods[] = {"Work",   "RegisterLearner", "NextBatch", "CommitBatch",
                                            "Status", "WatchStatus",     "Pause",     "Resume",
@@ -42,6 +42,7 @@ inline constexpr string_view kSlotStates[] = {"used", "free"};
 inline constexpr string_view kIsas[] = {"portable", "avx2", "avx512"};
 inline constexpr string_view kBlockStates[] = {"used", "free", "shared"};
 inline constexpr string_view kResults[] = {"ok", "error"};
+inline constexpr string_view kMemoryStates[] = {"used", "free"};
 inline constexpr string_view kFinishReasons[] = {"stop", "length", "aborted"};
 inline constexpr string_view kVerdicts[] = {"graded",  "no_answer", "unparsable",
                                             "timeout", "limit",     "crash"};
@@ -75,6 +76,7 @@ inline constexpr MetricLabel kExpanded[] = {{"expanded", v::kAnswers}};
 inline constexpr MetricLabel kVolume[] = {{"volume", v::kVolumes}};
 inline constexpr MetricLabel kTokenKind[] = {{"kind", v::kTokenKinds}};
 inline constexpr MetricLabel kSlotState[] = {{"state", v::kSlotStates}};
+inline constexpr MetricLabel kGpuMemory[] = {{"state", v::kMemoryStates}};
 inline constexpr MetricLabel kIsa[] = {{"isa", v::kIsas}};
 inline constexpr MetricLabel kBlockState[] = {{"state", v::kBlockStates}};
 inline constexpr MetricLabel kResult[] = {{"result", v::kResults}};

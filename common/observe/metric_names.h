@@ -25,6 +25,9 @@ struct MetricName {
 // ---- Every process ----
 inline constexpr MetricName kBuildInfo = {"attnrl_build_info", MetricType::kGauge,
                                           "Always 1; the labels name the build", labels::kBuild};
+inline constexpr MetricName kGpuMemoryBytes = {"attnrl_gpu_memory_bytes", MetricType::kGauge,
+                                               "Memory of the GPU that this process computes on",
+                                               labels::kGpuMemory};
 inline constexpr MetricName kRpcRequestsTotal = {"attnrl_rpc_requests_total", MetricType::kCounter,
                                                  "Calls answered by this server, by status code",
                                                  labels::kMethodCode};
@@ -202,6 +205,7 @@ inline constexpr MetricName kLearnerNonfiniteStepsTotal = {
 // In the order above.
 inline constexpr auto kAllMetrics =
     std::to_array<const MetricName*>({&kBuildInfo,
+                                      &kGpuMemoryBytes,
                                       &kRpcRequestsTotal,
                                       &kRpcDurationSeconds,
                                       &kRpcRejectedTotal,

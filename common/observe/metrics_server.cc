@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/observe/build.h"
 #include "common/observe/metrics.h"
 #include "common/observe/registry.h"
 
@@ -38,7 +39,7 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(const std::s
     const std::vector<int> ports = exposer->GetListeningPorts();
     if (ports.size() != 1) return absl::InternalError(absl::StrCat(address, ": nothing listens"));
     exposer->RegisterCollectable(Readings());
-    Set(kBuildInfo, {label_values::kVersion[0], label_values::kCuda[0]}, 1);
+    Set(kBuildInfo, {label_values::kVersion[0], CudaOfBuild()}, 1);
     return std::unique_ptr<MetricsServer>(
         new MetricsServer(std::move(exposer), absl::StrCat(host, ":", ports[0])));
   } catch (const std::exception&) {

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/observe/build.h"
 #include "common/observe/metrics.h"
 
 namespace attnrl::observe {
@@ -59,8 +60,9 @@ TEST_F(MetricsServerTest, ServesTheMetricsOnAFreePort) {
   const std::string answer = Metrics();
   EXPECT_THAT(answer, HasSubstr("200 OK\r\nContent-Type: text/plain"));
   EXPECT_THAT(answer, HasSubstr("\r\n\r\n# HELP "));
-  EXPECT_THAT(answer, HasSubstr("\nattnrl_build_info{cuda=\"none\",version=\"" +
-                                std::string(label_values::kVersion[0]) + "\"} 1\n"));
+  EXPECT_THAT(answer,
+              HasSubstr("\nattnrl_build_info{cuda=\"" + std::string(CudaOfBuild()) +
+                        "\",version=\"" + std::string(label_values::kVersion[0]) + "\"} 1\n"));
 }
 
 TEST_F(MetricsServerTest, AnswersNothingElse) {

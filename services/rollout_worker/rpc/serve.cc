@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
+#include "common/device/gpu_metrics.h"
 #include "common/kernels/isa.h"
 #include "common/model/files/config.h"
 #include "common/model/numerics.h"
@@ -35,7 +36,37 @@ struct Model {
   model::ModelConfig config;
   RunnerOptions runner;
   int64_t max_tokens = 0;  // prompt and response of a sequence
+  size_t versions = 2;     // of the weights, held at once
 };
+
+// How large the cache is, and how many versions of the weights are held. On a GPU the cache gets
+// what they leave; where two versions and one that is fetched leave no room for it, one is held.
+absl::Status ChooseMemory(const config::Config& config, Model* model) {
+  RunnerOptions& runner = model->runner;
+  ATTNRL_ASSIGN_OR_RETURN(const device::DeviceMemory memory, device::MemoryOf(runner.device));
+  KvBudget budget{.slots = config.rollout.slots,
+                  .max_tokens = model->max_tokens,
+                  .block_bytes = KvBlockBytes(runner, model->config),
+                  .bytes = config.rollout.kv_cache_bytes,
+                  .memory_limit = memory.total,
+                  .available = memory.free};
+  if (runner.device.is_cpu()) {
+    budget.workers = std::max<int64_t>(1, config.rollout.workers);
+    ATTNRL_ASSIGN_OR_RETURN(runner.blocks, ChooseKvBlocks(budget));
+    return absl::OkStatus();
+  }
+  absl::StatusOr<int64_t> blocks = absl::InternalError("not asked");
+  for (model->versions = 2; model->versions > 0; --model->versions) {
+    const auto held = static_cast<int64_t>(model->versions) + 1;  // one more while it is fetched
+    budget.reserved = held * ResidentWeightBytes(runner, model->config) +
+                      StepWorkspaceBytes(runner, model->config, StepperOptions().max_step_rows);
+    blocks = ChooseKvBlocks(budget);
+    if (blocks.ok()) break;
+  }
+  if (!blocks.ok()) return blocks.status();
+  runner.blocks = *blocks;
+  return absl::OkStatus();
+}
 
 // The policy's architecture and how it will be run, from the configuration.
 absl::StatusOr<Model> ReadModel(const config::Config& config) {
@@ -60,8 +91,13 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
         std::make_shared<const text::StepSegmenter>(tokenizer, config.algorithm.branching.steps);
     // Whether a token ends a sentence is known only a token later.
     runner.online_scores = config.rollout.fci_method != config::FciMethod::kRecompute &&
-                           config.algorithm.branching.steps != StepCut::kSentence &&
-                           runner.device.is_cpu();
+                           config.algorithm.branching.steps != StepCut::kSentence;
+    if (config.rollout.fci_method == config::FciMethod::kOnline &&
+        !CanScoreOnline(runner, model.config)) {
+      return InputError("rollout.fci_method", "online",
+                        absl::StrCat("recompute, as heads of ", model.config.head_dim,
+                                     " elements have no kernels on ", runner.device.str()));
+    }
   }
   if (model.max_tokens > model.config.max_position_embeddings) {
     return InputError(
@@ -70,17 +106,7 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
                      " tokens a sequence with rollout.max_response_tokens"),
         absl::StrCat("the model's context is ", model.config.max_position_embeddings));
   }
-  ATTNRL_ASSIGN_OR_RETURN(const device::DeviceMemory memory, device::MemoryOf(runner.device));
-  // Workers share the memory of the host, but each has a GPU of its own.
-  const int64_t sharing = runner.device.is_cpu() ? config.rollout.workers : 1;
-  ATTNRL_ASSIGN_OR_RETURN(runner.blocks,
-                          ChooseKvBlocks({.slots = config.rollout.slots,
-                                          .max_tokens = model.max_tokens,
-                                          .block_bytes = KvBlockBytes(runner, model.config),
-                                          .bytes = config.rollout.kv_cache_bytes,
-                                          .memory_limit = memory.total,
-                                          .available = memory.free,
-                                          .workers = std::max<int64_t>(1, sharing)}));
+  ATTNRL_RETURN_IF_ERROR(ChooseMemory(config, &model));
   return model;
 }
 
@@ -172,10 +198,12 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
                      .max_tokens = model.max_tokens,
                      .resident_versions = config.rollout.resident_versions};
   options.observe = StepObserver(config.rollout.slots);
+  device::ReportGpuMemory(model.runner.device);
   observe::GetGauge(observe::kRolloutKernelIsa, {UsedIsaName()}).Set(1);
   const std::unique_ptr<Engine> engine = Engine::Start(std::move(options), std::move(runner));
   WeightKeeperOptions keeper_options = KeeperOptions(flags, *engine);
   // On one machine bytes are copied faster than they are compared.
+  keeper_options.capacity = model.versions;
   keeper_options.keep_base = !absl::StartsWith(config.learner.address, "unix:");
   WeightKeeper keeper(std::move(keeper_options), *weights,
                       MakeVersionLoader(model.config, model.runner));
@@ -186,6 +214,7 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
        {"metrics", metrics->address()},
        {"isa", UsedIsaName()},
        {"slots", config.rollout.slots},
+       {"versions", model.versions},
        {"kv_cache_bytes", model.runner.blocks * KvBlockBytes(model.runner, model.config)},
        {"numerics", NumericsIdOf(model)}});
   const absl::Status status = Serve(worker, *server, shutdown);

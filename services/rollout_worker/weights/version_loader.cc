@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status.h"
+#include "common/device/gpus.h"
 
 namespace attnrl::rollout {
 namespace {
@@ -73,16 +74,29 @@ absl::StatusOr<Weights> LoadVersion(const learner::VersionData& data,
   return MakeModel(config, *std::move(tensors), options.deterministic);
 }
 
+absl::StatusOr<Weights> TryToLoad(const learner::VersionData& data,
+                                  const model::ModelConfig& config, const RunnerOptions& options) {
+  std::string reason;
+  try {
+    absl::StatusOr<Weights> loaded = LoadVersion(data, config, options);
+    if (!absl::IsInternal(loaded.status())) return loaded;
+    reason = std::string(loaded.status().message());
+  } catch (const std::exception& error) {  // LibTorch's, when memory is used up
+    reason = OneLine(error.what());
+  }
+  // Memory may be there later, a GPU's context won't.
+  const std::string fault =
+      options.device.is_cuda() ? device::GpuFault(options.device.index()) : std::string();
+  if (!fault.empty()) return absl::InternalError(absl::StrCat(options.device.str(), ": ", fault));
+  return absl::ResourceExhaustedError(
+      absl::StrCat("W(", data.version.number, ") can't be loaded: ", reason));
+}
+
 }  // namespace
 
 WeightLoader MakeVersionLoader(const model::ModelConfig& config, const RunnerOptions& options) {
-  return [config, options](const learner::VersionData& data) -> absl::StatusOr<Weights> {
-    try {
-      return LoadVersion(data, config, options);
-    } catch (const std::exception& error) {  // LibTorch's, when memory is used up
-      return absl::ResourceExhaustedError(
-          absl::StrCat("W(", data.version.number, ") can't be loaded: ", OneLine(error.what())));
-    }
+  return [config, options](const learner::VersionData& data) {
+    return TryToLoad(data, config, options);
   };
 }
 

@@ -9,7 +9,8 @@ namespace attnrl::rollout {
 
 // Makes models of versions that came over the wire, for a runner with `options`: checks that names,
 // shapes and types are those of `config` and that the tensors have the version's digest. DATA_LOSS
-// otherwise. The loader may be called from any thread.
+// otherwise; RESOURCE_EXHAUSTED where LibTorch refuses, INTERNAL where this process can't use its
+// GPU any more. The loader may be called from any thread.
 WeightLoader MakeVersionLoader(const model::ModelConfig& config, const RunnerOptions& options);
 
 }  // namespace attnrl::rollout

@@ -120,7 +120,8 @@ absl::Status WeightKeeper::FetchOne(const Version& version) {
     // The fetch that fails first was begun for nothing: it counts from its start.
     const bool again = trouble_ && trouble_->version == version;
     trouble_ =
-        Trouble{version, std::string(weights.status().message()), again ? trouble_->since : start};
+        Trouble{version, std::string(weights.status().message()), again ? trouble_->since : start,
+                data.ok() && absl::IsInternal(weights.status())};
     return weights.status();
   }
   backoff_.Reset();

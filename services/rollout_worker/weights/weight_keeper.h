@@ -25,7 +25,8 @@ class Transformer;
 namespace attnrl::rollout {
 
 using Weights = std::shared_ptr<const model::Transformer>;
-// Makes a model of a version's bytes; must verify that they are what they claim to be.
+// Makes a model of a version's bytes; must verify that they are what they claim to be. INTERNAL
+// where this process can make none any more.
 using WeightLoader = std::function<absl::StatusOr<Weights>(const learner::VersionData&)>;
 
 struct WeightKeeperOptions {
@@ -66,6 +67,7 @@ class WeightKeeper {
     Version version = {};
     std::string reason = {};
     absl::Duration since = absl::ZeroDuration();
+    bool fatal = false;  // no other try of this process can succeed
   };
   std::optional<Trouble> trouble() const;
 

@@ -228,9 +228,7 @@ void Worker::OnPrefetch(const Version& version) {
 void Worker::OnCompletion(const Completion& completion) {
   if (!book_.LeaseOf(completion.id)) return;  // cancelled meanwhile
   if (!completion.status.ok()) {
-    // The same model would fail at every other lease too.
-    failure_ = completion.status;
-    return;
+    return LeaveAsBroken(completion.status);
   }
   if (options_.observe) options_.observe(completion);
   const std::optional<scheduler::ItemResult> result = book_.Complete(completion);
@@ -258,6 +256,15 @@ void Worker::LeaveAsUnfit(const absl::Status& why) {
   if (!unfit_.ok()) return;
   unfit_ = why;
   observe::LogError("this worker doesn't fit the run", {{"reason", why}});
+  StartDrain(std::string(why.message()));
+}
+
+// The same model, or a GPU whose context is broken, would fail at every other lease too. Another
+// process may do it right, so the items aren't marked as failed.
+void Worker::LeaveAsBroken(const absl::Status& why) {
+  if (!unfit_.ok()) return;
+  unfit_ = why;
+  observe::LogError("this worker can't sample any more", {{"reason", why}});
   StartDrain(std::string(why.message()));
 }
 
@@ -319,6 +326,7 @@ void Worker::Timers() {
 
 void Worker::RestWithoutWeights(absl::Duration now) {
   const std::optional<WeightKeeper::Trouble> trouble = keeper_.trouble();
+  if (trouble && trouble->fatal) return LeaveAsBroken(absl::InternalError(trouble->reason));
   const bool lacking = trouble && now - trouble->since >= lease_time_ / 2;
   if (!registered_ || draining_ || lacking == resting_) return;
   resting_ = lacking;

@@ -87,6 +87,7 @@ class Worker {
   // What is not finished by its lease's limit goes back whole, for another worker.
   void HandOnLate(absl::Duration now);
   void LeaveAsUnfit(const absl::Status& why);
+  void LeaveAsBroken(const absl::Status& why);
   void GiveBack(const std::vector<scheduler::LeaseId>& leases, const std::string& reason);
   // Bookkeeping.
   void Forget(const std::vector<scheduler::LeaseId>& leases);

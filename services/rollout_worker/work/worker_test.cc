@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -43,7 +44,9 @@ class WorkerTest : public ::testing::Test {
     for (uint32_t version = 0; version < 4; ++version) Publish(version);
     EngineOptions engine;
     engine.stepper = {.slots = kSlots, .max_tokens = 1 << 19};
-    engine_ = Engine::Start(engine, std::make_unique<FakeStepRunner>(1 << 16, 8));
+    auto runner = std::make_unique<FakeStepRunner>(1 << 16, 8);
+    runner_ = runner.get();
+    engine_ = Engine::Start(engine, std::move(runner));
     WeightKeeperOptions keeper;
     keeper.first_backoff = absl::Milliseconds(1);
     keeper.set = [this](uint32_t version, Weights weights) {
@@ -51,7 +54,8 @@ class WorkerTest : public ::testing::Test {
     };
     keeper.drop = [this](uint32_t version) { engine_->DropWeights(version); };
     keeper_ = std::make_unique<WeightKeeper>(
-        keeper, store_, [](const learner::VersionData& data) -> absl::StatusOr<Weights> {
+        keeper, store_, [this](const learner::VersionData& data) -> absl::StatusOr<Weights> {
+          if (!can_load_) return absl::InternalError("the GPU: an illegal address");
           return FakeStepRunner::Weights(data.version.number);
         });
   }
@@ -111,6 +115,8 @@ class WorkerTest : public ::testing::Test {
 
   scheduler::FakeWorkConnector scheduler_;
   learner::FakeWeightClient store_;
+  FakeStepRunner* runner_ = nullptr;  // the engine's
+  std::atomic<bool> can_load_ = true;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<WeightKeeper> keeper_;
   std::unique_ptr<Worker> worker_;
@@ -393,6 +399,29 @@ TEST_F(WorkerTest, LeavesWhenItsResultsAreOfNoUse) {
   const absl::Status status = Join();
   EXPECT_TRUE(absl::IsInternal(status)) << "another process may do it right";
   EXPECT_EQ(status.message(), "the scheduler can't use this worker's results: other steps");
+}
+
+TEST_F(WorkerTest, GivesItsLeasesBackWhenTheModelCanNotBeRunAnyMore) {
+  runner_->FailNext(absl::InternalError("the GPU: an illegal address"));
+  Start();
+  Accept();
+  scheduler_.Push(EndlessLease(1));
+  const scheduler::GiveBack back = Next<scheduler::GiveBack>();
+  EXPECT_THAT(back.leases, ElementsAre(LeaseId{1}));
+  EXPECT_FALSE(back.failed) << "another process may do it right";
+  EXPECT_EQ(back.reason, "the GPU: an illegal address");
+  EXPECT_TRUE(absl::IsInternal(Join()));
+}
+
+TEST_F(WorkerTest, GivesItsLeasesBackWhenNoModelCanBeMadeAnyMore) {
+  can_load_ = false;
+  Start();
+  Accept();
+  scheduler_.Push(EndlessLease(1));
+  const scheduler::GiveBack back = Next<scheduler::GiveBack>();
+  EXPECT_THAT(back.leases, ElementsAre(LeaseId{1}));
+  EXPECT_EQ(back.reason, "the GPU: an illegal address");
+  EXPECT_TRUE(absl::IsInternal(Join()));
 }
 
 }  // namespace
