@@ -3,10 +3,10 @@
 
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 
+#include "common/attention/parallel.h"
 #include "common/kernels/isa.h"
 #include "common/kernels/kernels.h"
 #include "common/model/operators.h"
@@ -41,14 +41,16 @@ at::Tensor Float(const at::Tensor& x) {
 
 at::Tensor Empty(at::IntArrayRef sizes) { return at::detail::empty_cpu(sizes, at::kFloat); }
 
-// Calls run(begin, end) for ranges of rows on the threads of at::get_num_threads(); what is too
-// little work for two stays on this one. `row_work`: multiply-adds of a row, or as many elements
+// Calls run(begin, end) for ranges of rows (ParallelFor); what is too little work for two threads
+// stays on this one. `row_work`: multiply-adds of a row, or as many elements
 // times 16. Rows are computed alike wherever they are.
 template <typename Run>
 void ForRows(int64_t rows, int64_t row_work, const Run& run) {
   constexpr int64_t kWorthAThread = int64_t{1} << 20;
-  at::parallel_for(0, rows, std::max(int64_t{1}, kWorthAThread / std::max(int64_t{1}, row_work)),
-                   run);
+  constexpr int64_t kWorthAMember = int64_t{1} << 16;
+  const int64_t work = std::max(int64_t{1}, row_work);
+  ParallelFor(rows, std::max(int64_t{1}, kWorthAThread / work),
+              std::max(int64_t{1}, kWorthAMember / work), run);
 }
 
 // x where the elements of each row (dimension 0) are dense, else a copy that is.
@@ -98,7 +100,11 @@ class CpuOperators final : public Operators {
 
   at::Tensor Add(at::Tensor x, const at::Tensor& y) const override {
     if (!x.is_contiguous() || !y.is_contiguous()) return x.add_(y);
-    UsedKernels().add(Data(y), x.numel(), x.mutable_data_ptr<float>());
+    const int64_t n = x.numel() / x.size(0);
+    float* const target = x.mutable_data_ptr<float>();
+    ForRows(x.size(0), 16 * n, [&](int64_t begin, int64_t end) {
+      UsedKernels().add(Data(y) + begin * n, (end - begin) * n, target + begin * n);
+    });
     return x;
   }
 

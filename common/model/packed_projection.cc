@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <numeric>
 #include <optional>
 #include <utility>
 
+#include "common/attention/parallel.h"
 #include "common/kernels/kernels.h"
 #include "common/kernels/packed_matrix.h"
 #include "common/model/cpu_operators.h"
@@ -89,6 +89,7 @@ class PackedProjection final : public Projection {
   // are too few, the rows of a panel too. Neither shows in the bits.
   at::Tensor Multiply(const at::Tensor& x) const {
     constexpr int64_t kWorthAThread = int64_t{1} << 20;  // multiply-adds
+    constexpr int64_t kWorthAMember = int64_t{1} << 16;
     constexpr int64_t kFewestRows = 96;
     constexpr int64_t kPanelsAThread = 4;
     const int64_t rows = x.size(0);
@@ -108,8 +109,8 @@ class PackedProjection final : public Projection {
       parts *= 2;
     }
     const int64_t work = std::max(int64_t{1}, rows / parts * matrix_.in() * PackedMatrix::kPanel);
-    const int64_t grain = (kWorthAThread + work - 1) / work;
-    at::parallel_for(0, parts * panels, grain, [&](int64_t begin, int64_t end) {
+    const auto grain = [&](int64_t worth) { return (worth + work - 1) / work; };
+    const auto multiply = [&](int64_t begin, int64_t end) {
       while (begin < end) {
         kernels::Product product = whole;
         const int64_t part = begin / panels;
@@ -122,7 +123,8 @@ class PackedProjection final : public Projection {
         kernels::UsedKernels().multiply(product);
         begin += product.last_panel - product.first_panel;
       }
-    });
+    };
+    ParallelFor(parts * panels, grain(kWorthAThread), grain(kWorthAMember), multiply);
     return y;
   }
 

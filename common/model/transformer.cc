@@ -2,7 +2,6 @@
 #include "common/model/transformer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/attention/parallel.h"
 #include "common/model/rotary.h"
 
 namespace attnrl::model {
@@ -26,7 +26,7 @@ void ForSlices(int64_t rows, const at::Device& device, const Run& run) {
   const int64_t size = (rows + slices - 1) / slices;
   const int64_t threads = device.is_cpu() ? std::min<int64_t>(at::get_num_threads(), slices) : 1;
   std::atomic<int64_t> next = 0;
-  at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
+  ParallelFor(threads, 1, 1, [&](int64_t, int64_t) {
     const c10::InferenceMode inference;  // a mode of the thread
     for (int64_t first = size * next++; first < rows; first = size * next++) {
       run(first, std::min(size, rows - first));

@@ -2,7 +2,6 @@
 #include "common/attention/paged/paged_attention.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +12,7 @@
 
 #include "common/attention/grouped_heads.h"
 #include "common/attention/paged/kernel.h"
+#include "common/attention/parallel.h"
 
 namespace attnrl::attention {
 namespace {
@@ -21,7 +21,7 @@ namespace {
 template <typename Item>
 void OnAllThreads(int64_t items, const Item& run) {
   std::atomic<int64_t> next = 0;
-  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t begin, int64_t end) {
+  ParallelFor(at::get_num_threads(), 1, 1, [&](int64_t begin, int64_t end) {
     for (int64_t thread = begin; thread < end; ++thread) {
       for (int64_t item = next++; item < items; item = next++) run(item);
     }

@@ -2,11 +2,11 @@
 #include "common/attention/paged/paged_kv_cache.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <cstring>
 #include <vector>
 
+#include "common/attention/parallel.h"
 #include "common/kernels/large_pages.h"
 
 namespace attnrl::attention {
@@ -14,26 +14,27 @@ namespace {
 
 // Rows that are worth a thread of their own.
 constexpr int64_t kRowsAThread = 32;
+constexpr int64_t kRowsAMember = 4;
 
 // Keys are turned on the way in: the elements of a token lie kBlockTokens apart.
 template <typename T>
 void Store(const PagedKvShape& shape, const std::vector<RowPlace>& places, const T* k, const T* v,
            T* keys, T* values) {
   const int64_t n = shape.head_dim;
-  at::parallel_for(
-      0, static_cast<int64_t>(places.size()), kRowsAThread, [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) {
-          const RowPlace place = places[static_cast<size_t>(row)];
-          for (int64_t head = 0; head < shape.kv_heads; ++head) {
-            const int64_t block = (place.block * shape.kv_heads + head) * n * kBlockTokens;
-            const int64_t from = (row * shape.kv_heads + head) * n;
-            T* const key = keys + block + place.offset;
-            for (int64_t d = 0; d < n; ++d) key[d * kBlockTokens] = k[from + d];
-            std::memcpy(values + block + place.offset * n, v + from,
-                        static_cast<size_t>(n) * sizeof(T));
-          }
-        }
-      });
+  ParallelFor(static_cast<int64_t>(places.size()), kRowsAThread, kRowsAMember,
+              [&](int64_t begin, int64_t end) {
+                for (int64_t row = begin; row < end; ++row) {
+                  const RowPlace place = places[static_cast<size_t>(row)];
+                  for (int64_t head = 0; head < shape.kv_heads; ++head) {
+                    const int64_t block = (place.block * shape.kv_heads + head) * n * kBlockTokens;
+                    const int64_t from = (row * shape.kv_heads + head) * n;
+                    T* const key = keys + block + place.offset;
+                    for (int64_t d = 0; d < n; ++d) key[d * kBlockTokens] = k[from + d];
+                    std::memcpy(values + block + place.offset * n, v + from,
+                                static_cast<size_t>(n) * sizeof(T));
+                  }
+                }
+              });
 }
 
 }  // namespace

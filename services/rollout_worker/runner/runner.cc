@@ -2,10 +2,10 @@
 #include "services/rollout_worker/runner/runner.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -14,6 +14,7 @@
 #include "common/attention/cuda/decode_attention.h"
 #include "common/attention/paged/paged_attention.h"
 #include "common/attention/paged/paged_kv_cache.h"
+#include "common/attention/parallel.h"
 #include "common/base/status.h"
 #include "common/device/upload.h"
 #include "common/model/fci.h"
@@ -58,8 +59,13 @@ class TorchRunner final : public StepRunner {
         device_scores_(config.layers * config.heads, options.device),
         cache_(CacheShape(options, config), CacheType(options), options.device) {}
 
-  // The number of threads belongs to the calling thread.
-  void Begin() override { at::set_num_threads(options_.threads); }
+  // Both belong to the calling thread.
+  void Begin() override {
+    at::set_num_threads(options_.threads);
+    if (!options_.device.is_cpu()) return;
+    team_.emplace(options_.threads);
+    team_->UseOnThisThread();
+  }
 
   absl::StatusOr<std::vector<SampledToken>> Run(const StepPlan& plan,
                                                 const model::Transformer& weights) override {
@@ -188,8 +194,9 @@ class TorchRunner final : public StepRunner {
           weights.Logits(hidden.narrow(0, first, count)).to(at::kCPU).contiguous();
       const auto width = static_cast<size_t>(logits.size(1));
       const auto* values = logits.const_data_ptr<float>();
-      at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-        Sampler& sampler = samplers_[static_cast<size_t>(at::get_thread_num())];
+      std::atomic<size_t> range = 0;  // one a thread at most
+      ParallelFor(count, 1, 1, [&](int64_t begin, int64_t end) {
+        Sampler& sampler = samplers_[range++];
         for (int64_t i = begin; i < end; ++i) {
           const auto index = static_cast<size_t>(first + i);
           const SampledRow& row = rows[index];
@@ -208,6 +215,7 @@ class TorchRunner final : public StepRunner {
   attention::PagedKvCache cache_;
   attention::AttentionPlan attention_plan_;
   device::Upload upload_;
+  std::optional<kernels::ThreadTeam> team_;
   std::vector<Sampler> samplers_;  // one a thread
 };
 
