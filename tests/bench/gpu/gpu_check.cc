@@ -89,6 +89,7 @@ int main() {
   attnrl::bench::AddFci(table);
   attnrl::bench::AddRows(table);
   attnrl::bench::AddSampler(table);
+  attnrl::bench::AddStep(table);
   attnrl::bench::AddLearner(table);
   return table.failed() ? 1 : 0;
 }

@@ -86,5 +86,6 @@ void AddFci(Table& table);
 void AddLearner(Table& table);
 void AddRows(Table& table);
 void AddSampler(Table& table);
+void AddStep(Table& table);
 
 }  // namespace attnrl::bench
