@@ -24,11 +24,20 @@ void Upload::Set(Part part, int64_t index, double value) {
 }
 
 void Upload::Send(at::Device device) {
+  sent_ = ToHostTensor(device).to(device, /*non_blocking=*/true);
+}
+
+void Upload::SendTo(const at::Tensor& place) {
+  sent_ = place.narrow(0, 0, numbers());
+  sent_.copy_(ToHostTensor(place.device()), /*non_blocking=*/true);
+}
+
+at::Tensor Upload::ToHostTensor(at::Device device) const {
   // LibTorch keeps pinned memory until the copy from it has ended.
-  const at::Tensor host = at::empty({static_cast<int64_t>(numbers_.size())},
-                                    at::TensorOptions(at::kLong).pinned_memory(device.is_cuda()));
+  at::Tensor host = at::empty({static_cast<int64_t>(numbers_.size())},
+                              at::TensorOptions(at::kLong).pinned_memory(device.is_cuda()));
   std::memcpy(host.mutable_data_ptr(), numbers_.data(), numbers_.size() * sizeof(int64_t));
-  sent_ = host.to(device, /*non_blocking=*/true);
+  return host;
 }
 
 at::Tensor Upload::Integers(Part part) const { return sent_.narrow(0, part.first, part.count); }

@@ -39,11 +39,16 @@ class Upload {
 
   // Brings the lists to the device, once for all. Throws c10::Error as LibTorch does.
   void Send(at::Device device);
+  // The same to memory of the device that is there, int64 with room for numbers().
+  void SendTo(const at::Tensor& place);
+  int64_t numbers() const { return static_cast<int64_t>(numbers_.size()); }
   // After Send: a list on the device, int64 or float64 [count]; all are views of one tensor.
   at::Tensor Integers(Part part) const;
   at::Tensor Doubles(Part part) const;
 
  private:
+  at::Tensor ToHostTensor(at::Device device) const;
+
   std::vector<int64_t> numbers_;
   at::Tensor sent_;
 };

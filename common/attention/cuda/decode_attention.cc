@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <stdexcept>
 #include <string>
@@ -18,6 +20,47 @@ void Check(cuda::LaunchError error) {
   if (error != nullptr) throw std::runtime_error(std::string("the GPU: ") + error);
 }
 
+struct ScoredTables {
+  std::vector<DecodeScoredRow> rows;
+  std::vector<int32_t> of;  // by row of the pass
+  std::vector<int32_t> ends;
+  int64_t step_pieces = 0;
+};
+
+ScoredTables MakeScored(std::span<const ScoredRow> scored, int64_t rows) {
+  ScoredTables tables;
+  tables.of.assign(static_cast<size_t>(rows), -1);
+  for (const ScoredRow& row : scored) {
+    if (row.steps == 0) continue;  // counts for no step yet
+    tables.of[static_cast<size_t>(row.row)] = static_cast<int32_t>(tables.rows.size());
+    tables.rows.push_back({.first_key = row.first_key,
+                           .steps = row.steps,
+                           .first_end = static_cast<int64_t>(tables.ends.size()),
+                           .sums = row.sums,
+                           .stride = row.stride,
+                           .first_piece = tables.step_pieces});
+    tables.ends.insert(tables.ends.end(), row.ends, row.ends + row.steps);
+    tables.step_pieces += DecodeScoredRow::StepPieces(row.first_key, tables.ends.back(), row.steps);
+  }
+  return tables;
+}
+
+DecodeSize SizeOf(const AttentionPlan& plan, const DecodePlan& decode,
+                  std::span<const ScoredRow> scored) {
+  const ScoredTables tables = MakeScored(scored, plan.rows());
+  return {.rows = plan.rows(),
+          .units = static_cast<int64_t>(decode.units().size()),
+          .tasks = static_cast<int64_t>(plan.tasks().size()),
+          .pieces = static_cast<int64_t>(plan.pieces().size()),
+          .parts = decode.parts(),
+          .ends = static_cast<int64_t>(tables.ends.size()),
+          .step_pieces = tables.step_pieces};
+}
+
+int64_t PowerOfTwo(int64_t least) {
+  return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(least)));
+}
+
 // Rows of heads that lie side by side, however far apart the rows are.
 at::Tensor WithDenseRows(const at::Tensor& x) {
   return x.stride(2) == 1 && x.stride(1) == x.size(2) ? x : x.contiguous();
@@ -26,42 +69,49 @@ at::Tensor WithDenseRows(const at::Tensor& x) {
 }  // namespace
 
 DecodeTables::DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload,
-                           std::span<const ScoredRow> scored)
-    : rows_(plan.rows()) {
+                           std::span<const ScoredRow> scored) {
   DecodePlan decode;
   decode.Build(plan, repeats);
-  units_ = static_cast<int64_t>(decode.units().size());
-  parts_ = decode.parts();
-  unit_array_.part = AddArray(decode.units(), upload);
-  tasks_.part = AddArray(plan.tasks(), upload);
-  pieces_.part = AddArray(plan.pieces(), upload);
-  visible_.part = AddArray(plan.visible(), upload);
-  first_part_.part = AddArray(decode.first_part(), upload);
-  part_of_.part = AddArray(decode.part_of(), upload);
-  places_.part = AddArray(plan.places(), upload);
-  AddScored(scored, upload);
+  size_ = SizeOf(plan, decode, scored);
+  Add(plan, decode, scored, {}, upload);
 }
 
-void DecodeTables::AddScored(std::span<const ScoredRow> scored, device::Upload& upload) {
-  std::vector<DecodeScoredRow> rows;
-  std::vector<int32_t> of(static_cast<size_t>(rows_), -1);
-  std::vector<int32_t> ends;
-  for (const ScoredRow& row : scored) {
-    if (row.steps == 0) continue;  // counts for no step yet
-    of[static_cast<size_t>(row.row)] = static_cast<int32_t>(rows.size());
-    rows.push_back({.first_key = row.first_key,
-                    .steps = row.steps,
-                    .first_end = static_cast<int64_t>(ends.size()),
-                    .sums = row.sums,
-                    .stride = row.stride,
-                    .first_piece = step_pieces_});
-    ends.insert(ends.end(), row.ends, row.ends + row.steps);
-    step_pieces_ += DecodeScoredRow::StepPieces(row.first_key, ends.back(), row.steps);
+DecodeTables::DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload,
+                           std::span<const ScoredRow> scored, int64_t rows, RowPlace nowhere) {
+  DecodePlan decode;
+  decode.Build(plan, repeats);
+  const DecodeSize size = SizeOf(plan, decode, scored);
+  // One number for all that grows with the keys, or there would be as many sizes as passes.
+  const int64_t keys =
+      PowerOfTwo(std::max({size.units, size.tasks / 4, size.pieces / 6, size.parts / 4, rows}));
+  size_ = {.rows = rows,
+           .units = keys,
+           .tasks = 4 * keys + 3,
+           .pieces = 6 * keys + 5,
+           .parts = 4 * keys + 3};
+  if (size.ends > 0) {
+    size_.ends = PowerOfTwo(std::max<int64_t>(size.ends, 4 * rows));
+    size_.step_pieces = PowerOfTwo(std::max<int64_t>(size.step_pieces, 4 * rows));
   }
-  if (rows.empty()) return;
-  scored_.emplace().part = AddArray(rows, upload);
-  scored_of_.emplace().part = AddArray(of, upload);
-  ends_.emplace().part = AddArray(ends, upload);
+  Add(plan, decode, scored, nowhere, upload);
+}
+
+void DecodeTables::Add(const AttentionPlan& plan, const DecodePlan& decode,
+                       std::span<const ScoredRow> scored, RowPlace nowhere,
+                       device::Upload& upload) {
+  unit_array_.part = AddArray(decode.units(), upload, size_.units);
+  tasks_.part = AddArray(plan.tasks(), upload, size_.tasks);
+  pieces_.part = AddArray(plan.pieces(), upload, size_.pieces);
+  visible_.part = AddArray(plan.visible(), upload, size_.rows, 1);
+  first_part_.part =
+      AddArray(decode.first_part(), upload, size_.rows + 1, decode.first_part().back());
+  part_of_.part = AddArray(decode.part_of(), upload, size_.parts);
+  places_.part = AddArray(plan.places(), upload, size_.rows, nowhere);
+  if (size_.ends == 0) return;
+  const ScoredTables tables = MakeScored(scored, size_.rows);
+  scored_.emplace().part = AddArray(tables.rows, upload, size_.rows);
+  scored_of_.emplace().part = AddArray(tables.of, upload);
+  ends_.emplace().part = AddArray(tables.ends, upload, size_.ends);
 }
 
 void DecodeTables::Receive(const device::Upload& upload) {
@@ -113,11 +163,11 @@ at::Tensor DecodeAttention::Forward(int64_t layer, const at::Tensor& q, const at
                                     const at::Tensor& v) {
   if (!part_out_.defined()) {
     const at::TensorOptions options = q.options().dtype(at::kFloat);
-    part_out_ = at::empty({tables_.parts(), q.size(1), q.size(2)}, options);
-    part_largest_ = at::empty({tables_.parts(), q.size(1)}, options);
+    part_out_ = at::empty({tables_.size().parts, q.size(1), q.size(2)}, options);
+    part_largest_ = at::empty({tables_.size().parts, q.size(1)}, options);
     part_sum_ = at::empty_like(part_largest_);
-    if (tables_.step_pieces() > 0) {
-      step_pieces_ = at::empty({q.size(1), tables_.step_pieces(), 2}, options);
+    if (tables_.size().step_pieces > 0) {
+      step_pieces_ = at::empty({q.size(1), tables_.size().step_pieces, 2}, options);
     }
   }
   const at::Tensor queries = Rotates() ? WithDenseRows(q) : q.contiguous();
@@ -152,7 +202,7 @@ at::Tensor DecodeAttention::Run(int64_t layer, const at::Tensor& q, const at::Te
     append.sine = sine_.const_data_ptr<float>();
     append.turned = static_cast<T*>(turned.mutable_data_ptr());
   }
-  Check(kernels_.Append(append, tables_.rows()));
+  Check(kernels_.Append(append, tables_.size().rows));
 
   PagedDecode<T> pass = tables_.Decode<T>();
   pass.keys = blocks.keys;
@@ -168,11 +218,11 @@ at::Tensor DecodeAttention::Run(int64_t layer, const at::Tensor& q, const at::Te
   if (step_pieces_.defined()) {
     static_assert(sizeof(StepPiece) == 2 * sizeof(float));
     pass.step_pieces = static_cast<StepPiece*>(step_pieces_.mutable_data_ptr());
-    pass.step_pieces_a_head = tables_.step_pieces();
+    pass.step_pieces_a_head = tables_.size().step_pieces;
   }
   at::Tensor out = at::empty(q.sizes(), q.options());
   pass.out = static_cast<T*>(out.mutable_data_ptr());
-  Check(kernels_.Attend(pass, tables_.units(), tables_.rows(), shape.head_dim));
+  Check(kernels_.Attend(pass, tables_.size().units, tables_.size().rows, shape.head_dim));
   return out;
 }
 

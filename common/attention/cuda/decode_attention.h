@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <compare>
 #include <optional>
 #include <span>
 
@@ -15,6 +16,19 @@
 #include "common/device/upload.h"
 
 namespace attnrl::attention {
+
+// How much DecodeTables has room for. Passes of one size are alike for whoever launches them: the
+// same grids, the same scratch, the same places in the upload.
+struct DecodeSize {
+  int64_t rows = 0;
+  int64_t units = 0;
+  int64_t tasks = 0;
+  int64_t pieces = 0;
+  int64_t parts = 0;
+  int64_t ends = 0;         // of steps of scored rows; 0: none is scored
+  int64_t step_pieces = 0;  // for one head
+  auto operator<=>(const DecodeSize&) const = default;
+};
 
 // The plans of a pass as arrays of a GPU: made once a pass among its other numbers, serve all
 // layers.
@@ -31,14 +45,14 @@ class DecodeTables {
   // steps is added up on the way, one of a sequence at most; their sums are the device's.
   DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload,
                std::span<const ScoredRow> scored = {});
+  // With room for `rows` rows, and with sizes that many passes have in common: rows beyond the
+  // plan's see nothing, and what is stored for them goes to `nowhere`.
+  DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload,
+               std::span<const ScoredRow> scored, int64_t rows, RowPlace nowhere);
   // After the upload was sent; it isn't needed any more then.
   void Receive(const device::Upload& upload);
 
-  int64_t rows() const { return rows_; }
-  int64_t units() const { return units_; }
-  int64_t parts() const { return parts_; }
-  // StepPieces of all scored rows, for one head.
-  int64_t step_pieces() const { return step_pieces_; }
+  const DecodeSize& size() const { return size_; }
   // What every layer's pass has of the plans.
   template <typename T>
   PagedDecode<T> Decode() const;
@@ -46,7 +60,8 @@ class DecodeTables {
   AppendRows<T> Append() const;
 
  private:
-  void AddScored(std::span<const ScoredRow> scored, device::Upload& upload);
+  void Add(const AttentionPlan& plan, const DecodePlan& decode, std::span<const ScoredRow> scored,
+           RowPlace nowhere, device::Upload& upload);
 
   // An array of 32-bit numbers or of structs of them, in the upload's numbers of 64 bits.
   struct Array {
@@ -58,11 +73,8 @@ class DecodeTables {
     }
   };
   Array unit_array_, tasks_, pieces_, visible_, first_part_, part_of_, places_;
-  int64_t rows_ = 0;
-  int64_t units_ = 0;
-  int64_t parts_ = 0;
+  DecodeSize size_;
   std::optional<Array> scored_, scored_of_, ends_;  // where a row is scored
-  int64_t step_pieces_ = 0;
 };
 
 // Attention over a paged cache by the kernels of a GPU: three launches a layer, the first of which

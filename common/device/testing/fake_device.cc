@@ -12,8 +12,10 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <functional>
 #include <set>
 #include <string_view>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -34,6 +36,9 @@ Counter& TheCounter() {
   static Counter& counter = *new Counter;
   return counter;
 }
+
+// Where operations go while a graph is recorded.
+thread_local std::vector<std::function<void()>>* recording = nullptr;
 
 // Above 0 while an operation is computed by the CPU's, whose copies count for nothing.
 thread_local int computing = 0;
@@ -99,7 +104,12 @@ at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool non_block
     (IsFake(to) ? counter.traffic.bytes_to_device : counter.traffic.bytes_to_host) += bytes;
     if (IsFake(to) && !non_blocking) ++counter.traffic.blocking_copies_to_device;
   }
-  if (IsFake(from) && IsFake(to)) CountOperation();
+  const bool within = IsFake(from) && IsFake(to);
+  if (within) CountOperation();
+  if (recording != nullptr && computing == 0) {
+    TORCH_CHECK(within, "a copy between the host and the fake device can't be recorded");
+    recording->push_back([from, to] { CopyFrom(from, to, true); });
+  }
   const OpenMemory source(MemoryOf(from));
   const OpenMemory target(MemoryOf(to));
   HostView(to).copy_(HostView(from));
@@ -113,6 +123,7 @@ at::Tensor CopyFromAndResize(const at::Tensor& from, const at::Tensor& to) {
 
 void CountValue() {
   if (computing > 0) return;
+  TORCH_CHECK(recording == nullptr, "what the host waits for can't be recorded");
   Counter& counter = TheCounter();
   absl::MutexLock lock(&counter.mutex);
   ++counter.traffic.values_to_host;
@@ -156,6 +167,17 @@ void CheckAllOnDevice(const c10::OperatorHandle& operation, const torch::jit::St
   }
 }
 
+// Puts what an operation gives where it gave it before.
+void Overwrite(const c10::IValue& to, const c10::IValue& from) {
+  if (to.isTensor() && to.toTensor().defined() && !to.toTensor().is_same(from.toTensor())) {
+    CopyFrom(from.toTensor(), to.toTensor(), true);
+  } else if (to.isTensorList()) {
+    for (size_t i = 0; i < to.toTensorList().size(); ++i) {
+      Overwrite(at::Tensor(to.toTensorList().get(i)), at::Tensor(from.toTensorList().get(i)));
+    }
+  }
+}
+
 void ComputeOnHost(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
   CheckAllOnDevice(operation, *stack);
   if (TellsTheHost(operation, *stack)) CountValue();
@@ -164,8 +186,22 @@ void ComputeOnHost(const c10::OperatorHandle& operation, torch::jit::Stack* stac
     Computing() { ++computing; }
     ~Computing() { --computing; }
   };
-  const Computing now;
-  at::native::cpu_fallback(operation, stack, /*error_on_views=*/true);
+  const auto inputs = static_cast<ptrdiff_t>(operation.schema().arguments().size());
+  torch::jit::Stack taken;
+  if (recording != nullptr && computing == 0) taken.assign(stack->end() - inputs, stack->end());
+  {
+    const Computing now;
+    at::native::cpu_fallback(operation, stack, /*error_on_views=*/true);
+  }
+  if (recording == nullptr || computing > 0) return;
+  const auto outputs = static_cast<ptrdiff_t>(operation.schema().returns().size());
+  const torch::jit::Stack given(stack->end() - outputs, stack->end());
+  recording->push_back([operation, taken, given] {
+    torch::jit::Stack again = taken;
+    const Computing now;
+    at::native::cpu_fallback(operation, &again, /*error_on_views=*/true);
+    for (size_t i = 0; i < given.size(); ++i) Overwrite(given[i], again[i]);
+  });
 }
 
 // ---- What LibTorch asks of a device ----
@@ -235,6 +271,8 @@ at::Device FakeDevice() {
   static_cast<void>(registered);
   return {kType, 0};
 }
+
+void RecordOperations(std::vector<std::function<void()>>* to) { recording = to; }
 
 TrafficMeter::TrafficMeter() {
   Counter& counter = TheCounter();

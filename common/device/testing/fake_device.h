@@ -4,6 +4,8 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <functional>
+#include <vector>
 
 namespace attnrl::device {
 
@@ -47,6 +49,10 @@ class TrafficMeter {
   Traffic before_;
   int64_t operations_before_;
 };
+
+// While `to` isn't null, what the thread computes on the fake device can be computed again by what
+// is there, in its order; copies to and from the host throw. For FakeGraphRecorder.
+void RecordOperations(std::vector<std::function<void()>>* to);
 
 // Bytes of the fake device in use.
 int64_t FakeDeviceBytes();

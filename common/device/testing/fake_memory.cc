@@ -32,7 +32,8 @@ class Pages {
     TORCH_CHECK(base != MAP_FAILED, "no memory for the fake device");
     std::memset(base, 0xFF, bytes);  // a NaN in every floating-point type
     Protect(base, bytes, PROT_NONE);
-    areas_[base] = {bytes, 0};
+    areas_[base] = {.bytes = bytes, .kept = keeping_ != nullptr};
+    if (keeping_ != nullptr) keeping_->push_back(base);
     used_ += static_cast<int64_t>(bytes);
     return base;
   }
@@ -41,9 +42,27 @@ class Pages {
     absl::MutexLock lock(&mutex_);
     const auto found = areas_.find(base);
     TORCH_CHECK(found != areas_.end(), "memory that the fake device doesn't know is freed");
+    if (found->second.kept) {
+      found->second.freed = true;
+      return;
+    }
     used_ -= static_cast<int64_t>(found->second.bytes);
     munmap(base, found->second.bytes);
     areas_.erase(found);
+  }
+
+  void KeepFor(std::vector<void*>* keeping) {
+    absl::MutexLock lock(&mutex_);
+    keeping_ = keeping;
+  }
+  void LetGo(void* base) {
+    {
+      absl::MutexLock lock(&mutex_);
+      Area& area = areas_.at(base);
+      area.kept = false;
+      if (!area.freed) return;
+    }
+    Unmap(base);
   }
 
   // `change` is 1 or -1.
@@ -67,6 +86,8 @@ class Pages {
   struct Area {
     size_t bytes = 0;
     int open = 0;
+    bool kept = false;   // of a graph
+    bool freed = false;  // while it was kept
   };
 
   static void Reopen(void* base, Area* area, int change) {
@@ -80,6 +101,7 @@ class Pages {
   absl::Mutex mutex_;
   std::map<const void*, Area> areas_ ABSL_GUARDED_BY(mutex_);
   int64_t used_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<void*>* keeping_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 void Free(void* base) {
@@ -127,6 +149,12 @@ OpenMemory::~OpenMemory() {
 
 OpenAllMemory::OpenAllMemory() { Pages::Instance().OpenAll(1); }
 OpenAllMemory::~OpenAllMemory() { Pages::Instance().OpenAll(-1); }
+
+KeptMemory::KeptMemory() { Pages::Instance().KeepFor(&bases_); }
+void KeptMemory::Close() { Pages::Instance().KeepFor(nullptr); }
+KeptMemory::~KeptMemory() {
+  for (void* base : bases_) Pages::Instance().LetGo(base);
+}
 
 int64_t FakeDeviceBytes() { return Pages::Instance().used(); }
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace attnrl::device {
 
@@ -35,6 +36,20 @@ class OpenAllMemory {
   ~OpenAllMemory();
   OpenAllMemory(const OpenAllMemory&) = delete;
   OpenAllMemory& operator=(const OpenAllMemory&) = delete;
+};
+
+// From when it is made until Close, new memory is its own: it stays there until this goes, even if
+// it is freed before, as a graph's. One at a time between the two.
+class KeptMemory {
+ public:
+  KeptMemory();
+  ~KeptMemory();
+  KeptMemory(const KeptMemory&) = delete;
+  KeptMemory& operator=(const KeptMemory&) = delete;
+  void Close();
+
+ private:
+  std::vector<void*> bases_;
 };
 
 }  // namespace attnrl::device

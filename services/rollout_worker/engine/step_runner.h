@@ -43,6 +43,8 @@ class StepRunner {
   // Attention scores of sequences that have ended, under their weights: one a request.
   virtual absl::StatusOr<std::vector<StepScores>> Score(std::span<const ScoreRequest> requests,
                                                         const model::Transformer& weights) = 0;
+  // These weights go, which no running sequence needs any more: what was made for them goes first.
+  virtual void Forget(const model::Transformer* /*weights*/) {}
   // Ids in prompts must be below this.
   virtual int64_t vocabulary() const = 0;
   // Blocks of the KV cache.

@@ -84,8 +84,12 @@ void Stepper::AbortAll() {
 
 void Stepper::SetWeights(uint32_t version, std::shared_ptr<const model::Transformer> weights) {
   DropWeights(version);
-  weights_[version] = std::make_shared<VersionWeights>(
-      VersionWeights{version, ++next_weights_, std::move(weights)});
+  weights_[version] = std::shared_ptr<const VersionWeights>(
+      new VersionWeights{version, ++next_weights_, std::move(weights)},
+      [runner = &runner_](const VersionWeights* gone) {
+        runner->Forget(gone->weights.get());
+        delete gone;
+      });
 }
 
 void Stepper::DropWeights(uint32_t version) {

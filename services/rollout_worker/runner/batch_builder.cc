@@ -9,12 +9,14 @@
 namespace attnrl::rollout {
 
 StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& attention,
-                       at::Device device, int64_t kernel_repeats, bool draws_kept,
-                       DeviceScores& scores, device::Upload& upload) {
+                       const BatchTarget& target, DeviceScores& scores, device::Upload& upload,
+                       const std::optional<BatchRoom>& room) {
   upload.Clear();
-  const device::Upload::Part ids = upload.Add(plan.rows());
-  const device::Upload::Part positions = upload.Add(plan.rows());
-  const device::Upload::Part sampled = upload.Add(static_cast<int64_t>(plan.samples.size()));
+  const int64_t rows = room ? room->rows : plan.rows();
+  const device::Upload::Part ids = upload.Add(rows);
+  const device::Upload::Part positions = upload.Add(rows);
+  const device::Upload::Part sampled =
+      upload.Add(room ? rows : static_cast<int64_t>(plan.samples.size()));
   std::copy(plan.ids.begin(), plan.ids.end(), upload.At(ids));
   int64_t* position = upload.At(positions);
   for (const attention::RowGroup& group : plan.groups) {
@@ -23,18 +25,26 @@ StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& att
   int64_t* row = upload.At(sampled);
   for (const SampledRow& sample : plan.samples) *row++ = sample.row;
   StepTensors tensors;
-  if (!device.is_cpu()) {
-    if (kernel_repeats > 0) {
-      scores.Add(upload);
-      tensors.decode.emplace(attention, kernel_repeats, upload, plan.scored);
+  if (!target.device.is_cpu()) {
+    const bool truncates = std::any_of(plan.samples.begin(), plan.samples.end(),
+                                       [](const auto& s) { return Truncates(s.params); });
+    if (target.draws_kept || !truncates)
+      tensors.draws.emplace(plan.samples, upload, room ? rows : 0);
+    if (room) {
+      tensors.decode.emplace(attention, target.kernel_repeats, upload, plan.scored, rows,
+                             room->nowhere);
+    } else if (target.kernel_repeats > 0) {
+      tensors.decode.emplace(attention, target.kernel_repeats, upload, plan.scored);
     } else {
       tensors.attention.emplace(attention, upload);
     }
-    const bool truncates = std::any_of(plan.samples.begin(), plan.samples.end(),
-                                       [](const auto& s) { return Truncates(s.params); });
-    if (draws_kept || !truncates) tensors.draws.emplace(plan.samples, upload);
+    scores.Add(upload);  // last: how many there are moves nothing else
   }
-  upload.Send(device);
+  if (room) {
+    upload.SendTo(room->place(upload.numbers()));
+  } else {
+    upload.Send(target.device);
+  }
   tensors.ids = upload.Integers(ids);
   tensors.positions = upload.Integers(positions);
   tensors.sampled = upload.Integers(sampled);

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
+#include <functional>
 #include <optional>
 
 #include "common/attention/cuda/decode_attention.h"
@@ -28,12 +29,28 @@ struct StepTensors {
   std::optional<DeviceDraws> draws;               // unless that is left to the host
 };
 
+// What a batch is built for.
+struct BatchTarget {
+  at::Device device = at::Device(at::kCPU);
+  // Query heads of a key head where the device has kernels for attention, otherwise 0.
+  int64_t kernel_repeats = 0;
+  bool draws_kept = false;  // by kernels, with top-k and top-p too
+};
+
+// A batch of single tokens, each of which is sampled, with room for `rows` of them and in sizes
+// that many batches have in common (attention::DecodeSize), for kernels alone. What is stored for
+// the rows beyond the plan's goes to `nowhere`; the numbers go to `place(how many)` on the device.
+struct BatchRoom {
+  int64_t rows = 0;
+  attention::RowPlace nowhere = {};
+  std::function<at::Tensor(int64_t)> place = nullptr;
+};
+
 // Turns a plan into tensors, in one copy to the device; the only place that knows both. `attention`
-// is built of the plan's groups. `kernel_repeats`: query heads of a key head where the device has
-// kernels for attention, otherwise 0. `draws_kept`: the device has kernels that draw with top-k and
-// top-p too. `scores`: what waits there goes along. `upload` keeps its memory from step to step.
+// is built of the plan's groups. What waits in `scores` goes along. `upload` keeps its memory from
+// step to step.
 StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& attention,
-                       at::Device device, int64_t kernel_repeats, bool draws_kept,
-                       DeviceScores& scores, device::Upload& upload);
+                       const BatchTarget& target, DeviceScores& scores, device::Upload& upload,
+                       const std::optional<BatchRoom>& room = std::nullopt);
 
 }  // namespace attnrl::rollout

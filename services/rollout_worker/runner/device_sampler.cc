@@ -2,6 +2,7 @@
 #include "services/rollout_worker/runner/device_sampler.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -24,14 +25,16 @@ at::Tensor FirstBeyond(const at::Tensor& running, const at::Tensor& target) {
 
 }  // namespace
 
-DeviceDraws::DeviceDraws(std::span<const SampledRow> rows, device::Upload& upload) {
-  uniform_part_ = upload.Add(static_cast<int64_t>(rows.size()));
-  temperature_part_ = upload.Add(static_cast<int64_t>(rows.size()));
+DeviceDraws::DeviceDraws(std::span<const SampledRow> rows, device::Upload& upload, int64_t room) {
+  const auto count = static_cast<int64_t>(rows.size());
+  const int64_t size = std::max(room, count);
+  uniform_part_ = upload.Add(size);
+  temperature_part_ = upload.Add(size);
   truncates_ = std::any_of(rows.begin(), rows.end(),
                            [](const SampledRow& row) { return Truncates(row.params); });
   if (truncates_) {
-    top_k_part_ = upload.Add(static_cast<int64_t>(rows.size()));
-    top_p_part_ = upload.Add(static_cast<int64_t>(rows.size()));
+    top_k_part_ = upload.Add(size);
+    top_p_part_ = upload.Add(size);
   }
   int64_t i = 0;
   for (const SampledRow& row : rows) {
@@ -43,6 +46,10 @@ DeviceDraws::DeviceDraws(std::span<const SampledRow> rows, device::Upload& uploa
     upload.Set(temperature_part_, i, row.params.temperature);
     any_greedy_ = any_greedy_ || row.params.temperature == 0;
     ++i;
+  }
+  for (; i < size; ++i) {
+    upload.Set(temperature_part_, i, 1);
+    if (truncates_) upload.Set(top_p_part_, i, 1);
   }
 }
 
@@ -133,7 +140,14 @@ at::Tensor DeviceDraws::DrawBy(SampleLaunch launch, const at::Tensor& logits, in
 }
 
 std::vector<SampledToken> FetchTokens(const at::Tensor& drawn) {
-  const at::Tensor host = drawn.to(at::kCPU).contiguous();
+  // One copy into pinned memory and one wait, in which all of the step ends.
+  const at::Tensor host = at::empty(
+      drawn.sizes(), at::TensorOptions(at::kDouble).pinned_memory(drawn.device().is_cuda()));
+  host.copy_(drawn, /*non_blocking=*/true);
+  if (!drawn.device().is_cpu()) {
+    const c10::impl::VirtualGuardImpl device(drawn.device().type());
+    device.synchronizeStream(device.getStream(drawn.device()));
+  }
   const auto* values = host.const_data_ptr<double>();
   std::vector<SampledToken> tokens(static_cast<size_t>(host.size(0)));
   for (SampledToken& token : tokens) {

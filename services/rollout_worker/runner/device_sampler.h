@@ -16,8 +16,9 @@ namespace attnrl::rollout {
 // temperature each, 16 bytes a row, and 16 more where a row uses top-k or top-p. One thread.
 class DeviceDraws {
  public:
-  // Adds what `rows` are drawn with to what goes to the device.
-  DeviceDraws(std::span<const SampledRow> rows, device::Upload& upload);
+  // Adds what `rows` are drawn with to what goes to the device, with room for `room` rows; those
+  // beyond `rows` are drawn as any.
+  DeviceDraws(std::span<const SampledRow> rows, device::Upload& upload, int64_t room = 0);
   // After the upload was sent.
   void Receive(const device::Upload& upload);
 
@@ -28,6 +29,7 @@ class DeviceDraws {
   // Without top-k and top-p. Waits for nothing. Memory: five times the logits.
   at::Tensor Draw(const at::Tensor& logits, int64_t first) const;
 
+  bool truncates() const { return truncates_; }
   // The same by kernels (services/rollout_worker/sampling/cuda): the tokens of Sampler to the bit
   // of every sum, in three launches, or five with top-k or top-p. Throws std::runtime_error where
   // one is refused. Memory: 24 bytes for each 1,024 logits.

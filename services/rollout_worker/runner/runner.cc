@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <atomic>
@@ -21,6 +22,7 @@
 #include "common/model/transformer.h"
 #include "services/rollout_worker/runner/batch_builder.h"
 #include "services/rollout_worker/runner/device_scores.h"
+#include "services/rollout_worker/runner/step_graphs.h"
 
 namespace attnrl::rollout {
 namespace {
@@ -50,6 +52,17 @@ StepKernels KernelsOf(const RunnerOptions& options, const model::ModelConfig& co
   return kernels;
 }
 
+std::unique_ptr<device::GraphRecorder> RecorderOf(const StepKernels& kernels) {
+  const bool whole = kernels.attention != nullptr && kernels.sample != nullptr;
+  return whole && kernels.graphs ? kernels.graphs() : nullptr;
+}
+
+// A block more, for the rows that graphs have beyond a plan's.
+attention::PagedKvShape WithNowhere(attention::PagedKvShape shape, const StepKernels& kernels) {
+  if (kernels.attention != nullptr) ++shape.blocks;
+  return shape;
+}
+
 class TorchRunner final : public StepRunner {
  public:
   TorchRunner(const RunnerOptions& options, const model::ModelConfig& config)
@@ -57,7 +70,9 @@ class TorchRunner final : public StepRunner {
         config_(config),
         kernels_(KernelsOf(options, config)),
         device_scores_(config.layers * config.heads, options.device),
-        cache_(CacheShape(options, config), CacheType(options), options.device) {}
+        graphs_(RecorderOf(kernels_), options.device),
+        cache_(WithNowhere(CacheShape(options, config), kernels_), CacheType(options),
+               options.device) {}
 
   // Both belong to the calling thread.
   void Begin() override {
@@ -72,17 +87,26 @@ class TorchRunner final : public StepRunner {
     try {
       const c10::InferenceMode inference;
       attention_plan_.Build(plan.groups);
+      const int64_t repeats = kernels_.attention == nullptr ? 0 : config_.heads / config_.kv_heads;
+      std::optional<BatchRoom> room;
+      if (const int64_t rows = graphs_.RowsFor(plan)) {
+        room = {rows, {static_cast<int32_t>(options_.blocks), 0}, [this](int64_t numbers) {
+                  return graphs_.Place(numbers);
+                }};
+      }
       const StepTensors batch =
-          BuildBatch(plan, attention_plan_, options_.device,
-                     kernels_.attention == nullptr ? 0 : config_.heads / config_.kv_heads,
-                     kernels_.sample != nullptr, device_scores_, upload_);
+          BuildBatch(plan, attention_plan_,
+                     {options_.device, repeats, /*draws_kept=*/kernels_.sample != nullptr},
+                     device_scores_, upload_, room);
       if (kernels_.attention != nullptr) device_scores_.Apply(upload_, *kernels_.attention);
-      const auto attention = MakeAttention(batch, plan, weights.rotary());
-      at::Tensor hidden = weights.Hidden(batch.ids, batch.positions, *attention);
-      // While all sequences decode, every row is sampled and needs no copy.
-      if (hidden.size(0) != batch.sampled.size(0)) hidden = hidden.index_select(0, batch.sampled);
-      return batch.draws.has_value() ? SampleOnDevice(*batch.draws, hidden, weights)
-                                     : Sample(plan.samples, hidden, weights);
+      if (!batch.draws.has_value())
+        return Sample(plan.samples, Hidden(batch, plan, weights), weights);
+      const auto draw = [&] { return Draw(*batch.draws, Hidden(batch, plan, weights), weights); };
+      if (!room) return Fetch(draw());
+      std::vector<SampledToken> tokens =
+          Fetch(graphs_.Run({&weights, batch.decode->size(), batch.draws->truncates()}, draw));
+      tokens.resize(plan.samples.size());  // without those of the rows beyond the plan's
+      return tokens;
     } catch (const std::exception& error) {
       return absl::InternalError(absl::StrCat("the model can't be run: ", OneLine(error.what())));
     }
@@ -117,6 +141,7 @@ class TorchRunner final : public StepRunner {
     }
   }
 
+  void Forget(const model::Transformer* weights) override { graphs_.Forget(weights); }
   int64_t vocabulary() const override { return config_.vocab_size; }
   int64_t blocks() const override { return options_.blocks; }
   std::unique_ptr<OnlineScores> StartScores(int64_t prompt_tokens, uint32_t delta) override {
@@ -168,9 +193,18 @@ class TorchRunner final : public StepRunner {
     return sequence;
   }
 
-  // Draws a token for each row of `hidden` on its device, of which three numbers a row come back.
-  std::vector<SampledToken> SampleOnDevice(const DeviceDraws& draws, const at::Tensor& hidden,
-                                           const model::Transformer& weights) const {
+  // The states after which tokens are drawn.
+  at::Tensor Hidden(const StepTensors& batch, const StepPlan& plan,
+                    const model::Transformer& weights) {
+    const auto attention = MakeAttention(batch, plan, weights.rotary());
+    const at::Tensor hidden = weights.Hidden(batch.ids, batch.positions, *attention);
+    // While all sequences decode, every row is sampled and needs no copy.
+    return hidden.size(0) == batch.sampled.size(0) ? hidden : hidden.index_select(0, batch.sampled);
+  }
+
+  // Draws a token for each row of `hidden` on its device; undefined for no row.
+  at::Tensor Draw(const DeviceDraws& draws, const at::Tensor& hidden,
+                  const model::Transformer& weights) const {
     std::vector<at::Tensor> drawn;
     const int64_t at_once = kernels_.sample == nullptr ? kLogitRows : kKernelLogitRows;
     for (int64_t first = 0; first < hidden.size(0); first += at_once) {
@@ -180,7 +214,15 @@ class TorchRunner final : public StepRunner {
                                                  : draws.DrawBy(kernels_.sample, logits, first));
     }
     if (drawn.empty()) return {};
-    return FetchTokens(drawn.size() == 1 ? drawn.front() : at::cat(drawn));
+    return drawn.size() == 1 ? drawn.front() : at::cat(drawn);
+  }
+
+  // When it returns, the device is done with the step, and so with the weights.
+  std::vector<SampledToken> Fetch(const at::Tensor& drawn) const {
+    if (drawn.defined()) return FetchTokens(drawn);
+    const c10::impl::VirtualGuardImpl device(options_.device.type());
+    device.synchronizeStream(device.getStream(options_.device));
+    return {};
   }
 
   // Draws a token for each row of `hidden` on the host. Logits of a device come there for it.
@@ -212,6 +254,7 @@ class TorchRunner final : public StepRunner {
   const model::ModelConfig config_;
   const StepKernels kernels_;  // null: by LibTorch, or on the CPU
   DeviceScores device_scores_;
+  StepGraphs graphs_;
   attention::PagedKvCache cache_;
   attention::AttentionPlan attention_plan_;
   device::Upload upload_;
@@ -223,7 +266,9 @@ class TorchRunner final : public StepRunner {
 
 StepKernels StepKernels::Of(at::Device device) {
   if (!device.is_cuda()) return {};
-  return {.attention = attention::GpuDecodeKernels(), .sample = GpuSampleLaunch()};
+  return {.attention = attention::GpuDecodeKernels(),
+          .sample = GpuSampleLaunch(),
+          .graphs = [device] { return device::MakeGraphRecorder(device); }};
 }
 
 absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const RunnerOptions& options,

@@ -4,12 +4,14 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "common/attention/cuda/decode_kernels.h"
+#include "common/device/graph.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/text/steps.h"
@@ -22,6 +24,8 @@ namespace attnrl::rollout {
 struct StepKernels {
   const attention::DecodeKernels* attention = nullptr;  // for shapes that DecodeAttention fits
   SampleLaunch sample = nullptr;
+  // Graphs of steps by both kernels.
+  std::function<std::unique_ptr<device::GraphRecorder>()> graphs = nullptr;
 
   // Those of GPUs where it is one.
   static StepKernels Of(at::Device device);

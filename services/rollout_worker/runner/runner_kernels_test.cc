@@ -8,6 +8,7 @@
 
 #include "common/attention/cuda/testing/emulated_kernels.h"
 #include "common/device/testing/fake_device.h"
+#include "common/device/testing/fake_graph.h"
 #include "common/device/testing/fake_memory.h"
 #include "common/model/gpu/testing/emulated_kernels.h"
 #include "common/model/gpu_operators.h"
@@ -20,6 +21,7 @@ namespace attnrl::rollout {
 namespace {
 
 using device::FakeDevice;
+using device::FakeGraphRecorder;
 using device::Traffic;
 using device::TrafficMeter;
 
@@ -72,12 +74,11 @@ std::vector<Request> ScoredRequests() {
   return requests;
 }
 
-TEST(RunnerWithKernels, ScoresOnTheWayAsAPassOfItsOwnDoes) {
+void ExpectTheScoresOfTheCpu(RunnerOptions gpu_options) {
   model::ModelConfig config = Config();
   config.vocab_size = kLineVocabulary;
   RunnerOptions cpu_options{.blocks = 40};
   cpu_options.segmenter = std::make_shared<const text::StepSegmenter>(MakeLineTokenizer());
-  RunnerOptions gpu_options = OnTheFakeGpu();
   gpu_options.segmenter = cpu_options.segmenter;
   gpu_options.online_scores = true;
   SmallEngine cpu(config, cpu_options);
@@ -93,6 +94,81 @@ TEST(RunnerWithKernels, ScoresOnTheWayAsAPassOfItsOwnDoes) {
     }
   }
   EXPECT_GT(positive, 10);
+}
+
+TEST(RunnerWithKernels, ScoresOnTheWayAsAPassOfItsOwnDoes) {
+  ExpectTheScoresOfTheCpu(OnTheFakeGpu());
+}
+
+// The fake GPU, with graphs.
+RunnerOptions WithGraphs(bool refuses = false) {
+  RunnerOptions options = OnTheFakeGpu();
+  options.kernels->graphs = [refuses] {
+    auto recorder = std::make_unique<FakeGraphRecorder>();
+    if (refuses) recorder->Refuse();
+    return recorder;
+  };
+  return options;
+}
+
+TEST(RunnerWithGraphs, SamplesTheTokensOfTheCpu) {
+  SmallEngine cpu(Config(), {.blocks = 40});
+  SmallEngine gpu(Config(), WithGraphs(), GpuOperators());
+  std::vector<Request> requests = MakeRequests(7);
+  requests[2].sampling = {.temperature = 0.8, .top_p = 0.7};
+  const int64_t replays = FakeGraphRecorder::replays();
+  ExpectTheSameTokens(gpu, cpu, requests);
+  EXPECT_GT(FakeGraphRecorder::replays() - replays, 5);
+}
+
+TEST(RunnerWithGraphs, ScoresOnTheWayAsAPassOfItsOwnDoes) {
+  const int64_t replays = FakeGraphRecorder::replays();
+  ExpectTheScoresOfTheCpu(WithGraphs());
+  EXPECT_GT(FakeGraphRecorder::replays() - replays, 10);
+}
+
+TEST(RunnerWithGraphs, EachVersionHasItsOwn) {
+  SmallEngine cpu(Config(), {.blocks = 40});
+  SmallEngine gpu(Config(), WithGraphs(), GpuOperators());
+  cpu.SetWeights(Config(), {}, model::Operators::Standard(), 1, 2);
+  gpu.SetWeights(Config(), WithGraphs(), GpuOperators(), 1, 2);
+  std::vector<Request> requests = MakeRequests(4);
+  for (Request& request : requests) request.version = static_cast<uint32_t>(request.id / 2);
+  ExpectTheSameTokens(gpu, cpu, requests);
+  EXPECT_GT(FakeGraphRecorder::alive(), 1);
+  gpu.stepper->DropWeights(0);
+  EXPECT_GT(FakeGraphRecorder::alive(), 0) << "the other version's stay";
+  gpu.stepper->DropWeights(1);
+  EXPECT_EQ(FakeGraphRecorder::alive(), 0) << "they read weights that are gone";
+  // Other weights under the same number, perhaps at the same address.
+  for (SmallEngine* engine : {&cpu, &gpu}) {
+    engine->SetWeights(Config(), engine == &cpu ? RunnerOptions{} : WithGraphs(),
+                       engine == &cpu ? model::Operators::Standard() : GpuOperators(), 0, 3);
+    engine->done.clear();
+  }
+  ExpectTheSameTokens(gpu, cpu, MakeRequests(3));
+}
+
+TEST(RunnerWithGraphs, GoesOnWithoutThemWhereNothingCanBeRecorded) {
+  SmallEngine cpu(Config(), {.blocks = 40});
+  SmallEngine gpu(Config(), WithGraphs(/*refuses=*/true), GpuOperators());
+  const int64_t replays = FakeGraphRecorder::replays();
+  ExpectTheSameTokens(gpu, cpu, MakeRequests(3));
+  EXPECT_EQ(FakeGraphRecorder::replays(), replays);
+}
+
+TEST(RunnerWithGraphs, AStepIsACopyEachWayAndOneReplay) {
+  SmallEngine engine(Config(), WithGraphs(), GpuOperators());
+  for (const Request& request : MakeRequests(3)) engine.Submit(request);
+  engine.Decode(3);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(engine.stepper->Step());
+  const TrafficMeter meter;
+  const int64_t replays = FakeGraphRecorder::replays();
+  ASSERT_TRUE(engine.stepper->Step());
+  EXPECT_EQ(FakeGraphRecorder::replays() - replays, 1);
+  EXPECT_EQ(meter.Operations(), 0) << "but those of the replay";
+  EXPECT_EQ(meter.Read().copies_to_device, 1);
+  EXPECT_EQ(meter.Read().copies_to_host, 1);
 }
 
 struct Cost {

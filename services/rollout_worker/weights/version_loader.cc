@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/device/gpus.h"
+#include "common/device/side_stream.h"
 
 namespace attnrl::rollout {
 namespace {
@@ -62,23 +64,29 @@ absl::StatusOr<model::Tensors> MakeTensors(const learner::VersionData& data,
 }
 
 absl::StatusOr<Weights> LoadVersion(const learner::VersionData& data,
-                                    const model::ModelConfig& config,
-                                    const RunnerOptions& options) {
+                                    const model::ModelConfig& config, const RunnerOptions& options,
+                                    device::SideStream& side) {
   absl::StatusOr<model::Tensors> tensors = MakeTensors(data, config, options.dtype);
   if (!tensors.ok()) return tensors.status();
   const std::string digest = model::Digest(*tensors);
   if (digest != data.version.digest) {
     return Damaged(data, absl::StrCat("digest ", digest, " instead of ", data.version.digest));
   }
-  for (auto& [name, tensor] : *tensors) tensor = tensor.to(options.device);
-  return MakeModel(config, *std::move(tensors), options.deterministic);
+  // Beside the steps that run meanwhile; nobody sees the model before it is there.
+  absl::StatusOr<Weights> model = absl::InternalError("not made");
+  side.Run([&] {
+    for (auto& [name, tensor] : *tensors) tensor = side.Bring(tensor);
+    model = MakeModel(config, *std::move(tensors), options.deterministic);
+  });
+  return model;
 }
 
 absl::StatusOr<Weights> TryToLoad(const learner::VersionData& data,
-                                  const model::ModelConfig& config, const RunnerOptions& options) {
+                                  const model::ModelConfig& config, const RunnerOptions& options,
+                                  device::SideStream& side) {
   std::string reason;
   try {
-    absl::StatusOr<Weights> loaded = LoadVersion(data, config, options);
+    absl::StatusOr<Weights> loaded = LoadVersion(data, config, options, side);
     if (!absl::IsInternal(loaded.status())) return loaded;
     reason = std::string(loaded.status().message());
   } catch (const std::exception& error) {  // LibTorch's, when memory is used up
@@ -95,8 +103,9 @@ absl::StatusOr<Weights> TryToLoad(const learner::VersionData& data,
 }  // namespace
 
 WeightLoader MakeVersionLoader(const model::ModelConfig& config, const RunnerOptions& options) {
-  return [config, options](const learner::VersionData& data) {
-    return TryToLoad(data, config, options);
+  const auto side = std::make_shared<device::SideStream>(options.device);
+  return [config, options, side](const learner::VersionData& data) {
+    return TryToLoad(data, config, options, *side);
   };
 }
 

@@ -42,6 +42,11 @@ char* StackOf(size_t thread) {
 
 int64_t launches = 0;
 
+std::function<void(Launched)>& Recorder() {
+  static auto& recorder = *new std::function<void(Launched)>;
+  return recorder;
+}
+
 std::function<std::shared_ptr<void>()>& Holder() {
   static auto& make = *new std::function<std::shared_ptr<void>()>;
   return make;
@@ -194,8 +199,14 @@ int64_t EmulatedLaunches() { return launches; }
 
 void EmulateUnder(std::function<std::shared_ptr<void>()> make) { Holder() = std::move(make); }
 
+void RecordLaunches(std::function<void(Launched)> to) { Recorder() = std::move(to); }
+
 absl::Status EmulateBlocks(const Grid& grid, int threads, size_t shared_bytes, ThreadOrder order,
                            const std::function<void(void* shared)>& run) {
+  if (Recorder()) {
+    Recorder()([=] { return EmulateBlocks(grid, threads, shared_bytes, order, run); });
+    return absl::OkStatus();
+  }
   ++launches;
   const std::shared_ptr<void> held = Holder() ? Holder()() : nullptr;
   Emulator emulator(threads, order, run);

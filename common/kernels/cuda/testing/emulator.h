@@ -25,6 +25,9 @@ struct Grid {
   int64_t y = 1;
 };
 
+// A launch that can be made again.
+using Launched = std::function<absl::Status()>;
+
 // Runs the blocks one after the other, each with `threads` threads over `shared_bytes` of shared
 // memory that begins as NaN. FAILED_PRECONDITION where threads of a block wait for each other at
 // different places or for one that has ended, saying which and where; what is written by then is
@@ -35,6 +38,9 @@ absl::Status EmulateBlocks(const Grid& grid, int threads, size_t shared_bytes, T
 // Launches since the process began.
 int64_t EmulatedLaunches();
 
+// While `to` isn't null, launches go there and nothing runs, as where a graph is captured.
+void RecordLaunches(std::function<void(Launched)> to);
+
 // What `make` gives is held while a kernel runs, from now on: such as a device's memory, open.
 void EmulateUnder(std::function<std::shared_ptr<void>()> make);
 
@@ -43,7 +49,7 @@ absl::Status Emulate(const Grid& grid, const typename Kernel::Arguments& argumen
                      ThreadOrder order) {
   static_assert(Kernel::kThreads % kWarp == 0);
   return EmulateBlocks(grid, Kernel::kThreads, sizeof(typename Kernel::Shared), order,
-                       [&](void* shared) {
+                       [arguments](void* shared) {
                          Kernel::Run(arguments, *static_cast<typename Kernel::Shared*>(shared));
                        });
 }
