@@ -27,6 +27,7 @@ absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Start(Parts parts) {
   ATTNRL_RETURN_IF_ERROR(scheduler->Open());
   if (scheduler->parts_.threads) {
     scheduler->loop_ = std::thread([raw = scheduler.get()] { raw->Loop(); });
+    scheduler->leases_ahead_ = std::thread([raw = scheduler.get()] { raw->LeaseAhead(); });
   }
   return scheduler;
 }
@@ -38,6 +39,7 @@ Scheduler::~Scheduler() {
     stop_ = true;
   }
   if (loop_.joinable()) loop_.join();
+  if (leases_ahead_.joinable()) leases_ahead_.join();
   grading_.reset();
   absl::MutexLock lock(&mutex_);
   EndSessions(absl::UnavailableError("the scheduler is stopping"));

@@ -42,7 +42,8 @@ namespace attnrl::scheduler {
 // record files, and owns the threads. Thread-safe; the handlers call it from theirs. One loop
 // thread takes what workers send and grades from a bounded inbox in their order, writes all results
 // and grades that came together in one transaction, and only then acknowledges; it also ends leases
-// that have expired and hands out new ones.
+// that have expired and hands out new ones. Another one hands out leases meanwhile: they are not
+// durable, so a worker that has sent a result need not wait for a disk to go on.
 //
 // When the database or a file can't be written the scheduler has failed: streams end, every call is
 // UNAVAILABLE with the reason, and the process is to end; the next one starts from the database.
@@ -124,7 +125,9 @@ class Scheduler {
   Run::Counters run_counters() const;
   uint64_t store_commits() const;
 
-  // One round of the loop thread, for tests without threads.
+  // One round of the loop thread, for tests without threads: with what it makes of having stood
+  // still before, or without.
+  void Round();
   void Step();
   bool GradeOnce() { return grading_->RunOnce(); }
 
@@ -151,6 +154,11 @@ class Scheduler {
     std::shared_ptr<WorkerSession> session;
     std::variant<SchedulerMessage, absl::Status> what;
   };
+  // A result that has arrived and is not durable yet.
+  struct Sent {
+    std::shared_ptr<WorkerSession> session;
+    LeaseId lease = {};
+  };
   struct Work {
     uint64_t results = 0, generated_tokens = 0;
   };
@@ -159,6 +167,8 @@ class Scheduler {
   absl::Status Open();
   absl::Status CheckRecords() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   void Loop();
+  // While the loop waits for a disk: leases for workers whose results wait for it too.
+  void LeaseAhead();
 
   // scheduler_workers.cc
   absl::Status Apply(Arrival& arrival, std::vector<Reply>* replies)
@@ -190,19 +200,20 @@ class Scheduler {
   void ExpireLeases(absl::Duration heard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Opens what the run made runnable, queues gradings, grants new leases.
   void HandOut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
+  // Of items that have been opened before, and so of what is durable.
+  void Grant() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Lets those who wait for the run in memory have it for a moment.
+  void GiveWay() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void PushTo(const std::string& worker, SchedulerMessage message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { ++changes_; }
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   // UNAVAILABLE once the scheduler has failed or stops.
   absl::Status Alive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether others may look at the run while its transaction is being committed. They see what is
-  // not durable yet, so only counts and states may come of it.
-  enum class Meanwhile { kWaits, kLookedAt };
   // Runs `work` in a transaction. What the caller did wrong is returned and undone, everything else
-  // is a failure of the scheduler.
-  absl::Status InTransaction(const std::function<absl::Status()>& work,
-                             Meanwhile meanwhile = Meanwhile::kWaits)
+  // is a failure of the scheduler. Gives mutex_ up while it commits. Who looks at the run then sees
+  // what is not durable yet, so only counts and states may come of it, and leases of what was.
+  absl::Status InTransaction(const std::function<absl::Status()>& work)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   // After a commit: observe.trees_kept.
   void RemoveOldTrees() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -223,7 +234,8 @@ class Scheduler {
   struct Wait {
     std::string what, text;
   };
-  std::vector<Wait> Waits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<Wait> Waits(const std::vector<BatchStatus>& batches) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // In the log, where nothing moves and nobody asked for that.
   void SayIfStalled(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   std::string Obstacle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -237,7 +249,7 @@ class Scheduler {
   // Held by whoever changes the run or tells others what it holds, until that is durable. Before
   // mutex_.
   mutable absl::Mutex writer_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
-  // Guards the run: held for microseconds, by the learner's calls for a commit of the database.
+  // Guards the run in memory: held for microseconds, never for a disk.
   mutable absl::Mutex mutex_;
   std::unique_ptr<Store> store_ ABSL_PT_GUARDED_BY(writer_mutex_);
   std::unique_ptr<Run> run_ ABSL_PT_GUARDED_BY(mutex_);
@@ -251,6 +263,7 @@ class Scheduler {
   StallWatch stall_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_connection_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;
+  absl::Duration expired_at_ ABSL_GUARDED_BY(mutex_);       // leases were last looked through
   absl::Duration hand_out_from_ ABSL_GUARDED_BY(mutex_);    // end of the adoption grace
   std::set<std::string> expected_ ABSL_GUARDED_BY(mutex_);  // workers that it waits for
   std::optional<uint32_t> prefetched_ ABSL_GUARDED_BY(mutex_);
@@ -261,10 +274,13 @@ class Scheduler {
   // What workers sent, and grades, on their way to the loop thread.
   absl::Mutex inbox_mutex_;
   Inbox inbox_ ABSL_GUARDED_BY(inbox_mutex_);
+  std::vector<Sent> sent_ ABSL_GUARDED_BY(inbox_mutex_);  // for LeaseAhead
   bool stop_ ABSL_GUARDED_BY(inbox_mutex_) = false;
 
   std::unique_ptr<GradingQueue> grading_;
+  std::optional<absl::Duration> due_;  // the loop's next round, at the latest; its thread's own
   std::thread loop_;
+  std::thread leases_ahead_;
 };
 
 }  // namespace attnrl::scheduler

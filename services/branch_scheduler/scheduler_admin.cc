@@ -42,7 +42,7 @@ RunStatus Scheduler::Status() const {
   status.batches = run_->Batches();
   status.last_metrics_json = run_->last_metrics();
   status.epoch = run_->epoch();
-  for (Wait& wait : Waits()) status.waits.push_back(std::move(wait.text));
+  for (Wait& wait : Waits(status.batches)) status.waits.push_back(std::move(wait.text));
   return status;
 }
 
@@ -132,7 +132,7 @@ absl::StatusOr<uint32_t> Scheduler::Drain(absl::Duration grace) {
   return leased;
 }
 
-std::vector<Scheduler::Wait> Scheduler::Waits() const {
+std::vector<Scheduler::Wait> Scheduler::Waits(const std::vector<BatchStatus>& batches) const {
   std::vector<Wait> waits;
   if (run_->finished()) return waits;
   if (!run_->started()) {
@@ -160,7 +160,7 @@ std::vector<Scheduler::Wait> Scheduler::Waits() const {
   if (const size_t ungraded = grading_->waiting(); ungraded > 0) {
     waits.push_back({"verifier", absl::StrCat("the verifier, with ", ungraded, " items to grade")});
   }
-  for (const BatchStatus& batch : run_->Batches()) {
+  for (const BatchStatus& batch : batches) {
     if (batch.phase == "ready" || batch.phase == "training") {
       waits.push_back({absl::StrCat("learner ", batch.batch, batch.phase),
                        absl::StrCat("the learner, with batch ", batch.batch, " ", batch.phase)});
@@ -176,7 +176,7 @@ void Scheduler::SayIfStalled(absl::Duration now) {
   const std::string obstacle = Obstacle();
   std::string reason = obstacle;
   std::vector<std::string> texts;
-  for (const Wait& wait : Waits()) {
+  for (const Wait& wait : Waits(run_->Batches())) {
     absl::StrAppend(&reason, ";", wait.what);
     texts.push_back(wait.text);
   }

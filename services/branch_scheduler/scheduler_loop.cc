@@ -15,6 +15,8 @@ namespace {
 
 // Between two rounds without results: how late an expired lease may be noticed.
 constexpr absl::Duration kTick = absl::Milliseconds(200);
+// Between two looks through all leases.
+constexpr absl::Duration kLookThrough = absl::Milliseconds(100);
 // A round that comes so much later than it should, as a part of a lease, says that this process
 // stood still. Shorter delays, like those of a slow disk, cost no lease: a round ends only what was
 // not renewed by what had been sent before it.
@@ -29,7 +31,6 @@ bool IsCallersFault(const absl::Status& status) {
 }  // namespace
 
 void Scheduler::Loop() {
-  absl::Duration due = clock_.Monotonic() + kTick;
   for (;;) {
     {
       absl::MutexLock lock(&inbox_mutex_);
@@ -37,12 +38,35 @@ void Scheduler::Loop() {
       inbox_mutex_.AwaitWithTimeout(absl::Condition(&something), kTick);
       if (stop_) return;
     }
-    // Stopped and continued, say, or waiting for a disk: what workers sent meanwhile may still be
-    // on its way here.
-    const absl::Duration now = clock_.Monotonic();
-    if (now - due > kPause * options_.lease) ForgivePause(now - due);
-    due = now + kTick;
-    Step();
+    Round();
+  }
+}
+
+void Scheduler::Round() {
+  // Stopped and continued, say, or waiting for a disk: what workers sent meanwhile may still be on
+  // its way here.
+  const absl::Duration now = clock_.Monotonic();
+  if (due_ && now - *due_ > kPause * options_.lease) ForgivePause(now - *due_);
+  due_ = now + kTick;
+  Step();
+}
+
+void Scheduler::LeaseAhead() {
+  for (;;) {
+    std::vector<Sent> sent;
+    {
+      absl::MutexLock lock(&inbox_mutex_);
+      auto something = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stop_ || !sent_.empty(); };
+      inbox_mutex_.AwaitWithTimeout(absl::Condition(&something), kTick);
+      if (stop_) return;
+      sent.swap(sent_);
+    }
+    absl::MutexLock lock(&mutex_);
+    if (sent.empty() || !failure_.ok()) continue;
+    for (const Sent& each : sent) {
+      if (IsCurrent(each.session)) leases_->NoteSent(each.session->worker(), each.lease);
+    }
+    Grant();
   }
 }
 
@@ -70,7 +94,7 @@ void Scheduler::Step() {
     Process(std::move(inbox));
     Changed();
   }
-  ExpireLeases(heard);
+  if (heard - expired_at_ >= kLookThrough) ExpireLeases(heard);
   HandOut();
   SayIfStalled(clock_.Monotonic());
 }
@@ -80,6 +104,7 @@ void Scheduler::Process(Inbox inbox) {
   const auto apply = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) -> absl::Status {
     for (Arrival& arrival : inbox.arrivals) {
       ATTNRL_RETURN_IF_ERROR(Apply(arrival, &replies));
+      GiveWay();
     }
     for (const GradedItem& graded : inbox.grades) {
       ATTNRL_RETURN_IF_ERROR(run_->AddGrades(graded));
@@ -87,8 +112,7 @@ void Scheduler::Process(Inbox inbox) {
     return absl::OkStatus();
   };
   // Renewals alone are no reason to sync a disk.
-  const absl::Status status =
-      inbox.durable() ? InTransaction(apply, Meanwhile::kLookedAt) : apply();
+  const absl::Status status = inbox.durable() ? InTransaction(apply) : apply();
   // Only what is committed is acknowledged, because a worker drops its copy then. A kill before the
   // acknowledgement costs a duplicate, which is recognised; one after it costs nothing.
   if (!status.ok()) return;
@@ -106,12 +130,12 @@ void Scheduler::ParkFailed() {
   for (const auto& failed : std::exchange(to_park_, {})) {
     const ItemId item = failed.first;
     const std::string& reason = failed.second;
+    leases_->Close(item);
     const absl::Status status =
         InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) -> absl::Status {
           return run_->Park(item, reason);
         });
     if (!status.ok()) return Fail(status);
-    leases_->Close(item);
     observe::LogError(
         "an item is parked and its problem dropped",
         {{"item", Number(item)}, {"failures", kMaxFailures}, {"reason", OneLine(reason)}});
@@ -120,6 +144,7 @@ void Scheduler::ParkFailed() {
 
 // Before leases are granted, so that an item whose holder is lost goes out in the same round.
 void Scheduler::ExpireLeases(absl::Duration heard) {
+  expired_at_ = heard;
   for (const LeaseTable::Granted& expired : leases_->Expire(heard)) {
     PushTo(expired.worker, Cancel{{expired.lease}});
     observe::LogWarning("lease expired",
@@ -130,7 +155,7 @@ void Scheduler::ExpireLeases(absl::Duration heard) {
 
 void Scheduler::HandOut() {
   for (const Run::Runnable& runnable : run_->TakeRunnable()) {
-    leases_->Open(runnable.version, runnable.item);
+    leases_->Open(runnable.version, runnable.item, runnable.size);
   }
   if (std::vector<GradeTask> tasks = run_->TakeGradeTasks(); !tasks.empty()) {
     grading_->Add(std::move(tasks));
@@ -142,13 +167,22 @@ void Scheduler::HandOut() {
     prefetched_ = newest->number;
     for (const auto& [name, session] : sessions_) session->Push(Prefetch{*newest});
   }
-  if (PauseReason().empty() && !halt_.draining && now >= hand_out_from_) {
-    for (const LeaseTable::Granted& granted : leases_->Grant(now)) {
-      PushTo(granted.worker, Lease{granted.lease, run_->MakeItem(granted.item),
-                                   absl::ToDoubleSeconds(granted.limit)});
-    }
-  }
+  Grant();
   instruments_.Update(*leases_, *run_, now);
+}
+
+void Scheduler::Grant() {
+  const absl::Duration now = clock_.Monotonic();
+  if (!PauseReason().empty() || halt_.draining || now < hand_out_from_) return;
+  for (const LeaseTable::Granted& granted : leases_->Grant(now)) {
+    PushTo(granted.worker, Lease{granted.lease, run_->MakeItem(granted.item),
+                                 absl::ToDoubleSeconds(granted.limit)});
+  }
+}
+
+void Scheduler::GiveWay() {
+  mutex_.Unlock();
+  mutex_.Lock();
 }
 
 void Scheduler::PushTo(const std::string& worker, SchedulerMessage message) {
@@ -156,8 +190,7 @@ void Scheduler::PushTo(const std::string& worker, SchedulerMessage message) {
   if (session != sessions_.end()) session->second->Push(std::move(message));
 }
 
-absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work,
-                                      Meanwhile meanwhile) {
+absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work) {
   ATTNRL_RETURN_IF_ERROR(Alive());
   absl::Status status = store_->Begin();
   if (status.ok()) {
@@ -169,9 +202,9 @@ absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work,
   }
   if (status.ok()) {
     const absl::Duration start = clock_.Monotonic();
-    if (meanwhile == Meanwhile::kLookedAt) mutex_.Unlock();
+    mutex_.Unlock();
     status = store_->Commit();
-    if (meanwhile == Meanwhile::kLookedAt) mutex_.Lock();
+    mutex_.Lock();
     Instruments::Commit(status, clock_.Monotonic() - start, options_.run_dir);
   }
   // Files follow the database: a line is appended once it is durable, and a kill in between is made

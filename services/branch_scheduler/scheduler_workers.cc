@@ -18,7 +18,10 @@ absl::StatusOr<std::shared_ptr<WorkerSession>> Scheduler::Connect(const Register
   absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
   ATTNRL_RETURN_IF_ERROR(Alive());
-  if (halt_.draining) return absl::UnavailableError("the scheduler is draining");
+  // One that comes back with what it was working on may still end it.
+  if (halt_.draining && !leases_->HoldsAny(hello)) {
+    return absl::UnavailableError("the scheduler is draining");
+  }
   const uint64_t connection = next_connection_++;
   ATTNRL_ASSIGN_OR_RETURN(std::vector<LeaseId> adopted,
                           leases_->Connect(connection, hello, clock_.Monotonic()));
@@ -68,6 +71,9 @@ absl::Status Scheduler::Receive(const std::shared_ptr<WorkerSession>& session,
                      kMaxInboxBytes, " that may wait; send this one again later"));
   }
   inbox_.bytes += bytes;
+  if (const auto* result = std::get_if<ItemResult>(&message); result != nullptr && parts_.threads) {
+    sent_.push_back({session, result->lease});
+  }
   inbox_.arrivals.push_back({session, std::move(message)});
   return absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -51,6 +52,39 @@ TEST(Inbox, ARenewalThatWaitsIsHeardBeforeItsLeaseCanExpire) {
   run.clock().Advance(absl::Hours(1));
   run.scheduler().Step();
   EXPECT_GT(run.scheduler().lease_counters().expired, 0u);
+}
+
+TEST(Drain, AWorkerThatComesBackWithItsLeasesMayEndThem) {
+  Simulation run({});
+  ASSERT_TRUE(run.Start().ok());
+  SimulatedWorker& worker = run.workers()[0];
+  worker.silent = true;
+  run.RunLearner();
+  run.RunWorker(worker);
+  run.RunWorker(worker);
+  const size_t held = worker.leases.size();
+  ASSERT_GT(held, 0u);
+  absl::StatusOr<uint32_t> drained = absl::UnknownError("it lasts");
+  std::thread drain([&] { drained = run.scheduler().Drain(absl::Minutes(1)); });
+  uint64_t seen = 0;
+  while (run.scheduler().Status().state != RunState::kDraining) {
+    seen = run.scheduler().AwaitChange(seen, absl::Seconds(1));
+  }
+  run.scheduler().Disconnect(std::exchange(worker.session, nullptr));
+  run.scheduler().Step();
+  run.RunWorker(run.workers()[1]);
+  EXPECT_EQ(run.workers()[1].session, nullptr) << "it has nothing to end";
+  worker.silent = false;
+  run.RunWorker(worker);
+  ASSERT_NE(worker.session, nullptr);
+  run.scheduler().Step();
+  drain.join();
+  ASSERT_TRUE(drained.ok()) << drained.status();
+  EXPECT_EQ(*drained, held);
+  EXPECT_EQ(run.scheduler().lease_counters().completed, held) << "nothing was taken back";
+  worker.session.reset();
+  run.RunWorker(worker);
+  EXPECT_EQ(worker.session, nullptr) << "the drain is over";
 }
 
 TEST(Inbox, AFullInboxLeavesAMessageToItsStream) {

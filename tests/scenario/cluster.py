@@ -5,10 +5,9 @@ plainly, or with mutual TLS and the certificates of tools/make-certs.
 
 import os
 import signal
-import socket
 import subprocess
 
-from framework import BIN, CONFIG, ROOT, Run, settings, tail, wait_until
+from framework import BIN, CONFIG, ROOT, Run, free_port, settings, tail, wait_until
 
 SECTIONS = {"branch-scheduler": "scheduler", "learner": "learner", "verifier": "verifier"}
 
@@ -37,12 +36,6 @@ def flags_of(certificates, role):
     """The same for the commands of `attnrl`."""
     files = files_of(certificates, role)
     return [word for name, file in files.items() for word in (f"--{name}", str(file))]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Services:

@@ -34,10 +34,12 @@ KINDS = {
     "attnrl, sequential": {"pipeline.mode": "sequential"},
     "attnrl, on policy": {"pipeline.mode": "on_policy"},
 }
-# `attnrl train` gives a child up that dies five times without a step in between.
+# Between two steps: `attnrl train` gives a child up that dies five times without one, and a run in
+# which everything dies before it has started gets nowhere.
 MOST_DEATHS = 3
+MOST_TRAIN_DEATHS = 2
 MOST_KILLS_A_STEP = 8
-RUN_SECONDS = 600
+RUN_SECONDS = 1200
 
 
 class Broken(Exception):
@@ -83,7 +85,9 @@ class Matrix:
     def over(self):
         return time.monotonic() > self.end or self.kills.total() >= self.most_kills
 
-    def start(self, name, kind, resume=False):
+    def start(self, name, kind):
+        """A new run, or the one in the folder of that name, resumed."""
+        resume = (self.folder / name / "config.yaml").exists()
         maps = (SMALL, EXACT, {"run.steps": STEPS}, KINDS[kind])
         return Run(self.folder, name, *maps, workers=WORKERS, resume=resume)
 
@@ -97,6 +101,9 @@ class Matrix:
     def kill_one(self, run, dice, deaths):
         """Kills a process of a role; returns the role, or None where it isn't there just now."""
         role = dice.choice([*ROLES, TRAIN])
+        most = MOST_TRAIN_DEATHS if role == TRAIN else MOST_DEATHS
+        if deaths[role] >= most or deaths.total() >= MOST_KILLS_A_STEP:
+            return None
         if role == TRAIN:
             pids = [run.pid, *run.services()]
             os.kill(run.pid, signal.SIGKILL)
@@ -104,7 +111,7 @@ class Matrix:
             wait_until("the services to be gone", lambda: not still_running(pids), 20)
             return role
         found = run.services(role)
-        if not found or deaths[role] >= MOST_DEATHS or deaths.total() >= MOST_KILLS_A_STEP:
+        if not found:
             return None
         with contextlib.suppress(ProcessLookupError):
             os.kill(dice.choice(found), signal.SIGKILL)
@@ -132,8 +139,7 @@ class Matrix:
                 kills[role] += 1
                 deaths[role] += 1
                 if role == TRAIN:
-                    deaths.clear()
-                    run = self.start(name, kind, resume=True)
+                    run = self.start(name, kind)
             if run.process.returncode != 0:
                 raise Broken(f"exit code {run.process.returncode}; {run.about()}")
         finally:
@@ -152,7 +158,8 @@ class Matrix:
             compare(run, whole)
         except (Broken, AssertionError) as error:
             kept = pathlib.Path(tempfile.mkdtemp(prefix=f"attnrl-kill-{seed}-"))
-            shutil.move(self.folder / name, kept)
+            if (self.folder / name).exists():
+                shutil.move(self.folder / name, kept)
             print(f"run {number}, seed {seed} ({kind}): {error}; it is kept in {kept}", flush=True)
             return False
         done = ", ".join(f"{count} {role}" for role, count in sorted(kills.items()))

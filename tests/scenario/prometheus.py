@@ -6,13 +6,12 @@ import math
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
 
-from framework import ROOT, tail, wait_until
+from framework import ROOT, free_port, tail, wait_until
 
 DEPS = pathlib.Path(os.environ.get("ATTNRL_DEPS_DIR", ROOT / ".deps"))
 UNPACKED = DEPS / "prometheus/usr/bin"
@@ -28,12 +27,6 @@ def check_config(path):
     command = [binary("promtool"), "check", "config", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     return "" if done.returncode == 0 else done.stdout + done.stderr
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 class Prometheus:

@@ -7,8 +7,17 @@ import os
 import signal
 import time
 
-from cluster import SECTIONS, Services, free_port
-from framework import EXACT, SMALL, Scenario, main, process_stat, settings, wait_until
+from cluster import SECTIONS, Services
+from framework import (
+    EXACT,
+    SMALL,
+    Scenario,
+    free_port,
+    main,
+    process_stat,
+    settings,
+    wait_until,
+)
 
 STEPS = 8
 LONG = {"run.steps": STEPS}

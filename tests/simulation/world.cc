@@ -143,8 +143,8 @@ void World::Settle() {
 
 // Rounds of the loop and of the grading.
 void World::Tick() {
-  if (scheduler_ != nullptr) {
-    scheduler_->Step();
+  if (scheduler_ != nullptr && now() >= stands_until_) {
+    scheduler_->Round();
     if (Below(2) == 0) scheduler_->GradeOnce();
     Settle();
   }
@@ -201,7 +201,7 @@ void World::Fail() {
     return;
   }
   const auto worker = AnyWorker();
-  switch (worker == nullptr ? Below(6) : Below(13)) {
+  switch (worker == nullptr ? Below(7) : Below(14)) {
     case 0:
       Fault("kill of the scheduler", [&] { KillScheduler(); });
       break;
@@ -236,30 +236,33 @@ void World::Fail() {
       });
       break;
     case 6:
+      Fault("the scheduler's loop stands still", [&] { stands_until_ = now() + Between(1, 100); });
+      break;
+    case 7:
       Fault("a worker leaves", [&] {
         worker->Leave();
         After(Between(0.1, 60), [this, name = worker->name()] { AddWorker(name); });
       });
       break;
-    case 7:
+    case 8:
       Fault("kill of a worker", [&] {
         worker->Kill();
         After(Between(0.1, 60), [this, name = worker->name()] { AddWorker(name); });
       });
       break;
-    case 8:
+    case 9:
       Fault("a worker stands still", [&] { worker->Freeze(Between(1, 150)); });
       break;
-    case 9:
+    case 10:
       Fault("another worker with the name of one that stands still", [&] {
         worker->Freeze(Between(1, 100));
         AddWorker(worker->name());
       });
       break;
-    case 10:
+    case 11:
       Fault("a broken stream", [&] { worker->Break(); });
       break;
-    case 11:
+    case 12:
       Fault("a verifier that is away", [&] {
         verifier_.FailCalls(static_cast<int>(1 + Below(20)), absl::UnavailableError("away"));
       });

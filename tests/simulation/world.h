@@ -96,6 +96,7 @@ class World {
   History history_;
   std::unique_ptr<Scheduler> scheduler_;
   uint64_t life_ = 0;
+  absl::Duration stands_until_;  // its loop makes no round
   std::multimap<absl::Duration, std::function<void()>> events_;
   std::vector<std::shared_ptr<Worker>> workers_;
   std::vector<std::shared_ptr<Worker>> watched_;

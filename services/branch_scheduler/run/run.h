@@ -24,6 +24,7 @@
 #include "services/branch_scheduler/store/store.h"
 #include "services/branch_scheduler/types.h"
 #include "services/branch_scheduler/work/grading.h"
+#include "services/branch_scheduler/work/placement.h"
 
 namespace attnrl::scheduler {
 
@@ -46,6 +47,7 @@ class Run {
   struct Runnable {
     uint32_t version = 0;
     ItemId item = {};
+    ItemSize size = {};
   };
   struct Counters {
     uint64_t ungradable_problems = 0;
@@ -165,6 +167,10 @@ class Run {
   const Problem* FindProblem(const ItemKey& key) const;
   BatchState* FindBatch(uint32_t batch);
   void OpenInitials(BatchState& batch);
+  // What is expected of an item: of an initial response what the problem's were of late, or as much
+  // as there may be where none is known; of continuations the rest of their response, each.
+  ItemSize SizeOf(const BatchState& batch, const Problem& problem, uint32_t response,
+                  ItemKind kind) const;
   // What a later batch is composed by.
   struct Known {
     uint32_t problems = 0;
@@ -199,7 +205,7 @@ class Run {
   // A line of metrics.jsonl, from that of batch 0 on: what a restart reads back is what counts.
   void NoteVerdicts(const std::string& metrics);
   absl::Status AddEvents(const BatchCommit& commit);
-  CommitReply Reply() const;
+  CommitReply Reply(uint32_t batch) const;
 
   const SchedulerOptions& options_;
   const pipeline::Schedule schedule_;
@@ -230,6 +236,8 @@ class Run {
   std::vector<BatchVerdicts> first_verdicts_;  // of batches 0 to kFirstBatches - 1 at most
   Counters counters_;
   TreeFacts trees_;
+  // Tokens of an initial response, by row of the data set; 0 where this process has seen none.
+  std::vector<uint32_t> usual_tokens_;
   std::vector<Runnable> runnable_;
   std::vector<GradeTask> grade_tasks_;
 };

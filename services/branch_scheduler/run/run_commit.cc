@@ -157,7 +157,7 @@ absl::StatusOr<CommitReply> Run::CommitAgain(const BatchCommit& commit) {
                      ", now with ", Short(commit.version.digest)));
   }
   ATTNRL_RETURN_IF_ERROR(AddCheckpoint(commit.checkpoint_step));
-  return Reply();
+  return Reply(commit.batch);
 }
 
 absl::StatusOr<CommitReply> Run::Commit(const BatchCommit& commit) {
@@ -186,7 +186,7 @@ absl::StatusOr<CommitReply> Run::Commit(const BatchCommit& commit) {
   ATTNRL_RETURN_IF_ERROR(AddCheckpoint(commit.checkpoint_step));
   ATTNRL_RETURN_IF_ERROR(Compose());
   AdvanceAll();
-  return Reply();
+  return Reply(commit.batch);
 }
 
 SamplingVersions Run::VersionsOf(const BatchState& batch) const {
@@ -279,7 +279,10 @@ uint32_t Run::OldestVersionNeeded() const {
   return oldest;
 }
 
-CommitReply Run::Reply() const { return CommitReply{OldestVersionNeeded(), finished()}; }
+// A learner that makes an earlier batch of a finished run again has more to make.
+CommitReply Run::Reply(uint32_t batch) const {
+  return CommitReply{OldestVersionNeeded(), finished() && batch + 1 == committed_};
+}
 
 std::vector<BatchStatus> Run::Batches() const {
   std::vector<BatchStatus> all;
@@ -291,6 +294,7 @@ std::vector<BatchStatus> Run::Batches() const {
     status.initial_done = batch.initial_done;
     status.initial_total = batch.initial_total();
     for (const Problem& problem : batch.problems) {
+      if (!problem.decided) continue;  // without a look at its responses, of which there are many
       for (const Response& response : problem.responses) {
         status.continuation_total += response.expansion.points.empty() ? 0 : 1;
         status.continuation_done += response.continuation.has_value() ? 1 : 0;

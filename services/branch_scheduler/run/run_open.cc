@@ -45,7 +45,8 @@ Run::Run(const Parts& parts)
       text_(*parts.text),
       store_(*parts.store),
       clock_(*parts.clock),
-      cursor_(parts.options->seed, parts.data->problems.size()) {}
+      cursor_(parts.options->seed, parts.data->problems.size()),
+      usual_tokens_(parts.data->problems.size()) {}
 
 absl::StatusOr<std::unique_ptr<Run>> Run::Open(const Parts& parts) {
   ATTNRL_RETURN_IF_ERROR(parts.options->Validate());

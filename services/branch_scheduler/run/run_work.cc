@@ -48,10 +48,26 @@ void Run::OpenInitials(BatchState& batch) {
   for (const Problem& problem : batch.problems) {
     for (uint32_t r = 0; r < problem.responses.size(); ++r) {
       if (problem.responses[r].initial.has_value()) continue;
-      runnable_.push_back(
-          Runnable{version, IdOf({batch.number, problem.position, r, ItemKind::kInitial})});
+      runnable_.push_back({version, IdOf({batch.number, problem.position, r, ItemKind::kInitial}),
+                           SizeOf(batch, problem, r, ItemKind::kInitial)});
     }
   }
+}
+
+ItemSize Run::SizeOf(const BatchState& batch, const Problem& problem, uint32_t response,
+                     ItemKind kind) const {
+  if (kind == ItemKind::kInitial) {
+    const uint32_t usual = usual_tokens_[problem.row];
+    return {.samples = 1, .tokens = usual > 0 ? usual : batch.max_response_tokens};
+  }
+  const Response& parent = problem.responses[response];
+  const uint64_t length = parent.initial->result.samples[0].token_ids.size();
+  ItemSize size{.samples = 0};
+  for (const uint32_t point : parent.expansion.points) {
+    size.samples += options_.branching.children;
+    size.tokens += options_.branching.children * (length - point);
+  }
+  return size;
 }
 
 WorkItem Run::MakeItem(ItemId id) const {
@@ -125,7 +141,12 @@ absl::Status Run::AddResult(const std::string& worker, const AdmittedResult& adm
   item.worker = worker;
   item.result = result;
   slot = std::move(item);
-  if (key.kind == ItemKind::kInitial) ++batch.initial_done;
+  if (key.kind == ItemKind::kInitial) {
+    ++batch.initial_done;
+    const auto tokens = static_cast<uint32_t>(result.samples[0].token_ids.size());
+    uint32_t& usual = usual_tokens_[problem.row];
+    usual = usual == 0 ? tokens : (usual + tokens) / 2;
+  }
   rollout_spans_.push_back(result.span);
   counters_.prefill_tokens += result.prefill_tokens;
   counters_.reused_tokens += result.reused_tokens;
@@ -259,8 +280,9 @@ void Run::Advance(BatchState& batch, Problem& problem) {
       waiting = true;
       // Its weights are still being trained: announcing them advances every problem again.
       if (!versions_.contains(version)) continue;
-      runnable_.push_back(
-          Runnable{version, IdOf({batch.number, problem.position, r, ItemKind::kContinuation})});
+      runnable_.push_back({version,
+                           IdOf({batch.number, problem.position, r, ItemKind::kContinuation}),
+                           SizeOf(batch, problem, r, ItemKind::kContinuation)});
     } else if (!response.continuation->graded()) {
       waiting = true;
     } else {

@@ -162,6 +162,9 @@ TEST_F(RunWork, KeepsTheVersionsThatOpenItemsAndLaterBatchesNeed) {
   }();
   ASSERT_TRUE(last.ok());
   EXPECT_TRUE(last->finished);
+  const auto earlier = bench.Commit(CommitOf(4, Digest(5)));
+  ASSERT_TRUE(earlier.ok()) << earlier.status();
+  EXPECT_FALSE(earlier->finished) << "a learner that makes it again has more to make";
   EXPECT_EQ(last->oldest_version_needed, 6u) << "nothing is open";
 }
 

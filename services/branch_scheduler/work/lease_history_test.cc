@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -59,15 +60,20 @@ class Model {
     }
     return leases;
   }
-  // The ready item of the oldest version; of those the one with the lowest number.
+  // The ready item of the oldest version, initial responses before continuations; of those the one
+  // with the lowest number.
   std::optional<ItemId> First() const {
+    const auto turn = [this](ItemId id) {
+      return std::tuple(items.at(id).version, KeyOfItem(id).kind, id);
+    };
     std::optional<ItemId> first;
     for (const auto& [id, item] : items) {
-      if (item.holder.empty() && (!first || item.version < items.at(*first).version)) first = id;
+      if (item.holder.empty() && (!first || turn(id) < turn(*first))) first = id;
     }
     return first;
   }
-  // The share of its credits in use; nullopt for one that takes no more.
+  // The share of its credits in use; nullopt for one that
+  // takes no more.
   std::optional<double> Share(const std::string& name) const {
     const auto found = workers.find(name);
     if (found == workers.end()) return std::nullopt;
@@ -84,11 +90,20 @@ class Model {
     }
     return best;
   }
-  // Who gets an item: who last got one of its problem, unless that one is too busy.
+  // Fewer items are ready than workers take one.
+  bool Last() const {
+    const auto ready = std::count_if(items.begin(), items.end(),
+                                     [](const auto& entry) { return entry.second.holder.empty(); });
+    return ready < std::count_if(
+                       workers.begin(), workers.end(),
+                       [this](const auto& entry) { return Share(entry.first).has_value(); });
+  }
+  // Who gets an item: who last got one of its problem, unless that one is too busy, or the item one
+  // of the last.
   std::optional<std::string> Getter(ItemId item) const {
     const std::optional<std::string> neediest = Neediest();
     const auto home = homes.find(ProblemOf(item));
-    if (!neediest || home == homes.end()) return neediest;
+    if (!neediest || home == homes.end() || Last()) return neediest;
     const std::optional<double> share = Share(home->second);
     return share && *share <= *Share(*neediest) + 0.25 ? home->second : neediest;
   }

@@ -14,19 +14,18 @@ uint64_t EpochOf(LeaseId lease) { return Number(lease) >> 32; }
 
 }  // namespace
 
-void LeaseTable::Open(uint32_t version, ItemId item) {
+void LeaseTable::Open(uint32_t version, ItemId item, const ItemSize& size) {
   // The run names an item each time that its problem advances; one that is leased must not become
   // ready a second time.
-  if (lease_of_item_.contains(item) || ready_version_.contains(item)) return;
-  ready_.emplace(version, item);
-  ready_version_.emplace(item, version);
+  if (lease_of_item_.contains(item) || in_line_.contains(item)) return;
+  in_line_.emplace(item, line_.insert(Turn{version, item, size}).first);
 }
 
 void LeaseTable::Close(ItemId item) {
   tried_.erase(item);
-  if (auto ready = ready_version_.find(item); ready != ready_version_.end()) {
-    ready_.erase({ready->second, item});
-    ready_version_.erase(ready);
+  if (auto ready = in_line_.find(item); ready != in_line_.end()) {
+    line_.erase(ready->second);
+    in_line_.erase(ready);
   }
   if (auto held = lease_of_item_.find(item); held != lease_of_item_.end()) {
     ++counters_.completed;
@@ -35,24 +34,57 @@ void LeaseTable::Close(ItemId item) {
   }
 }
 
-void LeaseTable::Take(LeaseId lease, const std::string& worker, uint32_t version, ItemId item,
-                      absl::Duration now) {
-  ready_.erase({version, item});
-  ready_version_.erase(item);
-  leases_[lease] = Held{worker, item, version, now + options_.lease, now};
-  if (workers_[worker].leases.empty()) workers_[worker].progress = now;
-  lease_of_item_[item] = lease;
-  workers_[worker].leases.insert(lease);
-  workers_[worker].version = version;
+void LeaseTable::NoteSent(const std::string& name, LeaseId lease) {
+  const auto held = leases_.find(lease);
+  if (held == leases_.end() || held->second.worker != name || held->second.sent) return;
+  const auto found = workers_.find(name);
+  Worker& worker = found->second;
+  if (worker.sent >= worker.credits) return;
+  held->second.sent = true;
+  ++worker.sent;
+  Uncount(held->second, worker);
+  Rank(found);
+}
+
+void LeaseTable::Take(LeaseId lease, const std::string& name, Turn turn, absl::Duration now) {
+  const auto ready = in_line_.find(turn.item);
+  line_.erase(ready->second);
+  in_line_.erase(ready);
+  const auto found = workers_.find(name);
+  Worker& worker = found->second;
+  const uint32_t samples = std::max(1u, turn.size.samples);
+  const uint32_t surplus = (samples + worker.unit - 1) / worker.unit - 1;
+  leases_[lease] = Held{.worker = name,
+                        .turn = turn,
+                        .surplus = surplus,
+                        .counted = worker.counted,
+                        .deadline = now + options_.lease,
+                        .since = now};
+  lease_of_item_[turn.item] = lease;
+  if (worker.leases.empty()) worker.progress = now;
+  worker.leases.insert(lease);
+  worker.tokens += turn.size.tokens;
+  worker.newest = samples;
+  worker.surplus += surplus;
+  worker.version = turn.version;
+  Rank(found);
 }
 
 void LeaseTable::Release(LeaseId lease, bool reopen) {
   auto held = leases_.find(lease);
   const Held gone = std::move(held->second);
   leases_.erase(held);
-  lease_of_item_.erase(gone.item);
-  workers_[gone.worker].leases.erase(lease);
-  if (reopen) Open(gone.version, gone.item);
+  lease_of_item_.erase(gone.turn.item);
+  const auto found = workers_.find(gone.worker);
+  Worker& worker = found->second;
+  worker.leases.erase(lease);
+  if (gone.sent) {
+    --worker.sent;
+  } else {
+    Uncount(gone, worker);
+  }
+  Rank(found);
+  if (reopen) Open(gone.turn.version, gone.turn.item, gone.turn.size);
 }
 
 absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, const Register& hello,
@@ -74,7 +106,8 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
     // The first worker of the run decides; the scheduler stores its id for the next process.
     options_.numerics_id = hello.numerics_id;
   }
-  Worker& worker = workers_[hello.worker];
+  const auto found = workers_.try_emplace(hello.worker).first;
+  Worker& worker = found->second;
   worker.connection = connection;
   worker.connected = true;
   worker.silent = worker.refused = false;
@@ -82,6 +115,9 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
   worker.parked.clear();
   worker.capacity = hello.capacity;
   worker.credits = std::min(hello.credits, options_.max_credits);
+  worker.unit = 1;
+  worker.surplus = 0;
+  ++worker.counted;
 
   // What the worker says it holds is believed only where nobody else has it: a lease of this
   // process must still be its own; one of an earlier process, which took its table with it, is
@@ -90,14 +126,14 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
   for (const LeaseRef& ref : hello.held) {
     auto held = leases_.find(ref.lease);
     if (held != leases_.end()) {
-      if (held->second.worker != hello.worker || held->second.item != ref.item) continue;
+      if (held->second.worker != hello.worker || held->second.turn.item != ref.item) continue;
       held->second.deadline = now + options_.lease;
       kept.insert(ref.lease);
       continue;
     }
-    auto ready = ready_version_.find(ref.item);
-    if (ready == ready_version_.end() || EpochOf(ref.lease) >= options_.epoch) continue;
-    Take(ref.lease, hello.worker, ready->second, ref.item, now);
+    auto ready = in_line_.find(ref.item);
+    if (ready == in_line_.end() || EpochOf(ref.lease) >= options_.epoch) continue;
+    Take(ref.lease, hello.worker, *ready->second, now);
     ++counters_.adopted;
     kept.insert(ref.lease);
   }
@@ -108,14 +144,17 @@ absl::StatusOr<std::vector<LeaseId>> LeaseTable::Connect(uint64_t connection, co
     ++counters_.returned;
     Release(lease, /*reopen=*/true);
   }
+  Rank(found);
   return std::vector<LeaseId>(kept.begin(), kept.end());
 }
 
 void LeaseTable::Disconnect(uint64_t connection, absl::Duration now) {
-  for (auto& [name, worker] : workers_) {
+  for (auto it = workers_.begin(); it != workers_.end(); ++it) {
+    Worker& worker = it->second;
     if (worker.connection != connection || !worker.connected) continue;
     worker.connected = false;
     worker.credits = 0;
+    Rank(it);
     for (LeaseId lease : worker.leases) {
       Held& held = leases_[lease];
       // Never extended: a stream that breaks again and again would keep its leases without
@@ -135,7 +174,11 @@ void LeaseTable::SetCredits(const std::string& worker, uint32_t credits) {
   auto found = workers_.find(worker);
   if (found == workers_.end() || !found->second.connected) return;
   found->second.credits = std::min(credits, options_.max_credits);
+  found->second.unit = found->second.newest;
+  found->second.surplus = 0;
+  ++found->second.counted;
   found->second.silent = false;
+  Rank(found);
 }
 
 void LeaseTable::NoteSeen(const std::string& worker, absl::Duration now) {
@@ -145,12 +188,32 @@ void LeaseTable::NoteSeen(const std::string& worker, absl::Duration now) {
 
 void LeaseTable::Heard(const std::string& worker) {
   auto found = workers_.find(worker);
-  if (found != workers_.end()) found->second.silent = false;
+  if (found == workers_.end() || !found->second.silent) return;
+  found->second.silent = false;
+  Rank(found);
+}
+
+void LeaseTable::Uncount(const Held& held, Worker& worker) {
+  worker.tokens -= held.turn.size.tokens;
+  if (held.counted == worker.counted) worker.surplus -= held.surplus;
+}
+
+size_t LeaseTable::Used(const Worker& worker) {
+  return worker.leases.size() - worker.sent + worker.surplus;
 }
 
 bool LeaseTable::TakesMore(const Worker& worker) {
   return worker.connected && !worker.silent && !worker.refused && worker.parked.empty() &&
-         worker.leases.size() < worker.credits;
+         Used(worker) < worker.credits;
+}
+
+void LeaseTable::Rank(std::map<std::string, Worker>::iterator found) {
+  Worker& worker = found->second;
+  if (worker.load) takers_.erase(*worker.load);
+  worker.load.reset();
+  if (!TakesMore(worker)) return;
+  const double share = static_cast<double>(Used(worker)) / worker.credits;
+  takers_.insert(*(worker.load = Load{share, worker.tokens, found->first}));
 }
 
 std::set<std::string> LeaseTable::Avoided(ItemId item) const {
@@ -166,64 +229,42 @@ std::set<std::string> LeaseTable::Avoided(ItemId item) const {
 
 std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker(ItemId item) {
   const std::set<std::string> avoided = Avoided(item);
-  auto best = workers_.end();
-  for (auto it = workers_.begin(); it != workers_.end(); ++it) {
-    const Worker& worker = it->second;
-    if (!TakesMore(worker) || avoided.contains(it->first)) continue;
-    // leases / credits, compared without division.
-    if (best == workers_.end() ||
-        worker.leases.size() * best->second.credits < best->second.leases.size() * worker.credits) {
-      best = it;
-    }
-  }
-  if (best == workers_.end()) return best;
+  const auto least = std::find_if(takers_.begin(), takers_.end(), [&](const Load& load) {
+    return avoided.empty() || !avoided.contains(std::string(load.name));
+  });
+  if (least == takers_.end()) return workers_.end();
   std::string& home = homes_[ProblemOf(item)];
   if (homes_.size() > kMaxHomes) homes_.erase(homes_.begin());
   const auto found = workers_.find(home);
-  if (found != workers_.end() && TakesMore(found->second) && !avoided.contains(home)) {
-    // Its share of credits in use exceeds the smallest by a quarter at most.
-    const Worker& worker = found->second;
-    const auto share = [](const Worker& w) {
-      return static_cast<double>(w.leases.size()) / static_cast<double>(w.credits);
-    };
-    if (share(worker) <= share(best->second) + 0.25) return found;
+  if (found != workers_.end() && found->second.load && !avoided.contains(home) &&
+      StaysHome(*found->second.load, *least, line_.size() < takers_.size())) {
+    return found;
   }
-  home = best->first;
-  return best;
-}
-
-std::optional<ItemId> LeaseTable::next_item() const {
-  if (ready_.empty()) return std::nullopt;
-  return ready_.begin()->second;
+  home = least->name;
+  return workers_.find(home);
 }
 
 std::vector<LeaseTable::Granted> LeaseTable::Grant(absl::Duration now) {
   std::vector<Granted> granted;
-  for (auto next = ready_.begin(); next != ready_.end();) {
-    const auto [version, item] = *next++;
-    auto worker = PickWorker(item);
+  for (auto next = line_.begin(); next != line_.end() && !takers_.empty();) {
+    const Turn turn = *next++;
+    auto worker = PickWorker(turn.item);
     if (worker == workers_.end()) {
       // One that waits for a worker that has not tried it in vain holds up nothing else.
-      if (tried_.contains(item)) continue;
+      if (tried_.contains(turn.item)) continue;
       break;
     }
     // The epoch keeps the numbers of different processes apart, so a late result of an earlier one
     // can never pass for a lease of this one.
     const LeaseId lease{(uint64_t{options_.epoch} << 32) | next_++};
-    Take(lease, worker->first, version, item, now);
+    Take(lease, worker->first, turn, now);
     ++counters_.granted;
-    granted.push_back(Granted{worker->first, lease, item, LimitOf(item)});
+    granted.push_back(Granted{worker->first, lease, turn.item, LimitOf(turn.item)});
   }
   return granted;
 }
 
 // Twice as much each time, so that an item ends that is longer than anybody is quick.
-absl::Duration LeaseTable::LimitOf(ItemId item) const {
-  const auto tried = tried_.find(item);
-  const size_t late = tried == tried_.end() ? 0 : tried->second.late.size();
-  return options_.item_limit * static_cast<int64_t>(uint64_t{1} << std::min<size_t>(late, 20));
-}
-
 std::vector<LeaseId> LeaseTable::Renew(const std::string& worker,
                                        const std::vector<LeaseId>& leases, absl::Duration now,
                                        const std::vector<uint64_t>& tokens) {
@@ -259,7 +300,7 @@ size_t LeaseTable::GiveBack(const std::string& worker, const std::vector<LeaseId
   for (LeaseId lease : leases) {
     auto held = leases_.find(lease);
     if (held == leases_.end() || held->second.worker != worker) continue;
-    if (late) tried_[held->second.item].late.push_back(worker);
+    if (late) tried_[held->second.turn.item].late.push_back(worker);
     Release(lease, /*reopen=*/true);
     ++counters_.returned;
     ++returned;
@@ -267,15 +308,10 @@ size_t LeaseTable::GiveBack(const std::string& worker, const std::vector<LeaseId
   return returned;
 }
 
-std::optional<ItemId> LeaseTable::ItemOf(LeaseId lease) const {
-  const auto held = leases_.find(lease);
-  return held == leases_.end() ? std::nullopt : std::optional<ItemId>(held->second.item);
-}
-
 size_t LeaseTable::Fail(const std::string& worker, LeaseId lease) {
   auto held = leases_.find(lease);
   if (held == leases_.end() || held->second.worker != worker) return 0;
-  const ItemId item = held->second.item;
+  const ItemId item = held->second.turn.item;
   Release(lease, /*reopen=*/true);
   ++counters_.returned;
   tried_[item].failed.push_back(worker);
@@ -286,28 +322,25 @@ void LeaseTable::Refuse(const std::string& worker) {
   auto found = workers_.find(worker);
   if (found == workers_.end()) return;
   found->second.refused = true;
+  Rank(found);
   GiveBack(worker, {found->second.leases.begin(), found->second.leases.end()});
 }
 
 void LeaseTable::ParkStalled(absl::Duration now) {
-  for (auto& [name, worker] : workers_) {
+  for (auto it = workers_.begin(); it != workers_.end(); ++it) {
+    Worker& worker = it->second;
     if (std::exchange(worker.finished, false)) worker.progress = now;
-    if (!worker.parked.empty() && worker.parked_until <= now) worker.parked.clear();
+    if (!worker.parked.empty() && worker.parked_until <= now) {
+      worker.parked.clear();
+      Rank(it);
+    }
     if (worker.leases.empty() || now - worker.progress < options_.stall) continue;
     worker.parked = absl::StrCat("no token in ", absl::FormatDuration(now - worker.progress),
                                  " with ", worker.leases.size(), " leases");
     worker.parked_until = now + options_.stall;
+    Rank(it);
     for (const LeaseId lease : worker.leases) leases_[lease].deadline = now;
   }
-}
-
-std::optional<LeaseTable::Oldest> LeaseTable::oldest(absl::Duration now) const {
-  const auto first = std::min_element(
-      leases_.begin(), leases_.end(),
-      [](const auto& a, const auto& b) { return a.second.since < b.second.since; });
-  if (first == leases_.end()) return std::nullopt;
-  const Held& held = first->second;
-  return Oldest{held.worker, first->first, held.item, now - held.since, held.tokens};
 }
 
 void LeaseTable::Extend(absl::Duration pause) {
@@ -322,11 +355,11 @@ std::vector<LeaseTable::Granted> LeaseTable::Expire(absl::Duration now) {
   ParkStalled(now);
   std::vector<Granted> expired;
   for (const auto& [lease, held] : leases_) {
-    if (held.deadline <= now) expired.push_back(Granted{held.worker, lease, held.item});
+    if (held.deadline <= now) expired.push_back(Granted{held.worker, lease, held.turn.item});
   }
   // A worker that hangs would otherwise be granted the same items again at once.
   for (const Granted& gone : expired) {
-    workers_[gone.worker].silent = true;
+    workers_[gone.worker].silent = true;  // Release ranks it
     Release(gone.lease, /*reopen=*/true);
   }
   counters_.expired += expired.size();
@@ -340,7 +373,7 @@ std::vector<LeaseTable::Granted> LeaseTable::Expire(absl::Duration now) {
 std::vector<LeaseTable::Granted> LeaseTable::RevokeAll() {
   std::vector<Granted> revoked;
   for (const auto& [lease, held] : leases_) {
-    revoked.push_back(Granted{held.worker, lease, held.item});
+    revoked.push_back(Granted{held.worker, lease, held.turn.item});
   }
   for (const Granted& gone : revoked) Release(gone.lease, /*reopen=*/true);
   counters_.returned += revoked.size();
@@ -350,29 +383,13 @@ std::vector<LeaseTable::Granted> LeaseTable::RevokeAll() {
 bool LeaseTable::Holds(const std::string& worker, LeaseId lease, ItemId item) {
   Heard(worker);
   auto held = leases_.find(lease);
-  if (held != leases_.end() && held->second.worker == worker && held->second.item == item) {
+  if (held != leases_.end() && held->second.worker == worker && held->second.turn.item == item) {
     return true;
   }
   // Those of an earlier process are counted apart: they are normal after a restart.
   ++counters_.fenced;
   if (EpochOf(lease) < options_.epoch) ++counters_.fenced_epoch;
   return false;
-}
-
-std::vector<WorkerStatus> LeaseTable::Workers(absl::Duration now) const {
-  std::vector<WorkerStatus> all;
-  for (const auto& [name, worker] : workers_) {
-    if (!worker.connected) continue;
-    WorkerStatus status;
-    status.worker = name;
-    status.capacity = worker.capacity;
-    status.leases = static_cast<uint32_t>(worker.leases.size());
-    status.version = worker.version;
-    status.last_seen_seconds = absl::ToDoubleSeconds(now - worker.seen);
-    status.parked = worker.refused ? "a result of it was refused" : worker.parked;
-    all.push_back(status);
-  }
-  return all;
 }
 
 }  // namespace attnrl::scheduler

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "services/branch_scheduler/types.h"
+#include "services/branch_scheduler/work/placement.h"
 
 namespace attnrl::scheduler {
 
@@ -41,12 +42,11 @@ struct LeaseOptions {
 // workers; all in memory, because a restarted scheduler finds the open items from its database and
 // the leases from what its workers still hold. Not thread-safe. Time is passed in (monotonic).
 //
-// An item is handed out in the order (version, item): older weights first, so that workers switch
-// forwards, and batches that the learner waits for before later ones. Of the workers with credit
-// left the one gets it that last got an item of the same problem, since it holds the keys and
-// values of the prompt and maybe of the response; unless its share of credits in use exceeds the
-// smallest by more than a quarter: then the worker with the smallest, so that all of them work.
-// Nothing here influences what a run learns.
+// Items are handed out in the order of Turn, each to the connected worker with the smallest Load,
+// or to the one that last got an item of the same problem (StaysHome), since it holds the keys and
+// values of the prompt and maybe of the response. A worker takes as many as its credits say, which
+// it counts in leases like the newest that it knew then: a larger item counts for several. Nothing
+// here influences what a run learns.
 class LeaseTable {
  public:
   struct Granted {
@@ -66,9 +66,12 @@ class LeaseTable {
   explicit LeaseTable(LeaseOptions options) : options_(std::move(options)) {}
 
   // The item is runnable under W(version). Nothing happens when it is open already.
-  void Open(uint32_t version, ItemId item);
-  // The item's result is durable, or it isn't needed any more: it and its lease are gone.
+  void Open(uint32_t version, ItemId item, const ItemSize& size = {});
+  // The item's result is there, or it isn't needed any more: it and its lease are gone.
   void Close(ItemId item);
+  // The lease's result is here, but not durable yet: it makes room for another one, at as many
+  // leases of a worker as it has credits.
+  void NoteSent(const std::string& worker, LeaseId lease);
 
   // A worker's new stream `connection` (unique). Ends an earlier stream of the same name; its
   // leases that it no longer holds are handed out again. A held lease of an earlier epoch is
@@ -82,6 +85,8 @@ class LeaseTable {
   // given back. Their number; 0 for a worker that still wants credits, whose connection broke.
   size_t Leave(const std::string& worker);
   void SetCredits(const std::string& worker, uint32_t credits);
+  // Some lease that the worker names is its own.
+  bool HoldsAny(const Register& hello) const;
   // Something came from the worker.
   void NoteSeen(const std::string& worker, absl::Duration now);
 
@@ -115,9 +120,9 @@ class LeaseTable {
   void NoteDuplicate() { ++counters_.duplicate; }
 
   // Runnable items, handed out or not.
-  size_t open_items() const { return ready_.size() + leases_.size(); }
+  size_t open_items() const { return line_.size() + leases_.size(); }
   // Runnable items that nobody holds, for tests.
-  size_t ready_items() const { return ready_.size(); }
+  size_t ready_items() const { return line_.size(); }
   // The item that is handed out next; nullopt when every runnable one is leased.
   std::optional<ItemId> next_item() const;
   size_t active_leases() const { return leases_.size(); }
@@ -138,8 +143,10 @@ class LeaseTable {
  private:
   struct Held {
     std::string worker;
-    ItemId item = {};
-    uint32_t version = 0;
+    Turn turn = {};
+    bool sent = false;
+    uint32_t surplus = 0;  // for how many more leases than one it counts
+    uint64_t counted = 0;  // its worker's, when it began
     absl::Duration deadline;
     absl::Duration since = absl::ZeroDuration();
     uint64_t tokens = 0;  // as last reported
@@ -160,29 +167,43 @@ class LeaseTable {
     uint32_t capacity = 0;
     uint32_t credits = 0;
     std::set<LeaseId> leases;
+    size_t sent = 0;           // of the leases
+    uint64_t tokens = 0;       // expected, of all leases
+    uint32_t newest = 1;       // samples of the newest lease
+    uint32_t unit = 1;         // samples of a lease, as its credits count them
+    uint32_t surplus = 0;      // of the leases since then
+    uint64_t counted = 0;      // times that it said its credits
+    std::optional<Load> load;  // in takers_
   };
 
-  void Take(LeaseId lease, const std::string& worker, uint32_t version, ItemId item,
-            absl::Duration now);
+  // `turn` by value: it is one of line_, where there is one.
+  void Take(LeaseId lease, const std::string& worker, Turn turn, absl::Duration now);
   // Ends the lease; its item becomes ready again if `reopen`.
   void Release(LeaseId lease, bool reopen);
   void Heard(const std::string& worker);
   absl::Duration LimitOf(ItemId item) const;
   // Parks the workers that make no progress; their leases are then up.
   void ParkStalled(absl::Duration now);
+  // A lease that takes no part of its worker's credits any more.
+  static void Uncount(const Held& held, Worker& worker);
+  // How much of its credits is in use.
+  static size_t Used(const Worker& worker);
   static bool TakesMore(const Worker& worker);
+  // Behind every change of a worker: its place in takers_.
+  void Rank(std::map<std::string, Worker>::iterator worker);
   // The workers that failed the item or were late with it, where another is connected; else none.
   std::set<std::string> Avoided(ItemId item) const;
-  // The worker that gets the item; end() when none has credit left.
+  // The worker that gets the item; end() when none takes it.
   std::map<std::string, Worker>::iterator PickWorker(ItemId item);
 
   LeaseOptions options_;
-  uint32_t next_ = 1;                            // lower half of the next lease number
-  std::set<std::pair<uint32_t, ItemId>> ready_;  // (version, item)
-  std::map<ItemId, uint32_t> ready_version_;     // item -> version, of ready_
+  uint32_t next_ = 1;  // lower half of the next lease number
+  std::set<Turn> line_;
+  std::map<ItemId, std::set<Turn>::iterator> in_line_;
   std::map<LeaseId, Held> leases_;
   std::map<ItemId, LeaseId> lease_of_item_;
   std::map<std::string, Worker> workers_;
+  std::set<Load> takers_;  // of the workers that take more
   // Who failed an open item, and who was late with it.
   struct Tried {
     std::vector<std::string> failed;

@@ -45,11 +45,11 @@ TEST(LeaseTable, HandsOutOlderVersionsFirst) {
   LeaseTable table({});
   table.Open(2, Item(10));
   table.Open(1, Item(20));
-  table.Open(1, Item(15));
+  table.Open(1, Item(16));
   ASSERT_TRUE(table.Connect(1, Hello("a", 10), kStart).ok());
   std::vector<ItemId> items;
   for (const auto& grant : table.Grant(kStart)) items.push_back(grant.item);
-  EXPECT_THAT(items, ElementsAre(Item(15), Item(20), Item(10)));
+  EXPECT_THAT(items, ElementsAre(Item(16), Item(20), Item(10)));
 }
 
 TEST(LeaseTable, NeverExceedsCredits) {
@@ -102,6 +102,7 @@ TEST(LeaseTable, GivesTheItemsOfAProblemToOneWorker) {
   // Continuations of a problem whose first items are done.
   const std::string home = *workers[2].begin();
   table.Open(0, Item((2 << 12) + 100));
+  table.Open(0, Item((2 << 12) + 102));
   EXPECT_EQ(table.Grant(kStart).at(0).worker, home);
 }
 
@@ -109,10 +110,10 @@ TEST(LeaseTable, ABusyWorkerGetsNoMoreForTheProblemsSake) {
   LeaseTable table({});
   ASSERT_TRUE(table.Connect(1, Hello("a", 8), kStart).ok());
   ASSERT_TRUE(table.Connect(2, Hello("b", 8), kStart).ok());
-  for (uint64_t item = 0; item < 8; ++item) table.Open(0, Item((1 << 12) + item));
+  for (uint64_t item = 0; item < 9; ++item) table.Open(0, Item((1 << 12) + item));
   table.Grant(kStart);
-  EXPECT_EQ(table.Workers(absl::ZeroDuration())[0].leases, 3u)
-      << "then it is a quarter of its credits ahead";
+  EXPECT_EQ(table.Workers(absl::ZeroDuration())[0].leases, 4u)
+      << "with three it is a quarter of its credits ahead, and the last item goes to the emptiest";
   EXPECT_EQ(table.Workers(absl::ZeroDuration())[1].leases, 5u) << "and the problem goes on there";
 }
 
@@ -284,7 +285,7 @@ TEST(LeaseTable, ARestartedWorkerLosesWhatItNoLongerHolds) {
   ASSERT_TRUE(table.Connect(1, Hello("a", 2), kStart).ok());
   const auto granted = table.Grant(kStart);
   table.Disconnect(1, kStart);
-  auto adopted = table.Connect(2, Hello("a", 2, {{granted[0].lease, Item(7)}}), kStart);
+  auto adopted = table.Connect(2, Hello("a", 2, {{granted[0].lease, granted[0].item}}), kStart);
   ASSERT_TRUE(adopted.ok());
   EXPECT_THAT(*adopted, ElementsAre(granted[0].lease));
   EXPECT_EQ(table.ready_items(), 1u);

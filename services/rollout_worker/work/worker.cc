@@ -48,6 +48,7 @@ Worker::Worker(WorkerOptions options, scheduler::WorkConnector& connector, Engin
       book_(options_.max_tokens),
       backoff_(options_.first_backoff, options_.max_backoff,
                std::hash<std::string>{}(options_.name)),
+      reserve_(clock.Monotonic(), options_.slots),
       lease_time_(options_.lease_time),
       next_connect_(clock.Monotonic()),
       next_renew_(absl::InfiniteDuration()),
@@ -100,6 +101,7 @@ void Worker::Connect() {
 // The stream has ended, or none could be opened: another try later, unless it was a refusal.
 void Worker::Disconnect(const absl::Status& status) {
   CloseStream();
+  sent_.reset();
   if (left_) return;
   if (IsRefusal(status)) {
     failure_ = unfit_.ok() ? status : unfit_;
@@ -188,7 +190,13 @@ void Worker::OnRegistered(const scheduler::Registered& registered) {
   UpdateCredits();
 }
 
+void Worker::NoteAnswer() {
+  if (sent_) reserve_.NoteAnswer(clock_.Monotonic() - *sent_);
+  sent_.reset();
+}
+
 void Worker::OnLease(const scheduler::Lease& lease) {
+  NoteAnswer();
   // After leaving nothing can be said, and the scheduler takes it back by itself.
   if (draining_) return GiveBack({lease.lease}, "the worker is leaving");
   if (resting_) return GiveBack({lease.lease}, "the worker has no weights");
@@ -208,6 +216,7 @@ void Worker::OnLease(const scheduler::Lease& lease) {
 }
 
 void Worker::OnAck(const scheduler::Ack& ack) {
+  NoteAnswer();
   Forget({ack.lease});
   if (ack.verdict == scheduler::AckVerdict::kInvalid) {
     // No InvalidArgument: the fault may be this process' memory, and a new one does it right.
@@ -231,9 +240,13 @@ void Worker::OnCompletion(const Completion& completion) {
     return LeaveAsBroken(completion.status);
   }
   if (options_.observe) options_.observe(completion);
+  reserve_.NoteFinished(clock_.Monotonic());
   const std::optional<scheduler::ItemResult> result = book_.Complete(completion);
   if (!result) return;
-  if (registered_) SendResult(*result);
+  if (registered_) {
+    if (!sent_) sent_ = clock_.Monotonic();
+    SendResult(*result);
+  }
   UpdateWants();
   UpdateCredits();
 }
@@ -290,14 +303,15 @@ void Worker::UpdateWants() {
   if (!wanted.empty()) keeper_.Want(std::move(wanted));
 }
 
-// Enough leases to keep every slot busy and a quarter more waiting, counted in samples: what is
-// open now and as many further leases, of the size of the newest one, as are missing.
+// Enough leases to keep every slot busy and a reserve waiting, counted in samples: what is open now
+// and as many further leases, of the size of the newest one, as are missing. Results that wait for
+// their acknowledgement are no longer open.
 uint32_t Worker::WantedCredits() const {
   if (draining_ || resting_) return 0;
-  const int64_t target = options_.slots + options_.slots / 4;
+  const int64_t target = options_.slots + reserve_.Samples(clock_.Monotonic());
   const int64_t missing = std::max<int64_t>(0, target - book_.open_samples());
   const int64_t further = (missing + samples_per_lease_ - 1) / samples_per_lease_;
-  return static_cast<uint32_t>(static_cast<int64_t>(book_.Leases().size()) + further);
+  return static_cast<uint32_t>(static_cast<int64_t>(book_.Unfinished().size()) + further);
 }
 
 void Worker::UpdateCredits() {

@@ -19,6 +19,7 @@
 #include "services/rollout_worker/weights/weight_keeper.h"
 #include "services/rollout_worker/work/inbox.h"
 #include "services/rollout_worker/work/lease_book.h"
+#include "services/rollout_worker/work/reserve.h"
 
 namespace attnrl::rollout {
 
@@ -94,6 +95,8 @@ class Worker {
   void UpdateWants();
   void UpdateCredits();
   uint32_t WantedCredits() const;
+  // A lease or an acknowledgement has come.
+  void NoteAnswer();
   void Timers();
   void Leave(absl::Duration now);
   absl::Duration UntilNextTimer() const;
@@ -114,6 +117,9 @@ class Worker {
   // Of the newest lease; before the first one a guess (the continuations of a response), so that a
   // new worker does not take more than it can run.
   int64_t samples_per_lease_ = 4;
+  Reserve reserve_;
+  // When the oldest result was sent since the scheduler's last answer.
+  std::optional<absl::Duration> sent_;
 
   std::unique_ptr<scheduler::WorkStream> stream_;
   std::thread reader_;
