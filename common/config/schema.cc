@@ -204,7 +204,7 @@ void AddRollout(Table& table) {
   table.Int(
       ATTNRL_KEY(rollout.kv_cache_bytes), 0, int64_t{1} << 50,
       "Memory of a worker for keys and values; 0 takes what the slots can use, at most half of "
-      "the container's memory or of the GPU's.");
+      "the container's memory, or what weights leave of the GPU's.");
   table.Int(ATTNRL_KEY(rollout.resident_versions), 1, 2,
             "Weight versions whose sequences a worker decodes side by side.");
   table.Choice(
