@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decode throughput of the engine: a random model, prompts and responses of fixed length, all slots
-// busy. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 vocab=300 slots=64
-// prompt=99 response=170 sequences=256 samples=1 (of each prompt) threads=1 deterministic=0
-// bfloat16=0.
+// busy. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 heads=4 kv_heads=2
+// intermediate=0 (three times hidden) vocab=300 slots=64 prompt=99 response=170 sequences=256
+// samples=1 (of each prompt) threads=1 deterministic=0 bfloat16=0. SmolLM2-135M is hidden=576
+// layers=30 heads=9 kv_heads=3 intermediate=1536 vocab=49152.
 #include <atomic>
 #include <cstdint>
 #include <ctime>
@@ -24,8 +25,9 @@ namespace attnrl {
 namespace {
 
 absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const Settings& settings) {
-  const model::ModelConfig config =
-      BenchModel(settings, 4, 2, settings.at("prompt") + settings.at("response"));
+  model::ModelConfig config = BenchModel(settings, settings.at("heads"), settings.at("kv_heads"),
+                                         settings.at("prompt") + settings.at("response"));
+  if (settings.at("intermediate") > 0) config.intermediate_size = settings.at("intermediate");
   rollout::RunnerOptions options;
   const int64_t slots = settings.at("slots");
   options.blocks = rollout::KvBlocks(slots, config.max_position_embeddings);
@@ -73,9 +75,10 @@ double CpuSeconds() {
 }
 
 int Run(int argc, char** argv) {
-  Settings settings = {{"hidden", 128},      {"layers", 4},     {"vocab", 300}, {"slots", 64},
-                       {"prompt", 99},       {"response", 170}, {"threads", 1}, {"sequences", 256},
-                       {"deterministic", 0}, {"bfloat16", 0},   {"samples", 1}};
+  Settings settings = {{"hidden", 128},   {"layers", 4},       {"heads", 4},   {"kv_heads", 2},
+                       {"vocab", 300},    {"intermediate", 0}, {"slots", 64},  {"prompt", 99},
+                       {"response", 170}, {"sequences", 256},  {"samples", 1}, {"threads", 1},
+                       {"bfloat16", 0},   {"deterministic", 0}};
   if (!Parse(argc, argv, &settings)) return 2;
   rollout::LimitThreads(static_cast<int>(settings["threads"]));
   auto engine = StartEngine(settings);
