@@ -26,6 +26,7 @@ std::vector<std::string> AllNames() {
   std::vector<std::string> names;
   for (const auto& key : Schema()) names.push_back(key->name());
   for (const auto& [section, comment] : Sections()) names.push_back(section);
+  names.emplace_back("stages");  // a list, and so no section
   return names;
 }
 

@@ -105,6 +105,7 @@ TEST(LoadErrors, NameTheLineAndTheNearestKey) {
   EXPECT_THAT(ErrorOf("rollouts:\n  workers: 1\n"), HasSubstr("did you mean \"rollout\"?"));
   EXPECT_THAT(ErrorOf("run: {learning_rate: 1}\n"),
               HasSubstr("did you mean \"learner.learning_rate\"?"));
+  EXPECT_THAT(ErrorOf("stage: [{from_step: 3}]\n"), HasSubstr("did you mean \"stages\"?"));
   EXPECT_THAT(ErrorOf("qqqqqqqqqqqq: 1\n"), HasSubstr("; there is run, model, data"));
 }
 

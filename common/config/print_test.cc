@@ -161,7 +161,7 @@ TEST(KeyHelp, RefusesWhatIsNeitherAKeyNorASection) {
   };
   const std::string top =
       "there is run, model, data, algorithm, pipeline, rollout, scheduler, verifier, learner, "
-      "security, observe";
+      "security, observe, stages";
   EXPECT_EQ(refusal(""), "configuration: unknown key \"\"; " + top);
   EXPECT_EQ(refusal("nothing\nlike it"),
             "configuration: unknown key \"nothing\\nlike it\"; " + top);
