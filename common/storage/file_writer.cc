@@ -69,4 +69,23 @@ absl::Status FileWriter::Finish() {
   return Annotate(status, absl::StrCat("writing ", path_));
 }
 
+absl::Status LinkOrCopy(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) == 0) {
+    const std::string parent = std::filesystem::path(to).parent_path().string();
+    const int directory = ::open(parent.c_str(), O_RDONLY | O_CLOEXEC);
+    if (directory < 0) return FileError(parent, "opening", errno);
+    const absl::Status synced = SyncDescriptor(directory, parent);
+    ::close(directory);
+    return synced;
+  }
+  if (errno == ENOENT || errno == EEXIST) return FileError(to, "linking", errno);
+  ATTNRL_ASSIGN_OR_RETURN(FileWriter copy, FileWriter::Create(to));
+  absl::Status written;
+  ATTNRL_RETURN_IF_ERROR(ReadPieces(from, [&](std::string_view piece) {
+    if (written.ok()) written = copy.Append(piece);
+  }));
+  ATTNRL_RETURN_IF_ERROR(written);
+  return copy.Finish();
+}
+
 }  // namespace attnrl::storage

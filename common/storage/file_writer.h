@@ -32,4 +32,8 @@ class FileWriter {
   int descriptor_;  // -1: closed
 };
 
+// Gives a file a second name, durably; where the file system can't, makes a durable copy. `to`
+// isn't there. Codes of files.h.
+absl::Status LinkOrCopy(const std::string& from, const std::string& to);
+
 }  // namespace attnrl::storage

@@ -54,8 +54,11 @@ absl::Status LearnerLoop::Prepare() {
   // Only a run without any version begins anew: one that has lost its checkpoints would publish
   // other bits under numbers that workers know.
   if (absl::IsNotFound(found.status()) && !versions_.Newest().has_value()) {
-    const model::Tensors published = trainer_.parameters().Published();
-    return WriteCheckpoint({0, ToVersionData(0, published).version.digest}, published);
+    auto bits =
+        std::make_shared<const VersionData>(ToVersionData(0, trainer_.parameters().leaves()));
+    ATTNRL_RETURN_IF_ERROR(versions_.Publish(bits));
+    ATTNRL_RETURN_IF_ERROR(BeginCheckpoint(std::move(bits)));
+    return TakeCheckpoint(/*wait=*/true, nullptr);
   }
   ATTNRL_RETURN_IF_ERROR(found.status());
   // Older ones too: a worker may still need their versions, which lie nowhere else.
@@ -183,41 +186,43 @@ absl::Status LearnerLoop::Train(const scheduler::TrainingBatch& batch, StepRepor
 
 absl::Status LearnerLoop::MakeDurable(const scheduler::TrainingBatch& batch, StepReport* report) {
   const absl::Time start = clock_.Now();
-  ATTNRL_ASSIGN_OR_RETURN(const auto bits,
+  ATTNRL_ASSIGN_OR_RETURN(const Bits bits,
                           report->replayed ? ReplayedBits(batch, report) : NewBits(batch, report));
-  if (!bits.has_value()) return absl::OkStatus();
-  if (batch.last || next_ % options_.checkpoint_every == 0) {
-    // With them the commit can be made again from the checkpoint alone (Recommit).
-    statistics_ = report->statistics;
-    ATTNRL_RETURN_IF_ERROR(WriteCheckpoint(report->version, *bits));
-    report->statistics.checkpoint = SpanSince(start);
-    report->checkpoint = next_;
-  } else {
-    ATTNRL_RETURN_IF_ERROR(versions_.Publish(next_, *bits).status());
+  if (bits != nullptr) {
+    ATTNRL_RETURN_IF_ERROR(versions_.Publish(bits));
+    report->statistics.sync = SpanSince(start);
+    if (batch.last || next_ % options_.checkpoint_every == 0) {
+      ATTNRL_RETURN_IF_ERROR(TakeCheckpoint(/*wait=*/true, report));
+      // With them the commit can be made again from the checkpoint alone (Recommit).
+      statistics_ = report->statistics;
+      ATTNRL_RETURN_IF_ERROR(BeginCheckpoint(bits));
+    }
   }
-  report->statistics.sync = SpanSince(start);
-  return absl::OkStatus();
+  // A run that has ended may be given more steps: they begin at its last checkpoint.
+  return TakeCheckpoint(/*wait=*/batch.last, report);
 }
 
-absl::StatusOr<std::optional<model::Tensors>> LearnerLoop::NewBits(
-    const scheduler::TrainingBatch& batch, StepReport* report) {
-  std::optional<model::Tensors> bits;
+absl::StatusOr<LearnerLoop::Bits> LearnerLoop::NewBits(const scheduler::TrainingBatch& batch,
+                                                       StepReport* report) {
+  VersionData data;
   if (batch.samples.empty()) {
     // A skipped batch publishes the bits of the version before, not the masters behind them.
-    ATTNRL_ASSIGN_OR_RETURN(const auto data, versions_.Read({next_ - 1, ""}));
-    bits = ToTensors(*data);
+    ATTNRL_ASSIGN_OR_RETURN(const Bits before, versions_.Read({next_ - 1, ""}));
+    data = *before;
+    data.version.number = next_;
   } else {
-    bits = trainer_.parameters().Published();
+    data = ToVersionData(next_, trainer_.parameters().leaves());
   }
-  report->version = {next_, ToVersionData(next_, *bits).version.digest};
-  return bits;
+  report->version = data.version;
+  return std::make_shared<const VersionData>(std::move(data));
 }
 
-absl::StatusOr<std::optional<model::Tensors>> LearnerLoop::ReplayedBits(
-    const scheduler::TrainingBatch& batch, StepReport* report) {
+absl::StatusOr<LearnerLoop::Bits> LearnerLoop::ReplayedBits(const scheduler::TrainingBatch& batch,
+                                                            StepReport* report) {
   report->version = {next_, *versions_.DigestOf(next_)};
-  std::optional<model::Tensors> bits = trainer_.parameters().Published();
-  if (ToVersionData(next_, *bits).version == report->version) return bits;
+  auto bits =
+      std::make_shared<const VersionData>(ToVersionData(next_, trainer_.parameters().leaves()));
+  if (bits->version == report->version) return bits;
   if (!batch.samples.empty()) {
     report->mismatch = true;
     trainer_.CountReplayMismatch();
@@ -225,11 +230,9 @@ absl::StatusOr<std::optional<model::Tensors>> LearnerLoop::ReplayedBits(
         "a replayed batch ended with other bits than the published ones; those stay published",
         {{"batch", batch.batch}, {"digest", report->version.digest}});
   }
-  const auto data = versions_.Read(report->version);
-  if (absl::IsNotFound(data.status())) return std::nullopt;  // pruned: nobody needs it
-  ATTNRL_RETURN_IF_ERROR(data.status());
-  bits = ToTensors(**data);
-  return bits;
+  absl::StatusOr<Bits> published = versions_.Read(report->version);
+  if (absl::IsNotFound(published.status())) return nullptr;  // pruned: nobody needs it
+  return published;
 }
 
 absl::StatusOr<scheduler::CommitReply> LearnerLoop::Commit(const StepReport& report) {
@@ -252,23 +255,42 @@ void LearnerLoop::KeepRanksAlive(absl::Status* ranks) {
   if (!ranks->ok()) batches_.Cancel();
 }
 
-absl::Status LearnerLoop::WriteCheckpoint(const Version& version, const model::Tensors& published) {
+absl::Status LearnerLoop::BeginCheckpoint(Bits bits) {
   // Once there is a checkpoint, the run no longer depends on the folder that it started from.
   const std::string source =
       checkpoints_.steps().empty() ? options_.model_folder : checkpoints_.Folder(checkpoint_);
-  ATTNRL_RETURN_IF_ERROR(checkpoints_.Write(
+  checkpoint_start_ = clock_.Now();
+  const Version version = bits->version;
+  return checkpoints_.Begin(
       {.step = version.number, .digest = version.digest, .statistics = statistics_}, source,
-      published, trainer_));
-  ATTNRL_RETURN_IF_ERROR(versions_.Adopt(version, checkpoints_.ModelFile(version.number)));
-  checkpoint_ = version.number;
+      {std::move(bits), versions_.FileOf(version.number)}, trainer_);
+}
+
+absl::Status LearnerLoop::TakeCheckpoint(bool wait, StepReport* report) {
+  ATTNRL_ASSIGN_OR_RETURN(const auto complete, checkpoints_.TakeComplete(trainer_, wait));
+  if (!complete.has_value()) return absl::OkStatus();
+  // Only now: the scheduler drops what a checkpoint that it hears of makes needless.
+  checkpoint_ = complete->step;
+  ATTNRL_RETURN_IF_ERROR(
+      versions_.Adopt({complete->step, complete->digest}, checkpoints_.ModelFile(complete->step)));
+  observe::LogInfo("checkpoint complete",
+                   {{"step", complete->step},
+                    {"seconds", absl::ToDoubleSeconds(clock_.Now() - checkpoint_start_)},
+                    {"pause_seconds", absl::ToDoubleSeconds(trainer_.copy_time())}});
+  if (report == nullptr) return absl::OkStatus();
+  report->checkpoint = complete->step;
+  report->checkpoint_pause_seconds = absl::ToDoubleSeconds(trainer_.copy_time());
+  report->statistics.checkpoint = SpanSince(checkpoint_start_);
   return absl::OkStatus();
 }
 
 absl::Status LearnerLoop::CheckpointHere() {
+  ATTNRL_RETURN_IF_ERROR(TakeCheckpoint(/*wait=*/true, nullptr));
   // In the middle of a replay the checkpoint before it is as good.
   if (next_ == checkpoint_ || next_ != versions_.Newest()->number) return absl::OkStatus();
-  ATTNRL_ASSIGN_OR_RETURN(const auto data, versions_.Read({next_, ""}));
-  return WriteCheckpoint(data->version, ToTensors(*data));
+  ATTNRL_ASSIGN_OR_RETURN(Bits bits, versions_.Read({next_, ""}));
+  ATTNRL_RETURN_IF_ERROR(BeginCheckpoint(std::move(bits)));
+  return TakeCheckpoint(/*wait=*/true, nullptr);
 }
 
 absl::Status LearnerLoop::Prune(uint32_t oldest_needed) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -43,8 +44,9 @@ struct StepReport {
   uint32_t batch = 0;
   Version version = {};
   bool replayed = false;
-  bool mismatch = false;  // the replay ended with other bits than were published
-  std::optional<uint32_t> checkpoint = {};
+  bool mismatch = false;                    // the replay ended with other bits than were published
+  std::optional<uint32_t> checkpoint = {};  // became complete since the step before
+  double checkpoint_pause_seconds = 0;      // training stood still for it
   uint32_t samples = 0;
   double reward_mean = 0;                  // over the samples trained; NaN where there are none
   std::map<uint32_t, uint64_t> lags = {};  // lag -> samples whose oldest token has it
@@ -66,7 +68,8 @@ class LoopObserver {
 // commits it, b = b + 1. It starts at the newest intact checkpoint: batches whose version is
 // published already are trained again only to regain the optimizer's state (their published bits
 // stay what they are); batches without samples publish the bits of the version before. Checkpoints:
-// step 0 at the start, every `checkpoint_every` steps, where the run ends, and after Stop.
+// step 0 at the start, every `checkpoint_every` steps, where the run ends, and after Stop. One is
+// written while training goes on; only the last is waited for.
 //
 // Prepare, then Run, once each, from one thread. Run returns when the run has ended (OK), after
 // Stop (OK) or with the first error; whatever was committed by then is durable. ABORTED: another
@@ -95,15 +98,17 @@ class LearnerLoop {
   // While the scheduler is waited for: the other ranks wait too. Ends the wait where one is gone.
   void KeepRanksAlive(absl::Status* ranks);
   absl::Status Train(const scheduler::TrainingBatch& batch, StepReport* report);
-  // The bits of W(next_) and, in `report`, their version. Of a replay nullopt where they were
+  // The bits of W(next_) and, in `report`, their version. Of a replay null where they were
   // published, can't be made again and are pruned.
-  absl::StatusOr<std::optional<model::Tensors>> NewBits(const scheduler::TrainingBatch& batch,
-                                                        StepReport* report);
-  absl::StatusOr<std::optional<model::Tensors>> ReplayedBits(const scheduler::TrainingBatch& batch,
-                                                             StepReport* report);
+  using Bits = std::shared_ptr<const VersionData>;
+  absl::StatusOr<Bits> NewBits(const scheduler::TrainingBatch& batch, StepReport* report);
+  absl::StatusOr<Bits> ReplayedBits(const scheduler::TrainingBatch& batch, StepReport* report);
   absl::Status MakeDurable(const scheduler::TrainingBatch& batch, StepReport* report);
   absl::StatusOr<scheduler::CommitReply> Commit(const StepReport& report);
-  absl::Status WriteCheckpoint(const Version& version, const model::Tensors& published);
+  // Begins the checkpoint of the trainer's state, whose published version is durable.
+  absl::Status BeginCheckpoint(Bits bits);
+  // Takes note of the checkpoint begun last once it is complete; `wait`: waits for that.
+  absl::Status TakeCheckpoint(bool wait, StepReport* report);
   absl::Status CheckpointHere();
   absl::Status Prune(uint32_t oldest_needed);
   // Around a call that Stop may cancel. CANCELLED when it has been called.
@@ -123,6 +128,7 @@ class LearnerLoop {
   NonfiniteGuard guard_;
   uint32_t next_ = 0;                      // the trainer holds the state of W(next_)
   uint32_t checkpoint_ = 0;                // newest complete checkpoint
+  absl::Time checkpoint_start_;            // of the one begun last
   bool torn_ = false;                      // true: in the middle of a batch that was abandoned
   scheduler::TrainStatistics statistics_;  // of batch next_ - 1
 

@@ -136,11 +136,13 @@ TEST_F(LoopTest, EveryBatchMakesTheNextVersionAndTheRunEndsWithACheckpoint) {
   for (uint32_t b = 0; b < 5; ++b) {
     EXPECT_EQ(commits[b].batch, b);
     EXPECT_EQ(commits[b].version.number, b + 1);
-    EXPECT_EQ(commits[b].checkpoint_step, b == 4 ? 5 : (b + 1) / 2 * 2);
+    // It is complete at some time after the batch that makes it; at the end it is waited for.
+    EXPECT_LE(commits[b].checkpoint_step, b == 4 ? 5 : (b + 1) / 2 * 2);
+    EXPECT_GE(commits[b].checkpoint_step, b == 4 ? 5 : (b < 3 ? 0 : 2));
     EXPECT_FALSE(commits[b].replayed);
     EXPECT_TRUE(commits[b].statistics.train.has_value());
     EXPECT_TRUE(commits[b].statistics.sync.has_value());
-    EXPECT_EQ(commits[b].statistics.checkpoint.has_value(), b % 2 == 1 || b == 4);
+    EXPECT_TRUE(b < 4 || commits[b].statistics.checkpoint.has_value());
     EXPECT_EQ(life.batches.requests()[b].version.number, b);
   }
   for (const char* name : {"step-0", "step-2", "step-4", "step-5"}) {
@@ -216,8 +218,8 @@ TEST_F(LoopTest, ACommitThatWasLostIsMadeAgain) {
     other.join();
     ASSERT_EQ(life.batches.commits().size(), 2u);
     loss = life.batches.commits()[1].statistics.loss;
-    EXPECT_TRUE(Exists("checkpoints/step-2"));
   }
+  EXPECT_TRUE(Exists("checkpoints/step-2"));
   Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
   life.AddBatches(3);
   ASSERT_TRUE(life.PrepareAndRun().ok());

@@ -35,12 +35,15 @@ void MetricsObserver::Done(const StepReport& report) {
   if (const auto free = storage::FreeBytes(run_dir_); free.ok()) {
     observe::Set(observe::kStorageFreeBytes, {"ckpt"}, static_cast<double>(*free));
   }
-  if (report.checkpoint) observe::Set(observe::kLearnerLastCheckpointTimestampSeconds, {}, now);
+  if (report.checkpoint) {
+    observe::Set(observe::kLearnerLastCheckpointTimestampSeconds, {}, now);
+    observe::Observe(observe::kLearnerStepPhaseSeconds, {"checkpoint"},
+                     report.checkpoint_pause_seconds);
+  }
   observe::Set(observe::kLearnerWeightVersion, {}, report.version.number);
   observe::Observe(observe::kLearnerStepPhaseSeconds, {"wait"}, statistics.wait_seconds);
   ObservePhase("optim", statistics.train);
   ObservePhase("publish", statistics.sync);
-  ObservePhase("checkpoint", statistics.checkpoint);
   for (const auto& [lag, samples] : report.lags) {
     for (uint64_t i = 0; i < samples; ++i) {
       observe::Observe(observe::kLearnerSampleStalenessSteps, {}, lag);

@@ -36,11 +36,16 @@ class StartModelTest : public ::testing::Test {
 
   std::string model_path() const { return model_.path() + "/start"; }
   std::string Write(uint32_t step, Trainer& trainer) {
-    const model::Tensors published = trainer.parameters().Published();
-    const std::string digest = ToVersionData(step, published).version.digest;
-    EXPECT_TRUE(
-        store_->Write({.step = step, .digest = digest}, source_.path(), published, trainer).ok());
-    return digest;
+    const auto bits =
+        std::make_shared<const VersionData>(ToVersionData(step, trainer.parameters().leaves()));
+    const std::string file = run_ / "version.safetensors";
+    EXPECT_TRUE(WriteVersionFile(file, *bits).ok());
+    EXPECT_TRUE(store_
+                    ->Begin({.step = step, .digest = bits->version.digest}, source_.path(),
+                            {bits, file}, trainer)
+                    .ok());
+    EXPECT_TRUE(store_->TakeComplete(trainer, /*wait=*/true).ok());
+    return bits->version.digest;
   }
   void Damage(const std::string& file) const {
     std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);

@@ -18,10 +18,19 @@
 #include "common/rpc/server.h"
 #include "services/learner/client/weight_client.h"
 #include "services/learner/rpc/weight_store_service.h"
+#include "services/learner/versions/version_file.h"
 #include "services/learner/versions/version_store.h"
 
 namespace attnrl {
 namespace {
+
+absl::StatusOr<Version> Publish(learner::VersionStore& store, uint32_t number,
+                                const model::Tensors& weights) {
+  auto data = std::make_shared<const learner::VersionData>(learner::ToVersionData(number, weights));
+  const absl::Status published = store.Publish(data);
+  if (!published.ok()) return published;
+  return data->version;
+}
 
 // The share of a version's bytes that is sent to who holds the one before, and the seconds it
 // takes.
@@ -30,9 +39,9 @@ absl::StatusOr<std::pair<double, double>> MeasureStep(learner::VersionStore& sto
                                                       int64_t megabytes) {
   const at::Tensor masters = 0.02 * at::randn({(megabytes << 20) / 2});
   const at::Tensor moved = masters + 1e-6 * at::randn(masters.sizes()).sign();
-  const auto before = store.Publish(1, {{"w", masters.to(at::kBFloat16)}});
+  const auto before = Publish(store, 1, {{"w", masters.to(at::kBFloat16)}});
   if (!before.ok()) return before.status();
-  const auto after = store.Publish(2, {{"w", moved.to(at::kBFloat16)}});
+  const auto after = Publish(store, 2, {{"w", moved.to(at::kBFloat16)}});
   if (!after.ok()) return after.status();
   const auto base = client.Fetch(*before, nullptr, absl::Minutes(10));
   if (!base.ok()) return base.status();
@@ -57,7 +66,7 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::string& folder, int64_
   for (int64_t i = 0; i < 16; ++i) {
     weights["layer." + std::to_string(i)] = at::rand({(megabytes << 20) / 128, 2});
   }
-  const auto version = (*store)->Publish(0, weights);
+  const auto version = Publish(**store, 0, weights);
   if (!version.ok()) return version.status();
   auto client = learner::ConnectWeightStore((*server)->address());
   if (!client.ok()) return client.status();

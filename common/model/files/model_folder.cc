@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "common/model/files/model_folder.h"
+
 #include <unistd.h>
 
 #include <array>
@@ -43,18 +45,23 @@ absl::StatusOr<std::string> Fill(const std::string& dir, const std::string& sour
   storage::Sha256 digest;
   ATTNRL_RETURN_IF_ERROR(
       WriteSafetensors(dir + "/model.safetensors", tensors, {{"format", "pt"}}, &digest));
-  ATTNRL_RETURN_IF_ERROR(WriteConfig(source_dir + "/config.json", dir + "/config.json",
-                                     bfloat16 ? DType::kBFloat16 : DType::kFloat32));
+  ATTNRL_RETURN_IF_ERROR(
+      CopyModelFiles(source_dir, dir, bfloat16 ? DType::kBFloat16 : DType::kFloat32));
+  return digest.HexDigest();
+}
+
+}  // namespace
+
+absl::Status CopyModelFiles(const std::string& source_dir, const std::string& dir, DType dtype) {
+  ATTNRL_RETURN_IF_ERROR(WriteConfig(source_dir + "/config.json", dir + "/config.json", dtype));
   for (const char* name : kCopied) {
     const std::string source = absl::StrCat(source_dir, "/", name);
     if (!std::filesystem::exists(source)) continue;
     ATTNRL_ASSIGN_OR_RETURN(const std::string bytes, storage::ReadFile(source));
     ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(absl::StrCat(dir, "/", name), bytes));
   }
-  return digest.HexDigest();
+  return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::StatusOr<std::string> WriteModelFolder(const std::string& name, const std::string& source_dir,
                                              const Tensors& tensors) {

@@ -19,9 +19,11 @@ namespace {
 // The data begins at a multiple of this, for readers that map the file.
 constexpr size_t kAlignment = 8;
 
-// The length of the header and the header.
-absl::StatusOr<std::string> Header(const std::map<std::string, SafetensorsWriter::Entry>& layout,
-                                   const std::map<std::string, std::string>& metadata) {
+}  // namespace
+
+absl::StatusOr<std::string> SafetensorsWriter::Header(
+    const std::map<std::string, Entry>& layout,
+    const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   uint64_t bytes = 0;
@@ -46,8 +48,6 @@ absl::StatusOr<std::string> Header(const std::map<std::string, SafetensorsWriter
   return length + text;
 }
 
-}  // namespace
-
 absl::StatusOr<SafetensorsWriter> SafetensorsWriter::Create(
     const std::string& path, const std::map<std::string, Entry>& layout,
     const std::map<std::string, std::string>& metadata, storage::Sha256* digest) {
@@ -66,12 +66,16 @@ absl::Status SafetensorsWriter::Append(std::string_view bytes) {
 }
 
 absl::Status SafetensorsWriter::Add(const std::string& name, const at::Tensor& tensor) {
+  const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
+  return AddBytes(name, {static_cast<const char*>(plain.const_data_ptr()), plain.nbytes()});
+}
+
+absl::Status SafetensorsWriter::AddBytes(const std::string& name, std::string_view bytes) {
   if (missing_.empty() || missing_.front() != name) {
     return absl::InternalError(absl::StrCat("tensor ", name, " comes out of order"));
   }
   missing_.pop_front();
-  const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
-  return Append({static_cast<const char*>(plain.const_data_ptr()), plain.nbytes()});
+  return Append(bytes);
 }
 
 absl::Status SafetensorsWriter::Finish() {

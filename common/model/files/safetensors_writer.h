@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -24,6 +25,10 @@ class SafetensorsWriter {
     std::vector<int64_t> shape;
   };
 
+  // What such a file begins with: all that comes before the tensors' bytes.
+  static absl::StatusOr<std::string> Header(const std::map<std::string, Entry>& layout,
+                                            const std::map<std::string, std::string>& metadata);
+
   // `layout`: what will be added, by name. `digest` (may be null) sees every byte of the file and
   // outlives this. InvalidArgument for a dtype that the format doesn't have; the codes of
   // common/storage/files.h.
@@ -33,6 +38,8 @@ class SafetensorsWriter {
 
   // The next tensor in byte order of the names, on any device.
   absl::Status Add(const std::string& name, const at::Tensor& tensor);
+  // The same as the bytes that the file has for it.
+  absl::Status AddBytes(const std::string& name, std::string_view bytes);
   // After all.
   absl::Status Finish();
 

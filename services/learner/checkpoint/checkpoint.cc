@@ -3,22 +3,20 @@
 
 #include <algorithm>
 #include <charconv>
-#include <exception>
 #include <filesystem>
-#include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "common/json/json.h"
-#include "common/json/json_words.h"
 #include "common/model/files/safetensors.h"
-#include "common/model/files/safetensors_writer.h"
+#include "common/model/files/weights.h"
 #include "common/observe/log.h"
-#include "common/storage/digest.h"
+#include "common/storage/file_writer.h"
 #include "common/storage/files.h"
+#include "services/learner/checkpoint/checkpoint_files.h"
 #include "services/learner/checkpoint/checkpoint_state.h"
+#include "services/learner/checkpoint/checkpoint_writer.h"
 
 namespace attnrl::learner {
 namespace {
@@ -27,15 +25,6 @@ namespace fs = std::filesystem;
 
 constexpr char kPrefix[] = "step-";
 constexpr char kUnfinished[] = ".tmp-";
-constexpr char kManifest[] = "/trainer/manifest.json";  // SHA-256 of every other file
-constexpr char kState[] = "/trainer/state.json";
-constexpr int kFormat = 1;
-// Files of trainer/ beside the state.
-constexpr std::pair<const char*, StateTensor> kTensors[] = {
-    {"masters", StateTensor::kMasters},
-    {"first_moment", StateTensor::kFirstMoment},
-    {"second_moment", StateTensor::kSecondMoment},
-};
 
 std::optional<uint32_t> ParseStep(const std::string& name) {
   constexpr size_t kLength = sizeof(kPrefix) - 1;
@@ -47,45 +36,6 @@ std::optional<uint32_t> ParseStep(const std::string& name) {
   return step;
 }
 
-std::string TensorFile(const char* name) { return absl::StrCat("trainer/", name, ".safetensors"); }
-
-// What a checkpoint can't do without, by path in its folder.
-std::vector<std::string> NeededFiles() {
-  std::vector<std::string> files = {"config.json", "model.safetensors", kState + 1};
-  for (const auto& [name, which] : kTensors) files.push_back(TensorFile(name));
-  return files;
-}
-
-// Memory: a block.
-absl::StatusOr<std::string> FileDigest(const std::string& path) {
-  storage::Sha256 digest;
-  ATTNRL_RETURN_IF_ERROR(
-      storage::ReadPieces(path, [&digest](std::string_view piece) { digest.Update(piece); }));
-  return digest.HexDigest();
-}
-
-// Paths of all files below `folder`, relative to it, sorted.
-absl::StatusOr<std::vector<std::string>> FilesBelow(const std::string& folder) {
-  std::vector<std::string> files;
-  std::error_code error;
-  for (auto it = fs::recursive_directory_iterator(folder, error);
-       !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    if (it->is_regular_file()) files.push_back(fs::relative(it->path(), folder, error).string());
-  }
-  if (error) return absl::InternalError(absl::StrCat(folder, ": ", error.message()));
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-absl::StatusOr<nlohmann::json> ReadJson(const std::string& path) {
-  ATTNRL_ASSIGN_OR_RETURN(const std::string text, storage::ReadFile(path));
-  nlohmann::json value = ParseJson(text).value_or(nullptr);
-  if (!value.is_object() || !value.contains("format") || value["format"] != kFormat) {
-    return absl::DataLossError(absl::StrCat(path, ": can't be read"));
-  }
-  return value;
-}
-
 absl::StatusOr<model::Tensors> ReadTensors(const std::string& path) {
   ATTNRL_ASSIGN_OR_RETURN(const model::SafetensorsFile file, model::SafetensorsFile::Open(path));
   model::Tensors tensors;
@@ -95,26 +45,10 @@ absl::StatusOr<model::Tensors> ReadTensors(const std::string& path) {
   return tensors;
 }
 
-// Writes one flat tensor as it comes; returns the SHA-256 of the file.
-absl::StatusOr<std::string> WriteState(const std::string& path, StateTensor which,
-                                       Trainer& trainer) {
-  std::map<std::string, model::SafetensorsWriter::Entry> layout;
-  for (const FlatLayout::Slice& slice : trainer.parameters().layout().slices()) {
-    layout[slice.name] = {at::kFloat, slice.shape};
-  }
-  storage::Sha256 digest;
-  ATTNRL_ASSIGN_OR_RETURN(
-      model::SafetensorsWriter writer,
-      model::SafetensorsWriter::Create(path, layout, {{"format", "pt"}}, &digest));
-  ATTNRL_RETURN_IF_ERROR(
-      trainer.Copy(which, [&writer](const std::string& name, const at::Tensor& tensor) {
-        return writer.Add(name, tensor);
-      }));
-  ATTNRL_RETURN_IF_ERROR(writer.Finish());
-  return digest.HexDigest();
-}
-
 }  // namespace
+
+CheckpointStore::CheckpointStore(std::string folder) : folder_(std::move(folder)) {}
+CheckpointStore::~CheckpointStore() = default;
 
 absl::StatusOr<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std::string& run_dir) {
   auto store = std::unique_ptr<CheckpointStore>(new CheckpointStore(run_dir + "/checkpoints"));
@@ -137,55 +71,48 @@ std::string CheckpointStore::Folder(uint32_t step) const {
 }
 
 std::string CheckpointStore::ModelFile(uint32_t step) const {
-  return Folder(step) + "/model.safetensors";
+  return absl::StrCat(Folder(step), "/", kModelFile);
 }
 
-absl::Status CheckpointStore::Write(CheckpointInfo info, const std::string& source_dir,
-                                    const model::Tensors& published, Trainer& trainer) {
+absl::Status CheckpointStore::Begin(CheckpointInfo info, const std::string& source_dir,
+                                    ModelBits bits, Trainer& trainer) {
   const uint32_t step = info.step;
   info.counters = trainer.counters();
   if (std::find(steps_.begin(), steps_.end(), step) != steps_.end()) return absl::OkStatus();
   // The name step-N comes last: what a kill leaves under the one before, Open removes.
   const std::string unfinished = absl::StrCat(folder_, "/", kUnfinished, kPrefix, step);
-  const absl::StatusOr<std::string> model_digest =
-      model::WriteModelFolder(unfinished, source_dir, published);
-  absl::Status written = model_digest.status();
-  if (written.ok())
-    written = Fill(unfinished, info, {{"model.safetensors", *model_digest}}, trainer);
-  if (written.ok()) written = storage::RenameDurably(unfinished, Folder(step));
-  if (!written.ok()) {
+  absl::Status begun = storage::RemoveTree(unfinished);
+  if (begun.ok()) begun = storage::EnsureDirectory(unfinished);
+  // Now, because the version's own file goes as soon as nobody needs it.
+  if (begun.ok()) begun = storage::LinkOrCopy(bits.file, absl::StrCat(unfinished, "/", kModelFile));
+  if (!begun.ok()) {
     (void)storage::RemoveTree(unfinished);
-    return written;
+    return begun;
   }
-  steps_.push_back(step);
-  std::sort(steps_.begin(), steps_.end());
-  return absl::OkStatus();
+  writer_ =
+      std::make_unique<CheckpointWriter>(CheckpointWriter::Plan{.unfinished = unfinished,
+                                                                .folder = Folder(step),
+                                                                .source_dir = source_dir,
+                                                                .version = std::move(bits.version),
+                                                                .info = std::move(info)},
+                                         trainer.parameters().layout());
+  return trainer.BeginCopy(writer_.get());
 }
 
-absl::Status CheckpointStore::Fill(const std::string& folder, const CheckpointInfo& info,
-                                   std::map<std::string, std::string> digests,
-                                   Trainer& trainer) const {
-  ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(folder + "/trainer"));
-  for (const auto& [name, which] : kTensors) {
-    const std::string file = TensorFile(name);
-    ATTNRL_ASSIGN_OR_RETURN(digests[file],
-                            WriteState(absl::StrCat(folder, "/", file), which, trainer));
-  }
-  ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(folder + kState, CheckpointStateJson(info)));
-  // Last of all files, since it has the digests of the others.
-  nlohmann::ordered_json manifest = {{"format", kFormat}};
-  ATTNRL_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesBelow(folder));
-  for (const std::string& file : files) {
-    if (!digests.contains(file)) {
-      ATTNRL_ASSIGN_OR_RETURN(digests[file], FileDigest(absl::StrCat(folder, "/", file)));
-    }
-    manifest["files"][file] = digests[file];
-  }
-  return storage::WriteFileAtomically(folder + kManifest, PrintJson(manifest, 1) + "\n");
+absl::StatusOr<std::optional<CheckpointInfo>> CheckpointStore::TakeComplete(Trainer& trainer,
+                                                                            bool wait) {
+  if (writer_ == nullptr || (!wait && !writer_->done())) return std::nullopt;
+  ATTNRL_RETURN_IF_ERROR(trainer.FinishCopy());
+  ATTNRL_RETURN_IF_ERROR(writer_->Wait());
+  std::optional<CheckpointInfo> info = writer_->info();
+  writer_.reset();
+  steps_.push_back(info->step);
+  std::sort(steps_.begin(), steps_.end());
+  return info;
 }
 
 absl::StatusOr<CheckpointInfo> CheckpointStore::Info(uint32_t step) const {
-  const std::string path = Folder(step) + kState;
+  const std::string path = absl::StrCat(Folder(step), "/", kStateJson);
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, storage::ReadFile(path));
   auto info = ParseCheckpointState(text);
   if (!info.ok()) return Annotate(info.status(), path);
@@ -194,23 +121,7 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::Info(uint32_t step) const {
 
 absl::Status CheckpointStore::Verify(uint32_t step) const {
   const std::string folder = Folder(step);
-  ATTNRL_ASSIGN_OR_RETURN(const nlohmann::json manifest, ReadJson(folder + kManifest));
-  try {
-    const nlohmann::json& files = manifest.at("files");
-    // A file that it doesn't list would be loaded unchecked.
-    for (const std::string& needed : NeededFiles()) {
-      if (files.contains(needed)) continue;
-      return absl::DataLossError(absl::StrCat(folder, kManifest, ": does not list ", needed));
-    }
-    for (const auto& [file, digest] : files.items()) {
-      ATTNRL_ASSIGN_OR_RETURN(const std::string found, FileDigest(absl::StrCat(folder, "/", file)));
-      if (found != digest.get<std::string>()) {
-        return absl::DataLossError(absl::StrCat(folder, "/", file, ": is damaged"));
-      }
-    }
-  } catch (const std::exception& error) {
-    return absl::DataLossError(absl::StrCat(folder, kManifest, ": ", JsonWords(error)));
-  }
+  ATTNRL_RETURN_IF_ERROR(CheckFiles(folder));
   ATTNRL_ASSIGN_OR_RETURN(const CheckpointInfo info, Info(step));
   if (info.step != step) {
     return absl::DataLossError(absl::StrCat(folder, ": holds step ", info.step));
@@ -240,8 +151,8 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
 }
 
 absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& trainer) const {
-  for (const auto& [name, which] : kTensors) {
-    const std::string path = absl::StrCat(Folder(info.step), "/", TensorFile(name));
+  for (const auto& [which, file] : kStateFiles) {
+    const std::string path = absl::StrCat(Folder(info.step), "/", file);
     ATTNRL_ASSIGN_OR_RETURN(const model::Tensors tensors, ReadTensors(path));
     const absl::Status assigned = trainer.Assign(which, tensors);
     if (absl::IsInvalidArgument(assigned)) {

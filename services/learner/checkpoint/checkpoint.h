@@ -2,16 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/model/files/weights.h"
 #include "services/learner/train/trainer.h"
+#include "services/learner/versions/version_data.h"
 
 namespace attnrl::learner {
 
@@ -24,6 +23,14 @@ struct CheckpointInfo {
   scheduler::TrainStatistics statistics = {};
 };
 
+class CheckpointWriter;
+
+// A version that is durable as a safetensors file.
+struct ModelBits {
+  std::shared_ptr<const VersionData> version;
+  std::string file;
+};
+
 // The checkpoints of a run: RUN_DIR/checkpoints/step-N/, each a Hugging Face folder with trainer/
 // beside the model's files (services/learner/checkpoint/README.md, "Format"). A folder named step-N
 // is complete: it appears by rename. Every file has its SHA-256 in the manifest; a checkpoint that
@@ -32,18 +39,22 @@ class CheckpointStore {
  public:
   // Removes half-written folders of `run_dir`/checkpoints.
   static absl::StatusOr<std::unique_ptr<CheckpointStore>> Open(const std::string& run_dir);
+  // Waits for a checkpoint that only has to be written.
+  ~CheckpointStore();
 
   // Complete ones, ascending.
   const std::vector<uint32_t>& steps() const { return steps_; }
   std::string Folder(uint32_t step) const;
   std::string ModelFile(uint32_t step) const;
 
-  // Writes step-<info.step>: `published` with the configuration and tokenizer of `source_dir`, and
-  // the state of `trainer` (its counters win over info's). Nothing is left behind on failure;
-  // RESOURCE_EXHAUSTED names the path when the disk is full. A step that is there already is left
-  // as it is.
-  absl::Status Write(CheckpointInfo info, const std::string& source_dir,
-                     const model::Tensors& published, Trainer& trainer);
+  // Begins to write step-<info.step> while training goes on: the version as its model, with the
+  // configuration and tokenizer of `source_dir`, and the state of `trainer` as it is now (its
+  // counters win over info's). Nothing is left behind on failure. Nothing may be under way.
+  absl::Status Begin(CheckpointInfo info, const std::string& source_dir, ModelBits bits,
+                     Trainer& trainer);
+  // What Begin has begun, once it is complete (`wait`: waits for that); nullopt: nothing new. Its
+  // error otherwise; RESOURCE_EXHAUSTED names the path when the disk is full.
+  absl::StatusOr<std::optional<CheckpointInfo>> TakeComplete(Trainer& trainer, bool wait);
 
   // What one checkpoint says about itself, unchecked. DATA_LOSS where it can't be read.
   absl::StatusOr<CheckpointInfo> Info(uint32_t step) const;
@@ -58,15 +69,13 @@ class CheckpointStore {
   absl::Status Remove(uint32_t step);
 
  private:
-  explicit CheckpointStore(std::string folder) : folder_(std::move(folder)) {}
+  explicit CheckpointStore(std::string folder);
 
-  // `digests`: SHA-256 of files that are there already, by path in the folder.
-  absl::Status Fill(const std::string& folder, const CheckpointInfo& info,
-                    std::map<std::string, std::string> digests, Trainer& trainer) const;
   absl::Status Verify(uint32_t step) const;
 
   const std::string folder_;  // RUN_DIR/checkpoints
   std::vector<uint32_t> steps_;
+  std::unique_ptr<CheckpointWriter> writer_;  // null: nothing is under way
 };
 
 }  // namespace attnrl::learner

@@ -4,13 +4,21 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
 
+#include "absl/synchronization/mutex.h"
+#include "common/storage/files.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/checkpoint/checkpoint_state.h"
 #include "services/learner/testing/training_batches.h"
@@ -31,8 +39,16 @@ class CheckpointTest : public ::testing::Test {
     return ToVersionData(0, trainer.parameters().Published()).version.digest;
   }
   absl::Status Write(uint32_t step, Trainer& trainer) {
-    return store_->Write({.step = step, .digest = Digest(trainer)}, model_.path(),
-                         trainer.parameters().Published(), trainer);
+    const absl::Status begun = Begin(step, trainer, model_.path());
+    return begun.ok() ? store_->TakeComplete(trainer, /*wait=*/true).status() : begun;
+  }
+  absl::Status Begin(uint32_t step, Trainer& trainer, const std::string& source) {
+    auto version =
+        std::make_shared<const VersionData>(ToVersionData(step, trainer.parameters().leaves()));
+    const std::string file = run_ / "version.safetensors";
+    EXPECT_TRUE(WriteVersionFile(file, *version).ok());
+    return store_->Begin({.step = step, .digest = version->version.digest}, source, {version, file},
+                         trainer);
   }
   static void FlipLastByte(const fs::path& path) {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
@@ -165,11 +181,73 @@ TEST_F(CheckpointTest, KeepsStepZeroAndTheNewest) {
 
 TEST_F(CheckpointTest, AFailedWriteLeavesNothingBehind) {
   auto trainer = TinyTrainer(model_.path(), TinyOptions());
-  const absl::Status status =
-      store_->Write({.step = 3}, "/nowhere/model", trainer->parameters().Published(), *trainer);
-  EXPECT_FALSE(status.ok());
+  ASSERT_TRUE(Begin(3, *trainer, "/nowhere/model").ok());
+  EXPECT_TRUE(absl::IsNotFound(store_->TakeComplete(*trainer, /*wait=*/true).status()));
   EXPECT_TRUE(fs::is_empty(run_.path() + "/checkpoints"));
   EXPECT_TRUE(store_->steps().empty());
+}
+
+TEST_F(CheckpointTest, IsWrittenWhileTrainingGoesOn) {
+  auto trainer = TinyTrainer(model_.path(), TinyOptions());
+  ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
+  const at::Tensor before = trainer->parameters().values().clone();
+  ASSERT_TRUE(Begin(1, *trainer, model_.path()).ok());
+  ASSERT_TRUE(trainer->Train(TinyBatch(1), nullptr).ok());
+  const auto complete = store_->TakeComplete(*trainer, /*wait=*/true);
+  ASSERT_TRUE(complete.ok()) << complete.status();
+  EXPECT_EQ((*complete)->step, 1u);
+  EXPECT_EQ((*complete)->counters.updates * 2, trainer->counters().updates);
+  EXPECT_EQ(*store_->TakeComplete(*trainer, /*wait=*/true), std::nullopt) << "only once";
+  auto other = TinyTrainer(model_.path(), TinyOptions());
+  ASSERT_TRUE(store_->Restore(store_->FindIntact().value(), *other).ok());
+  EXPECT_TRUE(other->parameters().values().equal(before));
+  EXPECT_FALSE(trainer->parameters().values().equal(before));
+}
+
+// What a kill at that moment leaves: the files as they are before each operation.
+TEST_F(CheckpointTest, AKillAtAnyMomentLeavesTheOneBeforeOrTheNewOne) {
+  auto trainer = TinyTrainer(model_.path(), TinyOptions());
+  ASSERT_TRUE(Write(1, *trainer).ok());
+  ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
+  std::vector<std::unique_ptr<TemporaryFolder>> moments;
+  {
+    absl::Mutex mutex;
+    const storage::ScopedFault killed([&](std::string_view, const std::string&) {
+      absl::MutexLock lock(&mutex);
+      moments.push_back(std::make_unique<TemporaryFolder>(TemporaryFolder::On::kMemory));
+      fs::copy(run_.path(), moments.back()->path(), fs::copy_options::recursive);
+      return 0;
+    });
+    ASSERT_TRUE(Write(2, *trainer).ok());
+  }
+  EXPECT_GT(moments.size(), 20u);
+  std::set<uint32_t> found;
+  for (const auto& moment : moments) {
+    const auto store = CheckpointStore::Open(moment->path()).value();
+    const auto info = store->FindIntact();
+    ASSERT_TRUE(info.ok()) << info.status();
+    auto other = TinyTrainer(model_.path(), TinyOptions());
+    EXPECT_TRUE(store->Restore(*info, *other).ok());
+    EXPECT_EQ(fs::exists(moment->path() + "/checkpoints/step-2"), info->step == 2);
+    found.insert(info->step);
+  }
+  EXPECT_EQ(found, (std::set<uint32_t>{1, 2}));
+}
+
+TEST_F(CheckpointTest, AFullDiskIsSaidByNameAndLeavesTheOneBefore) {
+  auto trainer = TinyTrainer(model_.path(), TinyOptions());
+  ASSERT_TRUE(Write(1, *trainer).ok());
+  {
+    const storage::ScopedFault full([](std::string_view operation, const std::string& path) {
+      const bool moments = path.find("moment.safetensors") != std::string::npos;
+      return operation == "write" && moments ? ENOSPC : 0;
+    });
+    const absl::Status written = Write(2, *trainer);
+    EXPECT_TRUE(absl::IsResourceExhausted(written)) << written;
+    EXPECT_NE(written.message().find("first_moment.safetensors"), absl::string_view::npos);
+  }
+  EXPECT_FALSE(fs::exists(run_ / "checkpoints/.tmp-step-2"));
+  EXPECT_EQ(CheckpointStore::Open(run_.path()).value()->FindIntact()->step, 1u);
 }
 
 TEST(CheckpointState, ComesBackAsItWasWritten) {

@@ -73,6 +73,13 @@ const FlatLayout::Bucket& FlatLayout::BucketOf(const Slice& slice) const {
   });
 }
 
+std::vector<FlatLayout::Bucket> FlatLayout::BucketsByPlace() const {
+  std::vector<Bucket> buckets = buckets_;
+  std::sort(buckets.begin(), buckets.end(),
+            [](const Bucket& a, const Bucket& b) { return a.offset < b.offset; });
+  return buckets;
+}
+
 std::vector<FlatLayout::Run> FlatLayout::Runs() const {
   std::vector<Run> runs;
   for (const Slice& slice : slices_) {

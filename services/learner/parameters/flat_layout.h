@@ -52,6 +52,8 @@ class FlatLayout {
   // In the order in which a backward pass completes them: layers from the last to the first, then
   // the others.
   const std::vector<Bucket>& buckets() const { return buckets_; }
+  // The same from the first tensor to the last.
+  std::vector<Bucket> BucketsByPlace() const;
   const Slice* Find(const std::string& name) const;  // null: there is none
   const Bucket& BucketOf(const Slice& slice) const;
 

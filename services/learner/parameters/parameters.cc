@@ -164,28 +164,23 @@ void Parameters::ScatterBucket(const at::Tensor& whole, const Bucket& bucket,
   }
 }
 
-void Parameters::ForEach(
-    const at::Tensor& flat,
-    const std::function<void(const std::string&, const at::Tensor&)>& take) const {
+void Parameters::ForEachIn(const Bucket& bucket, const at::Tensor& flat, const Take& take) const {
   at::NoGradGuard no_grad;
-  std::vector<Bucket> buckets = layout_.buckets();
-  std::sort(buckets.begin(), buckets.end(),
-            [](const Bucket& a, const Bucket& b) { return a.offset < b.offset; });
-  for (const Bucket& bucket : buckets) {
-    const at::Tensor whole = GatherBucket(flat, bucket);
-    if (!whole.defined()) continue;
-    for (size_t i = bucket.first; i < bucket.last; ++i) {
-      const Slice& slice = layout_.slices()[i];
-      take(slice.name, View(whole, slice, bucket.offset));
-    }
+  const at::Tensor whole = GatherBucket(flat, bucket);
+  if (!whole.defined()) return;
+  for (size_t i = bucket.first; i < bucket.last; ++i) {
+    const Slice& slice = layout_.slices()[i];
+    take(slice.name, View(whole, slice, bucket.offset));
   }
 }
 
 model::Tensors Parameters::Named(const at::Tensor& flat) const {
   model::Tensors named;
-  ForEach(flat, [&named](const std::string& name, const at::Tensor& tensor) {
-    named[name] = tensor.clone();
-  });
+  for (const Bucket& bucket : layout_.buckets()) {
+    ForEachIn(bucket, flat, [&named](const std::string& name, const at::Tensor& tensor) {
+      named[name] = tensor.clone();
+    });
+  }
   return named;
 }
 

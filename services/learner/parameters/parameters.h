@@ -56,12 +56,12 @@ class Parameters {
   at::Tensor& first_moment() { return first_moment_; }
   at::Tensor& second_moment() { return second_moment_; }
 
-  // Calls `take` with every tensor, float32 and without padding, in byte order of the names; they
-  // are views of a bucket that is freed afterwards. All ranks together; `take` is called on rank 0
-  // alone.
-  void ForEach(const at::Tensor& flat,
-               const std::function<void(const std::string&, const at::Tensor&)>& take) const;
-  // What ForEach gives, in copies.
+  // Calls `take` with every tensor of a bucket, float32 and without padding, in byte order of the
+  // names; they are views of what is freed or changed afterwards. All ranks together; `take` is
+  // called on rank 0 alone.
+  using Take = std::function<void(const std::string&, const at::Tensor&)>;
+  void ForEachIn(const FlatLayout::Bucket& bucket, const at::Tensor& flat, const Take& take) const;
+  // All tensors by name, in copies; those of other ranks are empty.
   model::Tensors Named(const at::Tensor& flat) const;
   // Whether Assign would take `named`: all names and shapes are the model's.
   bool Fits(const model::Tensors& named) const;

@@ -58,7 +58,7 @@ class WeightTransfer : public ::testing::Test {
 };
 
 TEST_F(WeightTransfer, GivesThePublishedBits) {
-  const Version version = store_->Publish(0, Weights(1.5)).value();
+  const Version version = Publish(*store_, 0, Weights(1.5)).value();
   EXPECT_EQ(version.digest, model::Digest(Weights(1.5)));
   const auto data = client_->Fetch(version, nullptr, kDeadline);
   ASSERT_TRUE(data.ok()) << data.status();
@@ -77,8 +77,8 @@ model::Tensors Moved(float value) {
 }
 
 TEST_F(WeightTransfer, SendsWhatDiffersFromAVersionThatTheCallerHolds) {
-  const Version first = store_->Publish(0, Weights(1.5)).value();
-  const Version second = store_->Publish(1, Moved(1.5)).value();
+  const Version first = Publish(*store_, 0, Weights(1.5)).value();
+  const Version second = Publish(*store_, 1, Moved(1.5)).value();
   const auto base = client_->Fetch(first, nullptr, kDeadline);
   ASSERT_TRUE(base.ok()) << base.status();
   EXPECT_EQ(client_->received_bytes(), base->bytes.size());
@@ -93,8 +93,8 @@ TEST_F(WeightTransfer, SendsWhatDiffersFromAVersionThatTheCallerHolds) {
 }
 
 TEST_F(WeightTransfer, SendsAllOfAVersionWhereADifferenceWouldNotHelp) {
-  const Version first = store_->Publish(0, {{"a", at::rand({1 << 18})}}).value();
-  const Version second = store_->Publish(1, {{"a", at::rand({1 << 18})}}).value();
+  const Version first = Publish(*store_, 0, {{"a", at::rand({1 << 18})}}).value();
+  const Version second = Publish(*store_, 1, {{"a", at::rand({1 << 18})}}).value();
   auto base = client_->Fetch(first, nullptr, kDeadline);
   ASSERT_TRUE(base.ok()) << base.status();
   for (const bool known : {true, false}) {
@@ -108,8 +108,8 @@ TEST_F(WeightTransfer, SendsAllOfAVersionWhereADifferenceWouldNotHelp) {
 }
 
 TEST_F(WeightTransfer, AVersionThatDiffersFromAnotherThanTheOneNamedIsSentOnceMoreWhole) {
-  const Version first = store_->Publish(0, Weights(1.5)).value();
-  const Version second = store_->Publish(1, Moved(1.5)).value();
+  const Version first = Publish(*store_, 0, Weights(1.5)).value();
+  const Version second = Publish(*store_, 1, Moved(1.5)).value();
   auto base = client_->Fetch(first, nullptr, kDeadline);
   ASSERT_TRUE(base.ok()) << base.status();
   base->bytes[1'500'000] = static_cast<char>(base->bytes[1'500'000] ^ 1);  // a bit has flipped here
@@ -119,14 +119,14 @@ TEST_F(WeightTransfer, AVersionThatDiffersFromAnotherThanTheOneNamedIsSentOnceMo
 }
 
 TEST_F(WeightTransfer, NamesAVersionThatIsNotThere) {
-  ASSERT_TRUE(store_->Publish(0, Weights(1)).ok());
+  ASSERT_TRUE(Publish(*store_, 0, Weights(1)).ok());
   EXPECT_TRUE(absl::IsNotFound(client_->Fetch({1, ""}, nullptr, kDeadline).status()));
   EXPECT_TRUE(absl::IsNotFound(client_->Fetch({0, "another"}, nullptr, kDeadline).status()));
 }
 
 TEST_F(WeightTransfer, NeverSendsBitsThatWereDamagedOnDisk) {
-  const Version first = store_->Publish(0, Weights(0)).value();
-  for (uint32_t number : {1u, 2u}) ASSERT_TRUE(store_->Publish(number, Weights(1)).ok());
+  const Version first = Publish(*store_, 0, Weights(0)).value();
+  for (uint32_t number : {1u, 2u}) ASSERT_TRUE(Publish(*store_, number, Weights(1)).ok());
   std::fstream file(folder_.path() + "/weights/0/model.safetensors",
                     std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(-5, std::ios::end);
@@ -136,12 +136,12 @@ TEST_F(WeightTransfer, NeverSendsBitsThatWereDamagedOnDisk) {
 }
 
 TEST_F(WeightTransfer, AnnouncesWhatIsThereAndThenWhatComes) {
-  for (uint32_t number : {0u, 1u}) ASSERT_TRUE(store_->Publish(number, Weights(1)).ok());
+  for (uint32_t number : {0u, 1u}) ASSERT_TRUE(Publish(*store_, number, Weights(1)).ok());
   std::vector<uint32_t> numbers;
   const absl::Status watched = client_->Watch([&](const Version& version) {
     numbers.push_back(version.number);
     if (version.number == 1) {
-      EXPECT_TRUE(store_->Publish(2, Weights(2)).ok());
+      EXPECT_TRUE(Publish(*store_, 2, Weights(2)).ok());
     }
     return version.number < 2;
   });

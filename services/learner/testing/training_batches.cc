@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/testing/training_batches.h"
 
+#include <ATen/ATen.h>
+
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "common/base/philox.h"
 #include "common/model/files/weights.h"
+#include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
 namespace {
@@ -73,6 +77,25 @@ scheduler::TrainingBatch TinyBatch(uint32_t batch, uint32_t problems, bool last)
     }
   }
   return result;
+}
+
+model::Tensors ToTensors(const VersionData& data) {
+  model::Tensors tensors;
+  for (const TensorEntry& entry : data.tensors) {
+    const at::ScalarType type = entry.dtype == "BF16" ? at::kBFloat16 : at::kFloat;
+    at::Tensor tensor = at::empty(entry.shape, at::TensorOptions(type));
+    data.Bytes(entry).copy(static_cast<char*>(tensor.mutable_data_ptr()), tensor.nbytes());
+    tensors[entry.name] = std::move(tensor);
+  }
+  return tensors;
+}
+
+absl::StatusOr<Version> Publish(VersionStore& store, uint32_t number,
+                                const model::Tensors& tensors) {
+  auto data = std::make_shared<const VersionData>(ToVersionData(number, tensors));
+  const absl::Status published = store.Publish(data);
+  if (!published.ok()) return published;
+  return data->version;
 }
 
 }  // namespace attnrl::learner

@@ -8,6 +8,7 @@
 #include "common/model/files/config.h"
 #include "services/branch_scheduler/types.h"
 #include "services/learner/train/trainer.h"
+#include "services/learner/versions/version_store.h"
 
 namespace attnrl::learner {
 
@@ -24,5 +25,12 @@ std::unique_ptr<Trainer> TinyTrainer(const std::string& folder, const TrainerOpt
 // Batch `batch` of a run without branching in mode `on_policy`: problems of four responses with
 // prompts and lengths of their own, advantages of both signs. Pure in its arguments.
 scheduler::TrainingBatch TinyBatch(uint32_t batch, uint32_t problems = 3, bool last = false);
+
+// The tensors of a version, on the CPU, own memory.
+model::Tensors ToTensors(const VersionData& data);
+
+// Publishes `tensors` in `store` as version `number`.
+absl::StatusOr<Version> Publish(VersionStore& store, uint32_t number,
+                                const model::Tensors& tensors);
 
 }  // namespace attnrl::learner

@@ -25,22 +25,33 @@ struct Outcome {
   model::Tensors moments;
 };
 
+// Keeps what it gets; has room for so many bytes between two looks.
+class KeepingSink final : public StateSink {
+ public:
+  explicit KeepingSink(int64_t room = 0) : room_(room) {}
+  int64_t Room() override { return room_; }
+  void Take(StateTensor which, const std::string& name, const at::Tensor& tensor) override {
+    taken[which][name] = tensor.clone();
+  }
+
+  std::map<StateTensor, model::Tensors> taken;
+
+ private:
+  const int64_t room_;
+};
+
+std::map<StateTensor, model::Tensors> StateOf(Trainer& trainer) {
+  KeepingSink sink;
+  EXPECT_TRUE(trainer.BeginCopy(&sink).ok());
+  EXPECT_TRUE(trainer.FinishCopy().ok());
+  return sink.taken;
+}
+
 class RanksTest : public ::testing::Test {
  protected:
   RanksTest() {
     WriteTinyModel(folder_.path());
     FixNumerics(1);
-  }
-
-  static model::Tensors CopyOf(Trainer& trainer, StateTensor which) {
-    model::Tensors copy;
-    const absl::Status copied =
-        trainer.Copy(which, [&copy](const std::string& name, const at::Tensor& tensor) {
-          copy[name] = tensor.clone();
-          return absl::OkStatus();
-        });
-    EXPECT_TRUE(copied.ok()) << copied;
-    return copy;
   }
 
   Outcome Train(Trainer& trainer) {
@@ -53,7 +64,7 @@ class RanksTest : public ::testing::Test {
       outcome.norms.push_back(statistics->grad_norm);
     }
     outcome.published = trainer.parameters().Published();
-    outcome.moments = CopyOf(trainer, StateTensor::kSecondMoment);
+    outcome.moments = StateOf(trainer)[StateTensor::kSecondMoment];
     return outcome;
   }
 
@@ -214,15 +225,13 @@ TEST_F(RanksTest, AStoppedFollowerStillHelpsWithTheLastCheckpoint) {
       EXPECT_TRUE(absl::IsUnavailable(trainer->Follow([] { return true; })));
       return;
     }
-    EXPECT_FALSE(CopyOf(*trainer, StateTensor::kMasters).empty());
+    EXPECT_EQ(StateOf(*trainer).size(), 3u);
     ASSERT_TRUE(trainer->Release(/*finished=*/false).ok());
   });
 }
 
 TEST_F(RanksTest, StateOfOneNumberOfRanksContinuesWithAnother) {
-  constexpr StateTensor kAll[] = {StateTensor::kMasters, StateTensor::kFirstMoment,
-                                  StateTensor::kSecondMoment};
-  model::Tensors saved[3];
+  std::map<StateTensor, model::Tensors> saved;
   RunRanks(3, [&](RankGroup& group) {
     const auto trainer = TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &group);
     if (group.rank() != 0) {
@@ -230,23 +239,55 @@ TEST_F(RanksTest, StateOfOneNumberOfRanksContinuesWithAnother) {
       return;
     }
     ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
-    for (int i = 0; i < 3; ++i) saved[i] = CopyOf(*trainer, kAll[i]);
+    saved = StateOf(*trainer);
     ASSERT_TRUE(trainer->Release(/*finished=*/true).ok());
   });
   RunRanks(2, [&](RankGroup& group) {
     const auto trainer = TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &group);
     if (group.rank() != 0) {
       EXPECT_TRUE(trainer->Follow(nullptr).ok());
-      ExpectSame(trainer->parameters().Published(), saved[0]);
+      ExpectSame(trainer->parameters().Published(), saved[StateTensor::kMasters]);
       return;
     }
     EXPECT_TRUE(absl::IsInvalidArgument(trainer->Assign(StateTensor::kMasters, {})));
-    for (int i = 0; i < 3; ++i) ASSERT_TRUE(trainer->Assign(kAll[i], saved[i]).ok());
+    for (const auto& [which, named] : saved) ASSERT_TRUE(trainer->Assign(which, named).ok());
     ASSERT_TRUE(trainer->Resume({}).ok());
-    for (int i = 0; i < 3; ++i) ExpectSame(CopyOf(*trainer, kAll[i]), saved[i]);
-    ExpectSame(trainer->parameters().Published(), saved[0]);
+    for (const auto& [which, named] : StateOf(*trainer)) ExpectSame(named, saved[which]);
+    ExpectSame(trainer->parameters().Published(), saved[StateTensor::kMasters]);
     ASSERT_TRUE(trainer->Release(/*finished=*/true).ok());
   });
+}
+
+TEST_F(RanksTest, ACopyHasTheStateOfItsBeginningThoughTrainingGoesOn) {
+  const Outcome undisturbed = TrainWith(0, TinyOptions());
+  const auto check = [&](Trainer& trainer, int64_t room) {
+    EXPECT_TRUE(trainer.Train(TinyBatch(0, 5), nullptr).ok());
+    auto state = StateOf(trainer);
+    KeepingSink sink(room);
+    ASSERT_TRUE(trainer.BeginCopy(&sink).ok());
+    EXPECT_EQ(trainer.copying(), room < 1'000'000);
+    EXPECT_TRUE(trainer.Train(TinyBatch(1, 5), nullptr).ok());
+    EXPECT_FALSE(trainer.copying());
+    ASSERT_EQ(sink.taken.size(), 3u);
+    for (const auto& [which, named] : sink.taken) ExpectSame(named, state[which]);
+    EXPECT_TRUE(trainer.Train(TinyBatch(2, 5), nullptr).ok());
+  };
+  for (const int64_t room : {0, 5000, 1'000'000}) {
+    const auto alone = TinyTrainer(folder_.path(), TinyOptions());
+    check(*alone, room);
+    ExpectSame(alone->parameters().Published(), undisturbed.published);
+    RunRanks(2, [&](RankGroup& group) {
+      const auto trainer =
+          TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &group);
+      if (group.rank() != 0) {
+        EXPECT_TRUE(trainer->Follow(nullptr).ok());
+        return;
+      }
+      check(*trainer, room);
+      EXPECT_TRUE(trainer->KeepAlive().ok());
+      ASSERT_TRUE(trainer->Release(/*finished=*/true).ok());
+    });
+  }
 }
 
 TEST_F(RanksTest, EachKeepsItsShardOfMastersMomentsAndGradientAlone) {

@@ -150,6 +150,7 @@ absl::StatusOr<ObjectiveSums> Trainer::Gradient(const TrainingBatch& batch,
         } else {
           parameters_.gradient_sum().SkipPass();
         }
+        HandOver(/*all=*/false);
       }
     }
     return SumOverRanks(sums);
@@ -204,6 +205,7 @@ absl::Status Trainer::Update(const TrainingBatch& batch, const std::vector<size_
       ++counters_.nonfinite;
       return absl::OkStatus();
     }
+    HandOver(/*all=*/true);
     AdamWOptions adamw = options_.adamw;
     adamw.learning_rate = LearningRate(batch.batch);
     AdamWStep(adamw, ++counters_.updates, parameters_);

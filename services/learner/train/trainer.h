@@ -5,11 +5,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/model/transformer.h"
@@ -70,6 +72,18 @@ struct TrainerCounters {
 // The flat tensors that a checkpoint keeps.
 enum class StateTensor : char { kMasters, kFirstMoment, kSecondMoment };
 
+// Gets a copy of a trainer's state piece by piece. Called by the trainer's thread.
+class StateSink {
+ public:
+  virtual ~StateSink() = default;
+  // Bytes that Take would accept now without waiting; at some time as many as the largest bucket
+  // of the layout has.
+  virtual int64_t Room() = 0;
+  // The next tensor, in float32: of the masters, of the first and of the second moments, each in
+  // byte order of the names. `tensor` changes after the call.
+  virtual void Take(StateTensor which, const std::string& name, const at::Tensor& tensor) = 0;
+};
+
 // Turns W(b) into W(b+1): PPO on the samples of one batch (services/learner/train/README.md,
 // "Objective"), with float32 masters, in the compute dtype's arithmetic.
 // The same state, batch, options, thread count and ranks give the same bits. Knows no files and no
@@ -92,17 +106,23 @@ class Trainer {
   absl::StatusOr<scheduler::TrainStatistics> Train(const scheduler::TrainingBatch& batch,
                                                    const std::function<bool()>& abandon);
 
-  // What a checkpoint holds, by name and in float32, in byte order of the names: of one flat
-  // tensor, of all ranks. The first error of `take` is the result.
-  using Take = std::function<absl::Status(const std::string& name, const at::Tensor& tensor)>;
-  absl::Status Copy(StateTensor which, const Take& take);
-  // The inverse; InvalidArgument where names or shapes aren't the model's. After all three, Resume
-  // makes the trainer go on from them.
+  // Begins to hand `sink`, which outlives that, the state of all ranks as it is now. Train and
+  // KeepAlive go on with it whenever the sink has room; before the state changes, Train hands over
+  // what is left, and waits for the sink.
+  absl::Status BeginCopy(StateSink* sink);
+  // Hands over what is left; nothing where nothing was begun.
+  absl::Status FinishCopy();
+  bool copying() const { return copy_.has_value(); }
+  // How long training stood still for the copy begun last.
+  absl::Duration copy_time() const { return copy_time_; }
+
+  // Takes one flat tensor by name; InvalidArgument where names or shapes aren't the model's. After
+  // all three, Resume makes the trainer go on from them.
   absl::Status Assign(StateTensor which, const model::Tensors& named);
   absl::Status Resume(const TrainerCounters& counters);
 
-  // Rank 0, where it does nothing for a while: shows the others that it is alive, and finds out
-  // whether they are.
+  // Rank 0, where it waits for a while: goes on with a copy; shows the others that it is alive, and
+  // finds out whether they are.
   absl::Status KeepAlive();
   // Rank 0, at the end: Follow of the others returns, OK where the run has finished, otherwise
   // UNAVAILABLE.
@@ -137,6 +157,10 @@ class Trainer {
   absl::StatusOr<scheduler::TrainStatistics> TrainTogether(const scheduler::TrainingBatch& batch,
                                                            const std::function<bool()>& abandon);
   at::Tensor& Flat(StateTensor which);
+  // Hands the sink what it has room for, or all. All ranks together, which know when.
+  void HandOver(bool all);
+  // The piece before which HandOver stops; a piece is a bucket of a flat tensor.
+  size_t EndOfHandOver(const std::vector<FlatLayout::Bucket>& buckets, bool all) const;
 
   // Log-probs of the batch under the policy as it is, for the corrections that want them; none
   // where the batch is one optimizer step, whose own pass computes them.
@@ -164,10 +188,17 @@ class Trainer {
   absl::Status Update(const scheduler::TrainingBatch& batch, const std::vector<size_t>& minibatch,
                       const std::function<bool()>& abandon, Totals* totals);
 
+  struct CopyUnderWay {
+    StateSink* sink;  // null on the ranks that only send
+    size_t next = 0;  // piece
+  };
+
   const TrainerOptions options_;
   Parameters parameters_;
   TrainerCounters counters_;
   int64_t rows_ = 0;
+  std::optional<CopyUnderWay> copy_;
+  absl::Duration copy_time_ = absl::ZeroDuration();
   // By sample of the batch in training; empty: the policy in training is still the same.
   std::unordered_map<const scheduler::TrainingSample*, at::Tensor> proximal_;
   model::Transformer transformer_;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What rank 0's trainer makes those of the other ranks do.
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "services/learner/train/batch_bytes.h"
 #include "services/learner/train/library_error.h"
@@ -16,13 +20,18 @@ namespace attnrl::learner {
 namespace {
 
 // The first byte of what rank 0 sends.
-constexpr char kTrain = 't';      // a batch
-constexpr char kCopy = 'c';       // a StateTensor, to rank 0
-constexpr char kAssign = 'a';     // a StateTensor, from rank 0
-constexpr char kResume = 'r';     // counters
-constexpr char kKeepAlive = 'k';  // nothing
-constexpr char kRelease = 'e';    // kFinished: the run has ended; or nothing
+constexpr char kTrain = 't';       // a batch
+constexpr char kCopy = 'c';        // nothing: a copy begins
+constexpr char kFinishCopy = 'f';  // nothing
+constexpr char kAssign = 'a';      // a StateTensor, from rank 0
+constexpr char kResume = 'r';      // counters
+constexpr char kKeepAlive = 'k';   // nothing
+constexpr char kRelease = 'e';     // kFinished: the run has ended; or nothing
 constexpr char kFinished[] = "finished";
+
+// In the order of a copy.
+constexpr StateTensor kState[] = {StateTensor::kMasters, StateTensor::kFirstMoment,
+                                  StateTensor::kSecondMoment};
 
 std::string Argument(StateTensor which) { return std::string(1, static_cast<char>(which)); }
 
@@ -71,13 +80,15 @@ absl::Status Trainer::Obey(char command, const std::string& argument) {
       return TrainTogether(batch, nullptr).status();
     }
     case kCopy:
-      return Copy(static_cast<StateTensor>(argument.at(0)), nullptr);
+      return BeginCopy(nullptr);
+    case kFinishCopy:
+      return FinishCopy();
     case kAssign:
       return Assign(static_cast<StateTensor>(argument.at(0)), {});
     case kResume:
       return Resume(ParseCounters(argument));
     case kKeepAlive:
-      return absl::OkStatus();
+      return KeepAlive();
     default:
       return absl::DataLossError("an unknown command from rank 0");
   }
@@ -107,18 +118,57 @@ at::Tensor& Trainer::Flat(StateTensor which) {
   return parameters_.values();
 }
 
-absl::Status Trainer::Copy(StateTensor which, const Take& take) {
-  absl::Status taken;
+absl::Status Trainer::BeginCopy(StateSink* sink) {
   try {
-    Lead(kCopy, Argument(which));
-    // To the end in any case: the others send until then.
-    parameters_.ForEach(Flat(which), [&](const std::string& name, const at::Tensor& tensor) {
-      if (taken.ok()) taken = take(name, tensor);
-    });
+    Lead(kCopy, "");
+    copy_ = {.sink = sink};
+    copy_time_ = absl::ZeroDuration();
+    HandOver(/*all=*/false);
   } catch (const std::exception& error) {
     return LibraryError("copying the trainer's state", error);
   }
-  return taken;
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::FinishCopy() {
+  if (!copying()) return absl::OkStatus();
+  try {
+    Lead(kFinishCopy, "");
+    HandOver(/*all=*/true);
+  } catch (const std::exception& error) {
+    return LibraryError("copying the trainer's state", error);
+  }
+  return absl::OkStatus();
+}
+
+void Trainer::HandOver(bool all) {
+  if (!copying()) return;
+  const absl::Duration start = Clock::Real().Monotonic();
+  const std::vector<FlatLayout::Bucket> buckets = parameters_.layout().BucketsByPlace();
+  const size_t end = EndOfHandOver(buckets, all);
+  for (size_t& piece = copy_->next; piece < end; ++piece) {
+    const StateTensor which = kState[piece / buckets.size()];
+    parameters_.ForEachIn(buckets[piece % buckets.size()], Flat(which),
+                          [&](const std::string& name, const at::Tensor& tensor) {
+                            copy_->sink->Take(which, name, tensor);
+                          });
+  }
+  if (end == std::size(kState) * buckets.size()) copy_.reset();
+  copy_time_ += Clock::Real().Monotonic() - start;
+}
+
+size_t Trainer::EndOfHandOver(const std::vector<FlatLayout::Bucket>& buckets, bool all) const {
+  const size_t pieces = std::size(kState) * buckets.size();
+  if (all) return pieces;
+  size_t end = copy_->next;
+  for (int64_t room = copy_->sink != nullptr ? copy_->sink->Room() : 0; end < pieces; ++end) {
+    room -= buckets[end % buckets.size()].count * static_cast<int64_t>(sizeof(float));
+    if (room < 0) break;
+  }
+  if (parameters_.group() == nullptr) return end;
+  const at::Tensor same = at::full({1}, static_cast<int64_t>(end), at::kLong);
+  Broadcast(*parameters_.group(), same);
+  return static_cast<size_t>(same.item<int64_t>());
 }
 
 absl::Status Trainer::Assign(StateTensor which, const model::Tensors& named) {
@@ -149,6 +199,7 @@ absl::Status Trainer::Resume(const TrainerCounters& counters) {
 absl::Status Trainer::KeepAlive() {
   try {
     Lead(kKeepAlive, "");
+    HandOver(/*all=*/false);
   } catch (const std::exception& error) {
     return LibraryError("waiting for a batch", error);
   }

@@ -4,15 +4,33 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/model/files/safetensors.h"
+#include "common/model/files/safetensors_writer.h"
+#include "common/storage/digest.h"
 
 namespace attnrl::learner {
 namespace {
+
+const std::map<std::string, std::string> kMetadata = {{"format", "pt"}};
+
+at::ScalarType ScalarTypeOf(const TensorEntry& entry) {
+  return entry.dtype == "BF16" ? at::kBFloat16 : at::kFloat;
+}
+
+std::map<std::string, model::SafetensorsWriter::Entry> LayoutOf(const VersionData& data) {
+  std::map<std::string, model::SafetensorsWriter::Entry> layout;
+  for (const TensorEntry& entry : data.tensors) {
+    layout[entry.name] = {ScalarTypeOf(entry), entry.shape};
+  }
+  return layout;
+}
 
 // The entries of `file` in byte order of the tensors' names, as they will lie in one buffer.
 absl::StatusOr<std::vector<TensorEntry>> Entries(const std::string& path,
@@ -71,22 +89,28 @@ VersionData ToVersionData(uint32_t number, const model::Tensors& tensors) {
   return data;
 }
 
+absl::Status WriteVersionFile(const std::string& path, const VersionData& data) {
+  ATTNRL_ASSIGN_OR_RETURN(
+      model::SafetensorsWriter writer,
+      model::SafetensorsWriter::Create(path, LayoutOf(data), kMetadata, /*digest=*/nullptr));
+  for (const TensorEntry& tensor : data.tensors) {
+    ATTNRL_RETURN_IF_ERROR(writer.AddBytes(tensor.name, data.Bytes(tensor)));
+  }
+  return writer.Finish();
+}
+
+std::string VersionFileDigest(const VersionData& data) {
+  storage::Sha256 digest;
+  digest.Update(model::SafetensorsWriter::Header(LayoutOf(data), kMetadata).value());
+  digest.Update(data.bytes);
+  return digest.HexDigest();
+}
+
 absl::StatusOr<VersionData> ReadVersionFile(const std::string& path) {
   absl::StatusOr<VersionData> data = Read(path);
   // The learner wrote the file itself: what is wrong with it is no user's mistake but damage.
   if (IsInputError(data.status())) return absl::DataLossError(data.status().message());
   return data;
-}
-
-model::Tensors ToTensors(const VersionData& data) {
-  model::Tensors tensors;
-  for (const TensorEntry& entry : data.tensors) {
-    const at::ScalarType type = entry.dtype == "BF16" ? at::kBFloat16 : at::kFloat;
-    at::Tensor tensor = at::empty(entry.shape, at::TensorOptions(type));
-    data.Bytes(entry).copy(static_cast<char*>(tensor.mutable_data_ptr()), tensor.nbytes());
-    tensors[entry.name] = std::move(tensor);
-  }
-  return tensors;
 }
 
 }  // namespace attnrl::learner

@@ -19,7 +19,10 @@ VersionData ToVersionData(uint32_t number, const model::Tensors& tensors);
 // Memory: the version.
 absl::StatusOr<VersionData> ReadVersionFile(const std::string& path);
 
-// The tensors of a version, on the CPU, own memory.
-model::Tensors ToTensors(const VersionData& data);
+// Writes `data` as such a file; it appears complete by rename. RESOURCE_EXHAUSTED names the path
+// where the disk is full.
+absl::Status WriteVersionFile(const std::string& path, const VersionData& data);
+// The SHA-256 of the file that WriteVersionFile makes.
+std::string VersionFileDigest(const VersionData& data);
 
 }  // namespace attnrl::learner

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/testing/temporary_folder.h"
+#include "services/learner/testing/training_batches.h"
 
 namespace attnrl::learner {
 namespace {

@@ -26,7 +26,7 @@ std::optional<uint32_t> ParseNumber(const std::string& text) {
   return number;
 }
 
-std::string FileOf(const std::string& folder, uint32_t number) {
+std::string FileIn(const std::string& folder, uint32_t number) {
   return absl::StrCat(folder, "/", number, "/model.safetensors");
 }
 
@@ -79,7 +79,7 @@ absl::Status VersionStore::ScanFolder() {
         {{"folder", folder_}, {"versions", numbers.size()}});
   }
   for (uint32_t number : numbers) {
-    const std::string file = FileOf(folder_, number);
+    const std::string file = FileIn(folder_, number);
     const auto data = ReadVersionFile(file);
     const auto known = published_.find(number);
     // Without an entry the process died between making the version durable and announcing it.
@@ -122,13 +122,11 @@ absl::Status VersionStore::Announce(const Version& version, Stored stored) {
   return absl::OkStatus();
 }
 
-absl::Status VersionStore::WriteFolder(uint32_t number, const model::Tensors& tensors) const {
+absl::Status VersionStore::WriteFolder(const VersionData& data) const {
+  const uint32_t number = data.version.number;
   const std::string unfinished = absl::StrCat(folder_, "/", kUnfinished, number);
   absl::Status written = storage::EnsureDirectory(unfinished);
-  if (written.ok()) {
-    written =
-        model::WriteSafetensors(unfinished + "/model.safetensors", tensors, {{"format", "pt"}});
-  }
+  if (written.ok()) written = WriteVersionFile(unfinished + "/model.safetensors", data);
   if (written.ok()) {
     written = storage::RenameDurably(unfinished, absl::StrCat(folder_, "/", number));
   }
@@ -136,22 +134,22 @@ absl::Status VersionStore::WriteFolder(uint32_t number, const model::Tensors& te
   return written;
 }
 
-absl::StatusOr<Version> VersionStore::Publish(uint32_t number, const model::Tensors& tensors) {
-  auto data = std::make_shared<const VersionData>(ToVersionData(number, tensors));
+absl::Status VersionStore::Publish(std::shared_ptr<const VersionData> data) {
   const Version version = data->version;
+  const uint32_t number = version.number;
   {
     absl::MutexLock lock(&mutex_);
     ATTNRL_RETURN_IF_ERROR(CheckDigest(version));
-    if (stored_.contains(number)) return version;
+    if (stored_.contains(number)) return absl::OkStatus();
   }
   // Without the lock, because writing takes seconds and readers go on: only the training loop
   // publishes, and the folder has no name before it is whole.
-  ATTNRL_RETURN_IF_ERROR(WriteFolder(number, tensors));
+  ATTNRL_RETURN_IF_ERROR(WriteFolder(*data));
   absl::MutexLock lock(&mutex_);
   ATTNRL_RETURN_IF_ERROR(
-      Announce(version, {.digest = version.digest, .file = FileOf(folder_, number)}));
+      Announce(version, {.digest = version.digest, .file = FileIn(folder_, number)}));
   Cache(std::move(data));
-  return version;
+  return absl::OkStatus();
 }
 
 absl::Status VersionStore::Adopt(const Version& version, const std::string& file) {
@@ -185,6 +183,12 @@ std::optional<std::string> VersionStore::DigestOf(uint32_t number) const {
   const auto found = published_.find(number);
   if (found == published_.end()) return std::nullopt;
   return found->second;
+}
+
+std::string VersionStore::FileOf(uint32_t number) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = stored_.find(number);
+  return found == stored_.end() ? "" : found->second.file;
 }
 
 bool VersionStore::Holds(uint32_t number) const {
@@ -226,6 +230,11 @@ absl::StatusOr<std::shared_ptr<const VersionData>> VersionStore::Read(const Vers
   absl::MutexLock lock(&mutex_);
   Cache(read);
   return read;
+}
+
+absl::StatusOr<SentVersion> VersionStore::Send(const Version& version) {
+  ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<const VersionData> data, Read(version));
+  return SentVersion::Whole(std::move(data));
 }
 
 void VersionStore::Cache(std::shared_ptr<const VersionData> data) {

@@ -16,9 +16,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/version.h"
-#include "common/model/files/weights.h"
 #include "services/learner/versions/journal.h"
 #include "services/learner/versions/version_data.h"
+#include "services/learner/versions/version_source.h"
 
 namespace attnrl::learner {
 
@@ -30,15 +30,15 @@ namespace attnrl::learner {
 // Thread-safe: the training loop publishes and prunes; RPC handlers read and wait. Memory: the bits
 // of the two versions published or read last, however many workers they are sent to, of one that
 // is being read, and of older ones whose sending has not ended.
-class VersionStore {
+class VersionStore final : public VersionSource {
  public:
   // Removes half-written folders of `run_dir`/weights and reads what is durable there. A version
   // whose bits don't have their digest is removed and logged; one that can't be read is an error.
   static absl::StatusOr<std::unique_ptr<VersionStore>> Open(const std::string& run_dir);
 
-  // Makes `tensors` durable as weights/<number>, then announces them. FAILED_PRECONDITION where the
+  // Makes a version durable as weights/<number>, then announces it. FAILED_PRECONDITION where the
   // number was published with another digest; the same digest again restores bits that were lost.
-  absl::StatusOr<Version> Publish(uint32_t number, const model::Tensors& tensors);
+  absl::Status Publish(std::shared_ptr<const VersionData> data);
   // Announces the version that a complete checkpoint holds in `file`, and drops weights/<number>.
   // FAILED_PRECONDITION as above.
   absl::Status Adopt(const Version& version, const std::string& file);
@@ -48,6 +48,9 @@ class VersionStore {
   // The digest under which `number` was published; nullopt if it never was.
   std::optional<std::string> DigestOf(uint32_t number) const;
 
+  // The safetensors file that has `number`'s bits; empty where there is none.
+  std::string FileOf(uint32_t number) const;
+
   // Whether `number` can be read; its bits were intact when they were published or adopted, or when
   // this was opened.
   bool Holds(uint32_t number) const;
@@ -55,6 +58,7 @@ class VersionStore {
   // The bits of a version (an empty digest: of that number), checked. NOT_FOUND: never published,
   // or pruned. DATA_LOSS: damaged on disk.
   absl::StatusOr<std::shared_ptr<const VersionData>> Read(const Version& version);
+  absl::StatusOr<SentVersion> Send(const Version& version) override;
 
   // Forgets the versions below `keep_from` and removes their folders, but for those that a
   // checkpoint holds: the checkpoint's owner calls Forget.
@@ -83,7 +87,7 @@ class VersionStore {
 
   absl::Status TakeJournal();
   absl::Status ScanFolder();
-  absl::Status WriteFolder(uint32_t number, const model::Tensors& tensors) const;
+  absl::Status WriteFolder(const VersionData& data) const;
   absl::Status CheckDigest(const Version& version) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Announce(const Version& version, Stored stored)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -44,8 +44,8 @@ TEST_F(VersionStoreTest, WhatWasPublishedIsThereAfterAnotherOpen) {
   {
     auto store = Open();
     EXPECT_FALSE(store->Newest().has_value());
-    ASSERT_TRUE(store->Publish(0, Weights(1)).ok());
-    version = store->Publish(1, Weights(2)).value();
+    ASSERT_TRUE(Publish(*store, 0, Weights(1)).ok());
+    version = Publish(*store, 1, Weights(2)).value();
   }
   auto store = Open();
   EXPECT_EQ(store->Newest(), version);
@@ -59,25 +59,26 @@ TEST_F(VersionStoreTest, WhatWasPublishedIsThereAfterAnotherOpen) {
 TEST_F(VersionStoreTest, ANumberIsNeverPublishedWithOtherBits) {
   {
     auto store = Open();
-    ASSERT_TRUE(store->Publish(0, Weights(1)).ok());
-    EXPECT_TRUE(store->Publish(0, Weights(1)).ok());
-    EXPECT_TRUE(absl::IsFailedPrecondition(store->Publish(0, Weights(2)).status()));
-    ASSERT_TRUE(store->Publish(5, Weights(1)).ok());
+    ASSERT_TRUE(Publish(*store, 0, Weights(1)).ok());
+    EXPECT_TRUE(Publish(*store, 0, Weights(1)).ok());
+    EXPECT_TRUE(absl::IsFailedPrecondition(Publish(*store, 0, Weights(2)).status()));
+    ASSERT_TRUE(Publish(*store, 5, Weights(1)).ok());
     ASSERT_TRUE(store->Prune(5).ok());
   }
   // Pruned bits don't free the number, and the same bits may come back.
   auto store = Open();
   EXPECT_EQ(Numbers(*store), (std::vector<uint32_t>{5}));
   EXPECT_TRUE(absl::IsNotFound(store->Read({0, ""}).status()));
-  EXPECT_TRUE(absl::IsFailedPrecondition(store->Publish(0, Weights(2)).status()));
-  EXPECT_TRUE(store->Publish(0, Weights(1)).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(Publish(*store, 0, Weights(2)).status()));
+  EXPECT_TRUE(Publish(*store, 0, Weights(1)).ok());
   EXPECT_TRUE(store->Read({0, ""}).ok());
 }
 
 TEST_F(VersionStoreTest, DamagedBitsAreRemovedButTheirNumberStaysTaken) {
   {
     auto store = Open();
-    for (const uint32_t number : {3u, 4u, 5u}) ASSERT_TRUE(store->Publish(number, Weights(1)).ok());
+    for (const uint32_t number : {3u, 4u, 5u})
+      ASSERT_TRUE(Publish(*store, number, Weights(1)).ok());
   }
   // Another value in a sound file, and a file that isn't sound.
   std::string bytes = run_.Read("weights/3/model.safetensors");
@@ -88,13 +89,13 @@ TEST_F(VersionStoreTest, DamagedBitsAreRemovedButTheirNumberStaysTaken) {
   EXPECT_EQ(Numbers(*store), (std::vector<uint32_t>{5}));
   for (const uint32_t number : {3u, 4u}) {
     EXPECT_FALSE(fs::exists(run_ / "weights/" + std::to_string(number)));
-    EXPECT_TRUE(absl::IsFailedPrecondition(store->Publish(number, Weights(2)).status()));
+    EXPECT_TRUE(absl::IsFailedPrecondition(Publish(*store, number, Weights(2)).status()));
   }
   EXPECT_EQ(store->Newest()->number, 5u);
 }
 
 TEST_F(VersionStoreTest, AVersionThatWasDurableButNotYetNotedIsAdopted) {
-  Open()->Publish(0, Weights(1)).value();
+  Publish(*Open(), 0, Weights(1)).value();
   fs::remove(run_.path() + "/weights/published.json");
   fs::create_directories(run_.path() + "/weights/.tmp-1");
   auto store = Open();
@@ -104,7 +105,7 @@ TEST_F(VersionStoreTest, AVersionThatWasDurableButNotYetNotedIsAdopted) {
 }
 
 TEST_F(VersionStoreTest, ADamagedJournalIsMadeAnewOfWhatIsThere) {
-  const Version version = Open()->Publish(3, Weights(1)).value();
+  const Version version = Publish(*Open(), 3, Weights(1)).value();
   const std::string whole = run_.Read("weights/published.json");
   std::string flipped = whole;
   flipped[whole.find(version.digest)] ^= 1;
@@ -120,7 +121,7 @@ TEST_F(VersionStoreTest, ADamagedJournalIsMadeAnewOfWhatIsThere) {
 
 TEST_F(VersionStoreTest, ACheckpointTakesAVersionOver) {
   auto store = Open();
-  const Version version = store->Publish(2, Weights(1)).value();
+  const Version version = Publish(*store, 2, Weights(1)).value();
   const std::string file = run_.path() + "/step-2.safetensors";
   ASSERT_TRUE(model::WriteSafetensors(file, Weights(1), {}).ok());
   ASSERT_TRUE(store->Adopt(version, file).ok());
@@ -133,7 +134,7 @@ TEST_F(VersionStoreTest, ACheckpointTakesAVersionOver) {
 }
 
 TEST_F(VersionStoreTest, AVersionIsInMemoryOnceHoweverManyReadIt) {
-  Open()->Publish(1, Weights(1)).value();
+  Publish(*Open(), 1, Weights(1)).value();
   auto store = Open();  // nothing in memory yet
   std::vector<std::shared_ptr<const VersionData>> copies(4);
   std::vector<std::thread> readers;
@@ -143,7 +144,7 @@ TEST_F(VersionStoreTest, AVersionIsInMemoryOnceHoweverManyReadIt) {
 }
 
 TEST_F(VersionStoreTest, WeightsThatCannotBeReadNowAreNotRemoved) {
-  Open()->Publish(3, Weights(1)).value();
+  Publish(*Open(), 3, Weights(1)).value();
   const fs::path file = run_.path() + "/weights/3/model.safetensors";
   fs::remove(file);
   fs::create_directory(file);  // as unreadable as a disk with an error, also for root
@@ -153,8 +154,8 @@ TEST_F(VersionStoreTest, WeightsThatCannotBeReadNowAreNotRemoved) {
 
 TEST_F(VersionStoreTest, AnnouncementsComeInTheirOrder) {
   auto store = Open();
-  ASSERT_TRUE(store->Publish(0, Weights(1)).ok());
-  ASSERT_TRUE(store->Publish(1, Weights(1)).ok());
+  ASSERT_TRUE(Publish(*store, 0, Weights(1)).ok());
+  ASSERT_TRUE(Publish(*store, 1, Weights(1)).ok());
   EXPECT_EQ(store->AnnouncedAfter(1, absl::ZeroDuration()).size(), 1u);
   EXPECT_TRUE(store->AnnouncedAfter(2, absl::ZeroDuration()).empty());
   store->Close();

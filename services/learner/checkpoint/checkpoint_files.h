@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/learner/train/trainer.h"
+
+namespace attnrl::learner {
+
+// The files of a checkpoint, by path in its folder (services/learner/checkpoint/README.md,
+// "Format").
+inline constexpr char kModelFile[] = "model.safetensors";
+inline constexpr char kTrainerFolder[] = "trainer";
+inline constexpr char kStateJson[] = "trainer/state.json";
+// In the order in which they are written.
+inline constexpr std::array<std::pair<StateTensor, const char*>, 3> kStateFiles = {
+    {{StateTensor::kMasters, "trainer/masters.safetensors"},
+     {StateTensor::kFirstMoment, "trainer/first_moment.safetensors"},
+     {StateTensor::kSecondMoment, "trainer/second_moment.safetensors"}}};
+
+// Writes the manifest of all files that `folder` has. `digests`: SHA-256 of some of them, which
+// aren't read.
+absl::Status WriteManifest(const std::string& folder, std::map<std::string, std::string> digests);
+
+// OK where every file that loading needs is listed and every file listed has its SHA-256.
+// DATA_LOSS or NOT_FOUND names the first that isn't so; other codes: it can't be read now. Memory:
+// a block.
+absl::Status CheckFiles(const std::string& folder);
+
+}  // namespace attnrl::learner
