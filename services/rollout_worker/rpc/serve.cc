@@ -40,7 +40,7 @@ struct Model {
 };
 
 // How large the cache is, and how many versions of the weights are held. On a GPU the cache gets
-// what they leave; where two versions and one that is fetched leave no room for it, one is held.
+// what these leave, with one more that is fetched; where they leave no room for it, fewer are held.
 absl::Status ChooseMemory(const config::Config& config, Model* model) {
   RunnerOptions& runner = model->runner;
   ATTNRL_ASSIGN_OR_RETURN(const device::DeviceMemory memory, device::MemoryOf(runner.device));
@@ -56,7 +56,8 @@ absl::Status ChooseMemory(const config::Config& config, Model* model) {
     return absl::OkStatus();
   }
   absl::StatusOr<int64_t> blocks = absl::InternalError("not asked");
-  for (model->versions = 2; model->versions > 0; --model->versions) {
+  model->versions = static_cast<size_t>(config.rollout.resident_versions);
+  for (; model->versions > 0; --model->versions) {
     const auto held = static_cast<int64_t>(model->versions) + 1;  // one more while it is fetched
     budget.reserved = held * ResidentWeightBytes(runner, model->config) +
                       StepWorkspaceBytes(runner, model->config, StepperOptions().max_step_rows);

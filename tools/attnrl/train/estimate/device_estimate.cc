@@ -46,9 +46,12 @@ std::string Has(int64_t device_bytes) {
 
 absl::StatusOr<DeviceEstimate> WorkerDevice(const config::Config& config, const RunShape& shape,
                                             int64_t device_bytes) {
-  ATTNRL_ASSIGN_OR_RETURN(
-      const int64_t kv_bytes,
-      KvBytes(config.rollout, shape, {.limit = device_bytes, .available = device_bytes}));
+  KvRoom memory{.limit = device_bytes, .available = device_bytes};
+  // A cache whose size is left to the worker takes what the rest leaves.
+  if (device_bytes > 0 && config.rollout.kv_cache_bytes == 0) {
+    memory.reserved = EstimateWorkerDevice(config, shape, 0).total();
+  }
+  ATTNRL_ASSIGN_OR_RETURN(const int64_t kv_bytes, KvBytes(config.rollout, shape, memory));
   DeviceEstimate device = EstimateWorkerDevice(config, shape, kv_bytes);
   const int64_t room = device_bytes - (device.total() - kv_bytes);
   if (device_bytes == 0 || kv_bytes <= room) return device;

@@ -109,6 +109,18 @@ TEST(DeviceEstimate, RefusesByTheKeyThatWouldHaveToChange) {
   EXPECT_THAT(Refusal(config, 80 * kGigabyte), StartsWith("learner.max_tokens_per_pass: "));
 }
 
+TEST(DeviceEstimate, ACacheOfNoGivenSizeTakesWhatTheRestLeaves) {
+  config::Config config = OnGpus();
+  config.learner.device = "cpu";
+  config.rollout.kv_cache_bytes = 0;
+  config.rollout.slots = 4096;
+  const auto devices = EstimateDevices(config, Large(), 80 * kGigabyte);
+  ASSERT_TRUE(devices.ok()) << devices.status();
+  EXPECT_LE(devices->at(0).total(), 80 * kGigabyte);
+  EXPECT_GT(devices->at(0).total(), 70 * kGigabyte);
+  EXPECT_THAT(Refusal(config, 8 * kGigabyte), StartsWith("rollout.kv_cache_bytes: the GPU has "));
+}
+
 TEST(DeviceEstimate, TheCacheThatItNamesFits) {
   config::Config config = OnGpus();
   config.learner.device = "cpu";

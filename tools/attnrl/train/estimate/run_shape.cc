@@ -56,7 +56,8 @@ absl::StatusOr<int64_t> KvBytes(const config::Rollout& rollout, const RunShape& 
                                                    .bytes = rollout.kv_cache_bytes,
                                                    .memory_limit = room.limit,
                                                    .available = room.available,
-                                                   .workers = std::max<int64_t>(1, room.workers)}));
+                                                   .workers = std::max<int64_t>(1, room.workers),
+                                                   .reserved = room.reserved}));
   return blocks * block;
 }
 

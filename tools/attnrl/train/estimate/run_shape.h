@@ -30,6 +30,8 @@ struct KvRoom {
   int64_t limit = 0;
   int64_t available = 0;
   int64_t workers = 1;  // that share it
+  // Of a GPU: what weights and the workspace of a step take of it.
+  int64_t reserved = 0;
 };
 
 // Bytes of the KV cache that a worker will choose; InputError by rollout.kv_cache_bytes where the
