@@ -11,8 +11,8 @@ namespace attnrl::device {
 
 // For tests only: graphs of the fake device. What is recorded, operations and emulated kernels, is
 // computed again by every replay, with the arguments that it had: a pointer to memory that has
-// moved since is a segmentation fault, and what wasn't renewed shows in the results. Unlike a GPU it
-// computes LibTorch's operations once more, while they are recorded.
+// moved since is a segmentation fault, and what wasn't renewed shows in the results. Unlike a GPU
+// it computes LibTorch's operations once more, while they are recorded.
 class FakeGraphRecorder final : public GraphRecorder {
  public:
   std::unique_ptr<Graph> Record(const std::function<void()>& work) override;
