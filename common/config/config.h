@@ -114,6 +114,7 @@ struct Rollout {
 struct Scheduler {
   std::string address = {};   // "unix:/path" | "host:port"; `attnrl train` sets it
   std::string database = {};  // empty: RUN_DIR/scheduler.db
+  std::string store = {};     // "postgres://..."; empty: the SQLite file `database`
   double lease_seconds = 60;
   double item_seconds = 0;  // 0: no limit
   double drain_seconds = 30;
@@ -180,6 +181,7 @@ struct Observe {
   std::string health_address = {};      // of health alone, without TLS; empty: none
   std::string log_level = "info";       // "debug" | "info" | "warning" | "error"
   std::string console_level = "error";  // the same
+  std::string records = {};             // empty: the run directory
   std::string trees = "zstd";           // "zstd" | "plain"
   int64_t trees_kept = 0;               // batches; 0: all
 };

@@ -221,6 +221,9 @@ void AddServices(Table& table) {
              "Address of the branch-scheduler; attnrl train sets it.");
   table.Text(ATTNRL_KEY(scheduler.database), TextKind::kPath,
              "SQLite file of the run; if empty, scheduler.db in the run directory.");
+  table.Text(ATTNRL_KEY(scheduler.store), TextKind::kFree,
+             "PostgreSQL database of the run in place of that file: postgres://user@host/database, "
+             "without a password, which PGPASSFILE names.");
   table.Real(ATTNRL_KEY(scheduler.lease_seconds), 1, 86'400,
              "A lease ends if the worker does not renew it within this many seconds.");
   table.Real(ATTNRL_KEY(scheduler.item_seconds), 0, 604'800,
@@ -342,6 +345,10 @@ void AddRest(Table& table) {
                "Lowest level that the services log.");
   table.Choice(ATTNRL_KEY(observe.console_level), {"debug", "info", "warning", "error"},
                "Lowest level that a service with a log file also writes to stderr.");
+  table.Text(
+      ATTNRL_KEY(observe.records), TextKind::kPath,
+      "Folder of this run alone for metrics.jsonl, events.jsonl and trees/; if empty, the run "
+      "directory.");
   table.Choice(ATTNRL_KEY(observe.trees), {"zstd", "plain"},
                "How the files of trees/ are written: compressed (batch-N.jsonl.zst), or as plain "
                "text (batch-N.jsonl), which takes six times the room.");

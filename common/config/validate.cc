@@ -7,6 +7,7 @@
 #include "common/base/status.h"
 #include "common/config/config.h"
 #include "common/config/key.h"
+#include "common/config/store_url.h"
 
 namespace attnrl::config {
 namespace {
@@ -24,6 +25,7 @@ class Rules {
     ATTNRL_RETURN_IF_ERROR(CheckSampling());
     ATTNRL_RETURN_IF_ERROR(CheckLearner());
     ATTNRL_RETURN_IF_ERROR(CheckRollout());
+    ATTNRL_RETURN_IF_ERROR(CheckStore());
     return CheckSecurity();
   }
 
@@ -127,6 +129,32 @@ class Rules {
     }
     if (config_.rollout.top_p != 1) return Wrong("rollout.top_p", "1 in training");
     if (config_.rollout.top_k != 0) return Wrong("rollout.top_k", "0 (all tokens) in training");
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckStore() const {
+    const Scheduler& scheduler = config_.scheduler;
+    if (scheduler.store.empty()) return absl::OkStatus();
+    // Nothing of the URL is repeated: it may hold a password.
+    const absl::StatusOr<StoreUrl> url = ParseStoreUrl(scheduler.store);
+    if (!url.ok()) {
+      const auto source = sources_.find("scheduler.store");
+      if (source == sources_.end()) return url.status();
+      // A file and line, a variable, or a flag with its value.
+      const bool is_flag = source->second.rfind("--set ", 0) == 0;
+      return is_flag ? Annotate(url.status(), "--set") : Annotate(url.status(), source->second);
+    }
+    // The run's schema there has its name behind seven letters, of 63 bytes that names may have.
+    if (config_.run.id.size() > 56) {
+      return Wrong("run.id", "at most 56 letters, as scheduler.store is set");
+    }
+    if (!scheduler.database.empty()) {
+      return Wrong("scheduler.database", "empty, as scheduler.store is set");
+    }
+    if (!url->local && !url->encrypted && !config_.security.allow_plaintext) {
+      return InputError("scheduler.store", absl::StrCat("may reach ", url->Name(), " without TLS"),
+                        "sslmode=verify-full, or security.allow_plaintext: true to try things out");
+    }
     return absl::OkStatus();
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -16,6 +17,10 @@
 
 namespace attnrl::config {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(Validate, AcceptsTheDefaults) { EXPECT_TRUE(Validate(Config()).ok()); }
 
@@ -199,6 +204,27 @@ TEST(Load, KeepsTheWordSystemAndMakesAPathOfACaAbsolute) {
   EXPECT_EQ(LoadText("security: {ca: system, " + rest)->security.ca, "system");
   const TestFile file("security: {ca: ca.crt, " + rest);
   EXPECT_EQ(Load(file.path(), {}, {})->security.ca, file.folder() + "/ca.crt");
+}
+
+TEST(Validate, AStoreIsUrlWithoutPasswordAndWithTlsBeyondThisMachine) {
+  const auto refused = [](const std::vector<std::string>& sets) {
+    return std::string(LoadText("", sets).status().message());
+  };
+  const std::string remote = "scheduler.store=postgres://me@db.example/runs";
+  EXPECT_EQ(LoadText("", {remote + "?sslmode=verify-full"}).status(), absl::OkStatus());
+  EXPECT_EQ(LoadText("", {remote, "security.allow_plaintext=true"}).status(), absl::OkStatus());
+  EXPECT_EQ(LoadText("", {"scheduler.store=postgres:///runs"}).status(), absl::OkStatus());
+  EXPECT_EQ(refused({remote}),
+            "scheduler.store: may reach PostgreSQL database runs at db.example without TLS; "
+            "sslmode=verify-full, or security.allow_plaintext: true to try things out");
+  EXPECT_THAT(refused({"scheduler.store=postgres://me:secret@db.example/runs"}),
+              AllOf(HasSubstr("scheduler.store: holds a password; none: it is read from the file "
+                              "that PGPASSFILE names"),
+                    Not(HasSubstr("secret"))));
+  EXPECT_THAT(refused({"scheduler.store=postgres:///runs", "scheduler.database=/a"}),
+              HasSubstr("empty, as scheduler.store is set"));
+  EXPECT_THAT(refused({"scheduler.store=postgres:///runs", "run.id=" + std::string(57, 'a')}),
+              HasSubstr("at most 56 letters, as scheduler.store is set"));
 }
 
 }  // namespace

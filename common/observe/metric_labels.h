@@ -32,7 +32,8 @@ inline constexpr string_view kLeaseStates[] = {"active", "expired"};
 inline constexpr string_view kLeaseEvents[] = {"granted",  "renewed",   "completed", "expired",
                                                "returned", "duplicate", "adopted"};
 inline constexpr string_view kFenceReasons[] = {"epoch", "attempt"};
-inline constexpr string_view kDatabaseErrors[] = {"busy", "full", "ioerr", "corrupt"};
+inline constexpr string_view kDatabaseErrors[] = {"busy", "full", "ioerr", "corrupt", "fenced"};
+inline constexpr string_view kStores[] = {"sqlite", "postgres"};
 inline constexpr string_view kKept[] = {"all", "filtered", "zero_advantage", "ungradable"};
 inline constexpr string_view kPointOrigins[] = {"threshold", "fill", "duplicate", "chosen"};
 inline constexpr string_view kAnswers[] = {"yes", "no"};
@@ -70,6 +71,7 @@ inline constexpr MetricLabel kLeaseState[] = {{"state", v::kLeaseStates}};
 inline constexpr MetricLabel kLeaseEvent[] = {{"event", v::kLeaseEvents}};
 inline constexpr MetricLabel kFenceReason[] = {{"reason", v::kFenceReasons}};
 inline constexpr MetricLabel kDatabaseError[] = {{"kind", v::kDatabaseErrors}};
+inline constexpr MetricLabel kStore[] = {{"kind", v::kStores}};
 inline constexpr MetricLabel kKeptProblems[] = {{"kept", v::kKept}};
 inline constexpr MetricLabel kPointOrigin[] = {{"origin", v::kPointOrigins}};
 inline constexpr MetricLabel kExpanded[] = {{"expanded", v::kAnswers}};

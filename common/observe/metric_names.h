@@ -113,6 +113,15 @@ inline constexpr MetricName kSchedulerDbCommitSeconds = {"attnrl_scheduler_db_co
 inline constexpr MetricName kSchedulerDbErrorsTotal = {"attnrl_scheduler_db_errors_total",
                                                        MetricType::kCounter, "Database faults",
                                                        labels::kDatabaseError};
+inline constexpr MetricName kSchedulerStore = {
+    "attnrl_scheduler_store", MetricType::kGauge,
+    "Always 1; the label says what the run's rows lie in", labels::kStore};
+inline constexpr MetricName kSchedulerStoreReconnectsTotal = {
+    "attnrl_scheduler_store_reconnects_total", MetricType::kCounter,
+    "Connections to the database made again after a loss"};
+inline constexpr MetricName kSchedulerEpoch = {
+    "attnrl_scheduler_epoch", MetricType::kGauge,
+    "Starts of a scheduler on this run up to this one, which owns it; 0 while another one does"};
 
 // ---- Rollout worker ----
 inline constexpr MetricName kRolloutTokensTotal = {
@@ -234,6 +243,9 @@ inline constexpr auto kAllMetrics =
                                       &kSchedulerVerdictsTotal,
                                       &kSchedulerDbCommitSeconds,
                                       &kSchedulerDbErrorsTotal,
+                                      &kSchedulerStore,
+                                      &kSchedulerStoreReconnectsTotal,
+                                      &kSchedulerEpoch,
                                       &kRolloutTokensTotal,
                                       &kRolloutDecodeStepSeconds,
                                       &kRolloutBatchSlots,

@@ -133,6 +133,11 @@ void Server::SetServing(bool serving) {
   if (health_ != nullptr) health_->SetServing(serving);
 }
 
+void Server::SetStandingBy() {
+  server_->GetHealthCheckService()->SetServingStatus("", true);
+  if (health_ != nullptr) health_->SetStandingBy();
+}
+
 void Server::Listen(std::unique_ptr<Listener> listener,
                     std::unique_ptr<ConnectionAcceptor> acceptor) {
   absl::MutexLock lock(&mutex_);

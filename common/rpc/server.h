@@ -69,6 +69,8 @@ class Server {
   // The same of health_address; empty without one.
   std::string health_address() const { return health_ == nullptr ? "" : health_->address(); }
   void SetServing(bool serving);
+  // Alive, under the name "", and not ready, under its own.
+  void SetStandingBy();
   // NOT_SERVING at once; new calls are refused; running ones get `grace` and are then cancelled.
   // Blocks until they are gone. Later calls do nothing.
   void Shutdown(absl::Duration grace);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/config/store_url.h"
 #include "common/model/files/config.h"
 #include "common/text/chat_template.h"
 
@@ -44,14 +45,25 @@ StageOptions StageOf(const config::Config& config) {
           .max_response_tokens = static_cast<uint32_t>(config.rollout.max_response_tokens)};
 }
 
+absl::StatusOr<StoreLocation> StoreOf(const config::Config& config, const std::string& run_dir) {
+  const std::string& file = config.scheduler.database;
+  if (config.scheduler.store.empty()) {
+    return StoreLocation{.path = file.empty() ? run_dir + "/scheduler.db" : file};
+  }
+  ATTNRL_ASSIGN_OR_RETURN(const config::StoreUrl url,
+                          config::ParseStoreUrl(config.scheduler.store));
+  return StoreLocation{
+      .url = config.scheduler.store, .run_id = config.run.id, .database = url.Name()};
+}
+
 }  // namespace
 
 absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const std::string& run_dir,
                                            ModelFacts model, const std::string& data_digest) {
   SchedulerOptions options;
   options.run_dir = run_dir;
-  options.database =
-      config.scheduler.database.empty() ? run_dir + "/scheduler.db" : config.scheduler.database;
+  options.records = config.observe.records.empty() ? run_dir : config.observe.records;
+  ATTNRL_ASSIGN_OR_RETURN(options.store, StoreOf(config, run_dir));
   options.compress_trees = config.observe.trees == "zstd";
   options.trees_kept = static_cast<uint32_t>(config.observe.trees_kept);
   options.seed = config.run.seed;

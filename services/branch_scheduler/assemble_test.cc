@@ -54,7 +54,7 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   const auto options = OptionsOf(config, "/run", {{22, 23}, 24}, "the digest");
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->run_dir, "/run");
-  EXPECT_EQ(options->database, "/run/scheduler.db");
+  EXPECT_EQ(options->store.path, "/run/scheduler.db");
   EXPECT_EQ(options->steps, 11u);
   EXPECT_EQ(options->seed, 12u);
   EXPECT_EQ(options->max_empty_batches, 13u);
@@ -97,6 +97,19 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   EXPECT_FALSE(options->fingerprint.contains("run.steps")) << "a run may be extended";
 }
 
+TEST(OptionsOf, TakesTheDatabaseOfAServerAndAFolderForRecords) {
+  config::Config config;
+  config.run.id = "mine";
+  config.scheduler.store = "postgres://me@db.example/runs?sslmode=verify-full";
+  config.observe.records = "/records";
+  const auto options = OptionsOf(config, "/run", {{1}, 2}, "");
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_FALSE(options->store.is_file());
+  EXPECT_EQ(options->store.name(), "PostgreSQL database runs at db.example");
+  EXPECT_EQ(options->store.run_id, "mine");
+  EXPECT_EQ(options->records, "/records");
+}
+
 TEST(OptionsOf, ReadsEachSwitchByItself) {
   config::Config config;
   config.algorithm.sampling.adaptive_batch = false;
@@ -118,7 +131,7 @@ TEST(OptionsOf, ReadsEachSwitchByItself) {
   EXPECT_EQ(options->overlong_buffer, 0u) << "nothing is shaped";
   EXPECT_FALSE(options->tree_advantages);
   EXPECT_FALSE(options->branches());
-  EXPECT_EQ(options->database, "/elsewhere/s.db");
+  EXPECT_EQ(options->store.path, "/elsewhere/s.db");
 }
 
 TEST(OptionsOf, RefusesWhatThisBuildCantTrainOnByItsKey) {

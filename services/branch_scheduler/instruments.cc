@@ -91,15 +91,16 @@ void Instruments::UpdateTrees(const Run::TreeFacts& trees) {
 }
 
 void Instruments::Commit(const absl::Status& status, absl::Duration took,
-                         const std::string& run_dir) {
+                         const std::string& folder) {
   observe::Observe(observe::kSchedulerDbCommitSeconds, {}, absl::ToDoubleSeconds(took));
-  if (const auto free = storage::FreeBytes(run_dir); free.ok()) {
+  if (const auto free = storage::FreeBytes(folder); free.ok()) {
     observe::Set(observe::kStorageFreeBytes, {"db"}, static_cast<double>(*free));
   }
   if (status.ok()) return;
   const std::string_view kind = absl::IsResourceExhausted(status) ? "full"
                                 : absl::IsDataLoss(status)        ? "corrupt"
                                 : absl::IsUnavailable(status)     ? "busy"
+                                : absl::IsAborted(status)         ? "fenced"
                                                                   : "ioerr";
   observe::Count(observe::kSchedulerDbErrorsTotal, {kind});
 }

@@ -18,8 +18,9 @@ class Instruments {
  public:
   // At the end of every round; `now` is monotonic.
   void Update(const LeaseTable& leases, const Run& run, absl::Duration now);
-  // A transaction was committed, or failed; the database lies in `run_dir`.
-  static void Commit(const absl::Status& status, absl::Duration took, const std::string& run_dir);
+  // A transaction was committed, or failed; `folder` is where its file lies, or else where the
+  // records do.
+  static void Commit(const absl::Status& status, absl::Duration took, const std::string& folder);
 
  private:
   void UpdateTrees(const Run::TreeFacts& trees);

@@ -11,6 +11,7 @@
 #include "common/pipeline/schedule.h"
 #include "common/tree/adaptive_sampling.h"
 #include "common/tree/criteria/criterion.h"
+#include "services/branch_scheduler/store_location.h"
 
 namespace attnrl::scheduler {
 
@@ -51,8 +52,9 @@ struct StageOptions {
 
 // Everything a run of the scheduler is told. Made from the configuration by OptionsOf (assemble.h).
 struct SchedulerOptions {
-  std::string run_dir = {};     // metrics.jsonl, events.jsonl and trees/ go here
-  std::string database = {};    // SQLite file
+  std::string run_dir = {};
+  std::string records = {};  // metrics.jsonl, events.jsonl and trees/ go here
+  StoreLocation store = {};
   bool compress_trees = false;  // observe.trees
   uint32_t trees_kept = 0;      // newest batches with a file in trees/; 0: all
 

@@ -47,10 +47,30 @@ Scheduler::~Scheduler() {
 
 // ---- the learner
 
-absl::StatusOr<uint64_t> Scheduler::RegisterLearner(const std::string& learner) {
+absl::Status Scheduler::HearLearner(uint64_t epoch) {
+  ATTNRL_RETURN_IF_ERROR(learner_.Check(epoch));
+  learner_heard_ = clock_.Monotonic();
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::LearnerLives(uint64_t epoch) {
+  absl::MutexLock lock(&mutex_);
+  ATTNRL_RETURN_IF_ERROR(Alive());
+  return HearLearner(epoch);
+}
+
+absl::StatusOr<uint64_t> Scheduler::RegisterLearner(const std::string& learner,
+                                                    const std::string& place) {
   absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
-  ATTNRL_ASSIGN_OR_RETURN(const LearnerFence fence, learner_.With(learner));
+  ATTNRL_ASSIGN_OR_RETURN(const LearnerFence fence, learner_.With(learner, place));
+  const bool heard = clock_.Monotonic() - learner_heard_ < kLearnerSilence;
+  if (fence.epoch > learner_.epoch && learner_.IsElsewhere(place) && heard) {
+    return absl::UnavailableError(absl::StrCat("the learner ", OneLine(learner_.learner),
+                                               " is at work; this one stands by, ",
+                                               "and takes over once that one has said nothing for ",
+                                               absl::ToInt64Seconds(kLearnerSilence), " s"));
+  }
   ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) {
     return StoreLearnerFence(fence, *store_);
   }));
@@ -59,6 +79,7 @@ absl::StatusOr<uint64_t> Scheduler::RegisterLearner(const std::string& learner) 
                      {{"learner", OneLine(fence.learner)}, {"epoch", fence.epoch}});
   }
   learner_ = fence;
+  learner_heard_ = clock_.Monotonic();
   Changed();
   return fence.epoch;
 }
@@ -66,7 +87,7 @@ absl::StatusOr<uint64_t> Scheduler::RegisterLearner(const std::string& learner) 
 absl::Status Scheduler::Announce(const BatchRequest& request) {
   absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
-  ATTNRL_RETURN_IF_ERROR(learner_.Check(request.learner_epoch));
+  ATTNRL_RETURN_IF_ERROR(HearLearner(request.learner_epoch));
   ATTNRL_RETURN_IF_ERROR(InTransaction([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_) {
     return run_->Announce(request);
   }));
@@ -85,7 +106,7 @@ absl::StatusOr<std::optional<TrainingBatch>> Scheduler::AwaitBatch(const BatchRe
       absl::MutexLock writer(&writer_mutex_);  // a batch is of what is durable
       absl::MutexLock lock(&mutex_);
       ATTNRL_RETURN_IF_ERROR(Alive());
-      ATTNRL_RETURN_IF_ERROR(learner_.Check(request.learner_epoch));
+      ATTNRL_RETURN_IF_ERROR(HearLearner(request.learner_epoch));
       seen = changes_;
       auto made = run_->Batch(request.batch, reason);
       if (!made.ok() || made->has_value()) return made;
@@ -108,7 +129,7 @@ absl::Status Scheduler::WriteTrees(const BatchCommit& commit) {
     absl::MutexLock writer(&writer_mutex_);
     absl::MutexLock lock(&mutex_);
     ATTNRL_RETURN_IF_ERROR(Alive());
-    ATTNRL_RETURN_IF_ERROR(learner_.Check(commit.learner_epoch));
+    ATTNRL_RETURN_IF_ERROR(HearLearner(commit.learner_epoch));
     trees = run_->TreesToWrite(commit.batch);
   }
   if (!trees) return absl::OkStatus();
@@ -127,7 +148,7 @@ absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
   absl::MutexLock writer(&writer_mutex_);
   absl::MutexLock lock(&mutex_);
   // Once more: another learner may have come while the trees were written.
-  ATTNRL_RETURN_IF_ERROR(learner_.Check(commit.learner_epoch));
+  ATTNRL_RETURN_IF_ERROR(HearLearner(commit.learner_epoch));
   CommitReply reply;
   const uint32_t before = run_->committed();
   ATTNRL_RETURN_IF_ERROR(
@@ -155,7 +176,7 @@ absl::StatusOr<CommitReply> Scheduler::Commit(const BatchCommit& commit) {
 void Scheduler::RemoveOldTrees() const {
   if (options_.trees_kept == 0 || run_->committed() <= options_.trees_kept) return;
   const absl::Status removed =
-      RemoveTreeFilesBefore(options_.run_dir + "/trees", run_->committed() - options_.trees_kept);
+      RemoveTreeFilesBefore(options_.records + "/trees", run_->committed() - options_.trees_kept);
   // They are tried again after the next batch.
   if (!removed.ok()) observe::LogWarning("old trees stay", {{"reason", removed.ToString()}});
 }

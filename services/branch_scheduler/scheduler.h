@@ -60,7 +60,7 @@ class Scheduler {
     Clock* clock = nullptr;
     // False: nothing happens by itself; the test calls Step and GradeOnce.
     bool threads = true;
-    // Null: the store in options.database.
+    // Null: the store that the options name.
     std::function<absl::StatusOr<std::unique_ptr<Store>>()> open_store = nullptr;
   };
   static constexpr size_t kMaxInbox = 4096;
@@ -69,6 +69,8 @@ class Scheduler {
   static constexpr size_t kMaxKnownWorkers = 4096;
   // An item that so many workers fail is parked.
   static constexpr size_t kMaxFailures = 3;
+  // A learner that says nothing for so long may be replaced by any other.
+  static constexpr absl::Duration kLearnerSilence = absl::Seconds(15);
 
   // Opens the database, brings the record files up to date, starts the threads.
   static absl::StatusOr<std::unique_ptr<Scheduler>> Start(Parts parts);
@@ -93,7 +95,12 @@ class Scheduler {
 
   // This process is the learner from now on: its epoch, durable. Whoever comes with another one is
   // refused by the calls below: ABORTED.
-  absl::StatusOr<uint64_t> RegisterLearner(const std::string& learner);
+  // UNAVAILABLE while the newest learner has been heard of lately and holds another `place`: what
+  // was replaced, and is started again, must not take the run back. An empty place never waits.
+  absl::StatusOr<uint64_t> RegisterLearner(const std::string& learner,
+                                           const std::string& place = "");
+  // A sign of life of a learner that has registered.
+  absl::Status LearnerLives(uint64_t epoch);
   absl::Status Announce(const BatchRequest& request);
   // Waits up to `timeout` for the batch that was announced; nullopt and the `reason` when it isn't
   // ready by then.
@@ -186,6 +193,9 @@ class Scheduler {
   void NoteFailure(const std::string& worker, LeaseId lease, ItemId item, const std::string& reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  // ABORTED unless it is the newest learner, who is heard of then.
+  absl::Status HearLearner(uint64_t epoch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   // scheduler_loop.cc
   void Process(Inbox inbox) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   // Drops the problems of items that nobody can do; a batch that loses all of them ends the
@@ -260,6 +270,8 @@ class Scheduler {
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   Halt halt_ ABSL_GUARDED_BY(mutex_);
   LearnerFence learner_ ABSL_GUARDED_BY(mutex_);
+  // When the newest learner last said something; before it did to this process, when that began.
+  absl::Duration learner_heard_ ABSL_GUARDED_BY(mutex_);
   StallWatch stall_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_connection_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;

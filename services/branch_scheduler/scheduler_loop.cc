@@ -73,6 +73,7 @@ void Scheduler::LeaseAhead() {
 void Scheduler::ForgivePause(absl::Duration pause) {
   absl::MutexLock lock(&mutex_);
   leases_->Extend(pause);
+  learner_heard_ += pause;
   hand_out_from_ += pause;
   observe::LogWarning("the scheduler stood still; leases last so much longer",
                       {{"seconds", absl::ToDoubleSeconds(pause)}});
@@ -80,6 +81,8 @@ void Scheduler::ForgivePause(absl::Duration pause) {
 
 void Scheduler::Step() {
   absl::MutexLock writer(&writer_mutex_);
+  if (!failure().ok()) return;
+  const absl::Status owned = store_->KeepAlive();
   // All that workers have sent until now is dealt with below, before a lease of theirs can expire.
   const absl::Duration heard = clock_.Monotonic();
   Inbox inbox;
@@ -89,7 +92,7 @@ void Scheduler::Step() {
     inbox = std::exchange(inbox_, Inbox{});
   }
   absl::MutexLock lock(&mutex_);
-  if (!failure_.ok()) return;
+  if (!owned.ok()) return Fail(owned);
   if (!inbox.empty()) {
     Process(std::move(inbox));
     Changed();
@@ -192,6 +195,7 @@ void Scheduler::PushTo(const std::string& worker, SchedulerMessage message) {
 
 absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work) {
   ATTNRL_RETURN_IF_ERROR(Alive());
+  const absl::Duration begun = clock_.Monotonic();
   absl::Status status = store_->Begin();
   if (status.ok()) {
     status = work();
@@ -205,7 +209,12 @@ absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work)
     mutex_.Unlock();
     status = store_->Commit();
     mutex_.Lock();
-    Instruments::Commit(status, clock_.Monotonic() - start, options_.run_dir);
+    Instruments::Commit(status, clock_.Monotonic() - start,
+                        options_.store.is_file() ? options_.run_dir : options_.records);
+  }
+  // What the learner said meanwhile may wait for the lock that was held here.
+  if (const absl::Duration now = clock_.Monotonic(); now - begun > kLearnerSilence / 3) {
+    learner_heard_ = now;
   }
   // Files follow the database: a line is appended once it is durable, and a kill in between is made
   // up for at the next start (Journal::Reconcile).
@@ -223,7 +232,8 @@ void Scheduler::Fail(const absl::Status& status) {
   if (!failure_.ok()) return;
   store_->Rollback();
   failure_ = status;
-  observe::LogError("the scheduler can't go on", {{"reason", status.ToString()}});
+  // On stderr the process says it when it ends.
+  observe::LogErrorInFile("the scheduler can't go on", {{"reason", status.ToString()}});
   EndSessions(Alive());
   Changed();
 }

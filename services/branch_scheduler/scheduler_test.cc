@@ -157,7 +157,7 @@ TEST(Simulation, ASecondSchedulerInTheSameRunDirectoryIsRefused) {
   Simulation run({});
   ASSERT_TRUE(run.Start().ok());
   Simulation second(run.folder(), {});
-  second.options().database = run.folder() + "/other.db";
+  second.options().store.path = run.folder() + "/other.db";
   const absl::Status status = second.Start();
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
   EXPECT_THAT(std::string(status.message()),
@@ -170,7 +170,7 @@ TEST(Simulation, ADatabaseOfAnEarlierStepIsRefusedAndTheRecordsStay) {
   ASSERT_TRUE(run.Start().ok());
   while (run.Lines("metrics.jsonl").size() < 1) run.Tick();
   run.Kill();
-  const std::string database = run.options().database;
+  const std::string database = run.options().store.path;
   std::filesystem::copy_file(database, database + ".old");
   ASSERT_TRUE(run.Start().ok());
   while (run.Lines("metrics.jsonl").size() < 3) run.Tick();

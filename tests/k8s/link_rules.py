@@ -2,6 +2,7 @@
 """What the network policies must allow, and nothing else. A rule like those of rules.py."""
 
 from manifests import METRICS_PORT, NAME, PORTS, of_kind
+from store_rules import has_standby
 
 # Who calls whom (caller, called); the port is the called one's.
 LINKS = {
@@ -18,6 +19,7 @@ RANK_LINKS = {
 }
 FIRST_RANKS_PORT = 1024
 DNS_PORT = 53
+POSTGRES_PORT = 5432
 
 
 def links(docs):
@@ -39,6 +41,8 @@ def links(docs):
         "ingress": between | {("prometheus", None, METRICS_PORT)},
         "egress": between | {(caller, "DNS", DNS_PORT) for caller in callers},
     }
+    if has_standby(docs):
+        wanted["egress"].add(("branch-scheduler", "postgres", POSTGRES_PORT))
     for direction, links_wanted in wanted.items():
         found = allowed_links(policies, direction)
         for link in sorted(links_wanted - found, key=str):

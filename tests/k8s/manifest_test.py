@@ -11,14 +11,13 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenario"))
 import binaries
-import component_rules
 import framework
-import link_rules
 import manifests
 import prometheus
 import rules
 import schemas
-from manifests import FOLDERS, ROOT, container_of, of_kind, pod_of, workloads, yaml
+from breaks import BREAKS, container, spec
+from manifests import FOLDERS, ROOT, of_kind, workloads, yaml
 
 OVERLAYS = ("dev-cpu", "single-gpu", "multi-node")
 # {overlay: the preset that it runs}
@@ -32,157 +31,6 @@ OF_A_CLUSTER = {
 }
 # Series over time, and which alerts they set off.
 ALERT_CASES = ROOT / "tests/k8s/alerts.yaml"
-
-
-def spec(docs, kind, name):
-    return of_kind(docs, kind)[name]["spec"]
-
-
-def pod(docs, name):
-    return pod_of(workloads(docs)[name])
-
-
-def container(docs, name):
-    return container_of(workloads(docs)[name])
-
-
-# [(rule, folder, a change of its documents that the rule must notice)]
-BREAKS = []
-
-
-def breaks(rule, folder="mtls"):
-    """Enters the function below as a change for a rule."""
-
-    def enter(change):
-        BREAKS.append((rule, folder, change))
-        return change
-
-    return enter
-
-
-@breaks(rules.selectors)
-def misspell_a_selector(docs):
-    spec(docs, "Service", "learner")["selector"][manifests.NAME] = "lerner"
-
-
-@breaks(rules.rights)
-def allow_a_writable_root(docs):
-    del container(docs, "verifier")["securityContext"]["readOnlyRootFilesystem"]
-
-
-@breaks(rules.probes)
-def ask_for_another_service(docs):
-    container(docs, "rollout-worker")["readinessProbe"]["grpc"]["service"] = "rollout-worker"
-
-
-@breaks(rules.resources)
-def run_two_schedulers(docs):
-    spec(docs, "StatefulSet", "branch-scheduler")["replicas"] = 2
-
-
-@breaks(rules.grace)
-def shorten_the_grace_period(docs):
-    pod(docs, "rollout-worker")["terminationGracePeriodSeconds"] = 30
-
-
-@breaks(rules.volumes)
-def remove_a_volume(docs):
-    pod(docs, "learner")["volumes"].pop()
-
-
-@breaks(link_rules.links)
-def forbid_a_link(docs):
-    spec(docs, "NetworkPolicy", "learner")["egress"].pop(0)
-
-
-@breaks(rules.addresses)
-def forget_an_address(docs):
-    container(docs, "verifier")["env"].pop()
-
-
-@breaks(rules.certificates)
-def take_the_certificate_of_another(docs):
-    for volume in pod(docs, "rollout-worker")["volumes"]:
-        if "secret" in volume:
-            volume["secret"]["secretName"] = "attnrl-operator"
-
-
-@breaks(rules.flags)
-def pass_an_unknown_flag(docs):
-    container(docs, "learner")["args"].append("--rank")
-
-
-@breaks(link_rules.links, "ranks")
-def let_anybody_be_a_rank(docs):
-    spec(docs, "NetworkPolicy", "learner-rank")["ingress"][0]["from"].append(
-        {"podSelector": {"matchLabels": {manifests.NAME: "verifier"}}}
-    )
-
-
-@breaks(component_rules.gpus, "single-gpu")
-def ask_for_no_gpu(docs):
-    del container(docs, "rollout-worker")["resources"]["limits"][component_rules.GPU]
-
-
-@breaks(component_rules.gpus, "gpu-ranks")
-def forget_the_taint_of_a_rank(docs):
-    del pod(docs, "learner-rank")["tolerations"]
-
-
-@breaks(component_rules.gpus, "single-gpu")
-def give_the_scheduler_a_gpu(docs):
-    container(docs, "branch-scheduler")["resources"]["limits"][component_rules.GPU] = "1"
-
-
-@breaks(component_rules.gpus, "single-gpu")
-def take_the_shared_memory_away(docs):
-    container(docs, "learner")["volumeMounts"].pop()
-
-
-@breaks(component_rules.ranks, "ranks")
-def count_one_rank_too_many(docs):
-    spec(docs, "JobSet", "learner")["replicatedJobs"][1]["replicas"] = 2
-
-
-@breaks(component_rules.ranks, "ranks")
-def look_for_rank_zero_elsewhere(docs):
-    spec(docs, "JobSet", "learner")["network"]["subdomain"] = "learner"
-
-
-@breaks(component_rules.ranks, "ranks")
-def restart_a_rank_alone(docs):
-    pod(docs, "learner-rank")["restartPolicy"] = "OnFailure"
-
-
-@breaks(component_rules.ranks, "ranks")
-def lose_the_checkpoints(docs):
-    pod(docs, "learner")["volumes"][-1] = {"name": "run", "emptyDir": {}}
-
-
-@breaks(component_rules.scaling, "multi-node")
-def say_how_many_workers_there_are(docs):
-    spec(docs, "Deployment", "rollout-worker")["replicas"] = 1
-
-
-@breaks(component_rules.scaling, "multi-node")
-def scale_by_a_metric_that_is_not_there(docs):
-    trigger = spec(docs, "ScaledObject", "rollout-worker")["triggers"][0]
-    trigger["metadata"]["query"] = "attnrl_scheduler_pending_items"
-
-
-@breaks(component_rules.monitoring, "multi-node")
-def watch_other_pods(docs):
-    spec(docs, "PodMonitor", "attnrl")["selector"]["matchLabels"] = {manifests.NAME: "learner"}
-
-
-@breaks(component_rules.monitoring, "multi-node")
-def alert_without_a_runbook(docs):
-    spec(docs, "PrometheusRule", "attnrl")["groups"][0]["rules"][0]["alert"] = "Nobody"
-
-
-@breaks(component_rules.monitoring, "multi-node")
-def hide_the_dashboard(docs):
-    del of_kind(docs, "ConfigMap")["attnrl-dashboard"]["metadata"]["labels"]
 
 
 class Manifests(unittest.TestCase):

@@ -20,9 +20,10 @@ FOLDERS = {
     "dev-cpu": DEV_CPU,
     "single-gpu": ROOT / "k8s/overlays/single-gpu",
     "multi-node": ROOT / "k8s/overlays/multi-node",
-    "mtls": ROOT / "tests/k8s/mtls",  # base with the component
-    "ranks": ROOT / "tests/k8s/ranks",  # base with a learner of two ranks
-    "gpu-ranks": ROOT / "tests/k8s/gpu-ranks",  # these on GPUs, with TLS elsewhere
+    "mtls": ROOT / "tests/k8s/overlays/mtls",  # base with the component
+    "postgres": ROOT / "tests/k8s/overlays/postgres",  # that with a database and a standby
+    "ranks": ROOT / "tests/k8s/overlays/ranks",  # base with a learner of two ranks
+    "gpu-ranks": ROOT / "tests/k8s/overlays/gpu-ranks",  # these on GPUs, with TLS elsewhere
 }
 # What each service listens on; ranks of the learner but the first serve health alone.
 PORTS = {

@@ -9,6 +9,7 @@ import re
 import component_rules
 import link_rules
 import manifests
+import store_rules
 from binaries import help_of, own_settings, reference, settings, variable_of
 from manifests import (
     HEALTH,
@@ -31,6 +32,7 @@ OTHERS = {
     *("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
     *("NCCL_SOCKET_IFNAME", "NCCL_DEBUG"),
     *("NVIDIA_DRIVER_CAPABILITIES", "CUDA_CACHE_DISABLE"),
+    "PGPASSFILE",
 }
 # Seconds that each needs from SIGTERM to its end, beyond scheduler.drain_seconds: the constants of
 # its code and room for a slow disk.
@@ -178,6 +180,8 @@ def probes(docs):
             "readinessProbe": HEALTH[name],
             "livenessProbe": "",
         }
+        if name == "branch-scheduler" and store_rules.has_standby(docs):
+            expected["startupProbe"] = ""  # a standby is alive, and not ready
         for kind, service in expected.items():
             asked = container_of(workload).get(kind, {}).get("grpc", {})
             if asked.get("port") != health or asked.get("service", "") != service:
@@ -201,7 +205,8 @@ def resources(docs):
         for claim in spec.get("volumeClaimTemplates", []):
             if not set(claim["spec"]["accessModes"]) <= {"ReadWriteOnce", "ReadWriteOncePod"}:
                 yield f"{name}: its volume may be written from several nodes"
-        if workload["kind"] == "StatefulSet" and spec["replicas"] != 1:
+        shared = name == "branch-scheduler" and store_rules.has_standby(docs)
+        if workload["kind"] == "StatefulSet" and spec["replicas"] != 1 and not shared:
             yield f"{name}: has {spec['replicas']} replicas; there is one owner"
 
 
@@ -324,6 +329,7 @@ RULES = (
     certificates,
     flags,
     *component_rules.RULES,
+    *store_rules.RULES,
 )
 
 

@@ -23,6 +23,7 @@ target_link_libraries(attnrl_flint INTERFACE "${ARB_LIBRARY}" "${FLINT_LIBRARY}"
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)
 if(ATTNRL_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

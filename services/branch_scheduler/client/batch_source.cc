@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "common/base/backoff.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
@@ -21,17 +24,26 @@ namespace {
 // A commit writes the batch's records and syncs a disk.
 constexpr absl::Duration kCommitDeadline = absl::Seconds(120);
 constexpr absl::Duration kRegisterDeadline = absl::Seconds(30);
+// Several of them within what a scheduler takes for silence.
+constexpr absl::Duration kSignOfLife = absl::Seconds(5);
 constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
 constexpr absl::Duration kLongestWait = absl::Seconds(2);
 
 class StubBatchSource final : public BatchSource {
  public:
-  explicit StubBatchSource(std::shared_ptr<grpc::Channel> channel)
-      : stub_(v1::BranchScheduler::NewStub(std::move(channel))) {}
+  StubBatchSource(std::shared_ptr<grpc::Channel> channel, std::string place)
+      : stub_(v1::BranchScheduler::NewStub(std::move(channel))), place_(std::move(place)) {}
+  ~StubBatchSource() override {
+    if (!signs_.joinable()) return;
+    stop_.Notify();
+    calls_.Cancel();
+    signs_.join();
+  }
 
   absl::Status Register(const std::string& learner) override {
     v1::RegisterLearnerRequest message;
     message.set_learner(learner);
+    message.set_place(place_);
     v1::RegisterLearnerReply reply;
     ATTNRL_RETURN_IF_ERROR(
         UntilAnswered("BranchScheduler/RegisterLearner", "registering", nullptr, [&] {
@@ -40,6 +52,9 @@ class StubBatchSource final : public BatchSource {
                                "registering");
         }));
     epoch_ = reply.learner_epoch();
+    if (!signs_.joinable()) {
+      signs_ = std::thread([this, learner, epoch = epoch_] { ShowLife(learner, epoch); });
+    }
     return absl::OkStatus();
   }
 
@@ -73,6 +88,18 @@ class StubBatchSource final : public BatchSource {
   void Cancel() override { calls_.Cancel(); }
 
  private:
+  // A learner that trains for minutes says nothing else meanwhile. Errors are for the other calls.
+  void ShowLife(const std::string& learner, uint64_t epoch) {
+    v1::RegisterLearnerRequest message;
+    message.set_learner(learner);
+    message.set_learner_epoch(epoch);
+    while (!stop_.WaitForNotificationWithTimeout(kSignOfLife)) {
+      v1::RegisterLearnerReply reply;
+      const rpc::Call call(calls_, kSignOfLife);
+      (void)stub_->RegisterLearner(call.context(), message, &reply);
+    }
+  }
+
   // The scheduler is away, was killed in the middle of an answer, or is too slow or too busy today.
   static bool IsWorthAnotherTry(const absl::Status& status) {
     return absl::IsUnavailable(status) || absl::IsCancelled(status) ||
@@ -83,12 +110,17 @@ class StubBatchSource final : public BatchSource {
                              const std::function<void(const std::string&)>& waiting,
                              const std::function<absl::Status()>& attempt) {
     Backoff backoff(kFirstWait, kLongestWait);
+    absl::Status said;
     do {
       const absl::Status status = attempt();
       if (status.ok() || !IsWorthAnotherTry(status)) return status;
       if (calls_.cancelled()) break;
-      observe::LogWarning("the scheduler doesn't answer, trying again",
-                          {{"what", what}, {"status", status}});
+      // It may stay the same for hours.
+      if (status != said) {
+        observe::LogWarning("the scheduler doesn't answer, trying again",
+                            {{"what", what}, {"status", status}});
+        said = status;
+      }
       if (waiting) waiting(absl::StrCat(what, ": the scheduler doesn't answer"));
     } while (calls_.WaitToRetry(method, backoff.Next()));
     return absl::CancelledError(absl::StrCat(what, ": the learner is stopping"));
@@ -129,18 +161,22 @@ class StubBatchSource final : public BatchSource {
   }
 
   const std::unique_ptr<v1::BranchScheduler::Stub> stub_;
+  const std::string place_;
   rpc::CallGroup calls_;
   uint64_t epoch_ = 0;  // 0: not registered
+  absl::Notification stop_;
+  std::thread signs_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BatchSource>> ConnectBatchSource(const std::string& address,
-                                                                const rpc::Security& security) {
+                                                                const rpc::Security& security,
+                                                                const std::string& place) {
   ATTNRL_ASSIGN_OR_RETURN(
       std::shared_ptr<grpc::Channel> channel,
       rpc::Connect(address, {.security = security, .peer = rpc::Role::kBranchScheduler}));
-  return std::make_unique<StubBatchSource>(std::move(channel));
+  return std::make_unique<StubBatchSource>(std::move(channel), place);
 }
 
 }  // namespace attnrl::scheduler

@@ -42,7 +42,10 @@ class BatchSource {
   virtual void Cancel() = 0;
 };
 
+// `place` is what this process holds for itself alone (RegisterLearner of the proto). Once it has
+// registered, a thread shows every few seconds that it lives.
 absl::StatusOr<std::unique_ptr<BatchSource>> ConnectBatchSource(const std::string& address,
-                                                                const rpc::Security& security = {});
+                                                                const rpc::Security& security = {},
+                                                                const std::string& place = "");
 
 }  // namespace attnrl::scheduler

@@ -71,7 +71,7 @@ absl::Status WriteTreeFile(const SchedulerOptions& options, const DataSet& data,
                     TreeLine(options, data, batch, batch.problems[i], outcomes[i], versions), "\n");
   }
   if (options.compress_trees) lines = storage::Compress(lines);
-  const std::string folder = absl::StrCat(options.run_dir, "/trees/");
+  const std::string folder = absl::StrCat(options.records, "/trees/");
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
       folder + TreeFileName(batch.number, options.compress_trees), lines));
   // Of a process that was killed before the commit, and had the other setting.

@@ -32,7 +32,12 @@ grpc::Status BranchSchedulerService::RegisterLearner(grpc::ServerContext* contex
                                                      const v1::RegisterLearnerRequest* request,
                                                      v1::RegisterLearnerReply* reply) {
   return rpc::Handle(context, "BranchScheduler/RegisterLearner", [&]() -> absl::Status {
-    ATTNRL_ASSIGN_OR_RETURN(const uint64_t epoch, scheduler_.RegisterLearner(request->learner()));
+    if (request->learner_epoch() > 0) {
+      reply->set_learner_epoch(request->learner_epoch());
+      return scheduler_.LearnerLives(request->learner_epoch());
+    }
+    ATTNRL_ASSIGN_OR_RETURN(const uint64_t epoch,
+                            scheduler_.RegisterLearner(request->learner(), request->place()));
     reply->set_learner_epoch(epoch);
     return absl::OkStatus();
   });

@@ -20,7 +20,9 @@
 #include "common/storage/files.h"
 #include "services/branch_scheduler/assemble.h"
 #include "services/branch_scheduler/rpc/branch_scheduler_service.h"
+#include "services/branch_scheduler/rpc/standby.h"
 #include "services/branch_scheduler/scheduler.h"
+#include "services/branch_scheduler/store/store.h"
 #include "services/branch_scheduler/unreadable.h"
 #include "services/verifier/client/verifier_client.h"
 
@@ -51,6 +53,28 @@ void LogLeftOut(const LeftOut& left_out) {
                                                              kShown, left_out.places.size())));
   observe::LogWarning("records whose accepted answer no response can match are left out",
                       {{"records", left_out.places.size()}, {"first", absl::StrJoin(shown, ", ")}});
+}
+
+// Where another process owns the run, stands by until it is this one's turn; CANCELLED after a
+// signal.
+absl::StatusOr<std::unique_ptr<Store>> OpenInTurn(const StoreLocation& location,
+                                                  const rpc::ServerOptions& server,
+                                                  const rpc::ShutdownSignal& shutdown) {
+  std::unique_ptr<Standby> standby;
+  const auto stand_by = [&](const std::string& owner) -> absl::Status {
+    if (standby != nullptr) {
+      standby->SetOwner(owner);
+      return absl::OkStatus();
+    }
+    observe::Set(observe::kSchedulerStore, {"postgres"}, 1);
+    observe::Set(observe::kSchedulerEpoch, {}, 0);
+    ATTNRL_ASSIGN_OR_RETURN(standby, Standby::Start(server, owner));
+    return absl::OkStatus();
+  };
+  auto store = OpenStore(
+      location, {.stop = [&shutdown] { return shutdown.requested(); }, .standby = stand_by});
+  if (standby != nullptr && store.ok()) observe::LogInfo("taking the run over");
+  return store;
 }
 
 }  // namespace
@@ -93,17 +117,22 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   parts.text = &tools;
   parts.verifier = verifier.get();
   parts.clock = &Clock::Real();
-  ATTNRL_ASSIGN_OR_RETURN(const auto scheduler, Scheduler::Start(std::move(parts)));
+  const rpc::ServerOptions server_options = {.address = config.scheduler.address,
+                                             .security = rpc::SecurityOf(config),
+                                             .service_name = "branch-scheduler",
+                                             .health_address = config.observe.health_address};
+  parts.open_store = [&, store = parts.options.store] {
+    return OpenInTurn(store, server_options, shutdown);
+  };
+  const auto started = Scheduler::Start(std::move(parts));
+  if (absl::IsCancelled(started.status())) return absl::OkStatus();
+  ATTNRL_RETURN_IF_ERROR(started.status());
+  const std::unique_ptr<Scheduler>& scheduler = *started;
   WorkStreams::Limits limits;
   // Of the connections that there can be, some stay for the learner and for people.
   limits.streams = std::min(limits.streams, static_cast<size_t>(rpc::PrepareDescriptors()) * 3 / 4);
   BranchSchedulerService service(scheduler.get(), limits);
-  ATTNRL_ASSIGN_OR_RETURN(const auto server,
-                          rpc::Server::Start({.address = config.scheduler.address,
-                                              .security = rpc::SecurityOf(config),
-                                              .service_name = "branch-scheduler",
-                                              .health_address = config.observe.health_address},
-                                             {&service}));
+  ATTNRL_ASSIGN_OR_RETURN(const auto server, rpc::Server::Start(server_options, {&service}));
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
       absl::StrCat(flags.run_dir, "/logs/", flags.name, ".metrics"), metrics->address() + "\n"));
   server->SetServing(true);
@@ -115,6 +144,8 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   const absl::Status failure = scheduler->failure();
   scheduler->Stop();
   server->Shutdown(kGrace);
+  // Another one has taken the run over: to start again would not help.
+  if (absl::IsAborted(failure)) return absl::InvalidArgumentError(failure.message());
   return failure;
 }
 

@@ -14,14 +14,19 @@ namespace attnrl::scheduler {
 // Which learner may speak for a run: the one that registered last. Durable, so that one that stood
 // still or was cut off is refused when it comes back, by a later scheduler too.
 struct LearnerFence {
-  static constexpr size_t kMaxName = 256;  // bytes
+  static constexpr size_t kMaxName = 256;  // bytes, of a place too
 
   uint64_t epoch = 0;        // of the newest learner; 0: none has registered
   std::string learner = {};  // its name, unique to its process
+  std::string place = {};    // what it holds for itself alone; empty: nothing
 
   // The fence behind which this learner is the newest: another epoch, or the same where it is the
-  // newest already. INVALID_ARGUMENT for a name that is empty or too long.
-  absl::StatusOr<LearnerFence> With(const std::string& newest) const;
+  // newest already. INVALID_ARGUMENT for a name that is empty, too long or has control characters.
+  absl::StatusOr<LearnerFence> With(const std::string& newest, const std::string& at) const;
+  // Whether the newest learner may live on beside one that holds `other`.
+  bool IsElsewhere(const std::string& other) const {
+    return !place.empty() && !other.empty() && place != other;
+  }
   // ABORTED, naming the newest learner, for every epoch but its own. A learner without one (0) is
   // older than all that have one.
   absl::Status Check(uint64_t caller) const;

@@ -95,12 +95,50 @@ TEST_F(LearnerFenceTest, AnEpochThatWasNotHandedOutIsRefused) {
   EXPECT_THAT(status.message(), HasSubstr("has the epoch 3, the newest of this database is 0"));
 }
 
+TEST_F(LearnerFenceTest, OneThatWasReplacedStandsByUnderANewNameWhileItsSuccessorLives) {
+  ASSERT_EQ(*run_.scheduler().RegisterLearner("older", "node 1"), 1u);
+  run_.clock().Advance(Scheduler::kLearnerSilence);
+  ASSERT_EQ(*run_.scheduler().RegisterLearner("newer", "node 2"), 2u) << "the older one is silent";
+  // The older one goes on, is refused, and is started again where it was.
+  ExpectFenced(run_.scheduler().LearnerLives(1), "newer");
+  for (int i = 0; i < 10; ++i) {
+    run_.clock().Advance(Scheduler::kLearnerSilence / 2);
+    const auto refused = run_.scheduler().RegisterLearner("older, again", "node 1");
+    EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
+    EXPECT_THAT(std::string(refused.status().message()),
+                HasSubstr("the learner newer is at work; this one stands by"));
+    EXPECT_TRUE(run_.scheduler().LearnerLives(2).ok());
+  }
+  run_.clock().Advance(Scheduler::kLearnerSilence);
+  EXPECT_EQ(*run_.scheduler().RegisterLearner("older, again", "node 1"), 3u);
+}
+
+TEST_F(LearnerFenceTest, OneThatIsStartedAgainInItsPlaceNeedNotWait) {
+  ASSERT_EQ(*run_.scheduler().RegisterLearner("first", "node 1"), 1u);
+  EXPECT_EQ(*run_.scheduler().RegisterLearner("second", "node 1"), 2u);
+  run_.Kill();
+  ASSERT_TRUE(run_.Start().ok());
+  EXPECT_EQ(*run_.scheduler().RegisterLearner("third", "node 1"), 3u);
+}
+
+TEST_F(LearnerFenceTest, ASchedulerThatStartsAgainGivesTheLearnerItsTime) {
+  ASSERT_EQ(*run_.scheduler().RegisterLearner("first", "node 1"), 1u);
+  run_.clock().Advance(absl::Hours(1));
+  run_.Kill();
+  ASSERT_TRUE(run_.Start().ok());
+  EXPECT_FALSE(run_.scheduler().RegisterLearner("second", "node 2").ok());
+  run_.clock().Advance(Scheduler::kLearnerSilence);
+  EXPECT_EQ(*run_.scheduler().RegisterLearner("second", "node 2"), 2u);
+}
+
 TEST_F(LearnerFenceTest, ANameHasOneByteTo256) {
   for (const std::string& name : {std::string(), std::string(257, 'x')}) {
     const auto refused = run_.scheduler().RegisterLearner(name);
     EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
     EXPECT_THAT(refused.status().message(), HasSubstr("learner: a name of"));
   }
+  EXPECT_FALSE(run_.scheduler().RegisterLearner(std::string("a\0b", 3)).ok());
+  EXPECT_FALSE(run_.scheduler().RegisterLearner("a", std::string(257, 'x')).ok());
   EXPECT_EQ(*run_.scheduler().RegisterLearner(std::string(256, 'x')), 1u);
 }
 

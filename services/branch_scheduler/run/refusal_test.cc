@@ -275,7 +275,7 @@ TEST(RunRefuses, OtherSettingsNamingEachOfThem) {
   bench.options.fingerprint = {{"a", "1"}, {"b", "x"}, {"d", "4"}};
   ExpectStatus(
       bench.Open(), StatusCode::kInvalidArgument,
-      bench.options.database +
+      bench.options.store.path +
           ": holds a run with other settings: b, d; resume with the run's own settings, or "
           "use another run directory");
 }

@@ -76,7 +76,7 @@ absl::Status Run::CheckFingerprint() {
   }
   if (differing.empty()) return absl::OkStatus();
   return InputError(
-      options_.database,
+      options_.store.name(),
       absl::StrCat("holds a run with other settings: ", absl::StrJoin(differing, ", ")),
       "resume with the run's own settings, or use another run directory");
 }
@@ -273,8 +273,8 @@ absl::Status Run::CheckStillThere(pipeline::Place place, ItemId item) const {
     return absl::OkStatus();
   }
   return absl::DataLossError(absl::StrCat(
-      options_.database, ": the stored result of item ", Number(item), " of batch ", place.batch,
-      " is damaged, and W(", version,
+      options_.store.name(), ": the stored result of item ", Number(item), " of batch ",
+      place.batch, " is damaged, and W(", version,
       "), which sampled it, is no longer there; put back an intact ", "copy of the run directory"));
 }
 

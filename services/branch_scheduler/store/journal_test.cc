@@ -37,7 +37,7 @@ class JournalTest : public ::testing::Test {
   void Restart() {
     journal_.reset();
     store_.reset();
-    auto store = OpenStore(folder_ / "scheduler.db");
+    auto store = OpenStore({.path = folder_ / "scheduler.db"});
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
     journal_ = std::make_unique<Journal>(folder_.path(), store_.get());

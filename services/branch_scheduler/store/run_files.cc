@@ -41,11 +41,17 @@ std::optional<uint32_t> Newest(const std::string& folder, std::string_view prefi
 
 }  // namespace
 
-absl::Status CheckDatabaseIsThere(const std::string& database, const std::string& run_dir) {
+absl::Status CheckDatabaseIsThere(const std::string& database, const std::string& records,
+                                  const std::string& run_dir) {
   if (SizeOf(database) > 0 || SizeOf(database + "-wal") > 0) return absl::OkStatus();
+  return CheckNoRecordsAreThere(database, records, run_dir);
+}
+
+absl::Status CheckNoRecordsAreThere(const std::string& database, const std::string& records,
+                                    const std::string& run_dir) {
   std::vector<std::string> newer;
   for (const char* name : {"metrics.jsonl", "events.jsonl"}) {
-    const uintmax_t bytes = SizeOf(absl::StrCat(run_dir, "/", name));
+    const uintmax_t bytes = SizeOf(absl::StrCat(records, "/", name));
     if (bytes > 0) newer.push_back(absl::StrCat(name, " (", bytes, " bytes)"));
   }
   // Step 0 is written before the learner first asks for a batch.
@@ -55,8 +61,20 @@ absl::Status CheckDatabaseIsThere(const std::string& database, const std::string
   if (newer.empty()) return absl::OkStatus();
   return InputError(
       database,
-      absl::StrCat("is missing, but ", run_dir, " holds ", absl::StrJoin(newer, ", "), " of a run"),
+      absl::StrCat("is missing, but ", records == run_dir ? run_dir : records + " or " + run_dir,
+                   " holds ", absl::StrJoin(newer, ", "), " of a run"),
       kPutBack);
+}
+
+absl::Status CheckRecordsAreThere(const StoreLocation& store, const std::string& records,
+                                  uint32_t committed) {
+  if (committed == 0 || SizeOf(absl::StrCat(records, "/metrics.jsonl")) > 0) {
+    return absl::OkStatus();
+  }
+  return InputError(store.name(),
+                    absl::StrCat("holds ", committed, " steps of the run ", store.run_id,
+                                 ", whose records are not in ", records),
+                    "observe.records where they are, or a run.id that no other run has");
 }
 
 absl::Status CheckDatabaseIsNotBehind(const std::string& database, const std::string& run_dir,

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "services/branch_scheduler/store_location.h"
 
 namespace attnrl::scheduler {
 
@@ -13,8 +14,15 @@ namespace attnrl::scheduler {
 // the run is written: a database that was lost, or put back from an older copy, must not make the
 // records fit it.
 
-// Before the database is opened, which would make a new one.
-absl::Status CheckDatabaseIsThere(const std::string& database, const std::string& run_dir);
+// Before a file is opened, which would make a new one.
+absl::Status CheckDatabaseIsThere(const std::string& database, const std::string& records,
+                                  const std::string& run_dir);
+// Where a server has nothing of the run.
+absl::Status CheckNoRecordsAreThere(const std::string& database, const std::string& records,
+                                    const std::string& run_dir);
+// Where a server has `committed` steps of it: another run of this name has its records elsewhere.
+absl::Status CheckRecordsAreThere(const StoreLocation& store, const std::string& records,
+                                  uint32_t committed);
 
 // `committed`: batches that the database knows to be trained. The learner's newest checkpoint and
 // version may be one ahead, where a kill came before their commit.

@@ -16,7 +16,9 @@ using ::testing::HasSubstr;
 
 class RunFiles : public ::testing::Test {
  protected:
-  absl::Status IsThere() const { return CheckDatabaseIsThere(database_, folder_.path()); }
+  absl::Status IsThere() const {
+    return CheckDatabaseIsThere(database_, folder_.path(), folder_.path());
+  }
   absl::Status IsNotBehind(uint32_t committed) const {
     return CheckDatabaseIsNotBehind(database_, folder_.path(), committed);
   }
@@ -58,6 +60,18 @@ TEST_F(RunFiles, ACheckpointMayBeOneStepAheadOfItsCommit) {
   EXPECT_TRUE(IsInputError(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("ends at step 2, but "));
   EXPECT_THAT(std::string(status.message()), HasSubstr("holds checkpoints/step-4; put back"));
+}
+
+TEST_F(RunFiles, AServersRunWhoseRecordsAreElsewhereIsRefused) {
+  const StoreLocation store = {.url = "postgres:///d", .run_id = "mine", .database = "the server"};
+  EXPECT_EQ(CheckRecordsAreThere(store, folder_.path(), 0), absl::OkStatus());
+  EXPECT_EQ(std::string(CheckRecordsAreThere(store, folder_.path(), 7).message()),
+            "the server: holds 7 steps of the run mine, whose records are not in " +
+                folder_.path() +
+                "; observe.records where they are, or a run.id that no other run "
+                "has");
+  folder_.Write("metrics.jsonl", "{}\n");
+  EXPECT_EQ(CheckRecordsAreThere(store, folder_.path(), 7), absl::OkStatus());
 }
 
 }  // namespace

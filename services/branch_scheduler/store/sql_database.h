@@ -47,6 +47,8 @@ class SqlDatabase {
   virtual absl::StatusOr<int64_t> Write(const char* sql, const std::vector<SqlValue>& values) = 0;
   virtual absl::Status Read(const char* sql, const std::vector<SqlValue>& values,
                             absl::FunctionRef<void(const SqlRow&)> take) = 0;
+  // Called often by an owner that has nothing to write, where it must show that it lives.
+  virtual absl::Status KeepAlive() { return absl::OkStatus(); }
   // For people, e.g. a path.
   virtual const std::string& name() const = 0;
 };

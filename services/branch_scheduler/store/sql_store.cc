@@ -58,6 +58,7 @@ class SqlStore final : public Store {
     return absl::OkStatus();
   }
   void Rollback() override { database_->Rollback(); }
+  absl::Status KeepAlive() override { return database_->KeepAlive(); }
   uint64_t commits() const override { return commits_; }
 
   absl::StatusOr<std::optional<std::string>> Get(const std::string& key) override {

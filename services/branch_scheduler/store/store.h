@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,15 +12,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/tree/adaptive_sampling.h"
+#include "services/branch_scheduler/store_location.h"
 #include "services/branch_scheduler/types.h"
 
 namespace attnrl::scheduler {
 
-// The durable state of a run: one SQLite file (services/branch_scheduler/store/README.md,
-// "Database", has the schema), WAL, synchronous=FULL: what Commit has returned OK for survives any
-// kill and loss of power. One process at a time: Open takes a lock beside the file. Not
-// thread-safe; Run owns the order of calls. Every write must lie between Begin and Commit.
-// RESOURCE_EXHAUSTED: the disk is full; DATA_LOSS: the file is damaged.
+// The durable state of a run, in a database (services/branch_scheduler/store/README.md, "Database",
+// has the schema): what Commit has returned OK for survives any kill and loss of power. One process
+// at a time owns it. Not thread-safe; Run owns the order of calls. Every write must lie between
+// Begin and Commit. RESOURCE_EXHAUSTED: the disk is full; DATA_LOSS: the database is damaged;
+// ABORTED: another process owns it now.
 class Store {
  public:
   struct BatchRow {
@@ -113,10 +115,26 @@ class Store {
   // The file's lines up to `id` are safe in its first `bytes` bytes: they are removed here.
   virtual absl::Status Settle(const std::string& file, int64_t id, int64_t bytes) = 0;
 
+  // Called in every round of the owner: a store that others can take over needs a sign of life, and
+  // says here that one has.
+  virtual absl::Status KeepAlive() { return absl::OkStatus(); }
+
   // Transactions committed since Open.
   virtual uint64_t commits() const = 0;
 };
 
-absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& path);
+// What is asked while a store waits for a server, or for its turn.
+struct StoreWaits {
+  // Several times a second, by whatever thread waits, as long as the store lives: true ends the
+  // wait, CANCELLED.
+  std::function<bool()> stop = nullptr;
+  // Every second while it is opened and `owner` has the run. An error ends the wait with it.
+  std::function<absl::Status(const std::string& owner)> standby = nullptr;
+};
+
+// InputError where it belongs to another process, to another format, or refuses this one. Of a
+// database that others can take over it waits for its turn.
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreLocation& location,
+                                                 const StoreWaits& waits = {});
 
 }  // namespace attnrl::scheduler

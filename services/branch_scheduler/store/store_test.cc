@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store against maps and lists in memory, over random sequences of operations.
+// What a store must do, over every database that it may lie in; against maps and lists in memory,
+// over random sequences of operations.
 #include "services/branch_scheduler/store/store.h"
 
 #include <gmock/gmock.h>
@@ -22,6 +23,7 @@
 #include "common/storage/database.h"
 #include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/item_id.h"
+#include "services/branch_scheduler/store/postgres/testing/postgres_server.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -271,12 +273,49 @@ void ExpectEqual(Store& store, const Model& model) {
   }
 }
 
-TEST(StoreTest, HoldsWhatMapsInMemoryWouldThroughRollbacksAndRestarts) {
+enum class Kind { kSqlite, kPostgres };
+
+class StoreTest : public ::testing::TestWithParam<Kind> {
+ protected:
+  // One server for all of them: each has a run of its own there.
+  static void SetUpTestSuite() { server_ = postgres::PostgresServer::Make().release(); }
+  static void TearDownTestSuite() { delete std::exchange(server_, nullptr); }
+  void SetUp() override {
+    if (GetParam() == Kind::kPostgres && server_ == nullptr) {
+      GTEST_SKIP() << "no PostgreSQL server is installed";
+    }
+  }
+
+  // Of a store that isn't there yet.
+  StoreLocation NewPlace() {
+    static int runs = 0;
+    ++runs;
+    if (GetParam() == Kind::kSqlite) {
+      return {.path = folder_ / absl::StrCat("scheduler-", runs, ".db")};
+    }
+    return {
+        .url = server_->Url(), .run_id = absl::StrCat("run-", runs), .database = "the database"};
+  }
+
+  const TemporaryFolder folder_{TemporaryFolder::On::kMemory};
+
+ private:
+  static postgres::PostgresServer* server_;
+};
+
+postgres::PostgresServer* StoreTest::server_ = nullptr;
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, StoreTest, ::testing::Values(Kind::kSqlite, Kind::kPostgres),
+                         [](const auto& store) {
+                           return store.param == Kind::kSqlite ? "Sqlite" : "Postgres";
+                         });
+
+TEST_P(StoreTest, HoldsWhatMapsInMemoryWouldThroughRollbacksAndRestarts) {
   for (uint64_t seed = 0; seed < 25; ++seed) {
     SCOPED_TRACE(seed);
-    const TemporaryFolder folder(TemporaryFolder::On::kMemory);
+    const StoreLocation place = NewPlace();
     RandomStream random({.seed = seed});
-    auto store = OpenStore(folder / "scheduler.db");
+    auto store = OpenStore(place);
     ASSERT_TRUE(store.ok()) << store.status();
     Model model;
     for (int transaction = 0; transaction < 12; ++transaction) {
@@ -295,7 +334,7 @@ TEST(StoreTest, HoldsWhatMapsInMemoryWouldThroughRollbacksAndRestarts) {
       }
       if (random.Below(3) == 0) {
         store->reset();  // with its lock
-        store = OpenStore(folder / "scheduler.db");
+        store = OpenStore(place);
         ASSERT_TRUE(store.ok()) << store.status();
       }
       ExpectEqual(**store, model);
@@ -304,21 +343,21 @@ TEST(StoreTest, HoldsWhatMapsInMemoryWouldThroughRollbacksAndRestarts) {
   }
 }
 
-TEST(StoreTest, WhatWasNotCommittedIsGoneWithTheProcess) {
-  const TemporaryFolder folder(TemporaryFolder::On::kMemory);
-  auto store = OpenStore(folder / "scheduler.db");
+TEST_P(StoreTest, WhatWasNotCommittedIsGoneWithTheProcess) {
+  const StoreLocation place = NewPlace();
+  auto store = OpenStore(place);
   ASSERT_TRUE((*store)->Begin().ok());
   ASSERT_TRUE((*store)->Put("epoch", "1").ok());
   store->reset();
-  store = OpenStore(folder / "scheduler.db");
+  store = OpenStore(place);
   EXPECT_EQ(*(*store)->Get("epoch"), std::nullopt);
 }
 
-TEST(StoreTest, NeverGivesALineTheNumberOfOneThatWasSettled) {
-  const TemporaryFolder folder(TemporaryFolder::On::kMemory);
+TEST_P(StoreTest, NeverGivesALineTheNumberOfOneThatWasSettled) {
+  const StoreLocation place = NewPlace();
   int64_t last = 0;
   for (int process = 0; process < 3; ++process) {
-    auto store = OpenStore(folder / "scheduler.db");
+    auto store = OpenStore(place);
     for (int i = 0; i < 3; ++i) {
       ASSERT_TRUE((*store)->AddLine("events.jsonl", "{}").ok());
       const auto rows = *(*store)->LinesAfter("events.jsonl", last);
@@ -330,28 +369,35 @@ TEST(StoreTest, NeverGivesALineTheNumberOfOneThatWasSettled) {
   }
 }
 
-TEST(StoreTest, RefusesAnotherFormatAndASecondProcess) {
-  const TemporaryFolder folder(TemporaryFolder::On::kMemory);
-  const std::string path = folder / "scheduler.db";
+TEST_P(StoreTest, RefusesAnotherFormat) {
+  const StoreLocation place = NewPlace();
   {
-    auto store = OpenStore(path);
-    ASSERT_TRUE(store.ok());
+    auto store = OpenStore(place);
+    ASSERT_TRUE(store.ok()) << store.status();
     EXPECT_EQ(*(*store)->Get("format"), "3");
-    const absl::Status second = OpenStore(path).status();
-    EXPECT_THAT(std::string(second.message()), HasSubstr("in use"));
-    EXPECT_THAT(std::string(second.message()), HasSubstr(path));
     ASSERT_TRUE((*store)->Put("format", "1").ok());
   }
-  const absl::Status other = OpenStore(path).status();
+  const absl::Status other = OpenStore(place).status();
   EXPECT_TRUE(IsInputError(other));
-  EXPECT_EQ(std::string(other.message()), path + ": database format 1; this build reads format 3");
+  EXPECT_EQ(std::string(other.message()),
+            place.name() + ": database format 1; this build reads format 3");
+}
+
+TEST(SqliteStore, RefusesASecondProcess) {
+  const TemporaryFolder folder(TemporaryFolder::On::kMemory);
+  const StoreLocation place = {.path = folder / "scheduler.db"};
+  auto store = OpenStore(place);
+  ASSERT_TRUE(store.ok());
+  const absl::Status second = OpenStore(place).status();
+  EXPECT_THAT(std::string(second.message()), HasSubstr("in use"));
+  EXPECT_THAT(std::string(second.message()), HasSubstr(place.path));
 }
 
 // Another build's file may lack what this one reads: every read says so instead of being empty.
-TEST(StoreTest, ReportsTheErrorsOfItsReads) {
+TEST(SqliteStore, ReportsTheErrorsOfItsReads) {
   const TemporaryFolder folder(TemporaryFolder::On::kMemory);
   const std::string path = folder / "scheduler.db";
-  auto store = OpenStore(path);
+  auto store = OpenStore({.path = path});
   auto database = storage::Database::Open(path);
   ASSERT_TRUE(database.ok());
   for (const char* table : {"run", "segments", "batches", "results", "versions", "commits",

@@ -13,7 +13,7 @@ RunBench::RunBench(const SimulationOptions& sizes) : all_correct_(sizes.all_corr
 
 absl::Status RunBench::Open() {
   Close();
-  auto store = OpenStore(options.database);
+  auto store = OpenStore(options.store);
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
   auto run = Run::Open({&options, &data, &text, store_.get(), &clock});

@@ -45,7 +45,8 @@ std::vector<StepRange> Steps(uint32_t prompt_tokens, const std::vector<int32_t>&
 SchedulerOptions OptionsOf(const SimulationOptions& sizes, const std::string& folder) {
   SchedulerOptions options;
   options.run_dir = folder;
-  options.database = folder + "/scheduler.db";
+  options.records = folder;
+  options.store.path = folder + "/scheduler.db";
   options.seed = 7;
   options.steps = sizes.steps;
   options.mode = sizes.mode;

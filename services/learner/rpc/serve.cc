@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/rpc/serve.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -46,6 +47,15 @@ std::string NameOfThisProcess() {
   std::random_device random;
   return absl::StrCat("process ", getpid(), " on ", host, " (",
                       absl::Hex(uint64_t{random()} << 32 | random(), absl::kZeroPad16), ")");
+}
+
+// The run directory, whose lock this process holds, on this machine as it was booted: where another
+// learner has the same, this one is gone.
+std::string PlaceOf(const std::string& run_dir) {
+  struct stat info {};
+  const auto boot = storage::ReadFile("/proc/sys/kernel/random/boot_id");
+  if (!boot.ok() || ::stat(run_dir.c_str(), &info) != 0) return "";
+  return absl::StrCat(boot->substr(0, boot->find('\n')), ":", info.st_dev, ":", info.st_ino);
 }
 
 absl::Status CheckConfig(const config::Config& config) {
@@ -164,9 +174,9 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
     observe::LogInfo("all ranks have joined", {{"ranks", place.size}});
   }
   ATTNRL_ASSIGN_OR_RETURN(const auto trainer, MakeTrainer(config, std::move(start), group.get()));
-  ATTNRL_ASSIGN_OR_RETURN(
-      const auto batches,
-      scheduler::ConnectBatchSource(config.scheduler.address, rpc::SecurityOf(config)));
+  ATTNRL_ASSIGN_OR_RETURN(const auto batches, scheduler::ConnectBatchSource(
+                                                  config.scheduler.address, rpc::SecurityOf(config),
+                                                  PlaceOf(flags.run_dir)));
   MetricsObserver observer(Clock::Real(), flags.run_dir);
   LoopOptions options = LoopOptionsOf(config, flags.run_dir);
   options.name = NameOfThisProcess();

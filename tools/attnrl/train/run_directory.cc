@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/config/records_folder.h"
 #include "common/json/json.h"
 #include "common/storage/files.h"
 #include "tools/attnrl/train/report.h"
@@ -99,7 +100,8 @@ bool HoldsRun(const std::string& directory) {
 
 int64_t StepsDone(const std::string& run_directory) {
   int64_t done = 0;
-  for (const std::string& text : LineReader(run_directory + "/metrics.jsonl").NewLines()) {
+  for (const std::string& text :
+       LineReader(config::RecordsFolder(run_directory) + "/metrics.jsonl").NewLines()) {
     if (const auto line = ParseStepLine(text)) done = std::max(done, line->step + 1);
   }
   return done;

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/config/records_folder.h"
 #include "services/branch_scheduler/records/nothing_right.h"
 #include "tools/attnrl/hint.h"
 
@@ -45,7 +46,7 @@ RunWatch::RunWatch(Options options, Supervisor& supervisor, scheduler::Admin& ad
       progress_(progress),
       clock_(clock),
       interrupts_(std::move(interrupts)),
-      metrics_(options_.run_directory + "/metrics.jsonl") {
+      metrics_(config::RecordsFolder(options_.run_directory) + "/metrics.jsonl") {
   if (options_.answered) {
     health_.emplace(options_.answered, ReadProcessUse, clock_, HealthWatch::Options{});
   }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/nearest.h"
 #include "common/base/status.h"
+#include "common/config/records_folder.h"
 #include "common/json/json.h"
 #include "common/storage/jsonl.h"
 #include "services/branch_scheduler/records/tree_files.h"
@@ -29,7 +30,7 @@ size_t Distance(std::string_view a, std::string_view b) {
 
 absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t batch) {
   std::error_code error;
-  const std::string folder = run_directory + "/trees";
+  const std::string folder = config::RecordsFolder(run_directory) + "/trees";
   if (!std::filesystem::is_directory(run_directory, error)) {
     const std::string runs = RunsBeside(run_directory);
     return InputError(run_directory, "there is no such directory",

@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/config/config.h"
+#include "common/config/records_folder.h"
 #include "common/device/device.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
@@ -83,7 +84,7 @@ absl::StatusOr<std::vector<TrainingBatch>> ReadBatches(const BenchFlags& flags,
       files.push_back(input);
       continue;
     }
-    const std::string trees = input + "/trees";
+    const std::string trees = config::RecordsFolder(input) + "/trees";
     const std::vector<std::string> found =
         scheduler::TreeFiles(std::filesystem::is_directory(trees) ? trees : input);
     if (found.empty()) {

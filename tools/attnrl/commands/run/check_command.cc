@@ -5,6 +5,7 @@
 
 #include "common/base/status.h"
 #include "common/config/config.h"
+#include "common/config/store_url.h"
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/train/estimate/device_estimate.h"
 #include "tools/attnrl/train/preflight.h"
@@ -35,6 +36,13 @@ absl::Status Explain(const Options& options) {
 
 std::string NameOf(const Options& options) {
   return options.config.empty() ? "the configuration" : options.config;
+}
+
+// Where the run's rows will be.
+std::string StoreText(const config::Scheduler& scheduler) {
+  if (const auto url = config::ParseStoreUrl(scheduler.store); url.ok()) return url->Name();
+  return scheduler.database.empty() ? "SQLite, scheduler.db in the run directory"
+                                    : "SQLite, " + scheduler.database;
 }
 
 // From shapes alone: for devices that aren't here, and before the model and its data are.
@@ -71,7 +79,8 @@ absl::Status Check(const Options& options) {
   std::cout << NameOf(options) << " is ready to train\nmodel   " << report.model << "\ndata    "
             << report.data.summary << "\nfirst   " << report.data.first << "steps   "
             << report.steps << "\nmemory  about " << FormatBytes(report.memory.total_bytes)
-            << " for all services\ndisk    " << DiskText(report.disk) << std::endl;
+            << " for all services\ndisk    " << DiskText(report.disk) << "\nstore   "
+            << StoreText(config.scheduler) << std::endl;
   PrintWarnings(config, report, ".");
   return absl::OkStatus();
 }

@@ -53,7 +53,9 @@ DiskEstimate EstimateDisk(const config::Config& config, const RunShape& shape) {
   disk.trees = batches * tokens *
                (config.observe.trees == "plain" ? kPlainTokenBytes : kCompressedTokenBytes);
   // Results are stored until two checkpoints cover them.
-  const int64_t stored = std::min(config.run.steps, 2 * config.learner.checkpoint_every + 3);
+  const bool here = config.scheduler.store.empty();  // and not on a server's disk
+  const int64_t stored =
+      here ? std::min(config.run.steps, 2 * config.learner.checkpoint_every + 3) : 0;
   const config::Sampling& sampling = config.algorithm.sampling;
   disk.rest = stored * tokens * kStoredTokenBytes +
               config.run.steps * (kStepBytes + kItemBytes * 2 * sampling.batch_problems *

@@ -77,6 +77,14 @@ TEST(DiskEstimate, CountsTheStateOfAdaptersAlone) {
   EXPECT_EQ(Estimate(config).checkpoints, 3 * (weights * 2 + adapters * 12) + weights * 4 * 2);
 }
 
+TEST(DiskEstimate, ResultsInAServersDatabaseTakeNoneOfThisDisk) {
+  config::Config config = Small();
+  const DiskEstimate with_file = Estimate(config);
+  config.scheduler.store = "postgres:///runs";
+  EXPECT_LT(Estimate(config).rest, with_file.rest);
+  EXPECT_EQ(Estimate(config).trees, with_file.trees);
+}
+
 TEST(DiskEstimate, WarnsWhereTheDiskMayNotSuffice) {
   config::Config config = Small();
   config.run.steps = 1000000;
