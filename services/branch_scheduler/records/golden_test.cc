@@ -252,7 +252,7 @@ TEST(Records, UngradablePointsAndProblemsAreLeftOutOfTheShares) {
 TEST(Records, ATreeFileHasALineForEachProblemAndTheSameBytesAgain) {
   const TemporaryFolder folder(TemporaryFolder::On::kMemory);
   Example example;
-  example.options.run_dir = folder.path();
+  example.options.records = folder.path();
   example.batch.problems.push_back(example.batch.problems[0]);
   example.batch.problems[1].position = 1;
   EXPECT_TRUE(absl::IsNotFound(
