@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::string_view kUnfinished = "\uFFFD";  // also what half a character decodes to
 constexpr absl::Duration kLookUp = absl::Milliseconds(200);
+constexpr size_t kMostLineBytes = size_t{1} << 20;  // of the input
 
 struct Flags {
   ModelFlags model;
@@ -177,9 +178,18 @@ absl::Status Run(const Flags& flags) {
     std::cerr << "Steps are shaded by the attention that later steps pay to them (FCI).\n";
   }
   absl::Status status;
-  for (std::string line; status.ok() && std::cout;) {
+  std::vector<char> buffer(kMostLineBytes + 1);
+  while (status.ok() && std::cout) {
     if (terminal) std::cerr << "> " << std::flush;
-    if (!std::getline(std::cin, line)) break;
+    if (!std::cin.getline(buffer.data(), static_cast<std::streamsize>(buffer.size()))) {
+      if (!std::cin.eof()) {
+        status = InputError("standard input", "a line that is longer",
+                            absl::StrCat("at most ", kMostLineBytes, " bytes a line"));
+      }
+      break;
+    }
+    const auto read = static_cast<size_t>(std::cin.gcount());  // the line's end included
+    const std::string line(buffer.data(), std::cin.eof() ? read : read - 1);
     if (line.find_first_not_of(" \t\r") != std::string::npos) status = chat.Answer(line);
   }
   engine->Stop();

@@ -289,6 +289,11 @@ TEST_F(ModelCommands, ChatAnswersEachLineOfItsInputThroughTheTemplate) {
   EXPECT_THAT(two, StartsWith(first)) << "an empty line is no question";
   EXPECT_GT(two.size(), first.size());
   EXPECT_THAT(two, ::testing::Not(HasSubstr("\x1b"))) << "no colours in a pipe";
+  std::string unended;
+  ASSERT_TRUE(chat(named, "a=3", &unended).ok());
+  EXPECT_EQ(unended, first);
+  EXPECT_THAT(Refused(chat(named, std::string((1 << 20) + 1, 'a') + "\n", &two)),
+              StartsWith("standard input: a line that is longer: at most 1048576 bytes"));
   const absl::Status refused = chat(words, "a=3\n", &two);
   EXPECT_THAT(Refused(refused), HasSubstr("the model has no chat template"));
 }
