@@ -14,6 +14,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/base/status.h"
 
 namespace attnrl::rpc {
@@ -91,6 +92,17 @@ absl::StatusOr<Address> ParseAddress(const std::string& address) {
 
 bool StaysOnMachine(const Address& address) {
   return address.is_unix() || IsLoopback(address.host);
+}
+
+std::string AtPeer(const std::string& peer, uint32_t port) {
+  if (peer.rfind("ipv4:", 0) != 0 && peer.rfind("ipv6:", 0) != 0) return "";
+  std::string host = peer.substr(5, peer.rfind(':') - 5);
+  // Newer versions of gRPC write it as part of a URI.
+  host = absl::StrReplaceAll(host, {{"%5B", "["}, {"%5D", "]"}, {"%25", "%"}});
+  const absl::StatusOr<Address> parsed = ParseAddress(absl::StrCat(host, ":", port));
+  if (!parsed.ok()) return "";
+  // Of the addresses of loopback the call came from one, and the port may be open at another.
+  return absl::StrCat(StaysOnMachine(*parsed) ? "localhost" : host, ":", port);
 }
 
 absl::Status CheckPlaintext(const std::string& address, const Address& parsed,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -30,6 +31,10 @@ bool StaysOnMachine(const Address& address);
 // OK for addresses that stay on the machine; otherwise an InputError unless `allow_plaintext`.
 absl::Status CheckPlaintext(const std::string& address, const Address& parsed,
                             bool allow_plaintext);
+
+// "host:port" of a port at the other end of a connection, of which gRPC says `peer`
+// ("ipv4:10.0.0.7:40222"). Empty where that is no TCP.
+std::string AtPeer(const std::string& peer, uint32_t port);
 
 // Makes the path of a Unix socket free to bind: a socket file that nobody listens on is removed. A
 // live one, and a file that is no socket, is an InputError ("in use").

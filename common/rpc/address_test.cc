@@ -33,6 +33,15 @@ int Listen(const std::string& path) {
   return socket;
 }
 
+TEST(Address, OfAPortAtTheOtherEndOfAConnection) {
+  EXPECT_EQ(AtPeer("ipv4:10.0.0.7:40222", 7004), "10.0.0.7:7004");
+  EXPECT_EQ(AtPeer("ipv6:[fd00::7]:40222", 7004), "[fd00::7]:7004");
+  EXPECT_EQ(AtPeer("ipv6:%5Bfd00::7%5D:40222", 7004), "[fd00::7]:7004");
+  EXPECT_EQ(AtPeer("ipv4:127.0.0.1:40222", 7004), "localhost:7004");
+  EXPECT_EQ(AtPeer("ipv6:[::1]:40222", 7004), "localhost:7004");
+  EXPECT_EQ(AtPeer("unix:/run/x.sock", 7004), "");
+}
+
 TEST(ParseAddress, KnowsItsForms) {
   EXPECT_EQ(ParseAddress("unix:/a/b.sock")->path, "/a/b.sock");
   EXPECT_EQ(ParseAddress("127.0.0.1:80")->host, "127.0.0.1");

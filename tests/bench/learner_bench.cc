@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speed of the learner's update: a random model, a batch of responses of fixed length, trained as
 // in a run. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 vocab=300
-// prompt=99 response=170 samples=144 steps=2 threads=1 bfloat16=0 kl=0 (per mille) pass=16384.
+// prompt=99 response=170 samples=144 steps=2 threads=1 bfloat16=0 kl=0 (per mille) pass=16384;
+// checkpoint=1 writes a checkpoint of the start and waits for it at the end; 2 waits at once.
 // Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT) the first prints.
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "common/base/clock.h"
@@ -18,9 +23,12 @@
 #include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/model/files/weights.h"
+#include "common/storage/files.h"
+#include "services/learner/checkpoint/checkpoint.h"
 #include "services/learner/ranks/gloo_group.h"
 #include "services/learner/train/numerics.h"
 #include "services/learner/train/trainer.h"
+#include "services/learner/versions/version_file.h"
 #include "tests/bench/settings.h"
 
 namespace attnrl {
@@ -67,10 +75,40 @@ absl::Status Join(std::unique_ptr<learner::RankGroup>* group) {
   return absl::OkStatus();
 }
 
+// A run directory in the folder for temporary files, with a version as its model's file.
+class RunDirectory {
+ public:
+  RunDirectory() {
+    path_ = (std::filesystem::temp_directory_path() / "attnrl-bench-XXXXXX").string();
+    if (mkdtemp(path_.data()) == nullptr) path_.clear();
+  }
+  ~RunDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  absl::Status Begin(learner::Trainer& trainer) {
+    ATTNRL_ASSIGN_OR_RETURN(store_, learner::CheckpointStore::Open(path_));
+    auto version = std::make_shared<const learner::VersionData>(
+        learner::ToVersionData(0, trainer.parameters().leaves()));
+    const std::string file = path_ + "/model.safetensors";
+    ATTNRL_RETURN_IF_ERROR(learner::WriteVersionFile(file, *version));
+    ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(path_ + "/config.json", "{}"));
+    return store_->Begin({.digest = version->version.digest}, path_, {version, file}, trainer);
+  }
+  absl::Status Finish(learner::Trainer& trainer) {
+    return store_->TakeComplete(trainer, /*wait=*/true).status();
+  }
+
+ private:
+  std::string path_;
+  std::unique_ptr<learner::CheckpointStore> store_;
+};
+
 int Run(int argc, char** argv) {
-  Settings settings = {{"hidden", 128}, {"layers", 4},   {"vocab", 300},  {"prompt", 99},
-                       {"kl", 0},       {"bfloat16", 0}, {"steps", 2},    {"response", 170},
-                       {"threads", 1},  {"pass", 16384}, {"samples", 144}};
+  Settings settings = {{"hidden", 128}, {"layers", 4},   {"vocab", 300},   {"prompt", 99},
+                       {"kl", 0},       {"bfloat16", 0}, {"steps", 2},     {"response", 170},
+                       {"threads", 1},  {"pass", 16384}, {"samples", 144}, {"checkpoint", 0}};
   if (!Parse(argc, argv, &settings)) return 2;
   learner::FixNumerics(static_cast<int>(settings["threads"]));
   std::unique_ptr<learner::RankGroup> group;
@@ -92,15 +130,24 @@ int Run(int argc, char** argv) {
     return followed.ok() ? 0 : Fail(followed);
   }
 
+  RunDirectory run;
   const absl::Duration start = Clock::Real().Monotonic();
   const double cpu = CpuSeconds();
+  absl::Status checkpoint;
+  if (settings["checkpoint"] != 0) checkpoint = run.Begin(trainer);
+  if (checkpoint.ok() && settings["checkpoint"] == 2) checkpoint = run.Finish(trainer);
+  if (!checkpoint.ok()) return Fail(checkpoint);
+  const absl::Duration training = Clock::Real().Monotonic();
   for (int64_t step = 0; step < settings["steps"]; ++step) {
     if (const auto trained = trainer.Train(batch, nullptr); !trained.ok()) {
       return Fail(trained.status());
     }
   }
   const double cpu_seconds = CpuSeconds() - cpu;
-  const double seconds = absl::ToDoubleSeconds(Clock::Real().Monotonic() - start);
+  const absl::Duration trained = Clock::Real().Monotonic();
+  const double seconds = absl::ToDoubleSeconds(trained - training);
+  if (settings["checkpoint"] == 1) checkpoint = run.Finish(trainer);
+  if (!checkpoint.ok()) return Fail(checkpoint);
   if (const absl::Status released = trainer.Release(/*finished=*/true); !released.ok())
     return Fail(released);
   rusage usage{};
@@ -114,6 +161,12 @@ int Run(int argc, char** argv) {
   json["cpu_seconds"] = cpu_seconds;
   json["tokens_per_second"] = tokens / seconds;
   json["tokens_per_cpu_second"] = tokens / cpu_seconds;
+  if (settings["checkpoint"] != 0) {
+    json["checkpoint_pause_seconds"] =
+        absl::ToDoubleSeconds(settings["checkpoint"] == 1 ? trainer.copy_time() : training - start);
+    json["checkpoint_seconds"] = absl::ToDoubleSeconds(
+        (settings["checkpoint"] == 1 ? Clock::Real().Monotonic() : training) - start);
+  }
   json["peak_rss_bytes"] = int64_t{1024} * usage.ru_maxrss;
   std::cout << PrintJson(json) << std::endl;
   return 0;

@@ -8,6 +8,7 @@ from store_rules import has_standby
 LINKS = {
     ("rollout-worker", "branch-scheduler"),
     ("rollout-worker", "learner"),
+    ("rollout-worker", "rollout-worker"),
     ("learner", "branch-scheduler"),
     ("branch-scheduler", "verifier"),
 }

@@ -250,7 +250,7 @@ def addresses(docs):
             yield f"{name}: {variable} is {value}"
     arguments = container_of(workloads(docs)["rollout-worker"])["args"]
     if f"0.0.0.0:{PORTS['rollout-worker']}" not in arguments:
-        yield "rollout-worker: does not serve health on every interface"
+        yield "rollout-worker: does not serve on every interface"
     metrics = keys["observe.metrics_address"]
     if metrics != f"0.0.0.0:{METRICS_PORT}":
         yield f"config.yaml: observe.metrics_address is {metrics}"
@@ -291,7 +291,8 @@ def certificates(docs):
         if name in of_kind(docs, "Service") and name not in names:
             yield f"{name}: its certificate names {names}"
         health = environment.get("ATTNRL_OBSERVE_HEALTH_ADDRESS")
-        if name in ADDRESS_KEYS and health != f"0.0.0.0:{HEALTH_PORT}":
+        served = name in ADDRESS_KEYS or name == "rollout-worker"
+        if served and health != f"0.0.0.0:{HEALTH_PORT}":
             yield f"{name}: answers probes at {health}"
 
 

@@ -26,7 +26,8 @@ class ServerVerifier final : public grpc::experimental::ExternalCertificateVerif
 
   bool Verify(TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>,
               grpc::Status* status) override {
-    host_name_.Verify(request, {}, status);
+    // A worker has no name of its own: others are sent to whatever address its call came from.
+    if (role_ != Role::kRolloutWorker) host_name_.Verify(request, {}, status);
     if (!status->ok()) return true;
     const absl::Status identity = CheckIdentity(*request);
     if (!identity.ok()) {
@@ -81,6 +82,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsChannel(const Secur
   options.set_certificate_provider(std::move(files));
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
+  options.set_check_call_host(peer != Role::kRolloutWorker);
   options.set_certificate_verifier(
       grpc::experimental::ExternalCertificateVerifier::Create<ServerVerifier>(security.run_id,
                                                                               peer));

@@ -19,8 +19,8 @@ namespace attnrl::rpc {
 // A caller has to show a certificate that leads to the CA; what it may do is for Authorize.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> TlsServer(const Security& security);
 
-// The server has to show a certificate that leads to the CA, names the host that was called, and is
-// of this run's role `peer`.
+// The server has to show a certificate that leads to the CA, names the host that was called (but
+// for a rollout worker, which has no name), and is of this run's role `peer`.
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsChannel(const Security& security,
                                                                      Role peer);
 

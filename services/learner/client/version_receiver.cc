@@ -9,6 +9,10 @@
 
 namespace attnrl::learner {
 
+VersionReceiver::~VersionReceiver() {
+  if (growing_ != nullptr) growing_->End(/*whole=*/false);
+}
+
 absl::Status VersionReceiver::Manifest(VersionData manifest, uint64_t total_bytes) {
   const std::string name = absl::StrCat("W(", wanted_.number, ")");
   uint64_t total = 0;
@@ -30,36 +34,37 @@ absl::Status VersionReceiver::Manifest(VersionData manifest, uint64_t total_byte
                                             manifest.version.number, ") ",
                                             manifest.version.digest));
   }
-  if (has_manifest_ && !(manifest.version == data_.version)) {
-    data_ = {};
-    has_manifest_ = false;
-    return absl::DataLossError(absl::StrCat(name, ": changed while it was being sent"));
+  if (growing_ == nullptr) {
+    growing_ = std::make_shared<GrowingVersion>(std::move(manifest), total);
+    if (begun_) begun_(growing_);
+    return absl::OkStatus();
   }
-  manifest.bytes = std::move(data_.bytes);
-  manifest.bytes.reserve(total);
-  data_ = std::move(manifest);
-  total_ = total;
-  has_manifest_ = true;
-  return absl::OkStatus();
+  if (manifest.version == growing_->version() && total == growing_->total()) {
+    return absl::OkStatus();
+  }
+  std::exchange(growing_, nullptr)->End(/*whole=*/false);
+  return absl::DataLossError(absl::StrCat(name, ": changed while it was being sent"));
 }
 
 absl::Status VersionReceiver::Chunk(uint64_t offset, std::string_view bytes, uint32_t crc32c) {
-  if (!has_manifest_ || offset != data_.bytes.size() || bytes.size() > total_ - offset) {
+  if (growing_ == nullptr || offset != growing_->size() ||
+      bytes.size() > growing_->total() - offset) {
     return absl::DataLossError(absl::StrCat("W(", wanted_.number, "): received bytes at ", offset,
-                                            ", expected those at ", data_.bytes.size()));
+                                            ", expected those at ", this->offset()));
   }
   if (storage::Crc32c(bytes) != crc32c) {
     return absl::DataLossError(
         absl::StrCat("W(", wanted_.number, "): wrong checksum of the chunk at ", offset));
   }
-  data_.bytes.append(bytes);
+  growing_->Append(bytes);
   return absl::OkStatus();
 }
 
 absl::Status VersionReceiver::Difference(uint64_t offset, std::string_view difference,
                                          uint32_t crc32c) {
   const std::string name = absl::StrCat("W(", wanted_.number, ")");
-  if (base_ == nullptr || base_->bytes.size() != total_ || offset > total_) {
+  if (base_ == nullptr || growing_ == nullptr || base_->bytes.size() != growing_->total() ||
+      offset > growing_->total()) {
     return absl::DataLossError(
         absl::StrCat(name, ": received a difference to a version that isn't here"));
   }
@@ -72,15 +77,16 @@ absl::Status VersionReceiver::Difference(uint64_t offset, std::string_view diffe
   return Chunk(offset, *bytes, crc32c);
 }
 
-absl::StatusOr<VersionData> VersionReceiver::Take() {
-  VersionData data = std::exchange(data_, {});
-  has_manifest_ = false;
+absl::StatusOr<std::shared_ptr<const VersionData>> VersionReceiver::Take() {
+  const std::shared_ptr<GrowingVersion> taken = std::exchange(growing_, nullptr);
+  const VersionData& data = *taken->data();
   const std::string digest = VersionDigest(data);
+  taken->End(digest == data.version.digest);
   if (digest != data.version.digest) {
     return absl::DataLossError(absl::StrCat("W(", wanted_.number, "): has digest ", digest,
                                             ", should have ", data.version.digest));
   }
-  return data;
+  return taken->data();
 }
 
 }  // namespace attnrl::learner

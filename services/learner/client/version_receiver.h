@@ -2,10 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "services/learner/versions/growing_version.h"
 #include "services/learner/versions/version_data.h"
 
 namespace attnrl::learner {
@@ -16,12 +20,18 @@ namespace attnrl::learner {
 class VersionReceiver {
  public:
   // `wanted`'s digest may be empty. Larger versions than `max_bytes` are refused.
-  // `base`: what differences refer to; null: none are taken. Outlives this.
-  VersionReceiver(Version wanted, uint64_t max_bytes, const VersionData* base = nullptr)
-      : wanted_(std::move(wanted)), max_bytes_(max_bytes), base_(base) {}
+  // `base`: what differences refer to; null: none are taken. Outlives this. `begun` (may be empty)
+  // is told of what arrives as soon as it begins to, and again where it begins anew.
+  using Begun = std::function<void(std::shared_ptr<GrowingVersion>)>;
+  VersionReceiver(Version wanted, uint64_t max_bytes, const VersionData* base = nullptr,
+                  Begun begun = nullptr)
+      : wanted_(std::move(wanted)), max_bytes_(max_bytes), base_(base), begun_(std::move(begun)) {}
+  ~VersionReceiver();
+  VersionReceiver(const VersionReceiver&) = delete;
+  VersionReceiver& operator=(const VersionReceiver&) = delete;
 
   // The first byte that is still missing.
-  uint64_t offset() const { return data_.bytes.size(); }
+  uint64_t offset() const { return growing_ == nullptr ? 0 : growing_->size(); }
 
   // The first piece of every stream: `manifest` has no bytes, its tensors no offsets. DATA_LOSS
   // where it isn't consistent, isn't the wanted version, or differs from the stream before.
@@ -32,18 +42,17 @@ class VersionReceiver {
   // of the version's bytes.
   absl::Status Difference(uint64_t offset, std::string_view difference, uint32_t crc32c);
   // All bytes are here.
-  bool complete() const { return has_manifest_ && data_.bytes.size() == total_; }
+  bool complete() const { return growing_ != nullptr && growing_->size() == growing_->total(); }
   // The version, once complete. DATA_LOSS when the whole doesn't have its digest; the receiver is
   // empty again then.
-  absl::StatusOr<VersionData> Take();
+  absl::StatusOr<std::shared_ptr<const VersionData>> Take();
 
  private:
   const Version wanted_;
   const uint64_t max_bytes_;
   const VersionData* const base_;
-  bool has_manifest_ = false;
-  uint64_t total_ = 0;
-  VersionData data_;
+  const Begun begun_;
+  std::shared_ptr<GrowingVersion> growing_;  // null: no manifest yet
 };
 
 }  // namespace attnrl::learner

@@ -32,8 +32,8 @@ TEST(VersionReceiver, PutsTheChunksTogether) {
   ASSERT_TRUE(receiver.complete());
   const auto taken = receiver.Take();
   ASSERT_TRUE(taken.ok()) << taken.status();
-  EXPECT_EQ(taken->bytes, data.bytes);
-  EXPECT_EQ(taken->Bytes(taken->tensors[1]), "abcdef");
+  EXPECT_EQ((*taken)->bytes, data.bytes);
+  EXPECT_EQ((*taken)->Bytes((*taken)->tensors[1]), "abcdef");
 }
 
 TEST(VersionReceiver, GoesOnWhereAStreamBroke) {
@@ -69,7 +69,7 @@ TEST(VersionReceiver, TakesDifferencesToTheVersionThatItKnows) {
   ASSERT_TRUE(receiver.Difference(0, difference, storage::Crc32c(data.bytes)).ok());
   const auto taken = receiver.Take();
   ASSERT_TRUE(taken.ok()) << taken.status();
-  EXPECT_EQ(taken->bytes, data.bytes);
+  EXPECT_EQ((*taken)->bytes, data.bytes);
 }
 
 TEST(VersionReceiver, RefusesDifferencesThatNobodyAskedFor) {

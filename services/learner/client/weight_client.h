@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/base/version.h"
 #include "common/rpc/security/security.h"
+#include "services/learner/client/held_versions.h"
 #include "services/learner/versions/version_data.h"
 
 namespace attnrl::learner {
@@ -34,8 +35,9 @@ class WeightClient {
   // DEADLINE_EXCEEDED names the version. CANCELLED after Cancel.
   // `base`: a version of the same model that the caller holds; of the other one only what differs
   // is sent then, where that is shorter. Null: none.
-  virtual absl::StatusOr<VersionData> Fetch(const Version& version, const VersionData* base,
-                                            absl::Duration deadline) = 0;
+  virtual absl::StatusOr<std::shared_ptr<const VersionData>> Fetch(const Version& version,
+                                                                   const VersionData* base,
+                                                                   absl::Duration deadline) = 0;
 
   // Hands every version that is durable now to `announced`, ascending, then each new one as it
   // becomes durable; a lost connection is made again and starts over from all versions. Blocks
@@ -55,6 +57,11 @@ struct WeightClientOptions {
   // Largest version accepted, in bytes: a bound for memory.
   uint64_t max_version_bytes = uint64_t{64} << 30;
   rpc::Security security = {};
+  // Where what is fetched is held for others, who find it at this port of this host (RelayService).
+  // The learner then may name another such process to fetch from; one that doesn't send, or not
+  // what was asked for, costs another try elsewhere. Null: nothing is held.
+  HeldVersions* held = nullptr;
+  int serves_at = 0;
 };
 
 // A client for the WeightStore served at `address` ("unix:/path" or "host:port"). Doesn't connect

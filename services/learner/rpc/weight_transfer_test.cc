@@ -38,6 +38,13 @@ std::unique_ptr<WeightClient> Connect(const rpc::Server& server) {
   return ConnectWeightStore(server.address()).value();
 }
 
+absl::StatusOr<VersionData> Fetch(WeightClient& client, const Version& version,
+                                  const VersionData* base, absl::Duration deadline) {
+  const auto data = client.Fetch(version, base, deadline);
+  if (!data.ok()) return data.status();
+  return **data;
+}
+
 class WeightTransfer : public ::testing::Test {
  protected:
   WeightTransfer()
@@ -60,7 +67,7 @@ class WeightTransfer : public ::testing::Test {
 TEST_F(WeightTransfer, GivesThePublishedBits) {
   const Version version = Publish(*store_, 0, Weights(1.5)).value();
   EXPECT_EQ(version.digest, model::Digest(Weights(1.5)));
-  const auto data = client_->Fetch(version, nullptr, kDeadline);
+  const auto data = Fetch(*client_, version, nullptr, kDeadline);
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->version, version);
   ASSERT_EQ(data->tensors.size(), 2u);
@@ -79,13 +86,13 @@ model::Tensors Moved(float value) {
 TEST_F(WeightTransfer, SendsWhatDiffersFromAVersionThatTheCallerHolds) {
   const Version first = Publish(*store_, 0, Weights(1.5)).value();
   const Version second = Publish(*store_, 1, Moved(1.5)).value();
-  const auto base = client_->Fetch(first, nullptr, kDeadline);
+  const auto base = Fetch(*client_, first, nullptr, kDeadline);
   ASSERT_TRUE(base.ok()) << base.status();
   EXPECT_EQ(client_->received_bytes(), base->bytes.size());
   const auto other = Connect(*server_);  // another worker's
   for (WeightClient* client : {client_.get(), other.get()}) {
     const uint64_t before = client->received_bytes();
-    const auto data = client->Fetch(second, &*base, kDeadline);
+    const auto data = Fetch(*client, second, &*base, kDeadline);
     ASSERT_TRUE(data.ok()) << data.status();
     EXPECT_EQ(VersionDigest(*data), second.digest);
     EXPECT_LT((client->received_bytes() - before) * 20, data->bytes.size());
@@ -95,33 +102,33 @@ TEST_F(WeightTransfer, SendsWhatDiffersFromAVersionThatTheCallerHolds) {
 TEST_F(WeightTransfer, SendsAllOfAVersionWhereADifferenceWouldNotHelp) {
   const Version first = Publish(*store_, 0, {{"a", at::rand({1 << 18})}}).value();
   const Version second = Publish(*store_, 1, {{"a", at::rand({1 << 18})}}).value();
-  auto base = client_->Fetch(first, nullptr, kDeadline);
+  auto base = Fetch(*client_, first, nullptr, kDeadline);
   ASSERT_TRUE(base.ok()) << base.status();
   for (const bool known : {true, false}) {
-    const auto data = client_->Fetch(second, &*base, kDeadline);
+    const auto data = Fetch(*client_, second, &*base, kDeadline);
     ASSERT_TRUE(data.ok()) << data.status();
     EXPECT_EQ(VersionDigest(*data), second.digest) << known;
     base->version.digest = "of a run that is gone";
   }
   base->bytes.resize(100);
-  EXPECT_TRUE(client_->Fetch(second, &*base, kDeadline).ok()) << "another model's";
+  EXPECT_TRUE(Fetch(*client_, second, &*base, kDeadline).ok()) << "another model's";
 }
 
 TEST_F(WeightTransfer, AVersionThatDiffersFromAnotherThanTheOneNamedIsSentOnceMoreWhole) {
   const Version first = Publish(*store_, 0, Weights(1.5)).value();
   const Version second = Publish(*store_, 1, Moved(1.5)).value();
-  auto base = client_->Fetch(first, nullptr, kDeadline);
+  auto base = Fetch(*client_, first, nullptr, kDeadline);
   ASSERT_TRUE(base.ok()) << base.status();
   base->bytes[1'500'000] = static_cast<char>(base->bytes[1'500'000] ^ 1);  // a bit has flipped here
-  const auto data = client_->Fetch(second, &*base, kDeadline);
+  const auto data = Fetch(*client_, second, &*base, kDeadline);
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(VersionDigest(*data), second.digest);
 }
 
 TEST_F(WeightTransfer, NamesAVersionThatIsNotThere) {
   ASSERT_TRUE(Publish(*store_, 0, Weights(1)).ok());
-  EXPECT_TRUE(absl::IsNotFound(client_->Fetch({1, ""}, nullptr, kDeadline).status()));
-  EXPECT_TRUE(absl::IsNotFound(client_->Fetch({0, "another"}, nullptr, kDeadline).status()));
+  EXPECT_TRUE(absl::IsNotFound(Fetch(*client_, {1, ""}, nullptr, kDeadline).status()));
+  EXPECT_TRUE(absl::IsNotFound(Fetch(*client_, {0, "another"}, nullptr, kDeadline).status()));
 }
 
 TEST_F(WeightTransfer, NeverSendsBitsThatWereDamagedOnDisk) {
@@ -132,7 +139,7 @@ TEST_F(WeightTransfer, NeverSendsBitsThatWereDamagedOnDisk) {
   file.seekp(-5, std::ios::end);
   file.put('\x7f');
   file.close();
-  EXPECT_TRUE(absl::IsDataLoss(client_->Fetch(first, nullptr, kDeadline).status()));
+  EXPECT_TRUE(absl::IsDataLoss(Fetch(*client_, first, nullptr, kDeadline).status()));
 }
 
 TEST_F(WeightTransfer, AnnouncesWhatIsThereAndThenWhatComes) {
@@ -156,7 +163,7 @@ TEST_F(WeightTransfer, CancelEndsAWatch) {
   });
   EXPECT_TRUE(absl::IsCancelled(client_->Watch([](const Version&) { return true; })));
   canceller.join();
-  EXPECT_TRUE(absl::IsCancelled(client_->Fetch({0, ""}, nullptr, kDeadline).status()));
+  EXPECT_TRUE(absl::IsCancelled(Fetch(*client_, {0, ""}, nullptr, kDeadline).status()));
 }
 
 // Sends one version whose stream breaks, or is damaged, in the first attempts.
@@ -217,7 +224,7 @@ TEST(WeightTransferFaults, ABrokenStreamGoesOnWhereItBroke) {
   const TemporaryFolder folder;
   FaultyService service(SmallVersion(), FaultyService::Fault::kBreaks, 2);
   const auto server = Start(folder.path(), &service);
-  const auto data = Connect(*server)->Fetch(SmallVersion().version, nullptr, kDeadline);
+  const auto data = Fetch(*Connect(*server), SmallVersion().version, nullptr, kDeadline);
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->bytes, "abcdefghijkl");
   EXPECT_EQ(service.offsets, (std::vector<uint64_t>{0, 4, 8}));
@@ -230,7 +237,7 @@ TEST(WeightTransferFaults, AVersionMayTakeLongerThanTheDeadlineWhileItComes) {
   const auto server = Start(folder.path(), &service);
   // Two of the three pieces take a whole deadline each.
   const auto data =
-      Connect(*server)->Fetch(SmallVersion().version, nullptr, absl::Milliseconds(400));
+      Fetch(*Connect(*server), SmallVersion().version, nullptr, absl::Milliseconds(400));
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->bytes, "abcdefghijkl");
   EXPECT_EQ(service.offsets, (std::vector<uint64_t>{0, 4, 8}));
@@ -241,18 +248,18 @@ TEST(WeightTransferFaults, DamageOnTheWayIsAskedForAgainAndThenRefused) {
   const TemporaryFolder folder;
   FaultyService once(SmallVersion(), FaultyService::Fault::kDamages, 1);
   auto server = Start(folder.path(), &once);
-  EXPECT_TRUE(Connect(*server)->Fetch({4, ""}, nullptr, kDeadline).ok());
+  EXPECT_TRUE(Fetch(*Connect(*server), {4, ""}, nullptr, kDeadline).ok());
   server->Shutdown(absl::ZeroDuration());
   FaultyService always(SmallVersion(), FaultyService::Fault::kDamages, 100);
   server = Start(folder.path(), &always);
-  EXPECT_TRUE(absl::IsDataLoss(Connect(*server)->Fetch({4, ""}, nullptr, kDeadline).status()));
+  EXPECT_TRUE(absl::IsDataLoss(Fetch(*Connect(*server), {4, ""}, nullptr, kDeadline).status()));
   server->Shutdown(absl::ZeroDuration());
 }
 
 TEST(WeightTransferFaults, AnAbsentLearnerIsWaitedForUntilTheDeadline) {
   const TemporaryFolder folder;
   const auto client = ConnectWeightStore("unix:" + folder.path() + "/nobody.sock").value();
-  const absl::Status status = client->Fetch({7, ""}, nullptr, absl::Milliseconds(300)).status();
+  const absl::Status status = Fetch(*client, {7, ""}, nullptr, absl::Milliseconds(300)).status();
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
   EXPECT_NE(std::string(status.message()).find("W(7)"), std::string::npos);
 }

@@ -27,8 +27,9 @@ void FakeWeightClient::FailFetches(int count, absl::Status status) {
   failure_ = std::move(status);
 }
 
-absl::StatusOr<VersionData> FakeWeightClient::Fetch(const Version& version, const VersionData* base,
-                                                    absl::Duration) {
+absl::StatusOr<std::shared_ptr<const VersionData>> FakeWeightClient::Fetch(const Version& version,
+                                                                           const VersionData* base,
+                                                                           absl::Duration) {
   absl::MutexLock lock(&mutex_);
   last_base_ = base == nullptr ? Version() : base->version;
   if (cancelled_) return absl::CancelledError("the weight client was cancelled");
@@ -42,7 +43,7 @@ absl::StatusOr<VersionData> FakeWeightClient::Fetch(const Version& version, cons
       (!version.digest.empty() && version.digest != found->second.version.digest)) {
     return absl::NotFoundError(absl::StrCat("W(", version.number, ") is not published"));
   }
-  return found->second;
+  return std::make_shared<const VersionData>(found->second);
 }
 
 absl::Status FakeWeightClient::Watch(const std::function<bool(const Version&)>& announced) {

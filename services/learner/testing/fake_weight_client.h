@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -22,8 +23,9 @@ class FakeWeightClient final : public WeightClient {
   // The next `count` calls of Fetch fail with `status`.
   void FailFetches(int count, absl::Status status);
 
-  absl::StatusOr<VersionData> Fetch(const Version& version, const VersionData* base,
-                                    absl::Duration deadline) override;
+  absl::StatusOr<std::shared_ptr<const VersionData>> Fetch(const Version& version,
+                                                           const VersionData* base,
+                                                           absl::Duration deadline) override;
   uint64_t received_bytes() const override { return 0; }
   // What the last Fetch was given as its base; an empty digest: nothing.
   Version last_base() const;

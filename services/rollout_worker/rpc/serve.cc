@@ -5,6 +5,7 @@
 #include <memory>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -16,11 +17,14 @@
 #include "common/model/numerics.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
+#include "common/rpc/address.h"
 #include "common/rpc/server.h"
 #include "common/storage/files.h"
 #include "common/text/steps.h"
 #include "common/text/tokenizer.h"
 #include "services/branch_scheduler/client/work_stream.h"
+#include "services/learner/client/held_versions.h"
+#include "services/learner/client/version_sender.h"
 #include "services/learner/client/weight_client.h"
 #include "services/rollout_worker/engine/engine.h"
 #include "services/rollout_worker/engine/kv_budget.h"
@@ -120,11 +124,24 @@ absl::Status LimitIsa(const std::string& most) {
 
 std::string UsedIsaName() { return std::string(WordOf(kernels::UsedIsa())); }
 
-std::string HealthAddress(const config::Config& config, const ServiceFlags& flags) {
+std::string OwnAddress(const config::Config& config, const ServiceFlags& flags) {
   const std::string& scheduler = config.scheduler.address;
   if (!flags.address.empty()) return flags.address;
   if (scheduler.rfind("unix:", 0) != 0) return "127.0.0.1:0";
   return absl::StrCat(scheduler.substr(0, scheduler.rfind('/') + 1), flags.name, ".sock");
+}
+
+// Whether others that fetch from the same learner can reach this worker. Over a Unix socket the
+// learner is as near as another worker.
+bool IsRelay(const std::string& own, const config::Config& config) {
+  const auto at = rpc::ParseAddress(own);
+  const auto source = rpc::ParseAddress(config.learner.address);
+  if (!at.ok() || !source.ok() || at->is_unix() || source->is_unix()) return false;
+  const rpc::Security security = rpc::SecurityOf(config);
+  if (!security.tls() && !rpc::CheckPlaintext(own, *at, security.allow_plaintext).ok())
+    return false;
+  // Who listens on loopback is reached from this machine alone.
+  return !rpc::StaysOnMachine(*at) || rpc::StaysOnMachine(*source);
 }
 
 WeightKeeperOptions KeeperOptions(const ServiceFlags& flags, Engine& engine) {
@@ -181,16 +198,25 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
     ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
         absl::StrCat(flags.run_dir, "/logs/", flags.name, ".metrics"), metrics->address() + "\n"));
   }
+  learner::HeldVersions held;
+  learner::RelayService relay(held);
+  const bool relays = IsRelay(OwnAddress(config, flags), config);
   ATTNRL_ASSIGN_OR_RETURN(auto server,
-                          rpc::Server::Start({.address = HealthAddress(config, flags),
+                          rpc::Server::Start({.address = OwnAddress(config, flags),
                                               .security = rpc::SecurityOf(config),
                                               .service_name = "rollout",
                                               .health_address = config.observe.health_address},
-                                             {}));
+                                             relays ? std::vector<grpc::Service*>{&relay}
+                                                    : std::vector<grpc::Service*>{}));
   ATTNRL_ASSIGN_OR_RETURN(
       auto connector, scheduler::ConnectWork(config.scheduler.address, rpc::SecurityOf(config)));
   learner::WeightClientOptions client_options;
   client_options.security = rpc::SecurityOf(config);
+  if (relays) {
+    ATTNRL_ASSIGN_OR_RETURN(const rpc::Address own, rpc::ParseAddress(server->address()));
+    client_options.serves_at = own.port;
+    client_options.held = &held;
+  }
   ATTNRL_ASSIGN_OR_RETURN(auto weights,
                           learner::ConnectWeightStore(config.learner.address, client_options));
   ATTNRL_ASSIGN_OR_RETURN(auto runner, MakeRunner(model.runner, model.config));

@@ -14,8 +14,9 @@ namespace attnrl::rollout {
 struct ServiceFlags {
   std::string name = "worker-0";  // unique in the run
   std::string run_dir = {};       // for logs/<name>.log and .metrics; empty: neither
-  // Where grpc.health.v1 is served. Empty: <name>.sock beside the scheduler's socket, or a free
-  // port on loopback when the scheduler is reached over TCP.
+  // Where grpc.health.v1 and, over TCP, weights for other workers are served. Empty: <name>.sock
+  // beside the scheduler's socket, or a free port on loopback when the scheduler is reached over
+  // TCP.
   std::string address = {};
 };
 

@@ -108,9 +108,9 @@ void WeightKeeper::Run() {
 absl::Status WeightKeeper::FetchOne(const Version& version) {
   const absl::Duration start = clock_.Monotonic();
   const uint64_t received = client_.received_bytes();
-  absl::StatusOr<learner::VersionData> data =
-      client_.Fetch(version, base_ ? &*base_ : nullptr, options_.fetch_deadline);
-  absl::StatusOr<Weights> weights = data.ok() ? load_(*data) : data.status();
+  absl::StatusOr<std::shared_ptr<const learner::VersionData>> data =
+      client_.Fetch(version, base_.get(), options_.fetch_deadline);
+  absl::StatusOr<Weights> weights = data.ok() ? load_(**data) : data.status();
   const absl::Duration took = clock_.Monotonic() - start;
   if (options_.observe) options_.observe(version, took, weights.status());
   if (!weights.ok()) {
@@ -126,9 +126,9 @@ absl::Status WeightKeeper::FetchOne(const Version& version) {
   }
   backoff_.Reset();
   observe::LogInfo("weights loaded", {{"version", version.number},
-                                      {"digest", data->version.digest},
+                                      {"digest", (*data)->version.digest},
                                       {"seconds", absl::ToDoubleSeconds(took)},
-                                      {"bytes", data->bytes.size()},
+                                      {"bytes", (*data)->bytes.size()},
                                       {"received_bytes", client_.received_bytes() - received}});
   if (options_.keep_base) base_ = *std::move(data);
   absl::MutexLock lock(&mutex_);

@@ -84,7 +84,7 @@ class WeightKeeper {
   const Clock& clock_;
   // The keeper's thread only.
   Backoff backoff_;
-  std::optional<learner::VersionData> base_;
+  std::shared_ptr<const learner::VersionData> base_;
 
   mutable absl::Mutex mutex_;
   std::vector<Version> wanted_ ABSL_GUARDED_BY(mutex_);
