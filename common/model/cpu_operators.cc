@@ -100,7 +100,7 @@ class CpuOperators final : public Operators {
 
   at::Tensor Add(at::Tensor x, const at::Tensor& y) const override {
     if (!x.is_contiguous() || !y.is_contiguous()) return x.add_(y);
-    const int64_t n = x.numel() / x.size(0);
+    const int64_t n = x.numel() / std::max<int64_t>(1, x.size(0));
     float* const target = x.mutable_data_ptr<float>();
     ForRows(x.size(0), 16 * n, [&](int64_t begin, int64_t end) {
       UsedKernels().add(Data(y) + begin * n, (end - begin) * n, target + begin * n);
