@@ -6,6 +6,7 @@
 #include "common/base/status.h"
 #include "common/config/config.h"
 #include "common/config/store_url.h"
+#include "tools/attnrl/advice/advice.h"
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/train/estimate/device_estimate.h"
 #include "tools/attnrl/train/preflight.h"
@@ -21,6 +22,7 @@ struct Options {
   bool reference = false;
   bool plan = false;
   std::string device_memory;  // of each device; empty: not known
+  std::string advise;         // directory of a run; empty: none
 };
 
 // What the configuration may hold, without a file.
@@ -60,11 +62,23 @@ absl::Status Plan(const Options& options, const config::Config& config) {
   return absl::OkStatus();
 }
 
+// From what a run has measured, without a configuration.
+absl::Status Advise(const Options& options) {
+  if (!options.config.empty() || !options.sets.empty() || options.plan) {
+    return InputError("--advise", "given with --config, --set or --plan",
+                      "a run has its own configuration: --advise alone");
+  }
+  ATTNRL_ASSIGN_OR_RETURN(const Measured measured, ReadMeasured(options.advise));
+  std::cout << AdviceText(options.advise, measured) << std::flush;
+  return absl::OkStatus();
+}
+
 absl::Status Check(const Options& options) {
+  if (!options.advise.empty()) return Advise(options);
   if (options.reference || !options.explain.empty()) return Explain(options);
   if (options.config.empty() && options.sets.empty()) {
     return InputError("--config", "is missing",
-                      "a configuration file, --explain or --reference is needed");
+                      "a configuration file, --explain, --reference or --advise is needed");
   }
   ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
                           config::Load(options.config, options.sets, config::Environment()));
@@ -106,10 +120,13 @@ void AddCheckCommand(Command& app, Work* run) {
       .Add("--device-memory", &options->device_memory,
            "With --plan: refuse what a device of this memory has no room for, as 80GiB")
       .TypeName("SIZE");
+  command.Add("--advise", &options->advise,
+              "Say how to split devices between workers and learner, by what this run measured");
   command.Footer(
       "Examples:\n  attnrl check --config deploy/local/quickstart.yaml\n"
       "  attnrl check --config deploy/local/paper/attnrl-1.5b.yaml --plan --device-memory 80GiB\n"
-      "  attnrl check --explain algorithm.branching");
+      "  attnrl check --explain algorithm.branching\n"
+      "  attnrl check --advise runs/quickstart");
   command.WhenChosen([options, run] { *run = [options] { return Check(*options); }; });
 }
 

@@ -51,8 +51,9 @@ TEST_F(RunCommands, NeedAConfigurationThatCanBeRead) {
   EXPECT_EQ(Refusal({"show", "--batch", "0"}), "RUN_DIR: is required; see attnrl show --help");
   EXPECT_THAT(Refusal({"check", "--set", "run.steps=3"}), StartsWith("model.path"));
   EXPECT_THAT(Refusal({"check", "--set", "run.steps=0"}), StartsWith("--set run.steps=0: "));
-  EXPECT_EQ(Refusal({"check"}),
-            "--config: is missing; a configuration file, --explain or --reference is needed");
+  EXPECT_EQ(
+      Refusal({"check"}),
+      "--config: is missing; a configuration file, --explain, --reference or --advise is needed");
 }
 
 TEST_F(RunCommands, NeedSettingsThatAreKeysWithValues) {
