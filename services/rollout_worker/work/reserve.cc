@@ -28,7 +28,7 @@ int64_t Reserve::Samples(absl::Duration now) const {
   if (weight_ == 0 || seen <= 0) return 0;
   const double rate = weight_ * Left(now - last_) / (absl::ToDoubleSeconds(kMemory) * seen);
   const double mean = rate * absl::ToDoubleSeconds(answer_);
-  return std::min(most_, static_cast<int64_t>(std::ceil(mean + std::sqrt(mean))));
+  return std::min(most_, static_cast<int64_t>(std::round(mean + std::sqrt(mean))));
 }
 
 }  // namespace attnrl::rollout

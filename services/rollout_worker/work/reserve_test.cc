@@ -26,6 +26,7 @@ TEST(Reserve, IsNothingWhileNothingIsFinished) {
 }
 
 TEST(Reserve, HoldsWhatIsFinishedUntilAnAnswerAndADeviation) {
+  EXPECT_EQ(After(1, 100, absl::Milliseconds(20)), 0) << "a slot waits for a hundredth of its time";
   EXPECT_EQ(After(6, 100, absl::Milliseconds(50)), 1);
   EXPECT_EQ(After(100, 100, absl::Milliseconds(39)), 6);
   EXPECT_EQ(After(100, 100, absl::Milliseconds(159)), 20);
