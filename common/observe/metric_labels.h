@@ -53,6 +53,7 @@ inline constexpr string_view kPhases[] = {"wait",  "load",    "forward",   "back
                                           "optim", "publish", "checkpoint"};
 inline constexpr string_view kLossParts[] = {"loss", "grad", "logits"};
 inline constexpr string_view kSides[] = {"low", "high"};
+inline constexpr string_view kEstimators[] = {"k1", "k3"};
 }  // namespace label_values
 
 namespace labels {
@@ -88,6 +89,7 @@ inline constexpr MetricLabel kOutcome[] = {{"verdict", v::kOutcomes}};
 inline constexpr MetricLabel kPhase[] = {{"phase", v::kPhases}};
 inline constexpr MetricLabel kWhere[] = {{"where", v::kLossParts}};
 inline constexpr MetricLabel kSide[] = {{"side", v::kSides}};
+inline constexpr MetricLabel kEstimator[] = {{"estimator", v::kEstimators}};
 }  // namespace labels
 
 inline constexpr double kSecondsBuckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,

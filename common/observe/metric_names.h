@@ -87,6 +87,9 @@ inline constexpr MetricName kSchedulerValidSamples = {
 inline constexpr MetricName kSchedulerBranchGainRatio = {
     "attnrl_scheduler_branch_gain_ratio", MetricType::kGauge,
     "Share of the last batch's branch points whose continuations disagree"};
+inline constexpr MetricName kSchedulerInitialGainRatio = {
+    "attnrl_scheduler_initial_gain_ratio", MetricType::kGauge,
+    "Share of pairs of initial responses that disagree, in the last batch's branched problems"};
 inline constexpr MetricName kSchedulerFciMean = {
     "attnrl_scheduler_fci_mean", MetricType::kGauge,
     "Attention score per step, mean over the last batch's initial responses"};
@@ -201,6 +204,17 @@ inline constexpr MetricName kLearnerClipRatio = {
 inline constexpr MetricName kLearnerImportanceRatioMax = {
     "attnrl_learner_importance_ratio_max", MetricType::kGauge,
     "Largest ratio of policy to behaviour probability in the last step"};
+inline constexpr MetricName kLearnerImportanceMean = {
+    "attnrl_learner_importance_mean", MetricType::kGauge, "Mean importance ratio, last step"};
+inline constexpr MetricName kLearnerImportanceMax = {
+    "attnrl_learner_importance_max", MetricType::kGauge, "Largest importance ratio, last step"};
+inline constexpr MetricName kLearnerImportanceTruncatedRatio = {
+    "attnrl_learner_importance_truncated_ratio", MetricType::kGauge, "Share above the cap"};
+inline constexpr MetricName kLearnerEffectiveSamplesRatio = {
+    "attnrl_learner_effective_samples_ratio", MetricType::kGauge, "Effective samples, last step"};
+inline constexpr MetricName kLearnerBehaviourGapNats = {
+    "attnrl_learner_behaviour_gap_nats", MetricType::kGauge,
+    "KL of behaviour policy to learner, last step", labels::kEstimator};
 inline constexpr MetricName kLearnerGradNorm = {"attnrl_learner_grad_norm", MetricType::kGauge,
                                                 "Gradient norm before clipping, last step"};
 inline constexpr MetricName kLearnerLearningRate = {"attnrl_learner_learning_rate",
@@ -235,6 +249,7 @@ inline constexpr auto kAllMetrics =
                                       &kSchedulerBatchProblems,
                                       &kSchedulerValidSamples,
                                       &kSchedulerBranchGainRatio,
+                                      &kSchedulerInitialGainRatio,
                                       &kSchedulerFciMean,
                                       &kSchedulerFilterRunningMean,
                                       &kSchedulerProblemsTotal,
@@ -271,6 +286,11 @@ inline constexpr auto kAllMetrics =
                                       &kLearnerPolicyKlNats,
                                       &kLearnerClipRatio,
                                       &kLearnerImportanceRatioMax,
+                                      &kLearnerImportanceMean,
+                                      &kLearnerImportanceMax,
+                                      &kLearnerImportanceTruncatedRatio,
+                                      &kLearnerEffectiveSamplesRatio,
+                                      &kLearnerBehaviourGapNats,
                                       &kLearnerGradNorm,
                                       &kLearnerLearningRate,
                                       &kLearnerLoss,

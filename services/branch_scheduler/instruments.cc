@@ -69,6 +69,8 @@ void Instruments::UpdateTrees(const Run::TreeFacts& trees) {
   observe::Set(observe::kSchedulerValidSamples, {}, static_cast<double>(last.valid));
   observe::Set(observe::kSchedulerBranchGainRatio, {},
                ratio(static_cast<double>(last.disagreeing), last.points));
+  observe::Set(observe::kSchedulerInitialGainRatio, {},
+               ratio(static_cast<double>(last.differing), last.pairs));
   observe::Set(observe::kSchedulerFciMean, {}, ratio(last.score, last.scored));
   observe::Set(observe::kSchedulerFilterRunningMean, {}, trees.solved.mean());
   const auto count = [](const observe::MetricName& name, std::string_view label, uint64_t before,

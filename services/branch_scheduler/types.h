@@ -209,6 +209,12 @@ struct TrainStatistics {
   double ratio_max = 0;
   double clip_low = 0;
   double clip_high = 0;
+  double importance_mean = 0;
+  double importance_max = 0;
+  double importance_truncated = 0;
+  double effective_samples = 0;
+  double behaviour_k1 = 0;
+  double behaviour_k3 = 0;
   double grad_norm = 0;
   double learning_rate = 0;
   uint64_t trained_tokens = 0;

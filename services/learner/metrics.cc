@@ -55,6 +55,12 @@ void MetricsObserver::Done(const StepReport& report) {
   observe::Set(observe::kLearnerClipRatio, {"low"}, statistics.clip_low);
   observe::Set(observe::kLearnerClipRatio, {"high"}, statistics.clip_high);
   observe::Set(observe::kLearnerImportanceRatioMax, {}, statistics.ratio_max);
+  observe::Set(observe::kLearnerImportanceMean, {}, statistics.importance_mean);
+  observe::Set(observe::kLearnerImportanceMax, {}, statistics.importance_max);
+  observe::Set(observe::kLearnerImportanceTruncatedRatio, {}, statistics.importance_truncated);
+  observe::Set(observe::kLearnerEffectiveSamplesRatio, {}, statistics.effective_samples);
+  observe::Set(observe::kLearnerBehaviourGapNats, {"k1"}, statistics.behaviour_k1);
+  observe::Set(observe::kLearnerBehaviourGapNats, {"k3"}, statistics.behaviour_k3);
   observe::Set(observe::kLearnerGradNorm, {}, statistics.grad_norm);
   observe::Set(observe::kLearnerLearningRate, {}, statistics.learning_rate);
   observe::Set(observe::kLearnerLoss, {}, statistics.loss);

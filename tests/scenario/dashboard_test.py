@@ -30,6 +30,7 @@ RUN = {
     "algorithm.name": "attnrl",
     "algorithm.branching.min_distance": 0,
     "learner.kl_weight": 0.001,
+    "learner.correction": "truncated_is",
     "algorithm.sampling.batch_problems": 6,
 }
 # Metrics without a series until something happens that a short run need not bring about.

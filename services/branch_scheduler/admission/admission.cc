@@ -213,6 +213,11 @@ absl::Status CheckStatistics(const TrainStatistics& statistics) {
   }
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   ATTNRL_RETURN_IF_ERROR(CheckMean("ratio_max", statistics.ratio_max, 0, kInfinity));
+  ATTNRL_RETURN_IF_ERROR(CheckMean("importance_mean", statistics.importance_mean, 0, kInfinity));
+  ATTNRL_RETURN_IF_ERROR(CheckMean("importance_max", statistics.importance_max, 0, kInfinity));
+  ATTNRL_RETURN_IF_ERROR(CheckMean("importance_truncated", statistics.importance_truncated, 0, 1));
+  // A hair more than 1 where all weights are equal and rounded.
+  ATTNRL_RETURN_IF_ERROR(CheckMean("effective_samples", statistics.effective_samples, 0, 1.001));
   ATTNRL_RETURN_IF_ERROR(CheckMean("grad_norm", statistics.grad_norm, 0, kInfinity));
   ATTNRL_RETURN_IF_ERROR(CheckMean("clip_low", statistics.clip_low, 0, 1));
   return CheckMean("clip_high", statistics.clip_high, 0, 1);

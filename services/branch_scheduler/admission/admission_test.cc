@@ -199,6 +199,9 @@ TEST(Admission, RefusesStatisticsThatNoTrainingHas) {
   TrainStatistics nothing_applies;
   nothing_applies.loss = nothing_applies.kl = nothing_applies.entropy = nan;
   nothing_applies.ratio_max = nothing_applies.grad_norm = nan;
+  nothing_applies.importance_mean = nothing_applies.importance_max = nan;
+  nothing_applies.importance_truncated = nothing_applies.effective_samples = nan;
+  nothing_applies.behaviour_k1 = nothing_applies.behaviour_k3 = nan;
   nothing_applies.clip_low = nothing_applies.clip_high = nan;
   EXPECT_EQ(CheckStatistics(nothing_applies), absl::OkStatus());
   const auto refusal = [](const std::function<void(TrainStatistics&)>& damage) {
@@ -220,6 +223,8 @@ TEST(Admission, RefusesStatisticsThatNoTrainingHas) {
             "statistics.learning_rate: -1; a finite number, at least 0");
   EXPECT_EQ(refusal([](TrainStatistics& s) { s.clip_high = 1.5; }),
             "statistics.clip_high: 1.5; 0 to 1, or NaN");
+  EXPECT_EQ(refusal([](TrainStatistics& s) { s.importance_truncated = -0.5; }),
+            "statistics.importance_truncated: -0.5; 0 to 1, or NaN");
   EXPECT_EQ(refusal([](TrainStatistics& s) { s.grad_norm = -1; }),
             "statistics.grad_norm: -1; at least 0, or NaN");
 }

@@ -13,6 +13,12 @@ void Write(const TrainStatistics& from, v1::TrainStatistics* to) {
   to->set_ratio_max(from.ratio_max);
   to->set_clip_low(from.clip_low);
   to->set_clip_high(from.clip_high);
+  to->set_importance_mean(from.importance_mean);
+  to->set_importance_max(from.importance_max);
+  to->set_importance_truncated(from.importance_truncated);
+  to->set_effective_samples(from.effective_samples);
+  to->set_behaviour_k1(from.behaviour_k1);
+  to->set_behaviour_k3(from.behaviour_k3);
   to->set_grad_norm(from.grad_norm);
   to->set_learning_rate(from.learning_rate);
   to->set_trained_tokens(from.trained_tokens);
@@ -33,6 +39,12 @@ TrainStatistics Read(const v1::TrainStatistics& from) {
   to.ratio_max = from.ratio_max();
   to.clip_low = from.clip_low();
   to.clip_high = from.clip_high();
+  to.importance_mean = from.importance_mean();
+  to.importance_max = from.importance_max();
+  to.importance_truncated = from.importance_truncated();
+  to.effective_samples = from.effective_samples();
+  to.behaviour_k1 = from.behaviour_k1();
+  to.behaviour_k3 = from.behaviour_k3();
   to.grad_norm = from.grad_norm();
   to.learning_rate = from.learning_rate();
   to.trained_tokens = from.trained_tokens();

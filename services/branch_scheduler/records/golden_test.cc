@@ -84,6 +84,12 @@ struct Example {
                   .ratio_max = 2,
                   .clip_low = 0.125,
                   .clip_high = 0.5,
+                  .importance_mean = 1.25,
+                  .importance_max = 3,
+                  .importance_truncated = std::numeric_limits<double>::quiet_NaN(),
+                  .effective_samples = 0.75,
+                  .behaviour_k1 = 0.5,
+                  .behaviour_k3 = 0.25,
                   .grad_norm = 3,
                   .learning_rate = 1e-6,
                   .trained_tokens = 8,
@@ -116,9 +122,12 @@ TEST(Golden, AMetricsLine) {
       R"("generated_tokens":9,"prefix_tokens_reused":12,"trained_tokens":8,)"
       R"("trained_tokens_unpacked":13,"lag_initial":[2,2],"lag_continuation":[1,1],)"
       R"("loss":0.25,"kl":null,"entropy":1.5,"ratio_max":2.0,"clip_low":0.125,)"
-      R"("clip_high":0.5,"grad_norm":3.0,"learning_rate":1e-06,"optimizer_steps":2,)"
+      R"("clip_high":0.5,"importance_mean":1.25,"importance_max":3.0,)"
+      R"("importance_truncated":null,"effective_samples":0.75,"behaviour_k1":0.5,)"
+      R"("behaviour_k3":0.25,"grad_norm":3.0,"learning_rate":1e-06,"optimizer_steps":2,)"
       R"("nonfinite_steps":1,"response_tokens_mean":2.5,"truncated_ratio":0.3333333333333333,)"
-      R"("fci_mean":0.4375,"branch_gain":0.5,"seconds":{"step":7.0,"rollout":4.0,)"
+      R"("fci_mean":0.4375,"branch_gain":0.5,"initial_gain":1.0,"continuation_tokens_mean":1.25,)"
+      R"("seconds":{"step":7.0,"rollout":4.0,)"
       R"("verify":1.75,"learn":4.0,"wait":0.75,"sync":2.0},"overlap":0.6})");
 }
 
@@ -201,17 +210,34 @@ std::vector<Example> Variants() {
 
 TEST(Records, EveryKeyOfAMetricsLineIsThereWhateverTheBatch) {
   const std::set<std::string> keys = KeysOf(Example().Metrics());
-  EXPECT_EQ(keys.size(), 44u);
+  EXPECT_EQ(keys.size(), 52u);
   for (const Example& example : Variants()) EXPECT_EQ(KeysOf(example.Metrics()), keys);
 }
 
 TEST(Records, WhatDoesNotApplyIsNull) {
   const std::vector<Example> variants = Variants();
   const Json empty = Json::parse(variants[0].Metrics());
-  for (const char* key :
-       {"reward_mean", "initial_accuracy", "valid_ratio", "lag_initial", "lag_continuation", "loss",
-        "kl", "entropy", "ratio_max", "clip_low", "clip_high", "grad_norm", "response_tokens_mean",
-        "truncated_ratio", "fci_mean", "branch_gain"}) {
+  for (const char* key : {"reward_mean",
+                          "initial_accuracy",
+                          "valid_ratio",
+                          "lag_initial",
+                          "lag_continuation",
+                          "loss",
+                          "kl",
+                          "entropy",
+                          "ratio_max",
+                          "clip_low",
+                          "clip_high",
+                          "grad_norm",
+                          "response_tokens_mean",
+                          "truncated_ratio",
+                          "fci_mean",
+                          "branch_gain",
+                          "initial_gain",
+                          "continuation_tokens_mean",
+                          "importance_mean",
+                          "effective_samples",
+                          "behaviour_k3"}) {
     EXPECT_TRUE(empty[key].is_null()) << key;
   }
   EXPECT_EQ(empty["learning_rate"], 1e-6) << "of the step, trained or not";
@@ -247,6 +273,7 @@ TEST(Records, UngradablePointsAndProblemsAreLeftOutOfTheShares) {
   EXPECT_EQ(line["initial_accuracy"], 0.5);
   example.batch.problems[0].ungradable = true;
   EXPECT_TRUE(Json::parse(example.Metrics())["initial_accuracy"].is_null());
+  EXPECT_TRUE(Json::parse(example.Metrics())["initial_gain"].is_null());
 }
 
 TEST(Records, ATreeFileHasALineForEachProblemAndTheSameBytesAgain) {

@@ -42,6 +42,10 @@ void CountContinuations(const SchedulerOptions& options, const Response& respons
   CountItem(item, totals);
   totals->continuations = true;
   const uint32_t per_point = options.branching.children;
+  for (const SampleResult& sample : item.result.samples) {
+    ++totals->continued;
+    totals->continuation_tokens += sample.token_ids.size();
+  }
   for (size_t p = 0; p < response.expansion.points.size(); ++p) {
     bool disagree = false, gradable = true;
     for (size_t i = p * per_point; i < (p + 1) * per_point; ++i) {
@@ -53,6 +57,22 @@ void CountContinuations(const SchedulerOptions& options, const Response& respons
     ++totals->points;
     totals->disagreeing += disagree ? 1 : 0;
   }
+}
+
+// Pairs of responses of a problem that has continuations.
+void CountPairs(const Problem& problem, BatchFacts* totals) {
+  const auto branches = [](const Response& response) { return response.continuation.has_value(); };
+  if (problem.ungradable ||
+      std::none_of(problem.responses.begin(), problem.responses.end(), branches)) {
+    return;
+  }
+  uint64_t correct = 0;
+  for (const Response& response : problem.responses) {
+    correct += response.initial->grades[0].correct ? 1 : 0;
+  }
+  const uint64_t responses = problem.responses.size();
+  totals->pairs += responses * (responses - 1) / 2;
+  totals->differing += correct * (responses - correct);
 }
 
 Json Lag(bool any, uint32_t batch, uint32_t version) {
@@ -86,6 +106,12 @@ void AddStatistics(const TrainStatistics& statistics, bool trained, Json* line) 
   (*line)["ratio_max"] = value(statistics.ratio_max);
   (*line)["clip_low"] = value(statistics.clip_low);
   (*line)["clip_high"] = value(statistics.clip_high);
+  (*line)["importance_mean"] = value(statistics.importance_mean);
+  (*line)["importance_max"] = value(statistics.importance_max);
+  (*line)["importance_truncated"] = value(statistics.importance_truncated);
+  (*line)["effective_samples"] = value(statistics.effective_samples);
+  (*line)["behaviour_k1"] = value(statistics.behaviour_k1);
+  (*line)["behaviour_k3"] = value(statistics.behaviour_k3);
   (*line)["grad_norm"] = value(statistics.grad_norm);
   (*line)["learning_rate"] = Finite(statistics.learning_rate);
 }
@@ -99,6 +125,7 @@ BatchFacts FactsOf(const SchedulerOptions& options, const BatchState& batch,
   for (size_t i = 0; i < batch.problems.size(); ++i) {
     totals.samples += outcomes[i].samples;
     if (outcomes[i].kept == Kept::kAll) totals.valid += outcomes[i].samples;
+    CountPairs(batch.problems[i], &totals);
     for (const Response& response : batch.problems[i].responses) {
       totals.initials = true;
       CountItem(*response.initial, &totals);
@@ -151,6 +178,10 @@ std::string MetricsLine(const BatchState& batch, const BatchFacts& totals,
   line["fci_mean"] = Ratio(totals.score, static_cast<double>(totals.scored));
   line["branch_gain"] =
       Ratio(static_cast<double>(totals.disagreeing), static_cast<double>(totals.points));
+  line["initial_gain"] =
+      Ratio(static_cast<double>(totals.differing), static_cast<double>(totals.pairs));
+  line["continuation_tokens_mean"] =
+      Ratio(static_cast<double>(totals.continuation_tokens), static_cast<double>(totals.continued));
   Json seconds;
   seconds["step"] = timing.step_seconds;
   seconds["rollout"] = TotalSeconds(MergeSpans(totals.rollouts));

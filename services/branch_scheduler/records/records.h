@@ -65,8 +65,10 @@ struct BatchFacts {
   uint64_t generated = 0, reused = 0, response_tokens = 0;
   uint64_t samples = 0, valid = 0;       // before the drop rule and after it
   uint64_t points = 0, disagreeing = 0;  // branch points, and those whose continuations differ
-  uint64_t scored = 0;                   // initial responses with attention scores
-  double score = 0;                      // sum of the means of their steps' scores
+  uint64_t pairs = 0, differing = 0;     // of initial responses beside continuations
+  uint64_t continued = 0, continuation_tokens = 0;
+  uint64_t scored = 0;  // initial responses with attention scores
+  double score = 0;     // sum of the means of their steps' scores
   bool initials = false, continuations = false;
   double reward = 0;
   std::vector<Span> rollouts = {}, gradings = {};

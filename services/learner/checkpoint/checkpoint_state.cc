@@ -54,10 +54,20 @@ constexpr MeanField kMeans[] = {
     {"learning_rate", &TrainStatistics::learning_rate},
     {"wait_seconds", &TrainStatistics::wait_seconds},
 };
+// Not in checkpoints that were made before there were these.
+constexpr MeanField kLaterMeans[] = {
+    {"importance_mean", &TrainStatistics::importance_mean},
+    {"importance_max", &TrainStatistics::importance_max},
+    {"importance_truncated", &TrainStatistics::importance_truncated},
+    {"effective_samples", &TrainStatistics::effective_samples},
+    {"behaviour_k1", &TrainStatistics::behaviour_k1},
+    {"behaviour_k3", &TrainStatistics::behaviour_k3},
+};
 
 ordered_json StatisticsJson(const TrainStatistics& statistics) {
   ordered_json value;
   for (const MeanField& mean : kMeans) value[mean.name] = Number(statistics.*mean.field);
+  for (const MeanField& mean : kLaterMeans) value[mean.name] = Number(statistics.*mean.field);
   value["trained_tokens"] = statistics.trained_tokens;
   value["trained_tokens_unpacked"] = statistics.trained_tokens_unpacked;
   value["optimizer_steps"] = statistics.optimizer_steps;
@@ -70,6 +80,9 @@ ordered_json StatisticsJson(const TrainStatistics& statistics) {
 TrainStatistics ParseStatistics(const json& value) {
   TrainStatistics statistics;
   for (const MeanField& mean : kMeans) statistics.*mean.field = NumberOrNan(value.at(mean.name));
+  for (const MeanField& mean : kLaterMeans) {
+    statistics.*mean.field = NumberOrNan(value.value(mean.name, json()));
+  }
   statistics.trained_tokens = value.at("trained_tokens").get<uint64_t>();
   statistics.trained_tokens_unpacked = value.at("trained_tokens_unpacked").get<uint64_t>();
   statistics.optimizer_steps = value.at("optimizer_steps").get<uint32_t>();

@@ -254,6 +254,7 @@ TEST(CheckpointState, ComesBackAsItWasWritten) {
   CheckpointInfo info{.step = 7, .digest = "abc", .counters = {11, 2, 1}};
   info.statistics.loss = 0.125;
   info.statistics.kl = NAN;
+  info.statistics.effective_samples = 0.5;
   info.statistics.trained_tokens = 1234;
   info.statistics.train = scheduler::Span{1.5, 2.25};
   const auto parsed = ParseCheckpointState(CheckpointStateJson(info));
@@ -263,6 +264,7 @@ TEST(CheckpointState, ComesBackAsItWasWritten) {
   EXPECT_EQ(parsed->counters, info.counters);
   EXPECT_EQ(parsed->statistics.loss, 0.125);
   EXPECT_TRUE(std::isnan(parsed->statistics.kl));
+  EXPECT_EQ(parsed->statistics.effective_samples, 0.5);
   EXPECT_EQ(parsed->statistics.trained_tokens, 1234u);
   EXPECT_EQ(parsed->statistics.train, info.statistics.train);
   EXPECT_FALSE(parsed->statistics.sync.has_value());

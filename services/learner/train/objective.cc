@@ -13,9 +13,14 @@ namespace {
 
 // In the order of the fields.
 constexpr double ObjectiveSums::*kSums[] = {
-    &ObjectiveSums::loss,        &ObjectiveSums::kl,           &ObjectiveSums::entropy,
-    &ObjectiveSums::clipped_low, &ObjectiveSums::clipped_high, &ObjectiveSums::clipped_dual};
-constexpr double ObjectiveSums::*kGreatest[] = {&ObjectiveSums::ratio_max};
+    &ObjectiveSums::loss,         &ObjectiveSums::kl,
+    &ObjectiveSums::entropy,      &ObjectiveSums::clipped_low,
+    &ObjectiveSums::clipped_high, &ObjectiveSums::clipped_dual,
+    &ObjectiveSums::importance,   &ObjectiveSums::truncated,
+    &ObjectiveSums::weights,      &ObjectiveSums::squared_weights,
+    &ObjectiveSums::behaviour_k1, &ObjectiveSums::behaviour_k3};
+constexpr double ObjectiveSums::*kGreatest[] = {&ObjectiveSums::ratio_max,
+                                                &ObjectiveSums::importance_max};
 constexpr double ObjectiveSums::*kCounts[] = {&ObjectiveSums::tokens,
                                               &ObjectiveSums::distinct_tokens};
 static_assert(std::size(kSums) + std::size(kGreatest) == ObjectiveSums::kMeasured &&
@@ -43,14 +48,12 @@ at::Tensor Ratio(const at::Tensor& above, const at::Tensor& below) {
   return (above - below).clamp_max(kMaxLogRatio).exp();
 }
 
-// The weight of each token's PPO term; no gradient goes through it.
-at::Tensor ImportanceWeights(const ObjectiveOptions& options, const at::Tensor& proximal,
-                             const at::Tensor& behaviour) {
-  const at::Tensor ratio = Ratio(proximal, behaviour);
+// The weight of each token's PPO term for its importance ratio; no gradient goes through it.
+at::Tensor ImportanceWeights(const ObjectiveOptions& options, const at::Tensor& importance) {
   if (options.correction == Correction::kTruncatedIs) {
-    return ratio.clamp_max(options.importance_cap);
+    return importance.clamp_max(options.importance_cap);
   }
-  return at::where(ratio.le(options.importance_cap), ratio, at::zeros_like(ratio));
+  return at::where(importance.le(options.importance_cap), importance, at::zeros_like(importance));
 }
 
 }  // namespace
@@ -86,7 +89,10 @@ ObjectiveTerms ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInp
   const at::Tensor clip = at::maximum(-advantages * ratio, -advantages * ratio.clamp(low, high));
   const at::Tensor negative = advantages.lt(0);
   at::Tensor loss = at::where(negative, at::minimum(clip, -advantages * options.dual_clip), clip);
-  if (corrected) loss = loss * ImportanceWeights(options, proximal, inputs.behaviour);
+  const at::Tensor importance =
+      corrected ? Ratio(proximal, inputs.behaviour) : ratio.detach();  // u
+  const at::Tensor weight = corrected ? ImportanceWeights(options, importance) : importance;
+  if (corrected) loss = loss * weight;
   at::Tensor kl;
   if (inputs.reference.defined()) {
     const at::Tensor difference = (inputs.reference - inputs.logprobs).clamp_max(kMaxLogRatio);
@@ -96,6 +102,7 @@ ObjectiveTerms ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInp
   if (options.entropy_weight != 0) loss = loss - options.entropy_weight * inputs.entropy;
 
   const at::Tensor r = ratio.detach();
+  const at::Tensor gap = inputs.behaviour - (corrected ? proximal : inputs.logprobs.detach());
   const at::Tensor entropy = Sum(inputs.entropy);
   ObjectiveTerms terms;
   terms.measured = at::stack(

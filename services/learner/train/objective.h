@@ -51,7 +51,19 @@ struct ObjectiveSums {
   double clipped_low = 0;
   double clipped_high = 0;
   double clipped_dual = 0;
-  double ratio_max = 0;  // greatest ratio, not a sum
+  // Of the importance ratio u of a token (ObjectiveLoss), and how many are above importance_cap.
+  double importance = 0;
+  double truncated = 0;
+  // Of the weight that the token's PPO term has for it: w, with kBehaviour u itself.
+  double weights = 0;
+  double squared_weights = 0;
+  // Estimates of the KL divergence of the policy that sampled to the one that u is of, in nats:
+  // -log u, and u - 1 - log u.
+  double behaviour_k1 = 0;
+  double behaviour_k3 = 0;
+  // Greatest ones, not sums: of r and of u.
+  double ratio_max = 0;
+  double importance_max = 0;
   // Not measured by ObjectiveLoss: tokens, and the same with those of a prefix that leaves share
   // counted once.
   double tokens = 0;
@@ -60,7 +72,7 @@ struct ObjectiveSums {
   void Add(const ObjectiveSums& other);
 
   // All of them as numbers in the order above, to send to another process.
-  static constexpr int kMeasured = 7;
+  static constexpr int kMeasured = 14;
   static constexpr int kFields = kMeasured + 2;
   std::array<double, kFields> Fields() const;
   static ObjectiveSums FromFields(std::span<const double, kFields> fields);
@@ -73,7 +85,7 @@ struct ObjectiveTerms {
 
 // The objective's sum over the tokens of a pass divided by `denominator` (the tokens of the whole
 // minibatch for their mean); passes of a minibatch add up.
-//   r = exp(logprob - behaviour), w = 1                    (kBehaviour)
+//   r = u = exp(logprob - behaviour), w = 1                (kBehaviour)
 //   r = exp(logprob - proximal), and from u = exp(proximal - behaviour)
 //       w = min(u, importance_cap)                         (kTruncatedIs)
 //       w = u <= importance_cap ? u : 0                    (kDecoupled)

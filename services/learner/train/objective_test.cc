@@ -172,6 +172,42 @@ TEST(ObjectiveLoss, CorrectsForTheDistanceBetweenBehaviourAndProximalPolicy) {
   }
 }
 
+TEST(ObjectiveLoss, MeasuresHowFarTheProximalPolicyIsFromTheOneThatSampled) {
+  for (const Correction correction :
+       {Correction::kBehaviour, Correction::kTruncatedIs, Correction::kDecoupled}) {
+    ObjectiveOptions options = kOptions;
+    options.correction = correction;
+    const std::vector<Token> tokens = StaleTokens();
+    ObjectiveInputs inputs = Inputs(tokens);
+    inputs.proximal = Column(tokens, &Token::proximal);
+    const ObjectiveSums sums = Measured(ObjectiveLoss(options, inputs, 1).measured);
+    ObjectiveSums expected;
+    for (const Token& token : tokens) {
+      const bool corrected = correction != Correction::kBehaviour;
+      const double log = (corrected ? token.proximal : token.logprob) - token.behaviour;
+      const double u = std::exp(log);
+      double weight = u;
+      if (corrected && u > options.importance_cap) {
+        weight = correction == Correction::kTruncatedIs ? options.importance_cap : 0;
+      }
+      expected.importance += u;
+      expected.truncated += u > options.importance_cap ? 1 : 0;
+      expected.weights += weight;
+      expected.squared_weights += weight * weight;
+      expected.behaviour_k1 -= log;
+      expected.behaviour_k3 += u - 1 - log;
+      expected.importance_max = std::max(expected.importance_max, u);
+    }
+    EXPECT_NEAR(sums.importance, expected.importance, 1e-9);
+    EXPECT_EQ(sums.truncated, expected.truncated);
+    EXPECT_NEAR(sums.weights, expected.weights, 1e-9);
+    EXPECT_NEAR(sums.squared_weights, expected.squared_weights, 1e-9);
+    EXPECT_NEAR(sums.behaviour_k1, expected.behaviour_k1, 1e-9);
+    EXPECT_NEAR(sums.behaviour_k3, expected.behaviour_k3, 1e-9);
+    EXPECT_NEAR(sums.importance_max, expected.importance_max, 1e-9);
+  }
+}
+
 TEST(ObjectiveLoss, TakesThePolicyInTrainingForTheProximalOneBeforeTheFirstUpdate) {
   ObjectiveOptions options = kOptions;
   options.correction = Correction::kTruncatedIs;
@@ -250,7 +286,7 @@ TEST(ObjectiveSums, KeepANonFiniteRatioVisible) {
   at::Tensor added = at::ones({ObjectiveSums::kMeasured}, at::kDouble);
   for (const double ratio : {std::nan(""), 3.0}) {
     at::Tensor next = at::ones_like(added);
-    next[ObjectiveSums::kMeasured - 1] = ratio;
+    next[ObjectiveSums::kMeasured - 2] = ratio;
     AddMeasured(next, added);
   }
   EXPECT_TRUE(std::isnan(Measured(added).ratio_max));

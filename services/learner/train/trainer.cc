@@ -250,6 +250,14 @@ absl::StatusOr<scheduler::TrainStatistics> Trainer::TrainTogether(
   statistics.ratio_max = none ? NAN : totals.sums.ratio_max;
   statistics.clip_low = mean(totals.sums.clipped_low);
   statistics.clip_high = mean(totals.sums.clipped_high);
+  const ObjectiveSums& sums = totals.sums;
+  const bool caps = options_.objective.correction != Correction::kBehaviour;
+  statistics.importance_mean = mean(sums.importance);
+  statistics.importance_max = none ? NAN : sums.importance_max;
+  statistics.importance_truncated = caps ? mean(sums.truncated) : NAN;
+  statistics.effective_samples = mean(sums.weights * sums.weights / sums.squared_weights);
+  statistics.behaviour_k1 = mean(sums.behaviour_k1);
+  statistics.behaviour_k3 = mean(sums.behaviour_k3);
   statistics.grad_norm = totals.steps > 0 ? totals.grad_norm / totals.steps : NAN;
   statistics.learning_rate = LearningRate(batch.batch);
   statistics.trained_tokens = static_cast<uint64_t>(totals.sums.distinct_tokens);
