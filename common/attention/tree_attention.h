@@ -25,12 +25,13 @@ struct TreeSegment {
 std::vector<TreeSegment> TreeSegments(const std::vector<int64_t>& lengths,
                                       const std::vector<int64_t>& row_of);
 
-// Attention over sequences that share prefixes, differentiable, on the CPU: the same function as
-// DenseAttention, in memory of a few floats a row and head, without a mask and without a copy of
-// any key. Each segment attends to itself (causal) and is attended to by all that follows it in one
-// call, whose rows are everything below it; the parts of a row are merged by their log-sum-exp.
-// In the backward pass each part gets the merged result and log-sum-exp: with them a part's
-// probabilities are those of the whole softmax, so that its gradients simply add up.
+// Attention over sequences that share prefixes, differentiable, where there is LibTorch's flash
+// attention (HasFlash, flash_part.h): the same function as DenseAttention, in memory of a few
+// floats a row and head, without a mask and without a copy of any key. Each segment attends to
+// itself (causal) and is attended to by all that follows it in one call, whose rows are everything
+// below it; the parts of a row are merged by their log-sum-exp. In the backward pass each part gets
+// the merged result and log-sum-exp: with them a part's probabilities are those of the whole
+// softmax, so that its gradients simply add up.
 //
 // For long segments; many short ones are faster in DenseAttention. One thread at a time; the object
 // may serve several passes of the same layout.

@@ -19,6 +19,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "common/device/testing/fake_flash.h"
 #include "common/device/testing/fake_memory.h"
 
 namespace attnrl::device {
@@ -182,15 +183,11 @@ void ComputeOnHost(const c10::OperatorHandle& operation, torch::jit::Stack* stac
   CheckAllOnDevice(operation, *stack);
   if (TellsTheHost(operation, *stack)) CountValue();
   CountOperation();
-  struct Computing {
-    Computing() { ++computing; }
-    ~Computing() { --computing; }
-  };
   const auto inputs = static_cast<ptrdiff_t>(operation.schema().arguments().size());
   torch::jit::Stack taken;
   if (recording != nullptr && computing == 0) taken.assign(stack->end() - inputs, stack->end());
   {
-    const Computing now;
+    const Uncounted now;
     at::native::cpu_fallback(operation, stack, /*error_on_views=*/true);
   }
   if (recording == nullptr || computing > 0) return;
@@ -198,7 +195,7 @@ void ComputeOnHost(const c10::OperatorHandle& operation, torch::jit::Stack* stac
   const torch::jit::Stack given(stack->end() - outputs, stack->end());
   recording->push_back([operation, taken, given] {
     torch::jit::Stack again = taken;
-    const Computing now;
+    const Uncounted now;
     at::native::cpu_fallback(operation, &again, /*error_on_views=*/true);
     for (size_t i = 0; i < given.size(); ++i) Overwrite(given[i], again[i]);
   });
@@ -251,6 +248,8 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
   library.impl("view", TORCH_FN(at::native::view));
   library.impl("_reshape_alias", TORCH_FN(at::native::_reshape_alias));
   library.impl("unfold", TORCH_FN(at::native::unfold));
+  library.impl("_flash_attention_forward", TORCH_FN(FakeFlashForward));
+  library.impl("_flash_attention_backward", TORCH_FN(FakeFlashBackward));
 }
 
 TORCH_LIBRARY_IMPL(_, PrivateUse1, library) {
@@ -273,6 +272,10 @@ at::Device FakeDevice() {
 }
 
 void RecordOperations(std::vector<std::function<void()>>* to) { recording = to; }
+
+Uncounted::Uncounted() { ++computing; }
+
+Uncounted::~Uncounted() { --computing; }
 
 TrafficMeter::TrafficMeter() {
   Counter& counter = TheCounter();

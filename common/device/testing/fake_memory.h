@@ -16,6 +16,16 @@ inline constexpr int64_t kFakeDeviceMemory = int64_t{1} << 30;
 
 c10::DeviceAllocator& FakeAllocator();
 
+// While this lives, what goes between the sides in this thread counts for nothing: it is the device
+// that computes.
+class Uncounted {
+ public:
+  Uncounted();
+  ~Uncounted();
+  Uncounted(const Uncounted&) = delete;
+  Uncounted& operator=(const Uncounted&) = delete;
+};
+
 // While this lives the host may touch an allocation of the fake device, which begins at `base`
 // (null: none). May be nested.
 class OpenMemory {

@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "common/attention/dense_attention.h"
+#include "common/attention/flash_part.h"
 #include "common/attention/tree_attention.h"
 #include "common/device/upload.h"
 
@@ -184,12 +185,13 @@ Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes,
   return pass;
 }
 
-std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass) {
-  // Measured on two threads: with segments of 16 to 128 rows on average TreeAttention takes 1.2 to
-  // 2 times as long as the padding and masks of DenseAttention, with 512 and more it is faster.
-  // Between them it is at most 1.2 times slower and needs less memory.
+std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass, at::ScalarType dtype,
+                                                    int64_t head_dim) {
+  // Measured on two threads of a CPU: with segments of 16 to 128 rows on average TreeAttention
+  // takes 1.2 to 2 times as long as the padding and masks of DenseAttention, with 512 and more it
+  // is faster. Between them it is at most 1.2 times slower and needs less memory.
   constexpr size_t kLongSegment = 256;
-  if (pass.ids.is_cpu()) {
+  if (attention::HasFlash(pass.ids.device(), dtype, head_dim)) {
     std::vector<attention::TreeSegment> segments =
         attention::TreeSegments(pass.lengths, pass.row_of);
     if (static_cast<size_t>(pass.ids.numel()) >= kLongSegment * segments.size()) {

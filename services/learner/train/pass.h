@@ -44,8 +44,10 @@ struct Pass {
 // All tensors in one copy to the device, for which the host doesn't wait.
 Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const at::Device& device);
 
-// The attention of a pass: TreeAttention where segments are long, DenseAttention elsewhere.
-std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass);
+// The attention of a pass, for heads of `head_dim` numbers of this type: TreeAttention where
+// segments are long and there is a kernel, DenseAttention elsewhere.
+std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass, at::ScalarType dtype,
+                                                    int64_t head_dim);
 
 // Cuts sequences into passes of at most `max_rows` rows; a longer one is alone in its pass. The
 // longest pass is as short as it can be without a pass more. With shared prefixes, sequences come

@@ -39,7 +39,8 @@ PassGradient::PassGradient(const model::Transformer& transformer, Parameters& pa
       pass_(pass),
       head_name_(transformer.config().tie_word_embeddings ? kEmbedding : "lm_head.weight"),
       head_(AtLeastFloat32(parameters.leaves().at(head_name_))),
-      attention_(MakeAttention(pass)),
+      attention_(MakeAttention(pass, parameters.leaves().at(head_name_).scalar_type(),
+                               transformer.config().head_dim)),
       rotary_(transformer.RotaryOf(pass.positions)),
       chunks_(pass, transformer.config().vocab_size, options.temperature,
               [this](const at::Tensor& states) {

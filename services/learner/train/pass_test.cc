@@ -61,7 +61,8 @@ TEST(MakeAttention, ReadsLongSegmentsInPlaceAndPadsShortOnes) {
     const std::vector<Sequence> sequences = {{prompt, std::vector<int32_t>(tokens, 2)},
                                              {prompt, std::vector<int32_t>(tokens, 3)}};
     const Pass pass = MakePass(Views(sequences), Prefixes::kOnce, at::kCPU);
-    return dynamic_cast<attention::TreeAttention*>(MakeAttention(pass).get()) != nullptr;
+    return dynamic_cast<attention::TreeAttention*>(MakeAttention(pass, at::kFloat, 4).get()) !=
+           nullptr;
   };
   EXPECT_TRUE(is_tree(600));
   EXPECT_FALSE(is_tree(100));

@@ -14,11 +14,16 @@ namespace {
 // A product with fewer rows than some hundred is slower for each of them, so not much less.
 constexpr int64_t kChunkBytes = int64_t{256} << 20;
 
+void Check(cuda::LaunchError error) {
+  if (error != nullptr) throw std::runtime_error(error);
+}
+
 }  // namespace
 
 ChunkedScores::ChunkedScores(const Pass& pass, int64_t vocabulary, double temperature,
-                             Logits logits)
+                             Logits logits, const ScoreKernels* kernels)
     : logits_(std::move(logits)),
+      kernels_(kernels == nullptr && pass.ids.is_cuda() ? GpuScoreKernels() : kernels),
       temperature_(temperature == 0 ? 1 : temperature),
       tokens_(pass.targets.numel()) {
   const int64_t rows = pass.scored.numel();
@@ -32,20 +37,51 @@ ChunkedScores::ChunkedScores(const Pass& pass, int64_t vocabulary, double temper
     const int64_t end = pass.first_by_row[static_cast<size_t>(first + chunk.rows)];
     chunk.tokens = pass.by_row.narrow(0, begin, end - begin);
     chunk.row = pass.scored_by.index_select(0, chunk.tokens) - first;
-    chunk.element = chunk.row * vocabulary + pass.targets.index_select(0, chunk.tokens);
+    const at::Tensor targets = pass.targets.index_select(0, chunk.tokens);
+    chunk.element = chunk.row * vocabulary + targets;
+    if (kernels_ != nullptr) {
+      // Rows are in order, each with at least one token.
+      chunk.first_token =
+          at::searchsorted(chunk.row, at::arange(chunk.rows + 1, chunk.row.options()),
+                           /*out_int32=*/true, /*right=*/false);
+      chunk.ids = targets.to(at::kInt);
+    }
     chunks_.push_back(std::move(chunk));
   }
 }
 
-at::Tensor ChunkedScores::ScaledLogits(const at::Tensor& hidden, const Chunk& chunk) const {
+at::Tensor ChunkedScores::LogitsOf(const at::Tensor& hidden, const Chunk& chunk) const {
   at::Tensor logits = logits_(hidden.narrow(0, chunk.first, chunk.rows)).contiguous();
-  return temperature_ == 1 ? logits : logits.div_(temperature_);
+  return temperature_ == 1 || kernels_ != nullptr ? logits : logits.div_(temperature_);
 }
 
-at::Tensor ChunkedScores::LogProbs(const at::Tensor& hidden, const Chunk& chunk) {
-  at::Tensor logits =
-      logits_of_all_.defined() ? std::exchange(logits_of_all_, {}) : ScaledLogits(hidden, chunk);
-  return logits.sub_(log_sum_.narrow(0, chunk.first, chunk.rows).unsqueeze(-1));
+ChunkedScores::RowScores ChunkedScores::Score(const at::Tensor& logits, const Chunk& chunk,
+                                              bool entropy) const {
+  RowScores scores;
+  scores.log_sum = logits.logsumexp(-1);
+  scores.logprobs =
+      logits.view(-1).index_select(0, chunk.element) - scores.log_sum.index_select(0, chunk.row);
+  if (!entropy) return scores;
+  at::Tensor probabilities = (logits - scores.log_sum.unsqueeze(-1)).exp_();
+  scores.entropy = scores.log_sum - probabilities.mul_(logits).sum(-1);
+  return scores;
+}
+
+ChunkedScores::RowScores ChunkedScores::ScoreByKernel(const at::Tensor& logits,
+                                                      const Chunk& chunk) const {
+  RowScores scores = {at::empty({chunk.rows}, logits.options()),
+                      at::empty({chunk.rows}, logits.options()),
+                      at::empty({chunk.tokens.numel()}, logits.options())};
+  Check(kernels_->Scores({.logits = logits.mutable_data_ptr<float>(),
+                          .vocabulary = logits.size(1),
+                          .inverse_temperature = static_cast<float>(1 / temperature_),
+                          .first_token = chunk.first_token.const_data_ptr<int32_t>(),
+                          .ids = chunk.ids.const_data_ptr<int32_t>(),
+                          .log_sum = scores.log_sum.mutable_data_ptr<float>(),
+                          .entropy = scores.entropy.mutable_data_ptr<float>(),
+                          .logprobs = scores.logprobs.mutable_data_ptr<float>()},
+                         chunk.rows));
+  return scores;
 }
 
 model::TokenScores ChunkedScores::Forward(const at::Tensor& hidden, bool entropy) {
@@ -53,18 +89,17 @@ model::TokenScores ChunkedScores::Forward(const at::Tensor& hidden, bool entropy
   std::vector<at::Tensor> log_sums, entropies;
   model::TokenScores scores;
   for (const Chunk& chunk : chunks_) {
-    at::Tensor logits = ScaledLogits(hidden, chunk);
-    const at::Tensor log_sum = logits.logsumexp(-1);
-    const at::Tensor of_targets = logits.view(-1).index_select(0, chunk.element);
+    const at::Tensor logits = LogitsOf(hidden, chunk);
+    const RowScores rows =
+        kernels_ != nullptr ? ScoreByKernel(logits, chunk) : Score(logits, chunk, entropy);
     if (!scores.logprobs.defined()) scores.logprobs = at::empty({tokens_}, logits.options());
-    scores.logprobs.index_copy_(0, chunk.tokens, of_targets - log_sum.index_select(0, chunk.row));
-    log_sums.push_back(log_sum);
+    scores.logprobs.index_copy_(0, chunk.tokens, rows.logprobs);
+    log_sums.push_back(rows.log_sum);
     if (chunks_.size() == 1) logits_of_all_ = logits;
     if (!entropy) continue;
-    at::Tensor probabilities = (logits - log_sum.unsqueeze(-1)).exp_();
-    entropies.push_back(log_sum - probabilities.mul_(logits).sum(-1));
+    entropies.push_back(rows.entropy);
     if (!scores.entropy.defined()) scores.entropy = at::empty({tokens_}, logits.options());
-    scores.entropy.index_copy_(0, chunk.tokens, entropies.back().index_select(0, chunk.row));
+    scores.entropy.index_copy_(0, chunk.tokens, rows.entropy.index_select(0, chunk.row));
   }
   log_sum_ = at::cat(log_sums);
   if (entropy) entropy_ = at::cat(entropies);
@@ -72,6 +107,49 @@ model::TokenScores ChunkedScores::Forward(const at::Tensor& hidden, bool entropy
 }
 
 // With p = softmax(z): d logprob(t) / dz = onehot(t) - p, d entropy / dz = -p (log p + entropy).
+void ChunkedScores::Differentiate(at::Tensor& logits, const Chunk& chunk,
+                                  const at::Tensor& of_logprobs,
+                                  const at::Tensor& of_entropies) const {
+  const auto sum_by_row = [&](const at::Tensor& of_tokens) {
+    return at::zeros({chunk.rows}, of_tokens.options())
+        .index_add_(0, chunk.row, of_tokens)
+        .unsqueeze(-1);
+  };
+  logits.sub_(log_sum_.narrow(0, chunk.first, chunk.rows).unsqueeze(-1));
+  const at::Tensor each = sum_by_row(of_logprobs);
+  if (of_entropies.defined()) {
+    const at::Tensor factor = (logits + entropy_.narrow(0, chunk.first, chunk.rows).unsqueeze(-1))
+                                  .mul_(sum_by_row(of_entropies))
+                                  .add_(each)
+                                  .neg_();
+    logits.exp_().mul_(factor);
+  } else {
+    logits.exp_().mul_(each.neg());
+  }
+  logits.view(-1).index_add_(0, chunk.element, of_logprobs);
+  if (temperature_ != 1) logits.div_(temperature_);
+}
+
+void ChunkedScores::DifferentiateByKernel(const at::Tensor& logits, const Chunk& chunk,
+                                          const at::Tensor& of_logprobs,
+                                          const at::Tensor& of_entropies) const {
+  at::Tensor log_sum = log_sum_.narrow(0, chunk.first, chunk.rows);
+  // Read where there is a gradient of the entropies; otherwise any numbers do.
+  at::Tensor entropy =
+      entropy_.defined() ? entropy_.narrow(0, chunk.first, chunk.rows) : at::zeros_like(log_sum);
+  Check(kernels_->Gradient(
+      {.logits = logits.mutable_data_ptr<float>(),
+       .vocabulary = logits.size(1),
+       .inverse_temperature = static_cast<float>(1 / temperature_),
+       .first_token = chunk.first_token.const_data_ptr<int32_t>(),
+       .ids = chunk.ids.const_data_ptr<int32_t>(),
+       .log_sum = log_sum.mutable_data_ptr<float>(),
+       .entropy = entropy.mutable_data_ptr<float>(),
+       .logprob_gradient = of_logprobs.const_data_ptr<float>(),
+       .entropy_gradient = of_entropies.defined() ? of_entropies.const_data_ptr<float>() : nullptr},
+      chunk.rows));
+}
+
 at::Tensor ChunkedScores::Backward(const at::Tensor& hidden, const at::Tensor& logprob_gradient,
                                    const at::Tensor& entropy_gradient, const at::Tensor& weight,
                                    at::Tensor weight_gradient) {
@@ -81,26 +159,16 @@ at::Tensor ChunkedScores::Backward(const at::Tensor& hidden, const at::Tensor& l
   }
   std::vector<at::Tensor> gradients;
   for (const Chunk& chunk : chunks_) {
-    const auto sum_by_row = [&](const at::Tensor& of_tokens) {
-      return at::zeros({chunk.rows}, of_tokens.options())
-          .index_add_(0, chunk.row, of_tokens.index_select(0, chunk.tokens))
-          .unsqueeze(-1);
-    };
-    at::Tensor gradient = LogProbs(hidden, chunk);
-    const at::Tensor each = sum_by_row(logprob_gradient);
-    if (entropy_gradient.defined()) {
-      const at::Tensor of_entropy = sum_by_row(entropy_gradient);
-      const at::Tensor factor =
-          (gradient + entropy_.narrow(0, chunk.first, chunk.rows).unsqueeze(-1))
-              .mul_(of_entropy)
-              .add_(each)
-              .neg_();
-      gradient.exp_().mul_(factor);
+    at::Tensor gradient =
+        logits_of_all_.defined() ? std::exchange(logits_of_all_, {}) : LogitsOf(hidden, chunk);
+    const at::Tensor of_logprobs = logprob_gradient.index_select(0, chunk.tokens);
+    const at::Tensor of_entropies =
+        entropy_gradient.defined() ? entropy_gradient.index_select(0, chunk.tokens) : at::Tensor();
+    if (kernels_ != nullptr) {
+      DifferentiateByKernel(gradient, chunk, of_logprobs, of_entropies);
     } else {
-      gradient.exp_().mul_(each.neg());
+      Differentiate(gradient, chunk, of_logprobs, of_entropies);
     }
-    gradient.view(-1).index_add_(0, chunk.element, logprob_gradient.index_select(0, chunk.tokens));
-    if (temperature_ != 1) gradient.div_(temperature_);
     const at::Tensor states = hidden.narrow(0, chunk.first, chunk.rows).to(gradient.scalar_type());
     if (weight_gradient.defined()) weight_gradient.addmm_(gradient.t(), states);
     gradients.push_back(gradient.mm(weight));
@@ -111,7 +179,8 @@ at::Tensor ChunkedScores::Backward(const at::Tensor& hidden, const at::Tensor& l
 model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
                              double temperature, bool entropy) {
   const at::NoGradGuard no_grad;
-  const auto attention = MakeAttention(pass);
+  const at::ScalarType dtype = transformer.Embed(pass.ids.narrow(0, 0, 1)).scalar_type();
+  const auto attention = MakeAttention(pass, dtype, transformer.config().head_dim);
   const at::Tensor hidden = transformer.Hidden(pass.ids, pass.positions, *attention);
   ChunkedScores scores(pass, transformer.config().vocab_size, temperature,
                        [&](const at::Tensor& states) { return transformer.Logits(states); });

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/model/transformer.h"
+#include "services/learner/train/cuda/score_kernels.h"
 #include "services/learner/train/pass.h"
 
 namespace attnrl::learner {
@@ -23,8 +24,10 @@ class ChunkedScores {
   // Logits of states: [n, hidden] -> [n, vocabulary].
   using Logits = std::function<at::Tensor(const at::Tensor& hidden)>;
 
-  // temperature 0 counts as 1. `pass` outlives it.
-  ChunkedScores(const Pass& pass, int64_t vocabulary, double temperature, Logits logits);
+  // temperature 0 counts as 1. `pass` outlives it. `kernels` (null: those of the GPU that the pass
+  // lies on, operations of LibTorch elsewhere) want logits in float32.
+  ChunkedScores(const Pass& pass, int64_t vocabulary, double temperature, Logits logits,
+                const ScoreKernels* kernels = nullptr);
 
   // Of every token, [tokens], for hidden [scored rows, hidden]; entropy is left undefined where it
   // isn't wanted.
@@ -45,17 +48,32 @@ class ChunkedScores {
     at::Tensor tokens;   // int64: of all tokens
     at::Tensor row;      // int64: of each of them, counted from `first`
     at::Tensor element;  // int64: its logit in [rows, vocabulary], flat
+    // For kernels, int32: where the tokens of each row begin, and the end; and the tokens' ids.
+    at::Tensor first_token;
+    at::Tensor ids;
+  };
+  struct RowScores {
+    at::Tensor log_sum;   // [rows]
+    at::Tensor entropy;   // [rows]; undefined where it isn't wanted
+    at::Tensor logprobs;  // of the chunk's tokens
   };
 
-  at::Tensor ScaledLogits(const at::Tensor& hidden, const Chunk& chunk) const;
-  // log softmax, by row and id.
-  at::Tensor LogProbs(const at::Tensor& hidden, const Chunk& chunk);
+  // Divided by the temperature, unless there are kernels, which do that.
+  at::Tensor LogitsOf(const at::Tensor& hidden, const Chunk& chunk) const;
+  RowScores Score(const at::Tensor& logits, const Chunk& chunk, bool entropy) const;
+  RowScores ScoreByKernel(const at::Tensor& logits, const Chunk& chunk) const;
+  // The gradient takes the place of the logits. Arguments of the chunk's tokens.
+  void Differentiate(at::Tensor& logits, const Chunk& chunk, const at::Tensor& of_logprobs,
+                     const at::Tensor& of_entropies) const;
+  void DifferentiateByKernel(const at::Tensor& logits, const Chunk& chunk,
+                             const at::Tensor& of_logprobs, const at::Tensor& of_entropies) const;
 
   Logits logits_;
+  const ScoreKernels* const kernels_;
   double temperature_;
   int64_t tokens_;
   std::vector<Chunk> chunks_;
-  at::Tensor logits_of_all_;  // scaled; undefined where they are computed again
+  at::Tensor logits_of_all_;  // undefined where they are computed again
   at::Tensor log_sum_;        // of each scored row: log of the sum of exp(logit / temperature)
   at::Tensor entropy_;        // of each scored row; undefined where it wasn't wanted
 };

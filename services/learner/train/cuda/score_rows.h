@@ -25,13 +25,12 @@ struct ScoreRows {
   const float* entropy_gradient = nullptr;
 };
 
-// Log-probs and entropies: logits are read once and stay. One launch on `stream`; until the trainer
-// uses it, tests/bench/gpu/learner_check.cc calls it.
+// Log-probs and entropies: logits are read once and stay. One launch on `stream`.
 [[nodiscard]] cuda::LaunchError LaunchScoreRows(const ScoreRows& chunk, int64_t rows,
                                                 cuda::Stream stream);
 
 // The way back, after LaunchScoreRows of the same logits: the gradient of each logit takes its
-// place, read and written once. As above for tests and measurements until then.
+// place, read and written once.
 [[nodiscard]] cuda::LaunchError LaunchScoreGradient(const ScoreRows& chunk, int64_t rows,
                                                     cuda::Stream stream);
 
