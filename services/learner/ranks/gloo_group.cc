@@ -2,6 +2,7 @@
 #include "services/learner/ranks/gloo_group.h"
 
 #include <arpa/inet.h>
+#include <c10/util/Flags.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@
 #include "absl/time/clock.h"
 #include "common/base/status.h"
 
+C10_DECLARE_int(caffe2_log_level);
+
 namespace attnrl::learner {
 namespace {
 
@@ -32,6 +35,13 @@ constexpr absl::Duration kConnect = absl::Seconds(60);
 
 std::chrono::milliseconds Chrono(absl::Duration duration) {
   return absl::ToChronoMilliseconds(duration);
+}
+
+// Whatever c10d meets comes to us as an exception, too; its own lines on stderr would be no part of
+// the log, and there would be one for each try at reaching rank 0.
+void SilenceC10d() {
+  constexpr int kFatal = 3;
+  FLAGS_caffe2_log_level = kFatal;
 }
 
 std::string JoinedKey(int rank) { return absl::StrCat("joined/", rank); }
@@ -213,6 +223,7 @@ absl::StatusOr<Store> MeetRankZero(const RankPlace& place, const Patience& patie
 
 absl::StatusOr<std::unique_ptr<RankGroup>> JoinRanks(const RankPlace& place,
                                                      const JoinOptions& options) {
+  SilenceC10d();
   const Patience patience(options);
   ATTNRL_ASSIGN_OR_RETURN(const Store store,
                           place.rank == 0 ? HostStore(place) : MeetRankZero(place, patience));

@@ -113,7 +113,8 @@ TEST_F(JoinRanksTest, ASilentRankIsNamedAfterTheDeadline) {
   other.join();
 }
 
-TEST_F(JoinRanksTest, WaitingForOthersEndsAndSaysForWhom) {
+TEST_F(JoinRanksTest, WaitingForOthersEndsAndSaysForWhomAndNothingElse) {
+  ::testing::internal::CaptureStderr();
   const auto alone = JoinRanks(Place(0, 3), {.timeout = absl::Milliseconds(100)});
   EXPECT_TRUE(absl::IsDeadlineExceeded(alone.status()));
   EXPECT_THAT(alone.status().message(), HasSubstr("for ranks 1, 2"));
@@ -122,6 +123,7 @@ TEST_F(JoinRanksTest, WaitingForOthersEndsAndSaysForWhom) {
   EXPECT_THAT(other.status().message(), HasSubstr("for rank 0 at 127.0.0.1"));
   const auto stopped = JoinRanks(Place(0, 3), {.abandon = [] { return true; }});
   EXPECT_TRUE(absl::IsCancelled(stopped.status()));
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
 }  // namespace
