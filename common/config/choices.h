@@ -56,6 +56,12 @@ inline std::vector<Word<CheckpointLayers>> WordsOf(CheckpointLayers) {
           {"none", CheckpointLayers::kNone}};
 }
 
+// Where the optimizer's moments lie.
+enum class OffloadOptimizer { kNone, kCpu };
+inline std::vector<Word<OffloadOptimizer>> WordsOf(OffloadOptimizer) {
+  return {{"none", OffloadOptimizer::kNone}, {"cpu", OffloadOptimizer::kCpu}};
+}
+
 // Which linear maps of every layer have adapters.
 enum class LoraTargets { kLinear, kAttention, kMlp };
 inline std::vector<Word<LoraTargets>> WordsOf(LoraTargets) {

@@ -164,6 +164,7 @@ struct Learner {
   bool mask_truncated = false;          // an older name of overlong: mask
   int64_t max_tokens_per_pass = 16384;  // of one forward and backward pass
   CheckpointLayers checkpoint_layers = CheckpointLayers::kAuto;
+  OffloadOptimizer offload_optimizer = OffloadOptimizer::kNone;
   int64_t checkpoint_every = 10;  // steps
   int64_t checkpoints_kept = 3;
   LearnerLora lora = {};

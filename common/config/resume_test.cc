@@ -37,6 +37,7 @@ bool MayDiffer(const std::string& name) {
                                                "observe.trees_kept",
                                                "learner.checkpoint_every",
                                                "learner.checkpoint_layers",
+                                               "learner.offload_optimizer",
                                                "learner.ranks",
                                                "learner.rank_timeout_seconds",
                                                "learner.checkpoints_kept",

@@ -312,6 +312,9 @@ void AddLearner(Table& table) {
   table.Choice(ATTNRL_KEY(learner.checkpoint_layers),
                "Layers whose activations are computed again in the backward pass: all, none, or "
                "all where they would take more than an eighth of the memory (auto).");
+  table.Choice(ATTNRL_KEY(learner.offload_optimizer),
+               "Keep the optimizer's moments in the host's memory (cpu), from where they come to "
+               "the GPU for each step, or not (none).");
   table.Int(ATTNRL_KEY(learner.checkpoint_every), 1, kMillion,
             "Training steps between checkpoints.");
   table.Int(ATTNRL_KEY(learner.checkpoints_kept), 1, kMillion,

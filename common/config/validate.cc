@@ -105,6 +105,10 @@ class Rules {
       return Wrong("learner.device", absl::StrCat("cpu, or cuda, which gives each of the ",
                                                   learner.ranks, " ranks a GPU of its own"));
     }
+    if (learner.offload_optimizer != OffloadOptimizer::kNone && learner.device == "cpu") {
+      return Wrong("learner.offload_optimizer",
+                   "none, as learner.device is cpu, whose memory the moments lie in anyway");
+    }
     if (learner.steps_per_batch > 0 && learner.minibatch_problems > 0) {
       return Wrong("learner.steps_per_batch",
                    absl::StrCat("0, as minibatch_problems is ", learner.minibatch_problems,

@@ -58,6 +58,8 @@ TEST(Validate, NamesTheRuleBetweenKeysAtTheSourceOfTheKeyThatBreaksIt) {
        "is true; false, as learner.device is cuda, and only the cpu computes in a fixed order"},
       {"learner: {ranks: 2}", "learner.device=cuda:1",
        "is cuda:1; cpu, or cuda, which gives each of the 2 ranks a GPU of its own"},
+      {"", "learner.offload_optimizer=cpu",
+       "is cpu; none, as learner.device is cpu, whose memory the moments lie in anyway"},
       {"", "rollout.device=cuda:100", "is \"cuda:100\"; cpu | cuda | cuda:N"},
       {"", "rollout.top_p=0.9", "is 0.9; 1 in training"},
       {"", "rollout.top_k=50", "is 50; 0 (all tokens) in training"}};

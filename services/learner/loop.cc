@@ -55,7 +55,7 @@ absl::Status LearnerLoop::Prepare() {
   // other bits under numbers that workers know.
   if (absl::IsNotFound(found.status()) && !versions_.Newest().has_value()) {
     auto bits =
-        std::make_shared<const VersionData>(ToVersionData(0, trainer_.parameters().leaves()));
+        std::make_shared<const VersionData>(ToVersionData(0, trainer_.parameters().OnHost()));
     ATTNRL_RETURN_IF_ERROR(versions_.Publish(bits));
     ATTNRL_RETURN_IF_ERROR(BeginCheckpoint(std::move(bits)));
     return TakeCheckpoint(/*wait=*/true, nullptr);
@@ -211,7 +211,7 @@ absl::StatusOr<LearnerLoop::Bits> LearnerLoop::NewBits(const scheduler::Training
     data = *before;
     data.version.number = next_;
   } else {
-    data = ToVersionData(next_, trainer_.parameters().leaves());
+    data = ToVersionData(next_, trainer_.parameters().OnHost());
   }
   report->version = data.version;
   return std::make_shared<const VersionData>(std::move(data));
@@ -221,7 +221,7 @@ absl::StatusOr<LearnerLoop::Bits> LearnerLoop::ReplayedBits(const scheduler::Tra
                                                             StepReport* report) {
   report->version = {next_, *versions_.DigestOf(next_)};
   auto bits =
-      std::make_shared<const VersionData>(ToVersionData(next_, trainer_.parameters().leaves()));
+      std::make_shared<const VersionData>(ToVersionData(next_, trainer_.parameters().OnHost()));
   if (bits->version == report->version) return bits;
   if (!batch.samples.empty()) {
     report->mismatch = true;

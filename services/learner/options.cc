@@ -94,7 +94,10 @@ TrainerOptions TrainerOptionsOf(const config::Config& config) {
                          .lora = {.rank = learner.lora.rank,
                                   .alpha = learner.lora.alpha,
                                   .targets = LoraTargetsOf(learner.lora.targets),
-                                  .seed = config.run.seed}};
+                                  .seed = config.run.seed},
+                         .moments = learner.offload_optimizer == config::OffloadOptimizer::kCpu
+                                        ? Parameters::Moments::kOnHost
+                                        : Parameters::Moments::kOnDevice};
   for (const config::Stage& stage : config.stages) {
     options.later[stage.from_step] = StageOf(config::AtStep(config, stage.from_step));
   }
@@ -105,11 +108,6 @@ absl::Status CheckRanks(const config::Config& config, int ranks) {
   if (config.learner.deterministic && ranks != 1 && ranks != 2 && ranks != 4) {
     return InputError("WORLD_SIZE", absl::StrCat("is ", ranks),
                       "1, 2 or 4, as learner.deterministic is true");
-  }
-  if (config.learner.device != "cpu" && ranks != 1) {
-    return InputError("learner.device",
-                      absl::StrCat("is ", config.learner.device, ", with ", ranks, " ranks"),
-                      "cpu, where several ranks train");
   }
   return absl::OkStatus();
 }

@@ -13,14 +13,23 @@ namespace {
 
 // Elements whose squares are summed at once: what float64 copies take is 128 MB.
 constexpr int64_t kNormSlice = int64_t{1} << 24;
+// Elements of each moment that are brought to the device at once: 256 MB together.
+constexpr int64_t kMomentSlice = int64_t{1} << 25;
 
 void StepOn(const AdamWOptions& options, double weight_decay, const at::Tensor& steps,
             const at::Tensor& values, Parameters& parameters, int64_t offset, int64_t count) {
   const auto part = [&](const at::Tensor& flat) { return flat.narrow(0, offset, count); };
-  at::_fused_adamw_(part(values), part(parameters.gradient()), part(parameters.first_moment()),
-                    part(parameters.second_moment()), {}, steps, options.learning_rate,
-                    options.beta1, options.beta2, weight_decay, options.epsilon, /*amsgrad=*/false,
-                    /*maximize=*/false);
+  const at::Tensor first = part(parameters.first_moment());
+  const at::Tensor second = part(parameters.second_moment());
+  // The same tensors unless they lie on the host.
+  const at::Tensor first_here = first.to(values.device(), /*non_blocking=*/true);
+  const at::Tensor second_here = second.to(values.device(), /*non_blocking=*/true);
+  at::_fused_adamw_(part(values), part(parameters.gradient()), first_here, second_here, {}, steps,
+                    options.learning_rate, options.beta1, options.beta2, weight_decay,
+                    options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+  if (first_here.is_same(first)) return;
+  first.copy_(first_here);
+  second.copy_(second_here);
 }
 
 // Squared norms of the gradient's parts, float64 [ranks, buckets * parts of a rank] on the host;
@@ -64,13 +73,16 @@ void AdamWStep(const AdamWOptions& options, int64_t step, Parameters& parameters
   if (options.learning_rate == 0) values = values.clone();
   const at::Tensor steps = at::full({}, static_cast<double>(step),
                                     at::TensorOptions(at::kFloat).device(values.device()));
-  if (options.decay_norms_and_biases) {
-    StepOn(options, options.weight_decay, steps, values, parameters, 0, values.numel());
-    return;
-  }
-  for (const FlatLayout::Run& run : parameters.layout().Runs()) {
-    StepOn(options, run.matrices ? options.weight_decay : 0, steps, values, parameters, run.offset,
-           run.count);
+  std::vector<FlatLayout::Run> runs = parameters.layout().Runs();
+  if (options.decay_norms_and_biases) runs = {{0, values.numel(), /*matrices=*/true}};
+  // In slices where moments come and go, so that few of them are on the device at once.
+  const int64_t slice =
+      parameters.first_moment().device() == values.device() ? values.numel() : kMomentSlice;
+  for (const FlatLayout::Run& run : runs) {
+    for (int64_t first = 0; first < run.count; first += slice) {
+      StepOn(options, run.matrices ? options.weight_decay : 0, steps, values, parameters,
+             run.offset + first, std::min(slice, run.count - first));
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <utility>
 #include <vector>
@@ -14,6 +15,9 @@ namespace {
 
 using Bucket = FlatLayout::Bucket;
 using Slice = FlatLayout::Slice;
+
+// Buckets of new weights on their way at once.
+constexpr size_t kMostInFlight = 4;
 
 at::ScalarType ScalarTypeOf(model::DType dtype) {
   return dtype == model::DType::kBFloat16 ? at::kBFloat16 : at::kFloat;
@@ -40,18 +44,31 @@ at::Tensor Zeros(const model::Tensors& weights, int64_t count, at::ScalarType dt
   return at::zeros({count}, options);
 }
 
+// From pinned memory a GPU reads without the host's help.
+at::Tensor ZerosOnHost(const at::Tensor& like) {
+  return at::zeros(like.sizes(),
+                   at::TensorOptions(like.scalar_type()).pinned_memory(like.is_cuda()));
+}
+
+// On the host, in memory of its own. Waits for the device.
+at::Tensor CopyOnHost(const at::Tensor& tensor) {
+  at::Tensor copy = at::empty(
+      tensor.sizes(), at::TensorOptions(tensor.scalar_type()).pinned_memory(tensor.is_cuda()));
+  return copy.copy_(tensor.detach());
+}
+
 }  // namespace
 
 Parameters::Parameters(const model::Tensors& weights, model::DType compute, RankGroup* group,
-                       int parts, const LoraOptions& lora)
+                       int parts, const LoraOptions& lora, Moments moments)
     : compute_(compute),
       group_(group),
       lora_(lora.rank > 0 ? std::optional<Lora>(std::in_place, weights, lora) : std::nullopt),
       layout_(lora_.has_value() ? lora_->Shapes() : ShapesOf(weights), ShardingOf(group, parts)),
       values_(Zeros(weights, layout_.shard(), at::kFloat)),
       gradient_(at::zeros_like(values_)),
-      first_moment_(at::zeros_like(values_)),
-      second_moment_(at::zeros_like(values_)),
+      first_moment_(moments == Moments::kOnHost ? ZerosOnHost(values_) : at::zeros_like(values_)),
+      second_moment_(at::zeros_like(first_moment_)),
       sum_(layout_, group, gradient_) {
   at::NoGradGuard no_grad;
   Make(lora_.has_value() ? lora_->Initial() : weights);
@@ -117,14 +134,20 @@ void Parameters::ZeroGradient() { gradient_.zero_(); }
 void Parameters::Refresh() {
   at::NoGradGuard no_grad;
   const Sharding& sharding = layout_.sharding();
+  std::deque<Gather> in_flight;  // while the next buckets are rounded
   for (const Bucket& bucket : layout_.buckets()) {
     if (computed_.is_same(values_)) break;
     const int64_t own = layout_.OwnCount(bucket);
     const at::Tensor rows =
         computed_.narrow(0, bucket.offset, bucket.count).view({sharding.ranks, own});
     rows[sharding.rank].copy_(values_.narrow(0, layout_.OwnOffset(bucket), own));
-    if (group_ != nullptr) AllGather(*group_, rows);
+    if (group_ == nullptr) continue;
+    in_flight.emplace_back(*group_, rows);
+    if (in_flight.size() <= kMostInFlight) continue;
+    in_flight.front().Wait();
+    in_flight.pop_front();
   }
+  for (Gather& gather : in_flight) gather.Wait();
   if (lora_.has_value()) MergeAdapters();
 }
 
@@ -211,7 +234,12 @@ void Parameters::Assign(const model::Tensors& named, at::Tensor& flat) const {
 model::Tensors Parameters::Published() const {
   at::NoGradGuard no_grad;
   model::Tensors published;
-  for (const auto& [name, leaf] : leaves_) published[name] = leaf.detach().clone();
+  if (lora_.has_value()) {
+    for (const auto& [name, leaf] : leaves_) published[name] = CopyOnHost(leaf);
+    return published;
+  }
+  const at::Tensor copy = CopyOnHost(computed_);
+  for (const Slice& slice : layout_.slices()) published[slice.name] = View(copy, slice);
   return published;
 }
 

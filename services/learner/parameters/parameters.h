@@ -25,15 +25,19 @@ namespace attnrl::learner {
 // A training step: ZeroGradient; for each pass {for each layer {backward; AddGradients;
 // gradient_sum().Complete}; gradient_sum().EndPass}; an optimizer changes values(); Refresh. Used
 // by one thread. Memory: 16 bytes a parameter over the ranks, plus the leaves where they are
-// copies, and the gradients that weren't added yet.
+// copies, and the gradients that weren't added yet; 8 of the 16 are the host's where moments lie
+// there.
 class Parameters {
  public:
+  // Where both moments lie: with the weights, or in the memory of the host.
+  enum class Moments { kOnDevice, kOnHost };
+
   // Copies `weights` (any dtype), on the device on which they lie; all ranks give the same. The
   // gradient of a minibatch is made in `parts`, a multiple of the ranks (0: as many). With a rank
   // in `lora` adapters are trained in place of the weights: they are what the flat tensors hold;
   // the leaves are the merged weights, of which only those with adapters require a gradient.
   Parameters(const model::Tensors& weights, model::DType compute, RankGroup* group = nullptr,
-             int parts = 0, const LoraOptions& lora = {});
+             int parts = 0, const LoraOptions& lora = {}, Moments moments = Moments::kOnDevice);
 
   const FlatLayout& layout() const { return layout_; }
   RankGroup* group() const { return group_; }  // null: this process is alone
@@ -67,8 +71,11 @@ class Parameters {
   bool Fits(const model::Tensors& named) const;
   // The inverse of Named: rank 0's `named`, which fits, is handed to all.
   void Assign(const model::Tensors& named, at::Tensor& flat) const;
-  // The leaves: what is published. Own memory.
+  // The leaves: what is published. In memory of the host and of its own, where they come in one
+  // copy.
   model::Tensors Published() const;
+  // The same without a copy where the leaves lie on the host: valid until the next Refresh.
+  model::Tensors OnHost() const { return values_.is_cpu() ? leaves_ : Published(); }
 
  private:
   void Make(const model::Tensors& trained);  // the flat tensors

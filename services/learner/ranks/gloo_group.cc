@@ -2,7 +2,7 @@
 #include "services/learner/ranks/gloo_group.h"
 
 #include <arpa/inet.h>
-#include <c10/util/Flags.h>
+#include <c10/util/Logging.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,8 +20,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
-
-C10_DECLARE_int(caffe2_log_level);
 
 namespace attnrl::learner {
 namespace {

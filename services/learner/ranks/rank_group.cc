@@ -38,15 +38,18 @@ at::Tensor Exchange::Wait() {
   return received_;
 }
 
-void AllGather(RankGroup& group, at::Tensor rows) {
-  std::vector<std::unique_ptr<RankGroup::Transfer>> transfers;
+Gather::Gather(RankGroup& group, const at::Tensor& rows) {
   for (int rank = 0; rank < group.size(); ++rank) {
     if (rank == group.rank()) continue;
-    transfers.push_back(group.Receive(rows[rank], rank));
-    transfers.push_back(group.Send(rows[group.rank()], rank));
+    transfers_.push_back(group.Receive(rows[rank], rank));
+    transfers_.push_back(group.Send(rows[group.rank()], rank));
   }
-  WaitForAll(transfers);
+  group.Launch();
 }
+
+void Gather::Wait() { WaitForAll(transfers_); }
+
+void AllGather(RankGroup& group, const at::Tensor& rows) { Gather(group, rows).Wait(); }
 
 void Broadcast(RankGroup& group, at::Tensor tensor) {
   std::vector<std::unique_ptr<RankGroup::Transfer>> transfers;

@@ -54,8 +54,19 @@ class Exchange {
   std::vector<std::unique_ptr<RankGroup::Transfer>> transfers_;
 };
 
-// Row r of `rows` [ranks, n], contiguous, comes from rank r; each has filled its own.
-void AllGather(RankGroup& group, at::Tensor rows);
+// Row r of `rows` [ranks, n], contiguous, comes from rank r; each has filled its own. Begins at
+// once and runs beside what the caller does next; the rows are whole after Wait.
+class Gather {
+ public:
+  Gather(RankGroup& group, const at::Tensor& rows);
+  void Wait();
+
+ private:
+  std::vector<std::unique_ptr<RankGroup::Transfer>> transfers_;
+};
+
+// The same, and waits.
+void AllGather(RankGroup& group, const at::Tensor& rows);
 
 // `tensor` of rank 0 becomes that of all; contiguous, of one shape and dtype everywhere.
 void Broadcast(RankGroup& group, at::Tensor tensor);

@@ -12,13 +12,15 @@ namespace attnrl::learner {
 namespace {
 
 std::unique_ptr<Trainer> MakeTrainer(const std::string& folder, at::Device device,
-                                     int64_t max_tokens_per_pass = 16384) {
+                                     int64_t max_tokens_per_pass = 16384,
+                                     Parameters::Moments moments = Parameters::Moments::kOnDevice) {
   const model::ModelConfig config = TinyConfig(folder);
   model::Tensors weights = model::RandomTensors(config, 1, model::DType::kFloat32);
   for (auto& [name, tensor] : weights) tensor = tensor.to(device);
   TrainerOptions options = TinyOptions();
   options.objective.kl_weight = 0.05;
   options.max_tokens_per_pass = max_tokens_per_pass;
+  options.moments = moments;
   return std::make_unique<Trainer>(config, weights, model::DType::kFloat32, weights, options);
 }
 
@@ -57,6 +59,39 @@ TEST(TrainerOnADevice, WaitsForItTwiceAnOptimizerStepWhateverThePasses) {
     EXPECT_EQ(cost.blocking_copies_to_device, 0);
     // Tokens, targets, and the layout of attention for policy and reference.
     EXPECT_EQ(cost.copies_to_device, 4 * passes);
+  }
+}
+
+TEST(TrainerOnADevice, TakesTheSameStepsWithTheMomentsOnTheHost) {
+  const TemporaryFolder folder;
+  WriteTinyModel(folder.path());
+  const auto here = MakeTrainer(folder.path(), device::FakeDevice());
+  const auto there =
+      MakeTrainer(folder.path(), device::FakeDevice(), 16384, Parameters::Moments::kOnHost);
+  EXPECT_TRUE(there->parameters().first_moment().is_cpu());
+  EXPECT_TRUE(there->parameters().second_moment().is_cpu());
+  for (uint32_t batch = 0; batch < 2; ++batch) {
+    ASSERT_TRUE(here->Train(TinyBatch(batch), nullptr).ok());
+    ASSERT_TRUE(there->Train(TinyBatch(batch), nullptr).ok());
+  }
+  const auto same = [](const at::Tensor& a, const at::Tensor& b) {
+    return at::equal(a.cpu(), b.cpu());
+  };
+  EXPECT_TRUE(same(here->parameters().values(), there->parameters().values()));
+  EXPECT_TRUE(same(here->parameters().first_moment(), there->parameters().first_moment()));
+  EXPECT_TRUE(same(here->parameters().second_moment(), there->parameters().second_moment()));
+}
+
+TEST(TrainerOnADevice, PublishesItsWeightsInOneCopyToTheHost) {
+  const TemporaryFolder folder;
+  WriteTinyModel(folder.path());
+  const auto trainer = MakeTrainer(folder.path(), device::FakeDevice());
+  const device::TrafficMeter meter;
+  const model::Tensors published = trainer->parameters().OnHost();
+  EXPECT_EQ(meter.Read().copies_to_host, 1);
+  EXPECT_EQ(meter.Read().bytes_to_host, 4 * trainer->parameters().layout().padded());
+  for (const auto& [name, leaf] : trainer->parameters().leaves()) {
+    EXPECT_TRUE(at::equal(published.at(name), leaf.detach().cpu())) << name;
   }
 }
 

@@ -108,7 +108,10 @@ ObjectiveTerms ObjectiveLoss(const ObjectiveOptions& options, const ObjectiveInp
   terms.measured = at::stack(
       {Sum(loss), kl.defined() ? Sum(kl) : at::zeros_like(entropy), entropy,
        Sum(negative.logical_and(r.lt(low))), Sum(advantages.gt(0).logical_and(r.gt(high))),
-       Sum(negative.logical_and(r.gt(options.dual_clip))), r.max().to(at::kDouble)});
+       Sum(negative.logical_and(r.gt(options.dual_clip))), Sum(importance),
+       Sum(importance.gt(options.importance_cap)), Sum(weight), Sum(weight.square()), Sum(gap),
+       Sum((-gap).clamp_max(kMaxLogRatio).exp() - 1 + gap), r.max().to(at::kDouble),
+       importance.max().to(at::kDouble)});
   if (inputs.weights.defined()) loss = loss * inputs.weights;
   terms.loss = loss.sum() / denominator;
   return terms;

@@ -36,7 +36,7 @@ struct Result {
   at::Tensor weight;
 };
 
-Result Run(const Pass& pass, const ScoreKernels* kernels, bool entropy) {
+Result ScoresOf(const Pass& pass, const ScoreKernels* kernels, bool entropy) {
   const at::Tensor hidden = (at::arange(pass.scored.numel() * kHidden) * 0.7).sin().view({-1, 8});
   const at::Tensor weight = (at::arange(kVocabulary * kHidden) * 1.3).sin().view({-1, 8});
   ChunkedScores chunks(
@@ -56,7 +56,8 @@ TEST(ChunkedScoresByKernels, AreThoseByOperations) {
   ASSERT_LT(pass.scored.numel(), pass.targets.numel()) << "some rows predict several tokens";
   const EmulatedScoreKernels kernels;
   for (const bool entropy : {true, false}) {
-    const Result expected = Run(pass, nullptr, entropy), found = Run(pass, &kernels, entropy);
+    const Result expected = ScoresOf(pass, nullptr, entropy),
+                 found = ScoresOf(pass, &kernels, entropy);
     EXPECT_TRUE(found.scores.logprobs.allclose(expected.scores.logprobs, 1e-5, 1e-5));
     EXPECT_EQ(found.scores.entropy.defined(), entropy);
     if (entropy) {

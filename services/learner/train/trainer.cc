@@ -41,7 +41,7 @@ Trainer::Trainer(const model::ModelConfig& config, const model::Tensors& weights
                  RankGroup* group)
     : options_(options),
       parameters_(weights, compute, group, options.deterministic ? kDeterministicParts : 0,
-                  options.lora),
+                  options.lora, options.moments),
       transformer_(config, parameters_.leaves()) {
   if (options_.objective.kl_weight != 0) {
     reference_ = std::make_unique<model::Transformer>(config, std::move(reference));

@@ -56,6 +56,7 @@ struct TrainerOptions {
   // The same bits with 1, 2 and 4 ranks, at the cost of three more gradients in memory.
   bool deterministic = false;
   LoraOptions lora = {};
+  Parameters::Moments moments = Parameters::Moments::kOnDevice;  // the same bits either way
   Prefixes prefixes = Prefixes::kOnce;  // the same gradient either way, up to rounding
 
   const TrainerStage& At(uint32_t batch) const;

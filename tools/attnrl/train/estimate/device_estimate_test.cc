@@ -87,6 +87,9 @@ TEST(DeviceEstimate, SharesTheOptimizersStateOutAndOneVersionLessIsOneCopyLess) 
   const DeviceEstimate four = EstimateLearnerDevice(config, Large(), 0);
   EXPECT_EQ(Part(one, "masters") - Part(four, "masters"), 12 * weights);
   EXPECT_EQ(Part(one, "weights to compute with"), Part(four, "weights to compute with"));
+  config.learner.offload_optimizer = config::OffloadOptimizer::kCpu;
+  const DeviceEstimate offloaded = EstimateLearnerDevice(config, Large(), 0);
+  EXPECT_EQ(Part(four, "masters") - Part(offloaded, "masters"), 2 * weights - (256 << 20));
   const DeviceEstimate two_versions = EstimateWorkerDevice(config, Large(), 0);
   config.rollout.resident_versions = 1;
   const DeviceEstimate one_version = EstimateWorkerDevice(config, Large(), 0);

@@ -70,11 +70,20 @@ int64_t AdapterParameters(const config::LearnerLora& lora, const model::ModelCon
   return lora.rank * extents;
 }
 
+// Both moments of a rank, in the memory of the host.
+int64_t OffloadedBytes(const config::Config& config, const model::ModelConfig& shape) {
+  if (config.learner.offload_optimizer == config::OffloadOptimizer::kNone) return 0;
+  return 2 * kFloatBytes * TrainedParameters(config, shape) / config.learner.ranks;
+}
+
 // Masters and two moments, shared out over the ranks, and as many gradients; in the deterministic
-// mode one of each of four parts.
+// mode one of each of four parts. Without what is offloaded, but for a slice of it.
 int64_t StateBytes(const config::Config& config, const model::ModelConfig& shape) {
+  constexpr int64_t kSlice = int64_t{256} << 20;
   const int64_t numbers = config.learner.deterministic ? 8 : 4;
-  return numbers * kFloatBytes * TrainedParameters(config, shape) / config.learner.ranks;
+  const int64_t offloaded = OffloadedBytes(config, shape);
+  return numbers * kFloatBytes * TrainedParameters(config, shape) / config.learner.ranks -
+         offloaded + std::min(kSlice, offloaded);
 }
 
 // Log-probs are computed from the head in float32, which of other weights is a copy.
@@ -123,7 +132,8 @@ MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shap
   const int64_t copies = learner.lora.rank > 0 ? 3
                                                : 1 + (learner.kl_weight > 0 ? 1 : 0) +
                                                      (LeavesAreApart(config, shape) ? 1 : 0);
-  memory.learner_bytes = kTorchProcess + StateBytes(config, shape.model) + weights * copies +
+  memory.learner_bytes = kTorchProcess + StateBytes(config, shape.model) +
+                         OffloadedBytes(config, shape.model) + weights * copies +
                          ExchangedBytes(config, shape.model) + HeadBytes(shape) +
                          PassBytes(config, shape, MemoryLimit());
   memory.scheduler_bytes = 2 * kPlainProcess;
@@ -181,7 +191,6 @@ DeviceEstimate EstimateLearnerDevice(const config::Config& config, const RunShap
       {"masters, gradient, moments" + of_ranks, StateBytes(config, shape.model)},
       {"weights to compute with", LeavesAreApart(config, shape) ? weights : 0},
       {"reference model", reference ? weights : 0},
-      {"copy to publish", weights},
       {"head in float32", HeadBytes(shape)},
       {absl::StrCat("pass of ", FormatCount(PassRows(config)), " tokens"),
        PassBytes(config, shape, std::max<int64_t>(1, device_bytes))},
