@@ -4,7 +4,9 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace attnrl::device {
@@ -52,5 +54,21 @@ class Upload {
   std::vector<int64_t> numbers_;
   at::Tensor sent_;
 };
+
+// Adds an array of 32-bit numbers, or of structs, to an upload, whose numbers have 64 bits: at
+// least `size` of them, those beyond `values` as `filler`.
+template <typename T>
+Upload::Part AddArray(const std::vector<T>& values, Upload& upload, int64_t size = 0,
+                      const T& filler = {}) {
+  const size_t count = std::max(values.size(), static_cast<size_t>(size));
+  const size_t numbers = (count * sizeof(T) + sizeof(int64_t) - 1) / sizeof(int64_t);
+  const Upload::Part part = upload.Add(static_cast<int64_t>(numbers));
+  if (count == 0) return part;
+  auto* const to = reinterpret_cast<char*>(upload.At(part));
+  if (!values.empty()) std::memcpy(to, values.data(), values.size() * sizeof(T));
+  for (size_t i = values.size(); i < count; ++i)
+    std::memcpy(to + i * sizeof(T), &filler, sizeof(T));
+  return part;
+}
 
 }  // namespace attnrl::device

@@ -11,8 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "common/attention/cuda/upload_array.h"
-
 namespace attnrl::attention {
 namespace {
 

@@ -8,8 +8,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "common/attention/cuda/upload_array.h"
-
 namespace attnrl::attention {
 
 bool GpuFciAttention::Fits(int64_t head_dim, at::ScalarType dtype) {
