@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Learning curves of the presets on the embedded task, at equal sampled tokens.
+"""Learning curves of the methods on the embedded task, at equal tokens and at equal seconds.
 
-  tests/experiments/curves.py OUT [--presets attnrl,treerl,grpo] [--seeds 1,2,3] [--tokens 1200000]
+  tests/experiments/curves.py OUT [--methods grpo,attnrl] [--seeds 1,2,3] [--tokens 1200000]
 
-Trains deploy/local/quickstart.yaml with each preset and seed until it has sampled that many tokens
-(initial responses and continuations together), measures unseen accuracy at the start, half way and
-at the end of them, and prints a Markdown table. Runs that OUT already holds are not made again, so
-it can be stopped and started. ATTNRL_BIN names another binary. Three minutes a run on two quiet
-cores.
+Two stages. First each method tries the same learning rates with one seed on problems of its own,
+for half of the tokens, and takes the best. Then it trains with that rate, with fresh seeds and
+fresh problems, until it has sampled all the tokens. Every run makes one optimizer step a batch, of
+about the same number of tokens whatever the method. The accuracy is pass@1 on 300 unseen problems,
+at the start and at the end of each quarter; the seconds are processor seconds of all services, so
+that other load on the machine changes them little.
+
+Prints two Markdown tables. Runs that OUT already holds are not made again, so the script can be
+stopped and started. ATTNRL_BIN names another binary. A run takes about two minutes on two quiet
+cores, all of them three quarters of an hour.
 """
 
 import argparse
@@ -16,6 +21,7 @@ import itertools
 import json
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -25,25 +31,146 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = os.environ.get("ATTNRL_BIN", str(ROOT / "build/bin/attnrl"))
 CONFIG = ROOT / "deploy/local/quickstart.yaml"
 # The accuracy is measured at the start and at the end of each part of a run.
-PARTS = 2
-# The size of a batch, which all share, whatever the quickstart's is.
-BATCH = {
-    "algorithm.sampling.batch_problems": 24,
-    "algorithm.sampling.batch_min": 20,
-    "algorithm.sampling.batch_max": 28,
-    "learner.minibatch_problems": 24,
-}
-# The presets differ in how they branch and sample.
-TREES = {**BATCH, "algorithm.sampling.initial_responses": 4, "algorithm.branching.points": 2}
-SETTINGS = {
-    "grpo": {**BATCH, "algorithm.sampling.initial_responses": 6},
-    "treerl": TREES,
-    "attnrl": TREES,
-}
-# About; the learning rate's schedule needs it.
-TOKENS_PER_STEP = {"grpo": 18_300, "treerl": 29_300, "attnrl": 49_400}
+PARTS = 4
+RATES = (1.25e-4, 2.5e-4, 5e-4)
+TUNING_SEED = 11
+TRAINING_PROBLEMS = 3000
+UNSEEN_PROBLEMS = 300
+# Added to a run's seed for the seed of its problems; quickstart's own have 1.
+TRAINING_SEED = 600
+# Unseen problems: those that choose the rate are not those that are reported.
+UNSEEN_SEED = {"tuning": 78, "final": 77}
 # Exit codes of a run that ended by itself, by SIGINT or by SIGTERM.
 GOOD_ENDS = (0, 130, 143)
+
+
+def shape(name, responses, points, problems, **settings):
+    """What a method changes of the quickstart's configuration."""
+    return {
+        "algorithm.name": name,
+        "algorithm.sampling.initial_responses": responses,
+        "algorithm.branching.points": points,
+        "algorithm.sampling.batch_problems": problems,
+        "algorithm.sampling.batch_min": round(0.85 * problems),
+        "algorithm.sampling.batch_max": round(1.15 * problems),
+        "learner.steps_per_batch": 1,
+        **settings,
+    }
+
+
+# The number of problems makes a batch about 26,000 tokens for each. `earliest` and `random` are
+# attnrl with another choice of branch points.
+METHODS = {
+    "grpo": shape("grpo", 4, 1, 38),
+    "treerl": shape("treerl", 2, 2, 40),
+    "attnrl": shape("attnrl", 2, 1, 29),
+    "earliest": shape("attnrl", 2, 1, 29, **{"algorithm.branching.criterion": "earliest"}),
+    "random": shape("attnrl", 2, 1, 29, **{"algorithm.branching.criterion": "random"}),
+}
+TOKENS_PER_STEP = 26_000
+
+
+class Run:
+    """One training run in a folder of its own."""
+
+    def __init__(self, out, stage, method, rate, seed, tokens):
+        self.name = f"{stage}-{method}-{rate:g}-{seed}"
+        self.folder = out / self.name
+        self.stage, self.method, self.rate = stage, method, rate
+        self.seed, self.tokens = seed, tokens
+        self.data = problems(out, f"train-{seed}", TRAINING_PROBLEMS, TRAINING_SEED + seed, "train")
+        self.unseen = problems(out, f"unseen-{stage}", UNSEEN_PROBLEMS, UNSEEN_SEED[stage], "eval")
+        self.seconds_file = out / f"{self.name}.seconds"
+
+    def metrics(self):
+        """The records, one a step."""
+        file = self.folder / "metrics.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def sampled(self):
+        """Tokens sampled up to and with each step."""
+        return list(itertools.accumulate(line["generated_tokens"] for line in self.metrics()))
+
+    def done(self):
+        return self.sampled()[-1:] >= [self.tokens]
+
+    def seconds(self):
+        """Processor seconds of all services until the tokens were sampled."""
+        return float(self.seconds_file.read_text())
+
+    def settings(self):
+        steps = round(self.tokens / TOKENS_PER_STEP)
+        return {
+            **METHODS[self.method],
+            "data.train": self.data,
+            "run.seed": self.seed,
+            "run.steps": 1000,
+            "learner.learning_rate": self.rate,
+            # As in the quickstart the rate falls in the last four fifths, to a tenth at the end.
+            "learner.decay_after": max(1, steps // 5),
+            "learner.decay_steps": steps - steps // 5,
+            "learner.checkpoint_every": 2,
+            "learner.checkpoints_kept": 1000,
+        }
+
+    def train(self):
+        """Starts or goes on, and ends the run once it has sampled enough tokens."""
+        command = [BIN, "train", "--config", str(CONFIG), "--run-dir", str(self.folder)]
+        if (self.folder / "config.yaml").exists():
+            command.append("--resume")
+        for key, value in self.settings().items():
+            command += ["--set", f"{key}={value}"]
+        log = self.folder.parent / f"{self.name}.log"
+        before = children_seconds()
+        with open(log, "a") as out:
+            process = subprocess.Popen(command, stdout=out, stderr=out)
+            while process.poll() is None and not self.done():
+                time.sleep(1)
+            if process.poll() is None:
+                process.terminate()
+            code = process.wait()
+        if code not in GOOD_ENDS:
+            sys.exit(f"{self.name}: attnrl train ended with {code}; see {log}")
+        earlier = self.seconds() if self.seconds_file.exists() else 0
+        self.seconds_file.write_text(f"{earlier + children_seconds() - before:.1f}\n")
+
+    def accuracy(self, step):
+        """pass@1 of a checkpoint, measured once."""
+        # All runs start from the same model.
+        where = self.folder.parent if step == 0 else self.folder
+        file = where / f"eval-{self.stage}-{step}.json"
+        if not file.exists():
+            model = self.folder / "checkpoints" / f"step-{step}"
+            how = ["--samples", 4, "--temperature", 1, "--max-new-tokens", 260, "--max-batch", 400]
+            run_attnrl("eval", "--model", model, "--data", self.unseen, *how, "--output", file)
+        (figures,) = json.loads(file.read_text())["sets"].values()
+        return figures["pass@1"]
+
+    def curve(self):
+        """[(sampled tokens, accuracy)] at the start and at the end of each part."""
+        if not self.done():
+            self.train()
+        spent = [0, *self.sampled()]  # by the number of a checkpoint's step
+        folders = (self.folder / "checkpoints").glob("step-*")
+        steps = sorted(int(path.name.removeprefix("step-")) for path in folders)
+        points = []
+        for part in range(PARTS + 1):
+            goal = self.tokens * part / PARTS
+            _, step = min((abs(spent[step] - goal), step) for step in steps)
+            points.append((spent[step], self.accuracy(step)))
+        return points
+
+    def end(self):
+        """The accuracy of the last checkpoint before the tokens were sampled."""
+        return self.curve()[-1][1]
+
+    def accuracy_after(self, seconds):
+        """The accuracy after so many processor seconds, between the points of the curve."""
+        tokens = self.tokens * seconds / self.seconds()
+        for (low, before), (high, after) in itertools.pairwise(self.curve()):
+            if tokens <= high:
+                return before + (after - before) * (tokens - low) / (high - low)
+        return self.end()
 
 
 def run_attnrl(*words):
@@ -51,108 +178,70 @@ def run_attnrl(*words):
     subprocess.run([BIN, *map(str, words)], check=True, capture_output=True)
 
 
-def metrics(run):
-    """The records of a run, one a step."""
-    file = run / "metrics.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+def children_seconds():
+    """Processor seconds of all children that have ended, and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
-def sampled(run):
-    """Tokens sampled up to and with each step."""
-    return list(itertools.accumulate(line["generated_tokens"] for line in metrics(run)))
-
-
-def has_sampled(run, tokens):
-    return bool(sampled(run)) and sampled(run)[-1] >= tokens
-
-
-def settings_of(preset, seed, tokens):
-    """What a run changes of the quickstart's configuration."""
-    steps = round(tokens / TOKENS_PER_STEP[preset])
-    return {
-        "algorithm.name": preset,
-        "run.seed": seed,
-        "run.steps": 1000,
-        # As in the quickstart the rate falls in the last four fifths, to a tenth at the end.
-        "learner.decay_after": max(1, steps // 5),
-        "learner.decay_steps": steps - steps // 5,
-        "learner.checkpoint_every": 2,
-        "learner.checkpoints_kept": 1000,
-        **SETTINGS[preset],
-    }
-
-
-def train(run, preset, seed, tokens, log):
-    """Starts a run or goes on with it, and ends it once it has sampled enough tokens."""
-    command = [BIN, "train", "--config", str(CONFIG), "--run-dir", str(run)]
-    if (run / "config.yaml").exists():
-        command.append("--resume")
-    for key, value in settings_of(preset, seed, tokens).items():
-        command += ["--set", f"{key}={value}"]
-    with open(log, "a") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
-        while process.poll() is None and not has_sampled(run, tokens):
-            time.sleep(1)
-        if process.poll() is None:
-            process.terminate()
-        code = process.wait()
-    if code not in GOOD_ENDS:
-        sys.exit(f"{preset}, seed {seed}: attnrl train ended with {code}; see {log}")
-
-
-def accuracy(model, data):
-    """pass@1 of a checkpoint on `data`, measured once."""
-    # All runs start from the same model.
-    folder = data.parent if model.name == "step-0" else model.parent.parent
-    file = folder / f"eval-{model.name}.json"
+def problems(out, name, count, seed, split):
+    """A data set of the embedded task."""
+    file = out / f"{name}.jsonl"
     if not file.exists():
-        how = ["--samples", 4, "--temperature", 1, "--max-new-tokens", 260, "--max-batch", 400]
-        run_attnrl("eval", "--model", model, "--data", data, *how, "--output", file)
-    (figures,) = json.loads(file.read_text())["sets"].values()
-    return figures["pass@1"]
-
-
-def curve(run, tokens, data):
-    """[(sampled tokens, accuracy)] at the start and at the end of each part."""
-    checkpoints = run / "checkpoints"
-    spent = [0, *sampled(run)]  # by the number of a checkpoint's step
-    steps = sorted(int(path.name.removeprefix("step-")) for path in checkpoints.glob("step-*"))
-    points = []
-    for part in range(PARTS + 1):
-        goal = tokens * part / PARTS
-        _, step = min((abs(spent[step] - goal), step) for step in steps)
-        points.append((spent[step], accuracy(checkpoints / f"step-{step}", data)))
-    return points
+        words = ["--count", count, "--seed", seed, "--split", split, "--output", file]
+        run_attnrl("make-task", *words)
+    return file
 
 
 def table_row(*cells):
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(map(str, cells))} |"
 
 
-def print_summary(curves):
-    """The Markdown table of {(preset, seed): (steps, points)}."""
-    header = ["preset", "seed", "steps", "tokens", "start"]
-    header += [f"{part}/{PARTS}" for part in range(1, PARTS + 1)] + ["gain"]
-    print(table_row(*header))
-    print("|" + "---|" * len(header))
-    for (preset, seed), (steps, points) in curves.items():
-        values = [value for _, value in points]
-        cells = [f"{value:.3f}" for value in values]
-        tokens = f"{points[-1][0] / 1e6:.2f} M"
-        gain = f"{values[-1] - values[0]:+.3f}"
-        print(table_row(preset, seed, str(steps), tokens, *cells, gain))
-    for preset in dict.fromkeys(preset for preset, _ in curves):
-        print_mean(preset, [points for (name, _), (_, points) in curves.items() if name == preset])
+def print_header(*names):
+    print(table_row(*names))
+    print("|" + "---|" * len(names))
 
 
-def print_mean(preset, runs):
-    """The row of the mean over the runs of one preset; +- is the deviation of a run's end."""
-    means = [statistics.mean(points[i][1] for points in runs) for i in range(PARTS + 1)]
-    spread = statistics.stdev(points[-1][1] for points in runs) if len(runs) > 1 else 0
-    cells = [f"{value:.3f}" for value in means]
-    gain = f"{means[-1] - means[0]:+.3f} (+-{spread:.3f})"
-    # Cells of steps and tokens stay empty.
-    print(f"| **{preset}** | mean | | | {' | '.join(cells)} | {gain} |")
+def tune(out, methods, tokens):
+    """Prints how each method does with each rate, and returns the best one of each."""
+    best = {}
+    print_header("method", *(f"{rate:g}" for rate in RATES))
+    for method in methods:
+        ends = []
+        for rate in RATES:
+            ends.append(Run(out, "tuning", method, rate, TUNING_SEED, tokens).end())
+            print(f"{method}, rate {rate:g}: {ends[-1]:.3f}", file=sys.stderr, flush=True)
+        best[method] = RATES[ends.index(max(ends))]
+        print(table_row(method, *(f"{value:.3f}" for value in ends)), flush=True)
+    return best
+
+
+def print_results(runs):
+    """The table of the final runs, and the means of each method."""
+    # What every run had at least: there all can be compared.
+    seconds = min(run.seconds() for run in runs)
+    quarters = [f"{part}/{PARTS}" for part in range(1, PARTS + 1)]
+    header = ["method", "rate", "seed", "steps", "tokens", "seconds", "start", *quarters]
+    print_header(*header, "gain", f"gain after {seconds:.0f} s")
+    gains = {}
+    for run in runs:
+        values = [value for _, value in run.curve()]
+        gain = values[-1] - values[0]
+        timed = run.accuracy_after(seconds) - values[0]
+        gains.setdefault(run.method, []).append((gain, timed))
+        tokens = f"{run.curve()[-1][0] / 1e6:.2f} M"
+        cells = [run.method, f"{run.rate:g}", run.seed, len(run.metrics()), tokens]
+        cells += [f"{run.seconds():.0f}", *(f"{value:.3f}" for value in values)]
+        print(table_row(*cells, f"{gain:+.3f}", f"{timed:+.3f}"))
+    for method, pairs in gains.items():
+        cells = [spread([pair[i] for pair in pairs]) for i in (0, 1)]
+        print(table_row(f"**{method}**", "", "mean", *[""] * (len(header) - 3), *cells))
+
+
+def spread(values):
+    """The mean, and the standard deviation of one run."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0
+    return f"{statistics.mean(values):+.3f} (+-{deviation:.3f})"
 
 
 def parse_flags():
@@ -160,29 +249,34 @@ def parse_flags():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--presets", default="attnrl,treerl,grpo")
+    parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--tokens", type=int, default=1_200_000)
-    return parser.parse_args()
+    flags = parser.parse_args()
+    flags.methods = flags.methods.split(",")
+    flags.seeds = [int(seed) for seed in flags.seeds.split(",")]
+    for method in flags.methods:
+        if method not in METHODS:
+            parser.error(f"--methods {method}: {', '.join(METHODS)} are allowed")
+    if TUNING_SEED in flags.seeds:
+        parser.error(f"--seeds {TUNING_SEED}: chooses the rates; any other is allowed")
+    return flags
 
 
 def main():
     flags = parse_flags()
     flags.out.mkdir(parents=True, exist_ok=True)
-    data = flags.out / "unseen.jsonl"
-    if not data.exists():
-        run_attnrl("make-task", "--count", 300, "--seed", 77, "--output", data)
-    curves = {}
-    for seed in flags.seeds.split(","):
-        for preset in flags.presets.split(","):
-            run = flags.out / f"{preset}-{seed}"
-            if not has_sampled(run, flags.tokens):
-                train(run, preset, seed, flags.tokens, flags.out / f"{preset}-{seed}.log")
-            points = curve(run, flags.tokens, data)
-            curves[preset, seed] = (len(metrics(run)), points)
-            values = ", ".join(f"{value:.3f}" for _, value in points)
-            print(f"{preset}, seed {seed}: {values}", file=sys.stderr, flush=True)
-    print_summary(dict(sorted(curves.items())))
+    rates = tune(flags.out.absolute(), flags.methods, flags.tokens // 2)
+    print()
+    runs = []
+    for seed in flags.seeds:
+        for method in flags.methods:
+            runs.append(
+                Run(flags.out.absolute(), "final", method, rates[method], seed, flags.tokens)
+            )
+            values = ", ".join(f"{value:.3f}" for _, value in runs[-1].curve())
+            print(f"{method}, seed {seed}: {values}", file=sys.stderr, flush=True)
+    print_results(sorted(runs, key=lambda run: flags.methods.index(run.method)))
 
 
 if __name__ == "__main__":
