@@ -183,8 +183,8 @@ absl::Status Run(const Flags& flags) {
     if (terminal) std::cerr << "> " << std::flush;
     if (!std::cin.getline(buffer.data(), static_cast<std::streamsize>(buffer.size()))) {
       if (!std::cin.eof()) {
-        status = InputError("standard input", "a line that is longer",
-                            absl::StrCat("at most ", kMostLineBytes, " bytes a line"));
+        status = InputError("standard input", "a line is too long",
+                            absl::StrCat("at most ", kMostLineBytes, " bytes a line are allowed"));
       }
       break;
     }

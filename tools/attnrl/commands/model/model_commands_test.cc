@@ -293,7 +293,7 @@ TEST_F(ModelCommands, ChatAnswersEachLineOfItsInputThroughTheTemplate) {
   ASSERT_TRUE(chat(named, "a=3", &unended).ok());
   EXPECT_EQ(unended, first);
   EXPECT_THAT(Refused(chat(named, std::string((1 << 20) + 1, 'a') + "\n", &two)),
-              StartsWith("standard input: a line that is longer: at most 1048576 bytes"));
+              StartsWith("standard input: a line is too long; at most 1048576 bytes a line"));
   const absl::Status refused = chat(words, "a=3\n", &two);
   EXPECT_THAT(Refused(refused), HasSubstr("the model has no chat template"));
 }
