@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -51,9 +52,11 @@ LearnerLoop::LearnerLoop(LoopOptions options, Trainer& trainer, CheckpointStore&
 
 absl::Status LearnerLoop::Prepare() {
   const auto found = checkpoints_.FindIntact();
-  // Only a run without any version begins anew: one that has lost its checkpoints would publish
-  // other bits under numbers that workers know.
-  if (absl::IsNotFound(found.status()) && !versions_.Newest().has_value()) {
+  // Only a run without trained versions begins anew, also one that died before its first checkpoint
+  // was complete: one that has lost its checkpoints would publish other bits under numbers that
+  // workers know.
+  const std::optional<Version> newest = versions_.Newest();
+  if (absl::IsNotFound(found.status()) && (!newest.has_value() || newest->number == 0)) {
     auto bits =
         std::make_shared<const VersionData>(ToVersionData(0, trainer_.parameters().OnHost()));
     ATTNRL_RETURN_IF_ERROR(versions_.Publish(bits));

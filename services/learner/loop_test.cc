@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <thread>
 
 #include "common/testing/temporary_folder.h"
@@ -106,6 +107,21 @@ TEST_F(LoopTest, StepZeroIsWrittenBeforeAnythingIsAsked) {
   EXPECT_TRUE(Exists("checkpoints/step-0/model.safetensors"));
   EXPECT_EQ(life.versions->Newest()->number, 0u);
   EXPECT_TRUE(life.batches.requests().empty());
+}
+
+TEST_F(LoopTest, ARunThatDiedBeforeItsFirstCheckpointWasCompleteBeginsAnew) {
+  const auto expected = Undisturbed(2);
+  {
+    Life life(model_.path(), run_.path());
+    const auto bits = ToVersionData(0, life.trainer->parameters().OnHost());
+    ASSERT_TRUE(life.versions->Publish(std::make_shared<const VersionData>(bits)).ok());
+  }
+  Life life(model_.path(), run_.path());
+  life.AddBatches(2);
+  const absl::Status status = life.PrepareAndRun();
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(Exists("checkpoints/step-0/model.safetensors"));
+  EXPECT_EQ(life.Digests(), expected);
 }
 
 TEST_F(LoopTest, RegistersBeforeItSpeaksOfAnyBatch) {
