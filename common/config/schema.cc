@@ -201,10 +201,9 @@ void AddRollout(Table& table) {
   table.Bool(ATTNRL_KEY(rollout.deterministic),
              "Sample the same bits with any number of workers and threads; slower.");
   table.Int(ATTNRL_KEY(rollout.slots), 1, 65'536, "Sequences that a worker decodes at once.");
-  table.Int(
-      ATTNRL_KEY(rollout.kv_cache_bytes), 0, int64_t{1} << 50,
-      "Memory of a worker for keys and values; 0 takes what the slots can use, at most half of "
-      "the container's memory, or what weights leave of the GPU's.");
+  table.Int(ATTNRL_KEY(rollout.kv_cache_bytes), 0, int64_t{1} << 50,
+            "Memory of a worker for keys and values; 0 takes what the slots can use, at most half "
+            "of the container's memory, or what weights leave of the GPU's.");
   table.Int(ATTNRL_KEY(rollout.resident_versions), 1, 2,
             "Weight versions whose sequences a worker decodes side by side.");
   table.Choice(
@@ -348,10 +347,9 @@ void AddRest(Table& table) {
                "Lowest level that the services log.");
   table.Choice(ATTNRL_KEY(observe.console_level), {"debug", "info", "warning", "error"},
                "Lowest level that a service with a log file also writes to stderr.");
-  table.Text(
-      ATTNRL_KEY(observe.records), TextKind::kPath,
-      "Folder of this run alone for metrics.jsonl, events.jsonl and trees/; if empty, the run "
-      "directory.");
+  table.Text(ATTNRL_KEY(observe.records), TextKind::kPath,
+             "Folder of this run alone for metrics.jsonl, events.jsonl and trees/; if empty, the "
+             "run directory.");
   table.Choice(ATTNRL_KEY(observe.trees), {"zstd", "plain"},
                "How the files of trees/ are written: compressed (batch-N.jsonl.zst), or as plain "
                "text (batch-N.jsonl), which takes six times the room.");

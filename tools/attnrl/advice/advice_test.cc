@@ -67,6 +67,7 @@ TEST(Advice, SaysWhoWaitsAndWhatWouldHelp) {
   EXPECT_THAT(text, HasSubstr("1000 tokens/s"));
   EXPECT_THAT(text, HasSubstr("The learner waits for sampling, 60 % of a step."));
   EXPECT_THAT(text, HasSubstr("One more worker: a step 1.50 times as fast."));
+  EXPECT_THAT(text, Not(HasSubstr(" \n"))) << "no line ends in spaces";
   EXPECT_THAT(text, HasSubstr("One more learner rank: a step 1.00 times as fast."));
   EXPECT_THAT(text, Not(HasSubstr("would be best")));
 }

@@ -16,8 +16,8 @@ std::string Count(int64_t number, const char* what) {
   return absl::StrCat(number, " ", what, number == 1 ? "" : "s");
 }
 
-std::string Row(const std::string& what, double seconds, const std::string& note) {
-  return absl::StrFormat("  %-34s %8.2f s  %s\n", what, seconds, note);
+std::string Row(const std::string& what, double seconds, const std::string& note = "") {
+  return absl::StrFormat("  %-34s %8.2f s%s%s\n", what, seconds, note.empty() ? "" : "  ", note);
 }
 
 std::string OfStep(double seconds, const Measured& measured) {
@@ -31,7 +31,7 @@ std::string MeasuredText(const std::string& run, const Measured& measured) {
   return absl::StrCat(
       run, ": steps ", measured.first_step + 1, " to ", measured.last_step + 1, ", ",
       std::string(WordOf(measured.mode)), ", ", Count(measured.workers, "worker"), ", ",
-      Count(measured.ranks, "learner rank"), "\n", Row("a step", measured.step, ""),
+      Count(measured.ranks, "learner rank"), "\n", Row("a step", measured.step),
       Row("a worker samples", measured.sampling, OfStep(measured.sampling, measured)),
       Row("the learner trains", measured.train, OfStep(measured.train, measured)),
       Row("the learner waits for sampling", measured.wait, OfStep(measured.wait, measured)),
