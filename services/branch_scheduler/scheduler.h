@@ -220,6 +220,8 @@ class Scheduler {
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writer_mutex_, mutex_);
   // UNAVAILABLE once the scheduler has failed or stops.
   absl::Status Alive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // True where the caller, not the scheduler, is at fault: nothing was changed then.
+  static bool IsCallersFault(const absl::Status& status);
   // Runs `work` in a transaction. What the caller did wrong is returned and undone, everything else
   // is a failure of the scheduler. Gives mutex_ up while it commits. Who looks at the run then sees
   // what is not durable yet, so only counts and states may come of it, and leases of what was.

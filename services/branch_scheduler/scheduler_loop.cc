@@ -22,12 +22,6 @@ constexpr absl::Duration kLookThrough = absl::Milliseconds(100);
 // not renewed by what had been sent before it.
 constexpr double kPause = 0.25;
 
-// True where the caller, not the scheduler, is at fault: nothing was changed then.
-bool IsCallersFault(const absl::Status& status) {
-  return absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status) ||
-         absl::IsOutOfRange(status);
-}
-
 }  // namespace
 
 void Scheduler::Loop() {
@@ -221,6 +215,11 @@ absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work)
   if (status.ok()) status = journal_->Flush();
   if (!status.ok()) Fail(status);
   return Alive();
+}
+
+bool Scheduler::IsCallersFault(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status) ||
+         absl::IsOutOfRange(status);
 }
 
 absl::Status Scheduler::Alive() const {

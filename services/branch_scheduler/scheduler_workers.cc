@@ -108,8 +108,11 @@ absl::Status Scheduler::Apply(Arrival& arrival, std::vector<Reply>* replies) {
   if (const auto* result = std::get_if<ItemResult>(&message)) {
     auto ack = ApplyResult(*session, *result);
     // A result that isn't stored isn't answered, whoever is at fault: only ApplyResult's own checks
-    // make an Ack.
-    if (!ack.ok()) return absl::InternalError(ack.status().ToString());
+    // make an Ack. What the store says stays what it is: by its code the process ends.
+    if (!ack.ok()) {
+      return IsCallersFault(ack.status()) ? absl::InternalError(ack.status().ToString())
+                                          : ack.status();
+    }
     const std::string refusal = ack->verdict == AckVerdict::kInvalid ? ack->reason : "";
     replies->push_back({session, SchedulerMessage(*std::move(ack))});
     if (!refusal.empty()) replies->push_back({session, absl::InvalidArgumentError(refusal)});

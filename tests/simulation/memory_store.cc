@@ -203,7 +203,7 @@ class MemoryStore final : public Store {
  private:
   absl::Status Survive() {
     if (disk_.dies_in > 0 && --disk_.dies_in == 0) disk_.dead = true;
-    return disk_.dead ? absl::UnavailableError("killed") : absl::OkStatus();
+    return disk_.dead ? absl::AbortedError("another process owns the run") : absl::OkStatus();
   }
   absl::Status Write() {
     ATTNRL_RETURN_IF_ERROR(Survive());

@@ -47,8 +47,9 @@ struct Disk {
   bool dead = false;
 };
 
-// A Store over `disk`, which outlives it. A process that dies in a call gets UNAVAILABLE from that
-// and all later ones, and fails by it: the scheduler tells nobody anything after that.
+// A Store over `disk`, which outlives it. A process that dies in a call gets ABORTED from that and
+// all later ones, as one whose run another process has taken over, and fails by it: the scheduler
+// tells nobody anything after that.
 std::unique_ptr<Store> OpenMemoryStore(Disk* disk);
 
 }  // namespace attnrl::scheduler::simulation

@@ -135,10 +135,13 @@ void World::Settle() {
   }
   std::erase_if(watched_,
                 [](const auto& worker) { return worker->dead() && !worker->streams_open(); });
-  if (disk_.dead) return KillScheduler();
-  if (const absl::Status failure = scheduler_->failure(); !failure.ok()) {
-    history_.Broken("a scheduler goes on", failure.ToString());
+  const absl::Status failure = scheduler_->failure();
+  if (!failure.ok() && !(disk_.dead && absl::IsAborted(failure))) {
+    history_.Broken(disk_.dead ? "a scheduler that has lost its run ends with what its store said"
+                               : "a scheduler goes on",
+                    failure.ToString());
   }
+  if (disk_.dead) KillScheduler();
 }
 
 // Rounds of the loop and of the grading.
