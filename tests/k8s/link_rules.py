@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the network policies must allow, and nothing else. A rule like those of rules.py."""
 
-from manifests import METRICS_PORT, NAME, PORTS, of_kind
+from manifests import METRICS_PORT, NAME, PORTS, of_kind, workloads
 from store_rules import has_standby
 
 # Who calls whom (caller, called); the port is the called one's.
@@ -20,6 +20,14 @@ RANK_LINKS = {
 }
 FIRST_RANKS_PORT = 1024
 DNS_PORT = 53
+# Where clusters have their resolver: pods of kube-system, or NodeLocal DNSCache on the node.
+RESOLVERS = (
+    {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    },
+    {"ipBlock": {"cidr": "169.254.20.10/32"}},
+)
 POSTGRES_PORT = 5432
 
 
@@ -40,12 +48,13 @@ def links(docs):
     callers = {caller for caller, _ in LINKS | of_ranks}
     wanted = {
         "ingress": between | {("prometheus", None, METRICS_PORT)},
-        "egress": between | {(caller, "DNS", DNS_PORT) for caller in callers},
+        "egress": between
+        | {(caller, f"DNS {n}", DNS_PORT) for caller in callers for n in range(len(RESOLVERS))},
     }
     if has_standby(docs):
         wanted["egress"].add(("branch-scheduler", "postgres", POSTGRES_PORT))
     for direction, links_wanted in wanted.items():
-        found = allowed_links(policies, direction)
+        found = allowed_links(docs, direction)
         for link in sorted(links_wanted - found, key=str):
             yield f"NetworkPolicies, {direction}: {link} is missing"
         for link in sorted(found - links_wanted, key=str):
@@ -61,21 +70,34 @@ def denies_everything(spec):
     )
 
 
-def allowed_links(policies, direction):
+def allowed_links(docs, direction):
     """(caller, called, port) of all that the policies allow in one direction."""
     end = "from" if direction == "ingress" else "to"
     found = set()
-    for policy in policies.values():
-        me = chosen_name(policy["spec"])
+    for policy in of_kind(docs, "NetworkPolicy").values():
         for rule in policy["spec"].get(direction, []):
             for peer in rule.get(end, []):
                 for port in (port["port"] for port in rule.get("ports", [])):
-                    other = "DNS" if port == DNS_PORT else chosen_name(peer)
-                    caller, called = (other, me) if direction == "ingress" else (me, other)
-                    found.add((caller, called, port))
+                    for me in chosen_names(policy["spec"], workloads(docs)):
+                        other = peer_name(peer)
+                        caller, called = (other, me) if direction == "ingress" else (me, other)
+                        found.add((caller, called, port))
     return found
 
 
-def chosen_name(holder):
-    """The name of the pods that a podSelector picks; None where it names none."""
-    return holder.get("podSelector", {}).get("matchLabels", {}).get(NAME)
+def peer_name(peer):
+    if peer in RESOLVERS:
+        return f"DNS {RESOLVERS.index(peer)}"
+    (name,) = chosen_names(peer, ())
+    return name
+
+
+def chosen_names(holder, there):
+    """The names of the pods that a podSelector picks, of a list those that are `there`; None where
+    it names none.
+    """
+    selector = holder.get("podSelector", {})
+    for listed in selector.get("matchExpressions", []):
+        if (listed["key"], listed["operator"]) == (NAME, "In"):
+            return [name for name in listed["values"] if name in there]
+    return [selector.get("matchLabels", {}).get(NAME)]
