@@ -145,6 +145,22 @@ def scale_by_a_metric_that_is_not_there(docs):
     trigger["metadata"]["query"] = "attnrl_scheduler_pending_items"
 
 
+@breaks(component_rules.scaling, "multi-node")
+def scale_by_a_label_that_no_series_has(docs):
+    trigger = spec(docs, "ScaledObject", "rollout-worker")["triggers"][0]
+    trigger["metadata"]["query"] = 'attnrl_scheduler_open_items{namespace="attnrl"}'
+
+
+@breaks(component_rules.renewal, "multi-node")
+def renew_a_certificate_behind_its_alert(docs):
+    spec(docs, "Certificate", "attnrl-learner")["renewBefore"] = "168h"
+
+
+@breaks(link_rules.links)
+def ask_one_resolver_alone(docs):
+    spec(docs, "NetworkPolicy", "dns")["egress"][0]["to"].pop()
+
+
 @breaks(component_rules.monitoring, "multi-node")
 def watch_other_pods(docs):
     spec(docs, "PodMonitor", "attnrl")["selector"]["matchLabels"] = {manifests.NAME: "learner"}

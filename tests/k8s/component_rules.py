@@ -25,7 +25,10 @@ DEVICE_KEYS = {
     "learner-rank": "learner.device",
 }
 RANK_LABEL = "metadata.labels['jobset.sigs.k8s.io/job-global-index']"
+# What every way to scrape gives a pod's series (deploy/prometheus, the PodMonitor).
+TARGET_LABELS = {"process", "run"}
 METRIC_NAMES = ROOT / "common/observe/metric_names.h"
+EXPIRY = r"certificate_expiry_timestamp_seconds\) - time\(\)"
 SUFFIXES = r"_(bucket|sum|count)$"
 # Seconds that two steps of the published runs take (deploy/local/paper).
 TWO_STEPS = 2 * 451
@@ -117,7 +120,11 @@ def scaling(docs):
         if spec["cooldownPeriod"] <= TWO_STEPS:
             yield f"ScaledObject {name}: gives workers up between two steps"
         for trigger in spec["triggers"]:
-            yield from unknown_metrics(f"ScaledObject {name}", trigger["metadata"]["query"])
+            query = trigger["metadata"]["query"]
+            yield from unknown_metrics(f"ScaledObject {name}", query)
+            asked = set(re.findall(r"(\w+)=~?\"", query))
+            if not asked <= TARGET_LABELS:
+                yield f"ScaledObject {name}: asks for the labels {sorted(asked)}"
         if spec.get("fallback"):
             yield f"ScaledObject {name}: scales to a fixed number where Prometheus is away"
 
@@ -133,6 +140,13 @@ def monitoring(docs):
             there = {port["name"] for port in container_of(workload)["ports"]}
             if not wanted <= labels_of(workload).items() or not ports <= there:
                 yield f"PodMonitor {name}: does not find {workload_name}"
+        given = {
+            change.get("targetLabel")
+            for endpoint in monitor["spec"]["podMetricsEndpoints"]
+            for change in endpoint["relabelings"]
+        }
+        if not given >= TARGET_LABELS:
+            yield f"PodMonitor {name}: gives only the labels {sorted(given)}"
     for name, rule in of_kind(docs, "PrometheusRule").items():
         for alert in (alert for group in rule["spec"]["groups"] for alert in group["rules"]):
             yield from alert_faults(f"PrometheusRule {name}: {alert['alert']}", alert)
@@ -142,6 +156,19 @@ def monitoring(docs):
             yield f"ConfigMap {name}: Grafana does not find its dashboard"
 
 
+def renewal(docs):
+    """A certificate is renewed a day or more before its alert would come."""
+    rules = of_kind(docs, "PrometheusRule").values()
+    groups = (group for rule in rules for group in rule["spec"]["groups"])
+    expressions = [alert["expr"] for group in groups for alert in group["rules"]]
+    days = [int(d) for text in expressions for d in re.findall(EXPIRY + r" < (\d+) \* 86400", text)]
+    for name, certificate in of_kind(docs, "Certificate").items():
+        before = certificate["spec"].get("renewBefore", "0h")
+        hours = int(before.removesuffix("h"))
+        if days and not certificate["spec"].get("isCA") and hours < 24 * (max(days) + 1):
+            yield f"Certificate {name}: renewed {before} before its end, behind an alert"
+
+
 def alert_faults(where, alert):
     yield from unknown_metrics(where, alert["expr"])
     if alert["labels"].get("severity") not in ("critical", "warning"):
@@ -149,7 +176,7 @@ def alert_faults(where, alert):
     notes = alert["annotations"]
     if not notes.get("summary") or not notes.get("description"):
         yield f"{where}: does not say what it means"
-    page, _, heading = notes.get("runbook_url", "").partition("#")
+    page, _, heading = notes.get("runbook", "").partition("#")
     path = pathlib.Path(ROOT, page)
     if not path.is_file() or f"## {alert['alert']}\n" not in path.read_text():
         yield f"{where}: its runbook {page}#{heading} is not there"
@@ -162,4 +189,4 @@ def unknown_metrics(where, expression):
             yield f"{where}: {name} is no metric"
 
 
-RULES = (gpus, ranks, scaling, monitoring)
+RULES = (gpus, ranks, scaling, monitoring, renewal)

