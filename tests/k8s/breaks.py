@@ -55,6 +55,11 @@ def run_two_schedulers(docs):
     spec(docs, "StatefulSet", "branch-scheduler")["replicas"] = 2
 
 
+@breaks(rules.graders, "single-gpu")
+def give_the_graders_too_little_memory(docs):
+    container(docs, "verifier")["resources"]["limits"]["memory"] = "2Gi"
+
+
 @breaks(rules.grace)
 def shorten_the_grace_period(docs):
     pod(docs, "rollout-worker")["terminationGracePeriodSeconds"] = 30

@@ -43,6 +43,9 @@ DRAIN = {
     "verifier": 15,
     "rollout-worker": 10,
 }
+SANDBOX = manifests.ROOT / "services/verifier/process/sandbox.h"
+# What the verifier itself takes, its queue included.
+VERIFIER_BYTES = 512 << 20
 # The configuration key of each service's own address.
 ADDRESS_KEYS = {
     "branch-scheduler": "scheduler.address",
@@ -210,6 +213,25 @@ def resources(docs):
             yield f"{name}: has {spec['replicas']} replicas; there is one owner"
 
 
+def graders(docs):
+    """The verifier's container has room for all that its graders may take, so that one that takes
+    too much dies alone.
+    """
+    needed = settings(docs)["verifier.children"] * grader_bytes() + VERIFIER_BYTES
+    limit = container_of(workloads(docs)["verifier"])["resources"]["limits"]["memory"]
+    if bytes_of(limit) < needed:
+        yield f"verifier: its limit of memory is {limit}, its graders may take {needed >> 20}Mi"
+
+
+def grader_bytes():
+    (mib,) = re.findall(r"address_space_bytes = uint64_t\{(\d+)\} << 20;", SANDBOX.read_text())
+    return int(mib) << 20
+
+
+def bytes_of(quantity):
+    return int(quantity[:-2]) << {"Mi": 20, "Gi": 30}[quantity[-2:]]
+
+
 def grace(docs):
     """A pod's grace period is longer than what its service needs to end in order."""
     drain = float(settings(docs)["scheduler.drain_seconds"])
@@ -323,6 +345,7 @@ RULES = (
     rights,
     probes,
     resources,
+    graders,
     grace,
     volumes,
     link_rules.links,
