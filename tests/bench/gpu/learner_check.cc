@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "common/base/philox.h"
-#include "services/learner/parameters/cuda/adamw_pass.h"
 #include "services/learner/train/cuda/score_rows.h"
 #include "services/learner/train/cuda/testing/scores_in_double.h"
 #include "tests/bench/gpu/gpu_check.h"
@@ -13,7 +11,6 @@
 namespace attnrl::bench {
 namespace {
 
-using learner::AdamWPass;
 using learner::ScoreCase;
 using learner::ScoreRows;
 using learner::ScoresInDouble;
@@ -60,50 +57,11 @@ void CheckScores(Table& table, int64_t rows, int64_t vocabulary, bool compare) {
              2 * bytes});
 }
 
-void CheckAdamW(Table& table, int64_t count) {
-  const auto size = static_cast<size_t>(count);
-  std::vector<float> values(size), gradient(size);
-  for (size_t i = 0; i < size; ++i) {
-    values[i] = static_cast<float>(i % 1013) / 1013 - 0.5F;
-    gradient[i] = static_cast<float>(i % 997) / 997 - 0.4F;
-  }
-  const OnGpu<float> values_there(values), gradient_there(gradient),
-      first(std::vector<float>(size, 0)), second(std::vector<float>(size, 0));
-  const OnGpu<cuda::BFloat16> rounded(size);
-  const AdamWPass pass{.values = values_there.get(),
-                       .gradient = gradient_there.get(),
-                       .first_moment = first.get(),
-                       .second_moment = second.get(),
-                       .rounded = rounded.get(),
-                       .count = count,
-                       .learning_rate = 0.01F,
-                       .beta1 = 0.9F,
-                       .beta2 = 0.999F,
-                       .epsilon = 1e-8F,
-                       .weight_decay = 0.1F,
-                       .unbias1 = 10,
-                       .unbias2 = 1000};
-  Check(LaunchAdamW(pass, nullptr), "AdamW");
-  const std::vector<float> found = values_there.Fetch();
-  double worst = 0;
-  for (size_t i = 0; i < size; ++i) {
-    // After one step the unbiased moments are the gradient and its square.
-    const double g = gradient[i];
-    const double expected = values[i] * (1 - 0.001) - 0.01 * g / (std::abs(g) + 1e-8);
-    worst = std::max(worst, std::abs(found[i] - expected));
-  }
-  const double seconds = SecondsOf([&](cuda::Stream s) { return LaunchAdamW(pass, s); });
-  table.Add({"AdamW with a bfloat16 copy", std::to_string(count) + " parameters", worst, 1e-6,
-             seconds, static_cast<double>(count) * 30});
-}
-
 }  // namespace
 
 void AddLearner(Table& table) {
   CheckScores(table, 8, 3001, true);
   CheckScores(table, 440, 151936, false);
-  CheckAdamW(table, 1003);
-  CheckAdamW(table, int64_t{1} << 27);
 }
 
 }  // namespace attnrl::bench
