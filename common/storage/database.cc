@@ -100,8 +100,6 @@ absl::StatusOr<Statement> Database::Prepare(std::string_view sql) {
   return Statement(this, statement);
 }
 
-int64_t Database::Changes() const { return sqlite3_changes(handle_); }
-
 void Database::Rollback() {
   // Some errors (a full disk among them) have already rolled back.
   if (sqlite3_get_autocommit(handle_) == 0) {

@@ -83,8 +83,6 @@ class Database {
   // One or more statements without parameters or rows.
   absl::Status Execute(const std::string& sql);
   absl::StatusOr<Statement> Prepare(std::string_view sql);
-  // Rows that the last INSERT, UPDATE or DELETE has changed.
-  int64_t Changes() const;
   const std::string& path() const { return path_; }
 
  private:

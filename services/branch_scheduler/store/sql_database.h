@@ -40,11 +40,13 @@ class SqlDatabase {
   virtual ~SqlDatabase() = default;
 
   virtual absl::Status Begin() = 0;
-  // Durable when OK.
+  // Durable when OK. After an error the transaction is undone, or nothing is known of it
+  // (UNAVAILABLE).
   virtual absl::Status Commit() = 0;
   virtual void Rollback() = 0;
-  // How many rows it changed.
-  virtual absl::StatusOr<int64_t> Write(const char* sql, const std::vector<SqlValue>& values) = 0;
+  // An error of the statement is returned here or by a later call, at the latest by Commit; the
+  // transaction is of no use then. ALREADY_EXISTS: a row with this key is there.
+  virtual absl::Status Write(const char* sql, const std::vector<SqlValue>& values) = 0;
   virtual absl::Status Read(const char* sql, const std::vector<SqlValue>& values,
                             absl::FunctionRef<void(const SqlRow&)> take) = 0;
   // Called often by an owner that has nothing to write, where it must show that it lives.

@@ -89,9 +89,8 @@ class SqlStore final : public Store {
   }
 
   absl::Status PutBatch(const BatchRow& row) override {
-    return Insert("a batch",
-                  "INSERT INTO batches VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-                  row.batch, row.base, row.cursor, row.problems, row.real_size, row.created);
+    return Run("INSERT INTO batches VALUES(?1, ?2, ?3, ?4, ?5, ?6)", row.batch, row.base,
+               row.cursor, row.problems, row.real_size, row.created);
   }
   absl::StatusOr<std::vector<BatchRow>> Batches(uint32_t from) override {
     std::vector<BatchRow> rows;
@@ -125,13 +124,12 @@ class SqlStore final : public Store {
   }
 
   absl::Status PutResult(const ResultRow& row) override {
-    return Insert("a result", "INSERT INTO results VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-                  row.item, row.lease, row.worker, Blob{row.payload});
+    return Run("INSERT INTO results VALUES(?1, ?2, ?3, ?4)", row.item, row.lease, row.worker,
+               Blob{row.payload});
   }
   absl::Status PutGrades(ItemId item, const std::string& grades, const Span& grading) override {
-    return Insert("grades of an item",
-                  "INSERT INTO grades VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING", item,
-                  Blob{grades}, grading.start, grading.end);
+    return Run("INSERT INTO grades VALUES(?1, ?2, ?3, ?4)", item, Blob{grades}, grading.start,
+               grading.end);
   }
   absl::Status DeleteResult(ItemId item) override {
     ATTNRL_RETURN_IF_ERROR(Run("DELETE FROM results WHERE item = ?1", item));
@@ -175,8 +173,7 @@ class SqlStore final : public Store {
     return versions;
   }
   absl::Status PutVersion(const Version& version) override {
-    return Insert("a version", "INSERT INTO versions VALUES(?1, ?2) ON CONFLICT DO NOTHING",
-                  version.number, version.digest);
+    return Run("INSERT INTO versions VALUES(?1, ?2)", version.number, version.digest);
   }
 
   absl::StatusOr<std::vector<CommitRow>> Commits() override {
@@ -195,11 +192,9 @@ class SqlStore final : public Store {
     return rows;
   }
   absl::Status PutCommit(const CommitRow& row) override {
-    return Insert("a commit",
-                  "INSERT INTO commits VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT "
-                  "DO NOTHING",
-                  row.batch, row.empty ? 1 : 0, row.time, row.train.start, row.train.end,
-                  row.problems, row.valid, row.solved.sum, row.solved.count, row.metrics);
+    return Run("INSERT INTO commits VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", row.batch,
+               row.empty ? 1 : 0, row.time, row.train.start, row.train.end, row.problems, row.valid,
+               row.solved.sum, row.solved.count, row.metrics);
   }
   absl::StatusOr<std::vector<std::string>> MetricsBefore(uint32_t batch) override {
     std::vector<std::string> lines;
@@ -250,15 +245,7 @@ class SqlStore final : public Store {
  private:
   template <typename... Values>
   absl::Status Run(const char* sql, const Values&... values) {
-    return database_->Write(sql, {ValueOf(values)...}).status();
-  }
-  // Inserts a row that may be there once only. Not by the error of the database, which would end
-  // the transaction in PostgreSQL.
-  template <typename... Values>
-  absl::Status Insert(const char* what, const char* sql, const Values&... values) {
-    ATTNRL_ASSIGN_OR_RETURN(const int64_t changed, database_->Write(sql, {ValueOf(values)...}));
-    if (changed == 1) return absl::OkStatus();
-    return absl::AlreadyExistsError(absl::StrCat(database_->name(), ": ", what, " is there twice"));
+    return database_->Write(sql, {ValueOf(values)...});
   }
   template <typename... Values>
   absl::Status Read(const char* sql, absl::FunctionRef<void(const SqlRow&)> take,

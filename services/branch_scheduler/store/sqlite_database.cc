@@ -64,9 +64,8 @@ class SqliteDatabase final : public SqlDatabase {
     return status;
   }
   void Rollback() override { transaction_.reset(); }
-  absl::StatusOr<int64_t> Write(const char* sql, const std::vector<SqlValue>& values) override {
-    ATTNRL_RETURN_IF_ERROR(Read(sql, values, [](const SqlRow&) {}));
-    return database_->Changes();
+  absl::Status Write(const char* sql, const std::vector<SqlValue>& values) override {
+    return Read(sql, values, [](const SqlRow&) {});
   }
   absl::Status Read(const char* sql, const std::vector<SqlValue>& values,
                     absl::FunctionRef<void(const SqlRow&)> take) override {

@@ -20,8 +20,10 @@ namespace attnrl::scheduler {
 // The durable state of a run, in a database (services/branch_scheduler/store/README.md, "Database",
 // has the schema): what Commit has returned OK for survives any kill and loss of power. One process
 // at a time owns it. Not thread-safe; Run owns the order of calls. Every write must lie between
-// Begin and Commit. RESOURCE_EXHAUSTED: the disk is full; DATA_LOSS: the database is damaged;
-// ABORTED: another process owns it now.
+// Begin and Commit, and what is wrong with it is said at the latest by Commit; after an error the
+// transaction is of no use. RESOURCE_EXHAUSTED: the disk is full; DATA_LOSS: the database is
+// damaged; ABORTED: another process owns it now; ALREADY_EXISTS: a batch, result, version or
+// commit was put twice, or the grades of an item.
 class Store {
  public:
   struct BatchRow {

@@ -14,7 +14,6 @@
 #include <variant>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
@@ -53,6 +52,7 @@ struct Bound {
     types.push_back(type);
     data.push_back(bytes.empty() ? "" : bytes.data());  // a null pointer would be NULL
     lengths.push_back(static_cast<int>(bytes.size()));
+    size += bytes.size();
     formats.push_back(kBinary);
   }
 
@@ -60,6 +60,7 @@ struct Bound {
   std::vector<Oid> types;
   std::vector<const char*> data;
   std::vector<int> lengths, formats;
+  size_t size = 0;  // of all of them, in bytes
 };
 
 class BinaryRow final : public SqlRow {
@@ -104,10 +105,6 @@ std::string Milliseconds(absl::Duration duration) {
 Result::Result(pg_result* result) : result_(result) {}
 void Result::Clear::operator()(pg_result* result) const { PQclear(result); }
 int Result::rows() const { return PQntuples(result_.get()); }
-int64_t Result::changed() const {
-  int64_t count = 0;
-  return absl::SimpleAtoi(PQcmdTuples(result_.get()), &count) ? count : 0;
-}
 std::string Result::command() const { return PQcmdStatus(result_.get()); }
 std::unique_ptr<SqlRow> Result::Row(int row) const {
   return std::make_unique<BinaryRow>(result_.get(), row);
@@ -184,27 +181,43 @@ absl::Status Connection::Configure() {
 
 Connection::~Connection() { PQfinish(handle_); }
 
-absl::StatusOr<Result> Connection::Run(const std::string& sql,
-                                       const std::vector<SqlValue>& values) {
+absl::Status Connection::Send(const std::string& sql, const std::vector<SqlValue>& values) {
+  if (unanswered_bytes_ >= options_.unanswered_bytes) ATTNRL_RETURN_IF_ERROR(Collect());
+  if (unanswered_.empty() && PQenterPipelineMode(handle_) == 0) {
+    return Lost(PQerrorMessage(handle_));
+  }
   const Bound bound(values);
   const int count = static_cast<int>(values.size());
   auto prepared = prepared_.find(sql);
   if (prepared == prepared_.end()) {
-    const std::string name = absl::StrCat("s", prepared_.size());
-    if (PQsendPrepare(handle_, name.c_str(), sql.c_str(), count, bound.types.data()) == 0) {
+    prepared = prepared_.emplace(sql, absl::StrCat("s", names_++)).first;
+    if (PQsendPrepare(handle_, prepared->second.c_str(), sql.c_str(), count, bound.types.data()) ==
+        0) {
       return Lost(PQerrorMessage(handle_));
     }
-    ATTNRL_RETURN_IF_ERROR(Await().status());
-    prepared = prepared_.emplace(sql, name).first;
+    unanswered_.push_back(sql);
   }
   if (PQsendQueryPrepared(handle_, prepared->second.c_str(), count, bound.data.data(),
                           bound.lengths.data(), bound.formats.data(), kBinary) == 0) {
     return Lost(PQerrorMessage(handle_));
   }
+  unanswered_.push_back(sql);
+  unanswered_bytes_ += sql.size() + bound.size;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Result> Connection::Run(const std::string& sql,
+                                       const std::vector<SqlValue>& values) {
+  ATTNRL_RETURN_IF_ERROR(Send(sql, values));
   return Await();
 }
 
+absl::Status Connection::Collect() {
+  return unanswered_.empty() ? absl::OkStatus() : Await().status();
+}
+
 absl::StatusOr<Result> Connection::Run(const std::string& script) {
+  ATTNRL_RETURN_IF_ERROR(Collect());
   if (PQsendQuery(handle_, script.c_str()) == 0) return Lost(PQerrorMessage(handle_));
   return Await();
 }
@@ -218,27 +231,44 @@ absl::Status Connection::Poll(bool also_write, absl::Time deadline) {
   return ready == 0 ? Lost("no answer in time") : absl::OkStatus();
 }
 
-// The answer to what was sent; of several results the last one, or the first error.
-absl::StatusOr<Result> Connection::Await() {
-  const absl::Time deadline = absl::Now() + kAnswerDelay * options_.statement;
-  std::optional<Result> last;
-  absl::Status failure;
+absl::StatusOr<pg_result*> Connection::Next() {
+  const absl::Time deadline = absl::Now() + options_.statement * kAnswerDelay;
   for (;;) {
     const int unsent = PQflush(handle_);
     if (unsent < 0) return Lost(PQerrorMessage(handle_));
-    if (unsent > 0 || PQisBusy(handle_) != 0) {
-      ATTNRL_RETURN_IF_ERROR(Poll(unsent > 0, deadline));
-      if (PQconsumeInput(handle_) == 0) return Lost(PQerrorMessage(handle_));
+    if (unsent == 0 && PQisBusy(handle_) == 0) return PQgetResult(handle_);
+    ATTNRL_RETURN_IF_ERROR(Poll(unsent > 0, deadline));
+    if (PQconsumeInput(handle_) == 0) return Lost(PQerrorMessage(handle_));
+  }
+}
+
+absl::StatusOr<Result> Connection::Await() {
+  const std::vector<std::string> sent = std::exchange(unanswered_, {});
+  unanswered_bytes_ = 0;
+  if (!sent.empty() && PQpipelineSync(handle_) == 0) return Lost(PQerrorMessage(handle_));
+  std::optional<Result> last;
+  absl::Status failure;
+  for (size_t answered = 0;;) {
+    ATTNRL_ASSIGN_OR_RETURN(pg_result* const next, Next());
+    if (next == nullptr) {
+      if (sent.empty()) break;
+      if (++answered > sent.size()) return Lost("an answer to nothing");
       continue;
     }
-    pg_result* const result = PQgetResult(handle_);
-    if (result == nullptr) break;
-    last.emplace(result);
-    const ExecStatusType status = PQresultStatus(result);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && failure.ok()) {
-      failure = Failure(result);
+    Result result(next);
+    const ExecStatusType status = PQresultStatus(next);
+    if (status == PGRES_PIPELINE_SYNC) {
+      if (PQexitPipelineMode(handle_) == 0) return Lost(PQerrorMessage(handle_));
+      break;
     }
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && failure.ok()) {
+      failure = Failure(next, answered < sent.size() ? sent[answered] : "");
+      if (lost_) return failure;
+    }
+    last.emplace(std::move(result));
   }
+  // What was to be prepared behind the error was not.
+  if (!failure.ok()) prepared_.clear();
   if (!failure.ok()) return failure;
   if (!last) return Lost("no answer");
   return *std::move(last);
@@ -250,7 +280,7 @@ absl::Status Connection::Lost(const std::string& reason) {
       absl::StrCat(options_.name, ": the connection is lost: ", Line(reason.c_str())));
 }
 
-absl::Status Connection::Failure(const pg_result* result) {
+absl::Status Connection::Failure(const pg_result* result, const std::string& sql) {
   const char* field = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   const std::string code = field == nullptr ? "" : field;
   const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -260,7 +290,11 @@ absl::Status Connection::Failure(const pg_result* result) {
                       code == "25006" || code == "25P03" || code == "55P03" || code == "40P01" ||
                       code == "40001";
   if (passes || PQstatus(handle_) != CONNECTION_OK) return Lost(text);
-  const std::string message = absl::StrCat(options_.name, ": ", text, " (SQLSTATE ", code, ")");
+  const std::string message =
+      absl::StrCat(options_.name, ": ", sql.empty() ? "" : absl::StrCat(OneLine(sql, 80), ": "),
+                   text, " (SQLSTATE ", code, ")");
+  if (code == "23505") return absl::AlreadyExistsError(message);
+  if (code == "23502") return absl::FailedPreconditionError(message);
   if (code == "53100") return absl::ResourceExhaustedError(message + "; the server's disk is full");
   if (code.starts_with("XX00")) return absl::DataLossError(message);
   if (code == "42501") {

@@ -8,7 +8,6 @@
 #include <variant>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
@@ -69,32 +68,32 @@ class PostgresDatabase final : public SqlDatabase {
     absl::Status status = Restoring([this]() -> absl::Status {
       // The transaction was in when its connection was lost.
       if (owned_.commits == number_) return absl::OkStatus();
-      ATTNRL_ASSIGN_OR_RETURN(const Result result, connection_->Run("COMMIT"));
+      ATTNRL_ASSIGN_OR_RETURN(const Result result, connection_->Run("COMMIT", {}));
       if (result.command() == "COMMIT") return absl::OkStatus();
       return absl::InternalError(absl::StrCat(name(), ": the transaction was rolled back"));
     });
-    open_ = false;
-    written_.clear();
-    if (status.ok()) owned_.commits = number_;
+    if (status.ok()) {
+      owned_.commits = number_;
+      open_ = false;
+    }
+    Rollback();  // of what is still open
     return status;
   }
   void Rollback() override {
-    // A connection that is lost has rolled back, or does when the next one takes the lock.
-    if (open_ && connection_ != nullptr && !connection_->Run("ROLLBACK").ok()) connection_.reset();
-    open_ = false;
     written_.clear();
+    // A connection that is lost has rolled back, or does when the next one takes the lock.
+    if (!std::exchange(open_, false) || lost()) return;
+    connection_->Collect().IgnoreError();  // whatever it was, it is undone
+    if (lost() || !connection_->Run("ROLLBACK").ok()) connection_.reset();
   }
-  absl::StatusOr<int64_t> Write(const char* sql, const std::vector<SqlValue>& values) override {
-    int64_t changed = 0;
+  absl::Status Write(const char* sql, const std::vector<SqlValue>& values) override {
     Written statement(WithDollars(sql), values);
-    ATTNRL_RETURN_IF_ERROR(Restoring([&]() -> absl::Status {
-      ATTNRL_ASSIGN_OR_RETURN(const Result result,
-                              connection_->Run(statement.sql(), statement.values()));
-      changed = result.changed();
-      return absl::OkStatus();
+    ATTNRL_RETURN_IF_ERROR(Restoring([&] {
+      return open_ ? connection_->Send(statement.sql(), statement.values())
+                   : connection_->Run(statement.sql(), statement.values()).status();
     }));
     if (open_) written_.push_back(std::move(statement));
-    return changed;
+    return absl::OkStatus();
   }
   absl::Status Read(const char* sql, const std::vector<SqlValue>& values,
                     absl::FunctionRef<void(const SqlRow&)> take) override {
@@ -145,18 +144,18 @@ class PostgresDatabase final : public SqlDatabase {
   bool lost() const { return connection_ == nullptr || connection_->lost(); }
 
   absl::Status BeginOnce() {
-    ATTNRL_ASSIGN_OR_RETURN(const Result result,
-                            connection_->Run(absl::StrCat(
-                                "BEGIN; UPDATE owner SET commits = commits + 1 WHERE epoch = ",
-                                owned_.epoch, " RETURNING commits")));
-    if (result.rows() == 1 && absl::SimpleAtoi(result.Text(0, 0), &number_)) {
-      return absl::OkStatus();
-    }
+    number_ = owned_.commits + 1;
+    ATTNRL_RETURN_IF_ERROR(connection_->Send("BEGIN", {}));
+    // In another owner's row the number would be missing, an error, behind which nothing is run.
+    return connection_->Send("UPDATE owner SET commits = CASE WHEN epoch = $1 THEN commits + 1 END",
+                             {static_cast<int64_t>(owned_.epoch)});
+  }
+
+  absl::Status NameOwner() {
     ATTNRL_RETURN_IF_ERROR(connection_->Run("ROLLBACK").status());
     ATTNRL_ASSIGN_OR_RETURN(const Owned now, ReadOwned(*connection_));
     return Fenced(now);
   }
-
   absl::Status Fenced(const Owned& now) const {
     return absl::AbortedError(absl::StrCat(
         name(), ": the branch-scheduler ", OneLine(now.owner), " owns the run ", options_.run_id,
@@ -219,7 +218,7 @@ class PostgresDatabase final : public SqlDatabase {
     if (!open_ || owned_.commits == number_) return absl::OkStatus();
     ATTNRL_RETURN_IF_ERROR(BeginOnce());
     for (const Written& statement : written_) {
-      ATTNRL_RETURN_IF_ERROR(connection_->Run(statement.sql(), statement.values()).status());
+      ATTNRL_RETURN_IF_ERROR(connection_->Send(statement.sql(), statement.values()));
     }
     return absl::OkStatus();
   }
@@ -227,6 +226,7 @@ class PostgresDatabase final : public SqlDatabase {
   // Runs `work`, as often as the connection is lost meanwhile, with the open transaction before it
   // (`again`).
   absl::Status Restoring(absl::FunctionRef<absl::Status()> work, bool again = true) {
+    if (!fenced_.ok()) return fenced_;
     const absl::Time deadline = absl::Now() + options_.patience;
     absl::Status status = lost() ? absl::UnavailableError("not connected") : work();
     while (!status.ok() && lost()) {
@@ -236,6 +236,8 @@ class PostgresDatabase final : public SqlDatabase {
       if (!status.ok() && (absl::Now() > deadline || !absl::IsUnavailable(status))) break;
     }
     last_use_ = absl::Now();
+    if (absl::IsFailedPrecondition(status)) status = NameOwner();
+    if (absl::IsAborted(status)) fenced_ = status;
     return status;
   }
 
@@ -244,6 +246,7 @@ class PostgresDatabase final : public SqlDatabase {
   Owned owned_;                             // as this process has it; commits that are in
   uint64_t number_ = 0;                     // of the commit that the open transaction will be
   bool open_ = false;
+  absl::Status fenced_;           // ABORTED: another process owns the run
   std::vector<Written> written_;  // by the open transaction
   absl::Time last_use_;
 };

@@ -15,6 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "common/base/status.h"
+#include "services/branch_scheduler/store/postgres/connection.h"
+#include "services/branch_scheduler/store/postgres/ownership.h"
 #include "services/branch_scheduler/store/postgres/testing/postgres_server.h"
 
 namespace attnrl::scheduler::postgres {
@@ -44,8 +46,12 @@ class PostgresDatabaseTest : public ::testing::Test {
     EXPECT_TRUE(database.ok()) << database.status();
     return database.ok() ? *std::move(database) : nullptr;
   }
-  static absl::Status Put(SqlDatabase& database, const std::string& key) {
-    return database.Write(kPut, {std::string_view(key), std::string_view("x")}).status();
+  static absl::Status Put(SqlDatabase& database, const std::string& key, size_t size = 1) {
+    const std::string value(size, 'x');
+    return database.Write(kPut, {std::string_view(key), std::string_view(value)});
+  }
+  static absl::Status PutNowhere(SqlDatabase& database) {
+    return database.Write("INSERT INTO nowhere VALUES(?1)", {int64_t{1}});
   }
   static int64_t Count(SqlDatabase& database) {
     int64_t count = -1;
@@ -82,6 +88,58 @@ TEST_F(PostgresDatabaseTest, ATransactionOutlivesAKillOfTheServerAtEveryPlace) {
     kill_at(5);
     EXPECT_EQ(Count(*database), rows) << place;
   }
+}
+
+TEST_F(PostgresDatabaseTest, ATransactionOutlivesAKillOfTheServerWithStatementsUnderWay) {
+  options_.connection.unanswered_bytes = 100'000;
+  const auto database = Open();
+  ASSERT_TRUE(database->Begin().ok());
+  // Some are answered, some are under way, some still wait here.
+  for (int i = 0; i < 25; ++i) ASSERT_TRUE(Put(*database, absl::StrCat("a", i), 10'000).ok());
+  server_->Pause();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Put(*database, absl::StrCat("b", i), 10'000).ok());
+  server_->Kill();
+  server_->Start();
+  for (int i = 0; i < 25; ++i) ASSERT_TRUE(Put(*database, absl::StrCat("c", i), 10'000).ok());
+  const absl::Status status = database->Commit();
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(Count(*database), 55);
+}
+
+TEST_F(PostgresDatabaseTest, AnErrorBetweenOtherStatementsIsNamedAndUndoesTheTransaction) {
+  const auto database = Open();
+  const auto transact = [&](bool read) -> absl::Status {
+    ATTNRL_RETURN_IF_ERROR(database->Begin());
+    ATTNRL_RETURN_IF_ERROR(Put(*database, "before"));
+    ATTNRL_RETURN_IF_ERROR(PutNowhere(*database));
+    ATTNRL_RETURN_IF_ERROR(Put(*database, "behind"));
+    if (read) ATTNRL_RETURN_IF_ERROR(database->Read(kCount, {}, [](const SqlRow&) {}));
+    return database->Commit();
+  };
+  for (const bool read : {false, true}) {
+    const absl::Status status = transact(read);
+    EXPECT_EQ(status, absl::InternalError("the database: INSERT INTO nowhere VALUES($1): relation "
+                                          "\"nowhere\" does not exist (SQLSTATE 42P01)"));
+    database->Rollback();
+    EXPECT_EQ(Count(*database), 0);
+  }
+  ASSERT_TRUE(database->Begin().ok());
+  ASSERT_TRUE(Put(*database, "next").ok());
+  ASSERT_TRUE(database->Commit().ok());
+  EXPECT_EQ(Count(*database), 1);
+}
+
+TEST_F(PostgresDatabaseTest, StatementsOfNoMoreThanTheBoundAreUnderWay) {
+  options_.connection.unanswered_bytes = 10'000;
+  const auto database = Open();
+  ASSERT_TRUE(database->Begin().ok());
+  absl::Status status = PutNowhere(*database);
+  int more = 0;
+  for (; status.ok() && more < 100; ++more) {
+    status = Put(*database, absl::StrCat(more), 1'000);
+  }
+  EXPECT_TRUE(absl::IsInternal(status)) << status;
+  EXPECT_LE(more, 11) << "the error is known before more is sent";
 }
 
 TEST_F(PostgresDatabaseTest, WhatWasRolledBackStaysAwayWhateverHappensToTheServer) {
@@ -166,6 +224,24 @@ TEST_F(PostgresDatabaseTest, AnOwnerThatStoodStillIsRefusedByName) {
                         "epoch 1 and must end"));
   EXPECT_TRUE(absl::IsAborted(first->Begin()));
   EXPECT_EQ(Count(*second), 0);
+}
+
+TEST_F(PostgresDatabaseTest, ATransactionWhoseEpochIsOverIsRefusedByName) {
+  const auto database = Open();
+  const auto other = Connection::Connect(options_.connection);
+  ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_TRUE(UseSchema(**other, "a").ok());
+  ASSERT_TRUE((*other)->Run("UPDATE owner SET epoch = 7, owner = 'other'").ok());
+  ASSERT_TRUE(database->Begin().ok());
+  ASSERT_TRUE(Put(*database, "late").ok());
+  const absl::Status status = database->Commit();
+  EXPECT_TRUE(absl::IsAborted(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("the branch-scheduler other owns the run a with epoch 7; this one has "
+                        "epoch 1 and must end"));
+  EXPECT_EQ(database->Begin(), status);
+  EXPECT_EQ(Put(*database, "later"), status);
+  EXPECT_EQ((*other)->Run("SELECT count(*) FROM run")->Text(0, 0), "0");
 }
 
 TEST_F(PostgresDatabaseTest, AnOwnerThatShowsThatItLivesKeepsTheRun) {
