@@ -183,13 +183,16 @@ absl::StatusOr<Ack> Scheduler::ApplyResult(const WorkerSession& session, const I
   const std::string& worker = session.worker();
   Ack ack;
   ack.lease = result.lease;
-  if (!leases_->Holds(worker, result.lease, result.item)) {
-    // A durable result ends its lease, so only here an earlier copy may be durable.
+  // A durable result ends its lease, so only one without is asked for in the database: it is
+  // acknowledged though its lease has ended.
+  if (leases_->ItemOf(result.lease) != result.item) {
     ATTNRL_ASSIGN_OR_RETURN(std::optional<LeaseId> stored, run_->LeaseOfResult(result.item));
-    if (stored == result.lease) {
+    if (stored == result.lease) {  // durable by an earlier copy
       leases_->NoteDuplicate();
       return ack;
     }
+  }
+  if (!leases_->Holds(worker, result.lease, result.item)) {
     ack.verdict = AckVerdict::kFenced;
     ack.reason = absl::StrCat("lease ", Number(result.lease), " of item ", Number(result.item),
                               " is no longer worker ", worker, "'s");
