@@ -85,6 +85,7 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
     options.overlong_buffer = static_cast<uint32_t>(config.learner.overlong_buffer);
   }
 
+  options.max_prompt_tokens = static_cast<uint32_t>(config.rollout.max_prompt_tokens);
   options.temperature = static_cast<float>(config.rollout.temperature);
   options.top_p = static_cast<float>(config.rollout.top_p);
   options.top_k = static_cast<uint32_t>(config.rollout.top_k);

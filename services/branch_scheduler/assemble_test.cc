@@ -43,6 +43,7 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   config.algorithm.advantage_std = false;
   config.learner.overlong = config::Overlong::kShape;
   config.learner.overlong_buffer = 18;
+  config.rollout.max_prompt_tokens = 26;
   config.rollout.max_response_tokens = 19;
   config.rollout.temperature = 0.5;
   config.rollout.deterministic = true;
@@ -80,6 +81,7 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   EXPECT_EQ(options->overlong_buffer, 18u);
   EXPECT_EQ(options->adaptive.rounding, tree::ExpandRounding::kNearest);
   EXPECT_TRUE(options->tree_advantages);
+  EXPECT_EQ(options->max_prompt_tokens, 26u);
   EXPECT_EQ(options->first.max_response_tokens, 19u);
   EXPECT_EQ(options->At(29), options->first);
   EXPECT_EQ(options->At(30), (StageOptions{16, 31, 19}));

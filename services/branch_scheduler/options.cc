@@ -16,13 +16,31 @@ absl::Status InRange(const char* key, uint64_t value, uint64_t low, uint64_t hig
                     absl::StrCat(low, " to ", high, " is allowed"));
 }
 
+// What doesn't travel is refused before anything is sampled, not at the first response that is so
+// long.
+absl::Status CheckLengths(const StageOptions& stage, const SchedulerOptions& options) {
+  ATTNRL_RETURN_IF_ERROR(
+      InRange("rollout.max_prompt_tokens", options.max_prompt_tokens, 1, kMaxSequenceTokens - 1));
+  ATTNRL_RETURN_IF_ERROR(InRange("rollout.max_response_tokens", stage.max_response_tokens, 1,
+                                 kMaxSequenceTokens - options.max_prompt_tokens));
+  const uint64_t samples = uint64_t{options.branching.points} * options.branching.children;
+  if (!options.branches() || samples * stage.max_response_tokens <= kMaxContinuationTokens) {
+    return absl::OkStatus();
+  }
+  return InputError("algorithm.branching.points",
+                    absl::StrCat(options.branching.points, " with ", options.branching.children,
+                                 " children each of ", stage.max_response_tokens,
+                                 " tokens (rollout.max_response_tokens) make a result of ",
+                                 samples * stage.max_response_tokens),
+                    absl::StrCat("at most ", kMaxContinuationTokens, " tokens are allowed"));
+}
+
 absl::Status CheckStage(const StageOptions& stage, bool tree_advantages) {
   ATTNRL_RETURN_IF_ERROR(
       InRange("algorithm.sampling.batch_problems", stage.batch_problems, 1, kMaxPositions));
   // Group-normalised advantages divide by the deviation of n - 1 degrees of freedom.
-  ATTNRL_RETURN_IF_ERROR(InRange("algorithm.sampling.initial_responses", stage.initial_responses,
-                                 tree_advantages ? 1 : 2, kMaxResponses));
-  return InRange("rollout.max_response_tokens", stage.max_response_tokens, 1, uint64_t{1} << 24);
+  return InRange("algorithm.sampling.initial_responses", stage.initial_responses,
+                 tree_advantages ? 1 : 2, kMaxResponses);
 }
 
 }  // namespace
@@ -60,6 +78,8 @@ absl::Status SchedulerOptions::Validate() const {
     ATTNRL_RETURN_IF_ERROR(InRange("algorithm.branching.points", branching.points, 1, 64));
     ATTNRL_RETURN_IF_ERROR(InRange("algorithm.branching.children", branching.children, 1, 64));
   }
+  ATTNRL_RETURN_IF_ERROR(CheckLengths(first, *this));
+  for (const auto& [batch, stage] : later) ATTNRL_RETURN_IF_ERROR(CheckLengths(stage, *this));
   if (branches() != tree_advantages) {
     return InputError("algorithm.advantages", "does not fit the branching criterion",
                       "tree with a branching criterion, group with criterion none");

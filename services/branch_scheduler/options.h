@@ -42,6 +42,12 @@ struct AdaptiveOptions {
   uint32_t batch_max = 1024;
 };
 
+// Of a prompt with its response. A token takes 9 bytes at most, so a lease, and a sample of a
+// batch, fit into a message.
+inline constexpr uint64_t kMaxSequenceTokens = 300'000;
+// Of all continuations of a response, which are one result (convert/).
+inline constexpr uint64_t kMaxContinuationTokens = 3'000'000;
+
 // What a stage of the run may set anew (common/config/README.md, "Stages").
 struct StageOptions {
   uint32_t batch_problems = 64;
@@ -75,6 +81,7 @@ struct SchedulerOptions {
   // doesn't.
   uint32_t overlong_buffer = 0;
 
+  uint32_t max_prompt_tokens = 1024;
   float temperature = 1;
   float top_p = 1;
   uint32_t top_k = 0;

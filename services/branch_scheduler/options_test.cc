@@ -95,10 +95,39 @@ TEST(SchedulerOptions, NamesTheKeyWhatItHasAndWhatIsAllowed) {
       {"algorithm.advantages: does not fit the branching criterion; tree with a branching "
        "criterion, group with criterion none",
        [](O& o) { o.branching.criterion = tree::Criterion::kNone; }},
-      {"rollout.max_response_tokens: 0 is out of range; 1 to 16777216 is allowed",
+      {"rollout.max_response_tokens: 0 is out of range; 1 to 298976 is allowed",
        [](O& o) { o.first.max_response_tokens = 0; }},
-      {"rollout.max_response_tokens: 16777217 is out of range; 1 to 16777216 is allowed",
-       [](O& o) { o.first.max_response_tokens = (1 << 24) + 1; }},
+      {"", [](O& o) { o.first.max_response_tokens = 298'976; }},
+      {"rollout.max_response_tokens: 298977 is out of range; 1 to 298976 is allowed",
+       [](O& o) { o.first.max_response_tokens = 298'977; }},
+      {"rollout.max_response_tokens: 298977 is out of range; 1 to 298976 is allowed",
+       [](O& o) {
+         o = Groups();
+         o.later[3].max_response_tokens = 298'977;
+       }},
+      {"rollout.max_response_tokens: 8192 is out of range; 1 to 1 is allowed",
+       [](O& o) { o.max_prompt_tokens = 299'999; }},
+      {"rollout.max_prompt_tokens: 300000 is out of range; 1 to 299999 is allowed",
+       [](O& o) { o.max_prompt_tokens = 300'000; }},
+      {"",  // the result has 2,949,120 tokens
+       [](O& o) {
+         o.first.max_response_tokens = 65'536;
+         o.branching.points = 15;
+         o.branching.children = 3;
+       }},
+      {"algorithm.branching.points: 16 with 3 children each of 65536 tokens "
+       "(rollout.max_response_tokens) make a result of 3145728; at most 3000000 tokens are allowed",
+       [](O& o) {
+         o.later[7].max_response_tokens = 65'536;
+         o.branching.points = 16;
+         o.branching.children = 3;
+       }},
+      {"",  // no continuations
+       [](O& o) {
+         o = Groups();
+         o.first.max_response_tokens = 65'536;
+         o.branching.points = o.branching.children = 64;
+       }},
       {"rollout.temperature: responses would all be the same; a temperature above 0 is needed "
        "for training",
        [](O& o) { o.temperature = 0; }},

@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
+
+#include "services/branch_scheduler/options.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -53,6 +56,34 @@ TEST(Convert, AWorkItemComesThroughWhole) {
   const auto back = ThereAndBack<SchedulerMessage, v1::SchedulerMessage>(sent);
   EXPECT_EQ(std::get<Lease>(back).lease, LeaseId{8});
   EXPECT_EQ(std::get<Lease>(back).item, Item());
+}
+
+// Settings that allow more are refused at the start (SchedulerOptions::Validate).
+TEST(Convert, TheLongestSequenceFitsIntoALeaseAndIntoAPieceOfABatch) {
+  static_assert(kMaxContinuationTokens <= kMaxResultSize);
+  constexpr size_t kMessage = 4 << 20;
+  constexpr size_t kPiece = 64 * 1024;  // of a batch: so many tokens, and one sample more
+  constexpr int32_t kLargest = std::numeric_limits<int32_t>::max();
+  constexpr uint32_t kLast = std::numeric_limits<uint32_t>::max();
+  WorkItem item = Item();
+  item.prompt_ids.assign(kMaxSequenceTokens / 2, kLargest);
+  item.response_ids.assign(kMaxSequenceTokens / 2, kLargest);
+  item.samples.assign(size_t{64} * 64, {kLast, kLast, kLast});
+  v1::SchedulerMessage lease;
+  ToProto(Lease{LeaseId{8}, item}, &lease);
+  EXPECT_LT(lease.ByteSizeLong(), kMessage);
+
+  TrainingSample sample;
+  sample.response_ids.assign(kMaxSequenceTokens, kLargest);
+  sample.logprobs.assign(kMaxSequenceTokens, -1.0F);
+  sample.advantages.assign(65, {kLast, 1});
+  TrainingSample rest = sample;
+  rest.response_ids.resize(kPiece);
+  rest.logprobs.resize(kPiece);
+  v1::NextBatchReply reply;
+  ToProto(rest, reply.mutable_samples()->add_samples());
+  ToProto(sample, reply.mutable_samples()->add_samples());
+  EXPECT_LT(reply.ByteSizeLong(), kMessage);
 }
 
 // What comes of a result that is sent in parts, and how many they were.
