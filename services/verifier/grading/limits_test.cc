@@ -116,6 +116,29 @@ INSTANTIATE_TEST_SUITE_P(
                     Nesting{"Parentheses", "(1+", ")"}),
     [](const auto& instance) { return instance.param.name; });
 
+// Parentheses, each with so many factorials behind it that they alone are within the limit.
+std::string Factorials(int levels, int depth) {
+  std::string nested = "3";
+  for (int i = 0; i < levels; ++i) nested = "(" + nested + Repeated("!!", depth - levels + i) + ")";
+  return nested;
+}
+
+TEST(Limits, OfNestingHoldForOperationsBehindParenthesesToo) {
+  for (const int levels : {2, 4, 16, 40, 110, 190}) {
+    EXPECT_EQ(StatusOf(Factorials(levels, 200), "7", {}), GradeStatus::kLimit) << levels;
+    EXPECT_EQ(StatusOf("x" + Factorials(levels, 200), "x", {}), GradeStatus::kLimit) << levels;
+  }
+  EXPECT_EQ(StatusOf("3" + Repeated("!!", 300), "7", {}), GradeStatus::kLimit);
+  EXPECT_EQ(StatusOf("(3" + Repeated("!!", 150) + ")" + Repeated("!^2", 150), "7", {}),
+            GradeStatus::kLimit);
+}
+
+TEST(Limits, OfNestingAreNotMetByOperationsBesideEachOther) {
+  EXPECT_TRUE(Grade({"", Boxed("1!" + Repeated("+1!", 299)), {"300"}}).correct);
+  EXPECT_TRUE(Grade({"", Boxed("1!" + Repeated("\\cdot 1!", 299)), {"1"}}).correct);
+  EXPECT_TRUE(Grade({"", Boxed("((3!))!"), {"720"}}).correct);
+}
+
 // What takes work of different kinds: tokens, long products, powers, sums, sets, parentheses. The
 // accepted answers are the shorter ones: reading one that is out of bounds is no fault of the
 // response.

@@ -194,7 +194,10 @@ bool BallEvaluator::Power(const Expression& node, Ball& out) {
 bool BallEvaluator::Function(const Expression& node, Ball& out) {
   if (!Pay(kTranscendental)) return false;
   // Steps of variables say little about the few points: \lfloor x/100 \rfloor is 0 at all of them.
-  if (IsStep(node.name) && !IsConstant(node)) return Call(node, out);
+  if (IsStep(node.name)) {
+    if (!work_.Spend(Size(node))) return false;
+    if (!IsConstant(node)) return Call(node, out);
+  }
   if (node.name.starts_with("\\sum") || node.name.starts_with("\\prod")) return Call(node, out);
   Ball x;
   if (node.arguments.empty() || !Evaluate(node.arguments[0], x)) return false;

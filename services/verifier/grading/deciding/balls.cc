@@ -36,12 +36,11 @@ void Explore(const Expression& node, Variables& variables, int64_t& close) {
 // With every part of rational numbers as one number, so that sums of them lose nothing.
 Expression Folded(const Expression& node, Work& work) {
   if (node.arguments.empty()) return node;
-  Expression folded = node;
-  bool numbers = true;
-  for (Expression& argument : folded.arguments) {
-    argument = Folded(argument, work);
-    numbers = numbers && argument.kind == Kind::kNumber;
-  }
+  Expression folded =
+      Changed(node, [&](const Expression& argument) { return Folded(argument, work); });
+  const bool numbers =
+      std::all_of(folded.arguments.begin(), folded.arguments.end(),
+                  [](const Expression& argument) { return argument.kind == Kind::kNumber; });
   if (numbers) {
     std::optional<Rational> value = ExactValue(folded, work);
     return value ? MakeNumber(*std::move(value)) : folded;

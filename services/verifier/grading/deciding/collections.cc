@@ -23,9 +23,7 @@ Expression Signed(const Expression& node, bool plus) {
     Expression inside = Signed(node.arguments[0], plus);
     return (node.name == "+") == plus ? inside : Negated(std::move(inside));
   }
-  Expression copy = node;
-  for (Expression& argument : copy.arguments) argument = Signed(argument, plus);
-  return copy;
+  return Changed(node, [&](const Expression& argument) { return Signed(argument, plus); });
 }
 
 // The name in front of "=" of an assignment, "" without one.
@@ -90,19 +88,16 @@ bool Decider::SameButForRepeated(const Members& given, const Members& wanted) {
   if (given.size() <= wanted.size() || given.size() > kMaxRepeated || wanted.size() < 2) {
     return false;
   }
-  const auto is_in = [this](const Expression& member, const Members& members) {
-    return std::any_of(members.begin(), members.end(),
-                       [&](const Expression& other) { return Same(member, other); });
+  const auto is_in = [this](const Expression& member, auto begin, auto end) {
+    return std::any_of(begin, end, [&](const Expression& other) { return Same(member, other); });
   };
   for (const Expression& member : given) {
-    if (!is_in(member, wanted)) return false;
+    if (!is_in(member, wanted.begin(), wanted.end())) return false;
   }
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const bool said = std::any_of(given.begin(), given.end(), [&](const Expression& member) {
-      return Same(member, wanted[i]);
-    });
-    const auto place = static_cast<std::ptrdiff_t>(i);
-    if (!said || is_in(wanted[i], Members(wanted.begin() + place + 1, wanted.end()))) return false;
+  for (auto one = wanted.begin(); one != wanted.end(); ++one) {
+    const bool said = std::any_of(given.begin(), given.end(),
+                                  [&](const Expression& member) { return Same(member, *one); });
+    if (!said || is_in(*one, one + 1, wanted.end())) return false;
   }
   return true;
 }
@@ -125,6 +120,7 @@ bool Decider::SameMembers(Members given, Members wanted) {
 }
 
 bool Decider::SameCollection(const Expression& given, const Expression& wanted) {
+  if (!PayForCopies(given, wanted)) return false;
   // "S = \{1, 2\}" for "1, 2"; "x = 2 \pm 3" for "-1, 5".
   const auto value = [](const Expression& node) -> const Expression& {
     const bool named = node.kind == Kind::kRelation && node.arguments.size() == 2 &&

@@ -69,6 +69,11 @@ bool Decider::Because(const char* rule, bool same) {
   return same;
 }
 
+bool Decider::PayForCopies(const Expression& given, const Expression& wanted) {
+  constexpr int64_t kSteps = 4;
+  return work_.Spend(kSteps * (Size(given) + Size(wanted)));
+}
+
 bool Decider::Same(const Expression& given, const Expression& wanted) {
   // Both are walked through some times before anything is decided.
   if (!work_.Spend(Size(given) + Size(wanted))) return false;
@@ -85,6 +90,7 @@ bool Decider::Same(const Expression& given, const Expression& wanted) {
     return SameRelation(given, wanted);
   }
   if (given.kind == Kind::kRelation) {
+    if (!PayForCopies(given, wanted)) return false;
     const std::optional<Expression> interval = AsInterval(given);
     return interval ? Same(*interval, wanted) : IsTrueChainFor(given, wanted);
   }
@@ -97,6 +103,7 @@ bool Decider::Same(const Expression& given, const Expression& wanted) {
           HasNoVariables(wanted.arguments[1])))) {
       return Same(given, wanted.arguments[1]);
     }
+    if (!PayForCopies(given, wanted)) return false;
     const std::optional<Expression> interval = AsInterval(wanted);
     return interval && Same(given, *interval);
   }

@@ -27,6 +27,9 @@ class Decider {
   // Notes the rule that decides, unless one within has.
   bool Because(const char* rule, bool same);
 
+  // Before both are copied, as members or the other way round.
+  bool PayForCopies(const Expression& given, const Expression& wanted);
+
   // collections.cc
   bool SameCollection(const Expression& given, const Expression& wanted);
   bool SameInAnyOrder(const Members& given, const Members& wanted);

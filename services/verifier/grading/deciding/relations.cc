@@ -109,6 +109,7 @@ bool Decider::SameRelation(const Expression& given, const Expression& wanted) {
   if (given.name == wanted.name && SameInOrder(given.arguments, wanted.arguments)) {
     return Because("the same relation", true);
   }
+  if (!PayForCopies(given, wanted)) return false;
   const Expression turned = Turned(given);
   if (turned.kind == Kind::kRelation && turned.name == wanted.name &&
       SameInOrder(turned.arguments, wanted.arguments)) {

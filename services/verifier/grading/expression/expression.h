@@ -30,7 +30,7 @@ enum class Kind {
   kText,       // words
 };
 
-// An answer as it was read: a tree. A plain value, as deep as Limits::depth allows.
+// An answer as it was read: a tree. A plain value, at most a few times as high as Limits::depth.
 struct Expression {
   Kind kind = Kind::kText;
   std::string name = {};
@@ -54,8 +54,26 @@ Expression MakeNode(Kind kind, std::string name, std::vector<Expression> argumen
 Expression Negated(Expression value);
 Expression Reciprocal(Expression value);
 
+// The node with what `change` makes of each argument. Copies the node alone, so that changing all
+// of a tree costs no more than its nodes.
+template <typename Change>
+Expression Changed(const Expression& node, Change change) {
+  Expression made;
+  made.kind = node.kind;
+  made.name = node.name;
+  made.number = node.number;
+  made.decimals = node.decimals;
+  made.significant = node.significant;
+  made.arguments.reserve(node.arguments.size());
+  for (const Expression& argument : node.arguments) made.arguments.push_back(change(argument));
+  return made;
+}
+
 // For a person: "(x^2 + 1/2)", cut after some 2,000 bytes.
 std::string Text(const Expression& expression);
+
+// Steps of work of a node that is copied.
+constexpr int64_t kCopyWork = 20;
 
 // Nodes of the tree.
 int64_t Size(const Expression& expression);

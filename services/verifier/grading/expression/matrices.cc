@@ -10,9 +10,6 @@
 namespace attnrl::verifier {
 namespace {
 
-// Steps of work of a node that is copied.
-constexpr int64_t kCopy = 20;
-
 using Matrix = std::optional<Expression>;
 using Members = std::vector<Expression>;
 
@@ -63,7 +60,7 @@ Matrix Filled(size_t rows, size_t columns, MakeEntry entry) {
 
 Matrix Sum(const Members& terms, Work& work) {
   for (const Expression& term : terms) {
-    if (!work.Spend(kCopy * Size(term))) return std::nullopt;
+    if (!work.Spend(kCopyWork * Size(term))) return std::nullopt;
     if (!IsMatrix(term) || Rows(term) != Rows(terms[0]) || Columns(term) != Columns(terms[0])) {
       return std::nullopt;
     }
@@ -79,7 +76,7 @@ Matrix Sum(const Members& terms, Work& work) {
 Matrix Product(const Expression& a, const Expression& b, Work& work) {
   if (Columns(a) != Rows(b)) return std::nullopt;
   const auto columns = static_cast<int64_t>(Columns(b));
-  if (!work.Spend(kCopy * (Size(a) * columns + Size(b) * static_cast<int64_t>(Rows(a))))) {
+  if (!work.Spend(kCopyWork * (Size(a) * columns + Size(b) * static_cast<int64_t>(Rows(a))))) {
     return std::nullopt;
   }
   return Filled(Rows(a), Columns(b), [&](size_t row, size_t column) {
@@ -107,7 +104,7 @@ Matrix Product(const Members& factors, Work& work) {
   if (!product || scalars.empty()) return product;
   const Expression scalar = MakeProduct(std::move(scalars));
   const auto entries = static_cast<int64_t>(Rows(*product) * Columns(*product));
-  if (!work.Spend(kCopy * (Size(scalar) * entries + Size(*product)))) return std::nullopt;
+  if (!work.Spend(kCopyWork * (Size(scalar) * entries + Size(*product)))) return std::nullopt;
   return Filled(Rows(*product), Columns(*product), [&](size_t row, size_t column) {
     return MakeProduct({scalar, Entry(*product, row, column)});
   });

@@ -11,8 +11,8 @@ namespace {
 // Terms and nodes of a sum that is written out.
 constexpr int64_t kMostTerms = 1000;
 constexpr int64_t kMostNodes = 20'000;
-// Steps of work of a node that is copied.
-constexpr int64_t kCopy = 40;
+// Steps of work of a node that is copied and later compared.
+constexpr int64_t kCopy = 2 * kCopyWork;
 
 // Whether `variable` is a part of a name: the k of "F_{n-k}". What such a name means for one value
 // of the variable is not known.
@@ -28,9 +28,8 @@ bool IsInName(const Expression& node, const std::string& variable) {
 Expression Substituted(const Expression& node, const std::string& variable,
                        const Expression& value) {
   if (node.kind == Kind::kSymbol && node.name == variable) return value;
-  Expression copy = node;
-  for (Expression& argument : copy.arguments) argument = Substituted(argument, variable, value);
-  return copy;
+  return Changed(
+      node, [&](const Expression& argument) { return Substituted(argument, variable, value); });
 }
 
 // The sums within, so that variables of nested ones get different names.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include "services/verifier/grading/expression/exact.h"
 #include "services/verifier/grading/reading/token_parser.h"
@@ -200,15 +201,17 @@ std::optional<Expression> TokenParser::Factor() {
     negative ^= Peek() == "-";
     ++at_;
   }
+  // Levels below this factor, next to those of the factors beside it.
+  const int beside = std::exchange(height_, 0);
   Result base = Primary();
   if (!base) return std::nullopt;
   Result factor = Postfix(*std::move(base));
+  height_ = std::max(height_, beside);
   if (!factor || !negative) return factor;
   return Negated(*std::move(factor));
 }
 
 std::optional<Expression> TokenParser::Postfix(Expression base) {
-  int wrapped = 0;
   while (!AtEnd()) {
     if (!work_.Spend(1)) return std::nullopt;
     const std::string_view next = Peek();
@@ -217,8 +220,8 @@ std::optional<Expression> TokenParser::Postfix(Expression base) {
       if (!scripted) return std::nullopt;
       base = *std::move(scripted);
     } else if (next == "!") {
-      // "3!!!!": each one is a level of the tree.
-      if (wrapped++ > depth_) work_.Exhaust();
+      // "((3!!)!!)!!": each one is a level of the tree, as parentheses are.
+      if (height_++ > depth_) work_.Exhaust();
       ++at_;
       std::vector<Expression> arguments;
       arguments.push_back(std::move(base));

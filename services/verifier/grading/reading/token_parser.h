@@ -4,6 +4,7 @@
 // symbols, functions), operators.cc (sums over a range), quantities.cc (units, words).
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,19 +31,24 @@ class TokenParser {
   using Result = std::optional<Expression>;
   static constexpr std::string_view kEnd = {};
 
-  // Counts a level of nesting down for as long as it lives.
+  // Counts a level of nesting down for as long as it lives, and one more level below it up then.
   class Level {
    public:
-    explicit Level(TokenParser& parser) : parser_(parser) {
+    explicit Level(TokenParser& parser)
+        : parser_(parser), beside_(std::exchange(parser.height_, 0)) {
       if (parser_.depth_-- <= 0) parser_.work_.Exhaust();
     }
-    ~Level() { ++parser_.depth_; }
+    ~Level() {
+      ++parser_.depth_;
+      parser_.height_ = std::max(parser_.height_ + 1, beside_);
+    }
     Level(const Level&) = delete;
     Level& operator=(const Level&) = delete;
     explicit operator bool() const { return !parser_.work_.exhausted(); }
 
    private:
     TokenParser& parser_;
+    const int beside_;
   };
 
   // The token at the position, or `ahead` of it; empty at the end.
@@ -112,6 +118,8 @@ class TokenParser {
   size_t at_ = 0;
   size_t end_ = tokens_.size();
   int depth_;
+  // Of the factor that is being read, levels so far: those that were read, and "!" behind them.
+  int height_ = 0;
   Work& work_;
   int bars_ = 0;  // of absolute values that are open
 };
