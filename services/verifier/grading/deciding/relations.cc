@@ -49,6 +49,12 @@ bool IsSetLike(const Expression& node) {
          node.kind == Kind::kSymbol;
 }
 
+// "x = 5", "3 < x": a name alone on one side, and no variable on the other.
+bool IsSolved(const std::vector<Expression>& sides) {
+  return (IsName(sides[0]) && HasNoVariables(sides[1])) ||
+         (IsName(sides[1]) && HasNoVariables(sides[0]));
+}
+
 // Whether a chain begins with a name: "x = 2 + 3 = 5".
 bool IsAssignmentSide(const Expression& chain) {
   Expression first = MakeNode(Kind::kRelation, "=", {});
@@ -146,8 +152,7 @@ bool Decider::SameEquation(const Members& given, const Members& wanted) {
   const Expression mine = Difference(given[0], given[1]);
   bool positive = false;
   // "x - 5 = 0" says "x = 5"; "2x - 10 = 0" is still to be solved.
-  for (const bool swapped : {false, true}) {
-    if (!IsName(wanted[swapped ? 1 : 0]) || !HasNoVariables(wanted[swapped ? 0 : 1])) continue;
+  if (IsSolved(wanted)) {
     return (IsZero(given[0]) || IsZero(given[1])) &&
            (CompareValues(mine, difference, work_) == Comparison::kEqual ||
             CompareValues(mine, Negated(difference), work_) == Comparison::kEqual);
@@ -166,13 +171,18 @@ bool Decider::SameEquation(const Members& given, const Members& wanted) {
   return false;
 }
 
+// As equations: "x > 3" is a solution, which "x - 3 > 0" and "0 < x - 3" say, and "2x > 6" doesn't.
+// `flipped`: the signs of both point in different directions.
 bool Decider::SameInequality(const Members& given, const Members& wanted, bool flipped) {
-  bool positive = false;
-  if (!IsConstantRatio(Difference(given[0], given[1]), Difference(wanted[0], wanted[1]), work_,
-                       &positive)) {
-    return false;
+  const Expression difference = Difference(wanted[0], wanted[1]);
+  const Expression mine = Difference(given[0], given[1]);
+  if (IsSolved(wanted)) {
+    return (IsZero(given[0]) || IsZero(given[1])) &&
+           CompareValues(mine, flipped ? Negated(difference) : difference, work_) ==
+               Comparison::kEqual;
   }
-  return positive != flipped;
+  bool positive = false;
+  return IsConstantRatio(mine, difference, work_, &positive) && positive != flipped;
 }
 
 // "x = 5" for "5"; "18 + 7 = 25" for "25"; "13/6 \approx 2.17" for "13/6": everything that is said
