@@ -74,6 +74,19 @@ bool BallEvaluator::Note(const Ball& value) {
   return true;
 }
 
+// \tanh x is 1 but for e^{-2x}, as \tan and \cot are i but for that of an imaginary x: a difference
+// that no value shows.
+void BallEvaluator::NoteSaturation(const std::string& function, const Ball& x) {
+  const bool circular = function == "\\tan" || function == "\\cot";
+  if (!circular && function != "\\tanh") return;
+  mag_t bound;
+  mag_init(bound);
+  arb_get_mag(bound, circular ? acb_imagref(x.get()) : acb_realref(x.get()));
+  constexpr double kBits = 3;  // 2 / ln 2 = 2.9 of each unit
+  magnitude_ = std::max(magnitude_, static_cast<int64_t>(kBits * mag_get_d(bound)));
+  mag_clear(bound);
+}
+
 bool BallEvaluator::Evaluate(const Expression& node, Ball& out) {
   if (!Pay(1)) return false;
   switch (node.kind) {
@@ -212,6 +225,7 @@ bool BallEvaluator::Function(const Expression& node, Ball& out) {
       work_.Exhaust();
       return false;
     }
+    NoteSaturation(node.name, x);
     named.function(out.get(), x.get(), precision_);
     return true;
   }

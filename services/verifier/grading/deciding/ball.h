@@ -58,6 +58,7 @@ class BallEvaluator {
   void Chosen(const std::string& name, int index, Ball& out) const;
   bool IsNegativeHere(const std::string& name) const;
   bool Note(const Ball& value);
+  void NoteSaturation(const std::string& function, const Ball& x);
   bool Pay(int64_t steps);
 
   const int point_;

@@ -4,7 +4,9 @@
 #include <acb.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,26 @@ constexpr int kEnoughPoints = 3;
 constexpr int64_t kFirstPrecision = 192;
 constexpr int64_t kSpareBits = 96;
 constexpr int64_t kMaxPrecision = 100'000;
+// Beyond, no precision is enough.
+constexpr int64_t kMostDoublings = 20;
+
+// Whether its derivative vanishes somewhere: of values near there it makes values twice as near.
+bool HasCriticalPoint(const Expression& node) {
+  static constexpr std::string_view kNames[] = {"\\sin",  "\\cos", "\\sec",  "\\csc",
+                                                "\\cosh", "!",     "\\binom"};
+  return node.kind == Kind::kCall ||
+         (node.kind == Kind::kFunction &&
+          std::find(std::begin(kNames), std::end(kNames), node.name) != std::end(kNames));
+}
+
+// How many of those are within each other.
+int64_t CriticalDepth(const Expression& node) {
+  int64_t depth = 0;
+  for (const Expression& argument : node.arguments) {
+    depth = std::max(depth, CriticalDepth(argument));
+  }
+  return depth + (HasCriticalPoint(node) ? 1 : 0);
+}
 
 // Adds the names of variables in `node`, and counts what may bring values close to each other that
 // are not equal: roots, quotients and functions.
@@ -65,17 +87,24 @@ struct Pair {
       : a(Folded(left, work)), b(Folded(right, work)) {
     Explore(a, variables, close);
     Explore(b, variables, close);
+    doublings =
+        std::clamp<int64_t>(std::max(CriticalDepth(a), CriticalDepth(b)) - 1, 0, kMostDoublings);
     std::sort(variables.begin(), variables.end());
     variables.erase(std::unique(variables.begin(), variables.end()), variables.end());
   }
   // The bits that no difference between both hides behind, for the magnitudes that occurred. A sum
-  // of n roots or logarithms of numbers of k bits can vanish up to some nk bits.
-  int64_t HiddenBits(int64_t magnitude) const { return 2 * magnitude * (1 + close) + kSpareBits; }
+  // of n roots or logarithms of numbers of k bits can vanish up to some nk bits; and each function
+  // around another one may double how near values are: \sin(\frac{\pi}{2} \sin(\frac{\pi}{2} ...)).
+  int64_t HiddenBits(int64_t magnitude) const {
+    const int64_t bits = std::min(2 * magnitude * (1 + close), 2 * kMaxPrecision);
+    return (bits << doublings) + kSpareBits;
+  }
 
   const Expression a;
   const Expression b;
   Variables variables;
   int64_t close = 0;
+  int64_t doublings = 0;
 };
 
 // Whether |value| < 2^-bits for certain.
