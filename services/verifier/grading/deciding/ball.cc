@@ -332,6 +332,11 @@ bool BallEvaluator::Symbol(const std::string& name, Ball& out) {
   } else {
     Chosen(name, 0, out);
     if (IsNegativeHere(name)) acb_neg(out.get(), out.get());
+    if (scale_ != 1) {
+      Ball scale;
+      acb_set_d(scale.get(), scale_);
+      acb_mul(out.get(), out.get(), scale.get(), precision_);
+    }
   }
   return true;
 }

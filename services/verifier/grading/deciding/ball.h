@@ -31,15 +31,26 @@ class Ball {
 // that neither |x| passes for x nor |xy| for xy.
 using Variables = std::vector<std::string>;
 
+// Where expressions are evaluated: one of the points, whose variables are all multiplied with
+// `scale`.
+struct Place {
+  int point = 0;  // from 0 on
+  double scale = 1;
+};
+
 // False where it contains variables or unknown functions.
 bool IsConstant(const Expression& node);
 
 // Evaluates expressions at one of the points, with one precision.
 class BallEvaluator {
  public:
-  // `point` from 0 on chooses the values of the variables. `variables` outlives this.
-  BallEvaluator(int point, int64_t precision, const Variables& variables, Work& work)
-      : point_(point), precision_(precision), variables_(variables), work_(work) {}
+  // `variables` outlives this.
+  BallEvaluator(Place place, int64_t precision, const Variables& variables, Work& work)
+      : point_(place.point),
+        scale_(place.scale),
+        precision_(precision),
+        variables_(variables),
+        work_(work) {}
 
   // False where the expression has no finite value, or the work is used up.
   bool Evaluate(const Expression& node, Ball& out);
@@ -62,6 +73,7 @@ class BallEvaluator {
   bool Pay(int64_t steps);
 
   const int point_;
+  const double scale_;
   const int64_t precision_;
   const Variables& variables_;
   Work& work_;

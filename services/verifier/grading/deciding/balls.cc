@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "services/verifier/grading/deciding/ball.h"
+#include "services/verifier/grading/deciding/kinks.h"
 #include "services/verifier/grading/expression/exact.h"
 
 namespace attnrl::verifier {
@@ -21,6 +22,8 @@ constexpr int kPoints = 8;
 constexpr int kEnoughPoints = 3;
 constexpr int64_t kFirstPrecision = 192;
 constexpr int64_t kSpareBits = 96;
+// Of the work that is left, for a place beside the points.
+constexpr int64_t kShareOfPlace = 8;
 constexpr int64_t kMaxPrecision = 100'000;
 // Beyond, no precision is enough.
 constexpr int64_t kMostDoublings = 20;
@@ -117,17 +120,22 @@ bool IsTiny(const Ball& value, int64_t bits) {
   return tiny;
 }
 
-// Evaluates both to a precision that no difference between them hides behind.
-Comparison CompareAt(int point, const Pair& pair, Work& work) {
+bool IsReal(const Ball& value) { return arb_contains_zero(acb_imagref(value.get())); }
+
+// Evaluates both to a precision that no difference between them hides behind. `real`: other values
+// say nothing.
+Comparison CompareAt(Place place, const Pair& pair, bool real, Work& work) {
   int64_t precision = kFirstPrecision;
   while (true) {
     Ball left;
     Ball right;
-    BallEvaluator evaluator(point, precision, pair.variables, work);
+    BallEvaluator evaluator(place, precision, pair.variables, work);
     const bool has_left = evaluator.Evaluate(pair.a, left);
     const bool has_right = evaluator.Evaluate(pair.b, right);
+    if (work.exhausted()) return Comparison::kUnknown;
     if (has_left != has_right) return Comparison::kDifferent;
     if (!has_left) return Comparison::kUnknown;
+    if (real && (!IsReal(left) || !IsReal(right))) return Comparison::kUnknown;
     Ball difference;
     acb_sub(difference.get(), left.get(), right.get(), precision);
     if (!acb_contains_zero(difference.get())) return Comparison::kDifferent;
@@ -144,21 +152,61 @@ Comparison CompareAt(int point, const Pair& pair, Work& work) {
   }
 }
 
+// Whether `differ`(place, work) holds somewhere between the kinks. Values far away may be too large
+// to compare, which says nothing.
+template <typename Differ>
+bool DifferBetweenKinks(const Pair& pair, Differ differ, Work& work) {
+  for (const Place& place : PlacesBetweenKinks(pair.a, pair.b, pair.variables, work)) {
+    const int64_t share = work.left() / kShareOfPlace;
+    Work some(share);
+    const bool different = differ(place, some);
+    work.Spend(some.exhausted() ? share : share - some.left());
+    if (different && !some.exhausted()) return true;
+  }
+  return false;
+}
+
+// Whether a / b isn't what it is at the point `base`. Both may be zero.
+bool HasOtherRatioAt(Place place, int base, const Pair& pair, Work& work) {
+  int64_t precision = kFirstPrecision;
+  while (true) {
+    Ball values[4];
+    BallEvaluator here(place, precision, pair.variables, work);
+    BallEvaluator there({base}, precision, pair.variables, work);
+    if (!here.Evaluate(pair.a, values[0]) || !here.Evaluate(pair.b, values[1]) ||
+        !there.Evaluate(pair.a, values[2]) || !there.Evaluate(pair.b, values[3]) ||
+        !IsReal(values[0]) || !IsReal(values[1])) {
+      return false;
+    }
+    acb_mul(values[0].get(), values[0].get(), values[3].get(), precision);
+    acb_mul(values[1].get(), values[1].get(), values[2].get(), precision);
+    acb_sub(values[0].get(), values[0].get(), values[1].get(), precision);
+    if (!acb_contains_zero(values[0].get())) return true;
+    const int64_t hidden = pair.HiddenBits(std::max(here.magnitude(), there.magnitude()));
+    if (precision >= hidden || hidden > kMaxPrecision) return false;
+    precision = hidden;
+  }
+}
+
 }  // namespace
 
 Comparison CompareValues(const Expression& a, const Expression& b, Work& work) {
   // Copies, and the names of variables.
   if (!work.Spend(8 * (Size(a) + Size(b)))) return Comparison::kUnknown;
   const Pair pair(a, b, work);
-  if (IsConstant(a) && IsConstant(b)) return CompareAt(0, pair, work);
+  if (IsConstant(a) && IsConstant(b)) return CompareAt({}, pair, false, work);
   int agreeing = 0;
   for (int point = 0; point < kPoints && !work.exhausted(); ++point) {
-    const Comparison comparison = CompareAt(point, pair, work);
+    const Comparison comparison = CompareAt({point}, pair, false, work);
     if (comparison == Comparison::kDifferent) return comparison;
     agreeing += comparison == Comparison::kEqual ? 1 : 0;
   }
   if (work.exhausted() || agreeing < kEnoughPoints) return Comparison::kUnknown;
-  return Comparison::kEqual;
+  const auto differ = [&](const Place& place, Work& some) {
+    return CompareAt(place, pair, true, some) == Comparison::kDifferent;
+  };
+  if (DifferBetweenKinks(pair, differ, work)) return Comparison::kDifferent;
+  return work.exhausted() ? Comparison::kUnknown : Comparison::kEqual;
 }
 
 bool IsConstantRatio(const Expression& a, const Expression& b, Work& work, bool* positive) {
@@ -169,10 +217,11 @@ bool IsConstantRatio(const Expression& a, const Expression& b, Work& work, bool*
   Ball a0;
   Ball b0;
   int agreeing = 0;
+  int base = 0;
   for (int point = 0; point < kPoints && !work.exhausted(); ++point) {
     Ball left;
     Ball right;
-    BallEvaluator evaluator(point, precision, pair.variables, work);
+    BallEvaluator evaluator({point}, precision, pair.variables, work);
     const bool has_left = evaluator.Evaluate(pair.a, left);
     const bool has_right = evaluator.Evaluate(pair.b, right);
     if (has_left != has_right) return false;
@@ -188,6 +237,7 @@ bool IsConstantRatio(const Expression& a, const Expression& b, Work& work, bool*
     }
     if (acb_contains_zero(left.get()) || acb_contains_zero(right.get())) return false;
     if (agreeing++ == 0) {
+      base = point;
       Ball ratio;
       acb_div(ratio.get(), left.get(), right.get(), precision);
       *positive =
@@ -201,6 +251,10 @@ bool IsConstantRatio(const Expression& a, const Expression& b, Work& work, bool*
     acb_sub(left.get(), left.get(), right.get(), precision);
     if (!acb_contains_zero(left.get()) || !IsTiny(left, hidden / 2)) return false;
   }
+  const auto differ = [&](const Place& place, Work& some) {
+    return HasOtherRatioAt(place, base, pair, some);
+  };
+  if (DifferBetweenKinks(pair, differ, work)) return false;
   return !work.exhausted() &&
          (agreeing >= kEnoughPoints || (agreeing > 0 && IsConstant(a) && IsConstant(b)));
 }
@@ -211,7 +265,7 @@ bool IsWithin(const Expression& expression, const Rational& value, const Rationa
   constexpr int64_t kPrecision = 1024;
   Ball ball;
   const Variables none;
-  if (!BallEvaluator(0, kPrecision, none, work).Evaluate(expression, ball)) return false;
+  if (!BallEvaluator({}, kPrecision, none, work).Evaluate(expression, ball)) return false;
   Ball center;
   acb_set_fmpq(center.get(), value.get(), kPrecision);
   acb_sub(ball.get(), ball.get(), center.get(), kPrecision);
