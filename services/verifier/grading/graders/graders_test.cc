@@ -52,6 +52,55 @@ TEST(MultipleChoice, TakesTheLetterHoweverItIsDressed) {
                              "C, not A", "C \\text{ or } D", "C and D"}) {
     EXPECT_FALSE(Accepts("multiple_choice", answer, "(C)")) << answer;
   }
+  for (const char* answer : {"\\textbf{(C)}\\ 45",
+                             "\\textbf{(C) } 45",
+                             "\\textbf{(C)}45",
+                             "\\text{C. } 45",
+                             "\\text{(C) } \\frac{1}{2}",
+                             "\\text{(C)}.",
+                             "\\(C\\)",
+                             "$C$",
+                             "\\mathsf{C}",
+                             "\\mathcal{C}",
+                             "{C}",
+                             "\\text{Option C}",
+                             "Answer: C",
+                             "\\left(C\\right)",
+                             "\\mathrm{(C)}\\quad 7",
+                             "(C) P(A)",
+                             "C) A triangle",
+                             "(C) x + y",
+                             "C: 3; 4",
+                             "C. Apples and bananas"}) {
+    EXPECT_TRUE(Accepts("multiple_choice", answer, "C")) << answer;
+  }
+  for (const char* answer : {"C/B",
+                             "C/A/B/D",
+                             "C; B",
+                             "C | B",
+                             "C-D",
+                             "C - D",
+                             "C vs B",
+                             "C vs. B",
+                             "C\\ B\\ D",
+                             "C~B",
+                             "C \\lor B",
+                             "C \\vee B",
+                             "C \\& B",
+                             "C + B",
+                             "C but also B",
+                             "(C) 45 (B) 50",
+                             "(C) 45; (B) 50",
+                             "(C) or \\text{(B)}",
+                             "C = D",
+                             "\\textbf{C}/\\textbf{D}",
+                             "\\text{C or D}",
+                             "c/d",
+                             "C, A perhaps",
+                             "(C) A or B",
+                             "Optional"}) {
+    EXPECT_FALSE(Accepts("multiple_choice", answer, "C")) << answer;
+  }
   EXPECT_TRUE(Accepts("multiple_choice", "C, A", "\\text{A,C}"));
   EXPECT_TRUE(Accepts("multiple_choice", "C. 45 or more", "C"));
   EXPECT_FALSE(Accepts("multiple_choice", "C", "45"));

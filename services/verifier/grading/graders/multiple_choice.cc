@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accepts the letter of a choice, however it is dressed: "C", "(c)", "C.", "\text{(C)}", and with
-// the text of the choice behind it: "(C) 45". Several letters ("A, C") are a set.
+// the text of the choice behind it: "(C) 45", "\textbf{(C)}\ 45". Several letters ("A, C") are a
+// set, and what names another choice besides ("A or B", "A/B", "A; B") is none.
+#include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "services/verifier/grading/graders/makers.h"
-#include "services/verifier/grading/graders/plain_text.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -12,42 +14,131 @@ namespace {
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
-// Whether a word before another choice takes the first one back: "A or B", "A, not B".
+bool IsChoice(char c) { return Upper(c) >= 'A' && Upper(c) <= 'H'; }
+
+// With braces for styles, spaces for those of LaTeX and nothing for the ends of formulas: "{(A)}
+// 45" of "\textbf{(A)}\ 45".
+std::string Plain(std::string_view text) {
+  std::string plain;
+  for (size_t at = 0; at < text.size();) {
+    if (text[at] == '$' || text[at] == '~') {
+      plain += ' ';
+      ++at;
+      continue;
+    }
+    if (text[at] != '\\' || at + 1 == text.size()) {
+      plain += text[at++];
+      continue;
+    }
+    size_t end = at + 1;
+    while (end < text.size() && IsLetter(text[end])) ++end;
+    const std::string_view command = text.substr(at + 1, end - at - 1);
+    const bool style = command.starts_with("text") || command.starts_with("math") ||
+                       command == "mbox" || command == "boldsymbol" || command == "bm" ||
+                       command == "fbox" || command == "rm" || command == "bf";
+    if (command.empty()) {
+      const char c = text[at + 1];
+      // "\ ", "\,", "\(" are space; "\&" and "\{" are what they show.
+      plain += std::string_view(" ,;:!()[]\\").find(c) != std::string_view::npos ? ' ' : c;
+      end = at + 2;
+    } else if (style || command == "quad" || command == "qquad" || command == "left" ||
+               command == "right") {
+      plain += style ? "" : " ";
+    } else if (command == "lor" || command == "vee" || command == "land" || command == "wedge" ||
+               command == "mid" || command == "cup" || command == "cap") {
+      plain += '|';
+    } else {
+      plain += text.substr(at, end - at);
+    }
+    at = end;
+  }
+  return plain;
+}
+
+// Whether a choice stands alone in `text` behind brackets and spaces; `capital`: and is a capital.
+bool BeginsChoice(std::string_view text, bool capital = false) {
+  const size_t at = text.find_first_not_of(" ({[.})]");
+  return at != std::string_view::npos && IsChoice(text[at]) &&
+         (!capital || Upper(text[at]) == text[at]) &&
+         (at + 1 == text.size() || !IsLetter(text[at + 1]));
+}
+
+// Whether what is behind the first choice names another one: "/B", "or B", ", not B", "45; (B) 50".
 bool IsHedged(std::string_view rest) {
-  for (size_t i = 0; i + 2 < rest.size(); ++i) {
+  static constexpr std::string_view kWords[] = {"or",  "and",  "not",   "nor",    "vs",
+                                                "but", "also", "maybe", "versus", "perhaps"};
+  static constexpr std::string_view kSigns = "/|-+&=;,";
+  const size_t first = rest.find_first_not_of(" .)]}:");
+  for (size_t i = 0; i < rest.size(); ++i) {
+    const std::string_view here = rest.substr(i);
+    // Signs between formulas of the choice's own text say nothing, but for these.
+    const bool separates = i == first || here[0] == ';' || here[0] == ',';
+    if (separates && kSigns.find(here[0]) != std::string_view::npos &&
+        BeginsChoice(here.substr(1), i != first))
+      return true;
     if (i > 0 && IsLetter(rest[i - 1])) continue;
-    for (const std::string_view word : {"or", "and", "not", "nor"}) {
-      if (!rest.substr(i).starts_with(word)) continue;
-      const std::string_view behind = rest.substr(i + word.size());
-      const size_t next = behind.find_first_not_of(" (}{\\");
-      if (next == 0 || next == std::string_view::npos || !IsLetter(behind[next])) continue;
-      if (next + 1 == behind.size() || !IsLetter(behind[next + 1])) return true;
+    // "(A) 45 (B) 50", but not "P(B)".
+    if (here.size() > 2 && here[0] == '(' && here[2] == ')' && IsChoice(here[1])) return true;
+    for (const std::string_view word : kWords) {
+      const size_t end = word.size();
+      if (here.starts_with(word) && here.size() > end && !IsLetter(here[end]) &&
+          BeginsChoice(here.substr(end))) {
+        return true;
+      }
     }
   }
   return false;
 }
 
+// Without "Option", "Choice" or "Answer" in front.
+std::string_view WithoutName(std::string_view text) {
+  const size_t begin = std::min(text.find_first_not_of(" {"), text.size());
+  for (const std::string_view name : {"option", "choice", "answer"}) {
+    const std::string_view word = text.substr(begin, name.size());
+    const auto same = [](char a, char b) { return Upper(a) == Upper(b); };
+    if (!std::equal(word.begin(), word.end(), name.begin(), name.end(), same)) continue;
+    const std::string_view rest = text.substr(begin + name.size());
+    if (rest.empty() || IsLetter(rest[0])) continue;
+    return rest.substr(std::min(rest.find_first_not_of(" :"), rest.size()));
+  }
+  return text;
+}
+
+// Whether a letter behind "C." begins its text rather than another choice: "P(A)", "A triangle".
+bool BeginsText(std::string_view text, bool closed) {
+  const bool article = closed && text[0] == 'A' && text.size() > 2 && text[1] == ' ' &&
+                       IsLetter(text[2]) && Upper(text[2]) != text[2];
+  return !IsChoice(text[0]) || article;
+}
+
 // The letters that stand alone before anything else does; empty: none.
 std::set<char> Letters(std::string_view text) {
   std::set<char> letters;
+  bool closed = false;
   size_t at = 0;
   while (at < text.size()) {
     const char c = text[at];
     if (c == '(' || c == '[' || c == ' ' || c == ',' || c == '{') {
+      closed = closed && c != ',';
       ++at;
       continue;
     }
     const bool alone = IsLetter(c) && (at + 1 == text.size() || !IsLetter(text[at + 1]));
-    if (!alone) break;
+    if (!alone || (!letters.empty() && BeginsText(text.substr(at), closed))) break;
     letters.insert(Upper(c));
     ++at;
     // Behind "C.", "C)" or "C:" comes the text of the choice, or another letter.
-    while (at < text.size() && std::string_view(".):]}").find(text[at]) != std::string_view::npos) {
-      ++at;
-    }
+    const size_t end = std::min(text.find_first_not_of(".):]}", at), text.size());
+    closed = end > at;
+    at = end;
   }
   if (IsHedged(text.substr(at))) return {};
   return letters;
+}
+
+std::set<char> Choices(std::string_view answer) {
+  const std::string plain = Plain(answer);
+  return Letters(WithoutName(plain));
 }
 
 std::string Text(const std::set<char>& letters) {
@@ -64,14 +155,14 @@ class MultipleChoice final : public Grader {
   explicit MultipleChoice(bool explain) : explain_(explain) {}
 
   GradeStatus Read(std::string_view answer, std::string* explanation) override {
-    given_ = Letters(PlainText(answer));
+    given_ = Choices(answer);
     if (explain_) *explanation = "read as " + Text(given_);
     return given_.empty() ? GradeStatus::kUnparsable : GradeStatus::kGraded;
   }
 
   Match Compare(const std::string& accepted, bool* limit) override {
     *limit = false;
-    const std::set<char> wanted = Letters(PlainText(accepted));
+    const std::set<char> wanted = Choices(accepted);
     Match match = {!wanted.empty() && given_ == wanted};
     if (explain_) {
       match.explanation =
@@ -81,7 +172,7 @@ class MultipleChoice final : public Grader {
   }
 
   AnswerKind Check(const std::string& accepted) override {
-    return Letters(PlainText(accepted)).empty() ? AnswerKind::kUnmatchable : AnswerKind::kValue;
+    return Choices(accepted).empty() ? AnswerKind::kUnmatchable : AnswerKind::kValue;
   }
 
  private:
