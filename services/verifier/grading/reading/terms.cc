@@ -18,6 +18,10 @@ bool IsPowerOfNumber(const Expression& node) {
   return node.kind == Kind::kPower && node.arguments[0].kind == Kind::kNumber;
 }
 
+bool IsFactorial(const Expression& node) {
+  return node.kind == Kind::kFunction && (node.name == "!" || node.name == "!!");
+}
+
 bool HasUnit(const Expression& term) {
   return term.kind == Kind::kQuantity && term.name != "deg" && term.name != "%";
 }
@@ -149,6 +153,17 @@ bool TokenParser::BeginsFactor() const {
   return IsGreek(next);
 }
 
+// Whether the number that is next is a factor behind `last` without a sign between them. "1 2",
+// "x2",
+// "\frac12 3" are products to nobody; "2^3 5^2", "(n-2) 2^n", "\binom{5}{2} 3!" and "3! 7!" are,
+// and "3! 7", as nothing goes on behind a factorial.
+bool TokenParser::MayFollow(const Expression& last) const {
+  if (IsFactorial(last)) return true;
+  if (Peek(1) != "^" && Peek(1) != "!") return false;
+  return IsPowerOfNumber(last) || FollowsParenthesis() ||
+         (last.kind == Kind::kFunction && last.name == "\\binom");
+}
+
 std::optional<Expression> TokenParser::Product() {
   std::vector<Expression> factors;
   Result first = Factor();
@@ -177,9 +192,7 @@ std::optional<Expression> TokenParser::Product() {
     }
     if (BeginsUnit() || !BeginsFactor()) break;
     if (divided && (!plain || Peek() == "(" || IsNumberText(Peek()))) return std::nullopt;
-    // "1 2", "x2", "\frac12 3" are products to nobody; "2^3 5^2" and "(n-2) 2^n" are.
-    const bool power = Peek(1) == "^" && (IsPowerOfNumber(factors.back()) || FollowsParenthesis());
-    if (IsNumberText(Peek()) && !power) return std::nullopt;
+    if (IsNumberText(Peek()) && !MayFollow(factors.back())) return std::nullopt;
     Result factor = Factor();
     if (!factor) return std::nullopt;
     factors.push_back(*std::move(factor));

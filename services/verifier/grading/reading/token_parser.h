@@ -86,6 +86,7 @@ class TokenParser {
   Result Postfix(Expression base);
   Result Script(Expression base);
   bool BeginsFactor() const;
+  bool MayFollow(const Expression& last) const;
   bool FollowsParenthesis() const { return at_ > 0 && tokens_[at_ - 1].text == ")"; }
 
   // primaries.cc
