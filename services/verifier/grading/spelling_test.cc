@@ -53,8 +53,8 @@ const std::vector<std::vector<std::string>> kClasses = {
     {"\\emptyset", "\\varnothing", "\u2205"},
     {"A\\cup B", "A \u222a B"},
     {"\\binom{4}{2}", "\\dbinom42", "\\tbinom{4}2"},
-    {"north", "\\text{north}", "\\text{ north }", "\\mbox{north}", "\\textbf{north}"},
-    {"North", "\\text{North}"},
+    {"north", "\\text{north}", "\\text{ north }", "\\mbox{north}", "\\textbf{north}", "North",
+     "\\text{North}"},
 };
 
 TEST(Spellings, OfOneClassAreEqualInBothDirections) {

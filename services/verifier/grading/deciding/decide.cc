@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "services/verifier/grading/deciding/decider.h"
+#include "services/verifier/grading/deciding/words.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -108,7 +109,8 @@ bool Decider::Same(const Expression& given, const Expression& wanted) {
     return interval && Same(given, *interval);
   }
   if (given.kind == Kind::kText || wanted.kind == Kind::kText) {
-    return Because("the same words", given.kind == wanted.kind && given.name == wanted.name);
+    return Because("the same words",
+                   given.kind == wanted.kind && SameWords(given.name, wanted.name));
   }
   if (given.kind == Kind::kMatrix || wanted.kind == Kind::kMatrix || given.kind == Kind::kTuple ||
       wanted.kind == Kind::kTuple) {

@@ -5,6 +5,7 @@
 
 #include "services/verifier/grading/deciding/decide.h"
 #include "services/verifier/grading/graders/accepted_answers.h"
+#include "services/verifier/grading/graders/choices.h"
 #include "services/verifier/grading/graders/makers.h"
 #include "services/verifier/grading/reading/answer.h"
 
@@ -29,6 +30,10 @@ bool Matches(const std::vector<Reading>& given, const std::vector<Reading>& want
     for (const Reading& theirs : wanted) {
       if (mine.tokens == theirs.tokens) {
         *rule = "typeset alike";
+        return true;
+      }
+      if (SameChoices(mine.tokens, theirs.tokens)) {
+        *rule = "the same choices";
         return true;
       }
       if (mine.expression && theirs.expression &&
