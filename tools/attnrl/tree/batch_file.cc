@@ -60,6 +60,26 @@ absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t 
   return InputError(absl::StrCat("--batch ", batch), "there is no such batch in " + folder, there);
 }
 
+absl::StatusOr<text::Tokenizer> TokenizerOf(const std::string& run_directory) {
+  const std::string folder = run_directory + "/checkpoints";
+  std::vector<std::string> checkpoints;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().filename().string().starts_with("step-")) {
+      checkpoints.push_back(entry.path().string());
+    }
+  }
+  std::sort(checkpoints.begin(), checkpoints.end());  // the errors are the same each time
+  std::string first;
+  for (const std::string& checkpoint : checkpoints) {
+    absl::StatusOr<text::Tokenizer> tokenizer = text::Tokenizer::Load(checkpoint);
+    if (tokenizer.ok()) return tokenizer;
+    if (first.empty()) first = absl::StrCat(" (", std::string(tokenizer.status().message()), ")");
+  }
+  return InputError(folder, absl::StrCat("no checkpoint has a tokenizer that can be read", first),
+                    "at least one is needed to show what was sampled");
+}
+
 absl::StatusOr<nlohmann::json> FindProblem(const std::string& path, const std::string& problem_id) {
   std::optional<nlohmann::json> found;
   std::vector<std::string> ids;

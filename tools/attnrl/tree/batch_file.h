@@ -7,12 +7,17 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/text/tokenizer.h"
 
 namespace attnrl::tools {
 
 // The path of trees/batch-N.jsonl.zst, or of the plain file without the ending. InputError where
 // the directory holds no run, or the run no such batch: it says which batches there are.
 absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t batch);
+
+// The tokenizer of a run, which each of its checkpoints has: the first that can be read. InputError
+// where none can.
+absl::StatusOr<text::Tokenizer> TokenizerOf(const std::string& run_directory);
 
 // The record of that problem, the first where the batch has it more than once. InputError where
 // there is none (it names the nearest ids), or where a line before it is no record.

@@ -32,9 +32,7 @@ std::string BinaryFolder() {
 
 absl::Status Show(const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string path, BatchFile(options.run_directory, options.batch));
-  // step-0 is never pruned and carries the tokenizer's files.
-  ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
-                          text::Tokenizer::Load(options.run_directory + "/checkpoints/step-0"));
+  ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer, TokenizerOf(options.run_directory));
   const DecodeIds decode = [&tokenizer](const std::vector<int32_t>& ids) {
     return tokenizer.Decode(ids);
   };

@@ -149,6 +149,13 @@ TEST_F(BatchOfARun, ThatIsNotThereIsRefusedWithThoseThatAre) {
             "--batch 9: there is no such batch in run/trees; the run has batches 0 to 11");
 }
 
+TEST_F(BatchOfARun, IsReadByTheTokenizerOfAnyCheckpoint) {
+  folder_.Write("run/checkpoints/step-0/tokenizer.json", "{");
+  folder_.Write("run/checkpoints/step-20/tokenizer.json", text::SmallTokenizer().dump());
+  EXPECT_EQ(Output({"show", run_, "--batch", "3"}), std::string(kFirst) + "\n" + kSecond);
+  EXPECT_THAT(Output({"tree", run_, "--batch", "3", "--problem", "p-1"}), HasSubstr("<html"));
+}
+
 TEST_F(BatchOfARun, NeedsTheTokenizerOfTheRun) {
   folder_.Write("run/checkpoints/step-0/tokenizer.json", "{");
   EXPECT_THAT(Refusal({"show", run_, "--batch", "3"}),

@@ -30,9 +30,7 @@ struct Options {
 absl::Status Tree(const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string path, BatchFile(options.run_directory, options.batch));
   ATTNRL_ASSIGN_OR_RETURN(nlohmann::json record, FindProblem(path, options.problem));
-  // step-0 is never pruned and carries the tokenizer's files.
-  ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
-                          text::Tokenizer::Load(options.run_directory + "/checkpoints/step-0"));
+  ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer, TokenizerOf(options.run_directory));
   const auto config = config::Load(options.run_directory + "/config.yaml", {}, {});
   const text::StepSegmenter segmenter(
       tokenizer, config.ok() ? config->algorithm.branching.steps : StepCut::kParagraph);
