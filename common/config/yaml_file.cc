@@ -188,6 +188,13 @@ class DocumentStarts final : public YAML::EventHandler {
   void OnMapEnd() override {}
 };
 
+// Whether line `line`, counted from 0, is the mark of a document.
+bool BeginsWithDashes(const std::string& text, int line) {
+  size_t begin = 0;
+  for (; line > 0; --line) begin = text.find('\n', begin) + 1;
+  return text.compare(begin, 3, "---") == 0;
+}
+
 // Where a second document begins. Asks for two and no more: of a text with a comma outside its
 // brackets yaml-cpp makes documents without end, so LoadAll must never see it.
 std::optional<YAML::Mark> SecondDocument(const std::string& text) {
@@ -208,7 +215,9 @@ absl::StatusOr<FileContent> ReadFile(const std::string& file) {
   try {
     if (const std::optional<YAML::Mark> second = SecondDocument(text)) {
       return InputError(reader.Where(*second), "a second document begins here",
-                        "one is read; leave the line --- out");
+                        BeginsWithDashes(text, second->line)
+                            ? "one is read; leave the line --- out"
+                            : "one is read, of sections with keys: JSON Lines are a data set");
     }
     ATTNRL_RETURN_IF_ERROR(reader.ReadSection(YAML::Load(text), ""));
   } catch (const YAML::Exception& error) {

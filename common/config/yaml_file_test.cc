@@ -31,8 +31,11 @@ std::string Repeated(const std::string& text, int count) {
 }
 
 TEST(YamlFile, HasOneDocument) {
-  const std::string second = "a second document begins here; one is read; leave the line --- out";
-  ExpectErrors({{"run: {steps: 1}\n---\n\nrun: {seed: 2}\n", "run.yaml:2: " + second},
+  const std::string begins = "a second document begins here; one is read";
+  const std::string second = begins + ", of sections with keys: JSON Lines are a data set";
+  ExpectErrors({{"run: {steps: 1}\n---\n\nrun: {seed: 2}\n",
+                 "run.yaml:2: " + begins + "; leave the line --- out"},
+                {"{\"prompt\": \"1\"}\n{\"prompt\": \"2\"}\n", "run.yaml:2: " + second},
                 {"run: {steps: 1}\n...\nrun: {seed: 2}\n", "run.yaml:3: " + second},
                 // yaml-cpp never comes to the end of these.
                 {"{run: {steps: 1}},\n", "run.yaml:1: " + second},

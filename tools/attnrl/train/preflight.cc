@@ -143,9 +143,12 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
   return report;
 }
 
-absl::StatusOr<PlanReport> PlanByShapes(const config::Config& config, int64_t device_bytes) {
+absl::StatusOr<PlanReport> PlanByShapes(const config::Config& config, int64_t device_bytes,
+                                        const std::string& file) {
   if (config.model.path.empty()) {
-    return InputError("model.path", "is not set", "a folder with a config.json is needed");
+    const absl::Status missing =
+        InputError("model.path", "is not set", "a folder with a config.json is needed");
+    return file.empty() ? missing : Annotate(missing, file);
   }
   PlanReport report;
   const config::Config widest = config::Widest(config);
@@ -156,6 +159,13 @@ absl::StatusOr<PlanReport> PlanByShapes(const config::Config& config, int64_t de
   report.steps = OptimizerStepsText(config);
   report.warnings = SettingsWarnings(config, config.rollout.max_prompt_tokens);
   return report;
+}
+
+void WarnOfIgnoredVariables(const config::Config& config) {
+  for (const std::string& variable : config.ignored_variables) {
+    std::cerr << "warning: the environment variable " << variable
+              << " names no key and is ignored\n";
+  }
 }
 
 void PrintWarnings(const config::Config& config, const PreflightReport& report,
@@ -170,10 +180,7 @@ void PrintWarnings(const config::Config& config, const PreflightReport& report,
   for (const std::string& warning : report.warnings) {
     std::cerr << "warning: " << warning << "\n";
   }
-  for (const std::string& variable : config.ignored_variables) {
-    std::cerr << "warning: the environment variable " << variable
-              << " names no key and is ignored\n";
-  }
+  WarnOfIgnoredVariables(config);
 }
 
 }  // namespace attnrl::tools

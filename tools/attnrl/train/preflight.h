@@ -46,13 +46,16 @@ struct PlanReport {
 
 // The part of the check that needs shapes alone: no binaries, weights, data or devices. Every
 // worker and every rank of the learner has a device of `device_bytes` (0: not known) to itself.
-// Errors: InputError naming file or key, also of what wouldn't fit.
-absl::StatusOr<PlanReport> PlanByShapes(const config::Config& config, int64_t device_bytes);
+// Errors: InputError naming file or key, also of what wouldn't fit; a model that the configuration
+// lacks is said of `file`.
+absl::StatusOr<PlanReport> PlanByShapes(const config::Config& config, int64_t device_bytes,
+                                        const std::string& file = "");
 
-// One line on stderr for each warning of the report, for a disk of `folder` that may be too small,
-// and for each ATTNRL_ variable of the
-// environment that names no key of the configuration (a typo is likely) and isn't one of the
-// scripts'. To be called where nothing is wrong: an error is one line.
+// One line on stderr for each ATTNRL_ variable of the environment that names no key of the
+// configuration (a typo is likely) and isn't one of the scripts'.
+void WarnOfIgnoredVariables(const config::Config& config);
+// The same for each warning of the report and for a disk of `folder` that may be too small, too. To
+// be called where nothing is wrong: an error is one line.
 void PrintWarnings(const config::Config& config, const PreflightReport& report,
                    const std::string& folder);
 

@@ -160,7 +160,15 @@ absl::StatusOr<storage::FileLock> TakeRunDirectory(const std::string& run_direct
                     "a directory that can be made and written");
 }
 
-absl::Status RemoveRunDirectory(const std::string& run_directory) {
+std::string OutermostMissing(const std::string& run_directory) {
+  std::string missing;
+  for (fs::path path = run_directory; !fs::exists(path); path = path.parent_path()) {
+    missing = path.string();
+  }
+  return missing;
+}
+
+absl::Status RemoveRunDirectory(const std::string& run_directory, const std::string& made) {
   std::error_code error;
   std::vector<fs::path> all;
   for (const fs::directory_entry& entry : fs::directory_iterator(run_directory, error)) {
@@ -168,6 +176,10 @@ absl::Status RemoveRunDirectory(const std::string& run_directory) {
   }
   for (const fs::path& path : all) ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(path.string()));
   ::rmdir(run_directory.c_str());  // stays where it is the root of a volume
+  for (fs::path path = run_directory; !made.empty() && path != made;) {
+    path = path.parent_path();
+    if (::rmdir(path.c_str()) != 0) break;
+  }
   return absl::OkStatus();
 }
 

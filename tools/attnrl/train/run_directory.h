@@ -35,8 +35,12 @@ absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const s
 // be made or written, or is in use; RESOURCE_EXHAUSTED on a full disk.
 absl::StatusOr<storage::FileLock> TakeRunDirectory(const std::string& run_directory);
 
-// Removes a run that never began, but for lost+found of a volume's root.
-absl::Status RemoveRunDirectory(const std::string& run_directory);
+// The outermost folder that taking this directory would make; empty where it is there.
+std::string OutermostMissing(const std::string& run_directory);
+
+// Removes a run that never began, but for lost+found of a volume's root, and the folders around it
+// up to `made` (of OutermostMissing) as far as they are empty.
+absl::Status RemoveRunDirectory(const std::string& run_directory, const std::string& made);
 
 // A private folder (mode 0700) for a run's Unix sockets: in $TMPDIR where that is short enough for
 // a socket's name (107 bytes), otherwise in /tmp. It names its run; a link in the run directory

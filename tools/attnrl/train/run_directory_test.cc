@@ -244,15 +244,33 @@ TEST_F(RunDirectory, MayBeTheRootOfAVolume) {
   EXPECT_TRUE(ChooseRunDirectory("volume", "quickstart.yaml", false).ok());
   Write("volume/config.yaml", "");
   Write("volume/logs/learner.log", "");
-  EXPECT_TRUE(RemoveRunDirectory(root_ / "volume").ok());
+  EXPECT_TRUE(RemoveRunDirectory(root_ / "volume", "").ok());
   std::vector<std::string> left;
   for (const auto& entry : fs::directory_iterator(root_ / "volume")) {
     left.push_back(entry.path().filename().string());
   }
   EXPECT_THAT(left, ElementsAre("lost+found"));
   Write("run/config.yaml", "");
-  EXPECT_TRUE(RemoveRunDirectory(root_ / "run").ok());
+  EXPECT_TRUE(RemoveRunDirectory(root_ / "run", "").ok());
   EXPECT_FALSE(fs::exists(root_ / "run"));
+}
+
+TEST_F(RunDirectory, IsRemovedWithTheFoldersThatWereMadeForIt) {
+  fs::create_directories(root_ / "mine");
+  EXPECT_EQ(OutermostMissing(root_ / "mine"), "");
+  const std::string run = root_ / "mine/runs/a/b-1";
+  const std::string made = OutermostMissing(run);
+  EXPECT_EQ(made, root_ / "mine/runs");
+  { ASSERT_TRUE(TakeRunDirectory(run).ok()); }
+  EXPECT_TRUE(RemoveRunDirectory(run, made).ok());
+  EXPECT_FALSE(fs::exists(root_ / "mine/runs"));
+  EXPECT_TRUE(fs::exists(root_ / "mine"));
+  // What another start has put there meanwhile stays.
+  { ASSERT_TRUE(TakeRunDirectory(run).ok()); }
+  Write("mine/runs/b-2/config.yaml", "");
+  EXPECT_TRUE(RemoveRunDirectory(run, made).ok());
+  EXPECT_FALSE(fs::exists(root_ / "mine/runs/a"));
+  EXPECT_TRUE(fs::exists(root_ / "mine/runs/b-2/config.yaml"));
 }
 
 TEST_F(RunDirectory, ThatCannotBeMadeIsAMistakeOfTheUserAndAFullDiskIsNone) {

@@ -180,8 +180,9 @@ absl::Status WithWayOn(const absl::Status& status, const std::string& resume) {
 }
 
 // What a service refused before anything began leaves nothing behind.
-absl::Status RemoveRun(const std::string& run_directory, const absl::Status& status) {
-  const absl::Status removed = RemoveRunDirectory(run_directory);
+absl::Status RemoveRun(const std::string& run_directory, const std::string& made,
+                       const absl::Status& status) {
+  const absl::Status removed = RemoveRunDirectory(run_directory, made);
   return removed.ok() ? status
                       : Annotate(status, absl::StrCat("(", std::string(removed.message()), ")"));
 }
@@ -205,13 +206,14 @@ absl::Status Train(const TrainOptions& options) {
     return absl::OkStatus();
   }
 
+  const std::string made = OutermostMissing(paths.run_directory);
   // From here on the directory is ours.
   ATTNRL_ASSIGN_OR_RETURN([[maybe_unused]] const storage::FileLock lock,
                           TakeRunDirectory(paths.run_directory));
   if (auto folder = MakeSocketFolder(paths.run_directory); folder.ok()) {
     paths.socket_folder = *std::move(folder);
   } else {
-    return options.resume ? folder.status() : RemoveRun(paths.run_directory, folder.status());
+    return options.resume ? folder.status() : RemoveRun(paths.run_directory, made, folder.status());
   }
   paths.gpus = VisibleGpus(report.gpus);
   if (config.learner.ranks > 1) {
@@ -228,7 +230,7 @@ absl::Status Train(const TrainOptions& options) {
   (void)ForgetEndpoints(paths.run_directory);
   if (IsInputError(status) && !options.resume &&
       !fs::exists(paths.run_directory + "/checkpoints")) {
-    return RemoveRun(paths.run_directory, status);
+    return RemoveRun(paths.run_directory, made, status);
   }
   if (run.drained()) std::cerr << "the run was drained; go on with: " << resume << std::endl;
   return WithWayOn(status, resume);

@@ -53,12 +53,14 @@ absl::Status Plan(const Options& options, const config::Config& config) {
   if (!options.device_memory.empty()) {
     ATTNRL_ASSIGN_OR_RETURN(device_bytes, ParseSize(options.device_memory, "--device-memory"));
   }
-  ATTNRL_ASSIGN_OR_RETURN(const PlanReport report, PlanByShapes(config, device_bytes));
+  ATTNRL_ASSIGN_OR_RETURN(const PlanReport report,
+                          PlanByShapes(config, device_bytes, options.config));
   std::cout << NameOf(options) << (device_bytes > 0 ? " fits by its shapes" : " by its shapes")
             << "\nmodel   " << report.model << "\nsteps   " << report.steps << "\ndisk    "
             << DiskText(report.disk) << "\n"
             << DeviceTable(report.devices, device_bytes) << std::flush;
   for (const std::string& warning : report.warnings) std::cerr << "warning: " << warning << "\n";
+  WarnOfIgnoredVariables(config);
   return absl::OkStatus();
 }
 

@@ -108,6 +108,18 @@ TEST_F(RunCommands, CheckPlansFromShapesWithoutWeightsDataOrDevices) {
   EXPECT_EQ(captured.err(), "");
 }
 
+TEST_F(RunCommands, CheckNamesMistypedVariablesWithAPlanToo) {
+  setenv("ATTNRL_RUN_STEP", "1", 1);
+  const CapturedOutput captured;
+  const absl::Status status =
+      Run({"check", "--config", ATTNRL_SOURCE_DIR "/deploy/local/paper/attnrl-7b.yaml", "--plan"});
+  unsetenv("ATTNRL_RUN_STEP");
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(captured.err(),
+            "warning: the environment variable ATTNRL_RUN_STEP (did you mean ATTNRL_RUN_STEPS?) "
+            "names no key and is ignored\n");
+}
+
 TEST_F(RunCommands, CheckRefusesAPlanThatCannotFit) {
   const std::string preset = ATTNRL_SOURCE_DIR "/deploy/local/paper/attnrl-7b.yaml";
   const auto refusal = [&](const std::string& size) {
@@ -115,7 +127,9 @@ TEST_F(RunCommands, CheckRefusesAPlanThatCannotFit) {
   };
   EXPECT_THAT(refusal("40GiB"), StartsWith("rollout."));
   EXPECT_THAT(refusal("80G"), StartsWith("--device-memory: \"80G\" is no size; "));
-  EXPECT_THAT(Refusal({"check", "--config", config_, "--plan"}), StartsWith("model.path: "));
+  const std::string empty = folder_.Write("empty.yaml", "");
+  EXPECT_EQ(Refusal({"check", "--config", empty, "--plan"}),
+            "empty.yaml: model.path: is not set; a folder with a config.json is needed");
   EXPECT_EQ(Refusal({"check", "--config", preset, "--device-memory", "80GiB"}),
             "--device-memory: given without --plan; both, or neither");
 }
