@@ -79,7 +79,7 @@ ServicePlan LearnerPlan(const config::Config& config, const MemoryEstimate& memo
   ServicePlan plan =
       Plan("learner", rank == 0 ? "learner" : absl::StrCat("learner-rank-", rank),
            rank == 0 ? "trains, keeps weights and checkpoints" : "trains its share of each batch",
-           config.learner.threads, memory.learner_bytes, paths);
+           config.learner.threads, rank == 0 ? memory.learner_bytes : memory.rank_bytes, paths);
   // A group of ranks ends with its first; one that stands still would never see it.
   if (rank > 0) {
     plan.process.follows = "learner";

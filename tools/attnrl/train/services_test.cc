@@ -135,7 +135,12 @@ TEST(PlanServices, ShowsTheThreadsThatItHandsOn) {
   config.rollout.workers = 1;
   config.rollout.threads = 5;
   config.learner.threads = 3;
-  const MemoryEstimate memory = {1, 2, 3, 4, 10};
+  config.learner.ranks = 2;
+  const MemoryEstimate memory = {.worker_bytes = 1,
+                                 .learner_bytes = 2,
+                                 .rank_bytes = 5,
+                                 .scheduler_bytes = 3,
+                                 .verifier_bytes = 4};
   std::vector<std::string> shown;
   for (const ServicePlan& plan : PlanServices(config, memory, {})) {
     EXPECT_EQ(plan.process.environment.at("OMP_NUM_THREADS"), std::to_string(plan.threads));
@@ -143,8 +148,8 @@ TEST(PlanServices, ShowsTheThreadsThatItHandsOn) {
     shown.push_back(plan.process.name + " " + std::to_string(plan.threads) + " " +
                     std::to_string(plan.memory_bytes));
   }
-  EXPECT_THAT(shown,
-              ElementsAre("verifier 1 4", "learner 3 2", "branch-scheduler 1 3", "worker-0 5 1"));
+  EXPECT_THAT(shown, ElementsAre("verifier 1 4", "learner 3 2", "learner-rank-1 3 5",
+                                 "branch-scheduler 1 3", "worker-0 5 1"));
 }
 
 TEST(PlanServices, AllowsARunWithoutWorkers) { EXPECT_EQ(Plans(0).size(), 3u); }

@@ -6,7 +6,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/machine.h"
+#include "services/learner/checkpoint/checkpoint_writer.h"
 #include "services/learner/train/pass_gradient.h"
+#include "services/rollout_worker/runner/runner.h"
 #include "tools/attnrl/train/report.h"
 
 namespace attnrl::tools {
@@ -19,6 +21,8 @@ constexpr int64_t kPlainProcess = 30 * kMegabyte;
 // A context on a GPU with the libraries' kernels and workspaces; an assumption.
 constexpr int64_t kDeviceContext = 1000 * kMegabyte;
 constexpr int64_t kFloatBytes = 4;
+// Whose bits the learner keeps for workers (version_store.cc).
+constexpr int64_t kPublishedVersions = 2;
 // Rows of a step of the engine beside one for each sequence (engine/README.md).
 constexpr int64_t kPrefillRows = 2048;
 
@@ -103,6 +107,12 @@ int64_t ExchangedBytes(const config::Config& config, const model::ModelConfig& s
   return config.learner.ranks > 1 ? 2 * kFloatBytes * shape.vocab_size * shape.hidden_size : 0;
 }
 
+// Whether version bytes stay in a worker for the next one's differences, or for other workers: on
+// one machine they don't.
+bool KeepsFetchedBytes(const config::Config& config) {
+  return !config.learner.address.empty() && !absl::StartsWith(config.learner.address, "unix:");
+}
+
 // Elements of the largest part whose gradient is complete at once: a layer, or the head.
 int64_t LargestPart(const model::ModelConfig& shape) {
   int64_t layer = 0;
@@ -111,6 +121,13 @@ int64_t LargestPart(const model::ModelConfig& shape) {
     layer += extent.size() == 2 ? extent[0] * extent[1] : extent[0];
   }
   return std::max(layer, shape.vocab_size * shape.hidden_size);
+}
+
+// What waits for the disk while a checkpoint is written: masters and moments, within a bound.
+int64_t CheckpointBytes(const config::Config& config, const model::ModelConfig& shape) {
+  return std::min(
+      3 * kFloatBytes * TrainedParameters(config, shape),
+      std::max(learner::CheckpointWriter::kBufferBytes, kFloatBytes * LargestPart(shape)));
 }
 
 }  // namespace
@@ -124,22 +141,27 @@ MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shap
                               int64_t kv_bytes) {
   const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
   MemoryEstimate memory;
-  // Two versions of the weights: the one in use and the next one while it arrives.
-  memory.worker_bytes = kTorchProcess + 2 * weights + kv_bytes;
-  // The published copy; the reference where there is a KL term; the weights to compute with where
-  // they aren't the masters. Under adapters the reference is what they change.
+  // The versions that it samples with, the next one while it is loaded, and the bytes of that.
+  memory.worker_bytes = kTorchProcess + kv_bytes +
+                        (config.rollout.resident_versions + 1) *
+                            rollout::ResidentWeightBytes({.dtype = shape.dtype}, shape.model) +
+                        weights * (KeepsFetchedBytes(config) ? 2 : 1);
+  // The reference where there is a KL term; the weights to compute with where they aren't the
+  // masters. Under adapters the reference is what they change.
   const config::Learner& learner = config.learner;
-  const int64_t copies = learner.lora.rank > 0 ? 3
-                                               : 1 + (learner.kl_weight > 0 ? 1 : 0) +
+  const int64_t copies = learner.lora.rank > 0 ? 2
+                                               : (learner.kl_weight > 0 ? 1 : 0) +
                                                      (LeavesAreApart(config, shape) ? 1 : 0);
-  memory.learner_bytes = kTorchProcess + StateBytes(config, shape.model) +
-                         OffloadedBytes(config, shape.model) + weights * copies +
-                         ExchangedBytes(config, shape.model) + HeadBytes(shape) +
-                         PassBytes(config, shape, MemoryLimit());
+  memory.rank_bytes = kTorchProcess + StateBytes(config, shape.model) +
+                      OffloadedBytes(config, shape.model) + weights * copies +
+                      ExchangedBytes(config, shape.model) + HeadBytes(shape) +
+                      PassBytes(config, shape, MemoryLimit());
+  memory.learner_bytes =
+      memory.rank_bytes + kPublishedVersions * weights + CheckpointBytes(config, shape.model);
   memory.scheduler_bytes = 2 * kPlainProcess;
   memory.verifier_bytes = kPlainProcess;
-  memory.total_bytes = memory.worker_bytes * config.rollout.workers +
-                       memory.learner_bytes * learner.ranks + memory.scheduler_bytes +
+  memory.total_bytes = memory.worker_bytes * config.rollout.workers + memory.learner_bytes +
+                       memory.rank_bytes * (learner.ranks - 1) + memory.scheduler_bytes +
                        memory.verifier_bytes;
   return memory;
 }

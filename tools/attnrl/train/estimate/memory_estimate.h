@@ -15,6 +15,7 @@ namespace attnrl::tools {
 struct MemoryEstimate {
   int64_t worker_bytes = 0;  // of one worker
   int64_t learner_bytes = 0;
+  int64_t rank_bytes = 0;  // of each other rank of the learner
   int64_t scheduler_bytes = 0;
   int64_t verifier_bytes = 0;
   int64_t total_bytes = 0;

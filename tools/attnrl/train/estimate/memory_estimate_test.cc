@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace attnrl::tools {
 namespace {
 
@@ -43,7 +45,10 @@ TEST(MemoryEstimate, SharesTheOptimizersStateOutOverRanksAndAdaptersNeedLittle) 
   const MemoryEstimate four = EstimateMemory(config, {HalfBillion(), kHalf}, 0);
   EXPECT_EQ(one.learner_bytes - four.learner_bytes,
             12 * weights - 2 * 4 * HalfBillion().vocab_size * HalfBillion().hidden_size);
-  EXPECT_EQ(four.total_bytes - one.total_bytes, 4 * four.learner_bytes - one.learner_bytes);
+  EXPECT_EQ(four.total_bytes - one.total_bytes,
+            four.learner_bytes + 3 * four.rank_bytes - one.learner_bytes);
+  EXPECT_EQ(four.learner_bytes - four.rank_bytes, 2 * 2 * weights + (int64_t{1} << 30))
+      << "two versions, and what waits for a checkpoint's disk, are with the first rank alone";
   config.learner.ranks = 1;
   config.learner.lora.rank = 8;
   const MemoryEstimate adapters = EstimateMemory(config, {HalfBillion(), kHalf}, 0);
@@ -75,15 +80,28 @@ TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
   config.learner.kl_weight = 0;
   const int64_t weights = model::CountParameters(Tiny());
   const MemoryEstimate memory = EstimateMemory(config, {Tiny(), kHalf}, 24'000);
-  EXPECT_EQ(memory.worker_bytes, kProcess + 2 * weights * 2 + 24'000);
+  // Two versions and the next one, each with its head in float32, and the bytes of that.
+  const int64_t head = 100 * 8 * 4;
+  EXPECT_EQ(memory.worker_bytes, kProcess + 3 * (2 * weights + head) + 2 * weights + 24'000);
   // A token keeps in each layer 10 x 8, 5 x (4 + 2 x 2) x 2 and 5 x 16 numbers and its input of 8,
-  // and twice 100 logits; the head is there in float32 too.
-  EXPECT_EQ(memory.learner_bytes, kProcess + weights * (4 * 4 + 2 * 2) + 100 * 8 * 4 +
+  // and twice 100 logits; the head is there in float32 too. Of the weights there are masters,
+  // gradient and two moments, those to compute with, two versions, and a checkpoint of three.
+  EXPECT_EQ(memory.learner_bytes, kProcess + weights * (4 * 4 + 2 + 2 * 2 + 3 * 4) + head +
                                       400 * (2 * 3 * (80 + 80 + 80 + 8) + 4 * 200));
   EXPECT_EQ(memory.scheduler_bytes, 2 * kPlain);
   EXPECT_EQ(memory.verifier_bytes, kPlain);
   EXPECT_EQ(memory.total_bytes, 3 * memory.worker_bytes + memory.learner_bytes +
                                     memory.scheduler_bytes + memory.verifier_bytes);
+}
+
+TEST(MemoryEstimate, OfAWorkerThatFetchesByTcpHasTheBytesOfTwoVersions) {
+  config::Config config;
+  const auto worker = [&config](const std::string& learner) {
+    config.learner.address = learner;
+    return EstimateMemory(config, {Tiny(), kHalf}, 0).worker_bytes;
+  };
+  EXPECT_EQ(worker("unix:/run/learner.sock"), worker(""));
+  EXPECT_EQ(worker("learner:7003"), worker("") + 2 * model::CountParameters(Tiny()));
 }
 
 TEST(MemoryEstimate, OfTheLearnerHasRoomForTheLongestSequenceInAnyPass) {
