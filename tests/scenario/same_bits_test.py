@@ -3,10 +3,14 @@
 through any kill.
 """
 
+import contextlib
+import json
 import os
 import signal
+import sqlite3
+import time
 
-from framework import EXACT, GROUPS, ROLES, SMALL, Scenario, main
+from framework import EXACT, GROUPS, ROLES, SMALL, Scenario, main, process_stat, wait_until
 
 STEPS = 6
 LONG = {"run.steps": STEPS}
@@ -15,6 +19,18 @@ LONG = {"run.steps": STEPS}
 def verdicts_of(run):
     """What was made of the responses, a dictionary a step."""
     return [line["verdicts"] for line in run.lines()]
+
+
+def newest_version(run):
+    """The number of the newest weights that are published."""
+    published = json.loads((run.dir / "weights/published.json").read_text())
+    return max(version["number"] for version in published["versions"])
+
+
+def commits(run):
+    """How many batches are committed; that of batch b comes behind version b + 1."""
+    with contextlib.closing(sqlite3.connect(run.dir / "scheduler.db", timeout=30)) as database:
+        return database.execute("SELECT count(*) FROM commits").fetchone()[0]
 
 
 def responses_of(run):
@@ -28,6 +44,30 @@ class SameBits(Scenario):
             run.wait_for_step(step)
             os.kill(run.service(role), signal.SIGKILL)
         run.wait(300)
+
+    def stop_before_a_commit(self, run):
+        """Stops the branch-scheduler when the learner trains, until the version is published that
+        comes of it; its commit is answered by nobody.
+        """
+        learner, scheduler = run.service("learner"), run.service("branch-scheduler")
+
+        def published():
+            before = process_stat(learner)[11]  # user time
+            time.sleep(0.1)
+            if process_stat(learner)[11] == before:
+                return False  # it waits for a batch
+            os.kill(scheduler, signal.SIGSTOP)
+            wait_until("the scheduler to stand still",
+                       lambda: process_stat(scheduler)[0] == "T", 10)  # fmt: skip
+            done, deadline = commits(run), time.monotonic() + 3
+            while newest_version(run) == done and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if newest_version(run) > done:
+                return True
+            os.kill(scheduler, signal.SIGCONT)
+            return False
+
+        wait_until("a version without its commit", published, 120, run.about)
 
     def check_run(self, run, whole, what):
         """A run has the weights and the verdicts of one that nobody disturbed."""
@@ -60,6 +100,15 @@ class SameBits(Scenario):
         self.assertLess(len(stopped.lines()), STEPS, "it had ended before the kill")
         resumed = self.finish("resumed", *base, workers=2, resume=True)
         self.check_run(resumed, one, "everything killed, then resumed")
+
+        between = self.start("between", *base)
+        between.wait_for_step(1)
+        self.stop_before_a_commit(between)
+        between.kill_everything()
+        self.assertEqual(newest_version(between), commits(between) + 1, "the commit got through")
+        self.assertLess(commits(between), STEPS)
+        resumed = self.finish("between", *base, resume=True)
+        self.check_run(resumed, one, "killed between a version and its commit, then resumed")
 
     def test_groups_without_continuations(self):
         base = (SMALL, EXACT, GROUPS, LONG)
