@@ -24,7 +24,10 @@ Clock& Clock::Real() {
   return *clock;
 }
 
-absl::Time FakeClock::Now() const { return absl::FromUnixSeconds(1'000'000'000) + Monotonic(); }
+absl::Time FakeClock::Now() const {
+  absl::MutexLock lock(&mutex_);
+  return absl::FromUnixSeconds(1'000'000'000) + elapsed_ + jumped_;
+}
 
 absl::Duration FakeClock::Monotonic() const {
   absl::MutexLock lock(&mutex_);
@@ -34,6 +37,11 @@ absl::Duration FakeClock::Monotonic() const {
 void FakeClock::Advance(absl::Duration duration) {
   absl::MutexLock lock(&mutex_);
   elapsed_ += duration;
+}
+
+void FakeClock::Jump(absl::Duration duration) {
+  absl::MutexLock lock(&mutex_);
+  jumped_ += duration;
 }
 
 }  // namespace attnrl

@@ -26,6 +26,25 @@ inline double UnixSeconds(absl::Time time) {
   return absl::ToDoubleSeconds(time - absl::UnixEpoch());
 }
 
+// A span of work for the records: the wall clock says when it began, the monotonic one how long it
+// is. So a jump of the wall clock meanwhile neither stretches it nor puts its end before its start.
+// `clock` must outlive it.
+class Stopwatch {
+ public:
+  explicit Stopwatch(const Clock& clock)
+      : clock_(&clock), start_(clock.Now()), begun_(clock.Monotonic()) {}
+
+  absl::Time start() const { return start_; }
+  absl::Duration Elapsed() const { return clock_->Monotonic() - begun_; }
+  // Now, by the wall clock as it was at the start.
+  absl::Time End() const { return start_ + Elapsed(); }
+
+ private:
+  const Clock* clock_;
+  absl::Time start_;
+  absl::Duration begun_;
+};
+
 // Stands still until told to advance; Sleep advances it. For tests.
 class FakeClock final : public Clock {
  public:
@@ -33,10 +52,13 @@ class FakeClock final : public Clock {
   absl::Duration Monotonic() const override;
   void Sleep(absl::Duration duration) override { Advance(duration); }
   void Advance(absl::Duration duration);
+  // Sets the wall clock forward, or back by a negative duration.
+  void Jump(absl::Duration duration);
 
  private:
   mutable absl::Mutex mutex_;
   absl::Duration elapsed_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
+  absl::Duration jumped_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
 };
 
 }  // namespace attnrl

@@ -26,6 +26,10 @@ double MeanReward(const scheduler::TrainingBatch& batch) {
   return sum / static_cast<double>(batch.samples.size());
 }
 
+scheduler::Span SpanOf(const Stopwatch& watch) {
+  return {UnixSeconds(watch.start()), UnixSeconds(watch.End())};
+}
+
 std::map<uint32_t, uint64_t> OldestLags(const scheduler::TrainingBatch& batch) {
   std::map<uint32_t, uint64_t> lags;
   for (const auto& sample : batch.samples) {
@@ -176,24 +180,24 @@ absl::Status LearnerLoop::Train(const scheduler::TrainingBatch& batch, StepRepor
     observer_.Refused(batch.batch, fits);
     return fits;
   }
-  const absl::Time start = clock_.Now();
+  const Stopwatch watch(clock_);
   const auto statistics = trainer_.Train(batch, [this] { return Abandon(); });
   torn_ = !statistics.ok();
   ATTNRL_RETURN_IF_ERROR(statistics.status());
   report->statistics = *statistics;
   ATTNRL_RETURN_IF_ERROR(guard_.Check(batch, *statistics, trainer_.counters().updates));
-  if (!batch.samples.empty()) report->statistics.train = SpanSince(start);
+  if (!batch.samples.empty()) report->statistics.train = SpanOf(watch);
   ++next_;
   return absl::OkStatus();
 }
 
 absl::Status LearnerLoop::MakeDurable(const scheduler::TrainingBatch& batch, StepReport* report) {
-  const absl::Time start = clock_.Now();
+  const Stopwatch watch(clock_);
   ATTNRL_ASSIGN_OR_RETURN(const Bits bits,
                           report->replayed ? ReplayedBits(batch, report) : NewBits(batch, report));
   if (bits != nullptr) {
     ATTNRL_RETURN_IF_ERROR(versions_.Publish(bits));
-    report->statistics.sync = SpanSince(start);
+    report->statistics.sync = SpanOf(watch);
     if (batch.last || next_ % options_.checkpoint_every == 0) {
       ATTNRL_RETURN_IF_ERROR(TakeCheckpoint(/*wait=*/true, report));
       // With them the commit can be made again from the checkpoint alone (Recommit).
@@ -262,7 +266,7 @@ absl::Status LearnerLoop::BeginCheckpoint(Bits bits) {
   // Once there is a checkpoint, the run no longer depends on the folder that it started from.
   const std::string source =
       checkpoints_.steps().empty() ? options_.model_folder : checkpoints_.Folder(checkpoint_);
-  checkpoint_start_ = clock_.Now();
+  checkpoint_watch_.emplace(clock_);
   const Version version = bits->version;
   return checkpoints_.Begin(
       {.step = version.number, .digest = version.digest, .statistics = statistics_}, source,
@@ -278,12 +282,12 @@ absl::Status LearnerLoop::TakeCheckpoint(bool wait, StepReport* report) {
       versions_.Adopt({complete->step, complete->digest}, checkpoints_.ModelFile(complete->step)));
   observe::LogInfo("checkpoint complete",
                    {{"step", complete->step},
-                    {"seconds", absl::ToDoubleSeconds(clock_.Now() - checkpoint_start_)},
+                    {"seconds", absl::ToDoubleSeconds(checkpoint_watch_->Elapsed())},
                     {"pause_seconds", absl::ToDoubleSeconds(trainer_.copy_time())}});
   if (report == nullptr) return absl::OkStatus();
   report->checkpoint = complete->step;
   report->checkpoint_pause_seconds = absl::ToDoubleSeconds(trainer_.copy_time());
-  report->statistics.checkpoint = SpanSince(checkpoint_start_);
+  report->statistics.checkpoint = SpanOf(*checkpoint_watch_);
   return absl::OkStatus();
 }
 
@@ -327,10 +331,6 @@ bool LearnerLoop::Stopped() {
 bool LearnerLoop::Abandon() {
   absl::MutexLock lock(&mutex_);
   return stopped_ && clock_.Monotonic() >= stop_deadline_;
-}
-
-scheduler::Span LearnerLoop::SpanSince(absl::Time start) const {
-  return {UnixSeconds(start), UnixSeconds(clock_.Now())};
 }
 
 }  // namespace attnrl::learner

@@ -115,7 +115,6 @@ class LearnerLoop {
   absl::Status SetAsking(bool asking);
   bool Stopped();
   bool Abandon();
-  scheduler::Span SpanSince(absl::Time start) const;
 
   const LoopOptions options_;
   Trainer& trainer_;
@@ -128,7 +127,7 @@ class LearnerLoop {
   NonfiniteGuard guard_;
   uint32_t next_ = 0;                      // the trainer holds the state of W(next_)
   uint32_t checkpoint_ = 0;                // newest complete checkpoint
-  absl::Time checkpoint_start_;            // of the one begun last
+  std::optional<Stopwatch> checkpoint_watch_;  // of the one begun last
   bool torn_ = false;                      // true: in the middle of a batch that was abandoned
   scheduler::TrainStatistics statistics_;  // of batch next_ - 1
 

@@ -329,6 +329,23 @@ TEST_F(LoopTest, OldVersionsAndCheckpointsGo) {
   EXPECT_TRUE(life.versions->Read({8, ""}).ok());
 }
 
+TEST_F(LoopTest, NoSpanIsTurnedRoundByAWallClockThatIsSetBack) {
+  Life life(model_.path(), run_.path(), {.checkpoint_every = 1});
+  life.AddBatches(3);
+  // Each checkpoint is begun by one step and found complete by the next.
+  life.observer.on_done = [&](const StepReport&) { life.clock.Jump(-absl::Hours(1)); };
+  ASSERT_TRUE(life.PrepareAndRun().ok());
+  size_t checkpoints = 0;
+  for (const auto& commit : life.batches.commits()) {
+    const scheduler::TrainStatistics& statistics = commit.statistics;
+    for (const auto& span : {statistics.train, statistics.sync, statistics.checkpoint}) {
+      if (span) EXPECT_LE(span->start, span->end);
+    }
+    checkpoints += statistics.checkpoint.has_value() ? 1 : 0;
+  }
+  EXPECT_GT(checkpoints, 0u);
+}
+
 TEST_F(LoopTest, StopWhileWaitingWritesACheckpointAndEndsWell) {
   {
     Life life(model_.path(), run_.path());

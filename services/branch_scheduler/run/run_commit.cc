@@ -233,7 +233,8 @@ absl::Status Run::WriteRecords(const BatchState& batch, const BatchCommit& commi
   NoteVerdicts(row.metrics);
   last_metrics_ = row.metrics;
   last_commit_time_ = now;
-  last_train_end_ = std::max(last_train_end_, row.train.end);
+  // The newest, not the latest: where the wall clock is set back, what follows has earlier times.
+  if (row.train.end > 0) last_train_end_ = row.train.end;
   // Work that ended before this training did can overlap no later training.
   std::erase_if(rollout_spans_, [this](const Span& span) { return span.end <= last_train_end_; });
   empty_in_a_row_ = row.empty ? empty_in_a_row_ + 1 : 0;

@@ -114,7 +114,7 @@ absl::Status Run::Recover() {
     ++committed_;
     empty_in_a_row_ = row.empty ? empty_in_a_row_ + 1 : 0;
     known_.push_back(Known{row.problems, row.valid, row.solved});
-    last_train_end_ = std::max(last_train_end_, row.train.end);
+    if (row.train.end > 0) last_train_end_ = row.train.end;
     last_metrics_ = row.metrics;
   }
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<std::string> first,

@@ -316,6 +316,10 @@ TEST_F(RunWork, TheOverlapCountsOnlySamplingThatMayStillMeetATrainingStep) {
   EXPECT_EQ(overlap_after(1, {10, 15}), 1.0) << "that of batch 0 is past";
   EXPECT_EQ(overlap_after(2, {25, 30}), 0.0) << "it had ended before the step";
   EXPECT_EQ(overlap_after(3, {30.25, 30.3}), 1.0) << "the step is the shorter one";
+  // The learner's wall clock was an hour ahead and is set back: later steps count as before.
+  overlap_after(4, {3640, 3640.3});
+  overlap_after(5, {50.25, 50.3});
+  EXPECT_EQ(overlap_after(6, {60.25, 60.3}), 1.0);
 }
 
 TEST_F(RunWork, TreeFactsAddUpOverCommits) {

@@ -54,6 +54,11 @@ GradingQueue::GradingQueue(Options options, verifier::VerifierClient* client,
   FollowServers();
 }
 
+void GradingQueue::Pending::NoteSettled(const Stopwatch& since) {
+  if (!watch) watch = since;
+  span = {UnixSeconds(watch->start()), UnixSeconds(watch->End())};
+}
+
 void GradingQueue::Stop() {
   {
     absl::MutexLock lock(&mutex_);
@@ -149,7 +154,7 @@ void GradingQueue::GradeTaken(std::vector<GradeTask> tasks) {
       const std::optional<Grade> known = TooLarge(text, *task.answers);
       item.grades.push_back(known.value_or(Grade{}));
       item.settled.push_back(known.has_value());
-      if (known) item.span.start = item.span.end = UnixSeconds(clock_->Now());
+      if (known) item.NoteSettled(Stopwatch(*clock_));
     }
     item.task = std::move(task);
     pending.push_back(std::move(item));
@@ -204,9 +209,8 @@ bool GradingQueue::Attempt(std::vector<Pending>& pending, bool final_attempt) {
       requests.push_back({absl::StrCat(Number(asked.item), "/", s), pending[task].texts[s],
                           *asked.answers, named ? *asked.grader : options_.grader});
     }
-    const double start = UnixSeconds(clock_->Now());
+    const Stopwatch watch(*clock_);
     absl::StatusOr<std::vector<Grade>> grades = Call(requests);
-    const double end = UnixSeconds(clock_->Now());
     if (stopping()) return false;
     if (absl::IsDeadlineExceeded(grades.status()) && places.size() > 1) {
       const std::vector<Place> whole = std::move(calls.back());
@@ -222,8 +226,7 @@ bool GradingQueue::Attempt(std::vector<Pending>& pending, bool final_attempt) {
     }
     for (size_t r = 0; r < places.size(); ++r) {
       Pending& item = pending[places[r].task];
-      item.span.start = item.span.end == 0 ? start : item.span.start;
-      item.span.end = end;
+      item.NoteSettled(watch);
       item.grades[places[r].response] = (*grades)[r];
       item.settled[places[r].response] = final_attempt || verifier::IsVerdict((*grades)[r].status);
     }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -76,7 +77,11 @@ class GradingQueue {
     std::vector<std::string> texts;
     std::vector<Grade> grades;
     std::vector<bool> settled;
+    std::optional<Stopwatch> watch;  // since the first call that was answered
     Span span;
+
+    // Something is settled by what began with `since`.
+    void NoteSettled(const Stopwatch& since);
   };
 
   // A response of one of the tasks in work.

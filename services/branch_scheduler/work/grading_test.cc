@@ -185,6 +185,24 @@ TEST_F(GradingTest, ACallMayTakeAsLongAsTheGradersMayForEachResponseInIt) {
   }
 }
 
+TEST_F(GradingTest, AWallClockThatIsSetBackDoesNotTurnASpanRound) {
+  ScriptedVerifier verifier([this](const std::vector<GradeRequest>& requests) -> absl::Status {
+    clock_.Advance(absl::Seconds(2));
+    clock_.Jump(-absl::Hours(1));
+    return requests.size() > 1 ? absl::DeadlineExceededError("slow") : absl::OkStatus();
+  });
+  // Two responses, graded by one call each.
+  std::vector<GradeTask> tasks = {GradeTask{ItemId{1}, {{1}, {2}}, &answers_}};
+  Span span;
+  GradingQueue queue(
+      {.threads = 0}, &verifier, [](const std::vector<int32_t>& ids) { return std::to_string(ids[0]); },
+      &clock_, [&](const GradedItem& item) { span = item.span; });
+  queue.Add(std::move(tasks));
+  ASSERT_TRUE(queue.RunOnce());
+  EXPECT_GT(span.start, 0);
+  EXPECT_EQ(span.end - span.start, 4);
+}
+
 TEST_F(GradingTest, StopEndsACallThatNobodyAnswers) {
   absl::Notification called;
   ScriptedVerifier* self = nullptr;

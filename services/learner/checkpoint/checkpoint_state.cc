@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/checkpoint/checkpoint_state.h"
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -35,7 +36,10 @@ ordered_json SpanJson(const std::optional<Span>& span) {
 
 std::optional<Span> ParseSpan(const json& value) {
   if (value.is_null()) return std::nullopt;
-  return Span{value.at(0).get<double>(), value.at(1).get<double>()};
+  const double start = value.at(0).get<double>();
+  // Turned round where the wall clock was set back, in checkpoints of a learner that trusted it; the
+  // scheduler would refuse the commit that is made again from one.
+  return Span{start, std::max(start, value.at(1).get<double>())};
 }
 
 // The fields of the statistics that are means, by name.

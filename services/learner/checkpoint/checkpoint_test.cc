@@ -272,5 +272,15 @@ TEST(CheckpointState, ComesBackAsItWasWritten) {
   EXPECT_TRUE(absl::IsDataLoss(ParseCheckpointState("{\"format\":1}").status()));
 }
 
+TEST(CheckpointState, ASpanThatEndsBeforeItsStartIsReadAsOneWithoutLength) {
+  CheckpointInfo info{.step = 7, .digest = "abc"};
+  info.statistics.train = scheduler::Span{5000, 1400};
+  info.statistics.sync = scheduler::Span{1400, 1401};
+  const auto parsed = ParseCheckpointState(CheckpointStateJson(info));
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->statistics.train, (scheduler::Span{5000, 5000}));
+  EXPECT_EQ(parsed->statistics.sync, info.statistics.sync);
+}
+
 }  // namespace
 }  // namespace attnrl::learner

@@ -75,7 +75,7 @@ struct Completion {
   std::vector<float> logprobs = {};
   std::vector<float> entropy = {};
   FinishReason finish = FinishReason::kLength;
-  // From admission to the last token, wall clock.
+  // From admission to the end, wall clock; never turned round. The epoch where it wasn't admitted.
   absl::Time start = absl::UnixEpoch();
   absl::Time end = absl::UnixEpoch();
   // Tokens computed for it beside those that it sampled (after a preemption these too), and prompt

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "services/rollout_worker/engine/kv_branch.h"
 #include "services/rollout_worker/engine/online_scores.h"
 #include "services/rollout_worker/engine/prefix_cache.h"
@@ -39,6 +41,8 @@ struct Sequence {
   // step more, since that token is a query too.
   std::unique_ptr<OnlineScores> scores = nullptr;
   bool closing = false;
+  // Since its admission, the last one without a token.
+  std::optional<Stopwatch> watch = std::nullopt;
 
   // While it runs.
   std::shared_ptr<Prefix> prefix = nullptr;  // null: shares nothing

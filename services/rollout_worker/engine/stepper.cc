@@ -282,7 +282,6 @@ void Stepper::FinishEnded() {
     begin = end;
   }
   for (Sequence* sequence : ended_) {
-    sequence->result.end = clock_.Now();
     const Request& request = sequence->request;
     const bool kept =
         weights_.contains(request.version) && weights_[request.version] == sequence->weights;
@@ -343,7 +342,10 @@ void Stepper::Finish(std::unique_ptr<Sequence> sequence, absl::Status status) {
   ids_.erase(sequence->request.id);
   Unplace(*sequence);
   sequence->result.status = std::move(status);
-  if (!sequence->result.status.ok()) sequence->result.end = clock_.Now();
+  if (sequence->watch) {
+    sequence->result.start = sequence->watch->start();
+    sequence->result.end = sequence->watch->End();
+  }
   sequence->done(std::move(sequence->result));
 }
 

@@ -93,7 +93,7 @@ absl::Status Stepper::Place(Sequence& sequence, std::span<const SharedPrefix> sh
     sequence.scores = runner_.StartScores(last + 1, *request.score_delta);
   }
   sequence.admission = next_admission_++;
-  if (!sequence.samples()) sequence.result.start = clock_.Now();
+  if (!sequence.samples()) sequence.watch.emplace(clock_);
   return absl::OkStatus();
 }
 

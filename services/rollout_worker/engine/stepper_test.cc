@@ -55,6 +55,17 @@ TEST_F(StepperTest, SamplesExactlyTheTokensAskedFor) {
   EXPECT_EQ(stepper_.running(), 0);
 }
 
+TEST_F(StepperTest, AWallClockThatIsSetBackDoesNotTurnASpanRound) {
+  const absl::Time start = clock_.Now();
+  ASSERT_TRUE(Submit(MakeRequest(1)).ok());
+  ASSERT_TRUE(stepper_.Step());
+  clock_.Advance(absl::Seconds(2));
+  clock_.Jump(-absl::Hours(1));
+  RunAll();
+  EXPECT_EQ(done_[1].start, start);
+  EXPECT_EQ(done_[1].end, start + absl::Seconds(2));
+}
+
 TEST_F(StepperTest, EndsWithTheStopTokenAndKeepsIt) {
   Request request = MakeRequest(1, {4}, 60);
   request.stop_ids = {Naive(request, 10).token_ids[3]};
