@@ -80,6 +80,46 @@ TEST(Simulation, AnItemThatThreeWorkersFailIsParkedAndTheRunGoesOn) {
   }
 }
 
+TEST(Simulation, ItemsOfAProblemThatAreParkedTogetherAreNotHandedOutAgain) {
+  SimulationOptions options;
+  options.workers = 1;
+  options.credits = 100;
+  options.criterion = tree::Criterion::kEarliest;
+  Simulation run(options);
+  ASSERT_TRUE(run.Start().ok());
+  SimulatedWorker& worker = run.workers()[0];
+  worker.silent = true;
+  for (int failed = 0, rounds = 0; failed < 3; ++rounds) {
+    ASSERT_LT(rounds, 20);
+    run.RunLearner();
+    run.RunWorker(worker);
+    GiveBack back{.reason = "too long", .failed = true};
+    std::erase_if(worker.leases, [&](const auto& held) {
+      const auto& [lease, item] = held;
+      if (item.kind == ItemKind::kInitial) {
+        EXPECT_TRUE(
+            run.scheduler().Receive(worker.session, Simulation::Sample(item, lease, false)).ok());
+        return true;
+      }
+      if (item.batch != 0 || item.position != 0) return false;
+      back.leases.push_back(lease);
+      return true;
+    });
+    if (back.leases.size() > 1) {
+      EXPECT_TRUE(run.scheduler().Receive(worker.session, std::move(back)).ok());
+      ++failed;
+    }
+    run.scheduler().Step();
+    while (run.scheduler().GradeOnce()) {
+    }
+    run.scheduler().Step();
+  }
+  EXPECT_GT(run.scheduler().run_counters().parked_items, 1u);
+  worker.silent = false;
+  EXPECT_TRUE(run.RunToEnd());
+  EXPECT_EQ(run.scheduler().failure(), absl::OkStatus());
+}
+
 TEST(Simulation, ABatchOfWhichNoProblemIsLeftEndsTheSchedulerWithTheReason) {
   SimulationOptions options;
   options.workers = 1;

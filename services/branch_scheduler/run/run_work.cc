@@ -316,7 +316,17 @@ std::set<std::string> Run::Workers() const {
   return names;
 }
 
-std::vector<Run::Runnable> Run::TakeRunnable() { return std::exchange(runnable_, {}); }
+std::vector<Run::Runnable> Run::TakeRunnable() {
+  // What has become runnable may have been parked since.
+  std::erase_if(runnable_, [this](const Runnable& runnable) {
+    const ItemKey key = KeyOfItem(runnable.item);
+    const Problem* problem = FindProblem(key);
+    if (problem == nullptr) return true;
+    const Response& response = problem->responses[key.response];
+    return (key.kind == ItemKind::kInitial ? response.initial : response.continuation).has_value();
+  });
+  return std::exchange(runnable_, {});
+}
 std::vector<GradeTask> Run::TakeGradeTasks() { return std::exchange(grade_tasks_, {}); }
 
 }  // namespace attnrl::scheduler
