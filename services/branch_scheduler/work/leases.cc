@@ -202,9 +202,13 @@ size_t LeaseTable::Used(const Worker& worker) {
   return worker.leases.size() - worker.sent + worker.surplus;
 }
 
-bool LeaseTable::TakesMore(const Worker& worker) {
+bool LeaseTable::TakesWork(const Worker& worker) {
   return worker.connected && !worker.silent && !worker.refused && worker.parked.empty() &&
-         Used(worker) < worker.credits;
+         worker.credits > 0;
+}
+
+bool LeaseTable::TakesMore(const Worker& worker) {
+  return TakesWork(worker) && Used(worker) < worker.credits;
 }
 
 void LeaseTable::Rank(std::map<std::string, Worker>::iterator found) {
@@ -222,7 +226,7 @@ std::set<std::string> LeaseTable::Avoided(ItemId item) const {
   std::set<std::string> names(tried->second.failed.begin(), tried->second.failed.end());
   names.insert(tried->second.late.begin(), tried->second.late.end());
   const bool others = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-    return entry.second.connected && !entry.second.refused && !names.contains(entry.first);
+    return TakesWork(entry.second) && !names.contains(entry.first);
   });
   return others ? names : std::set<std::string>();
 }

@@ -96,11 +96,11 @@ class LeaseTable {
   // are those sampled so far, one a lease; without them the renewal itself counts as progress.
   std::vector<LeaseId> Renew(const std::string& worker, const std::vector<LeaseId>& leases,
                              absl::Duration now, const std::vector<uint64_t>& tokens = {});
-  // The items are handed out again; where the worker was late, to one that wasn't if such a one is
-  // connected, and with more time. Returns how many of the leases were the worker's.
+  // The items are handed out again; where the worker was late, to one that wasn't if such a one
+  // takes work, and with more time. Returns how many of the leases were the worker's.
   size_t GiveBack(const std::string& worker, const std::vector<LeaseId>& leases, bool late = false);
   // The worker could not do the lease's item, or has done it wrong: the item is handed out again,
-  // to a worker that has not failed it if one is connected. How many have failed it by now; 0 where
+  // to a worker that has not failed it if one takes work. How many have failed it by now; 0 where
   // the lease was not the worker's.
   size_t Fail(const std::string& worker, LeaseId lease);
   // The worker gets nothing more until it connects again; what it has is given back.
@@ -188,10 +188,12 @@ class LeaseTable {
   static void Uncount(const Held& held, Worker& worker);
   // How much of its credits is in use.
   static size_t Used(const Worker& worker);
+  // It takes leases, though it may have as many as it wants just now.
+  static bool TakesWork(const Worker& worker);
   static bool TakesMore(const Worker& worker);
   // Behind every change of a worker: its place in takers_.
   void Rank(std::map<std::string, Worker>::iterator worker);
-  // The workers that failed the item or were late with it, where another is connected; else none.
+  // The workers that failed the item or were late with it, where another takes work; else none.
   std::set<std::string> Avoided(ItemId item) const;
   // The worker that gets the item; end() when none takes it.
   std::map<std::string, Worker>::iterator PickWorker(ItemId item);

@@ -266,6 +266,32 @@ TEST(LeaseTable, LateWorkComesBackWhereThereIsNoOtherWorker) {
   EXPECT_EQ(granted[0].limit, absl::Seconds(10));
 }
 
+TEST(LeaseTable, LateWorkComesBackWhereEveryOtherWorkerTakesNothing) {
+  LeaseTable table({.item_limit = absl::Seconds(5), .stall = absl::Seconds(20)});
+  ASSERT_TRUE(table.Connect(1, Hello("a", 2), kStart).ok());
+  ASSERT_TRUE(table.Connect(2, Hello("b", 0), kStart).ok());  // rests, without weights say
+  table.Open(0, Item(7));
+  table.GiveBack("a", {table.Grant(kStart)[0].lease}, /*late=*/true);
+  auto granted = table.Grant(kStart);
+  ASSERT_EQ(granted.size(), 1u) << "b takes nothing";
+  EXPECT_EQ(granted[0].worker, "a");
+
+  // Nor while it is parked: it lets its leases stall.
+  table.SetCredits("a", 0);
+  table.SetCredits("b", 1);
+  table.Open(0, Item(8));
+  ASSERT_EQ(table.Grant(kStart).size(), 1u);
+  table.GiveBack("a", {granted[0].lease}, /*late=*/true);
+  table.SetCredits("a", 2);
+  EXPECT_THAT(table.Grant(kStart), IsEmpty()) << "b has its hands full, but may take it";
+  EXPECT_EQ(table.Expire(kStart + absl::Seconds(20)).size(), 1u);
+  table.Renew("b", {}, kStart + absl::Seconds(20));
+  std::set<std::string> takers;
+  for (const auto& each : table.Grant(kStart + absl::Seconds(20))) takers.insert(each.worker);
+  EXPECT_THAT(takers, ElementsAre("a"));
+  EXPECT_EQ(table.ready_items(), 0u);
+}
+
 TEST(LeaseTable, AWorkerThatLeavesHoldsNothingAnyMore) {
   LeaseTable table({});
   table.Open(0, Item(7));
