@@ -237,8 +237,10 @@ std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker(ItemI
     return avoided.empty() || !avoided.contains(std::string(load.name));
   });
   if (least == takers_.end()) return workers_.end();
-  std::string& home = homes_[ProblemOf(item)];
-  if (homes_.size() > kMaxHomes) homes_.erase(homes_.begin());
+  const uint64_t problem = ProblemOf(item);
+  // Before the reference: the one that goes may be the newest problem itself.
+  if (homes_.size() >= kMaxHomes && !homes_.contains(problem)) homes_.erase(homes_.begin());
+  std::string& home = homes_[problem];
   const auto found = workers_.find(home);
   if (found != workers_.end() && found->second.load && !avoided.contains(home) &&
       StaysHome(*found->second.load, *least, line_.size() < takers_.size())) {

@@ -365,6 +365,19 @@ TEST(LeaseTable, ADeterministicRunRefusesAMixedSetOfWorkers) {
   EXPECT_EQ(table.Workers(absl::ZeroDuration()).size(), 1u);
 }
 
+TEST(LeaseTable, RemembersABoundedNumberOfHomesWhicheverProblemComesNext) {
+  LeaseTable table({.max_credits = 1 << 20});
+  ASSERT_TRUE(table.Connect(1, Hello("a", 1 << 20), kStart).ok());
+  constexpr uint32_t kProblems = (1 << 16) + 2;
+  for (uint32_t i = 0; i < kProblems; ++i) {
+    // The last ones are the first by number.
+    table.Open(0, IdOf({1, kProblems - 1 - i, 0, ItemKind::kInitial}));
+    const auto granted = table.Grant(kStart);
+    ASSERT_EQ(granted.size(), 1u);
+    ASSERT_EQ(granted[0].worker, "a");
+  }
+}
+
 TEST(LeaseTable, AClosedItemIsGoneWithItsLease) {
   LeaseTable table({});
   table.Open(0, Item(7));
