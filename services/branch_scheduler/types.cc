@@ -2,6 +2,14 @@
 #include "services/branch_scheduler/types.h"
 
 namespace attnrl::scheduler {
+namespace {
+
+template <typename List>
+size_t BytesOf(const List& list) {
+  return list.size() * sizeof(list[0]);
+}
+
+}  // namespace
 
 std::string_view RunStateName(RunState state) {
   switch (state) {
@@ -20,24 +28,38 @@ std::string_view RunStateName(RunState state) {
 }
 
 size_t MemoryOf(const ItemResult& result) {
-  const auto of = [](const auto& list) { return list.size() * sizeof(list[0]); };
-  size_t bytes = sizeof(result) + of(result.samples);
+  size_t bytes = sizeof(result) + BytesOf(result.samples);
   for (const SampleResult& sample : result.samples) {
-    bytes += of(sample.token_ids) + of(sample.logprobs) + of(sample.entropy) + of(sample.steps) +
-             of(sample.fci);
+    bytes += BytesOf(sample.token_ids) + BytesOf(sample.logprobs) + BytesOf(sample.entropy) +
+             BytesOf(sample.steps) + BytesOf(sample.fci);
   }
   return bytes;
 }
 
 size_t MemoryOf(const WorkerMessage& message) {
-  const auto of = [](const auto& list) { return list.size() * sizeof(list[0]); };
   size_t bytes = sizeof(message);
   if (const auto* result = std::get_if<ItemResult>(&message)) {
     bytes += MemoryOf(*result);
   } else if (const auto* renew = std::get_if<Renew>(&message)) {
-    bytes += of(renew->leases) + of(renew->tokens);
+    bytes += BytesOf(renew->leases) + BytesOf(renew->tokens);
   } else if (const auto* back = std::get_if<GiveBack>(&message)) {
-    bytes += of(back->leases) + back->reason.size();
+    bytes += BytesOf(back->leases) + back->reason.size();
+  }
+  return bytes;
+}
+
+size_t MemoryOf(const SchedulerMessage& message) {
+  size_t bytes = sizeof(message);
+  if (const auto* lease = std::get_if<Lease>(&message)) {
+    const WorkItem& item = lease->item;
+    bytes += BytesOf(item.prompt_ids) + BytesOf(item.response_ids) + BytesOf(item.samples) +
+             BytesOf(item.sampling.stop_ids);
+  } else if (const auto* ack = std::get_if<Ack>(&message)) {
+    bytes += ack->reason.size();
+  } else if (const auto* cancel = std::get_if<Cancel>(&message)) {
+    bytes += BytesOf(cancel->leases);
+  } else if (const auto* registered = std::get_if<Registered>(&message)) {
+    bytes += BytesOf(registered->adopted);
   }
   return bytes;
 }

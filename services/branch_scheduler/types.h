@@ -154,6 +154,8 @@ struct Prefetch {
 struct DrainWorker {};
 using SchedulerMessage = std::variant<Registered, Lease, Ack, Cancel, Prefetch, DrainWorker>;
 
+size_t MemoryOf(const SchedulerMessage& message);
+
 // ---- Batches ----
 
 struct BatchRequest {

@@ -7,19 +7,26 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "services/branch_scheduler/types.h"
 
 namespace attnrl::scheduler {
 
-// One stream of a worker: what the scheduler wants to send, until the stream takes it. At most as
-// many leases as the worker has credits, and one acknowledgement a result, wait in it. Thread-safe.
+// One stream of a worker: what the scheduler wants to send, until the stream takes it. A worker that
+// sends and doesn't read is answered all the same, so what waits is bounded; beyond that the stream
+// ends, and whoever reads comes back. Thread-safe.
 class WorkerSession {
  public:
+  // Leases that wait: as many as a worker may hold, whatever their size.
+  static constexpr int64_t kMaxLeases = 4096;
+  // Everything else, in bytes: more than the answers to all that a worker may hold.
+  static constexpr int64_t kMaxBytes = int64_t{8} << 20;
+
   WorkerSession(std::string worker, uint64_t connection)
       : worker_(std::move(worker)), connection_(connection) {}
 
@@ -30,6 +37,13 @@ class WorkerSession {
   void Push(SchedulerMessage message) {
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
+    Count(message, 1);
+    if (leases_ > kMaxLeases || bytes_ > kMaxBytes) {
+      messages_.clear();
+      return EndLocked(absl::ResourceExhaustedError(
+          absl::StrCat("worker ", worker_, " doesn't read: ", leases_, " leases and ", bytes_,
+                       " bytes of other messages wait; at most ", kMaxLeases, " and ", kMaxBytes)));
+    }
     messages_.push_back(std::move(message));
     // Whoever was woken for the first takes the others too.
     if (messages_.size() == 1) Wake();
@@ -38,10 +52,7 @@ class WorkerSession {
   // What is waiting is still sent; then the stream ends with `status`.
   void End(absl::Status status) {
     absl::MutexLock lock(&mutex_);
-    if (ended_) return;
-    ended_ = true;
-    status_ = std::move(status);
-    Wake();
+    if (!ended_) EndLocked(std::move(status));
   }
 
   bool ended() const {
@@ -56,6 +67,7 @@ class WorkerSession {
     if (!messages_.empty()) {
       std::optional<SchedulerMessage> message = std::move(messages_.front());
       messages_.pop_front();
+      Count(*message, -1);
       return message;
     }
     if (ended_) *over = status_;
@@ -72,6 +84,18 @@ class WorkerSession {
   }
 
  private:
+  void Count(const SchedulerMessage& message, int64_t sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (std::holds_alternative<Lease>(message)) {
+      leases_ += sign;
+    } else {
+      bytes_ += sign * static_cast<int64_t>(MemoryOf(message));
+    }
+  }
+  void EndLocked(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    ended_ = true;
+    status_ = std::move(status);
+    Wake();
+  }
   void Wake() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (wake_) wake_();
   }
@@ -80,6 +104,8 @@ class WorkerSession {
   const uint64_t connection_;
   mutable absl::Mutex mutex_;
   std::deque<SchedulerMessage> messages_ ABSL_GUARDED_BY(mutex_);
+  int64_t leases_ ABSL_GUARDED_BY(mutex_) = 0;  // of the messages
+  int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;   // of the others
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> wake_ ABSL_GUARDED_BY(mutex_);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/branch_scheduler/work/worker_session.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace attnrl::scheduler {
@@ -43,6 +45,44 @@ TEST(WorkerSession, SendsWhatIsWaitingBeforeItEndsAndNothingAfter) {
   EXPECT_EQ(LeaseOfNext(session), 1u);
   EXPECT_EQ(EndOf(session), absl::UnavailableError("first"));
   EXPECT_EQ(EndOf(session), absl::UnavailableError("first")) << "as often as it is asked";
+}
+
+TEST(WorkerSession, EndsTheStreamOfAWorkerThatIsAnsweredAndDoesNotRead) {
+  WorkerSession session("w", 7);
+  const Cancel cancel{std::vector<LeaseId>(4096)};
+  int64_t bytes = 0;
+  for (; bytes <= WorkerSession::kMaxBytes && !session.ended();
+       bytes += static_cast<int64_t>(MemoryOf(SchedulerMessage(cancel)))) {
+    session.Push(cancel);
+  }
+  EXPECT_TRUE(session.ended());
+  const auto over = EndOf(session);
+  ASSERT_TRUE(over.has_value());
+  EXPECT_EQ(over->code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(over->message()), ::testing::HasSubstr("worker w doesn't read: "));
+  session.Push(cancel);
+  EXPECT_EQ(EndOf(session), over) << "nothing waits any more";
+}
+
+TEST(WorkerSession, EndsTheStreamOfAWorkerThatTakesNoneOfItsLeases) {
+  WorkerSession session("w", 7);
+  for (int64_t i = 0; i < WorkerSession::kMaxLeases; ++i) session.Push(Lease{});
+  EXPECT_FALSE(session.ended()) << "it may hold so many";
+  session.Push(Lease{});
+  EXPECT_TRUE(session.ended());
+}
+
+TEST(WorkerSession, AWorkerThatReadsMaySendForEver) {
+  WorkerSession session("w", 7);
+  const Cancel cancel{std::vector<LeaseId>(4096)};
+  std::optional<absl::Status> over;
+  for (int i = 0; i < 10'000; ++i) {
+    session.Push(cancel);
+    session.Push(Lease{});
+    ASSERT_TRUE(session.Next(&over).has_value());
+    ASSERT_TRUE(session.Next(&over).has_value());
+  }
+  EXPECT_FALSE(session.ended());
 }
 
 TEST(WorkerSession, AnOkEndIsAnEnd) {
