@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 
@@ -14,7 +15,7 @@ struct Version {
   // order). Empty in a request means: whatever was published under this number.
   std::string digest;
 
-  bool operator==(const Version& other) const = default;
+  auto operator<=>(const Version& other) const = default;  // by number first
 };
 
 }  // namespace attnrl

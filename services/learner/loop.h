@@ -125,11 +125,11 @@ class LearnerLoop {
   LoopObserver& observer_;
 
   NonfiniteGuard guard_;
-  uint32_t next_ = 0;                      // the trainer holds the state of W(next_)
-  uint32_t checkpoint_ = 0;                // newest complete checkpoint
+  uint32_t next_ = 0;                          // the trainer holds the state of W(next_)
+  uint32_t checkpoint_ = 0;                    // newest complete checkpoint
   std::optional<Stopwatch> checkpoint_watch_;  // of the one begun last
-  bool torn_ = false;                      // true: in the middle of a batch that was abandoned
-  scheduler::TrainStatistics statistics_;  // of batch next_ - 1
+  bool torn_ = false;                          // true: in the middle of a batch that was abandoned
+  scheduler::TrainStatistics statistics_;      // of batch next_ - 1
 
   absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;

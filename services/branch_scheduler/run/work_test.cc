@@ -327,11 +327,12 @@ TEST_F(RunWork, WhatIsParkedIsNotRunnableThoughItWasNamedBefore) {
   const ItemKey key = KeyOfItem(one);
   const ItemId other = IdOf({key.batch, key.position, 1 - key.response, kContinuation});
   ASSERT_EQ(bench.open.erase(one) + bench.open.erase(other), 2u);
-  ASSERT_TRUE(bench.InTransaction([&] {
-                     // The first one names the other again.
-                     const absl::Status parked = bench.run().Park(one, "nobody can do it");
-                     return parked.ok() ? bench.run().Park(other, "nor this") : parked;
-                   })
+  ASSERT_TRUE(bench
+                  .InTransaction([&] {
+                    // The first one names the other again.
+                    const absl::Status parked = bench.run().Park(one, "nobody can do it");
+                    return parked.ok() ? bench.run().Park(other, "nor this") : parked;
+                  })
                   .ok());
   EXPECT_FALSE(bench.open.contains(one));
   EXPECT_FALSE(bench.open.contains(other));

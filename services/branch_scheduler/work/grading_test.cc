@@ -195,8 +195,9 @@ TEST_F(GradingTest, AWallClockThatIsSetBackDoesNotTurnASpanRound) {
   std::vector<GradeTask> tasks = {GradeTask{ItemId{1}, {{1}, {2}}, &answers_}};
   Span span;
   GradingQueue queue(
-      {.threads = 0}, &verifier, [](const std::vector<int32_t>& ids) { return std::to_string(ids[0]); },
-      &clock_, [&](const GradedItem& item) { span = item.span; });
+      {.threads = 0}, &verifier,
+      [](const std::vector<int32_t>& ids) { return std::to_string(ids[0]); }, &clock_,
+      [&](const GradedItem& item) { span = item.span; });
   queue.Add(std::move(tasks));
   ASSERT_TRUE(queue.RunOnce());
   EXPECT_GT(span.start, 0);

@@ -17,9 +17,9 @@
 
 namespace attnrl::scheduler {
 
-// One stream of a worker: what the scheduler wants to send, until the stream takes it. A worker that
-// sends and doesn't read is answered all the same, so what waits is bounded; beyond that the stream
-// ends, and whoever reads comes back. Thread-safe.
+// One stream of a worker: what the scheduler wants to send, until the stream takes it. A worker
+// that sends and doesn't read is answered all the same, so what waits is bounded; beyond that the
+// stream ends, and whoever reads comes back. Thread-safe.
 class WorkerSession {
  public:
   // Leases that wait: as many as a worker may hold, whatever their size.

@@ -37,8 +37,8 @@ ordered_json SpanJson(const std::optional<Span>& span) {
 std::optional<Span> ParseSpan(const json& value) {
   if (value.is_null()) return std::nullopt;
   const double start = value.at(0).get<double>();
-  // Turned round where the wall clock was set back, in checkpoints of a learner that trusted it; the
-  // scheduler would refuse the commit that is made again from one.
+  // Turned round where the wall clock was set back, in checkpoints of a learner that trusted it;
+  // the scheduler would refuse the commit that is made again from one.
   return Span{start, std::max(start, value.at(1).get<double>())};
 }
 

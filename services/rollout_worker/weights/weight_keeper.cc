@@ -44,6 +44,9 @@ void WeightKeeper::Want(std::vector<Version> versions) {
   if (versions == wanted_) return;
   wanted_ = std::move(versions);
   changed_ = true;
+  std::erase_if(troubles_, [this](const auto& entry) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return !Contains(wanted_, entry.first);
+  });
   // Weights are found by their number: other bits under a wanted one (of an earlier run at the same
   // address) must not be sampled.
   std::erase_if(held_, [this](const Version& held) ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -65,19 +68,31 @@ void WeightKeeper::Want(std::vector<Version> versions) {
   }
 }
 
-std::optional<WeightKeeper::Trouble> WeightKeeper::trouble() const {
+bool WeightKeeper::Holds(const Version& version) const {
   absl::MutexLock lock(&mutex_);
-  if (!trouble_ || wanted_.empty() || wanted_.front() != trouble_->version) return std::nullopt;
-  return trouble_;
+  return Contains(held_, version);
+}
+
+std::vector<WeightKeeper::Trouble> WeightKeeper::troubles() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<Trouble> troubles;
+  for (const Version& version : wanted_) {
+    const auto found = troubles_.find(version);
+    if (found != troubles_.end()) troubles.push_back(found->second);
+  }
+  return troubles;
 }
 
 bool WeightKeeper::Changed() const { return changed_; }
 
 std::optional<Version> WeightKeeper::Missing() const {
+  std::optional<Version> again;
   for (const Version& version : wanted_) {
-    if (!Contains(held_, version)) return version;
+    if (Contains(held_, version)) continue;
+    if (version != failed_last_) return version;
+    again = version;
   }
-  return std::nullopt;
+  return again;
 }
 
 size_t WeightKeeper::MissingCount() const {
@@ -117,11 +132,13 @@ absl::Status WeightKeeper::FetchOne(const Version& version) {
     observe::LogWarning("weights not loaded, trying again",
                         {{"version", version.number}, {"reason", weights.status()}});
     absl::MutexLock lock(&mutex_);
+    failed_last_ = version;
+    if (!Contains(wanted_, version)) return weights.status();
     // The fetch that fails first was begun for nothing: it counts from its start.
-    const bool again = trouble_ && trouble_->version == version;
-    trouble_ =
-        Trouble{version, std::string(weights.status().message()), again ? trouble_->since : start,
-                data.ok() && absl::IsInternal(weights.status())};
+    Trouble& trouble = troubles_.try_emplace(version, Trouble{.since = start}).first->second;
+    trouble.version = version;
+    trouble.reason = std::string(weights.status().message());
+    trouble.fatal = data.ok() && absl::IsInternal(weights.status());
     return weights.status();
   }
   backoff_.Reset();
@@ -132,7 +149,8 @@ absl::Status WeightKeeper::FetchOne(const Version& version) {
                                       {"received_bytes", client_.received_bytes() - received}});
   if (options_.keep_base) base_ = *std::move(data);
   absl::MutexLock lock(&mutex_);
-  trouble_.reset();
+  failed_last_.reset();
+  troubles_.erase(version);
   if (!Contains(wanted_, version)) return absl::OkStatus();
   options_.set(version.number, *std::move(weights));
   std::erase_if(held_, [&](const Version& other) { return other.number == version.number; });

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,7 +48,8 @@ struct WeightKeeperOptions {
 
 // Holds the versions that the worker's leases need: fetches what is missing in a thread of its own,
 // most urgent first, and drops what no lease needs. A failed or damaged fetch is tried again after
-// a back-off, for as long as the version is wanted; damaged weights are never passed on.
+// a back-off, for as long as the version is wanted, and after the others that are missing, so that
+// one that can't be had holds up no other; damaged weights are never passed on.
 // Thread-safe. Memory: `capacity` versions, and one more while it is fetched; with
 // keep_base the bytes of one.
 class WeightKeeper {
@@ -61,15 +63,17 @@ class WeightKeeper {
 
   // The versions needed from now on, most urgent first; those beyond `capacity` wait.
   void Want(std::vector<Version> versions);
-  // Why the version that is wanted most isn't there, and since when (monotonic) no fetch of it has
-  // succeeded; nullopt where it is there, or its first fetch is still under way.
+  bool Holds(const Version& version) const;
+  // Why a wanted version isn't there, and since when (monotonic) no fetch of it has succeeded.
   struct Trouble {
     Version version = {};
     std::string reason = {};
     absl::Duration since = absl::ZeroDuration();
     bool fatal = false;  // no other try of this process can succeed
   };
-  std::optional<Trouble> trouble() const;
+  // Of the wanted versions that are not there, most urgent first; without those whose first fetch
+  // is still to come or under way.
+  std::vector<Trouble> troubles() const;
 
  private:
   void Run();
@@ -92,7 +96,8 @@ class WeightKeeper {
   // Set by Want and by the destructor, taken by the thread.
   bool changed_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
-  std::optional<Trouble> trouble_ ABSL_GUARDED_BY(mutex_);  // of the version that failed last
+  std::map<Version, Trouble> troubles_ ABSL_GUARDED_BY(mutex_);  // of wanted versions only
+  std::optional<Version> failed_last_ ABSL_GUARDED_BY(mutex_);
 
   std::thread thread_;
 };

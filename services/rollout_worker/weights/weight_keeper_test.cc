@@ -121,6 +121,22 @@ TEST_F(WeightKeeperTest, DropsOtherBitsUnderAWantedNumberAtOnce) {
   EXPECT_THAT(held_, ElementsAre(0));
 }
 
+TEST_F(WeightKeeperTest, AVersionThatCantBeHadHoldsUpNoOtherAndIsNamed) {
+  store_.Remove(3);
+  keeper_->Want({V(3), V(4)});
+  EXPECT_THAT(HeldWith(4), ElementsAre(4));
+  EXPECT_TRUE(keeper_->Holds(V(4)));
+  EXPECT_FALSE(keeper_->Holds(V(3)));
+  const auto troubles = keeper_->troubles();
+  ASSERT_EQ(troubles.size(), 1u);
+  EXPECT_EQ(troubles[0].version, V(3));
+  EXPECT_EQ(troubles[0].reason, "W(3) is not published");
+  learner::VersionData data;
+  data.version = V(3);
+  store_.Publish(data);
+  EXPECT_THAT(HeldWith(3), ElementsAre(3, 4));
+}
+
 TEST_F(WeightKeeperTest, NeverPassesDamagedWeightsOn) {
   {
     absl::MutexLock lock(&mutex_);

@@ -163,6 +163,14 @@ std::vector<scheduler::LeaseId> LeaseBook::Unfinished() const {
   return leases;
 }
 
+std::vector<scheduler::LeaseId> LeaseBook::Unfinished(const Version& version) const {
+  std::vector<scheduler::LeaseId> leases;
+  for (const auto& [lease, entry] : entries_) {
+    if (entry.open > 0 && entry.result.version == version) leases.push_back(lease);
+  }
+  return leases;
+}
+
 std::vector<scheduler::LeaseId> LeaseBook::Late(absl::Duration now) const {
   std::vector<scheduler::LeaseId> leases;
   for (const auto& [lease, entry] : entries_) {

@@ -48,7 +48,9 @@ class LeaseBook {
   std::vector<uint64_t> Tokens(const std::map<uint64_t, uint64_t>& open) const;
   // Leases with samples left to draw, ascending.
   std::vector<scheduler::LeaseId> Unfinished() const;
-  // Those of them whose limit has passed by `now`, and when the next one's passes.
+  // Those of them under these weights.
+  std::vector<scheduler::LeaseId> Unfinished(const Version& version) const;
+  // Those whose limit has passed by `now`, and when the next one's passes.
   std::vector<scheduler::LeaseId> Late(absl::Duration now) const;
   absl::Duration next_late() const;
   // Finished results that still wait for their acknowledgement, by ascending lease.

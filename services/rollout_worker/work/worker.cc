@@ -52,6 +52,7 @@ Worker::Worker(WorkerOptions options, scheduler::WorkConnector& connector, Engin
       lease_time_(options_.lease_time),
       next_connect_(clock.Monotonic()),
       next_renew_(absl::InfiniteDuration()),
+      rest_end_(clock.Monotonic()),
       linger_end_(clock.Monotonic()),
       drain_end_(absl::InfiniteDuration()) {}
 
@@ -80,8 +81,6 @@ bool Worker::Done() const {
   if (now >= drain_end_ || (book_.empty() && !stream_)) return true;
   return left_ && now >= linger_end_;
 }
-
-// ---- Stream ----
 
 void Worker::Connect() {
   absl::StatusOr<std::unique_ptr<scheduler::WorkStream>> stream = connector_.Open();
@@ -137,8 +136,6 @@ void Worker::SendResult(const scheduler::ItemResult& result) {
   Send(scheduler::GiveBack{{result.lease}, std::string(status.message()), /*failed=*/true});
   Forget({result.lease});
 }
-
-// ---- Events ----
 
 void Worker::Handle(WorkerEvent event) {
   if (auto* message = std::get_if<StreamMessage>(&event)) {
@@ -199,7 +196,9 @@ void Worker::OnLease(const scheduler::Lease& lease) {
   NoteAnswer();
   // After leaving nothing can be said, and the scheduler takes it back by itself.
   if (draining_) return GiveBack({lease.lease}, "the worker is leaving");
-  if (resting_) return GiveBack({lease.lease}, "the worker has no weights");
+  if (resting_ && !keeper_.Holds(lease.item.version)) {
+    return GiveBack({lease.lease}, "the worker has no weights");
+  }
   absl::StatusOr<std::vector<Request>> requests = book_.Add(lease, clock_.Monotonic());
   if (!requests.ok()) {
     Send(scheduler::GiveBack{
@@ -207,6 +206,8 @@ void Worker::OnLease(const scheduler::Lease& lease) {
     return LeaveAsUnfit(requests.status());
   }
   samples_per_lease_ = static_cast<int64_t>(lease.item.samples.size());
+  // The older weights come first: nothing is left to do under those that it lacks.
+  if (!resting_ && lacking_ != lease.item.version) lacking_.reset();
   UpdateWants();
   for (Request& request : *requests) {
     engine_.Submit(std::move(request),
@@ -264,28 +265,27 @@ void Worker::StartDrain(const std::string& reason) {
   Forget(unfinished);
 }
 
-// Another try would end the same way, and the item would go back and forth endlessly.
-void Worker::LeaveAsUnfit(const absl::Status& why) {
+void Worker::LeaveBecause(const absl::Status& why, const char* words) {
   if (!unfit_.ok()) return;
   unfit_ = why;
-  observe::LogError("this worker doesn't fit the run", {{"reason", why}});
+  observe::LogError(words, {{"reason", why}});
   StartDrain(std::string(why.message()));
+}
+
+// Another try would end the same way, and the item would go back and forth endlessly.
+void Worker::LeaveAsUnfit(const absl::Status& why) {
+  LeaveBecause(why, "this worker doesn't fit the run");
 }
 
 // The same model, or a GPU whose context is broken, would fail at every other lease too. Another
 // process may do it right, so the items aren't marked as failed.
 void Worker::LeaveAsBroken(const absl::Status& why) {
-  if (!unfit_.ok()) return;
-  unfit_ = why;
-  observe::LogError("this worker can't sample any more", {{"reason", why}});
-  StartDrain(std::string(why.message()));
+  LeaveBecause(why, "this worker can't sample any more");
 }
 
 void Worker::GiveBack(const std::vector<scheduler::LeaseId>& leases, const std::string& reason) {
   Send(scheduler::GiveBack{leases, reason});
 }
-
-// ---- Bookkeeping ----
 
 void Worker::Forget(const std::vector<scheduler::LeaseId>& leases) {
   for (const uint64_t request : book_.Forget(leases)) engine_.Abort(request);
@@ -297,8 +297,10 @@ void Worker::Forget(const std::vector<scheduler::LeaseId>& leases) {
 void Worker::UpdateWants() {
   std::vector<Version> wanted = book_.VersionsNeeded();
   if (prefetch_ && !wanted.empty() && prefetch_->number < wanted.front().number) prefetch_.reset();
-  if (prefetch_ && std::find(wanted.begin(), wanted.end(), *prefetch_) == wanted.end()) {
-    wanted.push_back(*prefetch_);
+  for (const std::optional<Version>& other : {lacking_, prefetch_}) {
+    if (other && std::find(wanted.begin(), wanted.end(), *other) == wanted.end()) {
+      wanted.push_back(*other);
+    }
   }
   if (!wanted.empty()) keeper_.Want(std::move(wanted));
 }
@@ -339,20 +341,27 @@ void Worker::Timers() {
 }
 
 void Worker::RestWithoutWeights(absl::Duration now) {
-  const std::optional<WeightKeeper::Trouble> trouble = keeper_.trouble();
-  if (trouble && trouble->fatal) return LeaveAsBroken(absl::InternalError(trouble->reason));
-  const bool lacking = trouble && now - trouble->since >= lease_time_ / 2;
-  if (!registered_ || draining_ || lacking == resting_) return;
-  resting_ = lacking;
-  if (lacking) {
-    const std::string reason =
-        absl::StrCat("no weights: W(", trouble->version.number, "): ", OneLine(trouble->reason));
-    const std::vector<scheduler::LeaseId> unfinished = book_.Unfinished();
-    UpdateCredits();  // first, or the same items would come back
-    if (!unfinished.empty()) GiveBack(unfinished, reason);
-    Forget(unfinished);
+  const std::vector<WeightKeeper::Trouble> troubles = keeper_.troubles();
+  for (const WeightKeeper::Trouble& trouble : troubles) {
+    if (trouble.fatal) return LeaveAsBroken(absl::InternalError(trouble.reason));
   }
-  UpdateCredits();
+  if (!registered_ || draining_) return;
+  if (lacking_ && keeper_.Holds(*lacking_)) lacking_.reset();
+  if (resting_ && (!lacking_ || now >= rest_end_)) {
+    resting_ = false;
+    UpdateCredits();
+  }
+  for (const WeightKeeper::Trouble& trouble : troubles) {
+    const std::vector<scheduler::LeaseId> leases = book_.Unfinished(trouble.version);
+    if (leases.empty() || now - trouble.since < lease_time_ / 2) continue;
+    lacking_ = trouble.version;
+    resting_ = true;
+    rest_end_ = now + lease_time_;
+    UpdateCredits();  // first, or the same items would come back
+    GiveBack(leases, absl::StrCat("no weights: W(", trouble.version.number,
+                                  "): ", OneLine(trouble.reason)));
+    Forget(leases);
+  }
 }
 
 void Worker::HandOnLate(absl::Duration now) {

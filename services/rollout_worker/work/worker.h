@@ -82,11 +82,13 @@ class Worker {
   void OnPrefetch(const Version& version);
   void OnCompletion(const Completion& completion);
   void StartDrain(const std::string& reason);
-  // Without weights for half a lease time: gives back what it can't begin, and asks for nothing
-  // until they are there.
+  // Without some weights for half a lease time: gives back what it can't begin, and asks for
+  // nothing until they are there, or for a lease time: nobody may need them any more.
   void RestWithoutWeights(absl::Duration now);
   // What is not finished by its lease's limit goes back whole, for another worker.
   void HandOnLate(absl::Duration now);
+  // The first reason counts.
+  void LeaveBecause(const absl::Status& why, const char* words);
   void LeaveAsUnfit(const absl::Status& why);
   void LeaveAsBroken(const absl::Status& why);
   void GiveBack(const std::vector<scheduler::LeaseId>& leases, const std::string& reason);
@@ -131,7 +133,10 @@ class Worker {
   absl::Duration next_renew_;
 
   std::map<uint64_t, uint64_t> progress_;  // as the engine last said, by request
-  bool resting_ = false;                   // without weights
+  // What it couldn't begin for want of these weights; wanted until they are there, or others do.
+  std::optional<Version> lacking_;
+  bool resting_ = false;  // without them
+  absl::Duration rest_end_;
   bool draining_ = false;
   bool left_ = false;  // said goodbye; waiting for the stream's end
   absl::Duration linger_end_;

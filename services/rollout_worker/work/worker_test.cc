@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <thread>
@@ -40,6 +41,8 @@ scheduler::Lease EndlessLease(uint64_t number) { return MakeLease(number, 0, 1u 
 
 class WorkerTest : public ::testing::Test {
  protected:
+  explicit WorkerTest(const Clock& clock = Clock::Real()) : clock_(clock) {}
+
   void SetUp() override {
     for (uint32_t version = 0; version < 4; ++version) Publish(version);
     EngineOptions engine;
@@ -49,15 +52,18 @@ class WorkerTest : public ::testing::Test {
     engine_ = Engine::Start(engine, std::move(runner));
     WeightKeeperOptions keeper;
     keeper.first_backoff = absl::Milliseconds(1);
+    keeper.max_backoff = absl::Milliseconds(10);
     keeper.set = [this](uint32_t version, Weights weights) {
       engine_->SetWeights(version, std::move(weights));
     };
     keeper.drop = [this](uint32_t version) { engine_->DropWeights(version); };
     keeper_ = std::make_unique<WeightKeeper>(
-        keeper, store_, [this](const learner::VersionData& data) -> absl::StatusOr<Weights> {
+        keeper, store_,
+        [this](const learner::VersionData& data) -> absl::StatusOr<Weights> {
           if (!can_load_) return absl::InternalError("the GPU: an illegal address");
           return FakeStepRunner::Weights(data.version.number);
-        });
+        },
+        clock_);
   }
 
   void Publish(uint32_t version) {
@@ -74,7 +80,7 @@ class WorkerTest : public ::testing::Test {
     options.max_tokens = 1 << 19;
     options.drain_limit = drain_limit;
     options.first_backoff = absl::Milliseconds(1);
-    worker_ = std::make_unique<Worker>(options, scheduler_, *engine_, *keeper_);
+    worker_ = std::make_unique<Worker>(options, scheduler_, *engine_, *keeper_, clock_);
     thread_ = std::thread([this] { status_ = worker_->Run(); });
   }
 
@@ -113,6 +119,7 @@ class WorkerTest : public ::testing::Test {
     return hello;
   }
 
+  const Clock& clock_;
   scheduler::FakeWorkConnector scheduler_;
   learner::FakeWeightClient store_;
   FakeStepRunner* runner_ = nullptr;  // the engine's
@@ -357,6 +364,79 @@ TEST_F(WorkerTest, GivesItsLeasesBackWithoutWeightsAndAsksAgainWhenTheyAreThere)
   Publish(9);
   while (Next<scheduler::Credits>().outstanding == 0 && !HasFailure()) {
   }
+}
+
+// W(0) can't be had, W(1) can, and the scheduler has named it. Nothing passes but what the test
+// advances.
+class WithoutWeightsTest : public WorkerTest {
+ protected:
+  WithoutWeightsTest() : WorkerTest(fake_) {}
+
+  void SetUp() override {
+    WorkerTest::SetUp();
+    store_.Remove(0);
+    Start();
+    Accept({}, /*lease_seconds=*/60);
+    Look();
+  }
+  // Wakes the worker, which looks at its clock.
+  void Look() { scheduler_.Push(scheduler::Prefetch{{.number = 1, .digest = "x"}}); }
+  // W(0) has not come, and W(1) has.
+  void AwaitFetches() {
+    const auto done = [&] { return !keeper_->troubles().empty() && keeper_->Holds({1, "x"}); };
+    for (int i = 0; i < 20'000 && !done(); ++i) absl::SleepFor(absl::Milliseconds(1));
+    ASSERT_TRUE(done());
+  }
+  // The most credits that the worker asks for before it renews its leases.
+  uint32_t CreditsUntilRenewal() {
+    uint32_t most = 0;
+    while (true) {
+      const std::optional<scheduler::WorkerMessage> message = scheduler_.AwaitSent(kLimit);
+      if (!message) ADD_FAILURE() << "no renewal";
+      if (!message || std::holds_alternative<scheduler::Renew>(*message)) return most;
+      if (const auto* credits = std::get_if<scheduler::Credits>(&*message)) {
+        most = std::max(most, credits->outstanding);
+      }
+    }
+  }
+
+  FakeClock fake_;
+};
+
+TEST_F(WithoutWeightsTest, GivesBackOnlyWhatItLacksWeightsFor) {
+  scheduler_.Push(MakeLease(1, 1, 1u << 18));
+  scheduler_.Push(MakeLease(2, 0));
+  AwaitFetches();
+  fake_.Advance(absl::Seconds(30));
+  Look();
+  const scheduler::GiveBack back = Next<scheduler::GiveBack>();
+  EXPECT_THAT(back.leases, ElementsAre(LeaseId{2}));
+  EXPECT_THAT(back.reason, ::testing::StartsWith("no weights: W(0): "));
+  scheduler_.Push(MakeLease(3, 1));  // it was on its way
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{3});
+}
+
+TEST_F(WithoutWeightsTest, AsksForNothingThoughNewerOnesAreThereAndTriesAgainAfterALeaseTime) {
+  scheduler_.Push(MakeLease(1, 0));
+  AwaitFetches();
+  fake_.Advance(absl::Seconds(30));
+  Look();
+  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{1}));
+  Next<scheduler::Renew>();
+  fake_.Advance(absl::Seconds(30));
+  Look();
+  EXPECT_EQ(CreditsUntilRenewal(), 0u);
+  fake_.Advance(absl::Seconds(30));
+  Look();
+  EXPECT_GT(CreditsUntilRenewal(), 0u) << "nobody may need W(0) any more";
+  // Somebody does: no second patience with it.
+  scheduler_.Push(MakeLease(2, 0));
+  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{2}));
+  Publish(0);
+  while (Next<scheduler::Credits>().outstanding == 0 && !HasFailure()) {
+  }
+  scheduler_.Push(MakeLease(3, 0));
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{3});
 }
 
 TEST_F(WorkerTest, HandsOnWhatIsNotFinishedInItsTime) {
