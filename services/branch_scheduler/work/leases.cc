@@ -220,17 +220,6 @@ void LeaseTable::Rank(std::map<std::string, Worker>::iterator found) {
   takers_.insert(*(worker.load = Load{share, worker.tokens, found->first}));
 }
 
-std::set<std::string> LeaseTable::Avoided(ItemId item) const {
-  const auto tried = tried_.find(item);
-  if (tried == tried_.end()) return {};
-  std::set<std::string> names(tried->second.failed.begin(), tried->second.failed.end());
-  names.insert(tried->second.late.begin(), tried->second.late.end());
-  const bool others = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-    return TakesWork(entry.second) && !names.contains(entry.first);
-  });
-  return others ? names : std::set<std::string>();
-}
-
 std::map<std::string, LeaseTable::Worker>::iterator LeaseTable::PickWorker(ItemId item) {
   const std::set<std::string> avoided = Avoided(item);
   const auto least = std::find_if(takers_.begin(), takers_.end(), [&](const Load& load) {

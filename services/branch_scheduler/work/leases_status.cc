@@ -48,6 +48,17 @@ std::vector<WorkerStatus> LeaseTable::Workers(absl::Duration now) const {
   return all;
 }
 
+std::set<std::string> LeaseTable::Avoided(ItemId item) const {
+  const auto tried = tried_.find(item);
+  if (tried == tried_.end()) return {};
+  std::set<std::string> names(tried->second.failed.begin(), tried->second.failed.end());
+  names.insert(tried->second.late.begin(), tried->second.late.end());
+  const bool others = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    return TakesWork(entry.second) && !names.contains(entry.first);
+  });
+  return others ? names : std::set<std::string>();
+}
+
 absl::Duration LeaseTable::LimitOf(ItemId item) const {
   const auto tried = tried_.find(item);
   const size_t late = tried == tried_.end() ? 0 : tried->second.late.size();
