@@ -108,8 +108,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
     const auto left_out = LeaveOutUnreadable(
         config.data.grader, *verifier,
         [&shutdown](absl::Duration wait) { return shutdown.WaitWithTimeout(wait); }, data);
-    if (absl::IsCancelled(left_out.status())) return absl::OkStatus();
-    ATTNRL_RETURN_IF_ERROR(left_out.status());
+    if (!left_out.ok()) return EndOf(left_out.status(), shutdown.requested());
     LogLeftOut(*left_out);
     parts.options.fingerprint["data.train (left out)"] = left_out->digest;
   }
@@ -125,8 +124,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
     return OpenInTurn(store, server_options, shutdown);
   };
   const auto started = Scheduler::Start(std::move(parts));
-  if (absl::IsCancelled(started.status())) return absl::OkStatus();
-  ATTNRL_RETURN_IF_ERROR(started.status());
+  if (!started.ok()) return EndOf(started.status(), shutdown.requested());
   const std::unique_ptr<Scheduler>& scheduler = *started;
   WorkStreams::Limits limits;
   // Of the connections that there can be, some stay for the learner and for people.
@@ -144,9 +142,12 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   const absl::Status failure = scheduler->failure();
   scheduler->Stop();
   server->Shutdown(kGrace);
-  // Another one has taken the run over: to start again would not help.
-  if (absl::IsAborted(failure)) return absl::InvalidArgumentError(failure.message());
-  return failure;
+  return EndOf(failure, shutdown.requested());
+}
+
+absl::Status EndOf(const absl::Status& status, bool asked_to_stop) {
+  if (absl::IsCancelled(status) && asked_to_stop) return absl::OkStatus();
+  return absl::IsAborted(status) ? absl::InvalidArgumentError(status.message()) : status;
 }
 
 }  // namespace attnrl::scheduler

@@ -15,4 +15,9 @@ namespace attnrl::scheduler {
 absl::Status Serve(const config::Config& config, const service::Flags& flags,
                    const rpc::ShutdownSignal& shutdown);
 
+// What the process returns for what ended it, before or after it served: OK for a wait that was
+// given up because it was asked to stop; INVALID_ARGUMENT where another process has taken the run
+// over, since to start again would not help; else `status`.
+absl::Status EndOf(const absl::Status& status, bool asked_to_stop);
+
 }  // namespace attnrl::scheduler
