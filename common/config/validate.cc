@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/base/temperature.h"
 #include "common/config/config.h"
 #include "common/config/key.h"
 #include "common/config/store_url.h"
@@ -130,6 +131,9 @@ class Rules {
       return Wrong("rollout.deterministic",
                    absl::StrCat("false, as rollout.device is ", config_.rollout.device,
                                 ", and only the cpu computes in a fixed order"));
+    }
+    if (!IsTemperature(config_.rollout.temperature)) {
+      return Wrong("rollout.temperature", absl::StrCat("0, or at least ", kLeastTemperature));
     }
     if (config_.rollout.top_p != 1) return Wrong("rollout.top_p", "1 in training");
     if (config_.rollout.top_k != 0) return Wrong("rollout.top_k", "0 (all tokens) in training");

@@ -2,12 +2,12 @@
 #include "services/rollout_worker/engine/stepper.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/base/temperature.h"
 
 namespace attnrl::rollout {
 Stepper::Stepper(const StepperOptions& options, StepRunner& runner, const Clock& clock)
@@ -36,10 +36,13 @@ absl::Status Stepper::Check(const Request& request) const {
     return absl::InvalidArgumentError(
         absl::StrCat("token id ", id, "; the model has ids from 0 to ", runner_.vocabulary() - 1));
   }
-  if (!(sampling.temperature >= 0) || !std::isfinite(sampling.temperature) ||
-      !(sampling.top_p > 0) || sampling.top_p > 1 || sampling.top_k < 0) {
-    return absl::InvalidArgumentError(
-        "temperature must be at least 0, top-p in (0, 1], top-k at least 0");
+  if (!IsTemperature(sampling.temperature)) {
+    return absl::InvalidArgumentError(absl::StrCat("the temperature is ", sampling.temperature,
+                                                   "; 0 or at least ", kLeastTemperature,
+                                                   " is allowed"));
+  }
+  if (!(sampling.top_p > 0) || sampling.top_p > 1 || sampling.top_k < 0) {
+    return absl::InvalidArgumentError("top-p must be in (0, 1], top-k at least 0");
   }
   return absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <map>
 
 #include "services/rollout_worker/testing/fake_step_runner.h"
@@ -292,6 +293,15 @@ TEST_F(StepperTest, RefusesRequestsThatCanNeverRun) {
   Request request = MakeRequest(1);
   request.sampling.top_p = 0;
   EXPECT_TRUE(absl::IsInvalidArgument(Submit(request)));
+  request = MakeRequest(1);
+  // With the last one every weight would be that of 0 times infinity.
+  for (const double temperature : {-1.0, std::numeric_limits<double>::infinity(), 1e-40}) {
+    request.sampling.temperature = temperature;
+    EXPECT_TRUE(absl::IsInvalidArgument(Submit(request))) << temperature;
+  }
+  request.id = 2;
+  request.sampling.temperature = static_cast<double>(1e-6F);
+  EXPECT_TRUE(Submit(request).ok());
   EXPECT_TRUE(Submit(MakeRequest(1, {1}, kMaxTokens - 1)).ok());
   EXPECT_TRUE(absl::IsAlreadyExists(Submit(MakeRequest(1))));
   EXPECT_TRUE(done_.empty());

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/sampling/sampling_flags.h"
 
-#include <cmath>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/base/temperature.h"
 
 namespace attnrl::tools {
 namespace {
@@ -34,8 +34,9 @@ absl::Status CheckSamplingFlags(const SamplingFlags& flags) {
   ATTNRL_RETURN_IF_ERROR(CheckRange("--max-new-tokens", flags.max_new_tokens, 0));
   ATTNRL_RETURN_IF_ERROR(CheckRange("--top-k", flags.top_k, 0));
   ATTNRL_RETURN_IF_ERROR(CheckRange("--max-batch", flags.max_batch, 1));
-  if (!std::isfinite(flags.temperature) || flags.temperature < 0) {
-    return InputError("--temperature", absl::StrCat(flags.temperature), "0 or more");
+  if (!IsTemperature(flags.temperature)) {
+    return InputError("--temperature", absl::StrCat(flags.temperature),
+                      absl::StrCat("0, or at least ", kLeastTemperature));
   }
   if (!(flags.top_p > 0 && flags.top_p <= 1)) {
     return InputError("--top-p", absl::StrCat(flags.top_p), "more than 0, at most 1");

@@ -19,6 +19,9 @@ TEST(SamplingFlags, NameTheFlagThatIsOutOfRange) {
   EXPECT_EQ(Refused({.samples = 0}), "--samples");
   EXPECT_EQ(Refused({.max_new_tokens = -1}), "--max-new-tokens");
   EXPECT_EQ(Refused({.temperature = -1}), "--temperature");
+  EXPECT_EQ(Refused({.temperature = 0}), "");
+  EXPECT_EQ(Refused({.temperature = 1e-6}), "");
+  EXPECT_EQ(Refused({.temperature = 1e-40}), "--temperature");
   EXPECT_EQ(Refused({.temperature = std::numeric_limits<double>::infinity()}), "--temperature");
   EXPECT_EQ(Refused({.top_p = 0}), "--top-p");
   EXPECT_EQ(Refused({.top_p = 1.01}), "--top-p");

@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
+#include "common/base/temperature.h"
 #include "common/data_set/question.h"
 #include "common/device/device.h"
 #include "common/model/files/config.h"
@@ -214,6 +215,10 @@ absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
 absl::Status Sft(SftFlags& flags) {
   if (std::filesystem::exists(flags.output)) {
     return InputError("--output", flags.output + " exists", "a new folder is needed");
+  }
+  if (!IsTemperature(flags.options.temperature)) {
+    return InputError("--temperature", absl::StrCat(flags.options.temperature),
+                      absl::StrCat("at least ", kLeastTemperature));
   }
   learner::FixNumerics(flags.threads);
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device, device::ParseDevice(flags.device));
