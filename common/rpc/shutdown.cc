@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "absl/time/clock.h"
+#include "common/base/clock.h"
 
 namespace attnrl::rpc {
 namespace {
@@ -56,15 +56,17 @@ ShutdownSignal& ShutdownSignal::Install() {
 bool ShutdownSignal::requested() const { return WaitWithTimeout(absl::ZeroDuration()); }
 
 bool ShutdownSignal::WaitWithTimeout(absl::Duration timeout) const {
-  const absl::Time end = absl::Now() + timeout;
+  // The wall clock may be set back, and who waits would then miss the end of what it waits beside.
+  const absl::Duration end = Clock::Real().Monotonic() + timeout;
   pollfd waited{event.load(), POLLIN, 0};
   while (true) {
-    const absl::Duration left = std::clamp(end - absl::Now(), absl::ZeroDuration(), absl::Hours(1));
+    const absl::Duration left =
+        std::clamp(end - Clock::Real().Monotonic(), absl::ZeroDuration(), absl::Hours(1));
     // Rounded up, so that it never spins.
     const int milliseconds =
         static_cast<int>(absl::ToInt64Milliseconds(left + absl::Microseconds(999)));
     if (::poll(&waited, 1, milliseconds) > 0) return true;
-    if (absl::Now() >= end) return false;
+    if (Clock::Real().Monotonic() >= end) return false;
   }
 }
 

@@ -3,10 +3,27 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <functional>
+
+namespace {
+
+// Seconds by which the wall clock goes back each time that it is read.
+int set_back = 0;
+int set_back_so_far = 0;
+
+}  // namespace
+
+// Stands for the C library's in this program.
+extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept {
+  const int result = static_cast<int>(::syscall(SYS_clock_gettime, clock, time));
+  if (clock == CLOCK_REALTIME) time->tv_sec -= set_back_so_far += set_back;
+  return result;
+}
 
 namespace attnrl::rpc {
 namespace {
@@ -32,6 +49,16 @@ TEST(ShutdownSignal, TellsOfASignal) {
               }),
               0);
   }
+}
+
+TEST(ShutdownSignal, AWaitEndsInItsTimeThoughTheWallClockIsSetBack) {
+  EXPECT_EQ(InChild([] {
+              const ShutdownSignal& shutdown = ShutdownSignal::Install();
+              ::alarm(10);
+              set_back = 3600;
+              return shutdown.WaitWithTimeout(absl::Milliseconds(5)) ? 1 : 0;
+            }),
+            0);
 }
 
 TEST(ShutdownSignal, EndsAtTheSecondSignal) {

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 
 namespace attnrl::learner {
@@ -189,14 +190,14 @@ c10::intrusive_ptr<c10d::ProcessGroupGloo> Connect(const RankPlace& place, const
 class Patience {
  public:
   explicit Patience(const JoinOptions& options)
-      : options_(options), deadline_(absl::Now() + options.timeout) {}
+      : options_(options), deadline_(Clock::Real().Monotonic() + options.timeout) {}
 
   // Sleeps a little; an error where there has been enough of it.
   absl::Status Wait(const std::string& what) const {
     if (options_.abandon && options_.abandon()) {
       return absl::CancelledError(absl::StrCat("stopped while waiting for ", what));
     }
-    if (absl::Now() >= deadline_) {
+    if (Clock::Real().Monotonic() >= deadline_) {
       return absl::DeadlineExceededError(
           absl::StrCat("waited ", absl::FormatDuration(options_.timeout), " for ", what));
     }
@@ -206,7 +207,7 @@ class Patience {
 
  private:
   const JoinOptions& options_;
-  const absl::Time deadline_;
+  const absl::Duration deadline_;  // monotonic
 };
 
 absl::StatusOr<Store> MeetRankZero(const RankPlace& place, const Patience& patience) {

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "common/base/clock.h"
 
 namespace attnrl::learner {
 namespace {
@@ -64,14 +65,14 @@ class Communicator {
   // Until NCCL has nothing under way and `done` is true.
   template <typename Done>
   void WaitFor(const std::vector<int>& ranks, Done done) {
-    const absl::Time deadline = absl::Now() + timeout_;
+    const absl::Duration deadline = Clock::Real().Monotonic() + timeout_;
     while (true) {
       ncclResult_t state = ncclSuccess;
       const ncclResult_t asked = ncclCommGetAsyncError(comm_, &state);
       Check(asked, ranks);
       Check(state, ranks);
       if (state == ncclSuccess && done()) return;
-      if (absl::Now() >= deadline) {
+      if (Clock::Real().Monotonic() >= deadline) {
         failed_ = true;
         throw RankError(
             absl::StrCat(Who(ranks), " has not answered for ", absl::FormatDuration(timeout_)));
