@@ -15,7 +15,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "services/branch_scheduler/store/postgres/password_file.h"
 
@@ -222,17 +222,17 @@ absl::StatusOr<Result> Connection::Run(const std::string& script) {
   return Await();
 }
 
-absl::Status Connection::Poll(bool also_write, absl::Time deadline) {
+absl::Status Connection::Poll(bool also_write, absl::Duration deadline) {
   pollfd socket = {PQsocket(handle_), static_cast<short>(also_write ? POLLIN | POLLOUT : POLLIN),
                    0};
-  const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
+  const int64_t left = absl::ToInt64Milliseconds(deadline - Clock::Real().Monotonic());
   const int ready = left <= 0 ? 0 : ::poll(&socket, 1, static_cast<int>(left));
   if (ready < 0 && errno != EINTR) return Lost(std::strerror(errno));
   return ready == 0 ? Lost("no answer in time") : absl::OkStatus();
 }
 
 absl::StatusOr<pg_result*> Connection::Next() {
-  const absl::Time deadline = absl::Now() + options_.statement * kAnswerDelay;
+  const absl::Duration deadline = Clock::Real().Monotonic() + options_.statement * kAnswerDelay;
   for (;;) {
     const int unsent = PQflush(handle_);
     if (unsent < 0) return Lost(PQerrorMessage(handle_));

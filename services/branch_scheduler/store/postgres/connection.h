@@ -82,7 +82,7 @@ class Connection {
   // The next part of an answer; null: there is no more of this statement's.
   absl::StatusOr<pg_result*> Next();
   // Waits until the socket can be read, or also written.
-  absl::Status Poll(bool also_write, absl::Time deadline);
+  absl::Status Poll(bool also_write, absl::Duration deadline);
   absl::Status Lost(const std::string& reason);
   absl::Status Failure(const pg_result* result, const std::string& sql);
 

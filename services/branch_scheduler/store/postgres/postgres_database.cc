@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
@@ -20,6 +21,10 @@ namespace attnrl::scheduler::postgres {
 namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(200);
+
+// All times and deadlines here: the wall clock may be set back, and the run's lock goes with the
+// connection of whoever keeps silent.
+absl::Duration Monotonic() { return Clock::Real().Monotonic(); }
 
 // A statement of the open transaction, with values of its own.
 class Written {
@@ -107,7 +112,7 @@ class PostgresDatabase final : public SqlDatabase {
     return absl::OkStatus();
   }
   absl::Status KeepAlive() override {
-    if (absl::Now() - last_use_ < options_.connection.idle / 3) return absl::OkStatus();
+    if (Monotonic() - last_use_ < options_.connection.idle / 3) return absl::OkStatus();
     return Restoring([this]() -> absl::Status {
       ATTNRL_ASSIGN_OR_RETURN(const Owned now, ReadOwned(*connection_));
       return CheckOwned(now);
@@ -119,7 +124,7 @@ class PostgresDatabase final : public SqlDatabase {
   absl::Status AwaitLock() {
     for (bool first = true;; first = false) {
       if (lost()) {
-        ATTNRL_ASSIGN_OR_RETURN(connection_, ConnectWithin(absl::Now() + options_.patience, first));
+        ATTNRL_ASSIGN_OR_RETURN(connection_, ConnectWithin(Monotonic() + options_.patience, first));
       }
       const absl::StatusOr<bool> locked = TryLock(*connection_, options_.run_id);
       if (!locked.ok() && !lost()) return locked.status();
@@ -172,13 +177,13 @@ class PostgresDatabase final : public SqlDatabase {
         ": it was put back, or a replica that lacks some has taken its place"));
   }
 
-  absl::StatusOr<std::unique_ptr<Connection>> ConnectWithin(absl::Time deadline, bool first) {
+  absl::StatusOr<std::unique_ptr<Connection>> ConnectWithin(absl::Duration deadline, bool first) {
     absl::Duration wait = absl::Milliseconds(50);
     for (;;) {
       auto connection = Connection::Connect(options_.connection);
       // In the middle of a run a refusal may pass, as one for too many connections.
       const bool final = first && !absl::IsUnavailable(connection.status());
-      if (connection.ok() || final || absl::Now() + wait > deadline) {
+      if (connection.ok() || final || Monotonic() + wait > deadline) {
         if (!connection.ok()) return connection.status();
         ATTNRL_RETURN_IF_ERROR(UseSchema(**connection, options_.run_id));
         return connection;
@@ -192,7 +197,7 @@ class PostgresDatabase final : public SqlDatabase {
   }
 
   // A new connection that has the lock, which the one before may still hold, in a COMMIT even.
-  absl::Status Reconnect(absl::Time deadline) {
+  absl::Status Reconnect(absl::Duration deadline) {
     connection_.reset();
     ATTNRL_ASSIGN_OR_RETURN(auto connection, ConnectWithin(deadline, false));
     for (;;) {
@@ -207,7 +212,7 @@ class PostgresDatabase final : public SqlDatabase {
         observe::LogInfo("connected to the database again", {{"database", name()}});
         return absl::OkStatus();
       }
-      if (absl::Now() > deadline) {
+      if (Monotonic() > deadline) {
         return absl::UnavailableError(absl::StrCat(name(), ": the run's lock is not free"));
       }
       ATTNRL_RETURN_IF_ERROR(Wait(std::min(options_.look_again, kTick)));
@@ -227,15 +232,15 @@ class PostgresDatabase final : public SqlDatabase {
   // (`again`).
   absl::Status Restoring(absl::FunctionRef<absl::Status()> work, bool again = true) {
     if (!fenced_.ok()) return fenced_;
-    const absl::Time deadline = absl::Now() + options_.patience;
+    const absl::Duration deadline = Monotonic() + options_.patience;
     absl::Status status = lost() ? absl::UnavailableError("not connected") : work();
     while (!status.ok() && lost()) {
       status = Reconnect(deadline);
       if (status.ok() && again) status = WriteAgain();
       if (status.ok()) status = work();
-      if (!status.ok() && (absl::Now() > deadline || !absl::IsUnavailable(status))) break;
+      if (!status.ok() && (Monotonic() > deadline || !absl::IsUnavailable(status))) break;
     }
-    last_use_ = absl::Now();
+    last_use_ = Monotonic();
     if (absl::IsFailedPrecondition(status)) status = NameOwner();
     if (absl::IsAborted(status)) fenced_ = status;
     return status;
@@ -248,7 +253,7 @@ class PostgresDatabase final : public SqlDatabase {
   bool open_ = false;
   absl::Status fenced_;           // ABORTED: another process owns the run
   std::vector<Written> written_;  // by the open transaction
-  absl::Time last_use_;
+  absl::Duration last_use_ = -absl::InfiniteDuration();
 };
 
 }  // namespace
