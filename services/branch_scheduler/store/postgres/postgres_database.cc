@@ -243,7 +243,11 @@ class PostgresDatabase final : public SqlDatabase {
     last_use_ = Monotonic();
     if (absl::IsFailedPrecondition(status)) status = NameOwner();
     if (absl::IsAborted(status)) fenced_ = status;
-    return status;
+    // What was refused since the run is open, the connection itself say, is nobody's mistake who
+    // asked for something: the caller would undo the transaction here and go on in memory.
+    const bool refused = absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ||
+                         absl::IsOutOfRange(status);
+    return refused ? absl::UnavailableError(status.message()) : status;
   }
 
   const PostgresOptions options_;

@@ -179,6 +179,24 @@ TEST_F(PostgresDatabaseTest, AServerThatStaysAwayIsWaitedForNoLongerThanSaid) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("the database can't be reached"));
 }
 
+TEST_F(PostgresDatabaseTest, ARefusalInTheMiddleOfATransactionIsAFailureOfTheDatabase) {
+  options_.patience = absl::Milliseconds(300);
+  const auto database = Open();
+  ASSERT_TRUE(database->Begin().ok());
+  ASSERT_TRUE(Put(*database, "a").ok());
+  TemporaryFolder folder;
+  const std::string wrong = folder.Write("pgpass", "*:*:*:*:another-secret\n");
+  ASSERT_EQ(::chmod(wrong.c_str(), 0440), 0);
+  ::setenv("PGPASSFILE", wrong.c_str(), 1);
+  server_->Kill();
+  server_->Start();
+  absl::Status status = Put(*database, "b");
+  if (status.ok()) status = database->Commit();  // the first that waits for an answer
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("password authentication failed"));
+  ::setenv("PGPASSFILE", server_->password_file().c_str(), 1);
+}
+
 TEST_F(PostgresDatabaseTest, AStandbyHearsWhoHasTheRunAndTakesOverWhenItEnds) {
   auto first = Open();
   options_.owner = "second";
