@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/base/temperature.h"
 #include "common/data_set/question.h"
@@ -183,7 +183,7 @@ absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
                           learner::SupervisedTrainer& trainer) {
   const int64_t steps = flags.options.steps;
   Progress progress({.what = "sft", .total = steps});
-  const absl::Time start = absl::Now();
+  const absl::Duration start = Clock::Real().Monotonic();
   double tokens = 0, loss = 0;
   int64_t skipped = 0;
   const auto none = [&](int64_t step) {
@@ -197,8 +197,9 @@ absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
     tokens += static_cast<double>(done.tokens);
     // A mean over about the last fifty steps: one small batch says little.
     loss += (done.loss - loss) / static_cast<double>(std::min<int64_t>(step, 50));
-    progress.Update(step, absl::StrFormat("loss %.3f, %.0f tokens/s", loss,
-                                          tokens / absl::ToDoubleSeconds(absl::Now() - start)));
+    progress.Update(
+        step, absl::StrFormat("loss %.3f, %.0f tokens/s", loss,
+                              tokens / absl::ToDoubleSeconds(Clock::Real().Monotonic() - start)));
     if (skipped == step && step >= kMostSkipped) return none(step);
     if (skipped < step && flags.snapshot_every > 0 && step % flags.snapshot_every == 0 &&
         step < steps) {
