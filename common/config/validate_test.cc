@@ -61,7 +61,7 @@ TEST(Validate, NamesTheRuleBetweenKeysAtTheSourceOfTheKeyThatBreaksIt) {
       {"", "learner.offload_optimizer=cpu",
        "is cpu; none, as learner.device is cpu, whose memory the moments lie in anyway"},
       {"", "rollout.device=cuda:100", "is \"cuda:100\"; cpu | cuda | cuda:N"},
-      {"", "rollout.temperature=1e-7", "is 1e-07; 0, or at least 1e-06"},
+      {"", "rollout.temperature=1e-7", "is 1.0e-07; 0, or at least 1e-06"},
       {"", "rollout.top_p=0.9", "is 0.9; 1 in training"},
       {"", "rollout.top_k=50", "is 50; 0 (all tokens) in training"}};
   for (const std::vector<std::string>& each : cases) {
