@@ -184,6 +184,7 @@ struct Observe {
   std::string console_level = "error";  // the same
   std::string records = {};             // empty: the run directory
   std::string trees = "zstd";           // "zstd" | "plain"
+  double peak_flops = 0;                // a second; 0: by the device
   int64_t trees_kept = 0;               // batches; 0: all
 };
 

@@ -32,6 +32,7 @@ bool MayDiffer(const std::string& name) {
                                                "observe.log_level",
                                                "observe.console_level",
                                                "observe.metrics_address",
+                                               "observe.peak_flops",
                                                "observe.records",
                                                "observe.trees",
                                                "observe.trees_kept",

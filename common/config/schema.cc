@@ -228,9 +228,8 @@ void AddServices(Table& table) {
   table.Real(ATTNRL_KEY(scheduler.item_seconds), 0, 604'800,
              "A worker that has not finished an item within this many seconds hands it on to "
              "another one, which gets twice the time; 0: no limit. Nothing is cut.");
-  table.Real(
-      ATTNRL_KEY(scheduler.drain_seconds), 0, 86'400,
-      "Maximum time in seconds that a stopping worker waits for its results to be acknowledged.");
+  table.Real(ATTNRL_KEY(scheduler.drain_seconds), 0, 86'400,
+             "Seconds that a stopping worker waits at most for its results to be acknowledged.");
   table.Text(ATTNRL_KEY(verifier.address), TextKind::kAddress,
              "Address of the verifier; attnrl train sets it.");
   table.Int(ATTNRL_KEY(verifier.children), 1, 1024, "Grader processes that the verifier runs.");
@@ -347,6 +346,8 @@ void AddRest(Table& table) {
                "Lowest level that the services log.");
   table.Choice(ATTNRL_KEY(observe.console_level), {"debug", "info", "warning", "error"},
                "Lowest level that a service with a log file also writes to stderr.");
+  table.Real(ATTNRL_KEY(observe.peak_flops), 0, 1e18,
+             "Operations a second at most, for the share that is used; 0: what is known of a GPU.");
   table.Text(ATTNRL_KEY(observe.records), TextKind::kPath,
              "Folder of this run alone for metrics.jsonl, events.jsonl and trees/; if empty, the "
              "run directory.");

@@ -52,6 +52,12 @@ std::string DescribeGpu(int number) {
   return absl::StrCat("sm_", major, minor, "/cuda-", VersionText(runtime));
 }
 
+std::string GpuName(int number) {
+  cudaDeviceProp properties = {};
+  const bool known = cudaGetDeviceProperties(&properties, number) == cudaSuccess;
+  return known ? properties.name : "";
+}
+
 int64_t GpuMemory(int number) {
   cudaDeviceProp properties = {};
   const bool known = cudaGetDeviceProperties(&properties, number) == cudaSuccess;

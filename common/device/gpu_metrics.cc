@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/device/gpu_metrics.h"
 
+#include <optional>
 #include <utility>
 
 #include "common/device/gpus.h"
+#include "common/device/peak_flops.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 
@@ -24,6 +26,16 @@ void ReportGpuMemory(std::unique_ptr<Nvml> nvml, const std::string& address) {
                  static_cast<double>(memory->total - memory->free));
     observe::Set(observe::kGpuMemoryBytes, {"free"}, static_cast<double>(memory->free));
   });
+}
+
+void ReportPeakFlops(at::Device device, bool bfloat16, double given, std::string_view role) {
+  std::optional<double> peak;
+  if (given > 0) {
+    peak = given;
+  } else if (device.is_cuda() && bfloat16) {
+    peak = PeakFlops(GpuName(device.index()));
+  }
+  if (peak.has_value()) observe::Set(observe::kDevicePeakFlops, {role}, *peak);
 }
 
 }  // namespace attnrl::device

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/device/nvml.h"
 
@@ -16,5 +17,10 @@ namespace attnrl::device {
 void ReportGpuMemory(at::Device device);
 // For the GPU at this PCI address.
 void ReportGpuMemory(std::unique_ptr<Nvml> nvml, const std::string& address);
+
+// attnrl_device_peak_flops: what the device of `role` ("learner", "worker") can do at most. `given`
+// where that isn't 0; else what is known of a GPU (peak_flops.h) that computes in bfloat16; else
+// nothing.
+void ReportPeakFlops(at::Device device, bool bfloat16, double given, std::string_view role);
 
 }  // namespace attnrl::device

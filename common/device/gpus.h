@@ -23,6 +23,9 @@ absl::StatusOr<int> PickGpu(int number, const char* local_rank, int gpus, std::s
 // The architecture of a GPU that is there and the libraries that compute on it: "sm_90/cuda-13.0".
 std::string DescribeGpu(int number);
 
+// What the driver calls a GPU that is there: "NVIDIA H100 80GB HBM3"; empty where it doesn't say.
+std::string GpuName(int number);
+
 // Bytes of all memory of a GPU that is there; 0 where the driver doesn't say.
 int64_t GpuMemory(int number);
 

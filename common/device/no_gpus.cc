@@ -9,6 +9,8 @@ absl::StatusOr<int> CountGpus() {
 
 std::string DescribeGpu(int) { return "none"; }
 
+std::string GpuName(int) { return ""; }
+
 int64_t GpuMemory(int) { return 0; }
 
 std::string GpuAddress(int) { return ""; }

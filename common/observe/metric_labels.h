@@ -42,6 +42,7 @@ inline constexpr string_view kTokenKinds[] = {"prompt", "generated", "reused"};
 inline constexpr string_view kSlotStates[] = {"used", "free"};
 inline constexpr string_view kIsas[] = {"portable", "avx2", "avx512"};
 inline constexpr string_view kBlockStates[] = {"used", "free", "shared"};
+inline constexpr string_view kComputingRoles[] = {"learner", "worker"};
 inline constexpr string_view kResults[] = {"ok", "error"};
 inline constexpr string_view kMemoryStates[] = {"used", "free"};
 inline constexpr string_view kFinishReasons[] = {"stop", "length", "aborted"};
@@ -58,6 +59,7 @@ inline constexpr string_view kEstimators[] = {"k1", "k3"};
 
 namespace labels {
 namespace v = label_values;
+inline constexpr std::span<const MetricLabel> kNone;
 inline constexpr MetricLabel kBuild[] = {{"version", v::kVersion}, {"cuda", v::kCuda}};
 inline constexpr MetricLabel kMethod[] = {{"service", v::kServices}, {"method", v::kMethods}};
 inline constexpr MetricLabel kMethodCode[] = {
@@ -82,6 +84,7 @@ inline constexpr MetricLabel kSlotState[] = {{"state", v::kSlotStates}};
 inline constexpr MetricLabel kGpuMemory[] = {{"state", v::kMemoryStates}};
 inline constexpr MetricLabel kIsa[] = {{"isa", v::kIsas}};
 inline constexpr MetricLabel kBlockState[] = {{"state", v::kBlockStates}};
+inline constexpr MetricLabel kComputingRole[] = {{"role", v::kComputingRoles}};
 inline constexpr MetricLabel kResult[] = {{"result", v::kResults}};
 inline constexpr MetricLabel kFinish[] = {{"finish_reason", v::kFinishReasons}};
 inline constexpr MetricLabel kVerdict[] = {{"status", v::kVerdicts}};

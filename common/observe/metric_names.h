@@ -28,6 +28,13 @@ inline constexpr MetricName kBuildInfo = {"attnrl_build_info", MetricType::kGaug
 inline constexpr MetricName kGpuMemoryBytes = {"attnrl_gpu_memory_bytes", MetricType::kGauge,
                                                "Memory of the GPU that this process computes on",
                                                labels::kGpuMemory};
+inline constexpr MetricName kDevicePeakFlops = {
+    "attnrl_device_peak_flops", MetricType::kGauge,
+    "Operations a second that the device can do at most, where that is known",
+    labels::kComputingRole};
+inline constexpr MetricName kModelFlopsTotal = {
+    "attnrl_model_flops_total", MetricType::kCounter,
+    "Floating-point operations of the model that were asked for", labels::kComputingRole};
 inline constexpr MetricName kRpcRequestsTotal = {"attnrl_rpc_requests_total", MetricType::kCounter,
                                                  "Calls answered by this server, by status code",
                                                  labels::kMethodCode};
@@ -108,11 +115,9 @@ inline constexpr MetricName kSchedulerResponsesTotal = {
 inline constexpr MetricName kSchedulerVerdictsTotal = {
     "attnrl_scheduler_verdicts_total", MetricType::kCounter,
     "Responses and continuations of trained batches by verdict", labels::kOutcome};
-inline constexpr MetricName kSchedulerDbCommitSeconds = {"attnrl_scheduler_db_commit_seconds",
-                                                         MetricType::kHistogram,
-                                                         "Time to commit a database transaction",
-                                                         {},
-                                                         kSecondsBuckets};
+inline constexpr MetricName kSchedulerDbCommitSeconds = {
+    "attnrl_scheduler_db_commit_seconds", MetricType::kHistogram,
+    "Time to commit a database transaction", labels::kNone, kSecondsBuckets};
 inline constexpr MetricName kSchedulerDbErrorsTotal = {"attnrl_scheduler_db_errors_total",
                                                        MetricType::kCounter, "Database faults",
                                                        labels::kDatabaseError};
@@ -129,11 +134,9 @@ inline constexpr MetricName kSchedulerEpoch = {
 // ---- Rollout worker ----
 inline constexpr MetricName kRolloutTokensTotal = {
     "attnrl_rollout_tokens_total", MetricType::kCounter, "Tokens processed", labels::kTokenKind};
-inline constexpr MetricName kRolloutDecodeStepSeconds = {"attnrl_rollout_decode_step_seconds",
-                                                         MetricType::kHistogram,
-                                                         "Time of one step of the running batch",
-                                                         {},
-                                                         kSecondsBuckets};
+inline constexpr MetricName kRolloutDecodeStepSeconds = {
+    "attnrl_rollout_decode_step_seconds", MetricType::kHistogram,
+    "Time of one step of the running batch", labels::kNone, kSecondsBuckets};
 inline constexpr MetricName kRolloutBatchSlots = {"attnrl_rollout_batch_slots", MetricType::kGauge,
                                                   "Sequence slots of the running batch",
                                                   labels::kSlotState};
@@ -160,11 +163,9 @@ inline constexpr MetricName kRolloutResponseTokens = {
 // ---- Verifier ----
 inline constexpr MetricName kVerifierResultsTotal = {
     "attnrl_verifier_results_total", MetricType::kCounter, "Graded responses", labels::kVerdict};
-inline constexpr MetricName kVerifierDurationSeconds = {"attnrl_verifier_duration_seconds",
-                                                        MetricType::kHistogram,
-                                                        "Time to grade one response",
-                                                        {},
-                                                        kSecondsBuckets};
+inline constexpr MetricName kVerifierDurationSeconds = {
+    "attnrl_verifier_duration_seconds", MetricType::kHistogram, "Time to grade one response",
+    labels::kNone, kSecondsBuckets};
 inline constexpr MetricName kVerifierInflight = {"attnrl_verifier_inflight", MetricType::kGauge,
                                                  "Responses being graded or queued"};
 
@@ -181,11 +182,8 @@ inline constexpr MetricName kLearnerStepPhaseSeconds = {
     "attnrl_learner_step_phase_seconds", MetricType::kHistogram, "Time of a step by phase",
     labels::kPhase, kSecondsBuckets};
 inline constexpr MetricName kLearnerSampleStalenessSteps = {
-    "attnrl_learner_sample_staleness_steps",
-    MetricType::kHistogram,
-    "Trained version minus the version that sampled, per sample",
-    {},
-    kStalenessBuckets};
+    "attnrl_learner_sample_staleness_steps", MetricType::kHistogram,
+    "Trained version minus the version that sampled, per sample", labels::kNone, kStalenessBuckets};
 inline constexpr MetricName kLearnerScheduleViolationsTotal = {
     "attnrl_learner_schedule_violations_total", MetricType::kCounter,
     "Batches refused because their lags differ from the schedule"};
@@ -229,6 +227,8 @@ inline constexpr MetricName kLearnerNonfiniteStepsTotal = {
 inline constexpr auto kAllMetrics =
     std::to_array<const MetricName*>({&kBuildInfo,
                                       &kGpuMemoryBytes,
+                                      &kDevicePeakFlops,
+                                      &kModelFlopsTotal,
                                       &kRpcRequestsTotal,
                                       &kRpcDurationSeconds,
                                       &kRpcRejectedTotal,

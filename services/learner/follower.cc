@@ -10,6 +10,7 @@
 #include "common/base/status.h"
 #include "common/device/device.h"
 #include "common/observe/log.h"
+#include "services/learner/metrics.h"
 #include "services/learner/options.h"
 #include "services/learner/ranks/gloo_group.h"
 #include "services/learner/ranks/nccl_group.h"
@@ -36,6 +37,7 @@ absl::Status Follow(const config::Config& config, const RankPlace& place,
   ATTNRL_ASSIGN_OR_RETURN(const auto group, JoinRun(config, place, abandon));
   observe::LogInfo("joined the other ranks", {{"rank", place.rank}, {"ranks", place.size}});
   ATTNRL_ASSIGN_OR_RETURN(StartModel start, ShareStartModel(config, *group, {}));
+  ReportDevice(config, start);
   model::Tensors reference = start.tensors;
   std::optional<Trainer> trainer;
   try {

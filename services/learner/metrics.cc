@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/metrics.h"
 
+#include <ATen/core/Tensor.h>
+
 #include <optional>
 
+#include "common/device/gpu_metrics.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "common/storage/files.h"
@@ -15,6 +18,13 @@ void ObservePhase(const char* phase, const std::optional<scheduler::Span>& span)
 }
 
 }  // namespace
+
+void ReportDevice(const config::Config& config, const StartModel& start) {
+  const at::Device device = start.tensors.begin()->second.device();
+  device::ReportGpuMemory(device);
+  device::ReportPeakFlops(device, start.dtype == model::DType::kBFloat16, config.observe.peak_flops,
+                          "learner");
+}
 
 void MetricsObserver::Waiting(uint32_t batch, const std::string& reason) {
   if (reason == last_reason_) return;

@@ -5,9 +5,14 @@
 #include <utility>
 
 #include "common/base/clock.h"
+#include "common/config/config.h"
 #include "services/learner/loop.h"
+#include "services/learner/start_model.h"
 
 namespace attnrl::learner {
+
+// Has /metrics say what the device that the model lies on has and can do.
+void ReportDevice(const config::Config& config, const StartModel& start);
 
 // Tells /metrics and the log what the loop did.
 class MetricsObserver final : public LoopObserver {

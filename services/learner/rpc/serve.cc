@@ -75,6 +75,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& confi
   if (group != nullptr) {
     ATTNRL_ASSIGN_OR_RETURN(start, ShareStartModel(config, *group, std::move(start)));
   }
+  ReportDevice(config, start);
   // Two maps of the same tensors: the trainer takes the reference's away while it reads the start.
   model::Tensors reference = start.tensors;
   try {

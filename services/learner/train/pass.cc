@@ -90,6 +90,7 @@ Rows ShareRows(std::span<const PassSequence> sequences, Prefixes prefixes, Pass*
       row_of[position] = static_cast<int64_t>(rows.ids.size());
       rows.ids.push_back(tokens[position]);
       rows.positions.push_back(static_cast<int64_t>(position));
+      pass->attended += static_cast<int64_t>(position) + 1;
     }
     before = &sequence;
     rows_before = row_of;

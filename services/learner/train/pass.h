@@ -38,6 +38,7 @@ struct Pass {
   at::Tensor by_row;  // int64 [tokens]: tokens in the order of the rows that predict them
   // Of each scored row its first place in by_row; and the end.
   std::vector<int64_t> first_by_row;
+  int64_t attended = 0;         // keys that the rows' queries see, over all rows
   int64_t distinct_tokens = 0;  // response tokens, those of a common prefix once
 };
 

@@ -33,6 +33,7 @@ TEST(MakePass, GivesEveryDistinctPrefixOneRow) {
   EXPECT_THAT(Values(pass.scored_by), ElementsAre(0, 1, 2, 0, 1, 0, 3, 4));
   EXPECT_THAT(Values(pass.targets), ElementsAre(3, 4, 5, 3, 6, 3, 3, 4));
   EXPECT_EQ(pass.distinct_tokens, 6);  // 3 4 5, 6, 3 4
+  EXPECT_EQ(pass.attended, 1 + 2 + 3 + 4 + 1 + 2);
 }
 
 TEST(MakePass, WithoutSharingEveryTokenHasItsRow) {

@@ -14,6 +14,8 @@
 
 #include "absl/status/status.h"
 #include "common/base/status.h"
+#include "common/model/flops.h"
+#include "common/observe/metrics.h"
 #include "services/learner/train/library_error.h"
 #include "services/learner/train/minibatch.h"
 #include "services/learner/train/pass_gradient.h"
@@ -23,6 +25,14 @@ namespace {
 
 using scheduler::TrainingBatch;
 using scheduler::TrainingSample;
+
+// What `passes` forward passes' worth of this one ask of the model.
+void CountFlops(const model::ModelConfig& config, const Pass& pass, double passes) {
+  observe::Count(observe::kModelFlopsTotal, {"learner"},
+                 passes * model::ForwardFlops(config, {.rows = pass.ids.numel(),
+                                                       .attended = pass.attended,
+                                                       .logit_rows = pass.scored.numel()}));
+}
 
 // Of a minibatch in the deterministic mode: ranks are a divisor of it.
 constexpr int kDeterministicParts = 4;
@@ -97,6 +107,8 @@ void Trainer::RunPass(const PassSamples& members, double denominator, PartSums* 
   sums->counts.Add({.tokens = static_cast<double>(pass.targets.numel()),
                     .distinct_tokens = static_cast<double>(pass.distinct_tokens)});
   rows_ += pass.ids.numel();
+  // The way back is two more.
+  CountFlops(transformer_.config(), pass, reference_ != nullptr ? 4 : 3);
 }
 
 ObjectiveSums Trainer::SumOverRanks(const std::vector<PartSums>& own) {
@@ -184,6 +196,7 @@ absl::Status Trainer::MeasureProximal(const TrainingBatch& batch,
 void Trainer::MeasureProximal(const PassSamples& members) {
   const Pass pass = MakePass(members.sequences, options_.prefixes, parameters_.values().device());
   rows_ += pass.ids.numel();
+  CountFlops(transformer_.config(), pass, 1);
   const at::Tensor logprobs =
       ScorePass(transformer_, pass, options_.temperature, /*entropy=*/false).logprobs;
   int64_t first = 0;

@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/model/flops.h"
+#include "common/observe/metrics.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/train/numerics.h"
@@ -41,6 +43,27 @@ class TrainerTest : public ::testing::Test {
 
   TemporaryFolder folder_;
 };
+
+TEST_F(TrainerTest, CountsThreePassesWorthOfAMinibatchAndOneOfTheReference) {
+  const auto counted = observe::GetCounter(observe::kModelFlopsTotal, {"learner"});
+  for (const double kl_weight : {0.0, 0.05}) {
+    TrainerOptions options = TinyOptions();
+    options.objective.kl_weight = kl_weight;
+    const auto trainer = Make(options);
+    const auto batch = TinyBatch(0);
+    std::vector<PassSequence> sequences;
+    for (const auto& sample : batch.samples) {
+      sequences.push_back({sample.prompt_ids, sample.response_ids});
+    }
+    const Pass pass = MakePass(sequences, options.prefixes, at::kCPU);
+    const double before = counted.Value();
+    ASSERT_TRUE(trainer->Gradient(batch, All(batch), nullptr).ok());
+    const double forward = model::ForwardFlops(
+        TinyConfig(folder_.path()),
+        {.rows = pass.ids.numel(), .attended = pass.attended, .logit_rows = pass.scored.numel()});
+    EXPECT_EQ(counted.Value() - before, (kl_weight == 0 ? 3 : 4) * forward);
+  }
+}
 
 TEST_F(TrainerTest, GradientIsTheSlopeOfTheObjective) {
   TrainerOptions options = TinyOptions();

@@ -225,6 +225,9 @@ void Stepper::RunWeights(size_t begin, size_t end) {
   scored_.clear();
   for (size_t i = begin; i < end; ++i) AddRows(*running_[i]);
   if (plan_.empty()) return;
+  for (const attention::RowGroup& group : plan_.groups) {
+    report_.attended += group.rows * group.first_position + group.rows * (group.rows + 1) / 2;
+  }
   const auto tokens = runner_.Run(plan_, *running_[begin]->weights->weights);
   if (!tokens.ok()) return Fail(begin, end, tokens.status());
   for (Sequence* sequence : scored_) {

@@ -34,6 +34,7 @@ struct StepReport {
   uint32_t version = 0;  // the oldest of those that ran
   int64_t prefill_rows = 0;
   int64_t decode_rows = 0;
+  int64_t attended = 0;  // keys that the rows' queries see, over all rows
   int64_t sampled_tokens = 0;
   int64_t reused_tokens = 0;  // prompt tokens that didn't have to be computed
   int64_t preempted = 0;      // sequences that gave their blocks back for want of room

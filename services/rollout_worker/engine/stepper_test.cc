@@ -200,11 +200,14 @@ TEST_F(StepperTest, CutsALongPromptWhileOthersDecode) {
   const auto keep = [&](Completion completion) { done[completion.id] = std::move(completion); };
   ASSERT_TRUE(stepper.Submit(MakeRequest(1, Text(3), 30), keep).ok());
   ASSERT_TRUE(stepper.Step());
+  EXPECT_EQ(stepper.report().attended, 1 + 2 + 3);
   ASSERT_TRUE(stepper.Submit(MakeRequest(2, Text(200), 30), keep).ok());
   for (int step = 0; step < 10; ++step) {
     ASSERT_TRUE(stepper.Step());
     EXPECT_EQ(stepper.report().decode_rows, 1) << "the short one goes on";
     EXPECT_EQ(stepper.report().prefill_rows, 15);
+    // The short one sees itself too, and so does each row of the long one.
+    EXPECT_EQ(stepper.report().attended, (4 + step) + 15 * 15 * step + 15 * 16 / 2);
   }
   while (stepper.Step()) {
   }

@@ -224,8 +224,10 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
   options.stepper = {.slots = config.rollout.slots,
                      .max_tokens = model.max_tokens,
                      .resident_versions = config.rollout.resident_versions};
-  options.observe = StepObserver(config.rollout.slots);
+  options.observe = StepObserver(config.rollout.slots, model.config);
   device::ReportGpuMemory(model.runner.device);
+  device::ReportPeakFlops(model.runner.device, model.runner.dtype == model::DType::kBFloat16,
+                          config.observe.peak_flops, "worker");
   observe::GetGauge(observe::kRolloutKernelIsa, {UsedIsaName()}).Set(1);
   const std::unique_ptr<Engine> engine = Engine::Start(std::move(options), std::move(runner));
   WeightKeeperOptions keeper_options = KeeperOptions(flags, *engine);

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/rollout_worker/work/worker_metrics.h"
 
+#include "common/model/flops.h"
 #include "common/observe/metrics.h"
 
 namespace attnrl::rollout {
 
 // Handles are looked up once: a step is short.
-std::function<void(const StepReport&)> StepObserver(int64_t slots) {
+std::function<void(const StepReport&)> StepObserver(int64_t slots,
+                                                    const model::ModelConfig& model) {
   const auto prompt = observe::GetCounter(observe::kRolloutTokensTotal, {"prompt"});
   const auto reused = observe::GetCounter(observe::kRolloutTokensTotal, {"reused"});
   const auto generated = observe::GetCounter(observe::kRolloutTokensTotal, {"generated"});
+  const auto flops = observe::GetCounter(observe::kModelFlopsTotal, {"worker"});
   const auto seconds = observe::GetHistogram(observe::kRolloutDecodeStepSeconds);
   const auto used = observe::GetGauge(observe::kRolloutBatchSlots, {"used"});
   const auto free = observe::GetGauge(observe::kRolloutBatchSlots, {"free"});
@@ -22,6 +25,9 @@ std::function<void(const StepReport&)> StepObserver(int64_t slots) {
     prompt.Add(static_cast<double>(report.prefill_rows));
     reused.Add(static_cast<double>(report.reused_tokens));
     generated.Add(static_cast<double>(report.sampled_tokens));
+    flops.Add(model::ForwardFlops(model, {.rows = report.prefill_rows + report.decode_rows,
+                                          .attended = report.attended,
+                                          .logit_rows = report.sampled_tokens}));
     seconds.Observe(absl::ToDoubleSeconds(report.duration));
     used.Set(static_cast<double>(report.running));
     free.Set(static_cast<double>(slots - report.running));
