@@ -16,6 +16,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/base/clock.h"
+#include "common/device/gpus.h"
+#include "common/storage/files.h"
 
 namespace attnrl::learner {
 namespace {
@@ -193,12 +195,27 @@ class NcclGroup final : public RankGroup {
   std::shared_ptr<Batch> next_;  // not launched yet
 };
 
+// "" where each rank has a GPU of its own. NCCL would only say that a call is not valid.
+std::string SharedGpu(RankGroup& host, at::Device gpu) {
+  const std::string address = device::GpuAddress(gpu.index());
+  const auto machine = storage::ReadFile("/proc/sys/kernel/random/boot_id");
+  const bool known = !address.empty() && machine.ok();
+  const auto alike = FirstAlike(
+      host, known ? absl::StrCat(*machine, address) : absl::StrCat("rank ", host.rank()));
+  if (!alike.has_value()) return "";
+  return absl::StrCat("ranks ", alike->first, " and ", alike->second,
+                      " take the same one: give each process the number of its own in LOCAL_RANK");
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RankGroup>> AddNccl(std::unique_ptr<RankGroup> host, at::Device gpu,
                                                    absl::Duration timeout) {
   try {
     const c10::cuda::CUDAGuard guard(gpu);
+    if (const std::string shared = SharedGpu(*host, gpu); !shared.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat("can't connect the ranks' GPUs: ", shared));
+    }
     ncclUniqueId id = {};
     if (host->rank() == 0 && ncclGetUniqueId(&id) != ncclSuccess) {
       return absl::UnavailableError("NCCL finds no network to meet on (NCCL_SOCKET_IFNAME)");

@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -67,6 +69,19 @@ std::string BroadcastBytes(RankGroup& group, std::string bytes) {
   if (bytes.empty()) return bytes;
   Broadcast(group, at::from_blob(bytes.data(), {size.item<int64_t>()}, at::kByte));
   return bytes;
+}
+
+std::optional<std::pair<int, int>> FirstAlike(RankGroup& group, const std::string& name) {
+  const at::Tensor names = at::zeros({group.size(), 128}, at::kByte);
+  const at::Tensor own = names[group.rank()];
+  std::copy_n(name.data(), std::min<size_t>(name.size(), 127), own.mutable_data_ptr<uint8_t>());
+  AllGather(group, names);
+  for (int second = 1; second < group.size(); ++second) {
+    for (int first = 0; first < second; ++first) {
+      if (at::equal(names[first], names[second])) return std::pair(first, second);
+    }
+  }
+  return std::nullopt;
 }
 
 at::Tensor PairwiseSum(const std::vector<at::Tensor>& tensors) { return SumOf(tensors); }

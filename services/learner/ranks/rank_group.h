@@ -4,8 +4,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace attnrl::learner {
@@ -73,6 +75,9 @@ void Broadcast(RankGroup& group, at::Tensor tensor);
 
 // The same for bytes, whose number only rank 0 knows.
 std::string BroadcastBytes(RankGroup& group, std::string bytes);
+
+// The first two ranks that give the same name, of at most 127 bytes; the same answer everywhere.
+std::optional<std::pair<int, int>> FirstAlike(RankGroup& group, const std::string& name);
 
 // The sum of tensors in an order that depends on their number alone: the halves of a list are added
 // up, then the two sums. What powers of two of ranks add up in parts is the same to the bit.

@@ -4,6 +4,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
+#include <utility>
+
 #include "services/learner/testing/memory_ranks.h"
 
 namespace attnrl::learner {
@@ -42,6 +46,14 @@ TEST(BroadcastBytes, BringsTextOfAnyLengthToAll) {
       EXPECT_EQ(BroadcastBytes(group, group.rank() == 0 ? text : "other"), text);
     });
   }
+}
+
+TEST(FirstAlike, NamesTheTwoToEveryRank) {
+  RunRanks(4, [](RankGroup& group) {
+    EXPECT_EQ(FirstAlike(group, "gpu " + std::to_string(group.rank())), std::nullopt);
+    const std::string shared = "gpu " + std::to_string(group.rank() % 3);
+    EXPECT_EQ(FirstAlike(group, shared), std::pair(0, 3));
+  });
 }
 
 TEST(PairwiseSum, IsTheSameToTheBitHoweverManyOfFourAreAddedUpBefore) {
