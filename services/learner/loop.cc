@@ -185,7 +185,7 @@ absl::Status LearnerLoop::Train(const scheduler::TrainingBatch& batch, StepRepor
   torn_ = !statistics.ok();
   ATTNRL_RETURN_IF_ERROR(statistics.status());
   report->statistics = *statistics;
-  ATTNRL_RETURN_IF_ERROR(guard_.Check(batch, *statistics, trainer_.counters().updates));
+  ATTNRL_RETURN_IF_ERROR(guard_.Check(batch, *statistics, trainer_.counters()));
   if (!batch.samples.empty()) report->statistics.train = SpanOf(watch);
   ++next_;
   return absl::OkStatus();

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "services/branch_scheduler/types.h"
+#include "services/learner/train/trainer.h"
 
 namespace attnrl::learner {
 
@@ -18,11 +19,11 @@ class NonfiniteGuard {
   explicit NonfiniteGuard(std::string folder, int64_t most_batches)
       : folder_(std::move(folder)), most_batches_(most_batches) {}
 
-  // After every trained batch, before it is published. `updates` are the optimizer steps of the run
-  // so far. FailedPrecondition where the last `most_batches` batches that trained, or all of the
+  // After every batch, before it is published. `counters` are those of the run so far.
+  // FailedPrecondition where the last `most_batches` batches that trained, or all of the
   // run at its end, had steps that were not finite and no others.
   absl::Status Check(const scheduler::TrainingBatch& batch,
-                     const scheduler::TrainStatistics& statistics, int64_t updates);
+                     const scheduler::TrainStatistics& statistics, const TrainerCounters& counters);
 
  private:
   void Keep(const scheduler::TrainingBatch& batch) const;

@@ -24,6 +24,9 @@ scheduler::TrainStatistics Steps(uint32_t finite, uint32_t nonfinite) {
   return statistics;
 }
 
+// The counters of a run that has skipped some steps.
+TrainerCounters After(int64_t updates) { return {.updates = updates, .nonfinite = 4}; }
+
 class NonfiniteTest : public ::testing::Test {
  protected:
   std::string Path(uint32_t batch) const {
@@ -37,8 +40,8 @@ TEST_F(NonfiniteTest, KeepsABatchThatReadsBackForReplay) {
   NonfiniteGuard guard = Guard(10);
   auto batch = TinyBatch(3);
   batch.samples[2].truncated = true;
-  ASSERT_TRUE(guard.Check(TinyBatch(2), Steps(2, 0), 2).ok());
-  ASSERT_TRUE(guard.Check(batch, Steps(1, 1), 3).ok());
+  ASSERT_TRUE(guard.Check(TinyBatch(2), Steps(2, 0), After(2)).ok());
+  ASSERT_TRUE(guard.Check(batch, Steps(1, 1), After(3)).ok());
   EXPECT_FALSE(std::filesystem::exists(Path(2))) << "all of its steps were finite";
   auto read = ReadTreeSamples(Path(3));
   ASSERT_TRUE(read.ok()) << read.status();
@@ -51,31 +54,42 @@ TEST_F(NonfiniteTest, KeepsABatchThatReadsBackForReplay) {
 
 TEST_F(NonfiniteTest, KeepsTheFirstFewBatchesOnly) {
   NonfiniteGuard guard = Guard(1000);
-  for (uint32_t b = 0; b < 9; ++b) ASSERT_TRUE(guard.Check(TinyBatch(b), Steps(1, 1), 1).ok());
+  for (uint32_t b = 0; b < 9; ++b)
+    ASSERT_TRUE(guard.Check(TinyBatch(b), Steps(1, 1), After(1)).ok());
   EXPECT_TRUE(std::filesystem::exists(Path(3)));
   EXPECT_FALSE(std::filesystem::exists(Path(4)));
 }
 
 TEST_F(NonfiniteTest, EndsAfterBatchesInARowWithoutAFiniteStep) {
   NonfiniteGuard guard = Guard(3);
-  EXPECT_TRUE(guard.Check(TinyBatch(0), Steps(0, 2), 0).ok());
-  EXPECT_TRUE(guard.Check(TinyBatch(1), Steps(0, 2), 0).ok());
-  EXPECT_TRUE(guard.Check(TinyBatch(2), Steps(1, 1), 1).ok()) << "one was finite";
-  EXPECT_TRUE(guard.Check(TinyBatch(3), Steps(0, 2), 1).ok());
-  EXPECT_TRUE(guard.Check(TinyBatch(4), Steps(0, 2), 1).ok());
-  EXPECT_TRUE(guard.Check({.batch = 5}, Steps(0, 0), 1).ok()) << "no sample to train on";
-  const absl::Status ended = guard.Check(TinyBatch(6), Steps(0, 2), 1);
+  EXPECT_TRUE(guard.Check(TinyBatch(0), Steps(0, 2), After(0)).ok());
+  EXPECT_TRUE(guard.Check(TinyBatch(1), Steps(0, 2), After(0)).ok());
+  EXPECT_TRUE(guard.Check(TinyBatch(2), Steps(1, 1), After(1)).ok()) << "one was finite";
+  EXPECT_TRUE(guard.Check(TinyBatch(3), Steps(0, 2), After(1)).ok());
+  EXPECT_TRUE(guard.Check(TinyBatch(4), Steps(0, 2), After(1)).ok());
+  EXPECT_TRUE(guard.Check({.batch = 5}, Steps(0, 0), After(1)).ok()) << "no sample to train on";
+  const absl::Status ended = guard.Check(TinyBatch(6), Steps(0, 2), After(1));
   EXPECT_TRUE(absl::IsFailedPrecondition(ended));
   EXPECT_THAT(std::string(ended.message()), HasSubstr(folder_.path() + "/nonfinite"));
 }
 
 TEST_F(NonfiniteTest, EndsAShortRunOfNothingElse) {
   NonfiniteGuard guard = Guard(10);
-  EXPECT_TRUE(guard.Check(TinyBatch(0), Steps(0, 2), 0).ok());
-  EXPECT_TRUE(
-      absl::IsFailedPrecondition(guard.Check(TinyBatch(1, 3, /*last=*/true), Steps(0, 2), 0)));
+  EXPECT_TRUE(guard.Check(TinyBatch(0), Steps(0, 2), After(0)).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      guard.Check(TinyBatch(1, 3, /*last=*/true), Steps(0, 2), After(0))));
   NonfiniteGuard other = Guard(10);
-  EXPECT_TRUE(other.Check(TinyBatch(1, 3, /*last=*/true), Steps(0, 2), 1).ok());
+  EXPECT_TRUE(other.Check(TinyBatch(1, 3, /*last=*/true), Steps(0, 2), After(1)).ok());
+}
+
+TEST_F(NonfiniteTest, EndsARunOfNothingElseWhoseLastBatchHasNoSample) {
+  const scheduler::TrainingBatch last = {.batch = 2, .last = true};
+  // The steps that failed may lie before a restart.
+  NonfiniteGuard guard = Guard(10);
+  EXPECT_TRUE(absl::IsFailedPrecondition(guard.Check(last, Steps(0, 0), After(0))));
+  EXPECT_TRUE(guard.Check(last, Steps(0, 0), After(1)).ok());
+  EXPECT_TRUE(guard.Check(last, Steps(0, 0), {}).ok()) << "nothing was ever trained on";
+  EXPECT_TRUE(guard.Check({.batch = 1}, Steps(0, 0), After(0)).ok()) << "not the last one";
 }
 
 }  // namespace
