@@ -57,7 +57,8 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                                           const CheckpointStore& checkpoints,
                                           const std::optional<std::string>& published) {
   const std::vector<uint32_t>& steps = checkpoints.steps();
-  if (steps.empty() || steps.front() != 0) return Load(config, config.model.path);
+  if (steps.empty()) return Load(config, config.model.path);
+  // Where somebody has removed it both say so.
   const absl::StatusOr<CheckpointInfo> info = checkpoints.Info(0);
   absl::StatusOr<StartModel> stored = Load(config, checkpoints.Folder(0));
   absl::Status damage = info.ok() ? stored.status() : info.status();
@@ -67,7 +68,9 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
   const std::string wanted = info.ok() ? info->digest : published.value_or("");
   absl::StatusOr<StartModel> other = Load(config, config.model.path);
   const bool same = other.ok() && model::Digest(other->tensors) == wanted;
-  const bool only_shape = other.ok() && config.learner.kl_weight == 0 && steps.back() > 0;
+  // A checkpoint of adapters has the weights that they belong to nowhere.
+  const bool needed = config.learner.kl_weight != 0 || config.learner.lora.rank > 0;
+  const bool only_shape = other.ok() && !needed && steps.back() > 0;
   if (same || only_shape) {
     observe::LogWarning("the run's first checkpoint is damaged; reading model.path instead",
                         {{"reason", std::string(damage.message())}, {"same_weights", same}});
@@ -75,7 +78,9 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
   }
   return absl::DataLossError(absl::StrCat(
       std::string(damage.message()), "; the run began with these weights and ",
-      config.learner.kl_weight == 0 ? "has no later checkpoint" : "its KL term needs them",
+      !needed                         ? "has no later checkpoint"
+      : config.learner.kl_weight != 0 ? "its KL term needs them"
+                                      : "its adapters are trained on them",
       ", and model.path (", config.model.path, ") ",
       other.ok() ? "has different ones"
                  : absl::StrCat("can't be read: ", std::string(other.status().message())),

@@ -103,6 +103,29 @@ TEST_F(StartModelTest, WithAKlTermOtherWeightsNeverServeAndTheErrorSaysWhatIsDam
   EXPECT_THAT(std::string(start.status().message()), HasSubstr(model_path()));
 }
 
+TEST_F(StartModelTest, WithAdaptersOtherWeightsNeverServeAndTheErrorSaysWhatNeedsThem) {
+  config_.learner.kl_weight = 0;
+  config_.learner.lora.rank = 4;
+  Damage(store_->ModelFile(0));
+  EXPECT_TRUE(Start().ok()) << "the same weights";
+  ReplaceModelPath();
+  const auto start = Start();
+  EXPECT_TRUE(absl::IsDataLoss(start.status()));
+  EXPECT_THAT(std::string(start.status().message()), HasSubstr("its adapters are trained on them"));
+}
+
+TEST_F(StartModelTest, OfARunWhoseFirstCheckpointIsGoneMustHaveTheBitsThatWereAnnounced) {
+  ASSERT_TRUE(store_->Remove(0).ok());
+  EXPECT_TRUE(Start(start_digest_).ok()) << Start(start_digest_).status();
+  EXPECT_TRUE(absl::IsDataLoss(Start().status())) << "nobody knows which weights these are";
+  ReplaceModelPath();
+  EXPECT_TRUE(absl::IsDataLoss(Start(start_digest_).status()));
+  config_.learner.kl_weight = 0;
+  EXPECT_TRUE(Start(start_digest_).ok()) << "the weights are those of the later checkpoint";
+  config_.learner.lora.rank = 4;
+  EXPECT_TRUE(absl::IsDataLoss(Start(start_digest_).status()));
+}
+
 TEST_F(StartModelTest, WithoutAKlTermALaterCheckpointIsEnough) {
   config_.learner.kl_weight = 0;
   Damage(store_->ModelFile(0));
