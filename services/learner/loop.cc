@@ -40,6 +40,13 @@ std::map<uint32_t, uint64_t> OldestLags(const scheduler::TrainingBatch& batch) {
   return lags;
 }
 
+// Bits that can't be made again, but that a worker or the run's end asks for.
+absl::Status LostVersion(uint32_t number) {
+  return absl::DataLossError(absl::StrCat(
+      "W(", number, ") is lost but still needed, and training its batch again ended with other ",
+      "bits; go on where it was made, with as many ranks, or start another run"));
+}
+
 }  // namespace
 
 LearnerLoop::LearnerLoop(LoopOptions options, Trainer& trainer, CheckpointStore& checkpoints,
@@ -78,11 +85,29 @@ absl::Status LearnerLoop::Prepare() {
     }
     ATTNRL_RETURN_IF_ERROR(versions_.Adopt({step, info->digest}, checkpoints_.ModelFile(step)));
   }
+  ATTNRL_RETURN_IF_ERROR(Salvage(found->step));
   ATTNRL_RETURN_IF_ERROR(checkpoints_.Restore(*found, trainer_));
   next_ = checkpoint_ = found->step;
   statistics_ = found->statistics;
   observe::LogInfo("resumed from a checkpoint",
                    {{"step", next_}, {"newest_version", versions_.Newest()->number}});
+  return absl::OkStatus();
+}
+
+// A checkpoint that was set aside may hold bits that lie nowhere else, and that training from here
+// need not make again to the bit.
+absl::Status LearnerLoop::Salvage(uint32_t after) {
+  const std::optional<Version> newest = versions_.Newest();
+  for (uint32_t number = after + 1; newest.has_value() && number <= newest->number; ++number) {
+    const std::optional<std::string> digest = versions_.DigestOf(number);
+    if (!digest.has_value() || versions_.Holds(number)) continue;
+    absl::StatusOr<VersionData> data = ReadVersionFile(checkpoints_.SetAsideModelFile(number));
+    if (!data.ok() || data->version.digest != *digest) continue;  // none, or damaged itself
+    data->version.number = number;
+    ATTNRL_RETURN_IF_ERROR(
+        versions_.Publish(std::make_shared<const VersionData>(*std::move(data))));
+    observe::LogWarning("took a version from a damaged checkpoint", {{"version", number}});
+  }
   return absl::OkStatus();
 }
 
@@ -148,6 +173,7 @@ absl::StatusOr<bool> LearnerLoop::Step() {
   ATTNRL_RETURN_IF_ERROR(MakeDurable(*batch, &report));
   statistics_ = report.statistics;
   ATTNRL_ASSIGN_OR_RETURN(const scheduler::CommitReply reply, Commit(report));
+  if (reply.oldest_version_needed <= next_ && !versions_.Holds(next_)) return LostVersion(next_);
   observer_.Done(report);
   return !reply.finished;
 }
@@ -195,6 +221,8 @@ absl::Status LearnerLoop::MakeDurable(const scheduler::TrainingBatch& batch, Ste
   const Stopwatch watch(clock_);
   ATTNRL_ASSIGN_OR_RETURN(const Bits bits,
                           report->replayed ? ReplayedBits(batch, report) : NewBits(batch, report));
+  // The run would have no last checkpoint.
+  if (bits == nullptr && batch.last) return LostVersion(next_);
   if (bits != nullptr) {
     ATTNRL_RETURN_IF_ERROR(versions_.Publish(bits));
     report->statistics.sync = SpanOf(watch);
@@ -238,7 +266,7 @@ absl::StatusOr<LearnerLoop::Bits> LearnerLoop::ReplayedBits(const scheduler::Tra
         {{"batch", batch.batch}, {"digest", report->version.digest}});
   }
   absl::StatusOr<Bits> published = versions_.Read(report->version);
-  if (absl::IsNotFound(published.status())) return nullptr;  // pruned: nobody needs it
+  if (absl::IsNotFound(published.status())) return nullptr;  // pruned, or lost: see Step
   return published;
 }
 

@@ -93,6 +93,7 @@ class LearnerLoop {
   // From here on the scheduler refuses every earlier learner.
   absl::Status Register();
   absl::StatusOr<bool> Step();  // false: the run has ended
+  absl::Status Salvage(uint32_t after);
   absl::Status Recommit();
   absl::StatusOr<scheduler::TrainingBatch> Ask(double* wait_seconds);
   // While the scheduler is waited for: the other ranks wait too. Ends the wait where one is gone.

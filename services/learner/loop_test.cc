@@ -399,6 +399,64 @@ TEST_F(LoopTest, ADamagedCheckpointFallsBackAndIsMadeAgain) {
   EXPECT_EQ(life.Digests().at(5), expected.at(5));
 }
 
+// A run of five batches that died behind its checkpoint of step 4, which is damaged, and whose bits
+// training here doesn't make again. The digest of W(4).
+class LostVersionTest : public LoopTest {
+ protected:
+  std::string Damaged() {
+    {
+      Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
+      life.AddBatches(5);
+      life.DieAfter(3);
+      EXPECT_FALSE(life.PrepareAndRun().ok());
+    }
+    const std::string step = run_.path() + "/checkpoints/step-4";
+    fs::remove_all(run_.path() + "/weights/4");  // the checkpoint may not have been adopted yet
+    model::Tensors other = ToTensors(ReadVersionFile(step + "/model.safetensors").value());
+    other.begin()->second.add_(0.25);
+    EXPECT_TRUE(model::WriteSafetensors(step + "/model.safetensors", other, {}).ok());
+    const std::string digest = ToVersionData(4, other).version.digest;
+    const std::string path = run_.path() + "/weights/published.json";
+    Journal journal = ReadJournal(path).value();
+    journal[4] = digest;
+    EXPECT_TRUE(WriteJournal(path, journal).ok());
+    return digest;
+  }
+};
+
+TEST_F(LostVersionTest, ComesFromTheCheckpointThatWasSetAsideWhereItsModelIsIntact) {
+  const std::string digest = Damaged();
+  Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
+  life.AddBatches(5);
+  life.batches.CommittedBefore(4);
+  const absl::Status status = life.PrepareAndRun();
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(life.trainer->counters().replay_mismatches, 1);
+  EXPECT_EQ(life.Digests().at(4), digest);
+  EXPECT_EQ(ReadVersionFile(life.checkpoints->ModelFile(4))->version.digest, digest);
+}
+
+TEST_F(LostVersionTest, EndsTheLearnerByNameWhereItIsStillNeeded) {
+  Damaged();
+  fs::remove(run_.path() + "/checkpoints/step-4/model.safetensors");
+  Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
+  life.AddBatches(5);
+  life.batches.CommittedBefore(4);
+  const absl::Status status = life.PrepareAndRun();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("W(4) is lost but still needed"));
+}
+
+TEST_F(LostVersionTest, IsLeftAloneWhereNobodyNeedsIt) {
+  Damaged();
+  fs::remove(run_.path() + "/checkpoints/step-4/model.safetensors");
+  Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
+  life.AddBatches(5);
+  life.batches.CommittedBefore(5);
+  const absl::Status status = life.PrepareAndRun();
+  EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST_F(LoopTest, WithoutASoundJournalTheRunEndsWithTheSameBits) {
   const auto expected = Undisturbed(5, {.checkpoint_every = 2});
   for (const char* content : std::initializer_list<const char*>{"", "{\"versions\":", nullptr}) {

@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kPrefix[] = "step-";
+constexpr char kSetAside[] = "/damaged-step-";
 constexpr char kUnfinished[] = ".tmp-";
 
 std::optional<uint32_t> ParseStep(const std::string& name) {
@@ -72,6 +73,10 @@ std::string CheckpointStore::Folder(uint32_t step) const {
 
 std::string CheckpointStore::ModelFile(uint32_t step) const {
   return absl::StrCat(Folder(step), "/", kModelFile);
+}
+
+std::string CheckpointStore::SetAsideModelFile(uint32_t step) const {
+  return absl::StrCat(folder_, kSetAside, step, "/", kModelFile);
 }
 
 absl::Status CheckpointStore::Begin(CheckpointInfo info, const std::string& source_dir,
@@ -140,7 +145,7 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
     observe::LogWarning("damaged checkpoint set aside",
                         {{"step", step}, {"reason", std::string(intact.message())}});
     // Kept for people to look at, out of the way of the one that training will write anew.
-    const std::string aside = absl::StrCat(folder_, "/damaged-", kPrefix, step);
+    const std::string aside = absl::StrCat(folder_, kSetAside, step);
     ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(aside));
     ATTNRL_RETURN_IF_ERROR(storage::RenameDurably(Folder(step), aside));
     steps_.pop_back();

@@ -46,6 +46,8 @@ class CheckpointStore {
   const std::vector<uint32_t>& steps() const { return steps_; }
   std::string Folder(uint32_t step) const;
   std::string ModelFile(uint32_t step) const;
+  // The model of a checkpoint that FindIntact set aside, whether there is one or not.
+  std::string SetAsideModelFile(uint32_t step) const;
 
   // Begins to write step-<info.step> while training goes on: the version as its model, with the
   // configuration and tokenizer of `source_dir`, and the state of `trainer` as it is now (its
