@@ -97,6 +97,16 @@ TEST(MultipleChoice, TakesTheLetterHoweverItIsDressed) {
                              "\\text{C or D}",
                              "c/d",
                              "C, A perhaps",
+                             "C \u2013 D",
+                             "(C) \u2013 D",
+                             "C to D",
+                             "C through D",
+                             "C OR D",
+                             "C und D",
+                             "C\\to D",
+                             "C? D?",
+                             "C 45 D 50",
+                             "\\text{C} to \\text{D}",
                              "(C) A or B",
                              "Optional"}) {
     EXPECT_FALSE(Accepts("multiple_choice", answer, "C")) << answer;

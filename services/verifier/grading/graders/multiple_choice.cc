@@ -63,26 +63,43 @@ bool BeginsChoice(std::string_view text, bool capital = false) {
          (at + 1 == text.size() || !IsLetter(text[at + 1]));
 }
 
+// Whether a capital choice stands alone at `at`, no part of a word.
+bool IsLoneChoice(std::string_view text, size_t at) {
+  return IsChoice(text[at]) && Upper(text[at]) == text[at] &&
+         (at == 0 || !IsLetter(text[at - 1])) && (at + 1 == text.size() || !IsLetter(text[at + 1]));
+}
+
 // Whether what is behind the first choice names another one: "/B", "or B", ", not B", "45; (B) 50".
-bool IsHedged(std::string_view rest) {
+// Behind "A." and "(A)" there may be a text, with letters of its own; behind a mere "A" every other
+// choice is one: "A to D".
+bool IsHedged(std::string_view rest, bool closed) {
   static constexpr std::string_view kWords[] = {"or",  "and",  "not",   "nor",    "vs",
                                                 "but", "also", "maybe", "versus", "perhaps"};
+  static constexpr std::string_view kLayout = " .)]}:({[";
   static constexpr std::string_view kSigns = "/|-+&=;,";
-  const size_t first = rest.find_first_not_of(" .)]}:");
+  const size_t first = rest.find_first_not_of(kLayout);
+  // "(A) – D": nothing but signs, of whatever kind, between both.
+  bool signs_only = true;
   for (size_t i = 0; i < rest.size(); ++i) {
     const std::string_view here = rest.substr(i);
+    const bool is_word = IsLetter(here[0]) || (here[0] >= '0' && here[0] <= '9') || here[0] == '\\';
+    const bool lone = IsLoneChoice(rest, i);
+    if (lone && (!closed || (signs_only && i > first))) return true;
+    signs_only = signs_only && !is_word;
     // Signs between formulas of the choice's own text say nothing, but for these.
     const bool separates = i == first || here[0] == ';' || here[0] == ',';
     if (separates && kSigns.find(here[0]) != std::string_view::npos &&
-        BeginsChoice(here.substr(1), i != first))
+        BeginsChoice(here.substr(1), i != first)) {
       return true;
+    }
     if (i > 0 && IsLetter(rest[i - 1])) continue;
     // "(A) 45 (B) 50", but not "P(B)".
     if (here.size() > 2 && here[0] == '(' && here[2] == ')' && IsChoice(here[1])) return true;
     for (const std::string_view word : kWords) {
+      const auto same = [](char a, char b) { return Upper(a) == Upper(b); };
       const size_t end = word.size();
-      if (here.starts_with(word) && here.size() > end && !IsLetter(here[end]) &&
-          BeginsChoice(here.substr(end))) {
+      if (here.size() > end && std::equal(word.begin(), word.end(), here.begin(), same) &&
+          !IsLetter(here[end]) && BeginsChoice(here.substr(end))) {
         return true;
       }
     }
@@ -115,6 +132,7 @@ bool BeginsText(std::string_view text, bool closed) {
 std::set<char> Letters(std::string_view text) {
   std::set<char> letters;
   bool closed = false;
+  bool has_text = false;
   size_t at = 0;
   while (at < text.size()) {
     const char c = text[at];
@@ -129,10 +147,11 @@ std::set<char> Letters(std::string_view text) {
     ++at;
     // Behind "C.", "C)" or "C:" comes the text of the choice, or another letter.
     const size_t end = std::min(text.find_first_not_of(".):]}", at), text.size());
-    closed = end > at;
+    closed = text.substr(at, end - at).find_first_not_of('}') != std::string_view::npos;
+    has_text = closed;
     at = end;
   }
-  if (IsHedged(text.substr(at))) return {};
+  if (IsHedged(text.substr(at), has_text)) return {};
   return letters;
 }
 
