@@ -119,13 +119,14 @@ absl::Status LearnerLoop::Run() {
     const auto step = Step();
     status = step.status();
     more = step.ok() && *step;
+    finished_ = step.ok() && !*step;
   }
   if (absl::IsCancelled(status) && Stopped()) status = absl::OkStatus();
   ATTNRL_RETURN_IF_ERROR(status);
   // In the middle of an abandoned batch there is no state to keep; the batch is trained again.
   if (torn_) return absl::OkStatus();
   ATTNRL_RETURN_IF_ERROR(CheckpointHere());
-  return trainer_.Release(/*finished=*/!Stopped());
+  return trainer_.Release(finished_);
 }
 
 absl::Status LearnerLoop::SetAsking(bool asking) {

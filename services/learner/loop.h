@@ -85,6 +85,8 @@ class LearnerLoop {
   // when there is none yet; announces every version that is durable.
   absl::Status Prepare();
   absl::Status Run();
+  // After Run: whether that was the end of the run, not Stop.
+  bool finished() const { return finished_; }
   // Ends Run soon, from any thread, also before Run: waiting ends at once, a batch in training gets
   // `stop_grace`.
   void Stop();
@@ -129,6 +131,7 @@ class LearnerLoop {
   uint32_t next_ = 0;                          // the trainer holds the state of W(next_)
   uint32_t checkpoint_ = 0;                    // newest complete checkpoint
   std::optional<Stopwatch> checkpoint_watch_;  // of the one begun last
+  bool finished_ = false;                      // true: the run has ended
   bool torn_ = false;                          // true: in the middle of a batch that was abandoned
   scheduler::TrainStatistics statistics_;      // of batch next_ - 1
 

@@ -355,11 +355,13 @@ TEST_F(LoopTest, StopWhileWaitingWritesACheckpointAndEndsWell) {
     const absl::Status status = life.PrepareAndRun();
     stopper.join();
     EXPECT_TRUE(status.ok()) << status;
+    EXPECT_FALSE(life.loop.finished());
     EXPECT_TRUE(Exists("checkpoints/step-1"));
   }
   Life life(model_.path(), run_.path());
   life.AddBatches(2);
   ASSERT_TRUE(life.PrepareAndRun().ok());
+  EXPECT_TRUE(life.loop.finished());
   EXPECT_EQ(life.Digests(), Undisturbed(2));
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A learner of several ranks trains the same bits as one process with learner.deterministic, also
-when ranks are killed or stand still: the others end within the deadline, all start again.
+when ranks are killed, stand still or are told to end: the others end within the deadline, all start
+again.
 """
 
 import os
@@ -45,8 +46,11 @@ class Ranks(Scenario):
         os.kill(rank(two, "learner"), signal.SIGKILL)
         two.wait_for_step(2)
         os.kill(rank(two, "learner-rank-1"), signal.SIGSTOP)
+        two.wait_for_step(3)
+        os.kill(rank(two, "learner-rank-1"), signal.SIGTERM)
         two.wait(300)
-        self.assertEqual(two.digest(STEPS), one.digest(STEPS), "ranks killed and frozen")
+        self.assertEqual(two.digest(STEPS), one.digest(STEPS), "ranks killed, frozen and drained")
+        self.assertIn("the service ends", messages(two, "learner-rank-1"), "it was drained")
         self.check_records(two, STEPS)
         joined = messages(two, "learner").count("all ranks have joined")
         self.assertGreaterEqual(joined, 4, "a rank that failed was not missed")

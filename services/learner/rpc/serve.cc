@@ -86,6 +86,14 @@ absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& confi
   }
 }
 
+// What a rank returns that is told to end before the run has ended. Not OK where there are others:
+// all of them have to start again together, and whoever starts ranks (JobSet) takes one that ended
+// well for one that has nothing left to do.
+absl::Status ToldToEnd(const RankPlace& place) {
+  if (place.alone()) return absl::OkStatus();
+  return absl::UnavailableError("told to end before the run had ended; all ranks start again");
+}
+
 // A rank that follows, until `shutdown`. After the end of the run it waits for another rank 0: one
 // that starts again, to serve the weights, needs it.
 absl::Status ServeFollower(const config::Config& config, const RankPlace& place,
@@ -100,18 +108,18 @@ absl::Status ServeFollower(const config::Config& config, const RankPlace& place,
   bool ended = false;
   while (true) {
     const absl::Status status = Follow(config, place, [&shutdown] { return shutdown.requested(); });
-    if (shutdown.requested()) {
-      observe::LogInfo("stopped", {{"status", status}});
-      return absl::OkStatus();
-    }
     if (status.ok()) observe::LogInfo("the run has ended");
     ended = ended || status.ok();
+    if (shutdown.requested()) {
+      observe::LogInfo("stopped", {{"status", status}});
+      return ended ? absl::OkStatus() : ToldToEnd(place);
+    }
     if (!status.ok() && !(ended && absl::IsDeadlineExceeded(status))) return status;
   }
 }
 
 // Runs the loop in a thread of its own until it ends or `shutdown` comes.
-absl::Status RunUntil(LearnerLoop& loop, scheduler::BatchSource& batches,
+absl::Status RunUntil(LearnerLoop& loop, scheduler::BatchSource& batches, const RankPlace& place,
                       const rpc::ShutdownSignal& shutdown) {
   absl::Notification ended;
   absl::Status status;
@@ -132,11 +140,14 @@ absl::Status RunUntil(LearnerLoop& loop, scheduler::BatchSource& batches,
     }
   }
   thread.join();
-  if (status.ok()) {
-    observe::LogInfo(shutdown.requested() ? "stopped" : "the run has ended; still serving weights");
-    shutdown.Wait();
+  if (!status.ok()) return status;
+  if (!loop.finished()) {
+    observe::LogInfo("stopped");
+    return ToldToEnd(place);
   }
-  return status;
+  observe::LogInfo("the run has ended; still serving weights");
+  shutdown.Wait();
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -169,7 +180,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   if (!place.alone()) {
     absl::StatusOr<std::unique_ptr<RankGroup>> joined =
         JoinRun(config, place, [&shutdown] { return shutdown.requested(); });
-    if (absl::IsCancelled(joined.status())) return absl::OkStatus();  // told to stop
+    if (absl::IsCancelled(joined.status())) return ToldToEnd(place);
     ATTNRL_RETURN_IF_ERROR(joined.status());
     group = *std::move(joined);
     observe::LogInfo("all ranks have joined", {{"ranks", place.size}});
@@ -195,7 +206,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   observe::LogInfo("serving", {{"address", server->address()},
                                {"metrics", metrics->address()},
                                {"threads", config.learner.threads}});
-  const absl::Status status = RunUntil(loop, *batches, shutdown);
+  const absl::Status status = RunUntil(loop, *batches, place, shutdown);
   versions->Close();
   server->Shutdown(kGrace);
   // Started again it would only take the run back from the learner that has it now.
