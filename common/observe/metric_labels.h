@@ -26,18 +26,16 @@ inline constexpr string_view kCodes[] = {
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
-inline constexpr string_view kRejections[] = {"authz", "size", "deadline", "overload", "draining"};
+inline constexpr string_view kRejections[] = {"authz", "deadline", "overload"};
 inline constexpr string_view kDirections[] = {"request", "response"};
-inline constexpr string_view kLeaseStates[] = {"active", "expired"};
 inline constexpr string_view kLeaseEvents[] = {"granted",  "renewed",   "completed", "expired",
                                                "returned", "duplicate", "adopted"};
 inline constexpr string_view kFenceReasons[] = {"epoch", "attempt"};
-inline constexpr string_view kDatabaseErrors[] = {"busy", "full", "ioerr", "corrupt", "fenced"};
 inline constexpr string_view kStores[] = {"sqlite", "postgres"};
 inline constexpr string_view kKept[] = {"all", "filtered", "zero_advantage", "ungradable"};
 inline constexpr string_view kPointOrigins[] = {"threshold", "fill", "duplicate", "chosen"};
 inline constexpr string_view kAnswers[] = {"yes", "no"};
-inline constexpr string_view kVolumes[] = {"db", "ckpt", "cache"};
+inline constexpr string_view kVolumes[] = {"db", "ckpt"};
 inline constexpr string_view kTokenKinds[] = {"prompt", "generated", "reused"};
 inline constexpr string_view kSlotStates[] = {"used", "free"};
 inline constexpr string_view kIsas[] = {"portable", "avx2", "avx512"};
@@ -50,9 +48,7 @@ inline constexpr string_view kVerdicts[] = {"graded",  "no_answer", "unparsable"
                                             "timeout", "limit",     "crash"};
 inline constexpr string_view kOutcomes[] = {"correct", "incorrect", "no_answer", "unparsable",
                                             "limit",   "timeout",   "crash"};
-inline constexpr string_view kPhases[] = {"wait",  "load",    "forward",   "backward",
-                                          "optim", "publish", "checkpoint"};
-inline constexpr string_view kLossParts[] = {"loss", "grad", "logits"};
+inline constexpr string_view kPhases[] = {"wait", "train", "publish", "checkpoint"};
 inline constexpr string_view kSides[] = {"low", "high"};
 inline constexpr string_view kEstimators[] = {"k1", "k3"};
 }  // namespace label_values
@@ -64,16 +60,15 @@ inline constexpr MetricLabel kBuild[] = {{"version", v::kVersion}, {"cuda", v::k
 inline constexpr MetricLabel kMethod[] = {{"service", v::kServices}, {"method", v::kMethods}};
 inline constexpr MetricLabel kMethodCode[] = {
     {"service", v::kServices}, {"method", v::kMethods}, {"code", v::kCodes}};
+inline constexpr MetricLabel kCode[] = {{"code", v::kCodes}};
 inline constexpr MetricLabel kRejection[] = {{"service", v::kServices}, {"reason", v::kRejections}};
 inline constexpr MetricLabel kTarget[] = {{"target", v::kServices}, {"method", v::kMethods}};
 inline constexpr MetricLabel kTargetCode[] = {
     {"target", v::kServices}, {"method", v::kMethods}, {"code", v::kCodes}};
 inline constexpr MetricLabel kMessage[] = {
     {"service", v::kServices}, {"method", v::kMethods}, {"direction", v::kDirections}};
-inline constexpr MetricLabel kLeaseState[] = {{"state", v::kLeaseStates}};
 inline constexpr MetricLabel kLeaseEvent[] = {{"event", v::kLeaseEvents}};
 inline constexpr MetricLabel kFenceReason[] = {{"reason", v::kFenceReasons}};
-inline constexpr MetricLabel kDatabaseError[] = {{"kind", v::kDatabaseErrors}};
 inline constexpr MetricLabel kStore[] = {{"kind", v::kStores}};
 inline constexpr MetricLabel kKeptProblems[] = {{"kept", v::kKept}};
 inline constexpr MetricLabel kPointOrigin[] = {{"origin", v::kPointOrigins}};
@@ -90,7 +85,6 @@ inline constexpr MetricLabel kFinish[] = {{"finish_reason", v::kFinishReasons}};
 inline constexpr MetricLabel kVerdict[] = {{"status", v::kVerdicts}};
 inline constexpr MetricLabel kOutcome[] = {{"verdict", v::kOutcomes}};
 inline constexpr MetricLabel kPhase[] = {{"phase", v::kPhases}};
-inline constexpr MetricLabel kWhere[] = {{"where", v::kLossParts}};
 inline constexpr MetricLabel kSide[] = {{"side", v::kSides}};
 inline constexpr MetricLabel kEstimator[] = {{"estimator", v::kEstimators}};
 }  // namespace labels

@@ -63,6 +63,9 @@ inline constexpr MetricName kRpcCertificateExpiry = {
 inline constexpr MetricName kStorageFreeBytes = {"attnrl_storage_free_bytes", MetricType::kGauge,
                                                  "Free space on the file system of this volume",
                                                  labels::kVolume};
+inline constexpr MetricName kLastFailureTimestampSeconds = {
+    "attnrl_last_failure_timestamp_seconds", MetricType::kGauge,
+    "When the process before this one ended with an error, by its code", labels::kCode};
 
 // ---- Branch scheduler ----
 inline constexpr MetricName kSchedulerOpenItems = {
@@ -74,7 +77,7 @@ inline constexpr MetricName kSchedulerOldestPendingSeconds = {
 inline constexpr MetricName kSchedulerWorkers = {"attnrl_scheduler_workers", MetricType::kGauge,
                                                  "Connected rollout workers"};
 inline constexpr MetricName kSchedulerLeases = {"attnrl_scheduler_leases", MetricType::kGauge,
-                                                "Leases that exist now", labels::kLeaseState};
+                                                "Leases that exist now"};
 inline constexpr MetricName kSchedulerLeaseEventsTotal = {
     "attnrl_scheduler_lease_events_total", MetricType::kCounter, "Events in the life of leases",
     labels::kLeaseEvent};
@@ -86,6 +89,15 @@ inline constexpr MetricName kSchedulerUngradableTotal = {
     "Problems dropped because their grading crashed or ran out of time"};
 inline constexpr MetricName kSchedulerBatchesTotal = {"attnrl_scheduler_batches_total",
                                                       MetricType::kCounter, "Batches committed"};
+inline constexpr MetricName kSchedulerBatchesLeft = {
+    "attnrl_scheduler_batches_left", MetricType::kGauge,
+    "Batches of the run that are not committed yet"};
+inline constexpr MetricName kSchedulerLastCommitTimestampSeconds = {
+    "attnrl_scheduler_last_commit_timestamp_seconds", MetricType::kGauge,
+    "When the last batch was committed; before the first, when that was composed"};
+inline constexpr MetricName kSchedulerCheckpointTimestampSeconds = {
+    "attnrl_scheduler_checkpoint_timestamp_seconds", MetricType::kGauge,
+    "When the last batch was committed that the newest checkpoint holds"};
 inline constexpr MetricName kSchedulerBatchProblems = {
     "attnrl_scheduler_batch_problems", MetricType::kGauge, "Problems of the last trained batch"};
 inline constexpr MetricName kSchedulerValidSamples = {
@@ -118,9 +130,6 @@ inline constexpr MetricName kSchedulerVerdictsTotal = {
 inline constexpr MetricName kSchedulerDbCommitSeconds = {
     "attnrl_scheduler_db_commit_seconds", MetricType::kHistogram,
     "Time to commit a database transaction", labels::kNone, kSecondsBuckets};
-inline constexpr MetricName kSchedulerDbErrorsTotal = {"attnrl_scheduler_db_errors_total",
-                                                       MetricType::kCounter, "Database faults",
-                                                       labels::kDatabaseError};
 inline constexpr MetricName kSchedulerStore = {
     "attnrl_scheduler_store", MetricType::kGauge,
     "Always 1; the label says what the run's rows lie in", labels::kStore};
@@ -172,21 +181,12 @@ inline constexpr MetricName kVerifierInflight = {"attnrl_verifier_inflight", Met
 // ---- Learner ----
 inline constexpr MetricName kLearnerStepsTotal = {
     "attnrl_learner_steps_total", MetricType::kCounter, "Training steps of this process"};
-inline constexpr MetricName kLearnerLastStepTimestampSeconds = {
-    "attnrl_learner_last_step_timestamp_seconds", MetricType::kGauge,
-    "Time at which the last step ended, in seconds since the epoch"};
-inline constexpr MetricName kLearnerLastCheckpointTimestampSeconds = {
-    "attnrl_learner_last_checkpoint_timestamp_seconds", MetricType::kGauge,
-    "Time at which the last checkpoint was complete, in seconds since the epoch"};
 inline constexpr MetricName kLearnerStepPhaseSeconds = {
     "attnrl_learner_step_phase_seconds", MetricType::kHistogram, "Time of a step by phase",
     labels::kPhase, kSecondsBuckets};
 inline constexpr MetricName kLearnerSampleStalenessSteps = {
     "attnrl_learner_sample_staleness_steps", MetricType::kHistogram,
     "Trained version minus the version that sampled, per sample", labels::kNone, kStalenessBuckets};
-inline constexpr MetricName kLearnerScheduleViolationsTotal = {
-    "attnrl_learner_schedule_violations_total", MetricType::kCounter,
-    "Batches refused because their lags differ from the schedule"};
 inline constexpr MetricName kLearnerWeightVersion = {
     "attnrl_learner_weight_version", MetricType::kGauge, "Newest published weight version"};
 inline constexpr MetricName kLearnerRewardMean = {"attnrl_learner_reward_mean", MetricType::kGauge,
@@ -221,7 +221,7 @@ inline constexpr MetricName kLearnerLoss = {"attnrl_learner_loss", MetricType::k
                                             "Loss of the last step"};
 inline constexpr MetricName kLearnerNonfiniteStepsTotal = {
     "attnrl_learner_nonfinite_steps_total", MetricType::kCounter,
-    "Optimizer steps skipped because a number was not finite", labels::kWhere};
+    "Optimizer steps skipped because a number was not finite"};
 
 // In the order above.
 inline constexpr auto kAllMetrics =
@@ -238,6 +238,7 @@ inline constexpr auto kAllMetrics =
                                       &kRpcPlaintext,
                                       &kRpcCertificateExpiry,
                                       &kStorageFreeBytes,
+                                      &kLastFailureTimestampSeconds,
                                       &kSchedulerOpenItems,
                                       &kSchedulerOldestPendingSeconds,
                                       &kSchedulerWorkers,
@@ -246,6 +247,9 @@ inline constexpr auto kAllMetrics =
                                       &kSchedulerFencedWritesTotal,
                                       &kSchedulerUngradableTotal,
                                       &kSchedulerBatchesTotal,
+                                      &kSchedulerBatchesLeft,
+                                      &kSchedulerLastCommitTimestampSeconds,
+                                      &kSchedulerCheckpointTimestampSeconds,
                                       &kSchedulerBatchProblems,
                                       &kSchedulerValidSamples,
                                       &kSchedulerBranchGainRatio,
@@ -257,7 +261,6 @@ inline constexpr auto kAllMetrics =
                                       &kSchedulerResponsesTotal,
                                       &kSchedulerVerdictsTotal,
                                       &kSchedulerDbCommitSeconds,
-                                      &kSchedulerDbErrorsTotal,
                                       &kSchedulerStore,
                                       &kSchedulerStoreReconnectsTotal,
                                       &kSchedulerEpoch,
@@ -275,11 +278,8 @@ inline constexpr auto kAllMetrics =
                                       &kVerifierDurationSeconds,
                                       &kVerifierInflight,
                                       &kLearnerStepsTotal,
-                                      &kLearnerLastStepTimestampSeconds,
-                                      &kLearnerLastCheckpointTimestampSeconds,
                                       &kLearnerStepPhaseSeconds,
                                       &kLearnerSampleStalenessSteps,
-                                      &kLearnerScheduleViolationsTotal,
                                       &kLearnerWeightVersion,
                                       &kLearnerRewardMean,
                                       &kLearnerPolicyEntropyNats,

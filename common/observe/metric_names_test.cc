@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -177,6 +178,43 @@ TEST(MetricLabels, AreEveryCodeOfAStatus) {
     codes.push_back(absl::StatusCodeToString(static_cast<absl::StatusCode>(code)));
   }
   EXPECT_THAT(Texts(label_values::kCodes), UnorderedElementsAreArray(codes));
+}
+
+// All that services and libraries say, without their tests.
+std::string ProductCode() {
+  std::string code;
+  for (const char* folder : {"common", "services"}) {
+    const std::filesystem::path root = std::filesystem::path(ATTNRL_SOURCE_DIR) / folder;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+      const std::string path = entry.path().string();
+      const bool source = absl::EndsWith(path, ".cc") || absl::EndsWith(path, ".h");
+      if (!source || absl::EndsWith(path, "_test.cc") || absl::StrContains(path, "/testing/") ||
+          absl::EndsWith(path, "metric_labels.h")) {
+        continue;
+      }
+      std::ifstream file(path);
+      code.append(std::istreambuf_iterator<char>(file), {});
+    }
+  }
+  return code;
+}
+
+TEST(MetricLabels, HaveNoValueThatNothingSays) {
+  const std::string code = ProductCode();
+  ASSERT_FALSE(code.empty());
+  // Compared with their source elsewhere here, or made by the build.
+  const std::set<const std::string_view*> derived = {
+      label_values::kVersion, label_values::kCuda,  label_values::kServices,
+      label_values::kMethods, label_values::kCodes, label_values::kVerdicts};
+  for (const MetricName* metric : kAllMetrics) {
+    for (const MetricLabel& label : metric->labels) {
+      if (derived.contains(label.values.data())) continue;
+      for (const std::string_view value : label.values) {
+        EXPECT_TRUE(absl::StrContains(code, "\"" + std::string(value) + "\""))
+            << metric->name << " " << label.name << " " << value;
+      }
+    }
+  }
 }
 
 TEST(MetricLabels, HaveTheProjectsVersion) {

@@ -139,6 +139,14 @@ Histogram GetHistogram(const MetricName& metric, LabelValues labels) {
   return Histogram(Families::Get().HistogramOf(metric, labels));
 }
 
+void StartAtZero(const MetricName& counter) {
+  assert(counter.labels.size() <= 1);
+  if (counter.labels.empty()) GetCounter(counter);
+  for (const MetricLabel& label : counter.labels) {
+    for (const std::string_view value : label.values) GetCounter(counter, {value});
+  }
+}
+
 void Count(const MetricName& metric, LabelValues labels, double amount) {
   GetCounter(metric, labels).Add(amount);
 }

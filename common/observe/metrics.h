@@ -24,7 +24,7 @@ namespace attnrl::observe {
 // series is bounded whatever happens. Everything here is thread-safe.
 //   observe::Count(observe::kVerifierResultsTotal, {"graded"});
 //   observe::Set(observe::kSchedulerOpenItems, {}, open);
-//   observe::Observe(observe::kLearnerStepPhaseSeconds, {"forward"}, seconds);
+//   observe::Observe(observe::kLearnerStepPhaseSeconds, {"train"}, seconds);
 using LabelValues = std::initializer_list<std::string_view>;
 void Count(const MetricName& metric, LabelValues labels = {}, double amount = 1);
 void Set(const MetricName& metric, LabelValues labels, double value);
@@ -60,6 +60,9 @@ class Histogram {
   prometheus::Histogram* histogram_;
 };
 Counter GetCounter(const MetricName& metric, LabelValues labels = {});
+// Makes the counter's series, of each value of its one label, if it has one. Where an alert asks
+// for an increase: Prometheus sees none from no series to 1.
+void StartAtZero(const MetricName& counter);
 Gauge GetGauge(const MetricName& metric, LabelValues labels = {});
 Histogram GetHistogram(const MetricName& metric, LabelValues labels = {});
 

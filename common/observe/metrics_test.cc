@@ -8,6 +8,7 @@
 #include <limits>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -60,6 +61,24 @@ TEST(Metrics, CountsByLabel) {
   EXPECT_EQ(crash.Value(), untouched);
 }
 
+TEST(Metrics, OfACounterThatStartsAtZeroEveryLabelHasASeries) {
+  StartAtZero(kSchedulerFencedWritesTotal);
+  for (const std::string_view reason : label_values::kFenceReasons) {
+    EXPECT_THAT(MetricsText(), HasSubstr("attnrl_scheduler_fenced_writes_total{reason=\"" +
+                                         std::string(reason) + "\"} 0"));
+  }
+  StartAtZero(kLearnerNonfiniteStepsTotal);
+  EXPECT_THAT(MetricsText(), HasSubstr("attnrl_learner_nonfinite_steps_total 0"));
+}
+
+TEST(Metrics, ACounterThatStartsAtZeroAgainKeepsItsValue) {
+  const Counter steps = GetCounter(kLearnerNonfiniteStepsTotal);
+  steps.Add(2);
+  const double before = steps.Value();
+  StartAtZero(kLearnerNonfiniteStepsTotal);
+  EXPECT_EQ(steps.Value(), before);
+}
+
 TEST(Metrics, PutUnknownLabelsTogether) {
   const Counter other = GetCounter(kVerifierResultsTotal, {"other"});
   const double before = other.Value();
@@ -70,13 +89,13 @@ TEST(Metrics, PutUnknownLabelsTogether) {
 
 TEST(Metrics, AreSerialisedWithHelpAndType) {
   Set(kSchedulerOpenItems, {}, 12);
-  Observe(kLearnerStepPhaseSeconds, {"forward"}, 0.3);
+  Observe(kLearnerStepPhaseSeconds, {"train"}, 0.3);
   const std::string text = MetricsText();
   EXPECT_THAT(text, HasSubstr("# HELP attnrl_scheduler_open_items Work items"));
   EXPECT_THAT(
       text, HasSubstr("# TYPE attnrl_scheduler_open_items gauge\nattnrl_scheduler_open_items 12"));
-  EXPECT_THAT(
-      text, HasSubstr("attnrl_learner_step_phase_seconds_bucket{phase=\"forward\",le=\"0.5\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("attnrl_learner_step_phase_seconds_bucket{phase=\"train\",le=\"0.5\"} 1"));
 }
 
 TEST(Metrics, AreAllServedWithTheirHelpAndType) {

@@ -2,12 +2,19 @@
 #include "common/service/service_main.h"
 
 #include <iostream>
+#include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/command_line/command.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics.h"
 #include "common/storage/files.h"
 
 namespace attnrl::service {
@@ -26,8 +33,9 @@ void AddFlags(const Program& program, Command* command, Flags* flags) {
   command->Add("--run-dir", &flags->run_dir, program.run_dir).Required(program.needs_run_dir);
   command->Add("--name", &flags->name, "Name of this process in the logs, unique in the run");
   if (program.has_address) {
-    command->Add("--address", &flags->address,
-                 "Address for health checks: unix:/path or host:port");
+    command->Add(
+        "--address", &flags->address,
+        "Address for weights that other workers fetch and health: unix:/path or host:port");
   }
   command->Footer(absl::StrCat("Example:\n  ", program.example));
 }
@@ -46,6 +54,30 @@ absl::Status StartLog(const config::Config& config, const Flags& flags) {
   return observe::StartLog(log);
 }
 
+// RUN_DIR/logs/<name>.failure: when the last process of this name ended with an error, in seconds
+// since the epoch, and its code. A metric that is counted as a process ends is never read; the next
+// process shows this one.
+std::string FailureFile(const Flags& flags) {
+  return absl::StrCat(flags.run_dir, "/logs/", flags.name, ".failure");
+}
+
+void ShowLastFailure(const Flags& flags) {
+  const auto text = storage::ReadFile(FailureFile(flags));
+  if (!text.ok()) return;
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(absl::StripAsciiWhitespace(*text), absl::MaxSplits(' ', 1));
+  double seconds = 0;
+  if (!absl::SimpleAtod(parts.first, &seconds)) return;
+  observe::Set(observe::kLastFailureTimestampSeconds, {parts.second}, seconds);
+}
+
+void KeepFailure(const Flags& flags, const absl::Status& status) {
+  const std::string text = absl::StrCat(absl::ToUnixSeconds(Clock::Real().Now()), " ",
+                                        absl::StatusCodeToString(status.code()), "\n");
+  const absl::Status kept = storage::WriteFileAtomically(FailureFile(flags), text);
+  if (!kept.ok()) observe::LogWarning("why the service ends is not kept", {{"reason", kept}});
+}
+
 absl::Status Run(const Flags& flags,
                  const std::function<absl::Status(const config::Config&, const Flags&)>& serve) {
   ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
@@ -54,9 +86,14 @@ absl::Status Run(const Flags& flags,
   for (const std::string& variable : config.ignored_variables) {
     observe::LogWarning("environment variable ignored: it names no key", {{"variable", variable}});
   }
+  if (!flags.run_dir.empty()) ShowLastFailure(flags);
   const absl::Status status = serve(config, flags);
   // On stderr Main says it.
   if (!status.ok()) observe::LogErrorInFile("the service ends", {{"status", status}});
+  // Told to end is no failure.
+  if (!status.ok() && !absl::IsCancelled(status) && !flags.run_dir.empty()) {
+    KeepFailure(flags, status);
+  }
   observe::StopLog();
   return status;
 }

@@ -40,7 +40,8 @@ absl::Status ParseFlags(const Program& program, int argc, const char* const* arg
                         bool* answered);
 
 // A service's main: flags, configuration, log (RUN_DIR/logs/<name>.log where there is a run
-// directory), then `serve`, whose error becomes the one line "error: ..." on stderr. Returns the
+// directory), then `serve`, whose error becomes the one line "error: ..." on stderr and, unless it
+// is CANCELLED, the metric attnrl_last_failure_timestamp_seconds of the next process. Returns the
 // exit code, by which `attnrl train` decides: 0; 2 bad input and 3 a full disk end a run; 1
 // anything else, tried again.
 int Main(const Program& program, int argc, const char* const* argv,

@@ -4,14 +4,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics.h"
 #include "common/testing/temporary_folder.h"
 
 namespace attnrl::service {
@@ -184,6 +188,30 @@ TEST_F(ServiceMain, TakesAFullDiskForAnyErrorWhereTheServiceKeepsNoFiles) {
                                          folder_.path()};
   EXPECT_EQ(RunMainWith(program, args, absl::ResourceExhaustedError("full")).code, 1);
   EXPECT_EQ(RunMainWith(kProgram, args, absl::ResourceExhaustedError("full")).code, 3);
+}
+
+TEST_F(ServiceMain, ShowsWhenAndWhyTheProcessBeforeItFailed) {
+  const std::vector<std::string> args = {
+      "--config", folder_ / "run.yaml", "--run-dir", folder_.path(), "--name", "w"};
+  const std::string series = "attnrl_last_failure_timestamp_seconds{code=\"DATA_LOSS\"} ";
+  RunMainWith(kProgram, args, absl::CancelledError("told to end"));
+  RunMainWith(kProgram, args);
+  EXPECT_THAT(observe::MetricsText(), Not(HasSubstr(series)));
+  const int64_t before = absl::ToUnixSeconds(Clock::Real().Now());
+  RunMainWith(kProgram, args, absl::DataLossError("a page is damaged"));
+  EXPECT_THAT(observe::MetricsText(), Not(HasSubstr(series)));
+  RunMainWith(kProgram, args);
+  EXPECT_THAT(observe::MetricsText(), HasSubstr(series));
+  EXPECT_GE(observe::GetGauge(observe::kLastFailureTimestampSeconds, {"DATA_LOSS"}).Value(),
+            static_cast<double>(before));
+}
+
+TEST_F(ServiceMain, GoesOnWhereWhatWasKeptOfAFailureIsDamaged) {
+  folder_.Write("logs/w.failure", "yesterday");
+  const Outcome outcome = RunMainWith(
+      kProgram, {"--config", folder_ / "run.yaml", "--run-dir", folder_.path(), "--name", "w"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_TRUE(outcome.served);
 }
 
 TEST_F(ServiceMain, NamesVariablesThatNameNoKeyInTheLog) {

@@ -21,6 +21,14 @@ void CountFenced(std::string_view reason, uint64_t before, uint64_t now) {
 
 }  // namespace
 
+Instruments::Instruments() {
+  for (const observe::MetricName& counter :
+       {observe::kSchedulerLeaseEventsTotal, observe::kSchedulerFencedWritesTotal,
+        observe::kSchedulerUngradableTotal, observe::kSchedulerStoreReconnectsTotal}) {
+    observe::StartAtZero(counter);
+  }
+}
+
 void Instruments::Update(const LeaseTable& leases, const Run& run, absl::Duration now) {
   if (next_item_ != leases.next_item()) {
     next_item_ = leases.next_item();
@@ -30,7 +38,7 @@ void Instruments::Update(const LeaseTable& leases, const Run& run, absl::Duratio
   observe::Set(observe::kSchedulerOldestPendingSeconds, {},
                next_item_ ? absl::ToDoubleSeconds(now - pending_since_) : 0);
   observe::Set(observe::kSchedulerWorkers, {}, static_cast<double>(leases.Workers(now).size()));
-  observe::Set(observe::kSchedulerLeases, {"active"}, static_cast<double>(leases.active_leases()));
+  observe::Set(observe::kSchedulerLeases, {}, static_cast<double>(leases.active_leases()));
 
   const LeaseTable::Counters& counters = leases.counters();
   CountEvents("granted", leases_.granted, counters.granted);
@@ -44,6 +52,12 @@ void Instruments::Update(const LeaseTable& leases, const Run& run, absl::Duratio
   CountFenced("attempt", leases_.fenced - leases_.fenced_epoch,
               counters.fenced - counters.fenced_epoch);
   leases_ = counters;
+
+  observe::Set(observe::kSchedulerBatchesLeft, {}, run.batches_left());
+  if (const auto& times = run.times(); times.has_value()) {
+    observe::Set(observe::kSchedulerLastCommitTimestampSeconds, {}, times->commit);
+    observe::Set(observe::kSchedulerCheckpointTimestampSeconds, {}, times->checkpoint);
+  }
 
   if (!counting_) committed_ = run.committed();
   counting_ = true;
@@ -92,19 +106,11 @@ void Instruments::UpdateTrees(const Run::TreeFacts& trees) {
   trees_ = trees;
 }
 
-void Instruments::Commit(const absl::Status& status, absl::Duration took,
-                         const std::string& folder) {
+void Instruments::Commit(absl::Duration took, const std::string& folder) {
   observe::Observe(observe::kSchedulerDbCommitSeconds, {}, absl::ToDoubleSeconds(took));
   if (const auto free = storage::FreeBytes(folder); free.ok()) {
     observe::Set(observe::kStorageFreeBytes, {"db"}, static_cast<double>(*free));
   }
-  if (status.ok()) return;
-  const std::string_view kind = absl::IsResourceExhausted(status) ? "full"
-                                : absl::IsDataLoss(status)        ? "corrupt"
-                                : absl::IsUnavailable(status)     ? "busy"
-                                : absl::IsAborted(status)         ? "fenced"
-                                                                  : "ioerr";
-  observe::Count(observe::kSchedulerDbErrorsTotal, {kind});
 }
 
 }  // namespace attnrl::scheduler

@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "services/branch_scheduler/run/run.h"
 #include "services/branch_scheduler/work/leases.h"
@@ -16,11 +15,12 @@ namespace attnrl::scheduler {
 // counters. Not thread-safe.
 class Instruments {
  public:
+  Instruments();
   // At the end of every round; `now` is monotonic.
   void Update(const LeaseTable& leases, const Run& run, absl::Duration now);
   // A transaction was committed, or failed; `folder` is where its file lies, or else where the
   // records do.
-  static void Commit(const absl::Status& status, absl::Duration took, const std::string& folder);
+  static void Commit(absl::Duration took, const std::string& folder);
 
  private:
   void UpdateTrees(const Run::TreeFacts& trees);

@@ -203,7 +203,7 @@ absl::Status Scheduler::InTransaction(const std::function<absl::Status()>& work)
     mutex_.Unlock();
     status = store_->Commit();
     mutex_.Lock();
-    Instruments::Commit(status, clock_.Monotonic() - start,
+    Instruments::Commit(clock_.Monotonic() - start,
                         options_.store.is_file() ? options_.run_dir : options_.records);
   }
   // What the learner said meanwhile may wait for the lock that was held here.

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
+#include <utility>
 
 #include "common/device/gpu_metrics.h"
 #include "common/observe/log.h"
@@ -26,6 +27,10 @@ void ReportDevice(const config::Config& config, const StartModel& start) {
                           "learner");
 }
 
+MetricsObserver::MetricsObserver(std::string run_dir) : run_dir_(std::move(run_dir)) {
+  observe::StartAtZero(observe::kLearnerNonfiniteStepsTotal);
+}
+
 void MetricsObserver::Waiting(uint32_t batch, const std::string& reason) {
   if (reason == last_reason_) return;
   last_reason_ = reason;
@@ -33,26 +38,22 @@ void MetricsObserver::Waiting(uint32_t batch, const std::string& reason) {
 }
 
 void MetricsObserver::Refused(uint32_t batch, const absl::Status& status) {
-  observe::Count(observe::kLearnerScheduleViolationsTotal);
   observe::LogError("batch refused", {{"batch", batch}, {"status", status}});
 }
 
 void MetricsObserver::Done(const StepReport& report) {
   const scheduler::TrainStatistics& statistics = report.statistics;
-  const double now = UnixSeconds(clock_.Now());
   observe::Count(observe::kLearnerStepsTotal);
-  observe::Set(observe::kLearnerLastStepTimestampSeconds, {}, now);
   if (const auto free = storage::FreeBytes(run_dir_); free.ok()) {
     observe::Set(observe::kStorageFreeBytes, {"ckpt"}, static_cast<double>(*free));
   }
   if (report.checkpoint) {
-    observe::Set(observe::kLearnerLastCheckpointTimestampSeconds, {}, now);
     observe::Observe(observe::kLearnerStepPhaseSeconds, {"checkpoint"},
                      report.checkpoint_pause_seconds);
   }
   observe::Set(observe::kLearnerWeightVersion, {}, report.version.number);
   observe::Observe(observe::kLearnerStepPhaseSeconds, {"wait"}, statistics.wait_seconds);
-  ObservePhase("optim", statistics.train);
+  ObservePhase("train", statistics.train);
   ObservePhase("publish", statistics.sync);
   for (const auto& [lag, samples] : report.lags) {
     for (uint64_t i = 0; i < samples; ++i) {
@@ -74,9 +75,7 @@ void MetricsObserver::Done(const StepReport& report) {
   observe::Set(observe::kLearnerGradNorm, {}, statistics.grad_norm);
   observe::Set(observe::kLearnerLearningRate, {}, statistics.learning_rate);
   observe::Set(observe::kLearnerLoss, {}, statistics.loss);
-  if (statistics.nonfinite_steps > 0) {
-    observe::Count(observe::kLearnerNonfiniteStepsTotal, {"grad"}, statistics.nonfinite_steps);
-  }
+  observe::Count(observe::kLearnerNonfiniteStepsTotal, {}, statistics.nonfinite_steps);
   observe::LogInfo(report.replayed ? "replayed" : "trained",
                    {{"batch", report.batch},
                     {"version", report.version.number},

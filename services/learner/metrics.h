@@ -2,9 +2,7 @@
 #pragma once
 
 #include <string>
-#include <utility>
 
-#include "common/base/clock.h"
 #include "common/config/config.h"
 #include "services/learner/loop.h"
 #include "services/learner/start_model.h"
@@ -17,14 +15,12 @@ void ReportDevice(const config::Config& config, const StartModel& start);
 // Tells /metrics and the log what the loop did.
 class MetricsObserver final : public LoopObserver {
  public:
-  MetricsObserver(const Clock& clock, std::string run_dir)
-      : clock_(clock), run_dir_(std::move(run_dir)) {}
+  explicit MetricsObserver(std::string run_dir);
   void Waiting(uint32_t batch, const std::string& reason) override;
   void Refused(uint32_t batch, const absl::Status& status) override;
   void Done(const StepReport& report) override;
 
  private:
-  const Clock& clock_;
   const std::string run_dir_;
   std::string last_reason_;
 };

@@ -177,6 +177,12 @@ def alert_without_a_runbook(docs):
 
 
 @breaks(component_rules.monitoring, "multi-node")
+def alert_on_a_counter_without_a_zero(docs):
+    alert = spec(docs, "PrometheusRule", "attnrl")["groups"][0]["rules"][0]
+    alert["expr"] = "increase(attnrl_rollout_preemptions_total[30m]) > 0"
+
+
+@breaks(component_rules.monitoring, "multi-node")
 def hide_the_dashboard(docs):
     del of_kind(docs, "ConfigMap")["attnrl-dashboard"]["metadata"]["labels"]
 

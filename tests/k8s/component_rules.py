@@ -3,6 +3,7 @@
 Rules like those of rules.py.
 """
 
+import functools
 import pathlib
 import re
 
@@ -171,6 +172,9 @@ def renewal(docs):
 
 def alert_faults(where, alert):
     yield from unknown_metrics(where, alert["expr"])
+    for counter in sorted(set(re.findall(r"increase\((attnrl_\w+_total)", alert["expr"]))):
+        if counter not in counters_from_zero():
+            yield f"{where}: {counter} has no series before its first event"
     if alert["labels"].get("severity") not in ("critical", "warning"):
         yield f"{where}: has the severity {alert['labels'].get('severity')}"
     notes = alert["annotations"]
@@ -180,6 +184,15 @@ def alert_faults(where, alert):
     path = pathlib.Path(ROOT, page)
     if not path.is_file() or f"## {alert['alert']}\n" not in path.read_text():
         yield f"{where}: its runbook {page}#{heading} is not there"
+
+
+@functools.cache
+def counters_from_zero():
+    """The counters that a service starts at zero: in others Prometheus sees no first increase."""
+    sources = [source.read_text() for source in pathlib.Path(ROOT, "services").rglob("*.cc")]
+    code = "".join(text for text in sources if "observe::StartAtZero(" in text)
+    named = re.findall(r'(k\w+) = \{\s*"(attnrl_\w+)",\s*MetricType', METRIC_NAMES.read_text())
+    return {name for constant, name in named if f"observe::{constant}" in code}
 
 
 def unknown_metrics(where, expression):

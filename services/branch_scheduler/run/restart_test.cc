@@ -10,6 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/testing/run_bench.h"
@@ -27,6 +29,10 @@ std::string StateOf(RunBench& bench) {
       "), needs W(", run.OldestVersionNeeded(), "), ", run.empty_in_a_row(), " empty, started ",
       run.started(), ", finished ", run.finished(), ", workers ", absl::StrJoin(run.Workers(), " "),
       ", numerics ", run.numerics_id(), "\n", run.last_metrics(), "\n");
+  if (const auto times = run.times(); times.has_value()) {
+    absl::StrAppend(&state, run.batches_left(), " left, committed at ", times->commit,
+                    ", checkpoint of ", times->checkpoint, "\n");
+  }
   for (const BatchStatus& batch : run.Batches()) {
     absl::StrAppend(&state, "batch ", batch.batch, ": ", batch.graded, " of ", batch.problems,
                     " graded, initial ", batch.initial_done, " of ", batch.initial_total,
@@ -193,6 +199,32 @@ TEST(Restart, RemembersBatchesWithoutSamplesAndTheNumericsId) {
   ASSERT_EQ(bench.Open(), absl::OkStatus());
   EXPECT_EQ(bench.run().empty_in_a_row(), 3u);
   EXPECT_EQ(bench.run().numerics_id(), "avx2");
+}
+
+TEST(Restart, TimesAreThoseOfTheDatabase) {
+  RunBench bench(SimulationOptions{.steps = 9});
+  bench.checkpoint_every = 0;
+  ASSERT_EQ(bench.Open(), absl::OkStatus());
+  EXPECT_FALSE(bench.run().times().has_value()) << "nothing was composed";
+  const auto now = [&] { return UnixSeconds(bench.clock.Now()); };
+  const auto open_later = [&] {
+    bench.clock.Advance(absl::Hours(1));
+    return bench.Open();
+  };
+  const double begun = now();
+  ASSERT_EQ(bench.AnnounceVersion(0), absl::OkStatus());
+  ASSERT_EQ(open_later(), absl::OkStatus());
+  EXPECT_EQ(bench.run().times()->commit, begun);
+  const double first = now();
+  bench.TrainTo(1);
+  bench.clock.Advance(absl::Hours(1));
+  const double second = now();
+  bench.TrainTo(2);
+  ASSERT_EQ(bench.AnnounceVersion(2, 1), absl::OkStatus());
+  ASSERT_EQ(open_later(), absl::OkStatus());
+  EXPECT_EQ(bench.run().times()->commit, second);
+  EXPECT_EQ(bench.run().times()->checkpoint, first) << "of the batch that ends in it";
+  EXPECT_EQ(bench.run().batches_left(), 7u);
 }
 
 TEST(Restart, KeepsWhatAReplayNeedsAndForgetsTheRest) {

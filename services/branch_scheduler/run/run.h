@@ -121,6 +121,14 @@ class Run {
   uint32_t epoch() const { return epoch_; }
   uint32_t committed() const { return committed_; }
   bool finished() const { return committed_ >= options_.steps; }
+  uint32_t batches_left() const { return finished() ? 0 : options_.steps - committed_; }
+  // In seconds since the epoch, by the database, so that a start changes nothing: when the last
+  // batch was committed, before the first when that was composed; and when the last batch of the
+  // newest checkpoint was. nullopt before there is a batch.
+  struct Times {
+    double commit = 0, checkpoint = 0;
+  };
+  std::optional<Times> times() const;
   bool started() const { return !versions_.empty() && !extension_pending_; }
   std::optional<Version> newest_version() const;
   uint32_t OldestVersionNeeded() const;
@@ -176,6 +184,7 @@ class Run {
     uint32_t problems = 0;
     uint32_t valid = 0;
     tree::RunningMean solved = {};  // up to and with the batch
+    double time = 0;                // of the commit, in seconds since the epoch
   };
 
   // run_adapt.cc
@@ -229,6 +238,7 @@ class Run {
   std::vector<uint32_t> checkpoints_;
   uint32_t forgotten_before_ = 0;
   uint32_t empty_in_a_row_ = 0;
+  double begun_ = 0;             // when the first batch was composed, 0 where that is done with
   double last_commit_time_ = 0;  // or when this process started
   double last_train_end_ = 0;
   std::vector<Span> rollout_spans_;  // that may overlap a training step still to come

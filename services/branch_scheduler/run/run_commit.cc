@@ -225,7 +225,7 @@ absl::Status Run::WriteRecords(const BatchState& batch, const BatchCommit& commi
   ATTNRL_RETURN_IF_ERROR(store_.AddLine(kMetricsFile, row.metrics));
   ATTNRL_RETURN_IF_ERROR(store_.PutCommit(row));
 
-  known_.push_back(Known{row.problems, row.valid, row.solved});
+  known_.push_back(Known{row.problems, row.valid, row.solved, row.time});
   CountTrees(batch, outcomes);
   trees_.last = facts;
   trees_.verdicts += facts.verdicts;
@@ -264,6 +264,12 @@ absl::Status Run::AddEvents(const BatchCommit& commit) {
         kEventsFile, EventLine({kind, commit.batch, std::nullopt, version, std::nullopt, **span})));
   }
   return absl::OkStatus();
+}
+
+std::optional<Run::Times> Run::times() const {
+  if (known_.empty()) return begun_ > 0 ? std::optional(Times{begun_, begun_}) : std::nullopt;
+  const uint32_t step = checkpoints_.empty() ? 0 : checkpoints_.back();
+  return Times{known_.back().time, known_[std::max(step, 1u) - 1].time};
 }
 
 uint32_t Run::OldestVersionNeeded() const {

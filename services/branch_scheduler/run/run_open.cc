@@ -113,7 +113,7 @@ absl::Status Run::Recover() {
     }
     ++committed_;
     empty_in_a_row_ = row.empty ? empty_in_a_row_ + 1 : 0;
-    known_.push_back(Known{row.problems, row.valid, row.solved});
+    known_.push_back(Known{row.problems, row.valid, row.solved, row.time});
     if (row.train.end > 0) last_train_end_ = row.train.end;
     last_metrics_ = row.metrics;
   }
@@ -144,6 +144,7 @@ absl::Status Run::Recover() {
     next_place_ = row.cursor + row.problems;
     last_real_size_ = row.real_size;
     if (row.batch < committed_) continue;
+    if (row.batch == 0) begun_ = row.created;
     std::vector<Damaged> damaged;
     ATTNRL_ASSIGN_OR_RETURN(BatchState batch, LoadBatch(row, &damaged));
     if (!damaged.empty()) {
@@ -302,6 +303,7 @@ absl::Status Run::Compose() {
              : first_size;
     row.created = UnixSeconds(clock_.Now());
     ATTNRL_RETURN_IF_ERROR(store_.PutBatch(row));
+    if (row.batch == 0) begun_ = row.created;
     BatchState& batch = batches_[row.batch] = NewBatch(row);
     OpenInitials(batch);
     next_place_ += row.problems;

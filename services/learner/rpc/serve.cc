@@ -91,7 +91,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& confi
 // well for one that has nothing left to do.
 absl::Status ToldToEnd(const RankPlace& place) {
   if (place.alone()) return absl::OkStatus();
-  return absl::UnavailableError("told to end before the run had ended; all ranks start again");
+  return absl::CancelledError("told to end before the run had ended; all ranks start again");
 }
 
 // A rank that follows, until `shutdown`. After the end of the run it waits for another rank 0: one
@@ -189,7 +189,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   ATTNRL_ASSIGN_OR_RETURN(const auto batches, scheduler::ConnectBatchSource(
                                                   config.scheduler.address, rpc::SecurityOf(config),
                                                   PlaceOf(flags.run_dir)));
-  MetricsObserver observer(Clock::Real(), flags.run_dir);
+  MetricsObserver observer(flags.run_dir);
   LoopOptions options = LoopOptionsOf(config, flags.run_dir);
   options.name = NameOfThisProcess();
   LearnerLoop loop(std::move(options), *trainer, *checkpoints, *versions, *batches, Clock::Real(),
