@@ -7,8 +7,8 @@
 namespace attnrl::verifier {
 
 struct SandboxLimits {
-  // Five times what the largest request takes. One that reaches it dies alone: a container's limit
-  // must have room for this much of each grader (k8s/), or the kernel ends all of them.
+  // More than twice what the largest frame takes. One that reaches it dies alone: a container's
+  // limit must have room for this much of each grader (k8s/), or the kernel ends all of them.
   uint64_t address_space_bytes = uint64_t{512} << 20;
   // Of the process's whole life; one that reaches it dies and is replaced like any other.
   uint64_t cpu_seconds = uint64_t{24} * 3600;
