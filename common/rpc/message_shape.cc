@@ -29,20 +29,18 @@ class Counter {
   bool Count(const Descriptor& type, int depth) {
     if (depth == 0) return false;
     for (uint32_t tag = in_.ReadTag(); tag != 0; tag = in_.ReadTag()) {
-      if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
+      const WireFormatLite::WireType form = WireFormatLite::GetTagWireType(tag);
+      // Messages of proto3 have none, and a group of two bytes takes sixty in memory.
+      if (form == WireFormatLite::WIRETYPE_START_GROUP) return false;
+      const FieldDescriptor* field = type.FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+      if (form != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
+        if (field == nullptr && !Take()) return false;
         if (!WireFormatLite::SkipField(&in_, tag)) return false;
         continue;
       }
       int length = 0;
       if (!in_.ReadVarintSizeAsInt(&length)) return false;
-      const FieldDescriptor* field = type.FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
-      if (field == nullptr || !field->is_packable()) {
-        if (left_ == 0) {
-          too_many_ = true;
-          return false;
-        }
-        --left_;
-      }
+      if ((field == nullptr || !field->is_packable()) && !Take()) return false;
       if (field == nullptr || field->type() != FieldDescriptor::TYPE_MESSAGE) {
         if (!in_.Skip(length)) return false;
         continue;
@@ -58,6 +56,12 @@ class Counter {
   bool too_many() const { return too_many_; }
 
  private:
+  bool Take() {
+    too_many_ = left_ == 0;
+    if (!too_many_) --left_;
+    return !too_many_;
+  }
+
   CodedInputStream& in_;
   size_t left_;
   bool too_many_ = false;

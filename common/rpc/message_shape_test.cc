@@ -46,6 +46,15 @@ TEST(MessageShape, CountsFieldsThatItDoesNotKnow) {
   EXPECT_FALSE(Check(request.SerializeAsString(), 0).ok());
 }
 
+TEST(MessageShape, CountsNumbersThatItDoesNotKnowAndNoOthers) {
+  const std::string known("\x18\x01", 2), unknown("\x78\x01", 2);  // check, and the field 15
+  EXPECT_TRUE(Check(known + known, 0).ok());
+  EXPECT_TRUE(Check(unknown + unknown, 2).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(Check(unknown + unknown, 1)));
+}
+
+TEST(MessageShape, RefusesGroups) { EXPECT_TRUE(absl::IsInvalidArgument(Check("\x7b\x7c", 100))); }
+
 TEST(MessageShape, WhatIsBrokenBehindTheLastAllowedPartIsNoOverload) {
   const std::string one = "\x0a\x01x";  // one text
   EXPECT_TRUE(Check(one, 1).ok());
