@@ -167,6 +167,7 @@ struct Learner {
   OffloadOptimizer offload_optimizer = OffloadOptimizer::kNone;
   int64_t checkpoint_every = 10;  // steps
   int64_t checkpoints_kept = 3;
+  int64_t checkpoints_best = 1;
   LearnerLora lora = {};
 };
 

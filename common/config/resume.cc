@@ -29,6 +29,7 @@ const std::set<std::string>& MayDiffer() {
                                                        "learner.address",
                                                        "learner.checkpoint_every",
                                                        "learner.checkpoint_layers",
+                                                       "learner.checkpoints_best",
                                                        "learner.offload_optimizer",
                                                        "learner.ranks",
                                                        "learner.rank_timeout_seconds",

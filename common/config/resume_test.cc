@@ -42,6 +42,7 @@ bool MayDiffer(const std::string& name) {
                                                "learner.ranks",
                                                "learner.rank_timeout_seconds",
                                                "learner.checkpoints_kept",
+                                               "learner.checkpoints_best",
                                                "run.id",
                                                "observe.health_address"};
   return kNames.contains(name) || absl::StartsWith(name, "security.") ||

@@ -317,6 +317,9 @@ void AddLearner(Table& table) {
             "Training steps between checkpoints.");
   table.Int(ATTNRL_KEY(learner.checkpoints_kept), 1, kMillion,
             "Newest checkpoints to keep, at least 2; that of step 0 is always kept.");
+  table.Int(ATTNRL_KEY(learner.checkpoints_best), 0, kMillion,
+            "Checkpoints to keep besides for the share of right responses in the batches before "
+            "them.");
   table.Int(ATTNRL_KEY(learner.lora.rank), 0, 4096,
             "Rank of the adapters that are trained in place of the weights; 0: no adapters.");
   table.Real(ATTNRL_KEY(learner.lora.alpha), 1e-6, 1e6,

@@ -200,6 +200,8 @@ struct TrainingBatch {
   uint32_t problems = 0;                     // sampled, filtered ones included
   bool last = false;                         // last batch of the run
   std::vector<TrainingSample> samples = {};  // empty: the update is skipped, W(b+1) has W(b)'s bits
+  uint32_t graded_responses = 0;             // initial ones of gradable problems
+  uint32_t right_responses = 0;              // of these
   bool operator==(const TrainingBatch&) const = default;
 };
 
@@ -230,6 +232,13 @@ struct TrainStatistics {
   std::optional<Span> checkpoint = {};
 };
 
+// A checkpoint of the learner, and the accuracy that makes it the best one.
+struct BestCheckpoint {
+  uint32_t step = 0;
+  double accuracy = 0;
+  bool operator==(const BestCheckpoint&) const = default;
+};
+
 struct BatchCommit {
   uint32_t batch = 0;
   Version version = {};  // W(batch + 1)
@@ -237,6 +246,7 @@ struct BatchCommit {
   bool replayed = false;
   TrainStatistics statistics = {};
   uint64_t learner_epoch = 0;
+  std::optional<BestCheckpoint> best = {};
 };
 struct CommitReply {
   uint32_t oldest_version_needed = 0;  // versions below are no longer needed by any open item

@@ -89,6 +89,7 @@ absl::Status LearnerLoop::Prepare() {
   ATTNRL_RETURN_IF_ERROR(checkpoints_.Restore(*found, trainer_));
   next_ = checkpoint_ = found->step;
   statistics_ = found->statistics;
+  accuracy_ = found->accuracy;
   observe::LogInfo("resumed from a checkpoint",
                    {{"step", next_}, {"newest_version", versions_.Newest()->number}});
   return absl::OkStatus();
@@ -215,6 +216,7 @@ absl::Status LearnerLoop::Train(const scheduler::TrainingBatch& batch, StepRepor
   ATTNRL_RETURN_IF_ERROR(guard_.Check(batch, *statistics, trainer_.counters()));
   if (!batch.samples.empty()) report->statistics.train = SpanOf(watch);
   ++next_;
+  accuracy_.Add(batch.right_responses, batch.graded_responses);
   return absl::OkStatus();
 }
 
@@ -278,7 +280,8 @@ absl::StatusOr<scheduler::CommitReply> LearnerLoop::Commit(const StepReport& rep
                             .version = report.version,
                             .checkpoint_step = checkpoint_,
                             .replayed = report.replayed,
-                            .statistics = report.statistics},
+                            .statistics = report.statistics,
+                            .best = checkpoints_.Best()},
                            [&](const std::string&) { KeepRanksAlive(&ranks); });
   ATTNRL_RETURN_IF_ERROR(ranks);
   ATTNRL_RETURN_IF_ERROR(reply.status());
@@ -297,9 +300,11 @@ absl::Status LearnerLoop::BeginCheckpoint(Bits bits) {
       checkpoints_.steps().empty() ? options_.model_folder : checkpoints_.Folder(checkpoint_);
   checkpoint_watch_.emplace(clock_);
   const Version version = bits->version;
-  return checkpoints_.Begin(
-      {.step = version.number, .digest = version.digest, .statistics = statistics_}, source,
-      {std::move(bits), versions_.FileOf(version.number)}, trainer_);
+  return checkpoints_.Begin({.step = version.number,
+                             .digest = version.digest,
+                             .statistics = statistics_,
+                             .accuracy = accuracy_},
+                            source, {std::move(bits), versions_.FileOf(version.number)}, trainer_);
 }
 
 absl::Status LearnerLoop::TakeCheckpoint(bool wait, StepReport* report) {
@@ -312,7 +317,8 @@ absl::Status LearnerLoop::TakeCheckpoint(bool wait, StepReport* report) {
   observe::LogInfo("checkpoint complete",
                    {{"step", complete->step},
                     {"seconds", absl::ToDoubleSeconds(checkpoint_watch_->Elapsed())},
-                    {"pause_seconds", absl::ToDoubleSeconds(trainer_.copy_time())}});
+                    {"pause_seconds", absl::ToDoubleSeconds(trainer_.copy_time())},
+                    {"accuracy", complete->accuracy.value()}});
   if (report == nullptr) return absl::OkStatus();
   report->checkpoint = complete->step;
   report->checkpoint_pause_seconds = absl::ToDoubleSeconds(trainer_.copy_time());
@@ -332,7 +338,8 @@ absl::Status LearnerLoop::CheckpointHere() {
 absl::Status LearnerLoop::Prune(uint32_t oldest_needed) {
   const uint32_t newest = versions_.Newest()->number;
   const uint32_t keep_from = std::min(oldest_needed, newest - std::min(newest, kLastSteps));
-  for (uint32_t step : checkpoints_.Removable(options_.checkpoints_kept, keep_from)) {
+  for (uint32_t step :
+       checkpoints_.Removable(options_.checkpoints_kept, options_.checkpoints_best, keep_from)) {
     // Forgotten first, so that no reader is sent to files that are being removed.
     versions_.Forget(step);
     ATTNRL_RETURN_IF_ERROR(checkpoints_.Remove(step));

@@ -29,6 +29,7 @@ struct LoopOptions {
   pipeline::Schedule schedule = {};
   int64_t checkpoint_every = 10;
   int64_t checkpoints_kept = 3;
+  int64_t checkpoints_best = 1;
   // Configuration and tokenizer of the model, copied into every checkpoint.
   std::string model_folder = {};
   // Where batches with a step that is not finite are kept; empty: nowhere.
@@ -134,6 +135,7 @@ class LearnerLoop {
   bool finished_ = false;                      // true: the run has ended
   bool torn_ = false;                          // true: in the middle of a batch that was abandoned
   scheduler::TrainStatistics statistics_;      // of batch next_ - 1
+  RecentAccuracy accuracy_;                    // up to and with it
 
   absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "common/testing/temporary_folder.h"
@@ -339,11 +340,50 @@ TEST_F(LoopTest, NoSpanIsTurnedRoundByAWallClockThatIsSetBack) {
   for (const auto& commit : life.batches.commits()) {
     const scheduler::TrainStatistics& statistics = commit.statistics;
     for (const auto& span : {statistics.train, statistics.sync, statistics.checkpoint}) {
-      if (span) EXPECT_LE(span->start, span->end);
+      if (span) {
+        EXPECT_LE(span->start, span->end);
+      }
     }
     checkpoints += statistics.checkpoint.has_value() ? 1 : 0;
   }
   EXPECT_GT(checkpoints, 0u);
+}
+
+// Of 12 responses each, most right in the batches 2 and 3: behind them is the best checkpoint.
+void AddBatchesWithAPeak(Life* life, uint32_t steps) {
+  for (uint32_t b = 0; b < steps; ++b) {
+    auto batch = TinyBatch(b, 3, b + 1 == steps);
+    batch.graded_responses = 12;
+    batch.right_responses = b == 2 || b == 3 ? 11 : 1;
+    life->batches.Add(std::move(batch));
+  }
+}
+
+TEST_F(LoopTest, TheBestCheckpointStaysThroughRestartsAndIsTold) {
+  const LoopOptions options = {.checkpoint_every = 2, .checkpoints_kept = 1, .checkpoints_best = 1};
+  for (const std::optional<uint32_t> killed : {std::optional<uint32_t>(), {6u}, {7u}}) {
+    TemporaryFolder run;
+    if (killed.has_value()) {
+      Life life(model_.path(), run.path(), options);
+      AddBatchesWithAPeak(&life, 11);
+      life.DieAfter(*killed);
+      EXPECT_FALSE(life.PrepareAndRun().ok());
+    }
+    Life life(model_.path(), run.path(), options);
+    AddBatchesWithAPeak(&life, 11);
+    if (killed.has_value()) life.batches.CommittedBefore(*killed + 1);
+    const absl::Status status = life.PrepareAndRun();
+    ASSERT_TRUE(status.ok()) << status;
+    const auto best = life.batches.commits().back().best;
+    ASSERT_TRUE(best.has_value());
+    EXPECT_EQ(best->step, 4u);
+    EXPECT_DOUBLE_EQ(best->accuracy, (0.729 * 1 + 0.81 * 1 + 0.9 * 11 + 11) / (12 * 3.439));
+    EXPECT_TRUE(fs::exists(run / "checkpoints/step-4/model.safetensors"));
+    EXPECT_TRUE(life.versions->Read({4, ""}).ok()) << "its version is still served";
+    for (const char* gone : {"step-2", "step-6"}) {
+      EXPECT_FALSE(fs::exists(run / (std::string("checkpoints/") + gone))) << gone;
+    }
+  }
 }
 
 TEST_F(LoopTest, StopWhileWaitingWritesACheckpointAndEndsWell) {

@@ -116,6 +116,7 @@ LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_d
   return {.schedule = {.mode = config.pipeline.mode, .branching = config.algorithm.branches()},
           .checkpoint_every = config.learner.checkpoint_every,
           .checkpoints_kept = config.learner.checkpoints_kept,
+          .checkpoints_best = config.learner.checkpoints_best,
           .model_folder = config.model.path,
           .nonfinite_folder = run_dir + "/nonfinite",
           .max_nonfinite_batches = config.run.max_empty_batches};

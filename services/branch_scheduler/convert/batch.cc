@@ -120,6 +120,8 @@ void ToProto(const TrainingBatch& from, v1::BatchHeader* to) {
   to->set_samples(static_cast<uint32_t>(from.samples.size()));
   to->set_problems(from.problems);
   to->set_last(from.last);
+  to->set_graded_responses(from.graded_responses);
+  to->set_right_responses(from.right_responses);
 }
 
 TrainingBatch FromProto(const v1::BatchHeader& from) {
@@ -128,6 +130,8 @@ TrainingBatch FromProto(const v1::BatchHeader& from) {
   to.base = from.base();
   to.problems = from.problems();
   to.last = from.last();
+  to.graded_responses = from.graded_responses();
+  to.right_responses = from.right_responses();
   return to;
 }
 
@@ -138,11 +142,18 @@ void ToProto(const BatchCommit& from, v1::CommitBatchRequest* to) {
   to->set_replayed(from.replayed);
   Write(from.statistics, to->mutable_statistics());
   to->set_learner_epoch(from.learner_epoch);
+  if (!from.best.has_value()) return;
+  to->mutable_best_checkpoint()->set_step(from.best->step);
+  to->mutable_best_checkpoint()->set_accuracy(from.best->accuracy);
 }
 
 BatchCommit FromProto(const v1::CommitBatchRequest& from) {
-  return BatchCommit{from.batch(),    GetVersion(from.version()), from.checkpoint_step(),
-                     from.replayed(), Read(from.statistics()),    from.learner_epoch()};
+  BatchCommit to{from.batch(),    GetVersion(from.version()), from.checkpoint_step(),
+                 from.replayed(), Read(from.statistics()),    from.learner_epoch()};
+  if (from.has_best_checkpoint()) {
+    to.best = BestCheckpoint{from.best_checkpoint().step(), from.best_checkpoint().accuracy()};
+  }
+  return to;
 }
 
 void ToProto(const CommitReply& from, v1::CommitBatchReply* to) {

@@ -90,6 +90,13 @@ TrainingSample ChildSample(const TrainingSample& parent, const SampledItem& item
   return sample;
 }
 
+void CountInitials(const Problem& problem, TrainingBatch* batch) {
+  for (const Response& response : problem.responses) {
+    ++batch->graded_responses;
+    batch->right_responses += response.initial->grades[0].correct ? 1 : 0;
+  }
+}
+
 }  // namespace
 
 std::string_view KeptName(Kept kept) {
@@ -164,6 +171,7 @@ TrainingBatch MakeTrainingBatch(const SchedulerOptions& options, const DataSet& 
   for (size_t i = 0; i < batch.problems.size(); ++i) {
     const Problem& problem = batch.problems[i];
     const ProblemOutcome& outcome = outcomes[i];
+    if (outcome.kept != Kept::kUngradable) CountInitials(problem, &made);
     if (outcome.kept != Kept::kAll) continue;
     for (uint32_t r = 0; r < problem.responses.size(); ++r) {
       if (outcome.responses[r].empty()) continue;

@@ -118,6 +118,20 @@ TEST(Judge, OnlyLeavesOfExpandedResponsesAreSamples) {
   EXPECT_FALSE(made.last);
 }
 
+TEST(Judge, ABatchSaysHowManyInitialResponsesAreRightThoseItDoesNotTrainIncluded) {
+  const SchedulerOptions options = Options(tree::Criterion::kNone);
+  DataSet data;
+  data.problems.push_back({"p", {7, 8}, {"1"}});
+  BatchState batch;
+  batch.problems = {Group({true, false}), Group({true, true}), Group({true, true})};
+  batch.problems[2].ungradable = true;
+  const TrainingBatch made = MakeTrainingBatch(options, data, batch, JudgeAll(options, batch),
+                                               {.initial = 3, .continuation = 4});
+  EXPECT_EQ(made.samples.size(), 2u);
+  EXPECT_EQ(made.graded_responses, 4u);
+  EXPECT_EQ(made.right_responses, 3u);
+}
+
 TEST(Judge, ResponsesThatDoNotBranchAreSamplesWhereToldTo) {
   SchedulerOptions options = Options(tree::Criterion::kEarliest);
   options.adaptive.train_unexpanded = true;

@@ -100,6 +100,7 @@ struct Example {
                   .train = Span{12, 16},
                   .sync = Span{16, 18}};
     commit.batch = 3;
+    commit.best = BestCheckpoint{.step = 2, .accuracy = 0.625};
     timing = {.step_seconds = 7, .window_start = 11, .rollouts = {{10, 12.5}, {15, 20}}};
   }
   std::string Metrics() const {
@@ -128,7 +129,8 @@ TEST(Golden, AMetricsLine) {
       R"("nonfinite_steps":1,"response_tokens_mean":2.5,"truncated_ratio":0.3333333333333333,)"
       R"("fci_mean":0.4375,"branch_gain":0.5,"initial_gain":1.0,"continuation_tokens_mean":1.25,)"
       R"("seconds":{"step":7.0,"rollout":4.0,)"
-      R"("verify":1.75,"learn":4.0,"wait":0.75,"sync":2.0},"overlap":0.6})");
+      R"("verify":1.75,"learn":4.0,"wait":0.75,"sync":2.0},"overlap":0.6,)"
+      R"("best_checkpoint":2,"best_checkpoint_accuracy":0.625})");
 }
 
 TEST(Golden, AnEventLine) {
@@ -194,6 +196,7 @@ std::vector<Example> Variants() {
   all[2].batch.problems[0].filtered = true;
   all[3].commit.statistics = {};  // nothing was trained
   all[3].timing = {};
+  all[3].commit.best = std::nullopt;
   Problem& plain = all[4].batch.problems[0];
   for (Response& response : plain.responses) {
     response.continuation.reset();
@@ -210,7 +213,7 @@ std::vector<Example> Variants() {
 
 TEST(Records, EveryKeyOfAMetricsLineIsThereWhateverTheBatch) {
   const std::set<std::string> keys = KeysOf(Example().Metrics());
-  EXPECT_EQ(keys.size(), 52u);
+  EXPECT_EQ(keys.size(), 54u);
   for (const Example& example : Variants()) EXPECT_EQ(KeysOf(example.Metrics()), keys);
 }
 
@@ -243,6 +246,8 @@ TEST(Records, WhatDoesNotApplyIsNull) {
   EXPECT_EQ(empty["learning_rate"], 1e-6) << "of the step, trained or not";
   const Json untrained = Json::parse(variants[3].Metrics());
   EXPECT_TRUE(untrained["overlap"].is_null());
+  EXPECT_TRUE(untrained["best_checkpoint"].is_null());
+  EXPECT_TRUE(untrained["best_checkpoint_accuracy"].is_null());
   EXPECT_TRUE(untrained["seconds"]["learn"].is_null());
   EXPECT_TRUE(untrained["seconds"]["sync"].is_null());
   const Json odd = Json::parse(variants[5].Metrics());

@@ -191,6 +191,8 @@ std::string MetricsLine(const BatchState& batch, const BatchFacts& totals,
   seconds["sync"] = SpanSeconds(statistics.sync);
   line["seconds"] = std::move(seconds);
   line["overlap"] = Overlap(statistics.train, timing);
+  line["best_checkpoint"] = commit.best ? Json(commit.best->step) : Json(nullptr);
+  line["best_checkpoint_accuracy"] = commit.best ? Finite(commit.best->accuracy) : Json(nullptr);
   return PrintJson(line);
 }
 

@@ -46,6 +46,11 @@ absl::StatusOr<model::Tensors> ReadTensors(const std::string& path) {
   return tensors;
 }
 
+// What can't be read now may be readable later; this can't.
+bool IsDamage(const absl::Status& status) {
+  return absl::IsDataLoss(status) || absl::IsNotFound(status);
+}
+
 }  // namespace
 
 CheckpointStore::CheckpointStore(std::string folder) : folder_(std::move(folder)) {}
@@ -64,6 +69,14 @@ absl::StatusOr<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std
   if (error) return absl::InternalError(absl::StrCat(store->folder_, ": ", error.message()));
   for (const std::string& path : unfinished) ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(path));
   std::sort(store->steps_.begin(), store->steps_.end());
+  for (const uint32_t step : store->steps_) {
+    const absl::StatusOr<CheckpointInfo> info = store->Info(step);
+    if (info.ok()) {
+      store->NoteAccuracy(*info);
+    } else if (!IsDamage(info.status())) {
+      return info.status();  // one of the best may be readable later, and must not go until then
+    }
+  }
   return store;
 }
 
@@ -113,6 +126,7 @@ absl::StatusOr<std::optional<CheckpointInfo>> CheckpointStore::TakeComplete(Trai
   writer_.reset();
   steps_.push_back(info->step);
   std::sort(steps_.begin(), steps_.end());
+  NoteAccuracy(*info);
   return info;
 }
 
@@ -140,8 +154,7 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
     const uint32_t step = steps_.back();
     const absl::Status intact = Verify(step);
     if (intact.ok()) return Info(step);
-    // What can't be read now may be readable later: only damage is a reason to start further back.
-    if (!absl::IsDataLoss(intact) && !absl::IsNotFound(intact)) return intact;
+    if (!IsDamage(intact)) return intact;  // only damage is a reason to start further back
     observe::LogWarning("damaged checkpoint set aside",
                         {{"step", step}, {"reason", std::string(intact.message())}});
     // Kept for people to look at, out of the way of the one that training will write anew.
@@ -149,6 +162,7 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
     ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(aside));
     ATTNRL_RETURN_IF_ERROR(storage::RenameDurably(Folder(step), aside));
     steps_.pop_back();
+    accuracies_.erase(step);
   }
   return absl::DataLossError(absl::StrCat(
       folder_, ": no checkpoint is intact; put a good copy of one there as ", kPrefix,
@@ -168,7 +182,26 @@ absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& train
   return trainer.Resume(info.counters);
 }
 
-std::vector<uint32_t> CheckpointStore::Removable(int64_t kept, uint32_t keep_from) const {
+void CheckpointStore::NoteAccuracy(const CheckpointInfo& info) {
+  if (info.accuracy.responses > 0) accuracies_[info.step] = info.accuracy.value();
+}
+
+std::vector<scheduler::BestCheckpoint> CheckpointStore::BestFirst() const {
+  std::vector<scheduler::BestCheckpoint> best;
+  for (const auto& [step, accuracy] : accuracies_) best.push_back({step, accuracy});
+  std::sort(best.begin(), best.end(), [](const auto& a, const auto& b) {
+    return a.accuracy != b.accuracy ? a.accuracy > b.accuracy : a.step > b.step;
+  });
+  return best;
+}
+
+std::optional<scheduler::BestCheckpoint> CheckpointStore::Best() const {
+  const std::vector<scheduler::BestCheckpoint> best = BestFirst();
+  return best.empty() ? std::nullopt : std::optional(best.front());
+}
+
+std::vector<uint32_t> CheckpointStore::Removable(int64_t kept, int64_t best,
+                                                 uint32_t keep_from) const {
   // One is no fallback: the scheduler keeps the batches since the second newest for it.
   constexpr int64_t kFewest = 2;
   std::vector<uint32_t> removable;
@@ -177,6 +210,9 @@ std::vector<uint32_t> CheckpointStore::Removable(int64_t kept, uint32_t keep_fro
   for (size_t i = 0; i < last; ++i) {
     if (steps_[i] != 0 && steps_[i] < keep_from) removable.push_back(steps_[i]);
   }
+  std::vector<scheduler::BestCheckpoint> spared = BestFirst();
+  spared.resize(std::min(spared.size(), static_cast<size_t>(best)));
+  for (const scheduler::BestCheckpoint& each : spared) std::erase(removable, each.step);
   return removable;
 }
 
@@ -186,6 +222,7 @@ absl::Status CheckpointStore::Remove(uint32_t step) {
   ATTNRL_RETURN_IF_ERROR(storage::RenameDurably(Folder(step), removed));
   ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(removed));
   std::erase(steps_, step);
+  accuracies_.erase(step);
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "services/learner/checkpoint/recent_accuracy.h"
 #include "services/learner/train/trainer.h"
 #include "services/learner/versions/version_data.h"
 
@@ -21,6 +23,7 @@ struct CheckpointInfo {
   TrainerCounters counters = {};
   // Of batch step - 1, so that a commit which was lost can be made again.
   scheduler::TrainStatistics statistics = {};
+  RecentAccuracy accuracy = {};  // of the batches before `step`
 };
 
 class CheckpointWriter;
@@ -37,7 +40,7 @@ struct ModelBits {
 // differs from it is never loaded. One thread uses it.
 class CheckpointStore {
  public:
-  // Removes half-written folders of `run_dir`/checkpoints.
+  // Removes half-written folders of `run_dir`/checkpoints, and reads the accuracies of the others.
   static absl::StatusOr<std::unique_ptr<CheckpointStore>> Open(const std::string& run_dir);
   // Waits for a checkpoint that only has to be written.
   ~CheckpointStore();
@@ -66,17 +69,24 @@ class CheckpointStore {
   // Reads masters, moments and counters of an intact checkpoint into `trainer`.
   absl::Status Restore(const CheckpointInfo& info, Trainer& trainer) const;
 
-  // Steps that may be removed: all but step 0, the `kept` newest and those from `keep_from` on.
-  std::vector<uint32_t> Removable(int64_t kept, uint32_t keep_from) const;
+  // Steps that may be removed: all but step 0, the `kept` newest, the `best` most accurate and
+  // those from `keep_from` on.
+  std::vector<uint32_t> Removable(int64_t kept, int64_t best, uint32_t keep_from) const;
+  // The most accurate one; nullopt where none has an accuracy.
+  std::optional<scheduler::BestCheckpoint> Best() const;
   absl::Status Remove(uint32_t step);
 
  private:
   explicit CheckpointStore(std::string folder);
 
   absl::Status Verify(uint32_t step) const;
+  void NoteAccuracy(const CheckpointInfo& info);
+  // Those with an accuracy, the most accurate first; of equal ones the newer.
+  std::vector<scheduler::BestCheckpoint> BestFirst() const;
 
   const std::string folder_;  // RUN_DIR/checkpoints
   std::vector<uint32_t> steps_;
+  std::map<uint32_t, double> accuracies_;     // of those in steps_ that have one
   std::unique_ptr<CheckpointWriter> writer_;  // null: nothing is under way
 };
 

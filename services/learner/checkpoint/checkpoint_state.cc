@@ -96,6 +96,18 @@ TrainStatistics ParseStatistics(const json& value) {
   return statistics;
 }
 
+ordered_json AccuracyJson(const RecentAccuracy& accuracy) {
+  return {{"right", accuracy.right}, {"responses", accuracy.responses}};
+}
+
+// Checkpoints that were made before there were accuracies have none.
+RecentAccuracy ParseAccuracy(const json& state) {
+  if (!state.contains("accuracy")) return {};
+  const json& value = state.at("accuracy");
+  return {.right = value.at("right").get<double>(),
+          .responses = value.at("responses").get<double>()};
+}
+
 absl::Status Unreadable(absl::string_view why) {
   return absl::DataLossError(absl::StrCat("can't be read: ", why));
 }
@@ -109,7 +121,8 @@ std::string CheckpointStateJson(const CheckpointInfo& info) {
                               {"updates", info.counters.updates},
                               {"nonfinite", info.counters.nonfinite},
                               {"replay_mismatches", info.counters.replay_mismatches},
-                              {"statistics", StatisticsJson(info.statistics)}};
+                              {"statistics", StatisticsJson(info.statistics)},
+                              {"accuracy", AccuracyJson(info.accuracy)}};
   return PrintJson(state, 1) + "\n";
 }
 
@@ -127,7 +140,8 @@ absl::StatusOr<CheckpointInfo> ParseCheckpointState(const std::string& text) {
         .counters = {.updates = state.at("updates").get<int64_t>(),
                      .nonfinite = state.at("nonfinite").get<int64_t>(),
                      .replay_mismatches = state.at("replay_mismatches").get<int64_t>()},
-        .statistics = ParseStatistics(state.at("statistics"))};
+        .statistics = ParseStatistics(state.at("statistics")),
+        .accuracy = ParseAccuracy(state)};
   } catch (const std::exception& error) {
     return Unreadable(JsonWords(error));
   }

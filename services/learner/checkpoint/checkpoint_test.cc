@@ -39,16 +39,20 @@ class CheckpointTest : public ::testing::Test {
     return ToVersionData(0, trainer.parameters().Published()).version.digest;
   }
   absl::Status Write(uint32_t step, Trainer& trainer) {
-    const absl::Status begun = Begin(step, trainer, model_.path());
+    return Write(step, trainer, RecentAccuracy());
+  }
+  absl::Status Write(uint32_t step, Trainer& trainer, const RecentAccuracy& accuracy) {
+    const absl::Status begun = Begin(step, trainer, model_.path(), accuracy);
     return begun.ok() ? store_->TakeComplete(trainer, /*wait=*/true).status() : begun;
   }
-  absl::Status Begin(uint32_t step, Trainer& trainer, const std::string& source) {
+  absl::Status Begin(uint32_t step, Trainer& trainer, const std::string& source,
+                     const RecentAccuracy& accuracy = {}) {
     auto version =
         std::make_shared<const VersionData>(ToVersionData(step, trainer.parameters().leaves()));
     const std::string file = run_ / "version.safetensors";
     EXPECT_TRUE(WriteVersionFile(file, *version).ok());
-    return store_->Begin({.step = step, .digest = version->version.digest}, source, {version, file},
-                         trainer);
+    return store_->Begin({.step = step, .digest = version->version.digest, .accuracy = accuracy},
+                         source, {version, file}, trainer);
   }
   static void FlipLastByte(const fs::path& path) {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
@@ -169,14 +173,41 @@ TEST_F(CheckpointTest, AHalfWrittenOneIsTakenAwayAtTheStart) {
 TEST_F(CheckpointTest, KeepsStepZeroAndTheNewest) {
   auto trainer = TinyTrainer(model_.path(), TinyOptions());
   for (uint32_t step : {0u, 2u, 4u, 6u}) ASSERT_TRUE(Write(step, *trainer).ok());
-  EXPECT_EQ(store_->Removable(2, 100), (std::vector<uint32_t>{2}));
-  EXPECT_EQ(store_->Removable(1, 100), (std::vector<uint32_t>{2}));
-  EXPECT_EQ(store_->Removable(0, 100), (std::vector<uint32_t>{2}));
-  EXPECT_TRUE(store_->Removable(1, 2).empty());
-  EXPECT_TRUE(store_->Removable(10, 100).empty());
+  EXPECT_EQ(store_->Removable(2, 0, 100), (std::vector<uint32_t>{2}));
+  EXPECT_EQ(store_->Removable(1, 0, 100), (std::vector<uint32_t>{2}));
+  EXPECT_EQ(store_->Removable(0, 0, 100), (std::vector<uint32_t>{2}));
+  EXPECT_TRUE(store_->Removable(1, 0, 2).empty());
+  EXPECT_TRUE(store_->Removable(10, 0, 100).empty());
   ASSERT_TRUE(store_->Remove(2).ok());
   EXPECT_FALSE(fs::exists(store_->Folder(2)));
   EXPECT_EQ(store_->steps(), (std::vector<uint32_t>{0, 4, 6}));
+}
+
+TEST_F(CheckpointTest, KeepsTheMostAccurateBesidesTheNewest) {
+  auto trainer = TinyTrainer(model_.path(), TinyOptions());
+  EXPECT_EQ(store_->Best(), std::nullopt);
+  // Without an accuracy, and with 0.5, 0.75, 0.75, 0.25, 0.5.
+  ASSERT_TRUE(Write(0, *trainer).ok());
+  const double right[] = {2, 3, 3, 1, 2};
+  for (uint32_t i = 0; i < 5; ++i) {
+    ASSERT_TRUE(Write(2 * i + 2, *trainer, {.right = right[i], .responses = 4}).ok());
+  }
+  // What a restart reads is the same.
+  for (const bool restarted : {false, true}) {
+    if (restarted) store_ = CheckpointStore::Open(run_.path()).value();
+    EXPECT_EQ(store_->Best(), (scheduler::BestCheckpoint{6, 0.75})) << "of equal ones the newer";
+    EXPECT_EQ(store_->Removable(2, 0, 100), (std::vector<uint32_t>{2, 4, 6}));
+    EXPECT_EQ(store_->Removable(2, 1, 100), (std::vector<uint32_t>{2, 4}));
+    EXPECT_EQ(store_->Removable(2, 2, 100), (std::vector<uint32_t>{2}));
+    EXPECT_EQ(store_->Removable(2, 3, 100), (std::vector<uint32_t>{2})) << "the third is 10";
+    EXPECT_TRUE(store_->Removable(2, 100, 100).empty());
+    EXPECT_EQ(store_->FindIntact()->step, 10u) << "a run goes on from the newest";
+  }
+  ASSERT_TRUE(store_->Remove(6).ok());
+  EXPECT_EQ(store_->Best(), (scheduler::BestCheckpoint{4, 0.75}));
+  std::ofstream(store_->Folder(4) + "/trainer/state.json") << "short";
+  EXPECT_EQ(CheckpointStore::Open(run_.path()).value()->Best(),
+            (scheduler::BestCheckpoint{10, 0.5}));
 }
 
 TEST_F(CheckpointTest, AFailedWriteLeavesNothingBehind) {
@@ -257,6 +288,8 @@ TEST(CheckpointState, ComesBackAsItWasWritten) {
   info.statistics.effective_samples = 0.5;
   info.statistics.trained_tokens = 1234;
   info.statistics.train = scheduler::Span{1.5, 2.25};
+  info.accuracy.Add(1, 3);
+  info.accuracy.Add(5, 12);
   const auto parsed = ParseCheckpointState(CheckpointStateJson(info));
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(parsed->step, 7u);
@@ -268,6 +301,7 @@ TEST(CheckpointState, ComesBackAsItWasWritten) {
   EXPECT_EQ(parsed->statistics.trained_tokens, 1234u);
   EXPECT_EQ(parsed->statistics.train, info.statistics.train);
   EXPECT_FALSE(parsed->statistics.sync.has_value());
+  EXPECT_EQ(parsed->accuracy, info.accuracy) << "to the last bit";
   EXPECT_TRUE(absl::IsDataLoss(ParseCheckpointState("{").status()));
   EXPECT_TRUE(absl::IsDataLoss(ParseCheckpointState("{\"format\":1}").status()));
 }
@@ -280,6 +314,27 @@ TEST(CheckpointState, ASpanThatEndsBeforeItsStartIsReadAsOneWithoutLength) {
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(parsed->statistics.train, (scheduler::Span{5000, 5000}));
   EXPECT_EQ(parsed->statistics.sync, info.statistics.sync);
+}
+
+TEST(CheckpointState, OfBeforeThereWereAccuraciesHasNone) {
+  auto state = nlohmann::json::parse(CheckpointStateJson({.step = 7, .accuracy = {1, 2}}));
+  state.erase("accuracy");
+  const auto parsed = ParseCheckpointState(state.dump());
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_TRUE(std::isnan(parsed->accuracy.value()));
+}
+
+TEST(RecentAccuracy, CountsLaterBatchesMore) {
+  RecentAccuracy accuracy;
+  EXPECT_TRUE(std::isnan(accuracy.value()));
+  accuracy.Add(0, 0);  // nothing could be graded
+  EXPECT_TRUE(std::isnan(accuracy.value()));
+  accuracy.Add(4, 4);
+  EXPECT_EQ(accuracy.value(), 1);
+  accuracy.Add(0, 4);
+  EXPECT_DOUBLE_EQ(accuracy.value(), 0.9 / 1.9);
+  accuracy.Add(0, 0);
+  EXPECT_DOUBLE_EQ(accuracy.value(), 0.9 / 1.9);
 }
 
 }  // namespace

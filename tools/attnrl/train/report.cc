@@ -59,6 +59,8 @@ std::optional<StepLine> ParseStepLine(std::string_view json) {
   line.generated_tokens = Count(record, "generated_tokens");
   line.valid_samples = Count(record, "valid_samples");
   line.branch_gain = Number(record, "branch_gain");
+  line.best_checkpoint = Number(record, "best_checkpoint");
+  line.best_accuracy = Number(record, "best_checkpoint_accuracy");
   line.graded = scheduler::ReadVerdicts(record);
   const nlohmann::json seconds = record.value("seconds", nlohmann::json::object());
   if (seconds.is_object()) {
@@ -92,6 +94,12 @@ std::string FormatVerdicts(const StepLine& line) {
   }
   return absl::StrCat("verdicts ", absl::StrJoin(counts, ", "), "; ", line.graded.truncated, " of ",
                       verdicts.total(), " cut off");
+}
+
+std::string FormatBest(const StepLine& line) {
+  if (!line.best_checkpoint.has_value()) return "";
+  return absl::StrFormat("step-%.0f, accuracy %s over the batches before it", *line.best_checkpoint,
+                         Fixed(line.best_accuracy, 3));
 }
 
 std::string Counted(int64_t count, const std::string& thing, const std::string& things) {

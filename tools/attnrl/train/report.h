@@ -22,6 +22,8 @@ struct StepLine {
   int64_t valid_samples = 0;
   // Share of branch points whose continuations disagree; nullopt where nothing branched.
   std::optional<double> branch_gain;
+  // The learner's best checkpoint and its accuracy; absent before there is one.
+  std::optional<double> best_checkpoint, best_accuracy;
   // Of all leaves; all 0 in a line of a run from before they were counted.
   scheduler::BatchVerdicts graded;
   double step_seconds = 0, rollout_seconds = 0, learn_seconds = 0, wait_seconds = 0;
@@ -36,6 +38,9 @@ std::string FormatStep(const StepLine& line, int64_t steps);
 // "verdicts 0 correct, 12 incorrect, 70 no_answer, 14 unparsable, 0 limit, 0 timeout, 0 crash; 60
 // of 96 cut off". Empty where the line has no counts.
 std::string FormatVerdicts(const StepLine& line);
+
+// "step-40, accuracy 0.431 over the batches before it". Empty where the line names none.
+std::string FormatBest(const StepLine& line);
 
 // "1 step", "12 steps"; `things` where it isn't `thing` with an s.
 std::string Counted(int64_t count, const std::string& thing, const std::string& things = "");

@@ -53,6 +53,9 @@ std::string StatusText(const scheduler::RunStatus& status, const std::string& re
     if (const std::string verdicts = FormatVerdicts(*line); !verdicts.empty()) {
       absl::StrAppend(&text, verdicts, "\n");
     }
+    if (const std::string best = FormatBest(*line); !best.empty()) {
+      absl::StrAppend(&text, "best checkpoint ", best, "\n");
+    }
   }
   return Escaped(text);  // names come from workers
 }

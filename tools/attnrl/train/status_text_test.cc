@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 scheduler::RunStatus Status() {
@@ -58,6 +59,15 @@ TEST(StatusText, CountsTheVerdictsOfTheLastStepInBothForms) {
               EndsWith("\nverdicts 3 correct, 4 incorrect, 1 no_answer, 0 unparsable, 0 limit, "
                        "0 timeout, 0 crash; 2 of 8 cut off\n"));
   EXPECT_THAT(StatusJson(status), HasSubstr(R"("verdicts":)" + verdicts));
+}
+
+TEST(StatusText, NamesTheBestCheckpointAndWhyItIs) {
+  scheduler::RunStatus status = Status();
+  status.last_metrics_json = R"({"step":2,"best_checkpoint":20,"best_checkpoint_accuracy":0.4314})";
+  EXPECT_THAT(Text(status),
+              EndsWith("\nbest checkpoint step-20, accuracy 0.431 over the batches before it\n"));
+  status.last_metrics_json = R"({"step":2,"best_checkpoint":null,"best_checkpoint_accuracy":null})";
+  EXPECT_THAT(Text(status), Not(HasSubstr("best")));
 }
 
 // A run in the middle of two batches.

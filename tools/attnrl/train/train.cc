@@ -155,7 +155,10 @@ class Run {
                 const std::string& memory) const {
     std::cerr << FormatSummary(steps, elapsed) << "memory at the end: " << memory << "\n"
               << "the run is in " << paths_.run_directory << ", its last model in "
-              << paths_.run_directory << "/checkpoints/step-" << config_.run.steps << std::endl;
+              << paths_.run_directory << "/checkpoints/step-" << config_.run.steps << "\n";
+    const std::string best = steps.empty() ? "" : FormatBest(steps.back());
+    if (!best.empty()) std::cerr << "the best checkpoint by its batches is " << best << "\n";
+    std::cerr << std::flush;
   }
 
   const config::Config config_;

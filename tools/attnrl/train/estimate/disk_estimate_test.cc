@@ -27,6 +27,7 @@ config::Config Small() {
   config.run.steps = 100;
   config.learner.checkpoint_every = 10;
   config.learner.checkpoints_kept = 3;
+  config.learner.checkpoints_best = 2;
   config.algorithm.sampling.batch_problems = 10;
   config.algorithm.sampling.initial_responses = 4;
   config.algorithm.branching.criterion = tree::Criterion::kNone;
@@ -61,7 +62,7 @@ TEST(DiskEstimate, CountsContinuationsWhereTheRunBranches) {
 TEST(DiskEstimate, CountsTheCheckpointsThatAreThereAtOnce) {
   const int64_t weights = model::CountParameters(SmallShape());
   config::Config config = Small();
-  EXPECT_EQ(Estimate(config).checkpoints, weights * (5 * 14 + 4 * 2));
+  EXPECT_EQ(Estimate(config).checkpoints, weights * (7 * 14 + 4 * 2));
   config.run.steps = 10;
   EXPECT_EQ(Estimate(config).checkpoints, weights * (3 * 14 + 4 * 2));
 }
