@@ -3,10 +3,10 @@
 // workers, a verifier and a learner that only take time. Prints one JSON object.
 //   pipeline_bench [workers=8] [slots=16] [problems=128] [responses=8] [steps=12] [branches=1]
 //                  [data=10000] [token_ms=50] [commit_ms=15] [way_ms=5] [hoards=0] [real=0]
-//                  [modes=1]
+//                  [rpc=0] [modes=1]
 // With modes=0 only the placement of one batch at a time is measured, not the modes. By default
 // time jumps from one event to the next. With real=1 it passes, the scheduler has its own threads,
-// and everybody sleeps.
+// and everybody sleeps; with rpc=1 they call it over gRPC, on a Unix socket.
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -86,7 +86,7 @@ int Run(int argc, char** argv) {
   Settings settings = {{"workers", 8},    {"slots", 16},   {"problems", 128}, {"responses", 8},
                        {"steps", 12},     {"branches", 1}, {"data", 10000},   {"token_ms", 50},
                        {"commit_ms", 15}, {"way_ms", 5},   {"hoards", 0},     {"real", 0},
-                       {"modes", 1}};
+                       {"rpc", 0},        {"modes", 1}};
   if (!Parse(argc, argv, &settings)) return 2;
   const auto number = [&](const char* key) { return static_cast<uint32_t>(settings.at(key)); };
   WorldOptions options;
@@ -102,6 +102,11 @@ int Run(int argc, char** argv) {
   options.way = absl::Milliseconds(number("way_ms"));
   options.hoards = number("hoards") != 0;
   options.real = number("real") != 0;
+  options.rpc = number("rpc") != 0;
+  if (options.rpc && !options.real) {
+    std::cerr << "error: rpc=1 needs real=1, as gRPC's time passes by itself" << std::endl;
+    return 2;
+  }
   nlohmann::ordered_json out = {{"benchmark", "pipeline"}};
   for (const auto& [key, value] : settings) out[key] = value;
   const auto figures = number("modes") != 0 ? Compare(options) : Placed(options);

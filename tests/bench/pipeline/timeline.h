@@ -30,14 +30,18 @@ class Timeline {
     absl::MutexLock lock(&mutex_);
     posted_.push_back(std::move(what));
   }
-  // Until `over` is true, or nothing is to happen any more.
+  // Until `over` is true, or nothing is to happen any more; by the real clock, and nothing was
+  // posted for a minute.
   void Run(const std::function<bool()>& over) {
     while (!over()) {
       if (const auto posted = TakePosted()) {
         posted();
         continue;
       }
-      if (events_.empty()) return;
+      if (events_.empty()) {
+        if (real_ && AwaitPosted(kSilence)) continue;
+        return;
+      }
       const absl::Duration wait = events_.begin()->first - now();
       if (wait > absl::ZeroDuration()) {
         if (!real_) {
@@ -53,6 +57,8 @@ class Timeline {
   }
 
  private:
+  static constexpr absl::Duration kSilence = absl::Minutes(1);
+
   std::function<void()> TakePosted() {
     absl::MutexLock lock(&mutex_);
     if (posted_.empty()) return nullptr;

@@ -86,18 +86,13 @@ Worker::Worker(World* world, std::string name)
 absl::Status Worker::Connect() {
   credits_ = WantedSamples();
   ATTNRL_ASSIGN_OR_RETURN(
-      session_, world_.scheduler().Connect(
-                    {.worker = name_, .capacity = world_.options().slots, .credits = credits_}));
-  session_->WakeWith([this] { world_.timeline().Post([this] { Collect(); }); });
+      link_, world_.Connect(
+                 {.worker = name_, .capacity = world_.options().slots, .credits = credits_},
+                 [this](scheduler::SchedulerMessage message) {
+                   world_.timeline().After(world_.options().way,
+                                           [this, message = std::move(message)] { Hear(message); });
+                 }));
   return absl::OkStatus();
-}
-
-void Worker::Collect() {
-  std::optional<absl::Status> over;
-  while (auto message = session_->Next(&over)) {
-    world_.timeline().After(world_.options().way,
-                            [this, message = *std::move(message)] { Hear(message); });
-  }
 }
 
 void Worker::Hear(const scheduler::SchedulerMessage& message) {
@@ -167,7 +162,7 @@ void Worker::UpdateCredits() {
 
 void Worker::Send(scheduler::WorkerMessage message) {
   world_.timeline().After(world_.options().way, [this, message = std::move(message)]() mutable {
-    (void)world_.scheduler().Receive(session_, std::move(message));
+    (void)link_->Send(std::move(message));
     world_.Stir();
   });
 }

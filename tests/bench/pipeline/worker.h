@@ -10,8 +10,8 @@
 
 #include "absl/status/status.h"
 #include "services/branch_scheduler/types.h"
-#include "services/branch_scheduler/work/worker_session.h"
 #include "services/rollout_worker/work/reserve.h"
+#include "tests/bench/pipeline/link.h"
 
 namespace attnrl::bench {
 
@@ -30,7 +30,6 @@ class Worker {
     scheduler::ItemResult result;
     size_t left = 0;
   };
-  void Collect();
   void Hear(const scheduler::SchedulerMessage& message);
   void Fill();
   void Finish(scheduler::LeaseId lease, absl::Duration took);
@@ -40,7 +39,7 @@ class Worker {
 
   World& world_;
   const std::string name_;
-  std::shared_ptr<scheduler::WorkerSession> session_;
+  std::unique_ptr<Link> link_;
   std::map<scheduler::LeaseId, Open> open_;
   // By version: the lease, and which of its samples.
   std::map<uint32_t, std::deque<std::pair<scheduler::LeaseId, size_t>>> waiting_;

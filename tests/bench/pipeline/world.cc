@@ -69,7 +69,28 @@ World::World(std::string folder, const WorldOptions& options)
 }
 
 World::~World() {
+  if (batches_ != nullptr) batches_->Cancel();
+  if (asks_.joinable()) asks_.join();
+  if (scheduler_ != nullptr) scheduler_->Stop();
+  server_.reset();
+  service_.reset();
   scheduler_.reset();  // before the workers, whom its sessions wake
+}
+
+absl::Status World::Serve() {
+  service_ = std::make_unique<scheduler::BranchSchedulerService>(scheduler_.get());
+  ATTNRL_ASSIGN_OR_RETURN(
+      server_,
+      rpc::Server::Start({.address = absl::StrCat("unix:", folder_, "/s.sock")}, {service_.get()}));
+  ATTNRL_ASSIGN_OR_RETURN(connector_, scheduler::ConnectWork(server_->address()));
+  ATTNRL_ASSIGN_OR_RETURN(batches_, scheduler::ConnectBatchSource(server_->address()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Link>> World::Connect(const scheduler::Register& hello,
+                                                     Link::Hear hear) {
+  return options_.rpc ? LinkByStream(connector_.get(), &timeline_, hello, std::move(hear))
+                      : LinkByCalls(scheduler_.get(), &timeline_, hello, std::move(hear));
 }
 
 absl::Status World::Start() {
@@ -94,6 +115,7 @@ absl::Status World::Start() {
   parts.clock = &timeline_.clock();
   parts.threads = options_.real;
   ATTNRL_ASSIGN_OR_RETURN(scheduler_, scheduler::Scheduler::Start(std::move(parts)));
+  if (options_.rpc) ATTNRL_RETURN_IF_ERROR(Serve());
   for (uint32_t i = 0; i < options_.workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(this, absl::StrCat("worker-", i)));
     ATTNRL_RETURN_IF_ERROR(workers_.back()->Connect());
@@ -138,10 +160,11 @@ void World::Round() {
 
 void World::AskForBatch() {
   if (learns_ || over_) return;
+  if (options_.rpc) return AskByRpc();
   std::string reason;
   const scheduler::BatchRequest request = RequestOf(version_, version_);
   absl::Status status = absl::OkStatus();
-  if (waited_since_ == timeline_.now()) status = scheduler_->Announce(request);
+  if (!std::exchange(announced_, true)) status = scheduler_->Announce(request);
   if (status.ok()) {
     const auto batch = scheduler_->AwaitBatch(request, absl::ZeroDuration(), &reason);
     status = batch.status();
@@ -149,6 +172,17 @@ void World::AskForBatch() {
   }
   failure_.Update(status);
   if (options_.real) timeline_.After(kAskAgain, [this] { AskForBatch(); });
+}
+
+void World::AskByRpc() {
+  asks_ = std::thread([this, request = RequestOf(version_, version_)] {
+    const absl::Status status = batches_->NextBatch(request, nullptr).status();
+    timeline_.Post([this, status] {
+      asks_.join();
+      failure_.Update(status);
+      if (status.ok()) Learn(version_);
+    });
+  });
 }
 
 void World::Learn(uint32_t batch) {
@@ -161,10 +195,11 @@ void World::Learn(uint32_t batch) {
     const double now = UnixSeconds(timeline_.clock().Now());
     commit.statistics.train = {start, now};
     commit.statistics.sync = {now, now};
-    failure_.Update(scheduler_->Commit(commit).status());
+    failure_.Update(options_.rpc ? batches_->CommitBatch(commit, nullptr).status()
+                                 : scheduler_->Commit(commit).status());
     figures_.committed.push_back(timeline_.now());
     over_ = ++version_ == options_.steps;
-    learns_ = false;
+    learns_ = announced_ = false;
     waited_since_ = timeline_.now();
     AskForBatch();
   });

@@ -5,13 +5,19 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/rpc/server.h"
+#include "services/branch_scheduler/client/batch_source.h"
+#include "services/branch_scheduler/client/work_stream.h"
+#include "services/branch_scheduler/rpc/branch_scheduler_service.h"
 #include "services/branch_scheduler/scheduler.h"
 #include "services/verifier/client/verifier_client.h"
+#include "tests/bench/pipeline/link.h"
 #include "tests/bench/pipeline/timeline.h"
 
 // Runs of a real scheduler with stages that only take time: workers whose samples last as long as
@@ -36,6 +42,7 @@ struct WorldOptions {
   // Workers hold a quarter more than their slots, whatever they finish, as they once did.
   bool hoards = false;
   bool real = false;  // by the real clock, with the scheduler's own threads
+  bool rpc = false;   // real: workers and learner call it over gRPC, on a Unix socket
 };
 
 struct Figures {
@@ -63,7 +70,7 @@ class World {
   // ---- for workers
   const WorldOptions& options() const { return options_; }
   Timeline& timeline() { return timeline_; }
-  scheduler::Scheduler& scheduler() { return *scheduler_; }
+  absl::StatusOr<std::unique_ptr<Link>> Connect(const scheduler::Register& hello, Link::Hear hear);
   // The scheduler has something to do.
   void Stir();
   // A sample has been taken; so long did it last.
@@ -71,8 +78,10 @@ class World {
 
  private:
   absl::Status Start();
+  absl::Status Serve();
   void Round();
   void AskForBatch();
+  void AskByRpc();
   void Learn(uint32_t batch);
 
   const std::string folder_;
@@ -82,12 +91,18 @@ class World {
   scheduler::TextTools text_;
   std::unique_ptr<verifier::VerifierClient> verifier_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  // With gRPC alone.
+  std::unique_ptr<scheduler::BranchSchedulerService> service_;
+  std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<scheduler::WorkConnector> connector_;
+  std::unique_ptr<scheduler::BatchSource> batches_;
+  std::thread asks_;  // for a batch
   std::vector<std::unique_ptr<Worker>> workers_;
   Figures figures_;
   absl::Status failure_;
   absl::Duration waited_since_;
   uint32_t version_ = 0;
-  bool learns_ = false, stirred_ = false, over_ = false;
+  bool learns_ = false, announced_ = false, stirred_ = false, over_ = false;
 };
 
 // What a worker samples: as many tokens as the problem and chance make it, long-tailed.
