@@ -192,7 +192,7 @@ struct Observe {
 // Other values of some keys from a step on, until a later stage changes them again (stages.cc).
 struct Stage {
   int64_t from_step = 0;
-  std::map<std::string, std::string> settings = {};  // key -> value as YAML has it
+  std::map<std::string, std::string> settings = {};  // key -> value, a path absolute
 };
 
 struct Config {
@@ -233,6 +233,16 @@ Config Widest(const Config& config);
 
 // The rules between keys and the ranges of each; InputError naming the key. Load has done it.
 absl::Status Validate(const Config& config);
+
+// A data set to train on.
+struct TrainingSet {
+  int64_t from_step = 0;  // until that of the next one
+  std::string path = {};
+  bool operator==(const TrainingSet&) const = default;
+};
+// Those of data.train and of the stages, in the order of their use; each differs from the one
+// before it. At least one.
+std::vector<TrainingSet> TrainingSets(const Config& config);
 
 // What a training run needs beyond a valid file: model.path and data.train are set. InputError.
 absl::Status CheckComplete(const Config& config);

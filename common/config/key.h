@@ -41,6 +41,8 @@ class Key {
   virtual bool Set(const Written& written, const std::string& base, Config* config) const = 0;
   // The value in YAML's form; reads back to the same value.
   virtual std::string Print(const Config& config) const = 0;
+  // The value as the one text that Set takes: not in quotes. Not for lists.
+  virtual std::string Plain(const Config& config) const { return Print(config); }
   // Whether a value that was not Set, but assigned by a program, is allowed.
   virtual bool Valid(const Config& config) const = 0;
 

@@ -214,6 +214,7 @@ class TextKey final : public Key {
     return true;
   }
   std::string Print(const Config& config) const override { return Quoted(get_(config)); }
+  std::string Plain(const Config& config) const override { return get_(config); }
   bool Valid(const Config& config) const override { return Fits(get_(config)); }
 
  private:

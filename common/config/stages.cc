@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stages: longer responses, other batches or another learning rate from a step on.
+// Stages: longer responses, other batches, other data or another learning rate from a step on.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -19,7 +19,7 @@ constexpr int64_t kMaxStep = 1'000'000'000;
 // What may change within a run. Everything else a run is compared by, or services read it once.
 const std::vector<std::string>& StageKeys() {
   static const auto* keys = new std::vector<std::string>{
-      "algorithm.sampling.batch_problems", "algorithm.sampling.initial_responses",
+      "algorithm.sampling.batch_problems", "algorithm.sampling.initial_responses", "data.train",
       "learner.learning_rate", "rollout.max_response_tokens"};
   return *keys;
 }
@@ -28,7 +28,7 @@ bool MayChange(const Key& key) {
   return std::find(StageKeys().begin(), StageKeys().end(), key.name()) != StageKeys().end();
 }
 
-// The settings of a stage were read back from what Print gave: they are allowed.
+// The settings of a stage are what Plain gave: they are allowed.
 void ApplyStage(const Stage& stage, Config* config) {
   for (const auto& [name, value] : stage.settings) {
     FindKey(name)->Set({.items = {value}}, "/", config);
@@ -59,6 +59,15 @@ Config Widest(const Config& config) {
   return widest;
 }
 
+std::vector<TrainingSet> TrainingSets(const Config& config) {
+  std::vector<TrainingSet> sets = {{0, config.data.train}};
+  for (const Stage& stage : config.stages) {
+    const std::string path = AtStep(config, stage.from_step).data.train;
+    if (path != sets.back().path) sets.push_back({stage.from_step, path});
+  }
+  return sets;
+}
+
 absl::Status ApplyStages(const std::vector<WrittenStage>& written, Config* config,
                          const Sources& sources) {
   Config now = *config;
@@ -81,7 +90,7 @@ absl::Status ApplyStages(const std::vector<WrittenStage>& written, Config* confi
     ATTNRL_RETURN_IF_ERROR(Apply(each.assignments, &now, &places));
     ATTNRL_RETURN_IF_ERROR(ValidateFrom(now, places));
     for (const Assignment& assignment : each.assignments) {
-      stage.settings[assignment.key->name()] = assignment.key->Print(now);
+      stage.settings[assignment.key->name()] = assignment.key->Plain(now);
     }
     config->stages.push_back(std::move(stage));
   }
@@ -93,8 +102,10 @@ std::string PrintStages(const std::vector<Stage>& stages) {
   std::string out = "stages:\n";
   for (const Stage& stage : stages) {
     absl::StrAppend(&out, "  - from_step: ", stage.from_step, "\n");
+    Config config;
+    ApplyStage(stage, &config);
     for (const auto& [name, value] : stage.settings) {
-      absl::StrAppend(&out, "    ", name, ": ", value, "\n");
+      absl::StrAppend(&out, "    ", name, ": ", FindKey(name)->Print(config), "\n");
     }
   }
   return out;
@@ -111,7 +122,8 @@ std::string ReferenceStages() {
       "#       rollout.max_response_tokens: 16384\n"
       "#     - from_step: 1500\n"
       "#       rollout.max_response_tokens: 24576\n"
-      "#       learner.learning_rate: 5.0e-07\n");
+      "#       learner.learning_rate: 5.0e-07\n"
+      "#       data.train: harder.jsonl\n");
 }
 
 }  // namespace attnrl::config

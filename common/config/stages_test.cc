@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "common/config/config.h"
 #include "common/config/testing/test_file.h"
@@ -50,6 +51,34 @@ TEST(Stages, ReadBackFromTheResolvedFile) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(ToYaml(*again), ToYaml(*config));
   EXPECT_EQ(AtStep(*again, 20).rollout.max_response_tokens, 16384);
+}
+
+TEST(Stages, HaveDataOfTheirOwnByPathsFromTheFilesFolder) {
+  const auto config = LoadText(
+      "data: {train: a.jsonl}\n"
+      "stages:\n"
+      "  - {from_step: 5, learner.learning_rate: 5e-7}\n"
+      "  - {from_step: 10, data: {train: 'b \"c\".jsonl'}}\n"
+      "  - {from_step: 20, data.train: a.jsonl}\n"
+      "  - {from_step: 30, data.train: ./a.jsonl}\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const std::string folder = config->data.train.substr(0, config->data.train.rfind('/'));
+  EXPECT_EQ(TrainingSets(*config), (std::vector<TrainingSet>{{0, folder + "/a.jsonl"},
+                                                             {10, folder + "/b \"c\".jsonl"},
+                                                             {20, folder + "/a.jsonl"}}));
+  const auto again = LoadText(ToYaml(*config));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(TrainingSets(*again), TrainingSets(*config));
+  EXPECT_EQ(ToYaml(*again), ToYaml(*config));
+  EXPECT_EQ(TrainingSets(Config()).size(), 1u);
+}
+
+TEST(Stages, WithoutTheirDataAreNotComplete) {
+  auto config = LoadText(
+      "model: {path: m}\ndata: {train: a.jsonl}\nstages:\n  - {from_step: 10, data.train: ''}\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(CheckComplete(*config).message(),
+              HasSubstr("data.train of the stage from step 10: is not set"));
 }
 
 TEST(Stages, AreFixedWhenARunGoesOn) {

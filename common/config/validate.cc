@@ -197,8 +197,12 @@ absl::Status CheckComplete(const Config& config) {
   if (config.model.path.empty()) {
     return InputError("model.path", "is not set", "a folder in Hugging Face layout is needed");
   }
-  if (config.data.train.empty()) {
-    return InputError("data.train", "is not set", "a file of problems (JSON Lines) is needed");
+  for (const TrainingSet& set : TrainingSets(config)) {
+    if (!set.path.empty()) continue;
+    return InputError(set.from_step == 0
+                          ? "data.train"
+                          : absl::StrCat("data.train of the stage from step ", set.from_step),
+                      "is not set", "a file of problems (JSON Lines) is needed");
   }
   return absl::OkStatus();
 }

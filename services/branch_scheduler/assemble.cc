@@ -73,9 +73,13 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
 
   const config::Algorithm& algorithm = config.algorithm;
   options.first = StageOf(config);
+  const std::vector<config::TrainingSet> sets = config::TrainingSets(config);
+  uint32_t data = 0;
   for (const config::Stage& stage : config.stages) {
-    options.later[static_cast<uint32_t>(stage.from_step)] =
-        StageOf(config::AtStep(config, stage.from_step));
+    if (data + 1 < sets.size() && sets[data + 1].from_step == stage.from_step) ++data;
+    StageOptions& later = options.later[static_cast<uint32_t>(stage.from_step)];
+    later = StageOf(config::AtStep(config, stage.from_step));
+    later.data = data;
   }
   options.branching = BranchingOf(algorithm.branching);
   options.adaptive = AdaptiveOf(algorithm.sampling);

@@ -136,6 +136,20 @@ TEST(OptionsOf, ReadsEachSwitchByItself) {
   EXPECT_EQ(options->store.path, "/elsewhere/s.db");
 }
 
+TEST(OptionsOf, CountsTheDataSetsThatStagesBring) {
+  config::Config config;
+  config.data.train = "/a";
+  config.stages = {{10, {{"learner.learning_rate", "1e-7"}}},
+                   {20, {{"data.train", "/b"}}},
+                   {30, {{"rollout.max_response_tokens", "41"}, {"data.train", "/b"}}},
+                   {40, {{"data.train", "/a"}}}};
+  const auto options = OptionsOf(config, "/run", {{1}, 2}, "");
+  ASSERT_TRUE(options.ok()) << options.status();
+  std::vector<uint32_t> data;
+  for (const uint32_t batch : {0, 10, 19, 20, 30, 39, 40}) data.push_back(options->At(batch).data);
+  EXPECT_THAT(data, ElementsAre(0, 0, 0, 1, 1, 1, 2));
+}
+
 TEST(OptionsOf, RefusesWhatThisBuildCantTrainOnByItsKey) {
   config::Config config;
   config.rollout.top_p = 0.9;

@@ -2,6 +2,7 @@
 #include "services/branch_scheduler/data_set.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -21,6 +22,21 @@ bool IsBlank(const data_set::Question& question) {
 }
 
 }  // namespace
+
+std::vector<DataPart> DataSet::Parts() const {
+  return parts.empty() ? std::vector<DataPart>{{0, problems.size()}} : parts;
+}
+
+DataSet Join(std::vector<DataSet> sets) {
+  DataSet all;
+  all.digest = sets.front().digest;
+  for (DataSet& set : sets) {
+    all.parts.push_back({all.problems.size(), set.problems.size()});
+    all.skipped += set.skipped;
+    std::move(set.problems.begin(), set.problems.end(), std::back_inserter(all.problems));
+  }
+  return all;
+}
 
 absl::StatusOr<DataSet> LoadDataSet(const std::string& key, const std::string& path,
                                     const data_set::FieldNames& names, uint32_t max_prompt_tokens,

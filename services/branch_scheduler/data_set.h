@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -20,11 +21,25 @@ struct DataProblem {
   std::string where = {};            // "file:line"; with names.skip_bad alone, for what is left out
 };
 
+// Problems that stand together in a DataSet.
+struct DataPart {
+  size_t first = 0;
+  size_t size = 0;
+  bool operator==(const DataPart&) const = default;
+};
+
 struct DataSet {
   std::vector<DataProblem> problems;
   std::string digest;   // hex SHA-256 of the file
   int64_t skipped = 0;  // records that were left out, with names.skip_bad
+  // Of a run whose stages have sets of their own, by StageOptions::data; empty: all are one.
+  std::vector<DataPart> parts = {};
+
+  std::vector<DataPart> Parts() const;
 };
+
+// One set with each of these as a part, in their order; the digest is that of the first.
+DataSet Join(std::vector<DataSet> sets);
 
 // Token ids of a prompt, suffix and chat template applied.
 using PromptEncoder =

@@ -51,6 +51,18 @@ TEST(DataSet, ReadsTextsAndConversations) {
   EXPECT_EQ(set->digest.size(), 64u);
 }
 
+TEST(DataSet, JoinedOnesArePartsInTheirOrder) {
+  const DataSet one = *Load(R"({"id":"a","prompt":"x","answer":"1"})");
+  EXPECT_THAT(one.Parts(), ElementsAre(DataPart{0, 1}));
+  const DataSet two =
+      *Load(R"([{"id":"a","prompt":"y","answer":"2"},{"id":"b","prompt":"z","answer":"3"}])");
+  const DataSet all = Join({one, two, one});
+  EXPECT_THAT(all.Parts(), ElementsAre(DataPart{0, 1}, DataPart{1, 2}, DataPart{3, 1}));
+  ASSERT_EQ(all.problems.size(), 4u);
+  EXPECT_THAT(all.problems[2].answers, ElementsAre("3"));
+  EXPECT_THAT(all.problems[3].prompt_ids, ElementsAre('x'));
+}
+
 TEST(DataSet, ABadRecordIsNamedByFileAndLine) {
   const std::string good = std::string(kGood) + "\n";
   ExpectRefused(good + "{", ".jsonl:2");

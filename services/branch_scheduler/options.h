@@ -53,6 +53,7 @@ struct StageOptions {
   uint32_t batch_problems = 64;
   uint32_t initial_responses = 6;  // n
   uint32_t max_response_tokens = 8192;
+  uint32_t data = 0;  // of DataSet::parts
   bool operator==(const StageOptions&) const = default;
 };
 

@@ -78,7 +78,7 @@ struct Problem {
 struct BatchState {
   uint32_t number = 0;
   uint32_t base = 0;    // e of its segment
-  uint64_t cursor = 0;  // place of its first problem in the run's sequence of problems
+  uint64_t cursor = 0;  // place of its first problem in the sequence of its data set's problems
   std::vector<Problem> problems = {};
   // Of the rule for an adaptive size (common/tree/README.md, "Adaptive sampling", b_real); B0 where
   // the size is fixed.

@@ -216,6 +216,7 @@ absl::Status LearnerLoop::Train(const scheduler::TrainingBatch& batch, StepRepor
   ATTNRL_RETURN_IF_ERROR(guard_.Check(batch, *statistics, trainer_.counters()));
   if (!batch.samples.empty()) report->statistics.train = SpanOf(watch);
   ++next_;
+  if (options_.new_data.contains(batch.batch)) accuracy_ = {.since = batch.batch};
   accuracy_.Add(batch.right_responses, batch.graded_responses);
   return absl::OkStatus();
 }

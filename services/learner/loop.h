@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -30,6 +31,8 @@ struct LoopOptions {
   int64_t checkpoint_every = 10;
   int64_t checkpoints_kept = 3;
   int64_t checkpoints_best = 1;
+  // Batches from which on the problems are those of another data set.
+  std::set<uint32_t> new_data = {};
   // Configuration and tokenizer of the model, copied into every checkpoint.
   std::string model_folder = {};
   // Where batches with a step that is not finite are kept; empty: nowhere.

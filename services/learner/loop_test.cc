@@ -386,6 +386,16 @@ TEST_F(LoopTest, TheBestCheckpointStaysThroughRestartsAndIsTold) {
   }
 }
 
+TEST_F(LoopTest, OtherDataBeginAnAccuracyOfTheirOwn) {
+  Life life(model_.path(), run_.path(),
+            {.checkpoint_every = 2, .checkpoints_best = 1, .new_data = {0, 6}});
+  AddBatchesWithAPeak(&life, 11);
+  ASSERT_TRUE(life.PrepareAndRun().ok());
+  EXPECT_EQ(life.batches.commits().back().best, (scheduler::BestCheckpoint{11, 1.0 / 12}))
+      << "of equal ones of the later data the newest";
+  EXPECT_FALSE(Exists("checkpoints/step-4"));
+}
+
 TEST_F(LoopTest, StopWhileWaitingWritesACheckpointAndEndsWell) {
   {
     Life life(model_.path(), run_.path());

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/options.h"
 
+#include <set>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 
@@ -113,10 +116,15 @@ absl::Status CheckRanks(const config::Config& config, int ranks) {
 }
 
 LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_dir) {
+  std::set<uint32_t> new_data;
+  for (const config::TrainingSet& set : config::TrainingSets(config)) {
+    new_data.insert(static_cast<uint32_t>(set.from_step));
+  }
   return {.schedule = {.mode = config.pipeline.mode, .branching = config.algorithm.branches()},
           .checkpoint_every = config.learner.checkpoint_every,
           .checkpoints_kept = config.learner.checkpoints_kept,
           .checkpoints_best = config.learner.checkpoints_best,
+          .new_data = std::move(new_data),
           .model_folder = config.model.path,
           .nonfinite_folder = run_dir + "/nonfinite",
           .max_nonfinite_batches = config.run.max_empty_batches};

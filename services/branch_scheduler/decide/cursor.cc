@@ -18,6 +18,7 @@ const std::vector<uint32_t>& Cursor::Epoch(uint64_t epoch) {
   key.seed = seed_;
   key.purpose = kShuffleData;
   key.batch = static_cast<uint32_t>(epoch);
+  key.position = set_;
   RandomStream random(key);
   for (uint64_t left = size_; left > 1; --left) {  // Fisher-Yates
     std::swap(order[left - 1], order[random.Below(left)]);

@@ -44,6 +44,12 @@ TEST(Cursor, EpochsAndSeedsHaveOrdersOfTheirOwn) {
   EXPECT_EQ(orders.size(), 25u);
 }
 
+TEST(Cursor, ASetThatComesAgainHasAnotherOrder) {
+  Cursor first(7, 50), again(7, 50, 2);
+  EXPECT_NE(Places(first, 0, 50), Places(again, 0, 50));
+  EXPECT_EQ(Places(again, 0, 50), Places(again, 0, 50));
+}
+
 TEST(Cursor, EveryProblemMayComeFirstAndLast) {
   std::set<uint64_t> first, last;
   for (uint64_t seed = 0; seed < 200; ++seed) {

@@ -88,12 +88,16 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig model_config,
                           model::LoadModelConfig(config.model.path, /*dtype_is_given=*/true));
   model.vocabulary = model_config.vocab_size;
-  ATTNRL_ASSIGN_OR_RETURN(DataSet data,
-                          LoadDataSet("data.train", config.data.train, TrainingFields(config.data),
-                                      static_cast<uint32_t>(config.rollout.max_prompt_tokens),
-                                      [&](const data_set::Question& question) {
-                                        return text->EncodePrompt(question);
-                                      }));
+  const std::vector<config::TrainingSet> uses = config::TrainingSets(config);
+  std::vector<DataSet> sets;
+  for (const config::TrainingSet& use : uses) {
+    ATTNRL_ASSIGN_OR_RETURN(sets.emplace_back(),
+                            LoadDataSet("data.train", use.path, TrainingFields(config.data),
+                                        static_cast<uint32_t>(config.rollout.max_prompt_tokens),
+                                        [&](const data_set::Question& question) {
+                                          return text->EncodePrompt(question);
+                                        }));
+  }
   const TextTools tools = text->Tools();
   verifier::VerifierClientOptions verifier_options;
   verifier_options.security = rpc::SecurityOf(config);
@@ -103,15 +107,20 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
                           observe::MetricsServer::Start(config.observe.metrics_address));
   Scheduler::Parts parts;
   ATTNRL_ASSIGN_OR_RETURN(parts.options,
-                          OptionsOf(config, flags.run_dir, std::move(model), data.digest));
-  if (config.data.skip_bad) {
+                          OptionsOf(config, flags.run_dir, std::move(model), sets[0].digest));
+  for (size_t i = 0; i < sets.size(); ++i) {
+    const std::string name =
+        i == 0 ? "data.train" : absl::StrCat("data.train from step ", uses[i].from_step);
+    if (i > 0) parts.options.fingerprint[name + " (content)"] = sets[i].digest;
+    if (!config.data.skip_bad) continue;
     const auto left_out = LeaveOutUnreadable(
         config.data.grader, *verifier,
-        [&shutdown](absl::Duration wait) { return shutdown.WaitWithTimeout(wait); }, data);
+        [&shutdown](absl::Duration wait) { return shutdown.WaitWithTimeout(wait); }, sets[i]);
     if (!left_out.ok()) return EndOf(left_out.status(), shutdown.requested());
     LogLeftOut(*left_out);
-    parts.options.fingerprint["data.train (left out)"] = left_out->digest;
+    parts.options.fingerprint[name + " (left out)"] = left_out->digest;
   }
+  const DataSet data = Join(std::move(sets));
   parts.data = &data;
   parts.text = &tools;
   parts.verifier = verifier.get();

@@ -262,6 +262,10 @@ TEST(RunRefuses, SettingsThatCantBeAndAnEmptyDataSet) {
   ExpectStatus(bench.Open(), StatusCode::kInvalidArgument,
                "run.steps: 0 is out of range; 1 to 1073741824 is allowed");
   bench.options.steps = 5;
+  bench.data.parts = {{0, bench.data.problems.size()}, {bench.data.problems.size(), 0}};
+  ExpectStatus(bench.Open(), StatusCode::kInvalidArgument,
+               "data.train: the data set is empty; at least one problem is needed");
+  bench.data.parts.clear();
   bench.data.problems.clear();
   ExpectStatus(bench.Open(), StatusCode::kInvalidArgument,
                "data.train: the data set is empty; at least one problem is needed");

@@ -222,12 +222,13 @@ class Run {
   const TextTools& text_;
   Store& store_;
   Clock& clock_;
-  mutable Cursor cursor_;
+  const std::vector<DataPart> parts_;    // of data_
+  mutable std::vector<Cursor> cursors_;  // one for each
 
   uint32_t epoch_ = 0;
   uint32_t committed_ = 0;   // batches 0..committed_-1 are trained
   uint32_t next_batch_ = 0;  // the next one to compose
-  uint64_t next_place_ = 0;  // of its first problem
+  uint64_t next_place_ = 0;  // of its first problem, if it has the data of the batch before it
   bool extension_pending_ = false;
   std::string numerics_id_;
   std::map<uint32_t, uint32_t> segments_;     // first batch -> base

@@ -8,10 +8,11 @@ namespace attnrl::scheduler {
 std::optional<double> Run::NextRealSize(pipeline::Place next) const {
   const std::optional<uint32_t> known = schedule_.NewestKnownBatch(next);
   if (!options_.adaptive.adaptive_batch || !known) return std::nullopt;
-  // A stage of other trees begins as the run did: with B0, until one of its own batches is known.
+  // A stage of other trees or data begins as the run did: with B0, until one of its own batches is
+  // known.
   if (const StageOptions& then = options_.At(*known), &now = options_.At(next.batch);
       then.batch_problems != now.batch_problems ||
-      then.initial_responses != now.initial_responses) {
+      then.initial_responses != now.initial_responses || then.data != now.data) {
     return std::nullopt;
   }
   const tree::BatchSizing sizing = options_.sizing(next.batch);

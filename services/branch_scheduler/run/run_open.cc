@@ -45,12 +45,17 @@ Run::Run(const Parts& parts)
       text_(*parts.text),
       store_(*parts.store),
       clock_(*parts.clock),
-      cursor_(parts.options->seed, parts.data->problems.size()),
-      usual_tokens_(parts.data->problems.size()) {}
+      parts_(parts.data->Parts()),
+      usual_tokens_(parts.data->problems.size()) {
+  for (const DataPart& part : parts_) {
+    cursors_.emplace_back(options_.seed, part.size, static_cast<uint32_t>(cursors_.size()));
+  }
+}
 
 absl::StatusOr<std::unique_ptr<Run>> Run::Open(const Parts& parts) {
   ATTNRL_RETURN_IF_ERROR(parts.options->Validate());
-  if (parts.data->problems.empty()) {
+  for (const DataPart& part : parts.data->Parts()) {
+    if (part.size > 0) continue;
     return InputError("data.train", "the data set is empty", "at least one problem is needed");
   }
   auto run = std::unique_ptr<Run>(new Run(parts));
@@ -184,7 +189,7 @@ BatchState Run::NewBatch(const Store::BatchRow& row) const {
   for (uint32_t position = 0; position < row.problems; ++position) {
     Problem& problem = batch.problems[position];
     problem.position = position;
-    problem.row = cursor_.At(row.cursor + position);
+    problem.row = parts_.at(stage.data).first + cursors_.at(stage.data).At(row.cursor + position);
     problem.responses.resize(stage.initial_responses);
   }
   return batch;
@@ -291,6 +296,9 @@ absl::Status Run::Compose() {
     if (!schedule_.MayBegin(next,
                             newest ? std::optional<uint32_t>(newest->number) : std::nullopt)) {
       return absl::OkStatus();
+    }
+    if (next.batch > 0 && options_.At(next.batch).data != options_.At(next.batch - 1).data) {
+      next_place_ = 0;  // other data, from its beginning
     }
     // The row makes size and problems of the batch durable before any of its items is handed out: a
     // restart finds the same batch, whatever has been committed meanwhile.

@@ -64,6 +64,44 @@ TEST(StagedRun, SamplesEachBatchAsItsStageSaysAcrossRestarts) {
   }
 }
 
+std::vector<std::string> Ids(const Simulation& run, uint32_t batch) {
+  std::vector<std::string> ids;
+  for (const Json& record : Records(run, batch)) ids.push_back(record["problem_id"]);
+  return ids;
+}
+
+TEST(StagedRun, OtherDataBeginWithAnEpochOfTheirOwnWhateverOverlaps) {
+  for (const bool killed : {false, true}) {
+    // Three problems a batch: two of seven, then epochs of five, then seven in another order.
+    Simulation run({.steps = 9, .problems = 3, .responses = 2, .other_data_from = 2});
+    run.options().later[7] = run.options().first;
+    run.options().later[7].data = 2;
+    ASSERT_TRUE(run.Start().ok());
+    for (int round = 0; run.Tick() && round < 1000; ++round) {
+      // The batches behind the change are sampled while those before it are trained.
+      if (!killed || round % 3 != 2) continue;
+      run.Kill();
+      ASSERT_TRUE(run.Start().ok());
+    }
+    std::map<uint32_t, std::vector<std::string>> ids;
+    for (uint32_t b = 0; b < 9; ++b) ids[b] = Ids(run, b);
+    const auto part = [&](uint32_t from, uint32_t to) {
+      std::vector<std::string> all;
+      for (uint32_t b = from; b < to; ++b) all.insert(all.end(), ids[b].begin(), ids[b].end());
+      return all;
+    };
+    const std::vector<std::string> first = part(0, 2), other = part(2, 7), again = part(7, 9);
+    EXPECT_EQ(std::set(first.begin(), first.end()).size(), 6u) << "of one epoch";
+    for (size_t epoch = 0; epoch < 3; ++epoch) {
+      const auto begin = other.begin() + static_cast<std::ptrdiff_t>(5 * epoch);
+      EXPECT_EQ(std::set(begin, begin + 5), (std::set<std::string>{"o0", "o1", "o2", "o3", "o4"}));
+    }
+    EXPECT_EQ(std::set(again.begin(), again.end()).size(), 6u);
+    EXPECT_NE(again, first);
+    for (const std::string& id : again) EXPECT_EQ(id[0], 'p') << id;
+  }
+}
+
 TEST(StagedRun, AnAdaptiveBatchBeginsAnewWhereTheTreesChangeAndGoesOnWhereTheyDoNot) {
   const auto sizes = [](std::map<uint32_t, StageOptions> later) {
     Simulation run({.criterion = tree::Criterion::kFci,

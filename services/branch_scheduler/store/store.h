@@ -29,7 +29,7 @@ class Store {
   struct BatchRow {
     uint32_t batch = 0;
     uint32_t base = 0;
-    uint64_t cursor = 0;  // place of the first problem
+    uint64_t cursor = 0;  // place of the first problem in its data set's sequence
     uint32_t problems = 0;
     double real_size = 0;  // b_real of the rule for its size
     double created = 0;    // seconds since the epoch

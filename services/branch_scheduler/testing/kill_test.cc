@@ -60,6 +60,7 @@ struct KilledRun {
   tree::Criterion criterion;
   bool adaptive;
   uint32_t problems, responses;
+  uint32_t other_data_from = 0;
 
   SimulationOptions Options() const {
     SimulationOptions options;
@@ -68,6 +69,7 @@ struct KilledRun {
     options.steps = adaptive ? 5 : 3;  // the first size that adapts is that of batch 3
     options.problems = problems;
     options.responses = responses;
+    options.other_data_from = other_data_from;
     options.credits = 3;
     options.training_takes_a_round = true;
     return options;
@@ -162,7 +164,10 @@ INSTANTIATE_TEST_SUITE_P(
                       KilledRun{"Trees", tree::Criterion::kEarliest, false, 2, 3},
                       KilledRun{"AdaptiveTrees", tree::Criterion::kFci, true, 2, 3},
                       // Two responses: every fourth problem is solved.
-                      KilledRun{"SolvedTrees", tree::Criterion::kFci, true, 6, 2}),
+                      KilledRun{"SolvedTrees", tree::Criterion::kFci, true, 6, 2},
+                      KilledRun{"TwoDataSets", tree::Criterion::kNone, false, 2, 3, 1},
+                      KilledRun{"AdaptiveTreesOfTwoDataSets", tree::Criterion::kFci, true, 2, 3,
+                                2}),
     [](const auto& run) { return std::string(run.param.name); });
 
 // Runs five batches in which nothing is right, killed after so many transactions (0: never), and

@@ -61,6 +61,11 @@ SchedulerOptions OptionsOf(const SimulationOptions& sizes, const std::string& fo
   options.adaptive.adaptive_batch = sizes.adaptive;
   options.adaptive.batch_max = sizes.problems + 3;
   options.first.max_response_tokens = 64;
+  if (sizes.other_data_from > 0) {
+    StageOptions& later = options.later[sizes.other_data_from];
+    later = options.first;
+    later.data = 1;
+  }
   options.stop_ids = {'.'};
   options.vocabulary = 256;
   options.deterministic = sizes.deterministic;
@@ -78,6 +83,15 @@ DataSet SevenProblems() {
         DataProblem{absl::StrCat("p", i), Tokens(absl::StrCat("q", i, "?")), {"1"}});
   }
   return data;
+}
+
+DataSet ThreeParts() {
+  DataSet other;
+  for (int i = 0; i < 5; ++i) {
+    other.problems.push_back(
+        DataProblem{absl::StrCat("o", i), Tokens(absl::StrCat("other", i, "?")), {"1"}});
+  }
+  return Join({SevenProblems(), std::move(other), SevenProblems()});
 }
 
 bool IsRight(std::string_view response) { return response.ends_with("=1."); }
@@ -123,7 +137,7 @@ Simulation::Simulation(std::unique_ptr<TemporaryFolder> own, std::string folder,
       sizes_(options) {
   std::filesystem::create_directories(folder_);
   options_ = OptionsOf(options, folder_);
-  data_ = SevenProblems();
+  data_ = options.other_data_from > 0 ? ThreeParts() : SevenProblems();
   text_ = ByteTools();
   verifier_ =
       std::make_unique<verifier::FakeVerifierClient>([this](const verifier::GradeRequest& request) {

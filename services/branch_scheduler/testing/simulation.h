@@ -29,6 +29,8 @@ struct SimulationOptions {
   bool deterministic = false;
   uint32_t checkpoint_every = 2;
   uint32_t max_empty_batches = 10;
+  // From this batch on the problems are those of a second data set (ThreeParts); 0: never.
+  uint32_t other_data_from = 0;
   // All switches of adaptive sampling, on small batches.
   bool adaptive = false;
   // 0: every answer is right, so that no problem has an advantage.
@@ -42,6 +44,8 @@ struct SimulationOptions {
 SchedulerOptions OptionsOf(const SimulationOptions& sizes, const std::string& folder);
 TextTools ByteTools();
 DataSet SevenProblems();
+// Of a run that changes its data: these, five others ("o0" to "o4"), and these again.
+DataSet ThreeParts();
 // A verdict as the simulated verifier gives it: right is what ends with "=1.".
 bool IsRight(std::string_view response);
 

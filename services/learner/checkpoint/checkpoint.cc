@@ -183,21 +183,22 @@ absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& train
 }
 
 void CheckpointStore::NoteAccuracy(const CheckpointInfo& info) {
-  if (info.accuracy.responses > 0) accuracies_[info.step] = info.accuracy.value();
+  if (info.accuracy.responses > 0) accuracies_[info.step] = info.accuracy;
 }
 
-std::vector<scheduler::BestCheckpoint> CheckpointStore::BestFirst() const {
-  std::vector<scheduler::BestCheckpoint> best;
-  for (const auto& [step, accuracy] : accuracies_) best.push_back({step, accuracy});
-  std::sort(best.begin(), best.end(), [](const auto& a, const auto& b) {
-    return a.accuracy != b.accuracy ? a.accuracy > b.accuracy : a.step > b.step;
+std::vector<uint32_t> CheckpointStore::BestFirst() const {
+  std::vector<uint32_t> best;
+  for (const auto& [step, accuracy] : accuracies_) best.insert(best.begin(), step);
+  std::stable_sort(best.begin(), best.end(), [this](uint32_t a, uint32_t b) {
+    return accuracies_.at(a).Above(accuracies_.at(b));
   });
   return best;
 }
 
 std::optional<scheduler::BestCheckpoint> CheckpointStore::Best() const {
-  const std::vector<scheduler::BestCheckpoint> best = BestFirst();
-  return best.empty() ? std::nullopt : std::optional(best.front());
+  const std::vector<uint32_t> best = BestFirst();
+  if (best.empty()) return std::nullopt;
+  return scheduler::BestCheckpoint{best[0], accuracies_.at(best[0]).value()};
 }
 
 std::vector<uint32_t> CheckpointStore::Removable(int64_t kept, int64_t best,
@@ -210,9 +211,9 @@ std::vector<uint32_t> CheckpointStore::Removable(int64_t kept, int64_t best,
   for (size_t i = 0; i < last; ++i) {
     if (steps_[i] != 0 && steps_[i] < keep_from) removable.push_back(steps_[i]);
   }
-  std::vector<scheduler::BestCheckpoint> spared = BestFirst();
+  std::vector<uint32_t> spared = BestFirst();
   spared.resize(std::min(spared.size(), static_cast<size_t>(best)));
-  for (const scheduler::BestCheckpoint& each : spared) std::erase(removable, each.step);
+  for (const uint32_t step : spared) std::erase(removable, step);
   return removable;
 }
 

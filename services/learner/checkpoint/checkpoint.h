@@ -82,12 +82,12 @@ class CheckpointStore {
   absl::Status Verify(uint32_t step) const;
   void NoteAccuracy(const CheckpointInfo& info);
   // Those with an accuracy, the most accurate first; of equal ones the newer.
-  std::vector<scheduler::BestCheckpoint> BestFirst() const;
+  std::vector<uint32_t> BestFirst() const;
 
   const std::string folder_;  // RUN_DIR/checkpoints
   std::vector<uint32_t> steps_;
-  std::map<uint32_t, double> accuracies_;     // of those in steps_ that have one
-  std::unique_ptr<CheckpointWriter> writer_;  // null: nothing is under way
+  std::map<uint32_t, RecentAccuracy> accuracies_;  // of those in steps_ that have one
+  std::unique_ptr<CheckpointWriter> writer_;       // null: nothing is under way
 };
 
 }  // namespace attnrl::learner

@@ -97,7 +97,7 @@ TrainStatistics ParseStatistics(const json& value) {
 }
 
 ordered_json AccuracyJson(const RecentAccuracy& accuracy) {
-  return {{"right", accuracy.right}, {"responses", accuracy.responses}};
+  return {{"right", accuracy.right}, {"responses", accuracy.responses}, {"since", accuracy.since}};
 }
 
 // Checkpoints that were made before there were accuracies have none.
@@ -105,7 +105,8 @@ RecentAccuracy ParseAccuracy(const json& state) {
   if (!state.contains("accuracy")) return {};
   const json& value = state.at("accuracy");
   return {.right = value.at("right").get<double>(),
-          .responses = value.at("responses").get<double>()};
+          .responses = value.at("responses").get<double>(),
+          .since = value.at("since").get<uint32_t>()};
 }
 
 absl::Status Unreadable(absl::string_view why) {

@@ -288,6 +288,7 @@ TEST(CheckpointState, ComesBackAsItWasWritten) {
   info.statistics.effective_samples = 0.5;
   info.statistics.trained_tokens = 1234;
   info.statistics.train = scheduler::Span{1.5, 2.25};
+  info.accuracy.since = 4;
   info.accuracy.Add(1, 3);
   info.accuracy.Add(5, 12);
   const auto parsed = ParseCheckpointState(CheckpointStateJson(info));
@@ -317,11 +318,20 @@ TEST(CheckpointState, ASpanThatEndsBeforeItsStartIsReadAsOneWithoutLength) {
 }
 
 TEST(CheckpointState, OfBeforeThereWereAccuraciesHasNone) {
-  auto state = nlohmann::json::parse(CheckpointStateJson({.step = 7, .accuracy = {1, 2}}));
+  auto state = nlohmann::json::parse(CheckpointStateJson({.step = 7, .accuracy = {1, 2, 0}}));
   state.erase("accuracy");
   const auto parsed = ParseCheckpointState(state.dump());
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_TRUE(std::isnan(parsed->accuracy.value()));
+}
+
+TEST(RecentAccuracy, OfLaterDataIsAboveThatOfEarlier) {
+  const RecentAccuracy high{3, 4}, low{1, 4}, later{1, 4, 10};
+  EXPECT_TRUE(high.Above(low));
+  EXPECT_FALSE(low.Above(high));
+  EXPECT_FALSE(high.Above(high));
+  EXPECT_TRUE(later.Above(high));
+  EXPECT_FALSE(high.Above(later));
 }
 
 TEST(RecentAccuracy, CountsLaterBatchesMore) {

@@ -14,10 +14,16 @@ struct RecentAccuracy {
 
   double right = 0;
   double responses = 0;
+  uint32_t since = 0;  // the batch that it begins with
 
   void Add(uint32_t batch_right, uint32_t batch_responses) {
     right = kOlder * right + batch_right;
     responses = kOlder * responses + batch_responses;
+  }
+  // Whether it is the better one: of later data in any case, since how hard these are is another
+  // matter.
+  bool Above(const RecentAccuracy& other) const {
+    return since != other.since ? since > other.since : value() > other.value();
   }
   // From 0 to 1; NaN where no response was graded.
   double value() const { return responses > 0 ? right / responses : NAN; }

@@ -112,6 +112,10 @@ absl::Status WarnOfOverlap(const config::Data& data, int64_t problems, DataRepor
   return absl::OkStatus();
 }
 
+scheduler::PromptEncoder EncoderOf(scheduler::ModelText& text) {
+  return [&text](const data_set::Question& question) { return text.EncodePrompt(question); };
+}
+
 // Has the graders read every accepted answer of a set.
 absl::StatusOr<AnswerReport> ReadAnswers(const config::Data& data, const std::string& path,
                                          const std::string& binary_folder, DataReport* report) {
@@ -138,6 +142,39 @@ absl::StatusOr<AnswerReport> ReadAnswers(const config::Data& data, const std::st
                    "first one is at ",
                    answers.first_text_only));
   return answers;
+}
+
+// Reads the training set of `data`, has its answers read, and shows its first problem.
+absl::StatusOr<Lengths> CheckTrainingSet(const config::Data& data, uint32_t limit,
+                                         scheduler::ModelText& text,
+                                         const std::string& binary_folder, DataReport* report) {
+  AnswerReport answers;
+  Lengths lengths;
+  {
+    ATTNRL_ASSIGN_OR_RETURN(
+        const scheduler::DataSet train,
+        scheduler::LoadDataSet("data.train", data.train, scheduler::TrainingFields(data), limit,
+                               EncoderOf(text)));
+    if (train.skipped > 0) {
+      report->warnings.push_back(absl::StrCat(
+          train.skipped, train.skipped == 1 ? " record" : " records", " of ", data.train,
+          " can't be used and ", train.skipped == 1 ? "is" : "are", " left out"));
+    }
+    ATTNRL_ASSIGN_OR_RETURN(answers, ReadAnswers(data, data.train, binary_folder, report));
+    lengths = LengthsOf(train, answers);
+    WarnOfRepeated(train, answers, report);
+  }
+  if (lengths.problems == 0) {
+    return InputError(data.train, "no record has an accepted answer that a response can match",
+                      "at least one is needed");
+  }
+  ATTNRL_ASSIGN_OR_RETURN(
+      const data_set::Problem first,
+      data_set::FirstProblem(data.train, scheduler::TrainingFields(data), answers.unmatchable_ids));
+  ATTNRL_ASSIGN_OR_RETURN(const std::string prompt, text.PromptText(first.question));
+  absl::StrAppend(&report->first, report->first.empty() ? "" : "        ",
+                  ProblemText(first, prompt));
+  return lengths;
 }
 
 // Without this token among the end tokens, responses go on behind the answer until they are cut.
@@ -181,45 +218,45 @@ absl::StatusOr<DataReport> CheckData(const config::Config& config,
                                      const std::string& binary_folder) {
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::ModelText> text,
                           scheduler::ModelText::Load(config));
-  const scheduler::PromptEncoder encode = [&text](const data_set::Question& question) {
-    return text->EncodePrompt(question);
-  };
   const auto limit = static_cast<uint32_t>(config.rollout.max_prompt_tokens);
-  const config::Data& data = config.data;
+  const std::vector<config::TrainingSet> sets = config::TrainingSets(config);
   DataReport report;
-  Lengths lengths;
-  AnswerReport answers;
-  {
-    ATTNRL_ASSIGN_OR_RETURN(const scheduler::DataSet train,
-                            scheduler::LoadDataSet("data.train", data.train,
-                                                   scheduler::TrainingFields(data), limit, encode));
-    if (train.skipped > 0) {
-      report.warnings.push_back(absl::StrCat(
-          train.skipped, train.skipped == 1 ? " record" : " records", " of ", data.train,
-          " can't be used and ", train.skipped == 1 ? "is" : "are", " left out"));
+  std::vector<std::string> refused;
+  std::vector<int64_t> problems;
+  for (const config::TrainingSet& set : sets) {
+    const size_t warned = report.warnings.size();
+    const config::Data data = config::AtStep(config, set.from_step).data;
+    const absl::StatusOr<Lengths> lengths =
+        CheckTrainingSet(data, limit, *text, binary_folder, &report);
+    if (!lengths.ok()) {
+      if (!IsInputError(lengths.status())) return lengths.status();
+      refused.emplace_back(lengths.status().message());
+      continue;
     }
-    ATTNRL_ASSIGN_OR_RETURN(answers, ReadAnswers(data, data.train, binary_folder, &report));
-    lengths = LengthsOf(train, answers);
-    WarnOfRepeated(train, answers, &report);
+    const std::string use =
+        set.from_step == 0 ? set.path : absl::StrCat("from step ", set.from_step, " on ", set.path);
+    problems.push_back(lengths->problems);
+    absl::StrAppend(&report.summary, report.summary.empty() ? "" : "\n        ",
+                    sets.size() > 1 ? use + ": " : "", Summary(*lengths));
+    report.longest_prompt = std::max(report.longest_prompt, static_cast<int64_t>(lengths->longest));
+    if (sets.size() == 1) continue;
+    for (size_t i = warned; i < report.warnings.size(); ++i) {
+      report.warnings[i] = absl::StrCat(use, ": ", report.warnings[i]);
+    }
   }
-  if (lengths.problems == 0) {
-    return InputError(data.train, "no record has an accepted answer that a response can match",
-                      "at least one is needed");
-  }
-  report.summary = Summary(lengths);
-  report.longest_prompt = static_cast<int64_t>(lengths.longest);
+  if (!refused.empty()) return absl::InvalidArgumentError(absl::StrJoin(refused, "; and "));
+  const config::Data& data = config.data;
   for (const std::string& path : data.eval) {
-    ATTNRL_RETURN_IF_ERROR(
-        scheduler::LoadDataSet("data.eval", path, scheduler::EvaluationFields(data), limit, encode)
-            .status());
+    ATTNRL_RETURN_IF_ERROR(scheduler::LoadDataSet("data.eval", path,
+                                                  scheduler::EvaluationFields(data), limit,
+                                                  EncoderOf(*text))
+                               .status());
   }
-  ATTNRL_ASSIGN_OR_RETURN(
-      const data_set::Problem first,
-      data_set::FirstProblem(data.train, scheduler::TrainingFields(data), answers.unmatchable_ids));
-  ATTNRL_ASSIGN_OR_RETURN(const std::string prompt, text->PromptText(first.question));
-  report.first = ProblemText(first, prompt);
   WarnOfEndOfTurn(*text, end_tokens, &report);
-  ATTNRL_RETURN_IF_ERROR(WarnOfOverlap(data, lengths.problems, &report));
+  for (size_t i = 0; i < sets.size(); ++i) {
+    ATTNRL_RETURN_IF_ERROR(
+        WarnOfOverlap(config::AtStep(config, sets[i].from_step).data, problems[i], &report));
+  }
   for (const std::string& path : data.eval) {
     ATTNRL_RETURN_IF_ERROR(ReadAnswers(data, path, binary_folder, &report).status());
   }

@@ -85,6 +85,25 @@ TEST_F(CheckDataTest, ShowsHowTheFirstProblemIsAskedAndGraded) {
             "        and graded by \"answers\": 2 or two\n");
 }
 
+TEST_F(CheckDataTest, EverySetOfAStageIsCheckedAndSaidFromWhichStepOn) {
+  Train(R"({"prompt":"1+1?","answer":"2"})");
+  const std::string hard = folder_.Write("hard.jsonl", R"({"prompt":"12+34?","answer":"46"})");
+  config_.stages = {{10, {{"learner.learning_rate", "1e-7"}}}, {20, {{"data.train", hard}}}};
+  const DataReport report = Report();
+  EXPECT_EQ(
+      Short(report.summary),
+      "train.jsonl: 1 problems, prompts of 52 tokens on average, 52 at most\n"
+      "        from step 20 on hard.jsonl: 1 problems, prompts of 54 tokens on average, 54 at "
+      "most");
+  EXPECT_EQ(report.longest_prompt, 54);
+  EXPECT_THAT(Short(report.first), HasSubstr("2\n        hard.jsonl:1, id \"line-1\", is asked"));
+  // What is wrong with each of them is said at once.
+  Train(R"({"prompt":"1+1?"})");
+  folder_.Write("hard.jsonl", "{\"prompt\":\"1+1?\",\"answer\":\"2\"}\n{}\n");
+  EXPECT_THAT(Refusal(), HasSubstr("train.jsonl:1: "));
+  EXPECT_THAT(Refusal(), HasSubstr("; and hard.jsonl:2: "));
+}
+
 TEST_F(CheckDataTest, APromptOutsideTheModelsVocabularyIsRefusedOrLeftOut) {
   folder_.Write("config.json", R"({"vocab_size": 259})");
   Train("{\"prompt\":\"1+1?\",\"answer\":\"2\"}\n{\"prompt\":\"<end>?\",\"answer\":\"3\"}\n");

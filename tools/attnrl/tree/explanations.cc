@@ -55,14 +55,15 @@ std::vector<Leaf> WrongLeaves(json* problem, const Decode& decode) {
 
 class RunExplanations final : public Explanations {
  public:
-  RunExplanations(config::Data data, std::unique_ptr<verifier::GraderPool> pool)
-      : data_(std::move(data)), pool_(std::move(pool)) {}
+  RunExplanations(config::Config config, std::unique_ptr<verifier::GraderPool> pool)
+      : config_(std::move(config)), pool_(std::move(pool)) {}
 
   absl::Status AddTo(json* problem, const Decode& decode) override {
     try {
       const json id = problem->value("problem_id", json());
       const std::optional<data_set::Problem> asked =
-          Find(id.is_string() ? id.get<std::string>() : PrintJson(id));
+          Find(id.is_string() ? id.get<std::string>() : PrintJson(id),
+               config::AtStep(config_, problem->value("batch", int64_t{0})).data);
       if (!asked) return absl::OkStatus();
       return Explain(*asked, WrongLeaves(problem, decode));
     } catch (const json::exception& error) {
@@ -73,9 +74,9 @@ class RunExplanations final : public Explanations {
  private:
   // nullopt where it isn't there, or the data set can't be read any more: that is no fault of the
   // run that is looked at.
-  std::optional<data_set::Problem> Find(const std::string& id) const {
+  static std::optional<data_set::Problem> Find(const std::string& id, const config::Data& data) {
     std::optional<data_set::Problem> found;
-    data_set::ReadProblems(data_.train, scheduler::TrainingFields(data_),
+    data_set::ReadProblems(data.train, scheduler::TrainingFields(data),
                            [&](data_set::Problem problem) -> absl::Status {
                              if (problem.id != id) return absl::OkStatus();
                              found = std::move(problem);
@@ -88,8 +89,9 @@ class RunExplanations final : public Explanations {
   absl::Status Explain(const data_set::Problem& problem, const std::vector<Leaf>& leaves) {
     std::vector<verifier::GradeRequest> requests;
     for (const Leaf& leaf : leaves) {
-      verifier::GradeRequest request = {"", leaf.text, problem.answers.texts,
-                                        problem.grader.empty() ? data_.grader : problem.grader};
+      verifier::GradeRequest request = {
+          "", leaf.text, problem.answers.texts,
+          problem.grader.empty() ? config_.data.grader : problem.grader};
       request.explain = true;
       requests.push_back(std::move(request));
     }
@@ -104,7 +106,7 @@ class RunExplanations final : public Explanations {
     return absl::OkStatus();
   }
 
-  const config::Data data_;
+  const config::Config config_;
   const std::unique_ptr<verifier::GraderPool> pool_;
 };
 
@@ -118,7 +120,7 @@ absl::StatusOr<std::unique_ptr<Explanations>> Explanations::Open(const std::stri
   options.binary = binary_folder + "/attnrl-grader";
   ATTNRL_ASSIGN_OR_RETURN(std::unique_ptr<verifier::GraderPool> pool,
                           verifier::GraderPool::Start(options));
-  return std::make_unique<RunExplanations>(std::move(config.data), std::move(pool));
+  return std::make_unique<RunExplanations>(std::move(config), std::move(pool));
 }
 
 }  // namespace attnrl::tools

@@ -56,6 +56,23 @@ TEST_F(ExplanationsTest, SayOfWrongAnswersWhichRuleRefusedThem) {
   EXPECT_FALSE(responses[1].contains("explanation"));
 }
 
+TEST_F(ExplanationsTest, LookProblemsUpInTheDataOfTheBatchesStage) {
+  folder_.Write("config.yaml",
+                "model: {path: m}\ndata: {train: train.jsonl}\n"
+                "stages:\n  - {from_step: 3, data.train: later.jsonl}\n");
+  folder_.Write("later.jsonl", R"({"id":"p7","prompt":"?","answer":"33"})"
+                               "\n");
+  const auto explanations = Explanations::Open(folder_.path(), kBinaries);
+  ASSERT_TRUE(explanations.ok()) << explanations.status();
+  for (const int batch : {2, 3}) {
+    nlohmann::json record = Record("p7");
+    record["batch"] = batch;
+    ASSERT_TRUE((*explanations)->AddTo(&record, Decode).ok());
+    EXPECT_THAT(record["responses"][0]["explanation"].get<std::string>(),
+                HasSubstr(batch == 2 ? "refused for: 22" : "refused for: 33"));
+  }
+}
+
 TEST_F(ExplanationsTest, LeaveOutWhatTheDataSetDoesNotHave) {
   const auto explanations = Explanations::Open(folder_.path(), kBinaries);
   ASSERT_TRUE(explanations.ok()) << explanations.status();
