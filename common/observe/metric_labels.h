@@ -20,7 +20,7 @@ inline constexpr string_view kCuda[] = {"none", "13"};
 inline constexpr string_view kServices[] = {"BranchScheduler", "WeightStore", "Verifier"};
 inline constexpr string_view kMethods[] = {"Work",   "RegisterLearner", "NextBatch", "CommitBatch",
                                            "Status", "WatchStatus",     "Pause",     "Resume",
-                                           "Drain",  "Watch",           "Fetch",     "Verify"};
+                                           "Drain",  "Fetch",           "Verify"};
 inline constexpr string_view kCodes[] = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",

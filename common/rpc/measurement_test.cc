@@ -59,13 +59,13 @@ TEST(Measurement, CountsTheMessagesOfAStreamOneByOne) {
   ASSERT_TRUE(server.ok()) << server.status();
   const auto stub = v1::WeightStore::NewStub(Connect(folder.Address("a")).value());
   const auto context = MakeContext(absl::Seconds(20));
-  const double before = Messages("response", "Watch", "+Inf");
-  const auto reader = stub->Watch(context.get(), {});
-  v1::VersionAnnouncement announcement;
-  while (reader->Read(&announcement)) {
+  const double before = Messages("response", "Fetch", "+Inf");
+  const auto reader = stub->Fetch(context.get(), {});
+  v1::VersionPiece piece;
+  while (reader->Read(&piece)) {
   }
   ASSERT_TRUE(reader->Finish().ok());
-  EXPECT_EQ(Messages("response", "Watch", "+Inf"), before + 3);
+  EXPECT_EQ(Messages("response", "Fetch", "+Inf"), before + 3);
 }
 
 TEST(Measurement, CountsRetriesByTheirMethod) {

@@ -203,10 +203,10 @@ TEST_F(ServerTest, StreamsUntilTheEnd) {
   const auto server = *Server::Start({.address = folder_.Address("w.sock")}, {&store});
   const auto context = MakeContext(absl::InfiniteDuration());
   const auto reader = v1::WeightStore::NewStub(*Connect(server->address()))
-                          ->Watch(context.get(), v1::WatchVersionsRequest());
-  v1::VersionAnnouncement announcement;
-  uint32_t seen = 0;
-  while (reader->Read(&announcement)) EXPECT_EQ(announcement.version().number(), seen++);
+                          ->Fetch(context.get(), v1::FetchVersionRequest());
+  v1::VersionPiece piece;
+  uint64_t seen = 0;
+  while (reader->Read(&piece)) EXPECT_EQ(piece.chunk().offset(), seen++);
   EXPECT_TRUE(reader->Finish().ok());
   EXPECT_EQ(seen, 100u);
 }

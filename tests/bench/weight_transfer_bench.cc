@@ -183,7 +183,6 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::string& folder, int64_
   ATTNRL_ASSIGN_OR_RETURN(const double tcp_seconds, MeasureFetch(*by_tcp, version, fetches));
   ATTNRL_ASSIGN_OR_RETURN(const auto step, MeasureStep(*store, *by_socket, megabytes));
   ATTNRL_ASSIGN_OR_RETURN(const double eight, MeasureWorkers(tcp->address(), version, 8));
-  store->Close();
   local->Shutdown(absl::Seconds(1));
   tcp->Shutdown(absl::Seconds(1));
   return nlohmann::ordered_json{{"benchmark", "weight_transfer"},

@@ -87,7 +87,7 @@ grpc::Status Call(grpc::GenericStub& stub, const std::string& method) {
 // Written a second time, by hand: who may do what is a decision, not a computation.
 const std::map<std::string, std::set<std::string>>& MayCall() {
   static const auto* table = new std::map<std::string, std::set<std::string>>{
-      {"rollout-worker", {"BranchScheduler/Work", "WeightStore/Watch", "WeightStore/Fetch"}},
+      {"rollout-worker", {"BranchScheduler/Work", "WeightStore/Fetch"}},
       {"branch-scheduler", {"Verifier/Verify"}},
       {"verifier", {}},
       {"learner",
@@ -95,8 +95,7 @@ const std::map<std::string, std::set<std::string>>& MayCall() {
         "BranchScheduler/CommitBatch"}},
       {"operator",
        {"BranchScheduler/Status", "BranchScheduler/WatchStatus", "BranchScheduler/Pause",
-        "BranchScheduler/Resume", "BranchScheduler/Drain", "WeightStore/Watch",
-        "WeightStore/Fetch"}}};
+        "BranchScheduler/Resume", "BranchScheduler/Drain", "WeightStore/Fetch"}}};
   return *table;
 }
 

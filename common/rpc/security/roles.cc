@@ -65,7 +65,6 @@ std::span<const AccessRule> AccessRules() {
       {"BranchScheduler/Resume", {kOperator}},
       {"BranchScheduler/Drain", {kOperator}},
       {"Verifier/Verify", {kBranchScheduler}},
-      {"WeightStore/Watch", {kRolloutWorker, kOperator}},
       {"WeightStore/Fetch", {kRolloutWorker, kOperator}},
   };
   return *rules;

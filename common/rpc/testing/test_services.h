@@ -37,25 +37,25 @@ class TestVerifier final : public v1::Verifier::Service {
   const Work work_;
 };
 
-// Tests only: streams announcements until its caller leaves.
+// Tests only: streams chunks without bytes until its caller leaves.
 class TestWeightStore final : public v1::WeightStore::Service {
  public:
-  explicit TestWeightStore(uint32_t announcements) : announcements_(announcements) {}
+  explicit TestWeightStore(uint64_t chunks) : chunks_(chunks) {}
 
-  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchVersionsRequest*,
-                     grpc::ServerWriter<v1::VersionAnnouncement>* writer) override {
-    return HandleStream(context, "WeightStore/Watch", [&]() -> absl::Status {
-      for (uint32_t number = 0; number < announcements_; ++number) {
-        v1::VersionAnnouncement announcement;
-        announcement.mutable_version()->set_number(number);
-        if (!writer->Write(announcement)) return absl::CancelledError("the caller left");
+  grpc::Status Fetch(grpc::ServerContext* context, const v1::FetchVersionRequest*,
+                     grpc::ServerWriter<v1::VersionPiece>* writer) override {
+    return HandleStream(context, "WeightStore/Fetch", [&]() -> absl::Status {
+      for (uint64_t offset = 0; offset < chunks_; ++offset) {
+        v1::VersionPiece piece;
+        piece.mutable_chunk()->set_offset(offset);
+        if (!writer->Write(piece)) return absl::CancelledError("the caller left");
       }
       return absl::OkStatus();
     });
   }
 
  private:
-  const uint32_t announcements_;
+  const uint64_t chunks_;
 };
 
 // Tests only: a folder for sockets, short enough for their names.

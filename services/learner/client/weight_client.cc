@@ -72,7 +72,6 @@ class StubWeightClient final : public WeightClient {
   absl::StatusOr<std::shared_ptr<const VersionData>> Fetch(const Version& version,
                                                            const VersionData* base,
                                                            absl::Duration deadline) override;
-  absl::Status Watch(const std::function<bool(const Version&)>& announced) override;
   uint64_t received_bytes() const override { return received_; }
   void Cancel() override { calls_.Cancel(); }
 
@@ -88,7 +87,6 @@ class StubWeightClient final : public WeightClient {
                          Route* route, VersionReceiver& receiver);
   absl::Status Receive(v1::WeightStore::Stub& stub, const v1::FetchVersionRequest& request,
                        absl::Duration deadline, Route* route, VersionReceiver& receiver);
-  absl::Status WatchOnce(const std::function<bool(const Version&)>& announced, bool* ended);
 
   const WeightClientOptions options_;
   const std::unique_ptr<v1::WeightStore::Stub> stub_;
@@ -195,37 +193,6 @@ absl::StatusOr<std::shared_ptr<const VersionData>> StubWeightClient::Fetch(
     const absl::Duration wait = std::min(backoff.Next(), end - clock.Monotonic());
     if (!calls_.WaitToRetry("WeightStore/Fetch", wait)) return Cancelled();
   }
-}
-
-absl::Status StubWeightClient::WatchOnce(const std::function<bool(const Version&)>& announced,
-                                         bool* ended) {
-  const rpc::Call call(calls_, absl::InfiniteDuration());
-  const auto reader = stub_->Watch(call.context(), v1::WatchVersionsRequest());
-  v1::VersionAnnouncement announcement;
-  while (!*ended && reader->Read(&announcement)) {
-    *ended = !announced({announcement.version().number(), announcement.version().digest()});
-  }
-  if (*ended) call.Cancel();
-  const grpc::Status finished = reader->Finish();
-  return *ended ? absl::OkStatus() : rpc::FromGrpc(finished, "watch of the learner's versions");
-}
-
-absl::Status StubWeightClient::Watch(const std::function<bool(const Version&)>& announced) {
-  Backoff backoff(kFirstWait, options_.max_backoff);
-  bool ended = false;
-  do {
-    const absl::Status status = WatchOnce(
-        [&](const Version& version) {
-          backoff.Reset();
-          return announced(version);
-        },
-        &ended);
-    if (ended) return absl::OkStatus();
-    if (!status.ok() && !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) {
-      return calls_.cancelled() ? Cancelled() : status;
-    }
-  } while (calls_.WaitToRetry("WeightStore/Watch", backoff.Next()));
-  return Cancelled();
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,14 +15,10 @@
 
 namespace attnrl::learner {
 
-// Reads weight versions from the learner. Thread-safe: Watch usually runs in a thread of its own
-// while another one fetches. Memory: one version while Fetch runs.
+// Reads weight versions from the learner. Thread-safe. Memory: one version while Fetch runs.
 //
 //   auto client = ConnectWeightStore("unix:/tmp/x/learner.sock", options);
-//   std::thread watcher([&] { (void)client->Watch([&](const Version& v) { ...; return true; }); });
 //   auto data = client->Fetch({3, digest}, nullptr, absl::Seconds(60));  // checked bits of W(3)
-//   client->Cancel();
-//   watcher.join();
 class WeightClient {
  public:
   virtual ~WeightClient() = default;
@@ -38,11 +33,6 @@ class WeightClient {
   virtual absl::StatusOr<std::shared_ptr<const VersionData>> Fetch(const Version& version,
                                                                    const VersionData* base,
                                                                    absl::Duration deadline) = 0;
-
-  // Hands every version that is durable now to `announced`, ascending, then each new one as it
-  // becomes durable; a lost connection is made again and starts over from all versions. Blocks
-  // until `announced` returns false (OK) or Cancel is called (CANCELLED).
-  virtual absl::Status Watch(const std::function<bool(const Version&)>& announced) = 0;
 
   // Bytes of weights received so far, as they were sent. Any thread.
   virtual uint64_t received_bytes() const = 0;

@@ -101,10 +101,7 @@ class Relays : public ::testing::Test {
     version_ = Publish(*store_, 1, {{"w", at::arange(3 << 18).to(at::kFloat)}}).value();
     bytes_ = (*store_->Read(version_))->bytes.size();
   }
-  ~Relays() override {
-    store_->Close();
-    server_->Shutdown(absl::Seconds(1));
-  }
+  ~Relays() override { server_->Shutdown(absl::Seconds(1)); }
 
   // A worker that fetches nothing has asked the learner, and is now named to others.
   void TakePlace(int port) {

@@ -207,7 +207,6 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
                                {"metrics", metrics->address()},
                                {"threads", config.learner.threads}});
   const absl::Status status = RunUntil(loop, *batches, place, shutdown);
-  versions->Close();
   server->Shutdown(kGrace);
   // Started again it would only take the run back from the learner that has it now.
   return absl::IsAborted(status) ? absl::InvalidArgumentError(status.message()) : status;

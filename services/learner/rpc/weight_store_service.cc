@@ -11,31 +11,7 @@
 namespace attnrl::learner {
 namespace {
 
-// How often a watcher looks whether its caller is still there.
-constexpr absl::Duration kWatchPoll = absl::Milliseconds(500);
-
-void ToProto(const Version& version, v1::Version* proto) {
-  proto->set_number(version.number);
-  proto->set_digest(version.digest);
-}
-
 absl::Status CallerLeft() { return absl::CancelledError("the caller left"); }
-
-absl::Status SendAnnouncements(VersionStore& versions, const grpc::ServerContext& context,
-                               grpc::ServerWriter<v1::VersionAnnouncement>& writer) {
-  auto [fresh, seen] = versions.Snapshot();
-  while (true) {
-    for (const Version& version : fresh) {
-      v1::VersionAnnouncement announcement;
-      ToProto(version, announcement.mutable_version());
-      if (!writer.Write(announcement)) return CallerLeft();
-    }
-    fresh = versions.AnnouncedAfter(seen, kWatchPoll);
-    seen += fresh.size();
-    if (context.IsCancelled()) return CallerLeft();
-    if (versions.closed()) return absl::UnavailableError("the learner is shutting down");
-  }
-}
 
 }  // namespace
 
@@ -50,13 +26,6 @@ std::string WeightStoreService::SourceFor(const grpc::ServerContext& context,
   const std::string address = rpc::AtPeer(context.peer(), request.serves_at());
   if (address.empty()) return "";
   return fan_out_.SourceFor(version, address, {request.failed().begin(), request.failed().end()});
-}
-
-grpc::Status WeightStoreService::Watch(grpc::ServerContext* context,
-                                       const v1::WatchVersionsRequest*,
-                                       grpc::ServerWriter<v1::VersionAnnouncement>* writer) {
-  return rpc::HandleStream(context, "WeightStore/Watch",
-                           [&] { return SendAnnouncements(versions_, *context, *writer); });
 }
 
 grpc::Status WeightStoreService::Fetch(grpc::ServerContext* context,

@@ -17,8 +17,6 @@ class WeightStoreService final : public v1::WeightStore::Service {
   // `versions` outlives the service.
   explicit WeightStoreService(VersionStore& versions);
 
-  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchVersionsRequest* request,
-                     grpc::ServerWriter<v1::VersionAnnouncement>* writer) override;
   grpc::Status Fetch(grpc::ServerContext* context, const v1::FetchVersionRequest* request,
                      grpc::ServerWriter<v1::VersionPiece>* writer) override;
 

@@ -52,10 +52,7 @@ class WeightTransfer : public ::testing::Test {
         service_(*store_),
         server_(Start(folder_.path(), &service_)),
         client_(Connect(*server_)) {}
-  ~WeightTransfer() override {
-    store_->Close();
-    server_->Shutdown(absl::Seconds(1));
-  }
+  ~WeightTransfer() override { server_->Shutdown(absl::Seconds(1)); }
 
   TemporaryFolder folder_;
   std::unique_ptr<VersionStore> store_;
@@ -142,28 +139,14 @@ TEST_F(WeightTransfer, NeverSendsBitsThatWereDamagedOnDisk) {
   EXPECT_TRUE(absl::IsDataLoss(Fetch(*client_, first, nullptr, kDeadline).status()));
 }
 
-TEST_F(WeightTransfer, AnnouncesWhatIsThereAndThenWhatComes) {
-  for (uint32_t number : {0u, 1u}) ASSERT_TRUE(Publish(*store_, number, Weights(1)).ok());
-  std::vector<uint32_t> numbers;
-  const absl::Status watched = client_->Watch([&](const Version& version) {
-    numbers.push_back(version.number);
-    if (version.number == 1) {
-      EXPECT_TRUE(Publish(*store_, 2, Weights(2)).ok());
-    }
-    return version.number < 2;
-  });
-  EXPECT_TRUE(watched.ok()) << watched;
-  EXPECT_EQ(numbers, (std::vector<uint32_t>{0, 1, 2}));
-}
-
-TEST_F(WeightTransfer, CancelEndsAWatch) {
+TEST_F(WeightTransfer, CancelEndsAFetchThatWaits) {
+  server_->Shutdown(absl::ZeroDuration());
   std::thread canceller([this] {
     absl::SleepFor(absl::Milliseconds(20));
     client_->Cancel();
   });
-  EXPECT_TRUE(absl::IsCancelled(client_->Watch([](const Version&) { return true; })));
-  canceller.join();
   EXPECT_TRUE(absl::IsCancelled(Fetch(*client_, {0, ""}, nullptr, kDeadline).status()));
+  canceller.join();
 }
 
 // Sends one version whose stream breaks, or is damaged, in the first attempts.

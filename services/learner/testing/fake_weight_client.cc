@@ -12,7 +12,6 @@ Version FakeWeightClient::Publish(VersionData data) {
   const Version version = data.version;
   absl::MutexLock lock(&mutex_);
   versions_[version.number] = std::move(data);
-  ++changes_;
   return version;
 }
 
@@ -44,30 +43,6 @@ absl::StatusOr<std::shared_ptr<const VersionData>> FakeWeightClient::Fetch(const
     return absl::NotFoundError(absl::StrCat("W(", version.number, ") is not published"));
   }
   return std::make_shared<const VersionData>(found->second);
-}
-
-absl::Status FakeWeightClient::Watch(const std::function<bool(const Version&)>& announced) {
-  uint64_t seen = 0;
-  int64_t newest = -1;
-  while (true) {
-    std::vector<Version> fresh;
-    {
-      absl::MutexLock lock(&mutex_);
-      const auto changed = [this, seen]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-        return cancelled_ || changes_ != seen;
-      };
-      mutex_.Await(absl::Condition(&changed));
-      if (cancelled_) return absl::CancelledError("the weight client was cancelled");
-      seen = changes_;
-      for (const auto& [number, data] : versions_) {
-        if (static_cast<int64_t>(number) > newest) fresh.push_back(data.version);
-      }
-    }
-    for (const Version& version : fresh) {
-      newest = version.number;
-      if (!announced(version)) return absl::OkStatus();
-    }
-  }
 }
 
 Version FakeWeightClient::last_base() const {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 
@@ -17,7 +16,7 @@ namespace attnrl::learner {
 // Keeps versions in memory. For tests of whoever uses a WeightClient. Thread-safe.
 class FakeWeightClient final : public WeightClient {
  public:
-  // Makes `data` durable: it can be fetched and is announced. Fills in an empty digest.
+  // Makes `data` durable: it can be fetched. Fills in an empty digest.
   Version Publish(VersionData data);
   void Remove(uint32_t number);
   // The next `count` calls of Fetch fail with `status`.
@@ -29,7 +28,6 @@ class FakeWeightClient final : public WeightClient {
   uint64_t received_bytes() const override { return 0; }
   // What the last Fetch was given as its base; an empty digest: nothing.
   Version last_base() const;
-  absl::Status Watch(const std::function<bool(const Version&)>& announced) override;
   void Cancel() override;
 
   int fetches() const;
@@ -37,7 +35,6 @@ class FakeWeightClient final : public WeightClient {
  private:
   mutable absl::Mutex mutex_;
   std::map<uint32_t, VersionData> versions_ ABSL_GUARDED_BY(mutex_);
-  uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   Version last_base_ ABSL_GUARDED_BY(mutex_);
   int fetches_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -116,9 +116,7 @@ absl::Status VersionStore::Announce(const Version& version, Stored stored) {
       return written;
     }
   }
-  if (stored_.insert_or_assign(version.number, std::move(stored)).second) {
-    announced_.push_back(version);
-  }
+  stored_.insert_or_assign(version.number, std::move(stored));
   return absl::OkStatus();
 }
 
@@ -162,13 +160,6 @@ absl::Status VersionStore::Adopt(const Version& version, const std::string& file
   // After the announcement: until then this folder is where the version is read. What a kill leaves
   // of it is adopted at the next start, or removed with its damaged bits.
   return storage::RemoveTree(absl::StrCat(folder_, "/", version.number));
-}
-
-std::pair<std::vector<Version>, size_t> VersionStore::Snapshot() const {
-  absl::MutexLock lock(&mutex_);
-  std::vector<Version> versions;
-  for (const auto& [number, stored] : stored_) versions.push_back({number, stored.digest});
-  return {std::move(versions), announced_.size()};
 }
 
 std::optional<Version> VersionStore::Newest() const {
@@ -266,26 +257,6 @@ absl::Status VersionStore::Prune(uint32_t keep_from) {
 void VersionStore::Forget(uint32_t number) {
   absl::MutexLock lock(&mutex_);
   stored_.erase(number);
-}
-
-std::vector<Version> VersionStore::AnnouncedAfter(size_t seen, absl::Duration timeout) const {
-  absl::MutexLock lock(&mutex_);
-  const auto ready = [this, seen]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return closed_ || announced_.size() > seen;
-  };
-  mutex_.AwaitWithTimeout(absl::Condition(&ready), timeout);
-  if (announced_.size() <= seen) return {};
-  return {announced_.begin() + static_cast<ptrdiff_t>(seen), announced_.end()};
-}
-
-void VersionStore::Close() {
-  absl::MutexLock lock(&mutex_);
-  closed_ = true;
-}
-
-bool VersionStore::closed() const {
-  absl::MutexLock lock(&mutex_);
-  return closed_;
 }
 
 }  // namespace attnrl::learner

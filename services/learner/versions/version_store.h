@@ -8,13 +8,11 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "common/base/version.h"
 #include "services/learner/versions/journal.h"
 #include "services/learner/versions/version_data.h"
@@ -27,7 +25,7 @@ namespace attnrl::learner {
 // when it is durable. A number, once published, keeps its digest: weights/published.json remembers
 // all of them, also those whose bits are pruned; a damaged one is set aside and made anew.
 //
-// Thread-safe: the training loop publishes and prunes; RPC handlers read and wait. Memory: the bits
+// Thread-safe: the training loop publishes and prunes; RPC handlers read. Memory: the bits
 // of the two versions published or read last, however many workers they are sent to, of one that
 // is being read, and of older ones whose sending has not ended.
 class VersionStore final : public VersionSource {
@@ -66,15 +64,6 @@ class VersionStore final : public VersionSource {
   // The checkpoint that held `number` is about to be removed.
   void Forget(uint32_t number);
 
-  // What is durable now, ascending, and how many announcements were made so far: where a watcher
-  // starts.
-  std::pair<std::vector<Version>, size_t> Snapshot() const;
-  // Blocks until more than `seen` announcements were made, or Close, or for `timeout`. Returns the
-  // announcements after the first `seen`, in their order.
-  std::vector<Version> AnnouncedAfter(size_t seen, absl::Duration timeout) const;
-  // Wakes all waiters, now and later: for shutdown.
-  void Close();
-  bool closed() const;
 
  private:
   struct Stored {
@@ -101,9 +90,7 @@ class VersionStore final : public VersionSource {
   mutable absl::Mutex mutex_;
   Journal published_ ABSL_GUARDED_BY(mutex_);  // all ever, as far as it goes back
   std::map<uint32_t, Stored> stored_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Version> announced_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<const VersionData>> cache_ ABSL_GUARDED_BY(mutex_);
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace attnrl::learner
