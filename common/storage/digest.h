@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 
 namespace attnrl::storage {
+
+inline constexpr size_t kSha256Bytes = 32;
 
 // SHA-256 over bytes that arrive in pieces. Movable; not thread-safe.
 class Sha256 {
@@ -20,7 +23,9 @@ class Sha256 {
   void Update(const void* data, size_t size) {
     Update(std::string_view(static_cast<const char*>(data), size));
   }
-  // 64 lowercase hex digits of everything so far. The object starts over after it.
+  // The kSha256Bytes bytes of everything so far. The object starts over after it.
+  std::string Digest();
+  // The same as 64 lowercase hex digits.
   std::string HexDigest();
 
  private:

@@ -28,6 +28,8 @@ TEST(Sha256, StartsOverAfterADigest) {
   hash.Update("something");
   static_cast<void>(hash.HexDigest());
   hash.Update("abc");
+  EXPECT_EQ(hash.Digest().substr(0, 2), "\xba\x78");
+  hash.Update("abc");
   EXPECT_EQ(hash.HexDigest(), Sha256Hex("abc"));
 }
 
@@ -53,6 +55,15 @@ TEST(Crc32c, IsTheSameWithAndWithoutTheInstruction) {
     bytes += static_cast<char>(i * 37);
   }
   EXPECT_EQ(Crc32cByTable("123456789"), 0xe3069283u);
+}
+
+TEST(Crc32c, OfALongTextIsTheSameWithAndWithoutTheInstruction) {
+  std::string bytes;
+  for (int i = 0; i < 9300; ++i) bytes += static_cast<char>((i * 37) ^ (i >> 7));
+  for (const size_t size : {3071, 3072, 3073, 3080, 6143, 6144, 9217, 9300}) {
+    const std::string_view part = std::string_view(bytes).substr(0, size);
+    EXPECT_EQ(Crc32c(part, 7), Crc32cByTable(part, 7)) << size;
+  }
 }
 
 TEST(Crc32c, JoinsPieces) {
