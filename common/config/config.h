@@ -104,9 +104,10 @@ struct Rollout {
   double top_p = 1;
   int64_t top_k = 0;
   bool deterministic = false;
-  int64_t slots = 64;             // sequences decoded at once
-  int64_t kv_cache_bytes = 0;     // of each worker; 0: as much as useful, of what it may have
-  int64_t resident_versions = 2;  // whose sequences run side by side
+  int64_t slots = 64;               // sequences decoded at once
+  int64_t kv_cache_bytes = 0;       // of each worker; 0: as much as useful, of what it may have
+  int64_t resident_versions = 2;    // whose sequences run side by side
+  std::string weights_folder = {};  // absolute; empty: each worker has its own
   FciMethod fci_method = FciMethod::kAuto;
   std::string isa = "auto";  // "auto" | "portable" | "avx2" | "avx512": the most that kernels use
 };
@@ -168,6 +169,7 @@ struct Learner {
   int64_t checkpoint_every = 10;  // steps
   int64_t checkpoints_kept = 3;
   int64_t checkpoints_best = 1;
+  int64_t send_bytes_per_second = 0;  // of weights, each process; 0: no limit
   LearnerLora lora = {};
 };
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every key of the configuration: what it means and which values are allowed. Defaults are in
-// config.h.
+// Every key: what it means and which values are allowed. Defaults are in config.h.
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -204,6 +203,9 @@ void AddRollout(Table& table) {
   table.Int(ATTNRL_KEY(rollout.kv_cache_bytes), 0, int64_t{1} << 50,
             "Memory of a worker for keys and values; 0 takes what the slots can use, at most half "
             "of the container's memory, or what weights leave of the GPU's.");
+  table.Text(ATTNRL_KEY(rollout.weights_folder), TextKind::kPath,
+             "Folder of each machine in which its workers share the weights that one of them "
+             "fetches; if empty, each fetches its own.");
   table.Int(ATTNRL_KEY(rollout.resident_versions), 1, 2,
             "Weight versions whose sequences a worker decodes side by side.");
   table.Choice(
@@ -320,6 +322,8 @@ void AddLearner(Table& table) {
   table.Int(ATTNRL_KEY(learner.checkpoints_best), 0, kMillion,
             "Checkpoints to keep besides for the share of right responses in the batches before "
             "them.");
+  table.Int(ATTNRL_KEY(learner.send_bytes_per_second), 0, int64_t{1} << 50,
+            "Bytes of weights that learner and workers each send a second at most; 0: no limit.");
   table.Int(ATTNRL_KEY(learner.lora.rank), 0, 4096,
             "Rank of the adapters that are trained in place of the weights; 0: no adapters.");
   table.Real(ATTNRL_KEY(learner.lora.alpha), 1e-6, 1e6,
@@ -378,26 +382,6 @@ const Keys& Schema() {
     return keys;
   }();
   return *schema;
-}
-
-const std::vector<std::pair<std::string, std::string>>& Sections() {
-  static const auto* sections = new std::vector<std::pair<std::string, std::string>>{
-      {"run", "The run as a whole"},
-      {"model", "The model to train"},
-      {"data", "Problems and their accepted answers"},
-      {"data.fields", "What a data set calls its fields, where that is not recognised"},
-      {"algorithm", "What is sampled and how it is rewarded"},
-      {"algorithm.branching", "Where responses branch"},
-      {"algorithm.sampling", "What goes into a batch"},
-      {"pipeline", "How sampling and training overlap"},
-      {"rollout", "Sampling by the rollout workers"},
-      {"scheduler", "The branch-scheduler, which owns the run's state"},
-      {"verifier", "Grading of responses"},
-      {"learner", "Training"},
-      {"learner.lora", "Low-rank adapters in place of the weights"},
-      {"security", "Connections between machines"},
-      {"observe", "Logs and metrics"}};
-  return *sections;
 }
 
 }  // namespace attnrl::config

@@ -54,6 +54,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
   SetClientArguments([&arguments](const char* name, int value) { arguments.SetInt(name, value); });
   arguments.SetMaxReceiveMessageSize(options.max_message_bytes);
   arguments.SetMaxSendMessageSize(options.max_message_bytes);
+  if (options.window_bytes > 0) {
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, options.window_bytes);
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  }
   // A name stands for several pods: spread the calls.
   if (address.rfind("dns:", 0) == 0) arguments.SetLoadBalancingPolicyName("round_robin");
   return grpc::experimental::CreateCustomChannelWithInterceptors(address, credentials, arguments,

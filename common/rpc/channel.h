@@ -21,6 +21,9 @@ struct ChannelOptions {
   // Who is called: with TLS its certificate must say so.
   Role peer = Role::kVerifier;
   int max_message_bytes = kMaxMessageBytes;
+  // What a stream may send before the caller has read it, from the start; also memory of each
+  // stream. 0: gRPC begins with 64 KiB and tries out more on the way, with pauses.
+  int window_bytes = 0;
 };
 
 // A channel to "unix:/path", "host:port" or "dns:///host:port". Connects in the background and

@@ -14,6 +14,7 @@ constexpr size_t kHeld = 2;  // one as the base of the other's differences
 
 void HeldVersions::Add(std::shared_ptr<GrowingVersion> version) {
   absl::MutexLock lock(&mutex_);
+  std::erase_if(versions_, [&](const auto& held) { return held->version() == version->version(); });
   versions_.push_front(std::move(version));
   if (versions_.size() > kHeld) versions_.pop_back();
 }

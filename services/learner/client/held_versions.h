@@ -20,7 +20,7 @@ class HeldVersions final : public VersionSource {
   // `patience`: how long a caller waits for a version to begin, and for its next bytes.
   explicit HeldVersions(absl::Duration patience = absl::Seconds(10)) : patience_(patience) {}
 
-  // `version` begins to arrive.
+  // `version` begins to arrive, or is there; in place of what was held of the same.
   void Add(std::shared_ptr<GrowingVersion> version);
 
   // Waits for a version that hasn't begun: whoever asks was sent here because it is expected.

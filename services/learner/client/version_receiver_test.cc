@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
 #include "common/storage/digest.h"
 #include "services/learner/testing/sample_version.h"
 #include "services/learner/versions/difference.h"
@@ -13,113 +16,163 @@ namespace {
 constexpr uint64_t kLimit = 1 << 20;
 
 VersionData ManifestOf(VersionData data) {
-  data.bytes.clear();
+  data.bytes = {};
   for (TensorEntry& tensor : data.tensors) tensor.offset = 0;
   return data;
 }
 
-absl::Status Send(VersionReceiver& receiver, uint64_t offset, std::string_view bytes) {
-  return receiver.Chunk(offset, bytes, storage::Crc32c(bytes));
+VersionData With(VersionData data, size_t at, char byte) {
+  std::string bytes(data.bytes.view());
+  bytes[at] = byte;
+  data.bytes = WeightBytes(bytes);
+  Seal(&data);
+  return data;
 }
 
-TEST(VersionReceiver, PutsTheChunksTogether) {
-  const VersionData data = SampleVersion();
-  VersionReceiver receiver(data.version, kLimit);
-  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
-  ASSERT_TRUE(Send(receiver, 0, data.bytes.substr(0, 10)).ok());
-  EXPECT_FALSE(receiver.complete());
-  ASSERT_TRUE(Send(receiver, 10, data.bytes.substr(10)).ok());
+std::string_view ChunkOf(const VersionData& data, size_t chunk) {
+  return data.bytes.view().substr(chunk * data.chunk_bytes, data.chunk_bytes);
+}
+
+absl::Status Fill(VersionReceiver& receiver, size_t chunk, std::string_view bytes) {
+  bytes.copy(receiver.Room(chunk).data(), receiver.Room(chunk).size());
+  return receiver.Filled(chunk, storage::Crc32c(bytes));
+}
+
+// Of SampleVersion(), which has three chunks.
+class VersionReceiverTest : public ::testing::Test {
+ protected:
+  absl::Status Begin(VersionReceiver& receiver) {
+    return receiver.Manifest(ManifestOf(data_), data_.bytes.size());
+  }
+
+  const VersionData data_ = SampleVersion();
+  VersionReceiver receiver_{data_.version, kLimit};
+};
+
+TEST_F(VersionReceiverTest, PutsChunksOfAnyOrderTogether) {
+  ASSERT_TRUE(Begin(receiver_).ok());
+  for (const size_t chunk : {2, 0, 1}) {
+    EXPECT_FALSE(receiver_.complete());
+    ASSERT_TRUE(Fill(receiver_, chunk, ChunkOf(data_, chunk)).ok());
+    ASSERT_TRUE(receiver_.Settle().ok());
+  }
+  ASSERT_TRUE(receiver_.complete());
+  const auto taken = receiver_.Take();
+  EXPECT_EQ(taken->bytes.view(), data_.bytes.view());
+  EXPECT_EQ(taken->Bytes(taken->tensors[1]), "abcdef");
+}
+
+TEST_F(VersionReceiverTest, KnowsWhatIsMissingAfterAStreamBroke) {
+  ASSERT_TRUE(Begin(receiver_).ok());
+  ASSERT_TRUE(Fill(receiver_, 1, ChunkOf(data_, 1)).ok());
+  ASSERT_TRUE(receiver_.Settle().ok());
+  ASSERT_TRUE(Begin(receiver_).ok()) << "another stream's manifest";
+  EXPECT_EQ(receiver_.Missing(9), (std::vector<size_t>{0, 2}));
+  EXPECT_EQ(receiver_.Missing(1), (std::vector<size_t>{0}));
+}
+
+TEST_F(VersionReceiverTest, RefusesAChunkWithAWrongChecksumAndKeepsWhatItHas) {
+  ASSERT_TRUE(Begin(receiver_).ok());
+  ASSERT_TRUE(Fill(receiver_, 0, ChunkOf(data_, 0)).ok());
+  EXPECT_TRUE(absl::IsDataLoss(receiver_.Filled(1, storage::Crc32c("567ab") + 1)));
+  ASSERT_TRUE(receiver_.Settle().ok());
+  EXPECT_EQ(receiver_.Missing(9), (std::vector<size_t>{1, 2}));
+}
+
+TEST_F(VersionReceiverTest, RefusesOtherBytesThanThoseOfTheNameHoweverSoundTheirChecksum) {
+  ASSERT_TRUE(Begin(receiver_).ok());
+  ASSERT_TRUE(Fill(receiver_, 0, "0123x").ok());
+  EXPECT_TRUE(absl::IsDataLoss(receiver_.Settle()));
+  EXPECT_EQ(receiver_.Missing(9), (std::vector<size_t>{0, 1, 2}));
+  ASSERT_TRUE(Fill(receiver_, 0, ChunkOf(data_, 0)).ok()) << "from another one";
+  ASSERT_TRUE(receiver_.Settle().ok());
+  EXPECT_EQ(receiver_.ready(), 1u);
+}
+
+TEST_F(VersionReceiverTest, TakesWhatTheVersionBeforeHasWhereverItLies) {
+  VersionData base = With(data_, 7, 'x');
+  VersionReceiver receiver(data_.version, kLimit, &base);
+  ASSERT_TRUE(Begin(receiver).ok());
+  EXPECT_EQ(receiver.Missing(9), (std::vector<size_t>{1}));
+  VersionData moved;
+  moved.bytes = WeightBytes("567ab01234");
+  moved.chunk_bytes = 5;
+  Seal(&moved);
+  VersionReceiver other(data_.version, kLimit, &moved);
+  ASSERT_TRUE(Begin(other).ok());
+  EXPECT_EQ(other.Missing(9), (std::vector<size_t>{2}));
+}
+
+TEST_F(VersionReceiverTest, FetchesWhatHasChangedInTheMemoryOfTheVersionBefore) {
+  VersionData base = data_;
+  base.bytes = WeightBytes("0123y567abcdef");
+  VersionReceiver receiver(data_.version, kLimit, &base);
+  ASSERT_TRUE(Begin(receiver).ok());
+  EXPECT_EQ(receiver.Missing(9), (std::vector<size_t>{0}));
+}
+
+TEST_F(VersionReceiverTest, TakesDifferencesToTheVersionThatItKnows) {
+  const VersionData base = With(data_, 3, 'x');
+  VersionReceiver receiver(data_.version, kLimit, &base);
+  ASSERT_TRUE(Begin(receiver).ok());
+  const std::string_view bytes = ChunkOf(data_, 0);
+  const std::string difference = Difference(ChunkOf(base, 0), bytes);
+  const uint32_t checksum = storage::Crc32c(bytes);
+  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, difference, checksum + 1)));
+  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, "none", checksum)));
+  ASSERT_TRUE(receiver.Difference(0, difference, checksum).ok());
+  ASSERT_TRUE(receiver.Settle().ok());
   ASSERT_TRUE(receiver.complete());
-  const auto taken = receiver.Take();
-  ASSERT_TRUE(taken.ok()) << taken.status();
-  EXPECT_EQ((*taken)->bytes, data.bytes);
-  EXPECT_EQ((*taken)->Bytes((*taken)->tensors[1]), "abcdef");
+  EXPECT_EQ(receiver.Take()->bytes.view(), data_.bytes.view());
 }
 
-TEST(VersionReceiver, GoesOnWhereAStreamBroke) {
-  const VersionData data = SampleVersion();
-  VersionReceiver receiver(data.version, kLimit);
-  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
-  ASSERT_TRUE(Send(receiver, 0, data.bytes.substr(0, 5)).ok());
-  EXPECT_EQ(receiver.offset(), 5u);
-  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
-  ASSERT_TRUE(Send(receiver, 5, data.bytes.substr(5)).ok());
-  EXPECT_TRUE(receiver.Take().ok());
-}
-
-TEST(VersionReceiver, RefusesAChunkWithAWrongChecksumAndKeepsWhatItHas) {
-  const VersionData data = SampleVersion();
-  VersionReceiver receiver(data.version, kLimit);
-  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
-  ASSERT_TRUE(Send(receiver, 0, "01234").ok());
-  EXPECT_TRUE(absl::IsDataLoss(receiver.Chunk(5, "567", storage::Crc32c("568"))));
-  EXPECT_EQ(receiver.offset(), 5u);
-}
-
-TEST(VersionReceiver, TakesDifferencesToTheVersionThatItKnows) {
-  const VersionData data = SampleVersion();
-  VersionData base = data;
-  base.bytes[3] = 'x';
-  VersionReceiver receiver(data.version, kLimit, &base);
-  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
-  const std::string difference = Difference(base.bytes, data.bytes);
-  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(1, difference, storage::Crc32c(data.bytes))));
-  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, difference, storage::Crc32c(base.bytes))));
-  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, "none", storage::Crc32c(data.bytes))));
-  ASSERT_TRUE(receiver.Difference(0, difference, storage::Crc32c(data.bytes)).ok());
-  const auto taken = receiver.Take();
-  ASSERT_TRUE(taken.ok()) << taken.status();
-  EXPECT_EQ((*taken)->bytes, data.bytes);
-}
-
-TEST(VersionReceiver, RefusesDifferencesThatNobodyAskedFor) {
-  const VersionData data = SampleVersion();
-  const std::string difference = Difference(data.bytes, data.bytes);
-  const uint32_t checksum = storage::Crc32c(data.bytes);
-  VersionReceiver without(data.version, kLimit);
-  ASSERT_TRUE(without.Manifest(ManifestOf(data), 14).ok());
-  EXPECT_TRUE(absl::IsDataLoss(without.Difference(0, difference, checksum)));
-  VersionData longer = data;
-  longer.bytes += "more";
-  VersionReceiver other(data.version, kLimit, &longer);
-  ASSERT_TRUE(other.Manifest(ManifestOf(data), 14).ok());
+TEST_F(VersionReceiverTest, RefusesDifferencesThatNobodyAskedFor) {
+  const std::string difference = Difference(ChunkOf(data_, 0), ChunkOf(data_, 0));
+  const uint32_t checksum = storage::Crc32c(ChunkOf(data_, 0));
+  ASSERT_TRUE(Begin(receiver_).ok());
+  EXPECT_TRUE(absl::IsDataLoss(receiver_.Difference(0, difference, checksum)));
+  VersionData longer = data_;
+  longer.bytes = WeightBytes("01234567abcdefmore");
+  longer.chunk_digests = ChunkDigests(longer.bytes.view(), 5);
+  VersionReceiver other(data_.version, kLimit, &longer);
+  ASSERT_TRUE(Begin(other).ok());
   EXPECT_TRUE(absl::IsDataLoss(other.Difference(0, difference, checksum)));
 }
 
-TEST(VersionReceiver, RefusesAWholeThatHasAnotherDigest) {
-  const VersionData data = SampleVersion();
-  VersionReceiver receiver(data.version, kLimit);
-  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
-  ASSERT_TRUE(Send(receiver, 0, "01234567abcdeF").ok());
-  EXPECT_TRUE(absl::IsDataLoss(receiver.Take().status()));
-  EXPECT_EQ(receiver.offset(), 0u);
-}
-
-TEST(VersionReceiver, RefusesBytesOutOfPlace) {
-  const VersionData data = SampleVersion();
-  VersionReceiver receiver(data.version, kLimit);
-  EXPECT_TRUE(absl::IsDataLoss(Send(receiver, 0, "01")));  // before the manifest
-  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
-  EXPECT_TRUE(absl::IsDataLoss(Send(receiver, 1, "12")));
-  EXPECT_TRUE(absl::IsDataLoss(Send(receiver, 0, "01234567abcdefg")));
-}
-
-TEST(VersionReceiver, RefusesAnotherVersionThanTheOneWanted) {
-  const VersionData data = SampleVersion();
-  VersionReceiver number({4, data.version.digest}, kLimit);
-  EXPECT_TRUE(absl::IsDataLoss(number.Manifest(ManifestOf(data), 14)));
+TEST_F(VersionReceiverTest, RefusesAnotherVersionThanTheOneWanted) {
+  VersionReceiver number({4, data_.version.digest}, kLimit);
+  EXPECT_TRUE(absl::IsDataLoss(Begin(number)));
   VersionReceiver digest({3, "00"}, kLimit);
-  EXPECT_TRUE(absl::IsDataLoss(digest.Manifest(ManifestOf(data), 14)));
+  EXPECT_TRUE(absl::IsDataLoss(Begin(digest)));
   VersionReceiver any({3, ""}, kLimit);
-  EXPECT_TRUE(any.Manifest(ManifestOf(data), 14).ok());
-  VersionReceiver total({3, ""}, kLimit);
-  EXPECT_TRUE(absl::IsDataLoss(total.Manifest(ManifestOf(data), 15)));
+  EXPECT_TRUE(Begin(any).ok());
 }
 
-TEST(VersionReceiver, RefusesAVersionOverTheLimit) {
-  const VersionData data = SampleVersion();
-  VersionReceiver receiver(data.version, 13);
-  EXPECT_TRUE(absl::IsResourceExhausted(receiver.Manifest(ManifestOf(data), 14)));
+TEST_F(VersionReceiverTest, BeginsAnewAfterAnotherManifestThanBefore) {
+  ASSERT_TRUE(Begin(receiver_).ok());
+  ASSERT_TRUE(Fill(receiver_, 0, ChunkOf(data_, 0)).ok());
+  VersionData other = ManifestOf(data_);
+  other.chunk_digests[0] ^= 1;
+  EXPECT_TRUE(absl::IsDataLoss(receiver_.Manifest(other, 14)));
+  EXPECT_EQ(receiver_.ready(), 0u);
+  EXPECT_TRUE(receiver_.Manifest(other, 14).ok());
+}
+
+TEST_F(VersionReceiverTest, RefusesAManifestThatIsNotConsistent) {
+  EXPECT_TRUE(absl::IsDataLoss(receiver_.Manifest(ManifestOf(data_), 15)));
+  for (const uint64_t chunk_bytes : {uint64_t{0}, uint64_t{1}, uint64_t{14}, ~uint64_t{0}}) {
+    VersionData manifest = ManifestOf(data_);
+    manifest.chunk_bytes = chunk_bytes;
+    EXPECT_TRUE(absl::IsDataLoss(receiver_.Manifest(manifest, 14))) << chunk_bytes;
+  }
+  VersionData fewer = ManifestOf(data_);
+  fewer.chunk_digests.pop_back();
+  EXPECT_TRUE(absl::IsDataLoss(receiver_.Manifest(fewer, 14)));
+}
+
+TEST_F(VersionReceiverTest, RefusesAVersionOverTheLimit) {
+  VersionReceiver receiver(data_.version, 13);
+  EXPECT_TRUE(absl::IsResourceExhausted(Begin(receiver)));
 }
 
 }  // namespace

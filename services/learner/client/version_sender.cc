@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/client/version_sender.h"
 
-#include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,39 +19,47 @@ namespace {
 
 v1::VersionPiece ManifestPiece(const SentVersion& version) {
   v1::VersionPiece piece;
-  v1::VersionManifest& manifest = *piece.mutable_manifest();
-  manifest.mutable_version()->set_number(version.data->version.number);
-  manifest.mutable_version()->set_digest(version.data->version.digest);
-  manifest.set_total_bytes(version.total);
-  for (const TensorEntry& tensor : version.data->tensors) {
-    v1::TensorInfo& info = *manifest.add_tensors();
-    info.set_name(tensor.name);
-    info.set_dtype(tensor.dtype);
-    info.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
-    info.set_bytes(tensor.size);
-  }
+  *piece.mutable_manifest() = ToProto(*version.data);
   return piece;
 }
 
-// `difference`: empty where the bytes themselves are sent.
-v1::VersionPiece ChunkPiece(uint64_t offset, std::string_view bytes,
-                            const std::string& difference) {
+grpc::ByteBuffer ChunkMessage(const SentVersion& version, size_t index, std::string difference) {
+  v1::VersionChunk chunk;
+  chunk.set_offset(index * version.data->chunk_bytes);
+  chunk.set_crc32c(storage::Crc32c(version.Chunk(index)));
+  if (difference.empty()) return ToMessage(chunk, version.Chunk(index), version.data);
   v1::VersionPiece piece;
-  v1::VersionChunk& chunk = *piece.mutable_chunk();
-  chunk.set_offset(offset);
-  if (difference.empty()) {
-    chunk.set_data(bytes.data(), bytes.size());
-  } else {
-    chunk.set_difference(difference);
-  }
-  chunk.set_crc32c(storage::Crc32c(bytes));
-  return piece;
+  chunk.set_difference(std::move(difference));
+  *piece.mutable_chunk() = std::move(chunk);
+  return ToMessage(piece);
 }
 
 absl::Status CallerLeft() { return absl::CancelledError("the caller left"); }
 
-absl::Status WaitFor(const SentVersion& version, uint64_t end) {
-  return version.wait ? version.wait(end) : absl::OkStatus();
+// Which chunks of `version` are asked for.
+absl::StatusOr<std::vector<size_t>> ChunksOf(const v1::FetchVersionRequest& request,
+                                             const VersionData& version) {
+  std::vector<size_t> chunks;
+  if (request.chunks().empty()) {
+    for (size_t chunk = 0; chunk < version.chunks(); ++chunk) chunks.push_back(chunk);
+    return chunks;
+  }
+  std::map<std::string_view, size_t> known;
+  for (size_t chunk = 0; chunk < version.chunks(); ++chunk) {
+    known.emplace(version.ChunkDigest(chunk), chunk);
+  }
+  const std::string_view asked = request.chunks();
+  for (size_t at = 0; at < asked.size(); at += storage::kSha256Bytes) {
+    const auto found = known.find(asked.substr(at, storage::kSha256Bytes));
+    if (found == known.end()) {
+      return InputError("chunks",
+                        absl::StrCat("number ", at / storage::kSha256Bytes, " is no chunk of W(",
+                                     version.version.number, ")"),
+                        "SHA-256 of chunks, 32 bytes each, as the manifest has them");
+    }
+    chunks.push_back(found->second);
+  }
+  return chunks;
 }
 
 }  // namespace
@@ -60,25 +68,21 @@ absl::Status WaitFor(const SentVersion& version, uint64_t end) {
 // Thread-safe. Memory: both versions, and what was made.
 class VersionDifference {
  public:
-  // All of `base` is there.
+  // Both have chunks at the same places; all of `base` is there.
   VersionDifference(SentVersion base, SentVersion version)
-      : base_(std::move(base)),
-        version_(std::move(version)),
-        chunks_((version_.total + kChunkBytes - 1) / kChunkBytes) {}
+      : base_(std::move(base)), version_(std::move(version)), made_(version_.data->chunks()) {}
 
   bool Is(const Version& base, const Version& version) const {
     return base_.data->version == base && version_.data->version == version;
   }
 
-  // Of the chunk `bytes` at `offset`; empty where the bytes themselves are as short, or where none
-  // of the chunks begins.
-  std::string At(uint64_t offset, std::string_view bytes) {
-    if (offset % kChunkBytes != 0) return "";
+  // Of a chunk that is there; empty where the bytes themselves are as short.
+  std::string Of(size_t chunk) {
     absl::MutexLock lock(&mutex_);
-    std::optional<std::string>& made = chunks_.at(offset / kChunkBytes);
+    std::optional<std::string>& made = made_[chunk];
     if (!made) {
-      made = Difference({base_.bytes + offset, bytes.size()}, bytes);
-      if (made->size() >= bytes.size()) *made = "";
+      made = Difference(base_.Chunk(chunk), version_.Chunk(chunk));
+      if (made->size() >= version_.Chunk(chunk).size()) *made = "";
     }
     return *made;
   }
@@ -87,10 +91,11 @@ class VersionDifference {
   const SentVersion base_;
   const SentVersion version_;
   absl::Mutex mutex_;
-  std::vector<std::optional<std::string>> chunks_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::optional<std::string>> made_ ABSL_GUARDED_BY(mutex_);
 };
 
-VersionSender::VersionSender(VersionSource& source) : source_(source) {}
+VersionSender::VersionSender(VersionSource& source, uint64_t bytes_per_second)
+    : source_(source), limit_(bytes_per_second) {}
 VersionSender::~VersionSender() = default;
 
 std::shared_ptr<VersionDifference> VersionSender::DifferenceTo(const Version& base,
@@ -98,41 +103,53 @@ std::shared_ptr<VersionDifference> VersionSender::DifferenceTo(const Version& ba
   absl::MutexLock lock(&mutex_);
   if (newest_ != nullptr && newest_->Is(base, version.data->version)) return newest_;
   absl::StatusOr<SentVersion> held = source_.Send(base);
-  if (!held.ok() || held->total != version.total || !WaitFor(*held, held->total).ok()) {
+  if (!held.ok() || held->data->bytes.size() != version.data->bytes.size() ||
+      held->data->chunk_bytes != version.data->chunk_bytes) {
     return nullptr;
+  }
+  for (size_t chunk = 0; chunk < held->data->chunks(); ++chunk) {
+    if (!held->WaitFor(chunk).ok()) return nullptr;
   }
   newest_ = std::make_shared<VersionDifference>(*std::move(held), version);
   return newest_;
 }
 
-absl::Status VersionSender::Send(const v1::FetchVersionRequest& request,
-                                 grpc::ServerWriter<v1::VersionPiece>& writer) {
+absl::Status VersionSender::Send(const grpc::ServerContext& context,
+                                 const v1::FetchVersionRequest& request,
+                                 const std::string& elsewhere,
+                                 grpc::ServerWriter<grpc::ByteBuffer>& writer) {
   ATTNRL_ASSIGN_OR_RETURN(const SentVersion version,
                           source_.Send({request.version().number(), request.version().digest()}));
-  if (request.offset() > version.total) {
-    return InputError("offset", absl::StrCat(request.offset(), " is beyond the end"),
-                      absl::StrCat("at most ", version.total));
+  if (request.chunks().empty()) {
+    if (!writer.Write(ToMessage(ManifestPiece(version)))) return CallerLeft();
+    if (!elsewhere.empty()) {
+      v1::VersionPiece piece;
+      piece.mutable_elsewhere()->set_address(elsewhere);
+      return writer.Write(ToMessage(piece)) ? absl::OkStatus() : CallerLeft();
+    }
+    if (request.manifest_only()) return absl::OkStatus();
   }
+  ATTNRL_ASSIGN_OR_RETURN(const std::vector<size_t> chunks, ChunksOf(request, *version.data));
   std::shared_ptr<VersionDifference> difference;
   if (!request.base().digest().empty()) {
     difference = DifferenceTo({request.base().number(), request.base().digest()}, version);
   }
-  if (!writer.Write(ManifestPiece(version))) return CallerLeft();
-  for (uint64_t offset = request.offset(); offset < version.total; offset += kChunkBytes) {
-    const uint64_t length = std::min(kChunkBytes, version.total - offset);
-    ATTNRL_RETURN_IF_ERROR(WaitFor(version, offset + length));
-    const std::string_view bytes(version.bytes + offset, length);
-    const std::string shorter = difference == nullptr ? "" : difference->At(offset, bytes);
-    if (!writer.Write(ChunkPiece(offset, bytes, shorter))) return CallerLeft();
+  for (const size_t chunk : chunks) {
+    ATTNRL_RETURN_IF_ERROR(version.WaitFor(chunk));
+    std::string shorter = difference == nullptr ? "" : difference->Of(chunk);
+    const grpc::ByteBuffer message = ChunkMessage(version, chunk, std::move(shorter));
+    const bool due = limit_.Take(message.Length(), [&] { return context.IsCancelled(); });
+    if (!due || !writer.Write(message)) return CallerLeft();
   }
   return absl::OkStatus();
 }
 
 grpc::Status RelayService::Fetch(grpc::ServerContext* context,
                                  const v1::FetchVersionRequest* request,
-                                 grpc::ServerWriter<v1::VersionPiece>* writer) {
-  return rpc::HandleStream(context, "WeightStore/Fetch",
-                           [&] { return sender_.Send(*request, *writer); });
+                                 grpc::ServerWriter<grpc::ByteBuffer>* writer) {
+  return rpc::HandleStream(context, "WeightStore/Fetch", [&] {
+    return sender_.Send(*context, *request, /*elsewhere=*/"", *writer);
+  });
 }
 
 }  // namespace attnrl::learner

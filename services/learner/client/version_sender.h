@@ -3,12 +3,15 @@
 
 #include <grpcpp/support/sync_stream.h>
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
-#include "proto/attnrl/v1/weight_store.grpc.pb.h"
+#include "services/learner/client/piece_wire.h"
+#include "services/learner/client/rate_limit.h"
 #include "services/learner/versions/version_source.h"
 
 namespace attnrl::learner {
@@ -20,12 +23,13 @@ class VersionDifference;
 // in memory, and where it sends differences the base; differences of one pair of versions stay.
 class VersionSender {
  public:
-  // `source` outlives this.
-  explicit VersionSender(VersionSource& source);
+  // `source` outlives this. `bytes_per_second`: of all calls together, at most; 0: no limit.
+  VersionSender(VersionSource& source, uint64_t bytes_per_second);
   ~VersionSender();
 
-  absl::Status Send(const v1::FetchVersionRequest& request,
-                    grpc::ServerWriter<v1::VersionPiece>& writer);
+  // `elsewhere`: where the caller is told to ask for the chunks; empty: here.
+  absl::Status Send(const grpc::ServerContext& context, const v1::FetchVersionRequest& request,
+                    const std::string& elsewhere, grpc::ServerWriter<grpc::ByteBuffer>& writer);
 
  private:
   // The differences of `version` to `base`, one object for all who ask for these; null where the
@@ -33,18 +37,20 @@ class VersionSender {
   std::shared_ptr<VersionDifference> DifferenceTo(const Version& base, const SentVersion& version);
 
   VersionSource& source_;
+  RateLimit limit_;
   absl::Mutex mutex_;
   // Those asked for last: workers of one run follow one version with the next.
   std::shared_ptr<VersionDifference> newest_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The face of a process that serves what it has fetched, and nothing else of WeightStore.
-class RelayService final : public v1::WeightStore::Service {
+class RelayService final : public FetchService {
  public:
-  // `source` outlives this.
-  explicit RelayService(VersionSource& source) : sender_(source) {}
+  // As VersionSender's.
+  explicit RelayService(VersionSource& source, uint64_t bytes_per_second = 0)
+      : sender_(source, bytes_per_second) {}
   grpc::Status Fetch(grpc::ServerContext* context, const v1::FetchVersionRequest* request,
-                     grpc::ServerWriter<v1::VersionPiece>* writer) override;
+                     grpc::ServerWriter<grpc::ByteBuffer>* writer) override;
 
  private:
   VersionSender sender_;

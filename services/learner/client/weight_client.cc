@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +18,8 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
 #include "proto/attnrl/v1/weight_store.grpc.pb.h"
+#include "services/learner/client/host_folder.h"
+#include "services/learner/client/piece_wire.h"
 #include "services/learner/client/version_receiver.h"
 
 namespace attnrl::learner {
@@ -28,122 +32,149 @@ constexpr int kDamagedTries = 2;
 // learner is asked.
 constexpr absl::Duration kRelayDeadline = absl::Seconds(20);
 constexpr size_t kMaxFailed = 4;
+// Of one call, so that a request is short.
+constexpr size_t kMaxChunks = 4096;
+// How often one that waits for another process's fetch looks whether it has ended.
+constexpr absl::Duration kLockPoll = absl::Milliseconds(50);
+// Of chunks that nobody has read yet: enough for 10 Gbit a second at 6 ms, and little memory.
+constexpr int kWindowBytes = 8 << 20;
 
-VersionData FromProto(const v1::VersionManifest& manifest) {
-  VersionData data;
-  data.version = {manifest.version().number(), manifest.version().digest()};
-  for (const v1::TensorInfo& tensor : manifest.tensors()) {
-    data.tensors.push_back({.name = tensor.name(),
-                            .dtype = tensor.dtype(),
-                            .shape = {tensor.shape().begin(), tensor.shape().end()},
-                            .size = tensor.bytes()});
-  }
-  return data;
-}
-
-absl::Status AcceptChunk(const v1::VersionChunk& chunk, VersionReceiver& receiver) {
-  if (!chunk.difference().empty()) {
-    return receiver.Difference(chunk.offset(), chunk.difference(), chunk.crc32c());
-  }
-  return receiver.Chunk(chunk.offset(), chunk.data(), chunk.crc32c());
-}
-
-absl::Status Accept(const v1::VersionPiece& piece, VersionReceiver& receiver,
-                    std::string* elsewhere) {
-  switch (piece.piece_case()) {
-    case v1::VersionPiece::kManifest:
-      return receiver.Manifest(FromProto(piece.manifest()), piece.manifest().total_bytes());
-    case v1::VersionPiece::kChunk:
-      return AcceptChunk(piece.chunk(), receiver);
-    case v1::VersionPiece::kElsewhere:
-      *elsewhere = piece.elsewhere().address();
-      return absl::OkStatus();
-    case v1::VersionPiece::PIECE_NOT_SET:
-      break;
-  }
-  return absl::DataLossError("a piece of a version has an unknown kind");
+absl::Status AcceptChunk(const v1::VersionChunk& chunk, size_t index, VersionReceiver& receiver) {
+  if (chunk.difference().empty()) return receiver.Filled(index, chunk.crc32c());
+  return receiver.Difference(index, chunk.difference(), chunk.crc32c());
 }
 
 class StubWeightClient final : public WeightClient {
  public:
   StubWeightClient(std::shared_ptr<grpc::Channel> channel, const WeightClientOptions& options)
-      : options_(options), stub_(v1::WeightStore::NewStub(std::move(channel))) {}
+      : options_(options), learner_(std::move(channel)) {}
 
-  absl::StatusOr<std::shared_ptr<const VersionData>> Fetch(const Version& version,
-                                                           const VersionData* base,
-                                                           absl::Duration deadline) override;
+  using Data = absl::StatusOr<std::shared_ptr<const VersionData>>;
+  Data Fetch(const Version& version, const VersionData* base, absl::Duration deadline) override;
   uint64_t received_bytes() const override { return received_; }
   void Cancel() override { calls_.Cancel(); }
 
  private:
-  // Where a version is fetched from.
+  // Who sends the chunks of a version.
   struct Route {
-    std::string source = {};  // empty: the learner
+    std::optional<std::string> source = {};  // empty: the learner; nullopt: it is to be asked
     std::vector<std::string> failed = {};
-    std::string elsewhere = {};  // what the learner named
+
+    bool relayed() const { return source.has_value() && !source->empty(); }
   };
 
-  absl::Status FetchOnce(const Version& version, const VersionData* base, absl::Duration deadline,
+  absl::Status Locate(const Version& version, absl::Duration deadline, Route* route,
+                      VersionReceiver& receiver);
+  absl::Status FetchSome(const Version& version, const VersionData* base, absl::Duration deadline,
                          Route* route, VersionReceiver& receiver);
-  absl::Status Receive(v1::WeightStore::Stub& stub, const v1::FetchVersionRequest& request,
-                       absl::Duration deadline, Route* route, VersionReceiver& receiver);
+  absl::Status Receive(grpc::Channel& channel, const v1::FetchVersionRequest& request,
+                       const std::vector<size_t>& chunks, absl::Duration deadline,
+                       VersionReceiver& receiver);
+
+  Data FetchAlone(const Version& version, const VersionData* base, absl::Duration deadline);
+  Data FetchForHost(const HostFolder& folder, const Version& version, const VersionData* base,
+                    absl::Duration deadline);
+  Data OpenShared(const HostFolder& folder, const Version& version);
 
   const WeightClientOptions options_;
-  const std::unique_ptr<v1::WeightStore::Stub> stub_;
+  const std::shared_ptr<grpc::Channel> learner_;
   std::atomic<uint64_t> received_ = 0;
   rpc::CallGroup calls_;
 };
 
 absl::Status Cancelled() { return absl::CancelledError("the weight client was cancelled"); }
 
-absl::Status StubWeightClient::FetchOnce(const Version& version, const VersionData* base,
-                                         absl::Duration deadline, Route* route,
-                                         VersionReceiver& receiver) {
+v1::FetchVersionRequest RequestFor(const Version& version) {
   v1::FetchVersionRequest request;
   request.mutable_version()->set_number(version.number);
   request.mutable_version()->set_digest(version.digest);
-  request.set_offset(receiver.offset());
-  if (base != nullptr) {
-    request.mutable_base()->set_number(base->version.number);
-    request.mutable_base()->set_digest(base->version.digest);
-  }
-  if (!route->source.empty()) {
-    ATTNRL_ASSIGN_OR_RETURN(auto channel,
-                            rpc::Connect(route->source, {.security = options_.security,
-                                                         .peer = rpc::Role::kRolloutWorker}));
-    const auto stub = v1::WeightStore::NewStub(std::move(channel));
-    return Receive(*stub, request, std::min(deadline, kRelayDeadline), route, receiver);
-  }
+  return request;
+}
+
+std::string NameOf(const v1::FetchVersionRequest& request) {
+  return absl::StrCat("W(", request.version().number(), ")");
+}
+
+// Asks the learner what the version consists of, and who sends it.
+absl::Status StubWeightClient::Locate(const Version& version, absl::Duration deadline, Route* route,
+                                      VersionReceiver& receiver) {
+  v1::FetchVersionRequest request = RequestFor(version);
+  request.set_manifest_only(true);
   if (options_.held != nullptr && route->failed.size() < kMaxFailed) {
     request.set_serves_at(static_cast<uint32_t>(options_.serves_at));
     for (const std::string& address : route->failed) request.add_failed(address);
   }
-  return Receive(*stub_, request, deadline, route, receiver);
+  const rpc::Call call(calls_, deadline);
+  const auto reader = v1::WeightStore::NewStub(learner_)->Fetch(call.context(), request);
+  std::optional<v1::VersionManifest> manifest;
+  std::string source;
+  v1::VersionPiece piece;
+  while (reader->Read(&piece)) {
+    if (piece.has_manifest()) manifest = std::move(*piece.mutable_manifest());
+    if (piece.has_elsewhere()) source = piece.elsewhere().address();
+  }
+  ATTNRL_RETURN_IF_ERROR(
+      rpc::FromGrpc(reader->Finish(), absl::StrCat("fetch of ", NameOf(request))));
+  if (!manifest) return absl::DataLossError(absl::StrCat(NameOf(request), ": without a manifest"));
+  ATTNRL_RETURN_IF_ERROR(receiver.Manifest(FromProto(*manifest), manifest->total_bytes()));
+  route->source = std::move(source);
+  return absl::OkStatus();
 }
 
-absl::Status StubWeightClient::Receive(v1::WeightStore::Stub& stub,
+// Chunks that are missing, as many as one call brings.
+absl::Status StubWeightClient::FetchSome(const Version& version, const VersionData* base,
+                                         absl::Duration deadline, Route* route,
+                                         VersionReceiver& receiver) {
+  if (!route->source) ATTNRL_RETURN_IF_ERROR(Locate(version, deadline, route, receiver));
+  const std::vector<size_t> chunks = receiver.Missing(kMaxChunks);
+  if (chunks.empty()) return absl::OkStatus();
+  v1::FetchVersionRequest request = RequestFor(version);
+  for (const size_t chunk : chunks) request.mutable_chunks()->append(receiver.ChunkDigest(chunk));
+  if (base != nullptr) {
+    request.mutable_base()->set_number(base->version.number);
+    request.mutable_base()->set_digest(base->version.digest);
+  }
+  if (!route->relayed()) return Receive(*learner_, request, chunks, deadline, receiver);
+  ATTNRL_ASSIGN_OR_RETURN(const auto relay,
+                          rpc::Connect(*route->source, {.security = options_.security,
+                                                        .peer = rpc::Role::kRolloutWorker,
+                                                        .window_bytes = kWindowBytes}));
+  return Receive(*relay, request, chunks, std::min(deadline, kRelayDeadline), receiver);
+}
+
+absl::Status StubWeightClient::Receive(grpc::Channel& channel,
                                        const v1::FetchVersionRequest& request,
-                                       absl::Duration deadline, Route* route,
+                                       const std::vector<size_t>& chunks, absl::Duration deadline,
                                        VersionReceiver& receiver) {
   const rpc::Call call(calls_, deadline);
-  const auto reader = stub.Fetch(call.context(), request);
+  const auto reader = StartFetch(channel, call.context(), request);
   absl::Status accepted;
-  v1::VersionPiece piece;
-  while (accepted.ok() && reader->Read(&piece)) {
-    received_ += piece.chunk().data().size() + piece.chunk().difference().size();
-    accepted = Accept(piece, receiver, &route->elsewhere);
+  grpc::ByteBuffer message;
+  v1::VersionChunk chunk;
+  size_t count = 0;
+  for (; accepted.ok() && reader->Read(&message); ++count) {
+    if (count == chunks.size()) {
+      accepted = absl::DataLossError(absl::StrCat(NameOf(request), ": more chunks than asked for"));
+      break;
+    }
+    const std::span<char> room = receiver.Room(chunks[count]);
+    accepted = ReadChunk(&message, room, &chunk);
+    if (!accepted.ok()) break;
+    received_ += chunk.difference().empty() ? room.size() : chunk.difference().size();
+    accepted = AcceptChunk(chunk, chunks[count], receiver);
   }
   if (!accepted.ok()) call.Cancel();
   const grpc::Status finished = reader->Finish();
+  const absl::Status settled = receiver.Settle();
   if (!accepted.ok()) return accepted;
-  const std::string name = absl::StrCat("W(", request.version().number(), ")");
-  ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(finished, absl::StrCat("fetch of ", name)));
-  if (!route->elsewhere.empty() || receiver.complete()) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(name, " was sent only in part"));
+  ATTNRL_RETURN_IF_ERROR(settled);
+  ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(finished, absl::StrCat("fetch of ", NameOf(request))));
+  if (count == chunks.size()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(NameOf(request), " was sent only in part"));
 }
 
-absl::StatusOr<std::shared_ptr<const VersionData>> StubWeightClient::Fetch(
-    const Version& version, const VersionData* base, absl::Duration deadline) {
+StubWeightClient::Data StubWeightClient::FetchAlone(const Version& version, const VersionData* base,
+                                                    absl::Duration deadline) {
   Clock& clock = Clock::Real();
   absl::Duration end = clock.Monotonic() + deadline;
   VersionReceiver receiver(version, options_.max_version_bytes, base,
@@ -159,34 +190,28 @@ absl::StatusOr<std::shared_ptr<const VersionData>> StubWeightClient::Fetch(
       return absl::DeadlineExceededError(absl::StrCat(
           "no data of W(", version.number, ") arrived within ", absl::FormatDuration(deadline)));
     }
-    const uint64_t before = receiver.offset();
+    const size_t before = receiver.ready();
     // What came damaged may have been the difference: the next try is without.
     const VersionData* const known = damaged == 0 ? base : nullptr;
-    absl::Status fetched = FetchOnce(version, known, left, &route, receiver);
-    if (fetched.ok() && !route.elsewhere.empty()) {
-      route.source = std::exchange(route.elsewhere, "");
-      continue;
-    }
-    if (fetched.ok()) {
-      auto data = receiver.Take();
-      if (data.ok()) return data;
-      fetched = data.status();
-    }
-    const bool progress = receiver.offset() > before;
+    const absl::Status fetched = FetchSome(version, known, left, &route, receiver);
+    if (receiver.complete()) return receiver.Take();
+    const bool progress = receiver.ready() > before;
     if (progress) {
       backoff.Reset();
       end = clock.Monotonic() + deadline;
     }
-    if (!route.source.empty()) {
-      if (calls_.cancelled()) return Cancelled();
-      if (absl::IsDeadlineExceeded(fetched) && progress) continue;
+    if (fetched.ok()) continue;
+    if (calls_.cancelled()) return Cancelled();
+    if (absl::IsDeadlineExceeded(fetched) && progress) continue;
+    if (route.relayed()) {
       observe::LogWarning("another worker didn't send its weights; asking the learner again",
                           {{"version", version.number},
-                           {"worker", route.source},
+                           {"worker", *route.source},
                            {"reason", std::string(fetched.message())}});
-      route.failed.push_back(std::exchange(route.source, ""));
+      route.failed.push_back(*std::exchange(route.source, std::nullopt));
       continue;
     }
+    route.source.reset();
     if (absl::IsDataLoss(fetched) && ++damaged >= kDamagedTries) return fetched;
     if (absl::IsDeadlineExceeded(fetched)) continue;
     if (!absl::IsDataLoss(fetched) && !absl::IsUnavailable(fetched)) return fetched;
@@ -195,12 +220,58 @@ absl::StatusOr<std::shared_ptr<const VersionData>> StubWeightClient::Fetch(
   }
 }
 
+// What this machine's processes have in common is what others get from here, too.
+StubWeightClient::Data StubWeightClient::OpenShared(const HostFolder& folder,
+                                                    const Version& version) {
+  Data data = folder.Open(version);
+  if (data.ok() && options_.held != nullptr) options_.held->Add(GrowingVersion::Whole(*data));
+  return data;
+}
+
+// `folder` is locked for the version.
+StubWeightClient::Data StubWeightClient::FetchForHost(const HostFolder& folder,
+                                                      const Version& version,
+                                                      const VersionData* base,
+                                                      absl::Duration deadline) {
+  Data shared = OpenShared(folder, version);  // another one may just have ended
+  if (shared.ok()) return shared;
+  ATTNRL_ASSIGN_OR_RETURN(auto fetched, FetchAlone(version, base, deadline));
+  const absl::Status kept = folder.Keep(*fetched);
+  shared = kept.ok() ? OpenShared(folder, version) : kept;
+  if (shared.ok()) return shared;
+  observe::LogWarning("weights are not shared with this machine's other processes",
+                      {{"version", version.number}, {"reason", shared.status()}});
+  return fetched;
+}
+
+StubWeightClient::Data StubWeightClient::Fetch(const Version& version, const VersionData* base,
+                                               absl::Duration deadline) {
+  if (options_.host_folder.empty() || version.digest.empty()) {
+    return FetchAlone(version, base, deadline);
+  }
+  const HostFolder folder(options_.host_folder);
+  Clock& clock = Clock::Real();
+  const absl::Duration end = clock.Monotonic() + deadline;
+  while (clock.Monotonic() < end) {
+    if (calls_.cancelled()) return Cancelled();
+    Data shared = OpenShared(folder, version);
+    if (shared.ok()) return shared;
+    ATTNRL_ASSIGN_OR_RETURN(const std::optional<storage::FileLock> lock, folder.TryLock(version));
+    if (lock) return FetchForHost(folder, version, base, deadline);
+    clock.Sleep(kLockPoll);
+  }
+  observe::LogWarning("another process of this machine has not fetched its weights in time",
+                      {{"version", version.number}, {"folder", options_.host_folder}});
+  return FetchAlone(version, base, deadline);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<WeightClient>> ConnectWeightStore(
     const std::string& address, const WeightClientOptions& options) {
   ATTNRL_ASSIGN_OR_RETURN(auto channel, rpc::Connect(address, {.security = options.security,
-                                                               .peer = rpc::Role::kLearner}));
+                                                               .peer = rpc::Role::kLearner,
+                                                               .window_bytes = kWindowBytes}));
   return std::make_unique<StubWeightClient>(std::move(channel), options);
 }
 

@@ -52,6 +52,9 @@ struct WeightClientOptions {
   // what was asked for, costs another try elsewhere. Null: nothing is held.
   HeldVersions* held = nullptr;
   int serves_at = 0;
+  // Shared with the other processes of this machine (HostFolder): of those that want a version one
+  // fetches it, the others wait for it, as long as a fetch has, and map it. Empty: none.
+  std::string host_folder = {};
 };
 
 // A client for the WeightStore served at `address` ("unix:/path" or "host:port"). Doesn't connect

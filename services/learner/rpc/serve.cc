@@ -195,7 +195,8 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   LearnerLoop loop(std::move(options), *trainer, *checkpoints, *versions, *batches, Clock::Real(),
                    observer);
   ATTNRL_RETURN_IF_ERROR(loop.Prepare());
-  WeightStoreService service(*versions);
+  WeightStoreService service(*versions,
+                             static_cast<uint64_t>(config.learner.send_bytes_per_second));
   ATTNRL_ASSIGN_OR_RETURN(const auto server,
                           rpc::Server::Start({.address = config.learner.address,
                                               .security = rpc::SecurityOf(config),

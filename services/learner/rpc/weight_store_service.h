@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 
-#include "proto/attnrl/v1/weight_store.grpc.pb.h"
+#include "services/learner/client/piece_wire.h"
 #include "services/learner/client/version_sender.h"
 #include "services/learner/rpc/fan_out.h"
 #include "services/learner/versions/version_store.h"
@@ -12,13 +13,13 @@ namespace attnrl::learner {
 
 // The gRPC face of a VersionStore (proto/attnrl/v1/weight_store.proto is the manual). Any number of
 // threads. Memory: VersionSender's.
-class WeightStoreService final : public v1::WeightStore::Service {
+class WeightStoreService final : public FetchService {
  public:
-  // `versions` outlives the service.
-  explicit WeightStoreService(VersionStore& versions);
+  // `versions` outlives the service. `bytes_per_second`: VersionSender's.
+  explicit WeightStoreService(VersionStore& versions, uint64_t bytes_per_second = 0);
 
   grpc::Status Fetch(grpc::ServerContext* context, const v1::FetchVersionRequest* request,
-                     grpc::ServerWriter<v1::VersionPiece>* writer) override;
+                     grpc::ServerWriter<grpc::ByteBuffer>* writer) override;
 
  private:
   // Who else shall send it to the caller; empty: this one.

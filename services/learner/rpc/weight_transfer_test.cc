@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <thread>
 #include <vector>
@@ -11,6 +12,9 @@
 #include "common/rpc/server.h"
 #include "common/storage/digest.h"
 #include "common/testing/temporary_folder.h"
+#include "proto/attnrl/v1/weight_store.grpc.pb.h"
+#include "services/learner/client/host_folder.h"
+#include "services/learner/client/piece_wire.h"
 #include "services/learner/client/weight_client.h"
 #include "services/learner/rpc/weight_store_service.h"
 #include "services/learner/testing/training_batches.h"
@@ -107,7 +111,8 @@ TEST_F(WeightTransfer, SendsAllOfAVersionWhereADifferenceWouldNotHelp) {
     EXPECT_EQ(VersionDigest(*data), second.digest) << known;
     base->version.digest = "of a run that is gone";
   }
-  base->bytes.resize(100);
+  base->bytes = WeightBytes(base->bytes.view().substr(0, 100));
+  base->chunk_digests.resize(storage::kSha256Bytes);
   EXPECT_TRUE(Fetch(*client_, second, &*base, kDeadline).ok()) << "another model's";
 }
 
@@ -116,7 +121,7 @@ TEST_F(WeightTransfer, AVersionThatDiffersFromAnotherThanTheOneNamedIsSentOnceMo
   const Version second = Publish(*store_, 1, Moved(1.5)).value();
   auto base = Fetch(*client_, first, nullptr, kDeadline);
   ASSERT_TRUE(base.ok()) << base.status();
-  base->bytes[1'500'000] = static_cast<char>(base->bytes[1'500'000] ^ 1);  // a bit has flipped here
+  base->bytes.room()[1'500'000] ^= 1;  // a bit has flipped here
   const auto data = Fetch(*client_, second, &*base, kDeadline);
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(VersionDigest(*data), second.digest);
@@ -149,32 +154,71 @@ TEST_F(WeightTransfer, CancelEndsAFetchThatWaits) {
   canceller.join();
 }
 
+TEST_F(WeightTransfer, OfTheProcessesOfAMachineOneFetchesAndAllHaveOneCopy) {
+  const Version version = Publish(*store_, 0, Weights(1.5)).value();
+  const WeightClientOptions options = {.host_folder = folder_ / "shared"};
+  std::vector<std::unique_ptr<WeightClient>> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(ConnectWeightStore(server_->address(), options).value());
+  }
+  std::vector<std::thread> threads;
+  for (auto& client : clients) {
+    threads.emplace_back([&] {
+      const auto data = client->Fetch(version, nullptr, kDeadline);
+      ASSERT_TRUE(data.ok()) << data.status();
+      EXPECT_EQ(VersionDigest(**data), version.digest);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  uint64_t received = 0;
+  for (auto& client : clients) received += client->received_bytes();
+  EXPECT_EQ(received, (*store_->Read(version))->bytes.size());
+}
+
+TEST_F(WeightTransfer, WhoWaitsInVainForAnotherProcessFetchesItself) {
+  const Version version = Publish(*store_, 0, Weights(1.5)).value();
+  const auto lock = HostFolder(folder_ / "shared").TryLock(version);
+  ASSERT_TRUE(lock.ok()) << lock.status();
+  const auto client =
+      ConnectWeightStore(server_->address(), {.host_folder = folder_ / "shared"}).value();
+  EXPECT_TRUE(client->Fetch(version, nullptr, absl::Seconds(1)).ok());
+}
+
+TEST_F(WeightTransfer, WithoutRoomInTheSharedFolderAVersionIsItsProcessesOwn) {
+  const Version version = Publish(*store_, 0, Weights(1.5)).value();
+  const auto client =
+      ConnectWeightStore(server_->address(), {.host_folder = folder_ / "shared"}).value();
+  const storage::ScopedFault full([](std::string_view operation, const std::string&) {
+    return operation == "write" ? ENOSPC : 0;
+  });
+  const auto data = client->Fetch(version, nullptr, kDeadline);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(VersionDigest(**data), version.digest);
+}
+
 // Sends one version whose stream breaks, or is damaged, in the first attempts.
 class FaultyService final : public v1::WeightStore::Service {
  public:
-  enum class Fault { kBreaks, kDamages, kStalls };
+  enum class Fault { kBreaks, kDamages, kLies, kStalls, kAddsOne };
   FaultyService(VersionData data, Fault fault, int faulty_attempts)
       : data_(std::move(data)), fault_(fault), faulty_attempts_(faulty_attempts) {}
 
   grpc::Status Fetch(grpc::ServerContext* context, const v1::FetchVersionRequest* request,
                      grpc::ServerWriter<v1::VersionPiece>* writer) override {
-    offsets.push_back(request->offset());
-    const bool faulty = static_cast<int>(offsets.size()) <= faulty_attempts_;
     v1::VersionPiece piece;
-    piece.mutable_manifest()->mutable_version()->set_number(data_.version.number);
-    piece.mutable_manifest()->mutable_version()->set_digest(data_.version.digest);
-    piece.mutable_manifest()->set_total_bytes(data_.bytes.size());
-    for (const TensorEntry& tensor : data_.tensors) {
-      v1::TensorInfo& info = *piece.mutable_manifest()->add_tensors();
-      info.set_name(tensor.name);
-      info.set_dtype(tensor.dtype);
-      for (int64_t size : tensor.shape) info.add_shape(size);
-      info.set_bytes(tensor.size);
+    const std::string& chunks = request->chunks();
+    if (chunks.empty()) {
+      *piece.mutable_manifest() = ToProto(data_);
+      writer->Write(piece);
+      return grpc::Status::OK;
     }
-    writer->Write(piece);
-    for (size_t at = request->offset(); at < data_.bytes.size(); at += 4) {
-      std::string bytes = data_.bytes.substr(at, 4);
-      piece.mutable_chunk()->set_offset(at);
+    asked.push_back(chunks.size() / storage::kSha256Bytes);
+    const bool faulty = static_cast<int>(asked.size()) <= faulty_attempts_;
+    for (size_t at = 0; at < chunks.size(); at += storage::kSha256Bytes) {
+      const size_t chunk = data_.chunk_digests.find(chunks.substr(at, storage::kSha256Bytes)) /
+                           storage::kSha256Bytes;
+      std::string bytes(data_.bytes.view().substr(chunk * data_.chunk_bytes, data_.chunk_bytes));
+      if (faulty && fault_ == Fault::kLies) bytes[0] = static_cast<char>(bytes[0] ^ 1);
       piece.mutable_chunk()->set_crc32c(storage::Crc32c(bytes));
       if (faulty && fault_ == Fault::kDamages) bytes[0] = static_cast<char>(bytes[0] ^ 1);
       piece.mutable_chunk()->set_data(bytes);
@@ -182,12 +226,13 @@ class FaultyService final : public v1::WeightStore::Service {
       while (faulty && fault_ == Fault::kStalls && !context->IsCancelled()) {
         absl::SleepFor(absl::Milliseconds(1));
       }
-      if (faulty) return {grpc::StatusCode::UNAVAILABLE, "broken"};
+      if (faulty && fault_ != Fault::kAddsOne) return {grpc::StatusCode::UNAVAILABLE, "broken"};
     }
+    if (faulty) writer->Write(piece);
     return grpc::Status::OK;
   }
 
-  std::vector<uint64_t> offsets;
+  std::vector<size_t> asked;  // chunks, of each call
 
  private:
   const VersionData data_;
@@ -195,11 +240,14 @@ class FaultyService final : public v1::WeightStore::Service {
   const int faulty_attempts_;
 };
 
+// Three chunks.
 VersionData SmallVersion() {
   VersionData data;
   data.tensors = {{.name = "a", .dtype = "F32", .shape = {3}, .offset = 0, .size = 12}};
-  data.bytes = "abcdefghijkl";
-  data.version = {4, VersionDigest(data)};
+  data.bytes = WeightBytes("abcdefghijkl");
+  data.chunk_bytes = 4;
+  data.version.number = 4;
+  Seal(&data);
   return data;
 }
 
@@ -209,8 +257,8 @@ TEST(WeightTransferFaults, ABrokenStreamGoesOnWhereItBroke) {
   const auto server = Start(folder.path(), &service);
   const auto data = Fetch(*Connect(*server), SmallVersion().version, nullptr, kDeadline);
   ASSERT_TRUE(data.ok()) << data.status();
-  EXPECT_EQ(data->bytes, "abcdefghijkl");
-  EXPECT_EQ(service.offsets, (std::vector<uint64_t>{0, 4, 8}));
+  EXPECT_EQ(data->bytes.view(), "abcdefghijkl");
+  EXPECT_EQ(service.asked, (std::vector<size_t>{3, 2, 1}));
   server->Shutdown(absl::ZeroDuration());
 }
 
@@ -218,24 +266,37 @@ TEST(WeightTransferFaults, AVersionMayTakeLongerThanTheDeadlineWhileItComes) {
   const TemporaryFolder folder;
   FaultyService service(SmallVersion(), FaultyService::Fault::kStalls, 2);
   const auto server = Start(folder.path(), &service);
-  // Two of the three pieces take a whole deadline each.
+  // Two of the three chunks take a whole deadline each.
   const auto data =
       Fetch(*Connect(*server), SmallVersion().version, nullptr, absl::Milliseconds(400));
   ASSERT_TRUE(data.ok()) << data.status();
-  EXPECT_EQ(data->bytes, "abcdefghijkl");
-  EXPECT_EQ(service.offsets, (std::vector<uint64_t>{0, 4, 8}));
+  EXPECT_EQ(data->bytes.view(), "abcdefghijkl");
+  EXPECT_EQ(service.asked, (std::vector<size_t>{3, 2, 1}));
   server->Shutdown(absl::ZeroDuration());
 }
 
-TEST(WeightTransferFaults, DamageOnTheWayIsAskedForAgainAndThenRefused) {
+TEST(WeightTransferFaults, DamageIsAskedForAgainAndThenRefused) {
+  using enum FaultyService::Fault;
+  for (const auto fault : {kDamages, kLies}) {
+    const TemporaryFolder folder;
+    FaultyService once(SmallVersion(), fault, 1);
+    auto server = Start(folder.path(), &once);
+    EXPECT_TRUE(Fetch(*Connect(*server), {4, ""}, nullptr, kDeadline).ok());
+    server->Shutdown(absl::ZeroDuration());
+    FaultyService always(SmallVersion(), fault, 100);
+    server = Start(folder.path(), &always);
+    EXPECT_TRUE(absl::IsDataLoss(Fetch(*Connect(*server), {4, ""}, nullptr, kDeadline).status()));
+    server->Shutdown(absl::ZeroDuration());
+  }
+}
+
+TEST(WeightTransferFaults, AChunkThatNobodyAskedForIsNotTaken) {
   const TemporaryFolder folder;
-  FaultyService once(SmallVersion(), FaultyService::Fault::kDamages, 1);
-  auto server = Start(folder.path(), &once);
-  EXPECT_TRUE(Fetch(*Connect(*server), {4, ""}, nullptr, kDeadline).ok());
-  server->Shutdown(absl::ZeroDuration());
-  FaultyService always(SmallVersion(), FaultyService::Fault::kDamages, 100);
-  server = Start(folder.path(), &always);
-  EXPECT_TRUE(absl::IsDataLoss(Fetch(*Connect(*server), {4, ""}, nullptr, kDeadline).status()));
+  FaultyService service(SmallVersion(), FaultyService::Fault::kAddsOne, 1);
+  const auto server = Start(folder.path(), &service);
+  const auto data = Fetch(*Connect(*server), SmallVersion().version, nullptr, kDeadline);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->bytes.view(), "abcdefghijkl");
   server->Shutdown(absl::ZeroDuration());
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 
 namespace attnrl::learner {
 
@@ -15,8 +16,9 @@ namespace attnrl::learner {
 // `base` and `bytes` have one length. Some hundred MB a second.
 std::string Difference(std::string_view base, std::string_view bytes);
 
-// The bytes whose Difference to `base` this is. DATA_LOSS for anything that isn't one of that
-// length; never takes more memory than `base`.
-absl::StatusOr<std::string> ApplyDifference(std::string_view base, std::string_view difference);
+// Writes the bytes whose Difference to `base` this is to `bytes`, which is as long. DATA_LOSS for
+// anything that isn't one of that length.
+absl::Status ApplyDifference(std::string_view base, std::string_view difference,
+                             std::span<char> bytes);
 
 }  // namespace attnrl::learner

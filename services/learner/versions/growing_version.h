@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string_view>
+#include <span>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -14,36 +16,46 @@
 
 namespace attnrl::learner {
 
-// A version whose bytes arrive one after the other while others read them already. One thread
-// writes; any number read through SentVersions. Memory: as much of the version as is there.
+// A version whose chunks arrive, in any order, while others read those that are there already. One
+// thread writes a chunk and one, the same or another, says that it is right; any number read
+// through SentVersions. Memory: as much of the version as is there.
 class GrowingVersion {
  public:
-  // `manifest` has no bytes yet; `total` will come.
-  GrowingVersion(VersionData manifest, uint64_t total);
+  // `manifest` has no bytes yet, but the digests of the chunks of `total`.
+  static std::shared_ptr<GrowingVersion> Begin(VersionData manifest, uint64_t total);
+  // All of it is there.
+  static std::shared_ptr<GrowingVersion> Whole(std::shared_ptr<const VersionData> data);
 
   const Version& version() const { return data_->version; }
   uint64_t total() const { return total_; }
+  const std::shared_ptr<const VersionData>& data() const { return data_; }
 
-  // The writer.
-  uint64_t size() const { return data_->bytes.size(); }
-  void Append(std::string_view bytes);
-  // No more comes. `whole`: all of it is there and right; otherwise readers are told so.
-  void End(bool whole);
-  const std::shared_ptr<VersionData>& data() const { return data_; }
+  // Where the bytes of a chunk belong; to be written until it is ready.
+  std::span<char> Room(size_t chunk);
+  // The chunk's bytes are there and right.
+  void SetReady(size_t chunk);
+  bool IsReady(size_t chunk) const;
+  // How many are.
+  size_t ready() const;
+  // No more chunks come.
+  void End();
 
   // A reader that waits for at most `patience` at a time. Keeps `self` alive.
   static SentVersion Reader(std::shared_ptr<GrowingVersion> self, absl::Duration patience);
 
  private:
-  absl::Status WaitFor(uint64_t end, absl::Duration patience) const;
+  GrowingVersion(std::shared_ptr<const VersionData> data, char* room, bool ready);
+
+  absl::Status WaitFor(size_t chunk, absl::Duration patience) const;
 
   const uint64_t total_;
-  const std::shared_ptr<VersionData> data_;
-  const char* const bytes_;  // data_'s, which never move
+  const std::shared_ptr<const VersionData> data_;
+  char* const room_;
 
   mutable absl::Mutex mutex_;
-  uint64_t available_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool failed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<bool> is_ready_ ABSL_GUARDED_BY(mutex_);
+  size_t ready_ ABSL_GUARDED_BY(mutex_);
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace attnrl::learner

@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "common/base/version.h"
+#include "common/storage/digest.h"
+#include "services/learner/versions/weight_bytes.h"
 
 namespace attnrl::learner {
 
-// A version travels in pieces of so many bytes; the last may be shorter.
+// A version travels in chunks of so many bytes; the last may be shorter.
 inline constexpr uint64_t kChunkBytes = 1 << 20;
 
 // One tensor of a version: where its raw little-endian bytes lie in VersionData::bytes.
@@ -22,18 +24,32 @@ struct TensorEntry {
   uint64_t size = 0;  // bytes
 };
 
-// All weights of one version, in byte order of the tensors' names, as one buffer.
+// All weights of one version, in byte order of the tensors' names, as one buffer. It is cut into
+// chunks, whatever the borders of tensors, and each chunk has a name that says whether it is right.
 struct VersionData {
   Version version;
   std::vector<TensorEntry> tensors;
-  std::string bytes;
+  WeightBytes bytes;
+  uint64_t chunk_bytes = kChunkBytes;
+  std::string chunk_digests;  // SHA-256 of each chunk, storage::kSha256Bytes bytes each
 
   std::string_view Bytes(const TensorEntry& tensor) const {
-    return std::string_view(bytes).substr(tensor.offset, tensor.size);
+    return bytes.view().substr(tensor.offset, tensor.size);
+  }
+  size_t chunks() const { return chunk_digests.size() / storage::kSha256Bytes; }
+  std::string_view ChunkDigest(size_t chunk) const {
+    return std::string_view(chunk_digests)
+        .substr(chunk * storage::kSha256Bytes, storage::kSha256Bytes);
   }
 };
 
 // The digest of a version, as model::WeightsDigest defines it.
 std::string VersionDigest(const VersionData& data);
+// SHA-256 of `bytes` in chunks, one after the other.
+std::string ChunkDigests(std::string_view bytes, uint64_t chunk_bytes);
+
+// Names what `data` has: its version's digest, and its chunks'. On two threads, as each takes as
+// long as the bytes.
+void Seal(VersionData* data);
 
 }  // namespace attnrl::learner

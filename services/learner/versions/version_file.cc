@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <string>
 #include <utility>
@@ -60,12 +61,12 @@ absl::StatusOr<VersionData> Read(const std::string& path) {
   VersionData data;
   ATTNRL_ASSIGN_OR_RETURN(data.tensors, Entries(path, infos));
   if (!data.tensors.empty()) {
-    data.bytes.resize(data.tensors.back().offset + data.tensors.back().size);
+    data.bytes = WeightBytes::Room(data.tensors.back().offset + data.tensors.back().size);
   }
   for (size_t i = 0; i < infos.size(); ++i) {
-    ATTNRL_RETURN_IF_ERROR(file.ReadInto(infos[i], data.bytes.data() + data.tensors[i].offset));
+    ATTNRL_RETURN_IF_ERROR(file.ReadInto(infos[i], data.bytes.room() + data.tensors[i].offset));
   }
-  data.version.digest = VersionDigest(data);
+  Seal(&data);
   return data;
 }
 
@@ -75,17 +76,20 @@ VersionData ToVersionData(uint32_t number, const model::Tensors& tensors) {
   VersionData data;
   uint64_t total = 0;
   for (const auto& [name, tensor] : tensors) total += tensor.nbytes();
-  data.bytes.reserve(total);
+  data.bytes = WeightBytes::Room(total);
+  uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
     data.tensors.push_back({.name = name,
                             .dtype = std::string(model::SafetensorsDType(plain.scalar_type())),
                             .shape = plain.sizes().vec(),
-                            .offset = data.bytes.size(),
+                            .offset = offset,
                             .size = plain.nbytes()});
-    data.bytes.append(static_cast<const char*>(plain.const_data_ptr()), plain.nbytes());
+    std::memcpy(data.bytes.room() + offset, plain.const_data_ptr(), plain.nbytes());
+    offset += plain.nbytes();
   }
-  data.version = {number, VersionDigest(data)};
+  data.version.number = number;
+  Seal(&data);
   return data;
 }
 
@@ -102,7 +106,7 @@ absl::Status WriteVersionFile(const std::string& path, const VersionData& data) 
 std::string VersionFileDigest(const VersionData& data) {
   storage::Sha256 digest;
   digest.Update(model::SafetensorsWriter::Header(LayoutOf(data), kMetadata).value());
-  digest.Update(data.bytes);
+  digest.Update(data.bytes.view());
   return digest.HexDigest();
 }
 

@@ -98,6 +98,7 @@ TEST(VersionFile, HasTheDigestOfItsTensorsHoweverItIsComputed) {
   EXPECT_EQ(read->version.digest, digest);
   EXPECT_EQ(ToVersionData(7, tensors).version, (Version{7, digest}));
   EXPECT_EQ(model::Digest(ToTensors(*read)), digest);
+  EXPECT_EQ(read->chunk_digests, ToVersionData(7, tensors).chunk_digests);
 }
 
 TEST(VersionFile, GivesTheTensorsInTheOrderOfTheirNames) {
@@ -110,7 +111,7 @@ TEST(VersionFile, GivesTheTensorsInTheOrderOfTheirNames) {
   EXPECT_EQ(read->tensors[0].name, "b");
   EXPECT_EQ(read->tensors[1].name, "c");
   const model::Tensors tensors = {{"b", Weights().at("b")}, {"c", Weights().at("a")}};
-  EXPECT_EQ(read->bytes, ToVersionData(0, tensors).bytes);
+  EXPECT_EQ(read->bytes.view(), ToVersionData(0, tensors).bytes.view());
   EXPECT_EQ(read->version.digest, model::Digest(tensors));
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,18 +14,14 @@ namespace attnrl::learner {
 
 // A version that may be sent to others, though it may still be arriving itself.
 struct SentVersion {
-  // What it consists of; its bytes are only for who finds `wait` empty.
+  // What it consists of. Of its bytes only the chunks that `wait` has said are there.
   std::shared_ptr<const VersionData> data;
-  const char* bytes = nullptr;  // as long as `data` lives, and as far as `wait` has said
-  uint64_t total = 0;
-  // Blocks until the first so many bytes are there. UNAVAILABLE: they won't be, or not soon. Empty:
-  // all are there.
-  std::function<absl::Status(uint64_t)> wait;
+  // Blocks until a chunk is there. UNAVAILABLE: it won't be, or not soon. Empty: all are there.
+  std::function<absl::Status(size_t)> wait = nullptr;
 
-  // All of it is there.
-  static SentVersion Whole(std::shared_ptr<const VersionData> data) {
-    return {
-        .data = data, .bytes = data->bytes.data(), .total = data->bytes.size(), .wait = nullptr};
+  absl::Status WaitFor(size_t chunk) const { return wait ? wait(chunk) : absl::OkStatus(); }
+  std::string_view Chunk(size_t chunk) const {
+    return data->bytes.view().substr(chunk * data->chunk_bytes, data->chunk_bytes);
   }
 };
 

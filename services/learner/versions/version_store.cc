@@ -225,7 +225,7 @@ absl::StatusOr<std::shared_ptr<const VersionData>> VersionStore::Read(const Vers
 
 absl::StatusOr<SentVersion> VersionStore::Send(const Version& version) {
   ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<const VersionData> data, Read(version));
-  return SentVersion::Whole(std::move(data));
+  return SentVersion{.data = std::move(data)};
 }
 
 void VersionStore::Cache(std::shared_ptr<const VersionData> data) {

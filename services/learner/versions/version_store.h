@@ -64,7 +64,6 @@ class VersionStore final : public VersionSource {
   // The checkpoint that held `number` is about to be removed.
   void Forget(uint32_t number);
 
-
  private:
   struct Stored {
     std::string digest;

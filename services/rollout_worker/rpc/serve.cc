@@ -199,7 +199,7 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
         absl::StrCat(flags.run_dir, "/logs/", flags.name, ".metrics"), metrics->address() + "\n"));
   }
   learner::HeldVersions held;
-  learner::RelayService relay(held);
+  learner::RelayService relay(held, static_cast<uint64_t>(config.learner.send_bytes_per_second));
   const bool relays = IsRelay(OwnAddress(config, flags), config);
   ATTNRL_ASSIGN_OR_RETURN(auto server,
                           rpc::Server::Start({.address = OwnAddress(config, flags),
@@ -212,6 +212,7 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
       auto connector, scheduler::ConnectWork(config.scheduler.address, rpc::SecurityOf(config)));
   learner::WeightClientOptions client_options;
   client_options.security = rpc::SecurityOf(config);
+  client_options.host_folder = config.rollout.weights_folder;
   if (relays) {
     ATTNRL_ASSIGN_OR_RETURN(const rpc::Address own, rpc::ParseAddress(server->address()));
     client_options.serves_at = own.port;

@@ -222,21 +222,24 @@ TEST(VersionLoader, TakesExactlyTheTensorsOfItsVersion) {
   const model::ModelConfig config = SmallConfig();
   const model::Tensors tensors = model::RandomTensors(config, 1, model::DType::kFloat32);
   learner::VersionData data;
+  std::string bytes;
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor flat = tensor.contiguous();
     data.tensors.push_back({.name = name,
                             .dtype = "F32",
                             .shape = tensor.sizes().vec(),
-                            .offset = data.bytes.size(),
+                            .offset = bytes.size(),
                             .size = flat.nbytes()});
-    data.bytes.append(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
+    bytes.append(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
   }
+  data.bytes = learner::WeightBytes(bytes);
   data.version = {.number = 4, .digest = model::Digest(tensors)};
   const WeightLoader load = MakeVersionLoader(config, {});
   EXPECT_TRUE(load(data).ok());
 
   learner::VersionData damaged = data;
-  damaged.bytes[1000] = static_cast<char>(damaged.bytes[1000] ^ 1);
+  bytes[1000] = static_cast<char>(bytes[1000] ^ 1);
+  damaged.bytes = learner::WeightBytes(bytes);
   EXPECT_TRUE(absl::IsDataLoss(load(damaged).status()));
   learner::VersionData fewer = data;
   fewer.tensors.pop_back();

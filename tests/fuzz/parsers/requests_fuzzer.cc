@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -171,12 +172,14 @@ void FromVerifier(std::string_view bytes) {
   }
 }
 
-// Of the weight store: a manifest, and the data of its version in two pieces.
+// Of the weight store: a manifest, and the first chunks of its version.
 void FromWeightStore(std::string_view bytes) {
   const auto manifest = Parse<v1::VersionManifest>(bytes);
   if (!manifest) return;
   learner::VersionData data;
   data.version = {manifest->version().number(), manifest->version().digest()};
+  data.chunk_bytes = manifest->chunk_bytes();
+  data.chunk_digests = manifest->chunk_digests();
   for (const v1::TensorInfo& info : manifest->tensors()) {
     data.tensors.push_back({.name = info.name(),
                             .dtype = info.dtype(),
@@ -187,13 +190,12 @@ void FromWeightStore(std::string_view bytes) {
   const uint64_t total = manifest->total_bytes();
   if (!receiver.Manifest(std::move(data), total).ok()) return;
   Require(total <= kMaxVersionBytes, "a version has a bound");
-  const std::string chunk(std::min<uint64_t>(total / 2 + 1, 4096), 'x');
-  while (!receiver.complete() && receiver.offset() < 16384) {
-    const std::string_view piece = std::string_view(chunk).substr(
-        0, std::min<uint64_t>(chunk.size(), total - receiver.offset()));
-    if (!receiver.Chunk(receiver.offset(), piece, storage::Crc32c(piece)).ok()) return;
+  for (const size_t chunk : receiver.Missing(4)) {
+    const std::span<char> at = receiver.Room(chunk);
+    std::fill(at.begin(), at.end(), 'x');
+    (void)receiver.Filled(chunk, storage::Crc32c({at.data(), at.size()}));
   }
-  if (receiver.complete()) (void)receiver.Take();
+  Require(receiver.Settle().ok() || !receiver.complete(), "a version has its digests");
 }
 
 void Check(std::string_view bytes) {
