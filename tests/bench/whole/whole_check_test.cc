@@ -64,7 +64,7 @@ TEST(TimeDecoding, DecodesAllSequencesAsGraphsAndCountsWhatAStepMoves) {
 
 TEST(CompareWithCpu, FindsTheSameTokensAndScoresWithAGpusKernels) {
   const auto difference =
-      CompareWithCpu(OnTheFakeGpu(), {.layers = 2, .sequences = 5, .response = 70});
+      CompareWithCpu(OnTheFakeGpu(), {.layers = 2, .sequences = 3, .response = 70});
   ASSERT_TRUE(difference.ok()) << difference.status();
   EXPECT_EQ(difference->sequences, 0);
   EXPECT_LT(difference->fci, 1e-5);
