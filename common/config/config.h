@@ -109,7 +109,7 @@ struct Rollout {
   int64_t resident_versions = 2;    // whose sequences run side by side
   std::string weights_folder = {};  // absolute; empty: each worker has its own
   FciMethod fci_method = FciMethod::kAuto;
-  std::string isa = "auto";  // "auto" | "portable" | "avx2" | "avx512": the most that kernels use
+  std::string isa = "auto";  // or a word of kernels::Isa: the most that kernels use
 };
 
 struct Scheduler {

@@ -213,7 +213,7 @@ void AddRollout(Table& table) {
       "How attention is scored: while decoding (online), in a separate pass (recompute), or while "
       "decoding where the device can (auto).");
   table.Choice(
-      ATTNRL_KEY(rollout.isa), {"auto", "portable", "avx2", "avx512"},
+      ATTNRL_KEY(rollout.isa), {"auto", "portable", "avx2", "avx512", "avx512_bf16", "amx_bf16"},
       "The most instructions that the workers' own kernels use; auto takes what there is.");
 }
 

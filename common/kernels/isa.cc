@@ -3,6 +3,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #include <algorithm>
@@ -18,7 +20,7 @@ namespace {
 
 struct Choice {
   absl::Mutex mutex;
-  Isa most ABSL_GUARDED_BY(mutex) = Isa::kAvx512;
+  Isa most ABSL_GUARDED_BY(mutex) = Isa::kAmxBFloat16;
   std::optional<Isa> settled ABSL_GUARDED_BY(mutex);
 };
 
@@ -27,15 +29,42 @@ Choice& TheChoice() {
   return choice;
 }
 
+#if defined(__x86_64__)
+// Whether the processor has AMX's tiles and its products of bfloat16, and the system has given this
+// process room for the tiles, 8 KiB a thread, which it does for those that ask alone.
+bool GetAmx() {
+  constexpr unsigned kAmxBFloat16 = 1U << 22;
+  constexpr unsigned kAmxTile = 1U << 24;
+  constexpr unsigned kXSaveByOs = 1U << 27;
+  constexpr unsigned kTileStates = 3U << 17;  // of XCR0: configuration and data
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((edx & kAmxBFloat16) == 0 || (edx & kAmxTile) == 0) return false;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & kXSaveByOs) == 0) return false;
+  asm volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+  if ((eax & kTileStates) != kTileStates) return false;
+  constexpr long kAskForState = 0x1023;  // ARCH_REQ_XCOMP_PERM, since Linux 5.16
+  constexpr long kTileData = 18;         // XFEATURE_XTILEDATA
+  return ::syscall(SYS_arch_prctl, kAskForState, kTileData) == 0;
+}
+
+Isa Probe() {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Isa::kPortable;
+  if (!__builtin_cpu_supports("avx512f")) return Isa::kAvx2;
+  if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512bf16")) {
+    return Isa::kAvx512;
+  }
+  return GetAmx() ? Isa::kAmxBFloat16 : Isa::kAvx512BFloat16;
+}
+#else
+Isa Probe() { return Isa::kPortable; }
+#endif
+
 }  // namespace
 
 Isa FastestIsa() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return __builtin_cpu_supports("avx512f") ? Isa::kAvx512 : Isa::kAvx2;
-  }
-#endif
-  return Isa::kPortable;
+  static const Isa fastest = Probe();
+  return fastest;
 }
 
 Isa UsedIsa() {
@@ -58,19 +87,6 @@ absl::Status LimitIsa(Isa most) {
   }
   choice.most = std::min(choice.most, most);
   return absl::OkStatus();
-}
-
-BFloat16Unit UsedBFloat16Unit() {
-#if defined(__x86_64__)
-  if (UsedIsa() < Isa::kAvx512 || !__builtin_cpu_supports("avx512bf16")) return BFloat16Unit::kNone;
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  constexpr unsigned kAmxBFloat16 = 1U << 22;
-  const bool amx =
-      __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kAmxBFloat16) != 0;
-  return amx ? BFloat16Unit::kAmx : BFloat16Unit::kAvx512;
-#else
-  return BFloat16Unit::kNone;
-#endif
 }
 
 }  // namespace attnrl::kernels

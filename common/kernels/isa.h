@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -8,13 +10,19 @@
 
 namespace attnrl::kernels {
 
-// The instruction sets that kernels are compiled for, each a superset of those before it.
-enum class Isa { kPortable, kAvx2, kAvx512 };
+// The instruction sets that kernels are compiled for, each a superset of those before it. The last
+// two multiply bfloat16 numbers themselves (bfloat16/); their other kernels are those of AVX-512.
+enum class Isa { kPortable, kAvx2, kAvx512, kAvx512BFloat16, kAmxBFloat16 };
 inline std::vector<Word<Isa>> WordsOf(Isa) {
-  return {{"portable", Isa::kPortable}, {"avx2", Isa::kAvx2}, {"avx512", Isa::kAvx512}};
+  return {{"portable", Isa::kPortable},
+          {"avx2", Isa::kAvx2},
+          {"avx512", Isa::kAvx512},
+          {"avx512_bf16", Isa::kAvx512BFloat16},
+          {"amx_bf16", Isa::kAmxBFloat16}};
 }
 
-// The best that this machine has: AVX2 counts with FMA, AVX-512 with its foundation alone.
+// The best that this machine has: AVX2 counts with FMA, AVX-512 with its foundation alone, AMX
+// where the system lets this process use it, for which the first call asks.
 Isa FastestIsa();
 
 // The one probe that every kernel of the process follows: FastestIsa(), or lower where LimitIsa
@@ -26,9 +34,11 @@ Isa UsedIsa();
 // one already. Thread-safe.
 absl::Status LimitIsa(Isa most);
 
-// What multiplies bfloat16 numbers in hardware, within UsedIsa(). Own kernels don't use it;
-// LibTorch's oneDNN does.
-enum class BFloat16Unit { kNone, kAvx512, kAmx };
-BFloat16Unit UsedBFloat16Unit();
+// The kernel of UsedIsa(), or the best below it, of those that this machine can run in the order of
+// Isa, portable first.
+template <typename Kernel>
+const Kernel& BestOf(const std::vector<const Kernel*>& kernels) {
+  return *kernels[std::min(static_cast<size_t>(UsedIsa()), kernels.size() - 1)];
+}
 
 }  // namespace attnrl::kernels

@@ -21,7 +21,7 @@ std::vector<const Kernels*> AllKernels() {
 }
 
 const Kernels& UsedKernels() {
-  static const Kernels& used = *AllKernels()[static_cast<size_t>(UsedIsa())];
+  static const Kernels& used = BestOf(AllKernels());
   return used;
 }
 

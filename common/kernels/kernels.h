@@ -16,10 +16,12 @@ namespace attnrl::kernels {
 // give the same bits (the tests compare them). Kernels run on the calling thread, keep no state and
 // throw nothing. Arrays are row-major; outputs may not overlap inputs unless it says so.
 
+// Pairs of bfloat16 inputs, filled up to the 32 inputs of one of AMX's tiles.
+constexpr int64_t PairsOf(int64_t in) { return (in + 31) / 32 * 16; }
+
 // A weight [out, in] cut into panels of 16 outputs, [panels, panel_words], the last one filled up
 // with zeros; one pointer or the other. A float32 panel is [in, 16]. A bfloat16 panel is
-// [in / 2, 16], rounded up, of 32-bit words that hold the weights of inputs 2i (low half) and 2i
-// + 1.
+// [PairsOf(in), 16] of 32-bit words that hold the weights of inputs 2i (low half) and 2i + 1.
 struct PackedView {
   const float* float32 = nullptr;
   const uint32_t* bfloat16_pairs = nullptr;
@@ -28,9 +30,10 @@ struct PackedView {
   int64_t panel_words = 0;
 };
 
-// The outputs of some panels, for every row.
-struct Product {
-  const float* x = nullptr;  // [rows, in], rows x_stride apart
+// The outputs of some panels, for every row. Inputs are floats, or what bfloat16/ makes of them.
+template <typename Input>
+struct ProductOf {
+  const Input* x = nullptr;  // [rows, in], rows x_stride apart
   int64_t x_stride = 0;
   int64_t rows = 0;
   PackedView matrix;
@@ -40,6 +43,7 @@ struct Product {
   float* y = nullptr;      // [rows, out], rows y_stride apart; other panels' columns stay untouched
   int64_t y_stride = 0;
 };
+using Product = ProductOf<float>;
 
 struct Kernels {
   void (*multiply)(const Product& product);
@@ -59,9 +63,9 @@ struct Kernels {
   void (*log_softmax)(const float* x, int64_t rows, int64_t n, float* y);
 };
 
-// Those of UsedIsa().
+// Those of UsedIsa(), or the best below it.
 const Kernels& UsedKernels();
-// All that this machine can run, each at the index of its Isa, for tests.
+// All that this machine can run, in the order of Isa, for tests.
 std::vector<const Kernels*> AllKernels();
 
 }  // namespace attnrl::kernels

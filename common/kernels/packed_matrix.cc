@@ -42,7 +42,7 @@ PackedView PackedMatrix::view() const {
 }
 
 int64_t PackedMatrix::PanelWords() const {
-  return kPanel * (type_ == Type::kFloat32 ? in_ : (in_ + 1) / 2);
+  return kPanel * (type_ == Type::kFloat32 ? in_ : PairsOf(in_));
 }
 
 int64_t PackedMatrix::bytes() const {

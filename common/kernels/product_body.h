@@ -10,46 +10,62 @@
 namespace attnrl::kernels {
 namespace {
 
-// A tile is some rows times some panels, whose sums fill the registers. Fewer rows take more panels
-// side by side: each sum waits for the one before it in its chain, and memory gives more to several
+// What a kind of product multiplies: inputs that are broadcast, words of weights, and how many sums
+// fill the registers. A tile is some rows times some panels. Fewer rows take more panels side by
+// side: each sum waits for the one before it in its chain, and memory gives more to several
 // streams. The size of the tile decides the speed alone.
+struct FloatOperands {
+  using Input = float;
+  using Word = float;
+  using Values = Lanes;
+  static Lanes Broadcast(float x) { return Lanes::Broadcast(x); }
+  // The weights of inputs 2i and 2i + 1 for the sixteen outputs of a panel, and how far it is from
+  // two to the next two.
+  static Lanes Even(const float* p) { return Lanes::Load(p); }
+  static Lanes Odd(const float* p) { return Lanes::Load(p + kLanes); }
+  static constexpr int64_t kWordsOfTwo = 2 * kLanes;
+  static Lanes MultiplyAdd(Lanes a, Lanes b, Lanes c) { return Fma(a, b, c); }
 #if defined(__AVX512F__)
-constexpr int TileSums(const void*) { return 16; }
-constexpr int PanelsFor(int64_t rows) { return rows <= 8 ? 4 : 2; }
+  static constexpr int kTileSums = 16;
+  static constexpr int PanelsFor(int64_t rows) { return rows <= 8 ? 4 : 2; }
 #elif defined(__AVX2__)
-constexpr int TileSums(const float*) { return 6; }
-constexpr int TileSums(const uint32_t*) { return 5; }  // a register is the mask of the odd inputs
-constexpr int PanelsFor(int64_t rows) { return rows == 1 ? 4 : rows <= 6 ? 2 : 1; }
+  static constexpr int kTileSums = 6;
+  static constexpr int PanelsFor(int64_t rows) { return rows == 1 ? 4 : rows <= 6 ? 2 : 1; }
 #else
-constexpr int TileSums(const void*) { return 4; }
-constexpr int PanelsFor(int64_t) { return 2; }
+  static constexpr int kTileSums = 4;
+  static constexpr int PanelsFor(int64_t) { return 2; }
 #endif
-template <typename T>
+};
+
+// bfloat16 weights made floats; p points at the word of two inputs.
+struct WidenedOperands : FloatOperands {
+  using Word = uint32_t;
+  static Lanes Even(const uint32_t* p) { return Lanes::LoadLow(p); }
+  static Lanes Odd(const uint32_t* p) { return Lanes::LoadHigh(p); }
+  static constexpr int64_t kWordsOfTwo = kLanes;
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  static constexpr int kTileSums = 5;  // a register is the mask of the odd inputs
+#endif
+};
+
+// At most as many rows as the compiler unrolls below.
+template <typename Operands>
 constexpr int TileRows(int panels) {
-  return TileSums(static_cast<const T*>(nullptr)) / panels;
+  return Operands::kTileSums < 12 * panels ? Operands::kTileSums / panels : 12;
 }
 
 // Inputs of one block of a panel where several tiles of rows read it. Long blocks, since the sums
 // of a tile go to memory and back from one block to the next.
 inline constexpr int64_t kBlock = 768;
-// Floats of the rows that stay in the second cache while all panels pass by.
-inline constexpr int64_t kRowsBlockFloats = int64_t{1} << 16;
+// Words of the rows that stay in the second cache while all panels pass by.
+inline constexpr int64_t kRowsBlockWords = int64_t{1} << 16;
 
-// The weights of inputs 2i and 2i + 1 for the sixteen outputs of a panel; p points at word 2i of a
-// float32 panel, or word i of a bfloat16 one.
-inline Lanes Even(const float* p) { return Lanes::Load(p); }
-inline Lanes Odd(const float* p) { return Lanes::Load(p + kLanes); }
-inline Lanes Even(const uint32_t* p) { return Lanes::LoadLow(p); }
-inline Lanes Odd(const uint32_t* p) { return Lanes::LoadHigh(p); }
-constexpr int64_t WordsOfTwo(const float*) { return 2 * kLanes; }
-constexpr int64_t WordsOfTwo(const uint32_t*) { return kLanes; }
-
-template <typename T>
+template <typename Operands>
 struct TileArguments {
-  const float* x;
+  const typename Operands::Input* x;
   int64_t x_stride;
   int64_t count;  // inputs
-  const T* panels;
+  const typename Operands::Word* panels;
   int64_t panel_stride;  // words from a panel to the next
   // Fetched meanwhile, as many bytes for each two inputs: a share of the block that comes next.
   const char* ahead;
@@ -62,55 +78,58 @@ struct TileArguments {
 };
 
 // Rows x (PanelCount * 16) outputs, all of which exist.
-template <int Rows, int PanelCount, typename T>
-void Tile(const TileArguments<T>& a) {
+template <int Rows, int PanelCount, typename Operands>
+void Tile(const TileArguments<Operands>& a) {
   Lanes sums[Rows][PanelCount];
   for (int p = 0; p < PanelCount; ++p) {
     const Lanes bias = a.bias == nullptr ? Lanes::Broadcast(0) : Lanes::Load(a.bias + p * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < Rows; ++r) sums[r][p] = bias;
   }
   if (a.resume) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int p = 0; p < PanelCount; ++p) {
         sums[r][p] = Lanes::Load(a.y + r * a.y_stride + p * kLanes);
       }
     }
   }
-  const float* x = a.x;
+  const auto* x = a.x;
   const int64_t x_stride = a.x_stride;
-  const T* panels = a.panels;
+  const auto* panels = a.panels;
   const char* ahead = a.ahead;
-  const auto add = [&](const Lanes(&weights)[PanelCount], int64_t input) {
-#pragma GCC unroll 8
+  using Values = typename Operands::Values;
+  const auto add = [&](const Values(&weights)[PanelCount], int64_t input) {
+#pragma GCC unroll 12
     for (int r = 0; r < Rows; ++r) {
-      const Lanes value = Lanes::Broadcast(x[r * x_stride + input]);
-#pragma GCC unroll 8
-      for (int p = 0; p < PanelCount; ++p) sums[r][p] = Fma(value, weights[p], sums[r][p]);
+      const Values value = Operands::Broadcast(x[r * x_stride + input]);
+#pragma GCC unroll 12
+      for (int p = 0; p < PanelCount; ++p) {
+        sums[r][p] = Operands::MultiplyAdd(value, weights[p], sums[r][p]);
+      }
     }
   };
-  Lanes weights[PanelCount];
+  Values weights[PanelCount];
   for (int64_t i = a.count / 2; i > 0; --i) {
     if (ahead != nullptr) {
       for (int p = 0; p < PanelCount; ++p) __builtin_prefetch(ahead + p * a.ahead_stride);
       ahead += a.ahead_step;
     }
-    for (int p = 0; p < PanelCount; ++p) weights[p] = Even(panels + p * a.panel_stride);
+    for (int p = 0; p < PanelCount; ++p) weights[p] = Operands::Even(panels + p * a.panel_stride);
     add(weights, 0);
-    for (int p = 0; p < PanelCount; ++p) weights[p] = Odd(panels + p * a.panel_stride);
+    for (int p = 0; p < PanelCount; ++p) weights[p] = Operands::Odd(panels + p * a.panel_stride);
     add(weights, 1);
-    panels += WordsOfTwo(panels);
+    panels += Operands::kWordsOfTwo;
     x += 2;
   }
   if (a.count % 2 != 0) {
-    for (int p = 0; p < PanelCount; ++p) weights[p] = Even(panels + p * a.panel_stride);
+    for (int p = 0; p < PanelCount; ++p) weights[p] = Operands::Even(panels + p * a.panel_stride);
     add(weights, 0);
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int p = 0; p < PanelCount; ++p) {
       sums[r][p].Store(a.y + r * a.y_stride + p * kLanes);
     }
@@ -118,10 +137,10 @@ void Tile(const TileArguments<T>& a) {
 }
 
 // `rows` rows, at most Rows, times PanelCount panels.
-template <int PanelCount, typename T, int Rows = TileRows<T>(PanelCount)>
-void TileOf(int64_t rows, const TileArguments<T>& a) {
+template <int PanelCount, typename Operands, int Rows = TileRows<Operands>(PanelCount)>
+void TileOf(int64_t rows, const TileArguments<Operands>& a) {
   if constexpr (Rows > 1) {
-    if (rows < Rows) return TileOf<PanelCount, T, Rows - 1>(rows, a);
+    if (rows < Rows) return TileOf<PanelCount, Operands, Rows - 1>(rows, a);
   }
   Tile<Rows, PanelCount>(a);
 }
@@ -139,30 +158,33 @@ void ForTiles(int64_t rows, int64_t tiles, const Run& run) {
 // rows. Meanwhile each tile fetches its share of the next block, so that memory and arithmetic work
 // at the same time, and no faster than memory gives: fetches that wait would hold up the sums. A
 // lone tile reads as fast as memory gives by itself.
-template <int PanelCount, typename T>
-void MultiplyPanels(const Product& a, const T* panels, int64_t panel) {
+template <int PanelCount, typename Operands>
+void MultiplyPanels(const ProductOf<typename Operands::Input>& a,
+                    const typename Operands::Word* panels, int64_t inputs, int64_t panel) {
+  using Word = typename Operands::Word;
   const int64_t stride = a.matrix.panel_words;
-  const T* const whole = panels + panel * stride;
-  const int64_t tiles = (a.rows + TileRows<T>(PanelCount) - 1) / TileRows<T>(PanelCount);
-  const int64_t blocks = (a.matrix.in + kBlock - 1) / kBlock;
-  const int64_t size = (a.matrix.in + 2 * blocks - 1) / (2 * blocks) * 2;
-  const int64_t words = size / 2 * WordsOfTwo(panels);  // of a block
+  const Word* const whole = panels + panel * stride;
+  constexpr int kRows = TileRows<Operands>(PanelCount);
+  const int64_t tiles = (a.rows + kRows - 1) / kRows;
+  const int64_t blocks = (inputs + kBlock - 1) / kBlock;
+  const int64_t size = (inputs + 2 * blocks - 1) / (2 * blocks) * 2;
+  const int64_t words = size / 2 * Operands::kWordsOfTwo;  // of a block
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t first = b * size;
-    const T* const block = whole + b * words;
-    const T* const next = b + 1 < blocks ? block + words : whole + PanelCount * stride;
+    const Word* const block = whole + b * words;
+    const Word* const next = b + 1 < blocks ? block + words : whole + PanelCount * stride;
     ForTiles(a.rows, tiles, [&](int64_t row, int64_t rows) {
       const int64_t fetched = words * row / a.rows;
       const int64_t share = words * (row + rows) / a.rows - fetched;
-      TileOf<PanelCount, T>(
+      TileOf<PanelCount, Operands>(
           rows, {.x = a.x + row * a.x_stride + first,
                  .x_stride = a.x_stride,
-                 .count = a.matrix.in - first < size ? a.matrix.in - first : size,
+                 .count = inputs - first < size ? inputs - first : size,
                  .panels = block,
                  .panel_stride = stride,
                  .ahead = tiles == 1 ? nullptr : reinterpret_cast<const char*>(next + fetched),
-                 .ahead_stride = stride * static_cast<int64_t>(sizeof(T)),
-                 .ahead_step = share * static_cast<int64_t>(sizeof(T)) * 2 / size,
+                 .ahead_stride = stride * static_cast<int64_t>(sizeof(Word)),
+                 .ahead_step = share * static_cast<int64_t>(sizeof(Word)) * 2 / size,
                  .bias = a.bias == nullptr ? nullptr : a.bias + panel * kLanes,
                  .resume = b > 0,
                  .y = a.y + row * a.y_stride + panel * kLanes,
@@ -172,49 +194,53 @@ void MultiplyPanels(const Product& a, const T* panels, int64_t panel) {
 }
 
 // Whole panels, PanelCount at a time, for so many rows at once that these stay in the cache.
-template <int PanelCount, typename T>
-void MultiplyRows(const Product& a, const T* panels) {
-  int64_t most = kRowsBlockFloats / (a.matrix.in + 1);
+template <int PanelCount, typename Operands>
+void MultiplyRows(const ProductOf<typename Operands::Input>& a,
+                  const typename Operands::Word* panels, int64_t inputs) {
+  int64_t most = kRowsBlockWords / (inputs + 1);
   if (most < 48) most = 48;
   const int64_t blocks = (a.rows + most - 1) / most;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t row = a.rows * b / blocks;
-    Product part = a;
+    ProductOf<typename Operands::Input> part = a;
     part.x += row * a.x_stride;
     part.y += row * a.y_stride;
     part.rows = a.rows * (b + 1) / blocks - row;
     int64_t panel = a.first_panel;
     for (; panel + PanelCount <= a.last_panel; panel += PanelCount) {
-      MultiplyPanels<PanelCount>(part, panels, panel);
+      MultiplyPanels<PanelCount, Operands>(part, panels, inputs, panel);
     }
-    for (; panel < a.last_panel; ++panel) MultiplyPanels<1>(part, panels, panel);
+    for (; panel < a.last_panel; ++panel) {
+      MultiplyPanels<1, Operands>(part, panels, inputs, panel);
+    }
   }
 }
 
 // A last panel with fewer than 16 outputs: in tiles of their own, from which only those are copied.
-template <typename T>
-void MultiplyPartOfPanel(const Product& a, const T* panels, int64_t panel) {
+template <typename Operands>
+void MultiplyPartOfPanel(const ProductOf<typename Operands::Input>& a,
+                         const typename Operands::Word* panels, int64_t inputs, int64_t panel) {
   const int64_t columns = a.matrix.out - panel * kLanes;
   float bias[kLanes] = {};
   if (a.bias != nullptr) {
     for (int64_t c = 0; c < columns; ++c) bias[c] = a.bias[panel * kLanes + c];
   }
-  constexpr int kRows = TileRows<T>(1);
+  constexpr int kRows = TileRows<Operands>(1);
   float tile[kRows * kLanes];
-  const T* const words = panels + panel * a.matrix.panel_words;
+  const auto* const words = panels + panel * a.matrix.panel_words;
   ForTiles(a.rows, (a.rows + kRows - 1) / kRows, [&](int64_t row, int64_t rows) {
-    TileOf<1, T>(rows, {.x = a.x + row * a.x_stride,
-                        .x_stride = a.x_stride,
-                        .count = a.matrix.in,
-                        .panels = words,
-                        .panel_stride = a.matrix.panel_words,
-                        .ahead = nullptr,
-                        .ahead_stride = 0,
-                        .ahead_step = 0,
-                        .bias = bias,
-                        .resume = false,
-                        .y = tile,
-                        .y_stride = kLanes});
+    TileOf<1, Operands>(rows, {.x = a.x + row * a.x_stride,
+                               .x_stride = a.x_stride,
+                               .count = inputs,
+                               .panels = words,
+                               .panel_stride = a.matrix.panel_words,
+                               .ahead = nullptr,
+                               .ahead_stride = 0,
+                               .ahead_step = 0,
+                               .bias = bias,
+                               .resume = false,
+                               .y = tile,
+                               .y_stride = kLanes});
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < columns; ++c) {
         a.y[(row + r) * a.y_stride + panel * kLanes + c] = tile[r * kLanes + c];
@@ -223,27 +249,29 @@ void MultiplyPartOfPanel(const Product& a, const T* panels, int64_t panel) {
   });
 }
 
-template <typename T>
-void MultiplyOf(Product a, const T* panels) {
+// `inputs`: words of a row of x.
+template <typename Operands>
+void MultiplyOf(ProductOf<typename Operands::Input> a, const typename Operands::Word* panels,
+                int64_t inputs) {
   if (a.last_panel * kLanes > a.matrix.out) {
     --a.last_panel;
-    MultiplyPartOfPanel(a, panels, a.last_panel);
+    MultiplyPartOfPanel<Operands>(a, panels, inputs, a.last_panel);
   }
-  switch (PanelsFor(a.rows)) {
+  switch (Operands::PanelsFor(a.rows)) {
     case 4:
-      return MultiplyRows<4>(a, panels);
+      return MultiplyRows<4, Operands>(a, panels, inputs);
     case 2:
-      return MultiplyRows<2>(a, panels);
+      return MultiplyRows<2, Operands>(a, panels, inputs);
     default:
-      return MultiplyRows<1>(a, panels);
+      return MultiplyRows<1, Operands>(a, panels, inputs);
   }
 }
 
-void Multiply(const Product& product) {
+inline void Multiply(const Product& product) {
   if (product.matrix.float32 != nullptr) {
-    MultiplyOf(product, product.matrix.float32);
+    MultiplyOf<FloatOperands>(product, product.matrix.float32, product.matrix.in);
   } else {
-    MultiplyOf(product, product.matrix.bfloat16_pairs);
+    MultiplyOf<WidenedOperands>(product, product.matrix.bfloat16_pairs, product.matrix.in);
   }
 }
 

@@ -149,7 +149,7 @@ TEST_P(Product, KeepsInfinitiesToTheirOwnRows) {
 
 INSTANTIATE_TEST_SUITE_P(OnIsa, Product, testing::ValuesIn([] {
                            std::vector<Isa> all;
-                           for (int isa = 0; isa <= static_cast<int>(FastestIsa()); ++isa) {
+                           for (size_t isa = 0; isa < AllKernels().size(); ++isa) {
                              all.push_back(static_cast<Isa>(isa));
                            }
                            return all;
@@ -168,16 +168,16 @@ TEST(PackedMatrix, HoldsSixteenOutputsSideBySideAndZerosWhereThereIsNone) {
   for (size_t i = 0; i < 96; ++i) {
     EXPECT_EQ(wide.view().float32[i], expected(i / 48 * 16 + i % 16, i / 16 % 3)) << i;
   }
-  // Two inputs a word, the odd number of inputs filled up.
+  // Two inputs a word, filled up to 32 inputs.
   const PackedMatrix narrow = Pack(weight, shape, PackedMatrix::Type::kBFloat16);
-  EXPECT_EQ(narrow.bytes(), 32 * 2 * 4);
-  for (size_t i = 0; i < 64; ++i) {
+  EXPECT_EQ(narrow.bytes(), 32 * 16 * 4);
+  for (size_t i = 0; i < 512; ++i) {
     const uint32_t word = narrow.view().bfloat16_pairs[i];
     const std::vector<float> two =
         FromBits({static_cast<uint16_t>(word & 0xFFFF), static_cast<uint16_t>(word >> 16)});
-    const size_t output = i / 32 * 16 + i % 16;
-    EXPECT_EQ(two[0], expected(output, i / 16 % 2 * 2)) << i;
-    EXPECT_EQ(two[1], expected(output, i / 16 % 2 * 2 + 1)) << i;
+    const size_t output = i / 256 * 16 + i % 16;
+    EXPECT_EQ(two[0], expected(output, i / 16 % 16 * 2)) << i;
+    EXPECT_EQ(two[1], expected(output, i / 16 % 16 * 2 + 1)) << i;
   }
 }
 

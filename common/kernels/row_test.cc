@@ -184,7 +184,7 @@ TEST_P(RowKernels, GiveCertaintyToASingleLogitAndZerosToANormOfZeros) {
 
 INSTANTIATE_TEST_SUITE_P(OnIsa, RowKernels, testing::ValuesIn([] {
                            std::vector<Isa> all;
-                           for (int isa = 0; isa <= static_cast<int>(FastestIsa()); ++isa) {
+                           for (size_t isa = 0; isa < AllKernels().size(); ++isa) {
                              all.push_back(static_cast<Isa>(isa));
                            }
                            return all;

@@ -18,20 +18,6 @@ using kernels::UsedKernels;
 
 const float* Data(const at::Tensor& x) { return x.const_data_ptr<float>(); }
 
-// From how many rows LibTorch's bfloat16 products are faster than own ones in float32, by what its
-// linear layers reach on such processors (tests/bench/README.md).
-int64_t LibraryRows() {
-  switch (kernels::UsedBFloat16Unit()) {
-    case kernels::BFloat16Unit::kAmx:
-      return 8;
-    case kernels::BFloat16Unit::kAvx512:
-      return 32;
-    case kernels::BFloat16Unit::kNone:
-      break;
-  }
-  return kNever;
-}
-
 // Every call of ATen finds its function anew, which takes as long as a small kernel: what is asked
 // for most is answered without.
 at::Tensor Float(const at::Tensor& x) {
@@ -65,18 +51,17 @@ at::Tensor DenseRows(const at::Tensor& x) {
 
 class CpuOperators final : public Operators {
  public:
-  CpuOperators(std::string_view name, bool library) : name_(name), library_(library) {}
+  explicit CpuOperators(std::string_view name) : name_(name) {}
 
   const Operators& For(at::ScalarType, const at::Device&, bool) const override { return *this; }
 
   std::unique_ptr<const Projection> MakeProjection(
       const std::vector<LinearTensors>& maps) const override {
-    return MakePackedProjection(maps, library_ ? LibraryRows() : kNever);
+    return MakePackedProjection(maps);
   }
 
-  // Never LibTorch's, which would round the logits to bfloat16.
   std::unique_ptr<const Projection> MakeHead(at::Tensor* weight) const override {
-    return MakePackedProjection({{.weight = weight, .bias = nullptr}}, kNever);
+    return MakePackedProjection({{.weight = weight, .bias = nullptr}});
   }
 
   at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const override {
@@ -153,7 +138,6 @@ class CpuOperators final : public Operators {
 
  private:
   std::string_view name_;
-  bool library_;
 };
 
 }  // namespace
@@ -164,12 +148,12 @@ bool CanRunOnCpuOperators(at::ScalarType dtype) {
 }
 
 const Operators& StandardCpuOperators() {
-  static const CpuOperators operators("standard", /*library=*/true);
+  static const CpuOperators operators("standard");
   return operators;
 }
 
 const Operators& Operators::FixedOrder() {
-  static const CpuOperators operators("fixed-order", /*library=*/false);
+  static const CpuOperators operators("fixed-order");
   return operators;
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/kernels/bfloat16/bfloat16_kernels.h"
 #include "common/model/operators.h"
 
 namespace attnrl::model {
@@ -15,17 +16,15 @@ namespace attnrl::model {
 // are not those of a machine without vector instructions.
 bool CanRunOnCpuOperators(at::ScalarType dtype);
 
-// The own kernels of common/kernels as the standard mode uses them: those of
-// Operators::FixedOrder(), except that many rows of bfloat16 products go to LibTorch on processors
-// that multiply bfloat16 themselves.
+// The own kernels of common/kernels as the standard mode uses them, which is as
+// Operators::FixedOrder() does.
 const Operators& StandardCpuOperators();
 
 // Linear maps side by side in one packed matrix, float32 or bfloat16 as the weights are; x and the
-// results are float32. Takes the tensors and leaves undefined ones. Passes of `library_rows` rows
-// and more go to LibTorch in bfloat16, for which the weights are kept as they came too; kNever:
-// none.
-inline constexpr int64_t kNever = INT64_MAX;
-std::unique_ptr<const Projection> MakePackedProjection(const std::vector<LinearTensors>& maps,
-                                                       int64_t library_rows);
+// results are float32. Takes the tensors and leaves undefined ones. bfloat16 weights are multiplied
+// by `kernels`, which round x to bfloat16 too; null: in float32, as float32 weights are.
+std::unique_ptr<const Projection> MakePackedProjection(
+    const std::vector<LinearTensors>& maps,
+    const kernels::BFloat16Kernels* kernels = kernels::UsedBFloat16Kernels());
 
 }  // namespace attnrl::model

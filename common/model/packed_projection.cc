@@ -3,11 +3,11 @@
 #include <ATen/EmptyTensor.h>
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
-#include <optional>
-#include <utility>
 
 #include "common/attention/parallel.h"
+#include "common/kernels/bfloat16/bfloat16_kernels.h"
 #include "common/kernels/kernels.h"
 #include "common/kernels/packed_matrix.h"
 #include "common/model/cpu_operators.h"
@@ -15,7 +15,11 @@
 namespace attnrl::model {
 namespace {
 
+using kernels::BFloat16Kernels;
 using kernels::PackedMatrix;
+using kernels::PairsOf;
+using kernels::ProductOf;
+using kernels::UsedKernels;
 
 bool IsDefined(const at::Tensor* tensor) { return tensor != nullptr && tensor->defined(); }
 
@@ -59,17 +63,11 @@ std::vector<int64_t> Outputs(const std::vector<LinearTensors>& maps) {
 
 class PackedProjection final : public Projection {
  public:
-  PackedProjection(const std::vector<LinearTensors>& maps, int64_t library_rows)
+  PackedProjection(const std::vector<LinearTensors>& maps, const BFloat16Kernels* bfloat16)
       : sizes_(Outputs(maps)),
         matrix_(Pack(maps, sizes_)),
         bias_(JoinBiases(maps)),
-        library_rows_(matrix_.type() == PackedMatrix::Type::kBFloat16 ? library_rows : kNever) {
-    if (library_rows_ != kNever) {
-      std::vector<at::Tensor> weights;
-      for (const LinearTensors& map : maps) weights.push_back(map.weight->detach());
-      named_ = at::cat(weights);
-      if (bias_.defined()) named_bias_ = bias_.to(at::kBFloat16);
-    }
+        bfloat16_(matrix_.type() == PackedMatrix::Type::kBFloat16 ? bfloat16 : nullptr) {
     for (const LinearTensors& map : maps) {
       *map.weight = at::Tensor();
       if (map.bias != nullptr) *map.bias = at::Tensor();
@@ -77,27 +75,50 @@ class PackedProjection final : public Projection {
   }
 
   std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
-    const at::Tensor y = x.size(0) >= library_rows_
-                             ? at::linear(x.to(at::kBFloat16), named_, named_bias_).to(at::kFloat)
-                             : Multiply(x.stride(1) == 1 ? x : x.contiguous());
+    const at::Tensor dense = x.stride(1) == 1 ? x : x.contiguous();
+    const auto* const data = dense.const_data_ptr<float>();
+    at::Tensor y = at::detail::empty_cpu({x.size(0), matrix_.out()}, at::kFloat);
+    if (bfloat16_ == nullptr) {
+      Multiply(data, dense.stride(0), UsedKernels().multiply, y);
+    } else {
+      const std::unique_ptr<uint32_t[]> pairs = Round(data, dense.stride(0), x.size(0));
+      Multiply(pairs.get(), PairsOf(matrix_.in()), bfloat16_->multiply, y);
+    }
     if (sizes_.size() == 1) return {y};
     return y.split_with_sizes(sizes_, -1);
   }
 
  private:
+  // x [rows, in] in words of two bfloat16 numbers, [rows, PairsOf(in)].
+  std::unique_ptr<uint32_t[]> Round(const float* x, int64_t x_stride, int64_t rows) const {
+    constexpr int64_t kWorthAThread = int64_t{1} << 16;  // inputs
+    constexpr int64_t kWorthAMember = int64_t{1} << 13;
+    const int64_t in = matrix_.in();
+    const int64_t words = PairsOf(in);
+    auto pairs = std::make_unique_for_overwrite<uint32_t[]>(static_cast<size_t>(rows * words));
+    const auto grain = [&](int64_t worth) { return (worth + in - 1) / in; };
+    ParallelFor(rows, grain(kWorthAThread), grain(kWorthAMember), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        bfloat16_->round(x + row * x_stride, in, pairs.get() + row * words);
+      }
+    });
+    return pairs;
+  }
+
   // The panels are split over the threads, so that each weight is read by one of them; where there
   // are too few, the rows of a panel too. Neither shows in the bits.
-  at::Tensor Multiply(const at::Tensor& x) const {
+  template <typename Input>
+  void Multiply(const Input* x, int64_t x_stride, void (*kernel)(const ProductOf<Input>&),
+                at::Tensor& y) const {
     constexpr int64_t kWorthAThread = int64_t{1} << 20;  // multiply-adds
     constexpr int64_t kWorthAMember = int64_t{1} << 16;
     constexpr int64_t kFewestRows = 96;
     constexpr int64_t kPanelsAThread = 4;
-    const int64_t rows = x.size(0);
+    const int64_t rows = y.size(0);
     const int64_t panels = matrix_.panels();
-    at::Tensor y = at::detail::empty_cpu({rows, matrix_.out()}, at::kFloat);
-    const kernels::Product whole = {
-        .x = x.const_data_ptr<float>(),
-        .x_stride = x.stride(0),
+    const ProductOf<Input> whole = {
+        .x = x,
+        .x_stride = x_stride,
         .rows = rows,
         .matrix = matrix_.view(),
         .bias = bias_.defined() ? bias_.const_data_ptr<float>() : nullptr,
@@ -112,7 +133,7 @@ class PackedProjection final : public Projection {
     const auto grain = [&](int64_t worth) { return (worth + work - 1) / work; };
     const auto multiply = [&](int64_t begin, int64_t end) {
       while (begin < end) {
-        kernels::Product product = whole;
+        ProductOf<Input> product = whole;
         const int64_t part = begin / panels;
         const int64_t row = rows * part / parts;
         product.x += row * product.x_stride;
@@ -120,27 +141,24 @@ class PackedProjection final : public Projection {
         product.rows = rows * (part + 1) / parts - row;
         product.first_panel = begin % panels;
         product.last_panel = std::min(panels, product.first_panel + end - begin);
-        kernels::UsedKernels().multiply(product);
+        kernel(product);
         begin += product.last_panel - product.first_panel;
       }
     };
     ParallelFor(parts * panels, grain(kWorthAThread), grain(kWorthAMember), multiply);
-    return y;
   }
 
   std::vector<int64_t> sizes_;
   PackedMatrix matrix_;
-  at::Tensor bias_;  // float32, or undefined
-  int64_t library_rows_;
-  at::Tensor named_;  // for LibTorch, bfloat16
-  std::optional<at::Tensor> named_bias_;
+  at::Tensor bias_;                  // float32, or undefined
+  const BFloat16Kernels* bfloat16_;  // or null
 };
 
 }  // namespace
 
 std::unique_ptr<const Projection> MakePackedProjection(const std::vector<LinearTensors>& maps,
-                                                       int64_t library_rows) {
-  return std::make_unique<PackedProjection>(maps, library_rows);
+                                                       const BFloat16Kernels* kernels) {
+  return std::make_unique<PackedProjection>(maps, kernels);
 }
 
 }  // namespace attnrl::model

@@ -22,6 +22,7 @@
 
 #include "common/base/clock.h"
 #include "common/json/json.h"
+#include "common/kernels/bfloat16/bfloat16_kernels.h"
 #include "common/kernels/isa.h"
 #include "common/kernels/kernels.h"
 #include "common/kernels/packed_matrix.h"
@@ -165,19 +166,37 @@ Weight MakeWeight(const Settings& settings) {
   return weight;
 }
 
-void Own(const at::Tensor& x, const PackedMatrix& matrix, at::Tensor& y) {
-  kernels::Product product = {.x = x.const_data_ptr<float>(),
-                              .x_stride = matrix.in(),
-                              .rows = x.size(0),
-                              .matrix = matrix.view(),
-                              .y = y.mutable_data_ptr<float>(),
-                              .y_stride = matrix.out()};
+template <typename Input>
+void Multiply(const Input* x, int64_t x_stride, const PackedMatrix& matrix,
+              void (*kernel)(const kernels::ProductOf<Input>&), at::Tensor& y) {
+  const kernels::ProductOf<Input> product = {.x = x,
+                                             .x_stride = x_stride,
+                                             .rows = y.size(0),
+                                             .matrix = matrix.view(),
+                                             .y = y.mutable_data_ptr<float>(),
+                                             .y_stride = matrix.out()};
   at::parallel_for(0, matrix.panels(), 1, [&](int64_t begin, int64_t end) {
-    kernels::Product part = product;
+    kernels::ProductOf<Input> part = product;
     part.first_panel = begin;
     part.last_panel = end;
-    kernels::UsedKernels().multiply(part);
+    kernel(part);
   });
+}
+
+// As common/model does it: where the processor multiplies bfloat16 weights, x is rounded first.
+void Own(const at::Tensor& x, const PackedMatrix& matrix, at::Tensor& y) {
+  const auto* const data = x.const_data_ptr<float>();
+  const kernels::BFloat16Kernels* const bfloat16 =
+      matrix.type() == PackedMatrix::Type::kBFloat16 ? kernels::UsedBFloat16Kernels() : nullptr;
+  if (bfloat16 == nullptr) {
+    return Multiply(data, matrix.in(), matrix, kernels::UsedKernels().multiply, y);
+  }
+  const int64_t words = kernels::PairsOf(matrix.in());
+  std::vector<uint32_t> pairs(static_cast<size_t>(x.size(0) * words));
+  for (int64_t row = 0; row < x.size(0); ++row) {
+    bfloat16->round(data + row * matrix.in(), matrix.in(), pairs.data() + row * words);
+  }
+  Multiply(pairs.data(), words, matrix, bfloat16->multiply, y);
 }
 
 void MeasureRows(const Settings& settings, const std::vector<Weight>& weights, int64_t rows) {

@@ -48,8 +48,8 @@ std::vector<const FciKernel*> AllFciKernels() {
 }
 
 const FciKernel& GetFciKernel() {
-  static const FciKernel* const used = AllFciKernels()[static_cast<size_t>(kernels::UsedIsa())];
-  return *used;
+  static const FciKernel& used = kernels::BestOf(AllFciKernels());
+  return used;
 }
 
 }  // namespace attnrl::attention

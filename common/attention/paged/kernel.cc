@@ -21,8 +21,8 @@ std::vector<const PagedKernel*> AllPagedKernels() {
 }
 
 const PagedKernel& GetPagedKernel() {
-  static const PagedKernel* const used = AllPagedKernels()[static_cast<size_t>(kernels::UsedIsa())];
-  return *used;
+  static const PagedKernel& used = kernels::BestOf(AllPagedKernels());
+  return used;
 }
 
 }  // namespace attnrl::attention

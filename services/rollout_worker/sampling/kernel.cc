@@ -21,9 +21,8 @@ std::vector<const SamplerKernel*> AllSamplerKernels() {
 }
 
 const SamplerKernel& GetSamplerKernel() {
-  static const SamplerKernel* const used =
-      AllSamplerKernels()[static_cast<size_t>(kernels::UsedIsa())];
-  return *used;
+  static const SamplerKernel& used = kernels::BestOf(AllSamplerKernels());
+  return used;
 }
 
 }  // namespace attnrl::rollout
