@@ -92,10 +92,10 @@ TEST_F(CheckDataTest, EverySetOfAStageIsCheckedAndSaidFromWhichStepOn) {
   const DataReport report = Report();
   EXPECT_EQ(
       Short(report.summary),
-      "train.jsonl: 1 problems, prompts of 52 tokens on average, 52 at most\n"
-      "        from step 20 on hard.jsonl: 1 problems, prompts of 54 tokens on average, 54 at "
+      "train.jsonl: 1 problems, prompts of 54 tokens on average, 54 at most\n"
+      "        from step 20 on hard.jsonl: 1 problems, prompts of 56 tokens on average, 56 at "
       "most");
-  EXPECT_EQ(report.longest_prompt, 54);
+  EXPECT_EQ(report.longest_prompt, 56);
   EXPECT_THAT(Short(report.first), HasSubstr("2\n        hard.jsonl:1, id \"line-1\", is asked"));
   // What is wrong with each of them is said at once.
   Train(R"({"prompt":"1+1?"})");
