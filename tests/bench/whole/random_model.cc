@@ -2,6 +2,7 @@
 #include "tests/bench/whole/random_model.h"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 
 #include <stdexcept>
 #include <string>
@@ -14,10 +15,12 @@ namespace attnrl::bench {
 
 model::Tensors DrawWeights(const model::ModelConfig& config, at::Device device) {
   model::Tensors weights;
+  // LibTorch's own generator begins elsewhere in every process.
+  const at::Generator generator = at::detail::createCPUGenerator(/*seed_val=*/1);
   for (const auto& [name, shape] : model::TensorShapes(config)) {
     at::Tensor tensor = at::zeros(shape, at::TensorOptions(at::kFloat));
     if (shape.size() == 2) {
-      tensor.normal_(0, config.initializer_range);
+      tensor.normal_(0, config.initializer_range, generator);
     } else if (!name.ends_with(".bias")) {
       tensor.fill_(1);
     }

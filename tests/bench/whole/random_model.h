@@ -12,7 +12,8 @@
 
 namespace attnrl::bench {
 
-// Weights of this shape as they are drawn before training; norms are 1, biases 0.
+// Weights of this shape as they are drawn before training, the same in every run; norms are 1,
+// biases 0.
 model::Tensors DrawWeights(const model::ModelConfig& config, at::Device device);
 
 // Cuts responses of random tokens into lines: of the ids below `vocabulary`, one in 64 ends one.
