@@ -2,8 +2,12 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
 
+#include "common/testing/temporary_folder.h"
 #include "common/text/byte_alphabet.h"
+#include "common/text/tokenizer.h"
 
 namespace attnrl::text {
 
@@ -28,6 +32,15 @@ inline nlohmann::json SmallTokenizer() {
            {{"type", "BPE"},
             {"vocab", vocabulary},
             {"merges", nlohmann::json::array({"t h", "th e", "Ġ the"})}}}};
+}
+
+// The tokenizer of such a tokenizer.json. Throws std::runtime_error where it can't be loaded.
+inline Tokenizer LoadTokenizer(const nlohmann::json& json) {
+  const TemporaryFolder folder;
+  folder.Write("tokenizer.json", json.dump());
+  auto tokenizer = Tokenizer::Load(folder.path());
+  if (!tokenizer.ok()) throw std::runtime_error(std::string(tokenizer.status().message()));
+  return *std::move(tokenizer);
 }
 
 }  // namespace attnrl::text

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <string>
-#include <utility>
 
-#include "common/testing/temporary_folder.h"
 #include "common/text/byte_alphabet.h"
 #include "common/text/testing/small_tokenizer.h"
 #include "common/text/tokenizer.h"
@@ -26,11 +22,7 @@ inline text::Tokenizer MakeLineTokenizer(bool with_lines = true) {
     json["model"]["vocab"][(id % 16 == 0 ? line + line : line) + letter] = id;
   }
   json["added_tokens"].push_back({{"id", kThinkEnd}, {"content", "</think>"}, {"special", false}});
-  const TemporaryFolder folder;
-  folder.Write("tokenizer.json", json.dump());
-  auto tokenizer = text::Tokenizer::Load(folder.path());
-  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
-  return *std::move(tokenizer);
+  return text::LoadTokenizer(json);
 }
 
 }  // namespace attnrl::rollout

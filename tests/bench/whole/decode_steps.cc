@@ -40,7 +40,7 @@ double MatrixBytes(const model::ModelConfig& config, int64_t element) {
   return numbers * static_cast<double>(element);
 }
 
-// What a step with `behind` more to come must move, and the keys that its rows see.
+// What a step with `before` more to come must move, and the keys that its rows see.
 StepCost CostAt(const DecodeShape& shape, const model::ModelConfig& config, double seconds,
                 double before, int64_t element) {
   const auto sequences = static_cast<double>(shape.groups * shape.samples);
@@ -96,8 +96,7 @@ absl::StatusOr<StepCost> TimeDecoding(rollout::RunnerOptions options,
   seconds.pop_back();
   const auto first = seconds.end() - shape.timed;
   std::nth_element(first, first + shape.timed / 2, seconds.end());
-  const auto element = static_cast<int64_t>(
-      model::ToScalarType(options.dtype) == at::kBFloat16 ? sizeof(uint16_t) : sizeof(float));
+  const auto element = static_cast<int64_t>(c10::elementSize(model::ToScalarType(options.dtype)));
   return CostAt(shape, config, first[shape.timed / 2], static_cast<double>(shape.timed) / 2,
                 element);
 }

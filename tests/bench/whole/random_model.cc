@@ -4,17 +4,15 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
-#include <stdexcept>
 #include <string>
 
-#include "common/testing/temporary_folder.h"
 #include "common/text/testing/small_tokenizer.h"
-#include "common/text/tokenizer.h"
 
 namespace attnrl::bench {
 
 model::Tensors DrawWeights(const model::ModelConfig& config, at::Device device) {
   model::Tensors weights;
+  // RandomTensors draws each number by its place, which takes minutes for a model of real size.
   // LibTorch's own generator begins elsewhere in every process.
   const at::Generator generator = at::detail::createCPUGenerator(/*seed_val=*/1);
   for (const auto& [name, shape] : model::TensorShapes(config)) {
@@ -36,11 +34,7 @@ std::shared_ptr<const text::StepSegmenter> MakeLines(int64_t vocabulary) {
   for (int64_t id = 260; id < vocabulary; ++id) {
     json["model"]["vocab"][(id % kLine == 0 ? line : "n") + std::to_string(id)] = id;
   }
-  const TemporaryFolder folder;
-  folder.Write("tokenizer.json", json.dump());
-  const auto tokenizer = text::Tokenizer::Load(folder.path());
-  if (!tokenizer.ok()) throw std::runtime_error(std::string(tokenizer.status().message()));
-  return std::make_shared<const text::StepSegmenter>(*tokenizer);
+  return std::make_shared<const text::StepSegmenter>(text::LoadTokenizer(json));
 }
 
 }  // namespace attnrl::bench

@@ -105,13 +105,15 @@ absl::StatusOr<Difference> CompareWithCpu(rollout::RunnerOptions options, const 
   for (const auto& [id, expected] : wanted) {
     const rollout::Completion& completion = found.at(id);
     if (completion.token_ids != expected.token_ids ||
-        completion.scores.ends != expected.scores.ends) {
+        completion.scores.ends != expected.scores.ends ||
+        completion.scores.fci.size() != expected.scores.fci.size()) {
       ++difference.sequences;
       continue;
     }
     for (size_t step = 0; step < expected.scores.fci.size(); ++step) {
       const double other = std::abs(completion.scores.fci[step] - expected.scores.fci[step]);
-      difference.fci = std::max(difference.fci, other);
+      difference.fci = std::isnan(other) ? INFINITY : std::max(difference.fci, other);
+      difference.positive += expected.scores.fci[step] > 0 ? 1 : 0;
     }
   }
   return difference;

@@ -17,8 +17,9 @@ struct SmallShape {
 };
 
 struct Difference {
-  double sequences = 0;  // whose tokens aren't the same
+  double sequences = 0;  // whose tokens or steps aren't the same
   double fci = 0;        // the greatest one of a step's score, over the others
+  int64_t positive = 0;  // scores above zero that were compared
 };
 
 // What such a runner samples and scores on the way, against the CPU, which scores afterwards.

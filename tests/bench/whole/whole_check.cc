@@ -60,6 +60,7 @@ absl::Status AddSameTokens(const Flags& flags, const rollout::RunnerOptions& opt
                            WholeTable& table) {
   ATTNRL_ASSIGN_OR_RETURN(const Difference difference, CompareWithCpu(options, {}));
   table.AddCheck("sequences with other tokens than the CPU's", difference.sequences, 0);
+  if (difference.positive == 0) return absl::InternalError("no FCI above zero was compared");
   table.AddCheck("FCI while decoding, against the CPU's afterwards", difference.fci, 1e-4);
   const std::string& oracle = flags.texts.at("oracle");
   for (const char* model : {"qwen2-tiny", "llama-tiny", "qwen3-tiny"}) {

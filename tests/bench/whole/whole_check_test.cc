@@ -10,6 +10,7 @@
 #include "common/device/testing/fake_graph.h"
 #include "common/device/testing/fake_memory.h"
 #include "common/model/flops.h"
+#include "common/model/testing/tiny_models.h"
 #include "services/rollout_worker/testing/emulated_sampling.h"
 #include "tests/bench/whole/decode_steps.h"
 #include "tests/bench/whole/random_model.h"
@@ -31,13 +32,8 @@ rollout::RunnerOptions OnTheFakeGpu() {
 }
 
 model::ModelConfig Config() {
-  model::ModelConfig config;
+  model::ModelConfig config = model::SmallConfig();
   config.vocab_size = 500;
-  config.hidden_size = 32;
-  config.intermediate_size = 48;
-  config.layers = 2;
-  config.heads = 4;
-  config.kv_heads = 2;
   config.head_dim = 64;
   config.max_position_embeddings = 256;
   return config;
@@ -68,6 +64,7 @@ TEST(CompareWithCpu, FindsTheSameTokensAndScoresWithAGpusKernels) {
   ASSERT_TRUE(difference.ok()) << difference.status();
   EXPECT_EQ(difference->sequences, 0);
   EXPECT_LT(difference->fci, 1e-5);
+  EXPECT_GT(difference->positive, 0);
 }
 
 TEST(TimeUpdate, TrainsATreeOnTheDeviceWithFewerRowsWhereItIsPacked) {
