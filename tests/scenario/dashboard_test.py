@@ -176,7 +176,11 @@ class LiveRun(Scenario):
         return prometheus
 
     def wait_for_numbers(self, run, prometheus):
-        """Until each expression had a number once, but for panels that may be empty."""
+        """Until each expression had a number once, but for panels that may be empty, of which
+        Prometheus is only asked.
+        """
+        for text in expressions(charts()):
+            prometheus.query(text)
         missing = set(expressions(p for p in charts() if not may_be_empty(p)))
 
         def required():
