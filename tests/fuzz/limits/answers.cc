@@ -165,7 +165,7 @@ std::string Nested(RandomStream& random, size_t bytes, int level) {
   for (uint64_t i = 0; i < times; ++i) {
     const Around& around = kinds[i % different];
     std::string more(around.behind);
-    if (factorials && i < 200) more.insert(0, std::string(i, '!'));
+    if (factorials && i < 200) more.insert(0, std::string(200 - i, '!'));
     if (before.size() + behind.size() + around.before.size() + more.size() > bytes) break;
     before += around.before;
     behind.insert(0, more);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Grades answers that try to reach a time-out or a crash below the counted limits. Exit 1 if one
-// did (a crash ends the program itself; the last seed printed is then before it).
+// did (a crash ends the program itself; the last `from` printed is then before it).
 //   try_limits [answers=100000] [seed=1] [from=0]
 #include <algorithm>
 #include <cstdint>
