@@ -14,16 +14,20 @@ namespace {
 // fill the registers. A tile is some rows times some panels. Fewer rows take more panels side by
 // side: each sum waits for the one before it in its chain, and memory gives more to several
 // streams. The size of the tile decides the speed alone.
-struct FloatOperands {
-  using Input = float;
-  using Word = float;
-  using Values = Lanes;
-  static Lanes Broadcast(float x) { return Lanes::Broadcast(x); }
+template <typename W, typename V>
+struct WordOperands {
+  using Input = W;
+  using Word = W;
+  using Values = V;
+  static V Broadcast(W x) { return V::Broadcast(x); }
   // The weights of inputs 2i and 2i + 1 for the sixteen outputs of a panel, and how far it is from
   // two to the next two.
-  static Lanes Even(const float* p) { return Lanes::Load(p); }
-  static Lanes Odd(const float* p) { return Lanes::Load(p + kLanes); }
+  static V Even(const W* p) { return V::Load(p); }
+  static V Odd(const W* p) { return V::Load(p + kLanes); }
   static constexpr int64_t kWordsOfTwo = 2 * kLanes;
+};
+
+struct FloatOperands : WordOperands<float, Lanes> {
   static Lanes MultiplyAdd(Lanes a, Lanes b, Lanes c) { return Fma(a, b, c); }
 #if defined(__AVX512F__)
   static constexpr int kTileSums = 16;

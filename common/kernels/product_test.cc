@@ -14,12 +14,6 @@ namespace {
 
 std::string NameOf(Isa isa) { return std::string(WordOf(isa)); }
 
-struct Shape {
-  int64_t rows;
-  int64_t in;
-  int64_t out;
-};
-
 // Rows around every tile, outputs around the panels and groups of panels, odd inputs, and inputs
 // around a block, over which the sums of a tile are put down and taken up again.
 std::vector<Shape> Shapes() {

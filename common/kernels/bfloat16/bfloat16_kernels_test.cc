@@ -18,12 +18,6 @@
 namespace attnrl::kernels {
 namespace {
 
-struct Shape {
-  int64_t rows;
-  int64_t in;
-  int64_t out;
-};
-
 // Rows around every tile, outputs around panels and groups of panels, inputs around words, tiles
 // and the blocks over which sums are put down and taken up again.
 std::vector<Shape> Shapes() {

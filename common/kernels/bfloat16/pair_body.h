@@ -11,14 +11,7 @@ namespace {
 
 // A word of two bfloat16 numbers is what a float is to product_body.h. A tile takes 24 of 32
 // registers, since each load serves more sums then: 6 x 4 and 12 x 2.
-struct PairOperands {
-  using Input = uint32_t;
-  using Word = uint32_t;
-  using Values = Pairs;
-  static Pairs Broadcast(uint32_t pair) { return Pairs::Broadcast(pair); }
-  static Pairs Even(const uint32_t* p) { return Pairs::Load(p); }
-  static Pairs Odd(const uint32_t* p) { return Pairs::Load(p + kLanes); }
-  static constexpr int64_t kWordsOfTwo = 2 * kLanes;
+struct PairOperands : WordOperands<uint32_t, Pairs> {
   static Lanes MultiplyAdd(Pairs a, Pairs b, Lanes c) { return AddDots(a, b, c); }
   static constexpr int kTileSums = 24;
   static constexpr int PanelsFor(int64_t rows) { return rows <= 6 ? 4 : 2; }

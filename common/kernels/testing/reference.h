@@ -12,6 +12,13 @@
 // What the kernels compute, written as their definitions.
 namespace attnrl::kernels {
 
+// Of a product.
+struct Shape {
+  int64_t rows;
+  int64_t in;
+  int64_t out;
+};
+
 inline std::vector<float> RandomFloats(RandomStream& random, int64_t count, double size = 2) {
   std::vector<float> values(static_cast<size_t>(count));
   for (float& value : values) value = static_cast<float>(size * (random.Uniform() - 0.5));
