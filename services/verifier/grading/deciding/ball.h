@@ -26,6 +26,9 @@ class Ball {
   acb_t value_;
 };
 
+// Whether it may be real, for all that the ball says.
+inline bool IsReal(const Ball& value) { return arb_contains_zero(acb_imagref(value.get())) != 0; }
+
 // The variables of the expressions that are compared, in order. A variable's place decides at which
 // points it is negative: at one of the odd points all are, and any two differ at another one, so
 // that neither |x| passes for x nor |xy| for xy.

@@ -120,8 +120,6 @@ bool IsTiny(const Ball& value, int64_t bits) {
   return tiny;
 }
 
-bool IsReal(const Ball& value) { return arb_contains_zero(acb_imagref(value.get())); }
-
 // Evaluates both to a precision that no difference between them hides behind. `real`: other values
 // say nothing.
 Comparison CompareAt(Place place, const Pair& pair, bool real, Work& work) {
@@ -240,8 +238,7 @@ bool IsConstantRatio(const Expression& a, const Expression& b, Work& work, bool*
       base = point;
       Ball ratio;
       acb_div(ratio.get(), left.get(), right.get(), precision);
-      *positive =
-          arb_is_positive(acb_realref(ratio.get())) && arb_contains_zero(acb_imagref(ratio.get()));
+      *positive = arb_is_positive(acb_realref(ratio.get())) && IsReal(ratio);
       acb_swap(a0.get(), left.get());
       acb_swap(b0.get(), right.get());
       continue;
@@ -269,7 +266,7 @@ bool IsWithin(const Expression& expression, const Rational& value, const Rationa
   Ball center;
   acb_set_fmpq(center.get(), value.get(), kPrecision);
   acb_sub(ball.get(), ball.get(), center.get(), kPrecision);
-  if (!arb_contains_zero(acb_imagref(ball.get()))) return false;
+  if (!IsReal(ball)) return false;
   arb_abs(acb_realref(ball.get()), acb_realref(ball.get()));
   acb_set_fmpq(center.get(), bound.get(), kPrecision);
   return arb_le(acb_realref(ball.get()), acb_realref(center.get()));

@@ -56,7 +56,7 @@ class Ray {
   double At(double scale) const {
     Ball value;
     BallEvaluator evaluator({point_, scale}, kPrecision, variables_, work_);
-    if (!evaluator.Evaluate(node_, value) || !arb_contains_zero(acb_imagref(value.get()))) {
+    if (!evaluator.Evaluate(node_, value) || !IsReal(value)) {
       return std::numeric_limits<double>::quiet_NaN();
     }
     return arf_get_d(arb_midref(acb_realref(value.get())), ARF_RND_NEAR);

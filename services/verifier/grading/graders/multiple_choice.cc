@@ -14,6 +14,8 @@ namespace {
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
+bool SameLetter(char a, char b) { return Upper(a) == Upper(b); }
+
 bool IsChoice(char c) { return Upper(c) >= 'A' && Upper(c) <= 'H'; }
 
 // With braces for styles, spaces for those of LaTeX and nothing for the ends of formulas: "{(A)}
@@ -96,9 +98,8 @@ bool IsHedged(std::string_view rest, bool closed) {
     // "(A) 45 (B) 50", but not "P(B)".
     if (here.size() > 2 && here[0] == '(' && here[2] == ')' && IsChoice(here[1])) return true;
     for (const std::string_view word : kWords) {
-      const auto same = [](char a, char b) { return Upper(a) == Upper(b); };
       const size_t end = word.size();
-      if (here.size() > end && std::equal(word.begin(), word.end(), here.begin(), same) &&
+      if (here.size() > end && std::equal(word.begin(), word.end(), here.begin(), SameLetter) &&
           !IsLetter(here[end]) && BeginsChoice(here.substr(end))) {
         return true;
       }
@@ -112,8 +113,7 @@ std::string_view WithoutName(std::string_view text) {
   const size_t begin = std::min(text.find_first_not_of(" {"), text.size());
   for (const std::string_view name : {"option", "choice", "answer"}) {
     const std::string_view word = text.substr(begin, name.size());
-    const auto same = [](char a, char b) { return Upper(a) == Upper(b); };
-    if (!std::equal(word.begin(), word.end(), name.begin(), name.end(), same)) continue;
+    if (!std::equal(word.begin(), word.end(), name.begin(), name.end(), SameLetter)) continue;
     const std::string_view rest = text.substr(begin + name.size());
     if (rest.empty() || IsLetter(rest[0])) continue;
     return rest.substr(std::min(rest.find_first_not_of(" :"), rest.size()));

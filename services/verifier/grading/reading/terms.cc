@@ -154,9 +154,8 @@ bool TokenParser::BeginsFactor() const {
 }
 
 // Whether the number that is next is a factor behind `last` without a sign between them. "1 2",
-// "x2",
-// "\frac12 3" are products to nobody; "2^3 5^2", "(n-2) 2^n", "\binom{5}{2} 3!" and "3! 7!" are,
-// and "3! 7", as nothing goes on behind a factorial.
+// "x2", "\frac12 3" are products to nobody; "2^3 5^2", "(n-2) 2^n", "\binom{5}{2} 3!" and "3! 7!"
+// are, and "3! 7", as nothing goes on behind a factorial.
 bool TokenParser::MayFollow(const Expression& last) const {
   if (IsFactorial(last)) return true;
   if (Peek(1) != "^" && Peek(1) != "!") return false;
