@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/config/config.h"
 #include "common/model/files/config.h"
@@ -21,9 +20,9 @@
 #include "services/branch_scheduler/assemble.h"
 #include "services/branch_scheduler/rpc/branch_scheduler_service.h"
 #include "services/branch_scheduler/rpc/standby.h"
+#include "services/branch_scheduler/rpc/training_data.h"
 #include "services/branch_scheduler/scheduler.h"
 #include "services/branch_scheduler/store/store.h"
-#include "services/branch_scheduler/unreadable.h"
 #include "services/verifier/client/verifier_client.h"
 
 namespace attnrl::scheduler {
@@ -42,17 +41,6 @@ absl::Status CheckConfig(const config::Config& config) {
     return InputError("verifier.address", "not set", "unix:/path or host:port");
   }
   return absl::OkStatus();
-}
-
-// Says what was left out in one line, with the first places.
-void LogLeftOut(const LeftOut& left_out) {
-  if (left_out.places.empty()) return;
-  constexpr size_t kShown = 3;
-  const std::vector<std::string> shown(
-      left_out.places.begin(), left_out.places.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                                             kShown, left_out.places.size())));
-  observe::LogWarning("records whose accepted answer no response can match are left out",
-                      {{"records", left_out.places.size()}, {"first", absl::StrJoin(shown, ", ")}});
 }
 
 // Where another process owns the run, stands by until it is this one's turn; CANCELLED after a
@@ -88,16 +76,6 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig model_config,
                           model::LoadModelConfig(config.model.path, /*dtype_is_given=*/true));
   model.vocabulary = model_config.vocab_size;
-  const std::vector<config::TrainingSet> uses = config::TrainingSets(config);
-  std::vector<DataSet> sets;
-  for (const config::TrainingSet& use : uses) {
-    ATTNRL_ASSIGN_OR_RETURN(sets.emplace_back(),
-                            LoadDataSet("data.train", use.path, TrainingFields(config.data),
-                                        static_cast<uint32_t>(config.rollout.max_prompt_tokens),
-                                        [&](const data_set::Question& question) {
-                                          return text->EncodePrompt(question);
-                                        }));
-  }
   const TextTools tools = text->Tools();
   verifier::VerifierClientOptions verifier_options;
   verifier_options.security = rpc::SecurityOf(config);
@@ -105,22 +83,21 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
                           verifier::ConnectVerifier(config.verifier.address, verifier_options));
   ATTNRL_ASSIGN_OR_RETURN(const auto metrics,
                           observe::MetricsServer::Start(config.observe.metrics_address));
+  ATTNRL_ASSIGN_OR_RETURN(TrainingData training,
+                          TrainingData::Load(config, [&](const data_set::Question& question) {
+                            return text->EncodePrompt(question);
+                          }));
   Scheduler::Parts parts;
-  ATTNRL_ASSIGN_OR_RETURN(parts.options,
-                          OptionsOf(config, flags.run_dir, std::move(model), sets[0].digest));
-  for (size_t i = 0; i < sets.size(); ++i) {
-    const std::string name =
-        i == 0 ? "data.train" : absl::StrCat("data.train from step ", uses[i].from_step);
-    if (i > 0) parts.options.fingerprint[name + " (content)"] = sets[i].digest;
-    if (!config.data.skip_bad) continue;
-    const auto left_out = LeaveOutUnreadable(
+  ATTNRL_ASSIGN_OR_RETURN(
+      parts.options, OptionsOf(config, flags.run_dir, std::move(model), training.first_digest()));
+  if (config.data.skip_bad) {
+    const absl::Status status = training.LeaveOutUnreadable(
         config.data.grader, *verifier,
-        [&shutdown](absl::Duration wait) { return shutdown.WaitWithTimeout(wait); }, sets[i]);
-    if (!left_out.ok()) return EndOf(left_out.status(), shutdown.requested());
-    LogLeftOut(*left_out);
-    parts.options.fingerprint[name + " (left out)"] = left_out->digest;
+        [&shutdown](absl::Duration wait) { return shutdown.WaitWithTimeout(wait); });
+    if (!status.ok()) return EndOf(status, shutdown.requested());
   }
-  const DataSet data = Join(std::move(sets));
+  training.AddTo(parts.options.fingerprint);
+  const DataSet data = std::move(training).Join();
   parts.data = &data;
   parts.text = &tools;
   parts.verifier = verifier.get();
