@@ -97,7 +97,7 @@ inline constexpr MetricName kSchedulerLastCommitTimestampSeconds = {
     "When the last batch was committed; before the first, when that was composed"};
 inline constexpr MetricName kSchedulerCheckpointTimestampSeconds = {
     "attnrl_scheduler_checkpoint_timestamp_seconds", MetricType::kGauge,
-    "When the last batch was committed that the newest checkpoint holds"};
+    "When the newest checkpoint's last batch was committed; before one, as of the first batch"};
 inline constexpr MetricName kSchedulerBatchProblems = {
     "attnrl_scheduler_batch_problems", MetricType::kGauge, "Problems of the last trained batch"};
 inline constexpr MetricName kSchedulerValidSamples = {

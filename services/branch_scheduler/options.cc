@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/branch_scheduler/item_id.h"
+#include "services/branch_scheduler/types.h"
 
 namespace attnrl::scheduler {
 namespace {
@@ -24,7 +25,7 @@ absl::Status CheckLengths(const StageOptions& stage, const SchedulerOptions& opt
   ATTNRL_RETURN_IF_ERROR(InRange("rollout.max_response_tokens", stage.max_response_tokens, 1,
                                  kMaxSequenceTokens - options.max_prompt_tokens));
   const uint64_t samples = uint64_t{options.branching.points} * options.branching.children;
-  if (!options.branches() || samples * stage.max_response_tokens <= kMaxContinuationTokens) {
+  if (!options.branches() || samples * stage.max_response_tokens <= kMaxResultSize) {
     return absl::OkStatus();
   }
   return InputError("algorithm.branching.points",
@@ -32,7 +33,7 @@ absl::Status CheckLengths(const StageOptions& stage, const SchedulerOptions& opt
                                  " children each of ", stage.max_response_tokens,
                                  " tokens (rollout.max_response_tokens) make a result of ",
                                  samples * stage.max_response_tokens),
-                    absl::StrCat("at most ", kMaxContinuationTokens, " tokens are allowed"));
+                    absl::StrCat("at most ", kMaxResultSize, " tokens are allowed"));
 }
 
 absl::Status CheckStage(const StageOptions& stage, bool tree_advantages) {

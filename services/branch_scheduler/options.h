@@ -45,8 +45,6 @@ struct AdaptiveOptions {
 // Of a prompt with its response. A token takes 9 bytes at most, so a lease, and a sample of a
 // batch, fit into a message.
 inline constexpr uint64_t kMaxSequenceTokens = 300'000;
-// Of all continuations of a response, which are one result (convert/).
-inline constexpr uint64_t kMaxContinuationTokens = 3'000'000;
 
 // What a stage of the run may set anew (common/config/README.md, "Stages").
 struct StageOptions {

@@ -50,11 +50,7 @@ size_t MemoryOf(const WorkerMessage& message) {
 
 size_t MemoryOf(const SchedulerMessage& message) {
   size_t bytes = sizeof(message);
-  if (const auto* lease = std::get_if<Lease>(&message)) {
-    const WorkItem& item = lease->item;
-    bytes += BytesOf(item.prompt_ids) + BytesOf(item.response_ids) + BytesOf(item.samples) +
-             BytesOf(item.sampling.stop_ids);
-  } else if (const auto* ack = std::get_if<Ack>(&message)) {
+  if (const auto* ack = std::get_if<Ack>(&message)) {
     bytes += ack->reason.size();
   } else if (const auto* cancel = std::get_if<Cancel>(&message)) {
     bytes += BytesOf(cancel->leases);

@@ -72,6 +72,10 @@ struct WorkItem {
   bool operator==(const WorkItem&) const = default;
 };
 
+// Of a result: tokens and scored steps over all samples. Also of all continuations of a response,
+// which are one result.
+inline constexpr size_t kMaxResultSize = 3'000'000;
+
 struct SampleResult {
   uint32_t node = 0;
   std::vector<int32_t> token_ids = {};  // the sampled tokens only, the stop token included
@@ -99,6 +103,9 @@ struct LeaseRef {
   LeaseId lease = {};
   ItemId item = {};
 };
+
+// Most leases that one worker may hold, whatever credits it grants: a bound for memory.
+inline constexpr uint32_t kMaxLeasesOfWorker = 4096;
 
 // From a worker. The first message of a stream is Register.
 struct Register {
@@ -154,6 +161,7 @@ struct Prefetch {
 struct DrainWorker {};
 using SchedulerMessage = std::variant<Registered, Lease, Ack, Cancel, Prefetch, DrainWorker>;
 
+// Of what is no lease: leases are bounded by their number.
 size_t MemoryOf(const SchedulerMessage& message);
 
 // ---- Batches ----

@@ -82,7 +82,7 @@ struct FciKernel {
   void (*run)(const FciBlock& block);
 };
 
-// That of kernels::UsedIsa().
+// That of kernels::UsedIsa(), or the best below it.
 const FciKernel& GetFciKernel();
 // All that this machine can run, for tests.
 std::vector<const FciKernel*> AllFciKernels();

@@ -20,8 +20,6 @@ void ToProto(const SchedulerMessage& from, v1::SchedulerMessage* to);
 absl::StatusOr<WorkerMessage> FromProto(const v1::WorkerMessage& from);
 absl::StatusOr<SchedulerMessage> FromProto(const v1::SchedulerMessage& from);
 
-// Of a result: tokens and scored steps over all samples.
-inline constexpr size_t kMaxResultSize = 3'000'000;
 // Samples of a result: an empty one takes four bytes on the wire and a hundred in memory.
 inline constexpr size_t kMaxResultSamples = 65'536;
 // The result as messages of at most 4 MiB, to be sent in a row. OUT_OF_RANGE for more than

@@ -60,7 +60,6 @@ TEST(Convert, AWorkItemComesThroughWhole) {
 
 // Settings that allow more are refused at the start (SchedulerOptions::Validate).
 TEST(Convert, TheLongestSequenceFitsIntoALeaseAndIntoAPieceOfABatch) {
-  static_assert(kMaxContinuationTokens <= kMaxResultSize);
   constexpr size_t kMessage = 4 << 20;
   constexpr size_t kPiece = 64 * 1024;  // of a batch: so many tokens, and one sample more
   constexpr int32_t kLargest = std::numeric_limits<int32_t>::max();

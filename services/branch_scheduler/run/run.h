@@ -123,8 +123,9 @@ class Run {
   bool finished() const { return committed_ >= options_.steps; }
   uint32_t batches_left() const { return finished() ? 0 : options_.steps - committed_; }
   // In seconds since the epoch, by the database, so that a start changes nothing: when the last
-  // batch was committed, before the first when that was composed; and when the last batch of the
-  // newest checkpoint was. nullopt before there is a batch.
+  // batch was committed, before there is one when the first was composed; and when the last batch
+  // of the newest checkpoint was committed, before there is one when the first batch was committed,
+  // or else composed. nullopt before there is a batch.
   struct Times {
     double commit = 0, checkpoint = 0;
   };
@@ -179,7 +180,7 @@ class Run {
   // as there may be where none is known; of continuations the rest of their response, each.
   ItemSize SizeOf(const BatchState& batch, const Problem& problem, uint32_t response,
                   ItemKind kind) const;
-  // What a later batch is composed by.
+  // Of a committed batch: what a later one is composed by, and when it was committed.
   struct Known {
     uint32_t problems = 0;
     uint32_t valid = 0;
@@ -239,7 +240,7 @@ class Run {
   std::vector<uint32_t> checkpoints_;
   uint32_t forgotten_before_ = 0;
   uint32_t empty_in_a_row_ = 0;
-  double begun_ = 0;             // when the first batch was composed, 0 where that is done with
+  double begun_ = 0;             // when the first batch was composed; used until one is committed
   double last_commit_time_ = 0;  // or when this process started
   double last_train_end_ = 0;
   std::vector<Span> rollout_spans_;  // that may overlap a training step still to come

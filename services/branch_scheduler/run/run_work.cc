@@ -20,7 +20,9 @@ bool Gradable(const SampledItem& item) {
                      [](const Grade& grade) { return verifier::IsVerdict(grade.status); });
 }
 
-std::optional<SampledItem>& SlotOf(Response& response, ItemKind kind) {
+// Of a Response, const or not.
+template <typename Of>
+auto& SlotOf(Of& response, ItemKind kind) {
   return kind == ItemKind::kInitial ? response.initial : response.continuation;
 }
 
@@ -322,8 +324,7 @@ std::vector<Run::Runnable> Run::TakeRunnable() {
     const ItemKey key = KeyOfItem(runnable.item);
     const Problem* problem = FindProblem(key);
     if (problem == nullptr) return true;
-    const Response& response = problem->responses[key.response];
-    return (key.kind == ItemKind::kInitial ? response.initial : response.continuation).has_value();
+    return SlotOf(problem->responses[key.response], key.kind).has_value();
   });
   return std::exchange(runnable_, {});
 }

@@ -103,13 +103,14 @@ TEST(StagedRun, OtherDataBeginWithAnEpochOfTheirOwnWhateverOverlaps) {
 }
 
 TEST(StagedRun, AnAdaptiveBatchBeginsAnewWhereTheTreesChangeAndGoesOnWhereTheyDoNot) {
-  const auto sizes = [](std::map<uint32_t, StageOptions> later) {
+  const auto sizes = [](std::map<uint32_t, StageOptions> later, uint32_t other_data_from = 0) {
     Simulation run({.criterion = tree::Criterion::kFci,
                     .steps = 10,
                     .problems = 4,
                     .responses = 2,
+                    .other_data_from = other_data_from,
                     .adaptive = true});
-    run.options().later = std::move(later);
+    if (other_data_from == 0) run.options().later = std::move(later);
     EXPECT_TRUE(run.Start().ok());
     EXPECT_TRUE(run.RunToEnd());
     std::vector<size_t> all;
@@ -120,11 +121,13 @@ TEST(StagedRun, AnAdaptiveBatchBeginsAnewWhereTheTreesChangeAndGoesOnWhereTheyDo
   EXPECT_NE(plain[6], 4u) << "the size has moved by then";
   EXPECT_EQ(sizes({{6, {.batch_problems = 4, .initial_responses = 2, .max_response_tokens = 65}}}),
             plain);
-  const std::vector<size_t> anew =
-      sizes({{6, {.batch_problems = 4, .initial_responses = 3, .max_response_tokens = 64}}});
-  EXPECT_TRUE(std::equal(plain.begin(), plain.begin() + 6, anew.begin()));
-  EXPECT_EQ(anew[6], 4u);
-  EXPECT_EQ(anew[7], 4u);
+  const StageOptions other_trees = {
+      .batch_problems = 4, .initial_responses = 3, .max_response_tokens = 64};
+  for (const std::vector<size_t>& anew : {sizes({{6, other_trees}}), sizes({}, 6)}) {
+    EXPECT_TRUE(std::equal(plain.begin(), plain.begin() + 6, anew.begin()));
+    EXPECT_EQ(anew[6], 4u);
+    EXPECT_EQ(anew[7], 4u);
+  }
 }
 
 }  // namespace

@@ -34,8 +34,7 @@ struct LeaseOptions {
   bool same_numerics = false;
   // The id that earlier workers of the run announced; empty while there was none.
   std::string numerics_id = {};
-  // Most leases that one worker may hold, whatever credits it grants: a bound for memory.
-  uint32_t max_credits = 4096;
+  uint32_t max_credits = kMaxLeasesOfWorker;
 };
 
 // Who works on what. Holds the runnable items that nobody has, the leases, and the connected

@@ -22,9 +22,8 @@ namespace attnrl::scheduler {
 // stream ends, and whoever reads comes back. Thread-safe.
 class WorkerSession {
  public:
-  // Leases that wait: as many as a worker may hold, whatever their size.
-  static constexpr int64_t kMaxLeases = 4096;
-  // Everything else, in bytes: more than the answers to all that a worker may hold.
+  // Of what waits beside leases, which may be kMaxLeasesOfWorker: more than the answers to all that
+  // a worker may hold.
   static constexpr int64_t kMaxBytes = int64_t{8} << 20;
 
   WorkerSession(std::string worker, uint64_t connection)
@@ -38,11 +37,11 @@ class WorkerSession {
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
     Count(message, 1);
-    if (leases_ > kMaxLeases || bytes_ > kMaxBytes) {
+    if (leases_ > kMaxLeasesOfWorker || bytes_ > kMaxBytes) {
       messages_.clear();
-      return EndLocked(absl::ResourceExhaustedError(
-          absl::StrCat("worker ", worker_, " doesn't read: ", leases_, " leases and ", bytes_,
-                       " bytes of other messages wait; at most ", kMaxLeases, " and ", kMaxBytes)));
+      return EndLocked(absl::ResourceExhaustedError(absl::StrCat(
+          "worker ", worker_, " doesn't read: ", leases_, " leases and ", bytes_,
+          " bytes of other messages wait; at most ", kMaxLeasesOfWorker, " and ", kMaxBytes)));
     }
     messages_.push_back(std::move(message));
     // Whoever was woken for the first takes the others too.

@@ -66,7 +66,7 @@ TEST(WorkerSession, EndsTheStreamOfAWorkerThatIsAnsweredAndDoesNotRead) {
 
 TEST(WorkerSession, EndsTheStreamOfAWorkerThatTakesNoneOfItsLeases) {
   WorkerSession session("w", 7);
-  for (int64_t i = 0; i < WorkerSession::kMaxLeases; ++i) session.Push(Lease{});
+  for (int64_t i = 0; i < int64_t{kMaxLeasesOfWorker}; ++i) session.Push(Lease{});
   EXPECT_FALSE(session.ended()) << "it may hold so many";
   session.Push(Lease{});
   EXPECT_TRUE(session.ended());
