@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Scripts that work for minutes refuse a wrong flag in one line before they begin."""
+"""Scripts can be called, say what they do, and those that work for minutes refuse a wrong flag in
+one line before they begin.
+"""
 
+import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
 import unittest
 
 TOOLS = pathlib.Path(__file__).parent
@@ -27,6 +32,41 @@ class Scripts(unittest.TestCase):
     def test_build(self):
         self.assertIn("--release: no such flag; ", self.refused("build", "--release"))
         self.assertIn("-v: no such flag; ", self.refused("build", "--cpu", "product", "-v"))
+
+    def test_each_can_be_called(self):
+        found = subprocess.run(
+            ["git", "grep", "--untracked", "-lIE", r"^#!.*\b(bash|python3)$"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=TOOLS.parent,
+        )
+        paths = [TOOLS.parent / line for line in found.stdout.splitlines()]
+        scripts = [path for path in paths if path.read_bytes()[:2] == b"#!"]
+        self.assertIn(TOOLS / "build", scripts)
+        self.assertEqual([path for path in scripts if not os.access(path, os.X_OK)], [])
+
+    def test_each_says_what_it_does(self):
+        scripts = [path for path in TOOLS.iterdir() if path.is_file() and os.access(path, os.X_OK)]
+        for script in scripts:
+            if script.name.endswith("_test.py"):
+                continue
+            done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), script.name)
+            self.assertIn(script.name, done.stdout)
+
+    @unittest.skipUnless(shutil.which("ctags"), "tools/install lint brings ctags")
+    def test_dead_passes_over_a_file_that_was_removed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            gone = pathlib.Path(folder, "common", "gone.cc")
+            gone.parent.mkdir()
+            gone.write_text("")
+            gone.with_name("used.cc").write_text("int Used() { return 0; }\nint x = Used();\n")
+            for command in (["init", "-q"], ["add", "."]):
+                subprocess.run(["git", "-C", folder, *command], check=True)
+            gone.unlink()
+            done = subprocess.run([TOOLS / "dead", folder], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (0, "1 files, 0 unused functions\n"))
 
 
 if __name__ == "__main__":
