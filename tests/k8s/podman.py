@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-COMMANDS = ["podman", "buildah", "runc", "curl"]
+COMMANDS = ["podman", "buildah", "runc", "curl", "zstd"]
 
 # crun refuses hybrid cgroups, and without systemd neither its cgroups nor its journal are there.
 # Limits above 1024 can't be set without the privilege to raise them.
