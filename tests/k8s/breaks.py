@@ -139,6 +139,16 @@ def lose_the_checkpoints(docs):
     pod(docs, "learner")["volumes"][-1] = {"name": "run", "emptyDir": {}}
 
 
+@breaks(component_rules.ranks, "ranks")
+def give_up_after_a_hundred_restarts(docs):
+    spec(docs, "JobSet", "learner")["failurePolicy"]["maxRestarts"] = 100
+
+
+@breaks(component_rules.scaling, "multi-node")
+def take_no_scheduler_for_no_work(docs):
+    del spec(docs, "ScaledObject", "rollout-worker")["triggers"][0]["metadata"]["ignoreNullValues"]
+
+
 @breaks(component_rules.scaling, "multi-node")
 def say_how_many_workers_there_are(docs):
     spec(docs, "Deployment", "rollout-worker")["replicas"] = 1
@@ -180,6 +190,12 @@ def alert_without_a_runbook(docs):
 def alert_on_a_counter_without_a_zero(docs):
     alert = spec(docs, "PrometheusRule", "attnrl")["groups"][0]["rules"][0]
     alert["expr"] = "increase(attnrl_rollout_preemptions_total[30m]) > 0"
+
+
+@breaks(component_rules.monitoring, "multi-node")
+def alert_on_a_counter_of_a_file_that_starts_others_at_zero(docs):
+    alert = spec(docs, "PrometheusRule", "attnrl")["groups"][0]["rules"][0]
+    alert["expr"] = "increase(attnrl_scheduler_batches_total[30m]) > 0"
 
 
 @breaks(component_rules.monitoring, "multi-node")

@@ -26,6 +26,8 @@ DEVICE_KEYS = {
     "learner-rank": "learner.device",
 }
 RANK_LABEL = "metadata.labels['jobset.sigs.k8s.io/job-global-index']"
+# An int32 in JobSet's schema.
+MOST_RESTARTS = 2**31 - 1
 # What every way to scrape gives a pod's series (deploy/prometheus, the PodMonitor).
 TARGET_LABELS = {"process", "run"}
 METRIC_NAMES = ROOT / "common/observe/metric_names.h"
@@ -83,6 +85,8 @@ def ranks(docs):
         yield f"JobSet learner: {count} ranks, and learner.ranks is {keys['learner.ranks']}"
     if count > 1 and not keys["security.allow_plaintext"]:
         yield "JobSet learner: ranks in several pods need security.allow_plaintext"
+    if jobset["failurePolicy"].get("maxRestarts") != MOST_RESTARTS:
+        yield "JobSet learner: stays down after a number of restarts"
     if not jobset["network"].get("publishNotReadyAddresses"):
         yield "JobSet learner: ranks that are not ready have no names"
     wanted = {
@@ -123,6 +127,8 @@ def scaling(docs):
         for trigger in spec["triggers"]:
             query = trigger["metadata"]["query"]
             yield from unknown_metrics(f"ScaledObject {name}", query)
+            if trigger["metadata"].get("ignoreNullValues") != "false":
+                yield f"ScaledObject {name}: takes a scheduler that is away for no work"
             asked = set(re.findall(r"(\w+)=~?\"", query))
             if not asked <= TARGET_LABELS:
                 yield f"ScaledObject {name}: asks for the labels {sorted(asked)}"
@@ -189,10 +195,12 @@ def alert_faults(where, alert):
 @functools.cache
 def counters_from_zero():
     """The counters that a service starts at zero: in others Prometheus sees no first increase."""
-    sources = [source.read_text() for source in pathlib.Path(ROOT, "services").rglob("*.cc")]
-    code = "".join(text for text in sources if "observe::StartAtZero(" in text)
+    code = "".join(source.read_text() for source in pathlib.Path(ROOT, "services").rglob("*.cc"))
+    lists = re.findall(r":\s*\{([^{}]*)\}\) *\{\s*observe::StartAtZero\(", code)
+    started = set(re.findall(r"\bobserve::(k\w+)", "".join(lists)))
+    started |= set(re.findall(r"\bobserve::StartAtZero\(observe::(k\w+)\)", code))
     named = re.findall(r'(k\w+) = \{\s*"(attnrl_\w+)",\s*MetricType', METRIC_NAMES.read_text())
-    return {name for constant, name in named if f"observe::{constant}" in code}
+    return {name for constant, name in named if constant in started}
 
 
 def unknown_metrics(where, expression):
