@@ -6,6 +6,7 @@ one line before they begin.
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -45,6 +46,17 @@ class Scripts(unittest.TestCase):
         scripts = [path for path in paths if path.read_bytes()[:2] == b"#!"]
         self.assertIn(TOOLS / "build", scripts)
         self.assertEqual([path for path in scripts if not os.access(path, os.X_OK)], [])
+
+    def test_services_know_the_variables_that_scripts_read(self):
+        """Others they would take for mistyped keys, and name them in each of their outputs."""
+        folders = [TOOLS.parent / name for name in ("tools", "deploy", "tests")]
+        files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        texts = [path.read_bytes() for path in files if path.suffix in ("", ".py", ".sh")]
+        read = rb'(?:\$\{?|environ\.get\("|INSIDE = ")(ATTNRL_[A-Z_]+)'
+        found = {name.decode() for text in texts for name in re.findall(read, text)}
+        loading = (TOOLS.parent / "common/config/load.cc").read_text()
+        self.assertIn("ATTNRL_SHARED", found)
+        self.assertEqual({name for name in found if f'"{name}"' not in loading}, set())
 
     def test_each_says_what_it_does(self):
         scripts = [path for path in TOOLS.iterdir() if path.is_file() and os.access(path, os.X_OK)]

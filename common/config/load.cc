@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,9 +32,13 @@ struct Sourced {
   std::vector<Assignment> sets;
 };
 
-// Variables that the scripts and tests read (tools/README.md): no mistyped keys.
-bool IsOfTheBuild(const std::string& name) {
-  return name == "ATTNRL_BUILD_DIR" || name == "ATTNRL_DEPS_DIR" || name == "ATTNRL_SHARED";
+// Variables that the scripts and tests read, not the services (tools/README.md): no mistyped keys.
+constexpr std::string_view kOfScripts[] = {
+    "ATTNRL_BIN",          "ATTNRL_BUILD_DIR",     "ATTNRL_DEPS_DIR", "ATTNRL_IMAGE_TAG",
+    "ATTNRL_KILL_SECONDS", "ATTNRL_SCENARIO_DISK", "ATTNRL_SHARED"};
+
+bool IsOfScripts(const std::string& name) {
+  return std::find(std::begin(kOfScripts), std::end(kOfScripts), name) != std::end(kOfScripts);
 }
 
 // The one of `known` that was meant; empty where none is near, and for what nobody mistypes.
@@ -57,7 +63,7 @@ std::vector<Assignment> FromEnvironment(const Variables& environment, const std:
     const auto key = std::find_if(Schema().begin(), Schema().end(),
                                   [&](const auto& each) { return each->variable() == name; });
     if (key == Schema().end()) {
-      if (!IsOfTheBuild(name)) ignored->push_back(name + MeantVariable(name));
+      if (!IsOfScripts(name)) ignored->push_back(name + MeantVariable(name));
       continue;
     }
     assignments.push_back({key->get(), ParsePlain(**key, value), name, base});

@@ -173,6 +173,8 @@ TEST(Variables, AreTheWholeNameInUpperCase) {
                                    {"ATTNRL_run_seed", "8"},
                                    {"ATTNRL_RUN", "8"},
                                    {"ATTNRL_RUN_SEED_", "8"},
+                                   {"ATTNRL_IMAGE_TAG", "8"},
+                                   {"ATTNRL_KILL_SECONDS", "8"},
                                    {"XATTNRL_RUN_SEED", "8"},
                                    {"RUN_SEED", "8"}});
   EXPECT_EQ(config.run.steps, 7);
