@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -94,6 +95,9 @@ struct Which {
   Isa isa;
   const BFloat16Kernels* emulated;  // or null: those of this machine
 };
+
+// What ctest shows beside the test's name.
+void PrintTo(const Which& which, std::ostream* out) { *out << which.name; }
 
 class BFloat16Products : public testing::TestWithParam<Which> {
  protected:
