@@ -48,6 +48,7 @@ PASS = 16384  # tokens of a training pass
 RESULT_CPU = 320e-6  # seconds of the scheduler's processor time a result
 TRANSFER = 0.57e9  # bytes a second of a whole version to a worker, a thread on each side
 DIFFERENCE = 1 / 20  # bytes of what a step has changed, of the whole version (proto/README.md)
+FANOUT = 2  # workers that the learner, and each worker, sends a version to (services/learner/client)
 # The run directory (tools/attnrl/train/estimate/disk_estimate.cc): bytes a token.
 STORED = 13
 TREES = 6
@@ -271,6 +272,15 @@ def sensitivity_table():
     RESPONSE = average
 
 
+def depth(workers):
+    """How many links the last of so many workers is away from the learner."""
+    reached, level = 0, 0
+    while reached < workers:
+        level += 1
+        reached += FANOUT**level
+    return level
+
+
 def growth_table():
     """The 7 B run, and ten and a hundred times as many GPUs, problems a batch and workers."""
     model, work = Model("7b"), Workload(True)
@@ -290,14 +300,14 @@ def growth_table():
         yield row(f"{name}, GB written a step", *written)
     whole = workers * model.bytes
     yield row("whole versions to all workers, GB", *(f"{whole * f / 1e9:,.0f}" for f in factors))
-    yield row(
-        "processor seconds of the learner for them",
-        *(seconds(whole * f / TRANSFER) for f in factors),
-    )
-    yield row("seconds on one 400 Gb/s link", *(seconds(whole * f / NETWORK) for f in factors))
     changed = whole * DIFFERENCE
     yield row("what changed to all workers, GB", *(f"{changed * f / 1e9:,.0f}" for f in factors))
-    yield row("seconds on one 400 Gb/s link", *(seconds(changed * f / NETWORK) for f in factors))
+    yield row("links from the learner to the last worker", *(depth(workers * f) for f in factors))
+    # The same with any number of workers: of the learner, and of each worker that passes it on.
+    sent = FANOUT * model.bytes
+    yield row("whole versions sent by the learner, GB", *(f"{sent / 1e9:,.0f}" for _ in factors))
+    yield row("its processor seconds for them", *(seconds(sent / TRANSFER) for _ in factors))
+    yield row("seconds on one 400 Gb/s link", *(seconds(sent / NETWORK) for _ in factors))
 
 
 TABLES = {
