@@ -179,8 +179,6 @@ inline constexpr MetricName kVerifierInflight = {"attnrl_verifier_inflight", Met
                                                  "Responses being graded or queued"};
 
 // ---- Learner ----
-inline constexpr MetricName kLearnerStepsTotal = {
-    "attnrl_learner_steps_total", MetricType::kCounter, "Training steps of this process"};
 inline constexpr MetricName kLearnerStepPhaseSeconds = {
     "attnrl_learner_step_phase_seconds", MetricType::kHistogram, "Time of a step by phase",
     labels::kPhase, kSecondsBuckets};
@@ -277,7 +275,6 @@ inline constexpr auto kAllMetrics =
                                       &kVerifierResultsTotal,
                                       &kVerifierDurationSeconds,
                                       &kVerifierInflight,
-                                      &kLearnerStepsTotal,
                                       &kLearnerStepPhaseSeconds,
                                       &kLearnerSampleStalenessSteps,
                                       &kLearnerWeightVersion,

@@ -43,7 +43,6 @@ void MetricsObserver::Refused(uint32_t batch, const absl::Status& status) {
 
 void MetricsObserver::Done(const StepReport& report) {
   const scheduler::TrainStatistics& statistics = report.statistics;
-  observe::Count(observe::kLearnerStepsTotal);
   if (const auto free = storage::FreeBytes(run_dir_); free.ok()) {
     observe::Set(observe::kStorageFreeBytes, {"ckpt"}, static_cast<double>(*free));
   }

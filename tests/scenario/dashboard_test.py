@@ -95,6 +95,18 @@ class Dashboard(unittest.TestCase):
         for expression in [*expressions(charts()), ALERTS.read_text()]:
             self.assertLessEqual(metrics_in(expression), series, expression)
 
+    def test_every_metric_is_shown_or_explained(self):
+        """On the dashboard, by an alert, in what scales workers, or on a page."""
+        places = [DASHBOARD, *(ROOT / "k8s").rglob("*.yaml")]
+        for folder in ("common", "services", "deploy"):
+            places += (ROOT / folder).rglob("*.md")
+        text = "\n".join(place.read_text() for place in places)
+        series = {
+            name: any(re.search(rf"\b{each}\b", text) for each in series_of(name, kind))
+            for name, kind in metric_kinds().items()
+        }
+        self.assertEqual([name for name, shown in series.items() if not shown], [])
+
     def test_every_panel_says_what_it_shows(self):
         for panel in charts():
             with self.subTest(panel["title"]):
