@@ -48,7 +48,7 @@ PASS = 16384  # tokens of a training pass
 RESULT_CPU = 320e-6  # seconds of the scheduler's processor time a result
 TRANSFER = 0.57e9  # bytes a second of a whole version to a worker, a thread on each side
 DIFFERENCE = 1 / 20  # bytes of what a step has changed, of the whole version (proto/README.md)
-FANOUT = 2  # workers that the learner, and each worker, sends a version to (services/learner/client)
+FANOUT = 2  # workers that each sender of a version sends it to (services/learner/client)
 # The run directory (tools/attnrl/train/estimate/disk_estimate.cc): bytes a token.
 STORED = 13
 TREES = 6
