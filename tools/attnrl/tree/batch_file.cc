@@ -60,7 +60,9 @@ absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t 
   return InputError(absl::StrCat("--batch ", batch), "there is no such batch in " + folder, there);
 }
 
-absl::StatusOr<text::Tokenizer> TokenizerOf(const std::string& run_directory) {
+absl::StatusOr<text::Tokenizer> TokenizerOf(const std::string& run_directory,
+                                            const std::string& model) {
+  if (!model.empty()) return text::Tokenizer::Load(model);
   const std::string folder = run_directory + "/checkpoints";
   std::vector<std::string> checkpoints;
   std::error_code error;
@@ -76,8 +78,9 @@ absl::StatusOr<text::Tokenizer> TokenizerOf(const std::string& run_directory) {
     if (tokenizer.ok()) return tokenizer;
     if (first.empty()) first = absl::StrCat(" (", std::string(tokenizer.status().message()), ")");
   }
-  return InputError(folder, absl::StrCat("no checkpoint has a tokenizer that can be read", first),
-                    "at least one is needed to show what was sampled");
+  return InputError(
+      folder, absl::StrCat("no checkpoint has a tokenizer that can be read", first),
+      "at least one is needed to show what was sampled, or --model with the run's model");
 }
 
 absl::StatusOr<nlohmann::json> FindProblem(const std::string& path, const std::string& problem_id) {

@@ -15,9 +15,10 @@ namespace attnrl::tools {
 // the directory holds no run, or the run no such batch: it says which batches there are.
 absl::StatusOr<std::string> BatchFile(const std::string& run_directory, int64_t batch);
 
-// The tokenizer of a run, which each of its checkpoints has: the first that can be read. InputError
-// where none can.
-absl::StatusOr<text::Tokenizer> TokenizerOf(const std::string& run_directory);
+// The tokenizer of the model folder `model`; where that is empty, of a run: each of its checkpoints
+// has it, and the first that can be read is taken. InputError where none can.
+absl::StatusOr<text::Tokenizer> TokenizerOf(const std::string& run_directory,
+                                            const std::string& model);
 
 // The record of that problem, the first where the batch has it more than once. InputError where
 // there is none (it names the nearest ids), or where a line before it is no record.

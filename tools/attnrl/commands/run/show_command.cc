@@ -23,6 +23,7 @@ struct Options {
   std::string run_directory;
   int64_t batch = 0;
   std::string problem;
+  std::string model;  // folder with the tokenizer; empty: that of the run's checkpoints
   bool explain = false;
 };
 
@@ -32,7 +33,8 @@ std::string BinaryFolder() {
 
 absl::Status Show(const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string path, BatchFile(options.run_directory, options.batch));
-  ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer, TokenizerOf(options.run_directory));
+  ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
+                          TokenizerOf(options.run_directory, options.model));
   const DecodeIds decode = [&tokenizer](const std::vector<int32_t>& ids) {
     return tokenizer.Decode(ids);
   };
@@ -68,9 +70,12 @@ absl::Status Show(const Options& options) {
 void AddShowCommand(Command& app, Work* run) {
   Command& command = app.AddCommand("show", "Print the prompts, responses and verdicts of a batch");
   auto options = std::make_shared<Options>();
-  command.Add("RUN_DIR", &options->run_directory, "Directory of the run").Required();
+  command.Add("RUN_DIR", &options->run_directory, "Directory of the run, or its records")
+      .Required();
   command.Add("--batch", &options->batch, "Number of the batch, from 0").Required().AtLeastZero();
   command.Add("--problem", &options->problem, "Print only the problem with this id");
+  command.Add("--model", &options->model,
+              "Model folder whose tokenizer is taken where the run's checkpoints are elsewhere");
   command.AddSwitch("--explain", &options->explain,
                     "Say of each wrong answer how it was read and which rule refused it");
   command.Footer("Example:\n  attnrl show runs/quickstart --batch 39");

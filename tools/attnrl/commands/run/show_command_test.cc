@@ -164,6 +164,22 @@ TEST_F(BatchOfARun, NeedsTheTokenizerOfTheRun) {
               HasSubstr("run/checkpoints/step-0/tokenizer.json"));
 }
 
+// The records of a cluster lie on a volume without the learner's checkpoints.
+TEST_F(BatchOfARun, WithoutCheckpointsIsReadByTheTokenizerOfAModel) {
+  folder_.Write("records/trees/batch-3.jsonl", Branched() + Plain());
+  folder_.Write("model/tokenizer.json", text::SmallTokenizer().dump());
+  const std::string records = folder_ / "records", model = folder_ / "model";
+  EXPECT_EQ(Output({"show", records, "--batch", "3", "--model", model}),
+            std::string(kFirst) + "\n" + kSecond);
+  EXPECT_THAT(Output({"tree", records, "--batch", "3", "--problem", "p-1", "--model", model}),
+              HasSubstr("<html"));
+  EXPECT_EQ(Refusal({"show", records, "--batch", "3"}),
+            "records/checkpoints: no checkpoint has a tokenizer that can be read; at least one is "
+            "needed to show what was sampled, or --model with the run's model");
+  EXPECT_THAT(Refusal({"show", run_, "--batch", "3", "--model", folder_ / "none"}),
+              HasSubstr("none/tokenizer.json"));
+}
+
 TEST_F(BatchOfARun, IsAPageOnStdoutAndTheSamePageInAFile) {
   const std::string page = Output({"tree", run_, "--batch", "3", "--problem", "p-1"});
   EXPECT_THAT(page, HasSubstr("<title>p-1 \u00b7 batch 3</title>"));

@@ -24,13 +24,15 @@ struct Options {
   std::string run_directory;
   int64_t batch = 0;
   std::string problem;
+  std::string model;  // folder with the tokenizer; empty: that of the run's checkpoints
   std::string output = "-";
 };
 
 absl::Status Tree(const Options& options) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string path, BatchFile(options.run_directory, options.batch));
   ATTNRL_ASSIGN_OR_RETURN(nlohmann::json record, FindProblem(path, options.problem));
-  ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer, TokenizerOf(options.run_directory));
+  ATTNRL_ASSIGN_OR_RETURN(const text::Tokenizer tokenizer,
+                          TokenizerOf(options.run_directory, options.model));
   const auto config = config::Load(options.run_directory + "/config.yaml", {}, {});
   const text::StepSegmenter segmenter(
       tokenizer, config.ok() ? config->algorithm.branching.steps : StepCut::kParagraph);
@@ -68,9 +70,12 @@ absl::Status Tree(const Options& options) {
 void AddTreeCommand(Command& app, Work* run) {
   Command& command = app.AddCommand("tree", "Write the tree of one problem as an HTML page");
   auto options = std::make_shared<Options>();
-  command.Add("RUN_DIR", &options->run_directory, "Directory of the run").Required();
+  command.Add("RUN_DIR", &options->run_directory, "Directory of the run, or its records")
+      .Required();
   command.Add("--batch", &options->batch, "Number of the batch, from 0").Required().AtLeastZero();
   command.Add("--problem", &options->problem, "Id of the problem").Required();
+  command.Add("--model", &options->model,
+              "Model folder whose tokenizer is taken where the run's checkpoints are elsewhere");
   command.Add("--output", &options->output, "File for the page; - is stdout").Writable();
   command.Footer(
       "The page is one self-contained file: responses step by step, shaded by FCI, their branch "
