@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 
+#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/config/config.h"
 #include "common/config/store_url.h"
@@ -66,16 +67,33 @@ absl::Status Plan(const Options& options, const config::Config& config) {
 
 // From what a run has measured, without a configuration.
 absl::Status Advise(const Options& options) {
-  if (!options.config.empty() || !options.sets.empty() || options.plan) {
-    return InputError("--advise", "given with --config, --set or --plan",
-                      "a run has its own configuration: --advise alone");
-  }
   ATTNRL_ASSIGN_OR_RETURN(const Measured measured, ReadMeasured(options.advise));
   std::cout << AdviceText(options.advise, measured) << std::flush;
   return absl::OkStatus();
 }
 
+// --advise, --reference and --explain answer without a configuration: each stands alone.
+absl::Status CheckAlone(const Options& options) {
+  std::vector<std::string> given;
+  const auto note = [&](bool is_given, const char* flag) {
+    if (is_given) given.push_back(flag);
+  };
+  note(!options.advise.empty(), "--advise");
+  note(options.reference, "--reference");
+  note(!options.explain.empty(), "--explain");
+  const bool one_alone = !given.empty();
+  note(!options.config.empty(), "--config");
+  note(!options.sets.empty(), "--set");
+  note(options.plan, "--plan");
+  note(!options.device_memory.empty(), "--device-memory");
+  if (!one_alone || given.size() == 1) return absl::OkStatus();
+  const std::string first = given.front();
+  given.erase(given.begin());
+  return InputError(first, "given with " + absl::StrJoin(given, ", "), first + " stands alone");
+}
+
 absl::Status Check(const Options& options) {
+  ATTNRL_RETURN_IF_ERROR(CheckAlone(options));
   if (!options.advise.empty()) return Advise(options);
   if (options.reference || !options.explain.empty()) return Explain(options);
   if (options.config.empty() && options.sets.empty()) {

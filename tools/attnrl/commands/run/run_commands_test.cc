@@ -95,6 +95,19 @@ TEST_F(RunCommands, CheckExplainsKeysWithoutAConfiguration) {
   EXPECT_THAT(Refusal({"check", "--explain", "run.sed"}), HasSubstr("run.seed"));
 }
 
+TEST_F(RunCommands, CheckRefusesWhatAnAnswerWithoutAConfigurationWouldPassOver) {
+  EXPECT_EQ(Refusal({"check", "--explain", "run.seed", "--config", config_, "--plan"}),
+            "--explain: given with --config, --plan; --explain stands alone");
+  EXPECT_EQ(Refusal({"check", "--reference", "--set", "run.seed=1", "--device-memory", "80GiB"}),
+            "--reference: given with --set, --device-memory; --reference stands alone");
+  EXPECT_EQ(Refusal({"check", "--explain", "run.seed", "--reference"}),
+            "--reference: given with --explain; --reference stands alone");
+  EXPECT_EQ(Refusal({"check", "--advise", folder_.path(), "--explain", "run.seed"}),
+            "--advise: given with --explain; --advise stands alone");
+  EXPECT_EQ(Refusal({"check", "--advise", folder_.path(), "--config", config_}),
+            "--advise: given with --config; --advise stands alone");
+}
+
 TEST_F(RunCommands, CheckPlansFromShapesWithoutWeightsDataOrDevices) {
   const std::string preset = ATTNRL_SOURCE_DIR "/deploy/local/paper/attnrl-7b.yaml";
   const CapturedOutput captured;
