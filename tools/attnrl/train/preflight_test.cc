@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/model/files/config.h"
 #include "common/testing/shared_data.h"
 #include "common/testing/temporary_folder.h"
+#include "tools/attnrl/train/report.h"
 
 namespace attnrl::tools {
 namespace fs = std::filesystem;
@@ -216,12 +218,25 @@ TEST_F(Preflight, NamesTheRanksAndTheWorkersWhereThereAreSeveral) {
   config_.rollout.workers = 1;
   config_.learner.max_tokens_per_pass = int64_t{1} << 36;
   EXPECT_THAT(Refusal(), Not(HasSubstr("ranks")));
+  EXPECT_THAT(Refusal(), HasSubstr(", 1 learner process of "));
   config_.learner.ranks = 1024;
   EXPECT_THAT(Refusal(),
               StartsWith("rollout.kv_cache_bytes, learner.max_tokens_per_pass, learner.ranks: "));
-  EXPECT_THAT(Refusal(), HasSubstr(" (1 worker of "));
-  EXPECT_THAT(Refusal(), HasSubstr(", 1024 learner processes of "));
-  EXPECT_THAT(Refusal(), HasSubstr(", fewer ranks need less"));
+  config_.rollout.kv_cache_bytes = 1 << 20;
+  const auto shape = ReadRunShape(config_);
+  ASSERT_TRUE(shape.ok()) << shape.status();
+  const MemoryEstimate memory = EstimateMemory(config_, *shape, config_.rollout.kv_cache_bytes);
+  EXPECT_LT(memory.rank_bytes, memory.learner_bytes);
+  EXPECT_EQ(Refusal(),
+            absl::StrCat("rollout.kv_cache_bytes, learner.max_tokens_per_pass, learner.ranks: the "
+                         "services would need about ",
+                         FormatBytes(memory.total_bytes), " (1 worker of ",
+                         FormatBytes(memory.worker_bytes), ", the first learner process of ",
+                         FormatBytes(memory.learner_bytes), ", 1023 others of ",
+                         FormatBytes(memory.rank_bytes), "); this machine has ",
+                         FormatBytes(MemoryLimit()),
+                         "; a smaller cache, shorter responses, smaller passes, fewer ranks need "
+                         "less"));
   config_.rollout.workers = 8;
   EXPECT_THAT(Refusal(), HasSubstr("rollout.workers, learner.ranks: "));
 }
