@@ -26,7 +26,7 @@ std::chrono::system_clock::time_point After(absl::Duration duration) {
 }
 
 // TLS where there is a certificate, nothing on Unix sockets.
-absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsFor(
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientCredentials(
     const std::string& address, const Address& parsed, const ChannelOptions& options) {
   const Security& security = options.security;
   if (!parsed.is_unix() && security.tls()) return TlsChannel(security, options.peer);
@@ -49,11 +49,11 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
                       "the port that the server reports");
   }
   RedirectLibraryLog();
-  ATTNRL_ASSIGN_OR_RETURN(const auto credentials, CredentialsFor(address, parsed, options));
+  ATTNRL_ASSIGN_OR_RETURN(const auto credentials, ClientCredentials(address, parsed, options));
   grpc::ChannelArguments arguments;
   SetClientArguments([&arguments](const char* name, int value) { arguments.SetInt(name, value); });
-  arguments.SetMaxReceiveMessageSize(options.max_message_bytes);
-  arguments.SetMaxSendMessageSize(options.max_message_bytes);
+  arguments.SetMaxReceiveMessageSize(options.max_reply_bytes);
+  arguments.SetMaxSendMessageSize(options.max_request_bytes);
   if (options.window_bytes > 0) {
     arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, options.window_bytes);
     arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);

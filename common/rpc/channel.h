@@ -20,7 +20,8 @@ struct ChannelOptions {
   Security security = {};
   // Who is called: with TLS its certificate must say so.
   Role peer = Role::kVerifier;
-  int max_message_bytes = kMaxMessageBytes;
+  int max_request_bytes = kMaxRequestBytes;
+  int max_reply_bytes = kMaxReplyBytes;
   // What a stream may send before the caller has read it, from the start; also memory of each
   // stream. 0: gRPC begins with 64 KiB and tries out more on the way, with pauses.
   int window_bytes = 0;

@@ -65,7 +65,7 @@ TEST_F(ListenerTest, AServerIsReachableAgainAfterDescriptorsHadRunOut) {
   ::close(taken.back());
   taken.pop_back();
   // Options of its own, because channels that are alike share a connection.
-  const auto channel = *Connect(server->address(), {.max_message_bytes = 1 << 16});
+  const auto channel = *Connect(server->address(), {.max_request_bytes = 1 << 16});
   v1::VerifyReply reply;
   EXPECT_FALSE(CallVerify(channel, v1::VerifyRequest(), &reply, absl::Milliseconds(300)).ok());
   for (const int fd : taken) ::close(fd);

@@ -44,8 +44,8 @@ void Configure(const ServerOptions& options, grpc::ServerBuilder* builder) {
         GRPC_ARG_MAX_CONNECTION_AGE_MS,
         static_cast<int>(absl::ToInt64Milliseconds(options.max_connection_age)));
   }
-  builder->SetMaxReceiveMessageSize(options.max_message_bytes);
-  builder->SetMaxSendMessageSize(options.max_message_bytes);
+  builder->SetMaxReceiveMessageSize(options.max_request_bytes);
+  builder->SetMaxSendMessageSize(kMaxReplyBytes);
   grpc::ResourceQuota quota;
   quota.SetMaxThreads(options.max_threads);
   quota.Resize(kMaxReceivedBytes);
@@ -54,7 +54,7 @@ void Configure(const ServerOptions& options, grpc::ServerBuilder* builder) {
 }
 
 // TLS where there is a certificate; nothing on Unix sockets, nor where only health is answered.
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CredentialsFor(
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(
     const ServerOptions& options, const Address& parsed, bool health_alone) {
   const Security& security = options.security;
   if (parsed.is_unix() || health_alone) return grpc::InsecureServerCredentials();
@@ -85,7 +85,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   RedirectLibraryLog();
   EnableHealth();
   PrepareDescriptors();
-  ATTNRL_ASSIGN_OR_RETURN(auto credentials, CredentialsFor(options, parsed, services.empty()));
+  ATTNRL_ASSIGN_OR_RETURN(auto credentials, ServerCredentials(options, parsed, services.empty()));
   if (!services.empty()) SetServedRun(options.security.run_id);
   auto listener = Listener::Bind(parsed);
   if (!listener.ok()) {

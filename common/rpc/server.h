@@ -24,8 +24,10 @@ namespace attnrl::rpc {
 class Listener;
 using ConnectionAcceptor = grpc::experimental::ExternalConnectionAcceptor;
 
-// The largest message that either side takes or sends. Bigger payloads are streamed in chunks.
-inline constexpr int kMaxMessageBytes = 4 << 20;
+// The largest messages to and from a server. Bigger payloads are streamed in chunks. Parsing can
+// take forty times the bytes of a message, since two of them are an unknown field without contents.
+inline constexpr int kMaxRequestBytes = 3 << 20;
+inline constexpr int kMaxReplyBytes = 4 << 20;
 
 // What all connections of a server may have received that its handlers haven't taken yet.
 inline constexpr size_t kMaxReceivedBytes = size_t{256} << 20;
@@ -39,7 +41,7 @@ struct ServerOptions {
   // Where health alone is answered too, without TLS, for probes that have no certificate; empty:
   // nowhere.
   std::string health_address = {};
-  int max_message_bytes = kMaxMessageBytes;
+  int max_request_bytes = kMaxRequestBytes;
   // After about this long a client is asked to connect again, so that it learns of new replicas;
   // calls under way are finished. For a service of many replicas and short calls.
   absl::Duration max_connection_age = absl::InfiniteDuration();

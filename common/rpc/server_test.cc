@@ -141,14 +141,14 @@ TEST_F(ServerTest, IsHealthyFromSetServingToShutdown) {
 
 TEST_F(ServerTest, RefusesMessagesOverTheLimit) {
   const auto server =
-      Start(ServerOptions{.address = folder_.Address("s.sock"), .max_message_bytes = 1 << 20});
+      Start(ServerOptions{.address = folder_.Address("s.sock"), .max_request_bytes = 1 << 20});
   ASSERT_NE(server, nullptr);
   const auto channel = *Connect(server->address());
   v1::VerifyReply reply;
   EXPECT_TRUE(CallVerify(channel, Request(std::string(900'000, 'x')), &reply).ok());
   EXPECT_TRUE(
       absl::IsResourceExhausted(CallVerify(channel, Request(std::string(1'100'000, 'x')), &reply)));
-  const auto small = *Connect(server->address(), {.max_message_bytes = 1000});
+  const auto small = *Connect(server->address(), {.max_request_bytes = 1000});
   EXPECT_FALSE(CallVerify(small, Request(std::string(2000, 'x')), &reply).ok());
 }
 

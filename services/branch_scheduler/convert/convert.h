@@ -22,7 +22,7 @@ absl::StatusOr<SchedulerMessage> FromProto(const v1::SchedulerMessage& from);
 
 // Samples of a result: an empty one takes four bytes on the wire and a hundred in memory.
 inline constexpr size_t kMaxResultSamples = 65'536;
-// The result as messages of at most 4 MiB, to be sent in a row. OUT_OF_RANGE for more than
+// The result as messages of at most rpc::kMaxRequestBytes, to be sent in a row. OUT_OF_RANGE for more than
 // kMaxResultSize.
 absl::StatusOr<std::vector<v1::WorkerMessage>> ToParts(const ItemResult& from);
 // Adds a part to what came before it of the same result (ItemResult.more). INVALID_ARGUMENT where

@@ -94,7 +94,7 @@ ItemResult InParts(const ItemResult& result, size_t* count) {
   for (size_t i = 0; i < parts->size(); ++i) {
     v1::WorkerMessage wire;
     const std::string bytes = (*parts)[i].SerializeAsString();
-    EXPECT_LT(bytes.size(), size_t{4} << 20);
+    EXPECT_LT(bytes.size(), size_t{3} << 20) << "what a server takes";
     EXPECT_TRUE(wire.ParseFromString(bytes));
     EXPECT_EQ(wire.result().more(), i + 1 < parts->size());
     EXPECT_TRUE(AddPart(wire.result(), &whole).ok());

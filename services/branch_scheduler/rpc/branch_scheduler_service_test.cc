@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "common/rpc/server.h"
+#include "common/rpc/testing/raw_calls.h"
 #include "services/branch_scheduler/client/admin.h"
 #include "services/branch_scheduler/client/batch_source.h"
 #include "services/branch_scheduler/client/work_stream.h"
@@ -152,7 +153,7 @@ TEST_F(ServiceTest, ClientsWaitThroughARestartOfTheScheduler) {
 }
 
 // What a stream ends with, whatever comes before.
-absl::Status EndOf(WorkStream& stream) {
+absl::Status LastStatus(WorkStream& stream) {
   for (;;) {
     auto message = stream.Receive(kLong);
     if (!message.ok()) return message.status();
@@ -166,7 +167,7 @@ TEST_F(ServiceTest, OfTwoWorkersWithOneNameTheOlderIsToldToGo) {
   ASSERT_TRUE(older->Receive(kLong)->has_value());
   auto newer = *work_->Open();
   ASSERT_TRUE(newer->Send(Register{"w", 4, "numerics", {}, 0}).ok());
-  const absl::Status end = EndOf(*older);
+  const absl::Status end = LastStatus(*older);
   EXPECT_TRUE(absl::IsFailedPrecondition(end)) << end;
   EXPECT_THAT(end.message(), HasSubstr("another worker has registered as w"));
   EXPECT_TRUE(newer->Receive(kLong)->has_value());
@@ -178,7 +179,7 @@ TEST_F(ServiceTest, AStoppingSchedulerTellsItsWorkersWhy) {
   ASSERT_TRUE(stream->Send(Register{"w", 4, "numerics", {}, 0}).ok());
   ASSERT_TRUE(stream->Receive(kLong)->has_value());
   run_.scheduler().Stop();
-  const absl::Status end = EndOf(*stream);
+  const absl::Status end = LastStatus(*stream);
   EXPECT_TRUE(absl::IsUnavailable(end)) << end;
   EXPECT_THAT(end.message(), HasSubstr("asked to stop"));
 }
@@ -269,6 +270,16 @@ TEST_F(ServiceTest, WatchingTellsEveryChange) {
   EXPECT_EQ(states.front(), RunState::kStarting);
   EXPECT_EQ(states.back(), RunState::kPaused);
 }
+
+#if !defined(__SANITIZE_ADDRESS__)
+TEST_F(ServiceTest, NoCallTakesMoreThan128MebibytesWhateverItsBytes) {
+  rpc::ExpectNoCallTakesMoreThan(
+      int64_t{128} << 20, *rpc::Connect(address_),
+      *google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
+          "attnrl.v1.BranchScheduler"),
+      rpc::kMaxRequestBytes);
+}
+#endif
 
 }  // namespace
 }  // namespace attnrl::scheduler

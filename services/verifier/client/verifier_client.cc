@@ -128,7 +128,8 @@ class StubVerifierClient final : public VerifierClient {
 absl::StatusOr<std::unique_ptr<VerifierClient>> ConnectVerifier(
     const std::string& address, const VerifierClientOptions& options) {
   rpc::ChannelOptions channel_options;
-  channel_options.max_message_bytes = static_cast<int>(kMaxMessageBytes);
+  channel_options.max_request_bytes = static_cast<int>(kMaxMessageBytes);
+  channel_options.max_reply_bytes = static_cast<int>(kMaxMessageBytes);
   channel_options.security = options.security;
   channel_options.peer = rpc::Role::kVerifier;
   ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,

@@ -41,7 +41,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   server_options.security = rpc::SecurityOf(config);
   server_options.service_name = "verifier";
   server_options.health_address = config.observe.health_address;
-  server_options.max_message_bytes = static_cast<int>(kMaxMessageBytes);
+  server_options.max_request_bytes = static_cast<int>(kMaxMessageBytes);
   server_options.max_connection_age = absl::Minutes(5);
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
                           rpc::Server::Start(server_options, {&service}));

@@ -17,6 +17,7 @@
 #include "common/observe/metrics.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/server.h"
+#include "common/rpc/testing/raw_calls.h"
 #include "services/verifier/client/verifier_client.h"
 #include "services/verifier/grading/grader.h"
 
@@ -43,7 +44,7 @@ class VerifierServiceTest : public testing::Test {
     service_ = std::make_unique<VerifierService>(std::move(grade));
     rpc::ServerOptions options;
     options.address = address_;
-    options.max_message_bytes = static_cast<int>(kMaxMessageBytes);
+    options.max_request_bytes = static_cast<int>(kMaxMessageBytes);
     options.max_connection_age = connection_age;
     auto server = rpc::Server::Start(options, {service_.get()});
     ASSERT_TRUE(server.ok()) << server.status();
@@ -280,6 +281,16 @@ TEST_F(VerifierServiceTest, CancelEndsACallUnderWay) {
   canceller.join();
   EXPECT_TRUE(absl::IsCancelled(results.status())) << results.status();
 }
+
+#if !defined(__SANITIZE_ADDRESS__)
+TEST_F(VerifierServiceTest, NoCallTakesMoreThan128MebibytesWhateverItsBytes) {
+  Serve(InProcess());
+  rpc::ExpectNoCallTakesMoreThan(
+      int64_t{128} << 20, *rpc::Connect(address_),
+      *google::protobuf::DescriptorPool::generated_pool()->FindServiceByName("attnrl.v1.Verifier"),
+      kMaxMessageBytes);
+}
+#endif
 
 }  // namespace
 }  // namespace attnrl::verifier
