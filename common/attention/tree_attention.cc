@@ -17,9 +17,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kNone = -1;
+constexpr int64_t kNoParent = -1;
 
-std::vector<FlashPart> PartsOf(const std::vector<TreeSegment>& segments) {
+std::vector<FlashPart> FlashPartsOf(const std::vector<TreeSegment>& segments) {
   std::vector<FlashPart> parts;
   for (const TreeSegment& s : segments) {
     parts.push_back({s.begin, s.end, s.begin, s.end});
@@ -36,7 +36,7 @@ class MergedFlash : public torch::autograd::Function<MergedFlash> {
     at::Tensor merged = at::zeros(q.sizes(), sums);
     at::Tensor lse =
         at::full({q.size(0), q.size(1), 1}, -std::numeric_limits<double>::infinity(), sums);
-    for (const FlashPart& part : PartsOf(segments)) {
+    for (const FlashPart& part : FlashPartsOf(segments)) {
       const FlashResult more = RunFlash(part, q, k, v);
       at::Tensor into = part.Rows(merged), into_lse = part.Rows(lse);
       const at::Tensor both = at::logaddexp(into_lse, more.lse);
@@ -66,7 +66,7 @@ class MergedFlash : public torch::autograd::Function<MergedFlash> {
     at::Tensor dq = at::zeros(q.sizes(), lse.options()), dk = at::zeros(k.sizes(), lse.options()),
                dv = at::zeros(v.sizes(), lse.options());
     const at::Tensor gradient = gradients[0].contiguous();
-    for (const FlashPart& part : PartsOf(segments)) {
+    for (const FlashPart& part : FlashPartsOf(segments)) {
       const FlashGradients more = BackFlash(part, gradient, q, k, v, result, lse);
       part.Rows(dq).add_(more.q);
       part.Keys(dk).add_(more.k);
@@ -81,7 +81,7 @@ class MergedFlash : public torch::autograd::Function<MergedFlash> {
 std::vector<TreeSegment> TreeSegments(const std::vector<int64_t>& lengths,
                                       const std::vector<int64_t>& row_of) {
   const int64_t rows = row_of.empty() ? 0 : *std::max_element(row_of.begin(), row_of.end()) + 1;
-  std::vector<int64_t> parent(static_cast<size_t>(rows), kNone);
+  std::vector<int64_t> parent(static_cast<size_t>(rows), kNoParent);
   const int64_t* tokens = row_of.data();
   for (const int64_t length : lengths) {
     for (int64_t i = 1; i < length; ++i) parent[static_cast<size_t>(tokens[i])] = tokens[i - 1];
@@ -95,7 +95,7 @@ std::vector<TreeSegment> TreeSegments(const std::vector<int64_t>& lengths,
     if (before == row - 1 && row > 0) continue;
     if (before >= row) throw std::logic_error("a row lies before one that it follows");
     begins[static_cast<size_t>(row)] = true;
-    if (before != kNone) begins[static_cast<size_t>(before) + 1] = true;
+    if (before != kNoParent) begins[static_cast<size_t>(before) + 1] = true;
   }
   std::vector<TreeSegment> segments;
   std::vector<size_t> open;  // segments that may still be followed, each by the next
@@ -106,7 +106,7 @@ std::vector<TreeSegment> TreeSegments(const std::vector<int64_t>& lengths,
       segments[open.back()].subtree_end = row;
       open.pop_back();
     }
-    if (open.empty() && before != kNone) throw std::logic_error("rows of a prefix lie apart");
+    if (open.empty() && before != kNoParent) throw std::logic_error("rows of a prefix lie apart");
     const auto end = std::find(begins.begin() + row + 1, begins.end(), true) - begins.begin();
     open.push_back(segments.size());
     segments.push_back({row, end, end});

@@ -17,16 +17,16 @@ namespace {
 
 using Sequence = std::vector<int64_t>;
 
-struct Layout {
+struct Shared {
   Sequence lengths;
   Sequence row_of;
   int64_t rows = 0;
 };
 
 // Rows for sequences of tokens, which come in lexicographic order.
-Layout Share(std::vector<Sequence> sequences) {
+Shared Share(std::vector<Sequence> sequences) {
   std::sort(sequences.begin(), sequences.end());
-  Layout layout;
+  Shared layout;
   Sequence before, before_rows;
   for (const Sequence& tokens : sequences) {
     const auto common = static_cast<size_t>(
@@ -43,7 +43,7 @@ Layout Share(std::vector<Sequence> sequences) {
 }
 
 // Prompts, responses and continuations with lengths of up to some hundred tokens.
-std::vector<Sequence> RandomTree(RandomStream& random) {
+std::vector<Sequence> RandomSequences(RandomStream& random) {
   std::vector<Sequence> sequences;
   const auto extend = [&](Sequence& sequence, uint64_t most) {
     for (uint64_t left = 1 + random.Below(most); left > 0; --left) {
@@ -82,7 +82,7 @@ double Relative(const at::Tensor& found, const at::Tensor& expected) {
   return ((found.to(at::kDouble) - expected).norm() / expected.norm()).item<double>();
 }
 
-void ExpectDenseAttention(const Layout& layout, const Heads& heads, at::ScalarType dtype,
+void ExpectDenseAttention(const Shared& layout, const Heads& heads, at::ScalarType dtype,
                           double tolerance, RandomStream& random) {
   const Inputs inputs = RandomInputs(random, layout.rows, heads);
   DenseAttention dense(layout.lengths, layout.row_of);
@@ -96,7 +96,7 @@ void ExpectDenseAttention(const Layout& layout, const Heads& heads, at::ScalarTy
   EXPECT_LT(Relative(found.v, expected.v), tolerance);
 }
 
-Sequence Numbers(const Layout& layout) {
+Sequence Numbers(const Shared& layout) {
   Sequence numbers;
   for (const TreeSegment& s : TreeSegments(layout.lengths, layout.row_of)) {
     numbers.insert(numbers.end(), {s.begin, s.end, s.subtree_end});
@@ -123,14 +123,14 @@ TEST(TreeSegments, RefusesRowsThatDontFollowTheirPrefixAtOnce) {
 TEST(TreeAttention, AndItsGradientsAreThoseOfDenseAttention) {
   for (uint64_t seed = 0; seed < 30; ++seed) {
     RandomStream random({.seed = seed});
-    ExpectDenseAttention(Share(RandomTree(random)), {.query = 4, .kv = 2, .dim = 8}, at::kDouble,
-                         1e-13, random);
+    ExpectDenseAttention(Share(RandomSequences(random)), {.query = 4, .kv = 2, .dim = 8},
+                         at::kDouble, 1e-13, random);
   }
 }
 
 TEST(TreeAttention, ServesGroupsOfAnySize) {
   RandomStream random({.seed = 7});
-  const Layout layout = Share(RandomTree(random));
+  const Shared layout = Share(RandomSequences(random));
   for (const auto& [query, kv] : {std::pair{1, 1}, {3, 1}, {6, 6}, {14, 2}}) {
     ExpectDenseAttention(layout, {.query = query, .kv = kv, .dim = 16}, at::kDouble, 1e-13, random);
   }
@@ -138,7 +138,7 @@ TEST(TreeAttention, ServesGroupsOfAnySize) {
 
 TEST(TreeAttention, AddsUpInFloat32WhereItComputesInLess) {
   RandomStream random({.seed = 8});
-  const Layout layout = Share(RandomTree(random));
+  const Shared layout = Share(RandomSequences(random));
   ExpectDenseAttention(layout, {}, at::kFloat, 1e-6, random);
   ExpectDenseAttention(layout, {}, at::kBFloat16, 0.02, random);
 }

@@ -18,7 +18,7 @@ using nlohmann::json;
 constexpr char kNeeded[] = "a text, a number or a list of them is needed";
 
 // In order of precedence. AIME writes its names with a capital letter.
-const std::vector<std::string>& Recognised() {
+const std::vector<std::string>& RecognisedAnswers() {
   static const auto* names = new std::vector<std::string>{
       "answers", "answer", "Answer", "final_answer", "reward_model.ground_truth"};
   return *names;
@@ -75,7 +75,8 @@ absl::StatusOr<std::vector<std::string>> ReadList(const storage::JsonLine& line,
 }
 
 // The answers that a field holds, which is there and not empty.
-absl::StatusOr<std::vector<std::string>> Read(const storage::JsonLine& line, const Field& field) {
+absl::StatusOr<std::vector<std::string>> ReadAnswers(const storage::JsonLine& line,
+                                                     const Field& field) {
   if (field.value->is_array()) return ReadList(line, field);
   if (field.value->is_number()) {
     return std::vector<std::string>{Number(line, *field.value, field.path)};
@@ -95,13 +96,13 @@ absl::StatusOr<std::vector<std::string>> Read(const storage::JsonLine& line, con
 
 absl::StatusOr<Answers> Take(const storage::JsonLine& line, const Field& field) {
   Answers answers;
-  ATTNRL_ASSIGN_OR_RETURN(answers.texts, Read(line, field));
+  ATTNRL_ASSIGN_OR_RETURN(answers.texts, ReadAnswers(line, field));
   answers.field = field.name;
   return answers;
 }
 
 // The field to take; an empty one where there is nothing else, for its error.
-std::optional<Field> Choose(const json& record, const std::vector<std::string>& names) {
+std::optional<Field> ChooseAnswer(const json& record, const std::vector<std::string>& names) {
   std::optional<Field> empty;
   for (const std::string& name : names) {
     std::optional<Field> field = FindField(record, name);
@@ -154,7 +155,7 @@ absl::StatusOr<Answers> AnswersOf(const storage::JsonLine& line, const FieldName
       return Missing(line, "answer", {names.answer}, names, /*configured=*/true);
     }
   }
-  const std::optional<Field> field = Choose(line.value, Recognised());
+  const std::optional<Field> field = ChooseAnswer(line.value, RecognisedAnswers());
   if (field.has_value() && !IsEmpty(*field->value)) return Take(line, *field);
   if (std::optional<Answers> answers = OfSolution(line.value)) return *std::move(answers);
   return field.has_value() ? Empty(line, *field) : NoAnswer(line, names);

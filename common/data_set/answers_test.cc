@@ -17,7 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::StartsWith;
 
 // The field that the answers of a record come from, then the answers.
-std::vector<std::string> Of(const std::string& text, const FieldNames& names = {}) {
+std::vector<std::string> AnswersOf(const std::string& text, const FieldNames& names = {}) {
   const auto answers = AnswersOf(Record(text), names);
   EXPECT_TRUE(answers.ok()) << answers.status();
   if (!answers.ok()) return {};
@@ -36,63 +36,67 @@ std::string Refusal(const std::string& text, const FieldNames& names = {}) {
 
 TEST(AnswersOf, AreFoundUnderEachRecognisedName) {
   for (const std::string name : {"answers", "answer", "Answer", "final_answer"}) {
-    EXPECT_THAT(Of("{\"" + name + R"(":"72"})"), ElementsAre(name, "72"));
-    EXPECT_THAT(Of("{\"" + name + R"(":["72","073"]})"), ElementsAre(name, "72", "073"));
-    EXPECT_THAT(Of("{\"" + name + R"(":72})"), ElementsAre(name, "72"));
+    EXPECT_THAT(AnswersOf("{\"" + name + R"(":"72"})"), ElementsAre(name, "72"));
+    EXPECT_THAT(AnswersOf("{\"" + name + R"(":["72","073"]})"), ElementsAre(name, "72", "073"));
+    EXPECT_THAT(AnswersOf("{\"" + name + R"(":72})"), ElementsAre(name, "72"));
   }
-  EXPECT_THAT(Of(R"({"reward_model":{"ground_truth":"34","style":"rule"}})"),
+  EXPECT_THAT(AnswersOf(R"({"reward_model":{"ground_truth":"34","style":"rule"}})"),
               ElementsAre("reward_model.ground_truth", "34"));
 }
 
 TEST(AnswersOf, AreNumbersAsTheyAreWritten) {
-  EXPECT_THAT(Of(R"({"answer":0.50})"), ElementsAre("answer", "0.50"));
-  EXPECT_THAT(Of(R"({"answer":-7})"), ElementsAre("answer", "-7"));
-  EXPECT_THAT(Of(R"({"answers":[1,2.0,"x",1e-7]})"),
+  EXPECT_THAT(AnswersOf(R"({"answer":0.50})"), ElementsAre("answer", "0.50"));
+  EXPECT_THAT(AnswersOf(R"({"answer":-7})"), ElementsAre("answer", "-7"));
+  EXPECT_THAT(AnswersOf(R"({"answers":[1,2.0,"x",1e-7]})"),
               ElementsAre("answers", "1", "2.0", "x", "1e-7"));
-  EXPECT_THAT(Of(R"({"a":{"b":[3.10]}})", {.answer = "a.b"}), ElementsAre("a.b", "3.10"));
-  EXPECT_THAT(Of(R"({"answer":18446744073709551616})"),
+  EXPECT_THAT(AnswersOf(R"({"a":{"b":[3.10]}})", {.answer = "a.b"}), ElementsAre("a.b", "3.10"));
+  EXPECT_THAT(AnswersOf(R"({"answer":18446744073709551616})"),
               ElementsAre("answer", "18446744073709551616"));
 }
 
 TEST(AnswersOf, AreTheFinalAnswerOfATextThatHasOne) {
-  EXPECT_THAT(Of(R"({"answer":"48/2=24\n48+24=72\n#### 72"})"), ElementsAre("answer", "72"));
-  EXPECT_THAT(Of(R"({"answer":"so $\\boxed{72}$"})"), ElementsAre("answer", "72"));
-  EXPECT_THAT(Of(R"({"answers":["a #### 72"]})"), ElementsAre("answers", "a #### 72"))
+  EXPECT_THAT(AnswersOf(R"({"answer":"48/2=24\n48+24=72\n#### 72"})"), ElementsAre("answer", "72"));
+  EXPECT_THAT(AnswersOf(R"({"answer":"so $\\boxed{72}$"})"), ElementsAre("answer", "72"));
+  EXPECT_THAT(AnswersOf(R"({"answers":["a #### 72"]})"), ElementsAre("answers", "a #### 72"))
       << "a list has accepted answers and no worked ones";
-  EXPECT_THAT(Of("{\"answer\":\"9.6\\n\"}"), ElementsAre("answer", "9.6\n")) << "the grader strips";
+  EXPECT_THAT(AnswersOf("{\"answer\":\"9.6\\n\"}"), ElementsAre("answer", "9.6\n"))
+      << "the grader strips";
   EXPECT_EQ(Refusal(R"({"answer":"worked\n####"})"),
             "nothing stands behind #### in field \"answer\"; the accepted answer is needed there");
 }
 
 TEST(AnswersOf, AreThoseOfASolutionOnlyWhereNothingBetterIsThere) {
   const std::string solution = R"("solution":"so \\boxed{1}")";
-  EXPECT_THAT(Of("{" + solution + "}"), ElementsAre("solution", "1"));
-  EXPECT_THAT(Of(R"({"Solution":"x #### 5"})"), ElementsAre("Solution", "5"));
-  EXPECT_THAT(Of("{\"answer\":\"2\"," + solution + "}"), ElementsAre("answer", "2"));
-  EXPECT_THAT(Of(R"({"reward_model":{"ground_truth":"3"},)" + solution + "}"),
+  EXPECT_THAT(AnswersOf("{" + solution + "}"), ElementsAre("solution", "1"));
+  EXPECT_THAT(AnswersOf(R"({"Solution":"x #### 5"})"), ElementsAre("Solution", "5"));
+  EXPECT_THAT(AnswersOf("{\"answer\":\"2\"," + solution + "}"), ElementsAre("answer", "2"));
+  EXPECT_THAT(AnswersOf(R"({"reward_model":{"ground_truth":"3"},)" + solution + "}"),
               ElementsAre("reward_model.ground_truth", "3"));
   for (const char* empty : {"null", "\"\"", "[]"}) {
-    EXPECT_THAT(Of("{\"answer\":" + std::string(empty) + "," + solution + "}"),
+    EXPECT_THAT(AnswersOf("{\"answer\":" + std::string(empty) + "," + solution + "}"),
                 ElementsAre("solution", "1"))
         << empty;
   }
 }
 
 TEST(AnswersOf, AreThoseOfTheFirstNameThatIsNotEmpty) {
-  EXPECT_THAT(Of(R"({"answers":[],"answer":"1","final_answer":"2"})"), ElementsAre("answer", "1"));
-  EXPECT_THAT(Of(R"({"answers":["0"],"answer":"1"})"), ElementsAre("answers", "0"));
+  EXPECT_THAT(AnswersOf(R"({"answers":[],"answer":"1","final_answer":"2"})"),
+              ElementsAre("answer", "1"));
+  EXPECT_THAT(AnswersOf(R"({"answers":["0"],"answer":"1"})"), ElementsAre("answers", "0"));
 }
 
 TEST(AnswersOf, AreTheFieldThatIsConfigured) {
-  EXPECT_THAT(Of(R"({"gold":"2","answer":"1"})", {.answer = "gold"}), ElementsAre("gold", "2"));
-  EXPECT_THAT(Of(R"({"solution":"34"})", {.answer = "solution"}), ElementsAre("solution", "34"))
+  EXPECT_THAT(AnswersOf(R"({"gold":"2","answer":"1"})", {.answer = "gold"}),
+              ElementsAre("gold", "2"));
+  EXPECT_THAT(AnswersOf(R"({"solution":"34"})", {.answer = "solution"}),
+              ElementsAre("solution", "34"))
       << "what a setting names needs no box";
   EXPECT_EQ(Refusal(R"({"golden":"2","answer":"1"})", {.answer = "gold"}),
             "field \"gold\" is missing: the record has \"answer\" and \"golden\"; did you mean "
             "\"golden\"? data.fields.answer names the field to take");
   EXPECT_EQ(Refusal(R"({"gold":[],"answer":"1"})", {.answer = "gold"}),
             "field \"gold\" is empty; at least one accepted answer is needed");
-  EXPECT_THAT(Of(R"({"answer":"1"})", {.answer = "gold", .or_recognised = true}),
+  EXPECT_THAT(AnswersOf(R"({"answer":"1"})", {.answer = "gold", .or_recognised = true}),
               ElementsAre("answer", "1"));
 }
 

@@ -11,7 +11,7 @@
 namespace attnrl::data_set {
 namespace {
 
-const std::vector<std::string>& Recognised() {
+const std::vector<std::string>& RecognisedIds() {
   static const auto* names =
       new std::vector<std::string>{"id", "unique_id", "ID", "extra_info.index"};
   return *names;
@@ -22,14 +22,14 @@ std::optional<Field> FindId(const nlohmann::json& record, const FieldNames& name
     std::optional<Field> field = FindField(record, names.id);
     if (field.has_value() || !names.or_recognised) return field;
   }
-  for (const std::string& name : Recognised()) {
+  for (const std::string& name : RecognisedIds()) {
     if (std::optional<Field> field = FindField(record, name)) return field;
   }
   return std::nullopt;
 }
 
 // A number is as good an id as a text.
-absl::StatusOr<std::string> Read(const storage::JsonLine& line, const Field& field) {
+absl::StatusOr<std::string> ReadId(const storage::JsonLine& line, const Field& field) {
   if (field.value->is_number_integer()) return PrintJson(*field.value);
   if (!field.value->is_string()) {
     return WrongType(line, field, "a text or a whole number is needed");
@@ -57,7 +57,7 @@ absl::StatusOr<std::string> Ids::Next(const storage::JsonLine& line) {
     return line.record > 0 ? absl::StrCat("record-", line.record)
                            : absl::StrCat("line-", line.line);
   }
-  ATTNRL_ASSIGN_OR_RETURN(std::string id, Read(line, *field));
+  ATTNRL_ASSIGN_OR_RETURN(std::string id, ReadId(line, *field));
   const auto [first, fresh] = where_of_id_.emplace(id, line.where);
   if (!fresh) {
     return InputError(line.where, absl::StrCat("id \"", OneLine(id), "\" is used twice"),
@@ -68,7 +68,7 @@ absl::StatusOr<std::string> Ids::Next(const storage::JsonLine& line) {
 
 absl::Status Ids::OneIsMissing(const storage::JsonLine& line) const {
   if (named_) {
-    const absl::Status missing = Missing(line, "id", Recognised(), names_, /*configured=*/false);
+    const absl::Status missing = Missing(line, "id", RecognisedIds(), names_, /*configured=*/false);
     return absl::Status(missing.code(), absl::StrCat(std::string(missing.message()),
                                                      "; the record at ", first_, " has one"));
   }

@@ -16,7 +16,7 @@ constexpr char kEither[] = "a text or a list of {\"role\", \"content\"} texts is
 
 // In order of precedence. What is called a prompt was made to be asked; a problem beside it is what
 // it was made of.
-const std::vector<std::string>& Recognised() {
+const std::vector<std::string>& RecognisedQuestions() {
   static const auto* names =
       new std::vector<std::string>{"messages", "prompt", "problem", "question"};
   return *names;
@@ -58,7 +58,7 @@ absl::StatusOr<Question> Conversation(const storage::JsonLine& line, const Field
   return question;
 }
 
-absl::StatusOr<Question> Read(const storage::JsonLine& line, const Field& field) {
+absl::StatusOr<Question> ReadQuestion(const storage::JsonLine& line, const Field& field) {
   const bool listed = field.value->is_array();
   if (listed) return Conversation(line, field);
   const bool conversation = field.name == "messages";  // whatever else it is, it is no text
@@ -69,9 +69,9 @@ absl::StatusOr<Question> Read(const storage::JsonLine& line, const Field& field)
 }
 
 // The field to take: one that is no answered conversation, if there is any.
-std::optional<Field> Choose(const json& record) {
+std::optional<Field> ChooseQuestion(const json& record) {
   std::optional<Field> answered;
-  for (const std::string& name : Recognised()) {
+  for (const std::string& name : RecognisedQuestions()) {
     std::optional<Field> field = FindRecognised(record, name);
     if (!field.has_value()) continue;
     if (!EndsWithTheAssistant(*field->value)) return field;
@@ -85,7 +85,7 @@ std::optional<Field> FindQuestion(const storage::JsonLine& line, const FieldName
     std::optional<Field> field = FindField(line.value, names.question);
     if (field.has_value() || !names.or_recognised) return field;
   }
-  return Choose(line.value);
+  return ChooseQuestion(line.value);
 }
 
 }  // namespace
@@ -95,11 +95,12 @@ bool HasQuestion(const storage::JsonLine& line, const FieldNames& names) {
 }
 
 absl::StatusOr<Question> QuestionOf(const storage::JsonLine& line, const FieldNames& names) {
-  if (const std::optional<Field> field = FindQuestion(line, names)) return Read(line, *field);
+  if (const std::optional<Field> field = FindQuestion(line, names))
+    return ReadQuestion(line, *field);
   const bool configured = !names.question.empty() && !names.or_recognised;
   return Missing(line, "question",
-                 configured ? std::vector<std::string>{names.question} : Recognised(), names,
-                 configured);
+                 configured ? std::vector<std::string>{names.question} : RecognisedQuestions(),
+                 names, configured);
 }
 
 std::string TextOf(const Question& question) {

@@ -16,7 +16,7 @@ namespace {
 using ::testing::EndsWith;
 using ::testing::StartsWith;
 
-Question Of(const std::string& text, const FieldNames& names = {}) {
+Question QuestionOf(const std::string& text, const FieldNames& names = {}) {
   const storage::JsonLine record = Record(text);
   EXPECT_TRUE(HasQuestion(record, names)) << text;
   const auto question = QuestionOf(record, names);
@@ -34,25 +34,29 @@ std::string Refusal(const std::string& text, const FieldNames& names = {}) {
 
 TEST(QuestionOf, IsFoundUnderEachRecognisedName) {
   for (const char* name : {"problem", "question", "prompt", "Problem", "Question"}) {
-    EXPECT_EQ(Of("{\"" + std::string(name) + R"(":"1+1?"})"), (Question{{"", "1+1?"}})) << name;
+    EXPECT_EQ(QuestionOf("{\"" + std::string(name) + R"(":"1+1?"})"), (Question{{"", "1+1?"}}))
+        << name;
   }
-  EXPECT_EQ(Of(R"({"messages":[{"role":"system","content":"s"},{"role":"user","content":"q"}]})"),
-            (Question{{"system", "s"}, {"user", "q"}}));
-  EXPECT_EQ(Of(R"({"prompt":[{"role":"user","content":"q"}]})"), (Question{{"user", "q"}}));
+  EXPECT_EQ(
+      QuestionOf(R"({"messages":[{"role":"system","content":"s"},{"role":"user","content":"q"}]})"),
+      (Question{{"system", "s"}, {"user", "q"}}));
+  EXPECT_EQ(QuestionOf(R"({"prompt":[{"role":"user","content":"q"}]})"), (Question{{"user", "q"}}));
 }
 
 TEST(QuestionOf, IsTheConversationThenThePromptThenTheProblem) {
   const std::string messages = R"("messages":[{"role":"user","content":"m"}])";
-  EXPECT_EQ(Of(R"({"problem":"p","prompt":"x",)" + messages + "}"), (Question{{"user", "m"}}));
-  EXPECT_EQ(Of(R"({"problem":"p","question":"q","prompt":"x"})"), (Question{{"", "x"}}));
-  EXPECT_EQ(Of(R"({"problem":"p","question":"q"})"), (Question{{"", "p"}}));
-  EXPECT_EQ(Of(R"({"problem":null,"question":"q"})"), (Question{{"", "q"}})) << "null is nothing";
+  EXPECT_EQ(QuestionOf(R"({"problem":"p","prompt":"x",)" + messages + "}"),
+            (Question{{"user", "m"}}));
+  EXPECT_EQ(QuestionOf(R"({"problem":"p","question":"q","prompt":"x"})"), (Question{{"", "x"}}));
+  EXPECT_EQ(QuestionOf(R"({"problem":"p","question":"q"})"), (Question{{"", "p"}}));
+  EXPECT_EQ(QuestionOf(R"({"problem":null,"question":"q"})"), (Question{{"", "q"}}))
+      << "null is nothing";
 }
 
 TEST(QuestionOf, IsNoConversationThatHoldsItsAnswer) {
   const std::string answered =
       R"("messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}])";
-  EXPECT_EQ(Of("{\"problem\":\"p\"," + answered + "}"), (Question{{"", "p"}}));
+  EXPECT_EQ(QuestionOf("{\"problem\":\"p\"," + answered + "}"), (Question{{"", "p"}}));
   EXPECT_EQ(
       Refusal("{" + answered + "}"),
       "field \"messages\" ends with the assistant's message; the last message must be the one "
@@ -60,11 +64,12 @@ TEST(QuestionOf, IsNoConversationThatHoldsItsAnswer) {
 }
 
 TEST(QuestionOf, IsTheFieldThatIsConfigured) {
-  EXPECT_EQ(Of(R"({"a":{"b":"q"},"prompt":"x"})", {.question = "a.b"}), (Question{{"", "q"}}));
+  EXPECT_EQ(QuestionOf(R"({"a":{"b":"q"},"prompt":"x"})", {.question = "a.b"}),
+            (Question{{"", "q"}}));
   EXPECT_EQ(Refusal(R"({"a":{},"prompt":"x"})", {.question = "a.b"}),
             "field \"a.b\" is missing: \"a\" has no field; data.fields.question names the field to "
             "take");
-  EXPECT_EQ(Of(R"({"prompt":"x"})", {.question = "a.b", .or_recognised = true}),
+  EXPECT_EQ(QuestionOf(R"({"prompt":"x"})", {.question = "a.b", .or_recognised = true}),
             (Question{{"", "x"}}));
 }
 

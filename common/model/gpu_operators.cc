@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kVector = 16;  // bytes that a thread moves at once
 
-void Check(cuda::LaunchError error) {
+void CheckLaunch(cuda::LaunchError error) {
   if (error != nullptr) throw std::runtime_error(std::string("the GPU: ") + error);
 }
 
@@ -60,7 +60,7 @@ template <typename T>
 at::Tensor GpuOperators::NormBy(const at::Tensor& x, const at::Tensor& added,
                                 const at::Tensor& weight, double eps) const {
   at::Tensor y = at::empty_like(x);
-  Check(kernels_.Norm(
+  CheckLaunch(kernels_.Norm(
       cuda::ResidualNorm<T>{// Written only where something is added.
                             .x = const_cast<T*>(Numbers<T>(x)),
                             .added = added.defined() ? Numbers<T>(added) : nullptr,
@@ -88,12 +88,12 @@ at::Tensor GpuOperators::GatedSilu(const at::Tensor& gate, const at::Tensor& up)
 template <typename T>
 at::Tensor GpuOperators::SiluBy(const at::Tensor& gate, const at::Tensor& up) const {
   at::Tensor y = at::empty({gate.size(0), gate.size(1)}, gate.options());
-  Check(kernels_.Silu(cuda::GatedSilu<T>{.gate = Numbers<T>(gate),
-                                         .up = Numbers<T>(up),
-                                         .stride = gate.stride(0),
-                                         .y = static_cast<T*>(y.mutable_data_ptr()),
-                                         .n = gate.size(1)},
-                      gate.size(0)));
+  CheckLaunch(kernels_.Silu(cuda::GatedSilu<T>{.gate = Numbers<T>(gate),
+                                               .up = Numbers<T>(up),
+                                               .stride = gate.stride(0),
+                                               .y = static_cast<T*>(y.mutable_data_ptr()),
+                                               .n = gate.size(1)},
+                            gate.size(0)));
   return y;
 }
 

@@ -22,14 +22,14 @@ using attention::DenseAttention;
 using attention::PagedAttention;
 using attention::PagedKvCache;
 using attention::RowGroup;
-using Sequence = std::vector<int64_t>;
+using Ids = std::vector<int64_t>;
 
 // Sequences of the given lengths over SmallConfig's vocabulary.
-std::vector<Sequence> SomeSequences(const std::vector<size_t>& lengths) {
+std::vector<Ids> SomeSequences(const std::vector<size_t>& lengths) {
   RandomStream random({.seed = 5});
-  std::vector<Sequence> sequences;
+  std::vector<Ids> sequences;
   for (const size_t length : lengths) {
-    Sequence& sequence = sequences.emplace_back();
+    Ids& sequence = sequences.emplace_back();
     while (sequence.size() < length) sequence.push_back(static_cast<int64_t>(random.Below(40)));
   }
   return sequences;
@@ -46,7 +46,7 @@ using Kernels = PagedAttention::Kernels;
 // Runs passes of pieces over one cache. Returns the hidden states of each sequence in the order of
 // its tokens.
 std::vector<at::Tensor> RunPasses(const Transformer& transformer, at::ScalarType cache_type,
-                                  const std::vector<Sequence>& sequences,
+                                  const std::vector<Ids>& sequences,
                                   const std::vector<std::vector<Piece>>& passes,
                                   Kernels kernels = Kernels::kBest) {
   const c10::InferenceMode inference;
@@ -58,7 +58,7 @@ std::vector<at::Tensor> RunPasses(const Transformer& transformer, at::ScalarType
   std::vector<std::vector<at::Tensor>> parts(sequences.size());
   for (const std::vector<Piece>& pass : passes) {
     std::vector<RowGroup> groups;
-    Sequence ids, positions;
+    Ids ids, positions;
     for (const Piece& piece : pass) {
       tree.Extend(piece.sequence, piece.rows);
       groups.push_back(tree.Rows(piece.sequence, piece.past, piece.rows));
@@ -82,7 +82,7 @@ std::vector<at::Tensor> RunPasses(const Transformer& transformer, at::ScalarType
 }
 
 // Every sequence alone, token by token.
-std::vector<std::vector<Piece>> TokenByToken(const std::vector<Sequence>& sequences) {
+std::vector<std::vector<Piece>> TokenByToken(const std::vector<Ids>& sequences) {
   std::vector<std::vector<Piece>> passes;
   for (size_t s = 0; s < sequences.size(); ++s) {
     for (size_t p = 0; p < sequences[s].size(); ++p) {
@@ -101,11 +101,11 @@ const std::vector<std::vector<Piece>> kMixed = {
     {{3, 1, 8}, {1, 5, 28}, {0, 12, 1}},
     {{0, 13, 1}, {2, 21, 1}, {3, 9, 1}},
 };
-std::vector<Sequence> MixedSequences() { return SomeSequences({14, 33, 22, 10}); }
+std::vector<Ids> MixedSequences() { return SomeSequences({14, 33, 22, 10}); }
 
-at::Tensor DenseHidden(const Transformer& transformer, const std::vector<Sequence>& sequences) {
-  Sequence ids, positions, lengths;
-  for (const Sequence& sequence : sequences) {
+at::Tensor DenseHidden(const Transformer& transformer, const std::vector<Ids>& sequences) {
+  Ids ids, positions, lengths;
+  for (const Ids& sequence : sequences) {
     lengths.push_back(static_cast<int64_t>(sequence.size()));
     for (size_t p = 0; p < sequence.size(); ++p) {
       ids.push_back(sequence[p]);
@@ -128,7 +128,7 @@ void ExpectClose(const at::Tensor& a, const at::Tensor& b, double tolerance) {
 
 TEST(PagedAttention, AgreesWithDenseAttentionInAnyCompany) {
   const Transformer transformer = Make(Operators::Standard());
-  const std::vector<Sequence> sequences = MixedSequences();
+  const std::vector<Ids> sequences = MixedSequences();
   const at::Tensor dense = DenseHidden(transformer, sequences);
   for (const Kernels kernels : {Kernels::kBest, Kernels::kAten}) {
     const auto mixed = RunPasses(transformer, at::kFloat, sequences, kMixed, kernels);
@@ -138,10 +138,10 @@ TEST(PagedAttention, AgreesWithDenseAttentionInAnyCompany) {
 
 TEST(DenseAttention, ComputesASequenceAlikeAloneAndAmongOthers) {
   const Transformer transformer = Make(Operators::Standard());
-  const std::vector<Sequence> sequences = SomeSequences({3, 40, 38, 1, 12, 39, 11});
+  const std::vector<Ids> sequences = SomeSequences({3, 40, 38, 1, 12, 39, 11});
   const at::Tensor together = DenseHidden(transformer, sequences);
   int64_t first = 0;
-  for (const Sequence& sequence : sequences) {
+  for (const Ids& sequence : sequences) {
     const auto rows = static_cast<int64_t>(sequence.size());
     ExpectClose(together.narrow(0, first, rows), DenseHidden(transformer, {sequence}), 1e-4);
     first += rows;
@@ -152,7 +152,7 @@ TEST(FixedOrder, AgreesWithTheStandardOperators) {
   for (const bool qk_norm : {false, true}) {
     const Transformer standard = Make(Operators::Standard(), DType::kFloat32, qk_norm);
     const Transformer fixed = Make(Operators::FixedOrder(), DType::kFloat32, qk_norm);
-    const std::vector<Sequence> sequences = MixedSequences();
+    const std::vector<Ids> sequences = MixedSequences();
     const auto result = RunPasses(fixed, at::kFloat, sequences, kMixed);
     ExpectClose(at::cat(result), DenseHidden(standard, sequences), 1e-4);
   }
@@ -163,7 +163,7 @@ class FixedOrderBits : public testing::TestWithParam<std::tuple<DType, at::Scala
 TEST_P(FixedOrderBits, DependOnTheSequenceAlone) {
   const auto [dtype, cache_type] = GetParam();
   const Transformer transformer = Make(Operators::FixedOrder(), dtype);
-  const std::vector<Sequence> sequences = MixedSequences();
+  const std::vector<Ids> sequences = MixedSequences();
   const auto alone = RunPasses(transformer, cache_type, sequences, TokenByToken(sequences));
   at::set_num_threads(2);
   const auto mixed = RunPasses(transformer, cache_type, sequences, kMixed);
@@ -182,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(Types, FixedOrderBits,
 TEST(FixedOrder, ScoresHaveTheBitsOfAnyBatch) {
   const Transformer transformer = Make(Operators::FixedOrder());
   std::vector<ScoreRequest> requests;
-  for (const Sequence& sequence : MixedSequences()) {
+  for (const Ids& sequence : MixedSequences()) {
     requests.push_back(
         {{sequence.begin(), sequence.begin() + 4}, {sequence.begin() + 4, sequence.end()}});
   }
@@ -196,7 +196,7 @@ TEST(FixedOrder, ScoresHaveTheBitsOfAnyBatch) {
 TEST(BFloat16, StaysCloseToFloat32) {
   const Transformer wide = Make(Operators::Standard());
   const Transformer narrow = Make(Operators::Standard(), DType::kBFloat16);
-  const std::vector<Sequence> sequences = MixedSequences();
+  const std::vector<Ids> sequences = MixedSequences();
   const at::Tensor logits = narrow.Logits(DenseHidden(narrow, sequences));
   EXPECT_EQ(logits.scalar_type(), at::kFloat);
   ExpectClose(logits, wide.Logits(DenseHidden(wide, sequences)), 0.25);

@@ -20,7 +20,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string Message(const absl::Status& status) { return std::string(status.message()); }
+std::string TextOf(const absl::Status& status) { return std::string(status.message()); }
 
 // Binds and listens, and returns the descriptor; the file stays when it is closed.
 int Listen(const std::string& path) {
@@ -57,7 +57,7 @@ TEST(ParseAddress, KnowsItsForms) {
 TEST(ParseAddress, RefusesSocketPathsThatTheKernelWouldCut) {
   EXPECT_TRUE(ParseAddress("unix:/" + std::string(kMaxSocketPath - 1, 'a')).ok());
   const absl::Status status = ParseAddress("unix:/" + std::string(kMaxSocketPath, 'a')).status();
-  EXPECT_THAT(Message(status), HasSubstr("the socket's path has 108 bytes; at most 107 bytes"));
+  EXPECT_THAT(TextOf(status), HasSubstr("the socket's path has 108 bytes; at most 107 bytes"));
 }
 
 struct Parts {
@@ -81,7 +81,7 @@ TEST(ParseAddress, SeparatesHostAndPort) {
 
 TEST(ParseAddress, SaysWhatIsWrongWithEachForm) {
   const auto what = [](const std::string& address) {
-    const std::string message = Message(ParseAddress(address).status());
+    const std::string message = TextOf(ParseAddress(address).status());
     EXPECT_THAT(message, HasSubstr("unix:/absolute/path or host:port")) << address;
     return message.substr(0, message.find(';'));
   };
@@ -126,7 +126,7 @@ TEST(ClaimSocketPath, ReplacesTheFileOfADeadProcess) {
 TEST(ClaimSocketPath, RefusesALiveSocket) {
   const SocketFolder folder;
   const int socket = Listen(folder / "s");
-  EXPECT_THAT(Message(ClaimSocketPath(folder / "s")), HasSubstr("in use"));
+  EXPECT_THAT(TextOf(ClaimSocketPath(folder / "s")), HasSubstr("in use"));
   EXPECT_TRUE(std::filesystem::exists(folder / "s"));
   ::close(socket);
 }
@@ -134,11 +134,11 @@ TEST(ClaimSocketPath, RefusesALiveSocket) {
 TEST(ClaimSocketPath, LeavesWhatIsNoSocketAlone) {
   const SocketFolder folder;
   std::ofstream(folder / "file") << "precious";
-  EXPECT_THAT(Message(ClaimSocketPath(folder / "file")), HasSubstr("in use by a file"));
+  EXPECT_THAT(TextOf(ClaimSocketPath(folder / "file")), HasSubstr("in use by a file"));
   std::filesystem::create_directory(folder / "folder");
-  EXPECT_THAT(Message(ClaimSocketPath(folder / "folder")), HasSubstr("in use by a file"));
+  EXPECT_THAT(TextOf(ClaimSocketPath(folder / "folder")), HasSubstr("in use by a file"));
   std::filesystem::create_symlink(folder / "file", folder / "link");
-  EXPECT_THAT(Message(ClaimSocketPath(folder / "link")), HasSubstr("in use by a file"));
+  EXPECT_THAT(TextOf(ClaimSocketPath(folder / "link")), HasSubstr("in use by a file"));
   std::string text;
   std::ifstream(folder / "file") >> text;
   EXPECT_EQ(text, "precious");

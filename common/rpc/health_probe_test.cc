@@ -12,12 +12,12 @@
 namespace attnrl::rpc {
 namespace {
 
-constexpr absl::Duration kDeadline = absl::Seconds(30);
+constexpr absl::Duration kPatience = absl::Seconds(30);
 
 // Asks until an answer comes.
 bool Answers(HealthProbe& probe) {
-  for (const absl::Time until = absl::Now() + kDeadline; absl::Now() < until;) {
-    if (probe.Answered(kDeadline)) return true;
+  for (const absl::Time until = absl::Now() + kPatience; absl::Now() < until;) {
+    if (probe.Answered(kPatience)) return true;
     absl::SleepFor(absl::Milliseconds(5));
   }
   return false;
@@ -28,7 +28,7 @@ TEST(HealthProbe, TakesAnyAnswerForLifeAndSilenceForNone) {
   v1::Verifier::Service service;
   const std::string address = "unix:" + (folder / "s.sock");
   HealthProbe probe(*Connect(address));
-  EXPECT_FALSE(probe.Answered(kDeadline)) << "nobody was asked before";
+  EXPECT_FALSE(probe.Answered(kPatience)) << "nobody was asked before";
   auto server = Server::Start({.address = address}, {&service});
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_TRUE(Answers(probe)) << "it is not serving, but there";
@@ -52,7 +52,7 @@ TEST(HealthProbe, MayEndWhileAQuestionIsOpen) {
   ASSERT_TRUE(server.ok()) << server.status();
   for (int i = 0; i < 50; ++i) {
     HealthProbe probe(*Connect(address));
-    (void)probe.Answered(kDeadline);
+    (void)probe.Answered(kPatience);
   }
 }
 

@@ -18,7 +18,7 @@ absl::Status Check(const std::string& bytes, size_t parts) {
   return CheckShape(grpc::ByteBuffer(slices, 2), *v1::VerifyRequest::descriptor(), parts);
 }
 
-v1::VerifyRequest Request(int responses, int answers) {
+v1::VerifyRequest RequestOf(int responses, int answers) {
   v1::VerifyRequest request;
   request.set_task("math");
   for (int i = 0; i < responses; ++i) {
@@ -31,7 +31,7 @@ v1::VerifyRequest Request(int responses, int answers) {
 
 TEST(MessageShape, CountsTextsAndMessagesAtEveryDepth) {
   // The task, two responses, an id each and three answers each.
-  const std::string bytes = Request(2, 3).SerializeAsString();
+  const std::string bytes = RequestOf(2, 3).SerializeAsString();
   EXPECT_TRUE(Check(bytes, 11).ok());
   EXPECT_EQ(Check(bytes, 10), absl::ResourceExhaustedError(
                                   "VerifyRequest: more than 10 texts and messages in one message"));
@@ -63,7 +63,7 @@ TEST(MessageShape, WhatIsBrokenBehindTheLastAllowedPartIsNoOverload) {
 }
 
 TEST(MessageShape, RefusesWhatIsCutShortOrNoMessage) {
-  const std::string bytes = Request(2, 3).SerializeAsString();
+  const std::string bytes = RequestOf(2, 3).SerializeAsString();
   EXPECT_TRUE(absl::IsInvalidArgument(Check(bytes.substr(0, bytes.size() - 3), 100)));
   EXPECT_TRUE(absl::IsInvalidArgument(Check("\xff\xff\xff\xff\xff\xff\xff", 100)));
 }

@@ -11,7 +11,7 @@
 namespace attnrl::storage {
 namespace {
 
-constexpr size_t kPiece = size_t{64} << 10;  // bytes read at once
+constexpr size_t kRead = size_t{64} << 10;  // bytes read at once
 constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
@@ -67,7 +67,7 @@ absl::StatusOr<bool> RecordTexts::Next(RecordText* record) {
 
 absl::StatusOr<bool> RecordTexts::ReadLine() {
   line_text_.clear();
-  std::array<char, kPiece> piece;
+  std::array<char, kRead> piece;
   while (true) {
     stream_.getline(piece.data(), piece.size());
     if (stream_.bad()) return false;
@@ -94,7 +94,7 @@ absl::Status RecordTexts::BeginList(size_t bracket) {
   begun_ = true;
   list_ = absl::StrCat(line_text_.substr(bracket), "\n");
   at_ = 0;
-  std::array<char, kPiece> piece;
+  std::array<char, kRead> piece;
   while (stream_.read(piece.data(), piece.size()) || stream_.gcount() > 0) {
     list_.append(piece.data(), static_cast<size_t>(stream_.gcount()));
     if (static_cast<int64_t>(list_.size()) <= max_bytes_) continue;

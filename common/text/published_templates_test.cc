@@ -19,7 +19,7 @@ namespace {
 
 using Messages = std::vector<ChatMessage>;
 
-const Messages kQuestion = {{"user", " 1+1? "}};
+const Messages kTurns = {{"user", " 1+1? "}};
 const Messages kConversation = {{"system", "Be brief. "},
                                 {"user", "1+1?"},
                                 {"assistant", "<think>\neasy\n</think>\n\n2"},
@@ -43,7 +43,7 @@ class ShapedTemplate : public testing::Test {
 };
 
 TEST_F(ShapedTemplate, Qwen25WritesItsOwnSystemTurn) {
-  EXPECT_EQ(Rendered("qwen25", kQuestion),
+  EXPECT_EQ(Rendered("qwen25", kTurns),
             "<|im_start|>system\nI am Helper, made by Example Labs.<|im_end|>\n"
             "<|im_start|>user\n 1+1? <|im_end|>\n<|im_start|>assistant\n");
   EXPECT_EQ(Rendered("qwen25", kConversation, false),
@@ -57,7 +57,7 @@ TEST_F(ShapedTemplate, Qwen25WritesItsOwnSystemTurn) {
 }
 
 TEST_F(ShapedTemplate, Qwen3LeavesThoughtsOfEarlierTurnsOut) {
-  EXPECT_EQ(Rendered("qwen3", kQuestion),
+  EXPECT_EQ(Rendered("qwen3", kTurns),
             "<|im_start|>user\n 1+1? <|im_end|>\n<|im_start|>assistant\n");
   EXPECT_EQ(Rendered("qwen3", kConversation),
             "<|im_start|>system\nBe brief. <|im_end|>\n<|im_start|>user\n1+1?<|im_end|>\n"
@@ -70,7 +70,7 @@ TEST_F(ShapedTemplate, Qwen3LeavesThoughtsOfEarlierTurnsOut) {
 }
 
 TEST_F(ShapedTemplate, Llama3TrimsTurnsAndKnowsNoOtherDayThanItsOwn) {
-  EXPECT_EQ(Rendered("llama3", kQuestion),
+  EXPECT_EQ(Rendered("llama3", kTurns),
             "<bos><|start_header_id|>system<|end_header_id|>\n\nToday Date: 26 Jul 2024\n\n"
             "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n1+1?<|eot_id|>"
             "<|start_header_id|>assistant<|end_header_id|>\n\n");
@@ -80,7 +80,7 @@ TEST_F(ShapedTemplate, Llama3TrimsTurnsAndKnowsNoOtherDayThanItsOwn) {
 }
 
 TEST_F(ShapedTemplate, SmolLM2WritesItsSystemTurnBeforeTheFirst) {
-  EXPECT_EQ(Rendered("smollm2", kQuestion),
+  EXPECT_EQ(Rendered("smollm2", kTurns),
             "<|im_start|>system\nYou are a small helper<|im_end|>\n"
             "<|im_start|>user\n 1+1? <|im_end|>\n<|im_start|>assistant\n");
   EXPECT_EQ(Rendered("smollm2", {{"system", "s"}}, false), "<|im_start|>system\ns<|im_end|>\n");

@@ -25,13 +25,13 @@ absl::StatusOr<std::vector<int32_t>> Bytes(const data_set::Question& question) {
   return ids;
 }
 
-absl::StatusOr<DataSet> Load(const std::string& text, uint32_t limit = 100) {
+absl::StatusOr<DataSet> LoadLines(const std::string& text, uint32_t limit = 100) {
   const TemporaryFolder folder;
   return LoadDataSet("data.train", folder.Write("data_set.jsonl", text), {}, limit, Bytes);
 }
 
 void ExpectRefused(const std::string& text, const std::string& part) {
-  const auto set = Load(text);
+  const auto set = LoadLines(text);
   ASSERT_FALSE(set.ok()) << text;
   EXPECT_TRUE(IsInputError(set.status())) << set.status();
   EXPECT_THAT(std::string(set.status().message()), HasSubstr(part));
@@ -40,8 +40,9 @@ void ExpectRefused(const std::string& text, const std::string& part) {
 constexpr char kGood[] = R"({"id":"a","prompt":"1+1=","answers":["2"],"source":"x"})";
 
 TEST(DataSet, ReadsTextsAndConversations) {
-  const auto set = Load(std::string(kGood) + "\n\n" +
-                        R"({"id":7,"messages":[{"role":"u","content":"hi"}],"answers":["x","y"]})");
+  const auto set =
+      LoadLines(std::string(kGood) + "\n\n" +
+                R"({"id":7,"messages":[{"role":"u","content":"hi"}],"answers":["x","y"]})");
   ASSERT_TRUE(set.ok()) << set.status();
   ASSERT_EQ(set->problems.size(), 2u);
   EXPECT_THAT(set->problems[0].prompt_ids, ElementsAre('1', '+', '1', '='));
@@ -52,10 +53,10 @@ TEST(DataSet, ReadsTextsAndConversations) {
 }
 
 TEST(DataSet, JoinedOnesArePartsInTheirOrder) {
-  const DataSet one = *Load(R"({"id":"a","prompt":"x","answer":"1"})");
+  const DataSet one = *LoadLines(R"({"id":"a","prompt":"x","answer":"1"})");
   EXPECT_THAT(one.Parts(), ElementsAre(DataPart{0, 1}));
   const DataSet two =
-      *Load(R"([{"id":"a","prompt":"y","answer":"2"},{"id":"b","prompt":"z","answer":"3"}])");
+      *LoadLines(R"([{"id":"a","prompt":"y","answer":"2"},{"id":"b","prompt":"z","answer":"3"}])");
   const DataSet all = Join({one, two, one});
   EXPECT_THAT(all.Parts(), ElementsAre(DataPart{0, 1}, DataPart{1, 2}, DataPart{3, 1}));
   ASSERT_EQ(all.problems.size(), 4u);
@@ -80,14 +81,14 @@ TEST(DataSet, TheSameIdTwiceIsRefusedNamingBothLines) {
 }
 
 TEST(DataSet, APromptOverTheLimitIsRefused) {
-  const auto set = Load(kGood, 3);
+  const auto set = LoadLines(kGood, 3);
   EXPECT_THAT(std::string(set.status().message()),
               HasSubstr(".jsonl:1: the prompt has 4 tokens; rollout.max_prompt_tokens"));
 }
 
 TEST(DataSet, OfARecordWithBothTheConversationCounts) {
-  const auto set =
-      Load(R"({"id":1,"prompt":"text","messages":[{"role":"u","content":"hi"}],"answers":["x"]})");
+  const auto set = LoadLines(
+      R"({"id":1,"prompt":"text","messages":[{"role":"u","content":"hi"}],"answers":["x"]})");
   ASSERT_TRUE(set.ok()) << set.status();
   EXPECT_THAT(set->problems[0].prompt_ids, ElementsAre('u', 'h', 'i'));
 }

@@ -20,7 +20,7 @@ constexpr absl::Duration kLookThrough = absl::Milliseconds(100);
 // A round that comes so much later than it should, as a part of a lease, says that this process
 // stood still. Shorter delays, like those of a slow disk, cost no lease: a round ends only what was
 // not renewed by what had been sent before it.
-constexpr double kPause = 0.25;
+constexpr double kLongestGap = 0.25;
 
 }  // namespace
 
@@ -40,7 +40,7 @@ void Scheduler::Round() {
   // Stopped and continued, say, or waiting for a disk: what workers sent meanwhile may still be on
   // its way here.
   const absl::Duration now = clock_.Monotonic();
-  if (due_ && now - *due_ > kPause * options_.lease) ForgivePause(now - *due_);
+  if (due_ && now - *due_ > kLongestGap * options_.lease) ForgivePause(now - *due_);
   due_ = now + kTick;
   Step();
 }

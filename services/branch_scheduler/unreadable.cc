@@ -15,7 +15,7 @@ namespace {
 // Problems that the verifier is asked about at once; the client makes calls of them.
 constexpr size_t kBatch = 4096;
 constexpr absl::Duration kDeadline = absl::Seconds(60);
-constexpr absl::Duration kPause = absl::Seconds(1);
+constexpr absl::Duration kRetry = absl::Seconds(1);
 
 bool IsAway(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
@@ -33,7 +33,7 @@ absl::StatusOr<std::vector<verifier::GradeResult>> Ask(
       observe::LogWarning("waiting for the verifier to read the accepted answers",
                           {{"error", std::string(results.status().message())}});
     }
-    if (stop(kPause)) return absl::CancelledError("the scheduler stops");
+    if (stop(kRetry)) return absl::CancelledError("the scheduler stops");
   }
 }
 

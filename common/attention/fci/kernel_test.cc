@@ -27,13 +27,13 @@ std::vector<std::pair<int64_t, int64_t>> EqualSteps(int64_t rows, int64_t size) 
   return steps;
 }
 
-struct Result {
+struct Sums {
   std::vector<float> out;
   std::vector<double> sums;
-  bool operator==(const Result&) const = default;
+  bool operator==(const Sums&) const = default;
 };
 
-Result RunPlan(const FciKernel& kernel, const FciPlan& plan, int64_t head_dim, bool with_output) {
+Sums RunPlan(const FciKernel& kernel, const FciPlan& plan, int64_t head_dim, bool with_output) {
   RandomStream random({.seed = 3});
   const auto size = static_cast<size_t>(plan.rows() * head_dim);
   const auto draw = [&] {
@@ -44,8 +44,8 @@ Result RunPlan(const FciKernel& kernel, const FciPlan& plan, int64_t head_dim, b
   const std::vector<float> q = draw();
   const std::vector<float> k = draw();
   const std::vector<float> v = draw();
-  Result result = {.out = std::vector<float>(size, -7.0F),
-                   .sums = std::vector<double>(static_cast<size_t>(plan.steps()), 0.0)};
+  Sums result = {.out = std::vector<float>(size, -7.0F),
+                 .sums = std::vector<double>(static_cast<size_t>(plan.steps()), 0.0)};
   std::vector<float> scratch(static_cast<size_t>(FciScratch(plan, head_dim)));
   FciBlock block{.plan = &plan, .head_dim = head_dim, .scale = 0.3F};
   block.q = q.data();
@@ -63,7 +63,7 @@ TEST(FciKernel, EveryInstructionSetGivesTheSameBits) {
   for (const int64_t size : {1, 30, 100}) {
     for (const int64_t head_dim : {8, 20}) {
       const FciPlan plan(EqualSteps(211, size), 2);
-      const Result expected = RunPlan(*AllFciKernels().front(), plan, head_dim, true);
+      const Sums expected = RunPlan(*AllFciKernels().front(), plan, head_dim, true);
       for (const FciKernel* kernel : AllFciKernels()) {
         EXPECT_EQ(RunPlan(*kernel, plan, head_dim, true), expected) << kernel->isa;
       }
@@ -73,8 +73,8 @@ TEST(FciKernel, EveryInstructionSetGivesTheSameBits) {
 
 TEST(FciKernel, SumsAreTheSameWithoutOutput) {
   const FciPlan plan(EqualSteps(100, 7), 1);
-  const Result with = RunPlan(GetFciKernel(), plan, 16, true);
-  const Result without = RunPlan(GetFciKernel(), plan, 16, false);
+  const Sums with = RunPlan(GetFciKernel(), plan, 16, true);
+  const Sums without = RunPlan(GetFciKernel(), plan, 16, false);
   EXPECT_EQ(with.sums, without.sums);
   EXPECT_THAT(without.out, Each(-7.0F));
 }

@@ -32,19 +32,19 @@ Account& TheAccount() {
   return account;
 }
 
-void Free(void* size) {
+void FreeSize(void* size) {
   TheAccount().used -= *static_cast<int64_t*>(size);
   delete static_cast<int64_t*>(size);
 }
 
 // Memory without an address; what is owned is its size.
-class Allocator final : public c10::DeviceAllocator {
+class DryAllocator final : public c10::DeviceAllocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
     constexpr int64_t kBlock = 512;
     const int64_t size = (static_cast<int64_t>(bytes) + kBlock - 1) / kBlock * kBlock;
     TheAccount().Change(size);
-    return {nullptr, new int64_t(size), &Free, at::Device(at::kMeta)};
+    return {nullptr, new int64_t(size), &FreeSize, at::Device(at::kMeta)};
   }
   void copy_data(void*, const void*, size_t) const override {}
   std::pair<size_t, size_t> getMemoryInfo(c10::DeviceIndex) override {
@@ -67,7 +67,7 @@ at::Tensor& Copy(at::Tensor& self, const at::Tensor& from, bool) {
   return self;
 }
 
-at::Scalar LocalScalar(const at::Tensor&) { return 0.0; }
+at::Scalar Zero(const at::Tensor&) { return 0.0; }
 
 at::Tensor IndexSelect(const at::Tensor& x, int64_t dim, const at::Tensor& index) {
   std::vector<int64_t> sizes = x.sizes().vec();
@@ -126,7 +126,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> FlashBackward(
 
 TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("copy_", TORCH_FN(Copy));
-  library.impl("_local_scalar_dense", TORCH_FN(LocalScalar));
+  library.impl("_local_scalar_dense", TORCH_FN(Zero));
   library.impl("index_select", TORCH_FN(IndexSelect));
   library.impl("roll", TORCH_FN(Roll));
   library.impl("where.self", TORCH_FN(Where));
@@ -143,7 +143,7 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
 at::Device DryDevice(int64_t bytes) {
   static const bool registered = [] {
     constexpr uint8_t kOverLibTorchs = 1;
-    c10::SetAllocator(at::kMeta, new Allocator, kOverLibTorchs);
+    c10::SetAllocator(at::kMeta, new DryAllocator, kOverLibTorchs);
     return true;
   }();
   static_cast<void>(registered);

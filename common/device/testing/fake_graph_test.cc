@@ -35,12 +35,12 @@ at::Tensor Launch(const at::Tensor& x) {
   return y;
 }
 
-at::Tensor OnDevice(double number) { return at::full({32}, number, at::kFloat).to(FakeDevice()); }
+at::Tensor Given(double number) { return at::full({32}, number, at::kFloat).to(FakeDevice()); }
 
 TEST(FakeGraph, ComputesWhatWasRecordedOfTheNumbersThatAreThereNow) {
   const c10::InferenceMode inference;
-  const at::Tensor x = OnDevice(1);
-  const at::Tensor count = OnDevice(0);
+  const at::Tensor x = Given(1);
+  const at::Tensor count = Given(0);
   at::Tensor result;
   FakeGraphRecorder recorder;
   const auto graph = recorder.Record([&] {
@@ -57,7 +57,7 @@ TEST(FakeGraph, ComputesWhatWasRecordedOfTheNumbersThatAreThereNow) {
 
 TEST(FakeGraph, KeepsItsMemoryUntilItGoes) {
   const c10::InferenceMode inference;
-  const at::Tensor x = OnDevice(1);
+  const at::Tensor x = Given(1);
   const int64_t before = FakeDeviceBytes();
   FakeGraphRecorder recorder;
   auto graph = recorder.Record([&] { Launch(Launch(x)); });
@@ -70,7 +70,7 @@ TEST(FakeGraph, KeepsItsMemoryUntilItGoes) {
 
 TEST(FakeGraph, RecordsNothingThatGoesToTheHostOrComesFromThere) {
   const c10::InferenceMode inference;
-  const at::Tensor x = OnDevice(1);
+  const at::Tensor x = Given(1);
   FakeGraphRecorder recorder;
   EXPECT_THROW(recorder.Record([&] { x.cpu(); }), c10::Error);
   EXPECT_THROW(recorder.Record([&] { x.copy_(at::ones({32})); }), c10::Error);
@@ -82,7 +82,7 @@ TEST(FakeGraph, RecordsNothingThatGoesToTheHostOrComesFromThere) {
 TEST(FakeGraph, AReplayOverMemoryThatHasGoneIsASegmentationFault) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const c10::InferenceMode inference;
-  at::Tensor x = OnDevice(1);
+  at::Tensor x = Given(1);
   FakeGraphRecorder recorder;
   const auto graph = recorder.Record([&] { Launch(x); });
   x = at::Tensor();

@@ -108,7 +108,7 @@ void Free(void* base) {
   if (base != nullptr) Pages::Instance().Unmap(base);
 }
 
-class Allocator final : public c10::DeviceAllocator {
+class HeapAllocator final : public c10::DeviceAllocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
     void* const base = bytes > 0 ? Pages::Instance().Map(bytes) : nullptr;
@@ -135,7 +135,7 @@ class Allocator final : public c10::DeviceAllocator {
 }  // namespace
 
 c10::DeviceAllocator& FakeAllocator() {
-  static Allocator& allocator = *new Allocator;
+  static HeapAllocator& allocator = *new HeapAllocator;
   return allocator;
 }
 

@@ -17,7 +17,7 @@ using nlohmann::json;
 using testing::HasSubstr;
 
 template <typename T>
-std::string Refusal(const absl::StatusOr<T>& result) {
+std::string RefusalOf(const absl::StatusOr<T>& result) {
   EXPECT_TRUE(IsInputError(result.status())) << result.status();
   return std::string(result.status().message());
 }
@@ -39,10 +39,10 @@ TEST(JsonFile, ReadsAnObjectWhereNullIsAsGoodAsMissing) {
 TEST(JsonFile, RefusesWhatIsNoObject) {
   const TemporaryFolder folder;
   const std::string missing = folder / "b.json";
-  EXPECT_EQ(Refusal(JsonFile::Read(missing)),
+  EXPECT_EQ(RefusalOf(JsonFile::Read(missing)),
             missing + ": no such file; a Hugging Face model folder is needed");
   std::filesystem::create_directory(folder / "c.json");
-  EXPECT_THAT(Refusal(JsonFile::Read(folder / "c.json")), HasSubstr("c.json: can't be read: "));
+  EXPECT_THAT(RefusalOf(JsonFile::Read(folder / "c.json")), HasSubstr("c.json: can't be read: "));
   struct Case {
     std::string text;
     std::string complaint;
@@ -56,7 +56,7 @@ TEST(JsonFile, RefusesWhatIsNoObject) {
                                                          {"null", "is not an object"},
                                                          {std::string(100'000, '['), "nested"}}) {
     const std::string path = folder.Write("a.json", text);
-    const std::string refusal = Refusal(JsonFile::Read(path));
+    const std::string refusal = RefusalOf(JsonFile::Read(path));
     EXPECT_THAT(refusal, testing::StartsWith(path + ": "));
     EXPECT_THAT(refusal, HasSubstr(complaint)) << text.substr(0, 20);
   }
@@ -72,12 +72,12 @@ TEST(JsonFile, NamesAGitLfsPointer) {
 TEST(JsonFile, TakesWholeNumbersFromOneToALimitForSizes) {
   for (const int64_t size : {1, 7, 100}) EXPECT_EQ(*Holding(size).Size("key", 100), size);
   EXPECT_EQ(*Holding(nullptr).Size("key", 100, 30), 30);
-  EXPECT_EQ(Refusal(Holding(nullptr).Size("key", 100)),
+  EXPECT_EQ(RefusalOf(Holding(nullptr).Size("key", 100)),
             "a.json: key is missing; a whole number from 1 to 100 is needed");
   for (const json& value :
        {json(0), json(-1), json(101), json(2.0), json("7"), json(true), json::array({7}),
         json(INT64_MIN), json(UINT64_MAX), json(uint64_t{1} << 63), json(1e300)}) {
-    EXPECT_EQ(Refusal(Holding(value).Size("key", 100, 30)),
+    EXPECT_EQ(RefusalOf(Holding(value).Size("key", 100, 30)),
               "a.json: key is " + value.dump() + "; a whole number from 1 to 100 is needed");
   }
 }
@@ -88,7 +88,7 @@ TEST(JsonFile, TakesNumbersAboveZeroForQuantities) {
   EXPECT_EQ(*Holding(nullptr).PositiveNumber("key", 2), 2);
   for (const json& value :
        {json(0), json(-0.0), json(-1e-9), json("1"), json(true), json::object()}) {
-    EXPECT_EQ(Refusal(Holding(value).PositiveNumber("key", 2)),
+    EXPECT_EQ(RefusalOf(Holding(value).PositiveNumber("key", 2)),
               "a.json: key is " + value.dump() + "; a number above 0 is needed");
   }
 }
@@ -98,14 +98,14 @@ TEST(JsonFile, TakesNothingElseForTrueOrFalse) {
   EXPECT_FALSE(*Holding(false).Bool("key", true));
   EXPECT_TRUE(*Holding(nullptr).Bool("key", true));
   for (const json& value : {json(0), json(1), json("true"), json::array({true})}) {
-    EXPECT_EQ(Refusal(Holding(value).Bool("key", false)),
+    EXPECT_EQ(RefusalOf(Holding(value).Bool("key", false)),
               "a.json: key is " + value.dump() + "; true or false is needed");
   }
 }
 
 TEST(JsonFile, NamesNestedKeysByTheirPrefixAndLongValuesByTheirBeginning) {
   const JsonFile nested("a.json", json{{"theta", std::string(500, 'x') + "\n"}}, "rope.");
-  const std::string refusal = Refusal(nested.PositiveNumber("theta", 1));
+  const std::string refusal = RefusalOf(nested.PositiveNumber("theta", 1));
   EXPECT_THAT(refusal, testing::StartsWith("a.json: rope.theta is \"xxx"));
   EXPECT_THAT(refusal, testing::EndsWith("; a number above 0 is needed"));
   EXPECT_LT(refusal.size(), 150U);

@@ -15,8 +15,8 @@ namespace {
 
 using testing::HasSubstr;
 
-absl::StatusOr<Tensors> Load(const std::string& dir, const ModelConfig& config,
-                             DType dtype = DType::kFloat32) {
+absl::StatusOr<Tensors> LoadFolder(const std::string& dir, const ModelConfig& config,
+                                   DType dtype = DType::kFloat32) {
   return LoadTensors(dir, config, dtype, at::kCPU);
 }
 
@@ -31,10 +31,10 @@ TEST(Weights, LoadWhatWasWritten) {
   const Tensors written = RandomTensors(config, 1, DType::kBFloat16);
   ASSERT_TRUE(WriteSafetensors(folder.path() + "/model.safetensors", written, {}).ok());
   EXPECT_TRUE(HasWeights(folder.path()));
-  const auto same = Load(folder.path(), config, DType::kBFloat16);
+  const auto same = LoadFolder(folder.path(), config, DType::kBFloat16);
   ASSERT_TRUE(same.ok()) << same.status();
   EXPECT_EQ(Digest(*same), Digest(written));
-  const auto wide = Load(folder.path(), config);
+  const auto wide = LoadFolder(folder.path(), config);
   ASSERT_TRUE(wide.ok()) << wide.status();
   EXPECT_EQ(wide->at("model.norm.weight").scalar_type(), at::kFloat);
 }
@@ -59,28 +59,29 @@ TEST(Weights, LoadShards) {
     folder.Write("model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
   };
   write_index();
-  const auto loaded = Load(folder.path(), config);
+  const auto loaded = LoadFolder(folder.path(), config);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_EQ(Digest(*loaded), Digest(all));
 
   map["model.norm.weight"] = "../part-0.safetensors";
   write_index();
-  ExpectRefused(Load(folder.path(), config).status(), "no file name for tensor model.norm.weight");
+  ExpectRefused(LoadFolder(folder.path(), config).status(),
+                "no file name for tensor model.norm.weight");
   map["model.norm.weight"] = "part-2.safetensors";
   write_index();
-  ExpectRefused(Load(folder.path(), config).status(), "part-2.safetensors: no such file");
+  ExpectRefused(LoadFolder(folder.path(), config).status(), "part-2.safetensors: no such file");
   std::filesystem::create_directory(folder / "part-2.safetensors");
-  ExpectRefused(Load(folder.path(), config).status(), "part-2.safetensors: can't be read");
+  ExpectRefused(LoadFolder(folder.path(), config).status(), "part-2.safetensors: can't be read");
 }
 
 TEST(Weights, RefuseWhatDoesNotFitTheConfiguration) {
   const TemporaryFolder folder;
   const ModelConfig config = SmallConfig();
   const std::string path = folder.path() + "/model.safetensors";
-  ExpectRefused(Load(folder.path(), config).status(), "no weights");
+  ExpectRefused(LoadFolder(folder.path(), config).status(), "no weights");
   const auto expect = [&](const Tensors& tensors, const std::string& complaint) {
     ASSERT_TRUE(WriteSafetensors(path, tensors, {}).ok());
-    ExpectRefused(Load(folder.path(), config).status(), complaint);
+    ExpectRefused(LoadFolder(folder.path(), config).status(), complaint);
   };
   Tensors tensors = RandomTensors(config, 1, DType::kFloat32);
   tensors.erase("model.layers.1.mlp.up_proj.weight");
@@ -101,11 +102,11 @@ TEST(Weights, OfFloat16AreConvertedWhereADTypeIsGivenAndElseRefused) {
   Tensors halves = RandomTensors(config, 1, DType::kFloat32);
   for (auto& [name, tensor] : halves) tensor = tensor.to(at::kHalf);
   ASSERT_TRUE(WriteSafetensors(folder.path() + "/model.safetensors", halves, {}).ok());
-  ExpectRefused(Load(folder.path(), config).status(),
+  ExpectRefused(LoadFolder(folder.path(), config).status(),
                 "has dtype F16; an explicit --dtype (model.dtype) of float32 or bfloat16");
   config.dtype_is_given = true;
   for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
-    const auto loaded = Load(folder.path(), config, dtype);
+    const auto loaded = LoadFolder(folder.path(), config, dtype);
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     for (const auto& [name, tensor] : *loaded) {
       EXPECT_TRUE(at::equal(tensor, halves.at(name).to(ToScalarType(dtype)))) << name;
@@ -122,7 +123,7 @@ TEST(Weights, PassOverWhatOlderFilesHold) {
   tensors["lm_head.weight"] = at::ones({40, 32});
   tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = at::ones({4});
   ASSERT_TRUE(WriteSafetensors(folder.path() + "/model.safetensors", tensors, {}).ok());
-  const auto loaded = Load(folder.path(), config);
+  const auto loaded = LoadFolder(folder.path(), config);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_EQ(loaded->size(), tensors.size() - 2);
 }
@@ -187,7 +188,7 @@ TEST(ModelFolder, HoldsEverythingUnderItsNameOrNothing) {
   EXPECT_EQ(
       written.dump(),
       R"({"architectures":["Qwen2ForCausalLM"],"torch_dtype":"bfloat16","zeta":1,"alpha":2})");
-  EXPECT_EQ(Digest(*Load(target, config, DType::kBFloat16)), Digest(tensors));
+  EXPECT_EQ(Digest(*LoadFolder(target, config, DType::kBFloat16)), Digest(tensors));
 }
 
 }  // namespace

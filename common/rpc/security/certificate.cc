@@ -28,7 +28,7 @@ struct Deleter {
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 using Chain = std::unique_ptr<X509, Deleter<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using Names = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
+using AlternativeNames = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
 
 // A key that is protected by a passphrase is refused instead of asking for it.
 int NoPassphrase(char*, int, int, void*) { return -1; }
@@ -52,7 +52,7 @@ absl::Time TimeOf(const ASN1_TIME* time) {
 
 std::vector<std::string> UrisOf(const X509* certificate) {
   std::vector<std::string> uris;
-  const Names names(static_cast<GENERAL_NAMES*>(
+  const AlternativeNames names(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);

@@ -8,7 +8,7 @@
 namespace attnrl::text::jinja {
 namespace {
 
-std::string Rendered(const std::string& expression) {
+std::string Printed(const std::string& expression) {
   const auto parsed = Template::Parse("{{ " + expression + " }}", "t");
   if (!parsed.ok()) return std::string(parsed.status().message());
   const auto text = parsed->Render({});
@@ -16,52 +16,52 @@ std::string Rendered(const std::string& expression) {
 }
 
 TEST(JinjaBuiltins, SlicesAsPythonDoes) {
-  EXPECT_EQ(Rendered("'abcdef'[1:3]"), "bc");
-  EXPECT_EQ(Rendered("'abcdef'[::-1]"), "fedcba");
-  EXPECT_EQ(Rendered("'abcdef'[-2:]"), "ef");
-  EXPECT_EQ(Rendered("'abcdef'[:-9]"), "");
-  EXPECT_EQ(Rendered("'abcdef'[4:1:-2]"), "ec");
-  EXPECT_EQ(Rendered("'abcdef'[9::-1]"), "fedcba");
-  EXPECT_EQ(Rendered("'aäb'[1]"), "ä") << "characters, not bytes";
-  EXPECT_EQ(Rendered("[1, 2, 3][1:] | join('-')"), "2-3");
-  EXPECT_EQ(Rendered("[1, 2][5] is defined"), "False");
-  EXPECT_EQ(Rendered("[1, 2][-1]"), "2");
+  EXPECT_EQ(Printed("'abcdef'[1:3]"), "bc");
+  EXPECT_EQ(Printed("'abcdef'[::-1]"), "fedcba");
+  EXPECT_EQ(Printed("'abcdef'[-2:]"), "ef");
+  EXPECT_EQ(Printed("'abcdef'[:-9]"), "");
+  EXPECT_EQ(Printed("'abcdef'[4:1:-2]"), "ec");
+  EXPECT_EQ(Printed("'abcdef'[9::-1]"), "fedcba");
+  EXPECT_EQ(Printed("'aäb'[1]"), "ä") << "characters, not bytes";
+  EXPECT_EQ(Printed("[1, 2, 3][1:] | join('-')"), "2-3");
+  EXPECT_EQ(Printed("[1, 2][5] is defined"), "False");
+  EXPECT_EQ(Printed("[1, 2][-1]"), "2");
 }
 
 TEST(JinjaBuiltins, StripsWhatPythonTakesForWhiteSpace) {
-  EXPECT_EQ(Rendered("'[' ~ ' \\t\\u00a0a b\\u3000\\n'.strip() ~ ']'"), "[a b]");
-  EXPECT_EQ(Rendered("'[' ~ '\\n\\na\\n'.lstrip('\\n') ~ ']'"), "[a\n]");
-  EXPECT_EQ(Rendered("'xyaxy'.rstrip('yx')"), "xya") << "a set of characters";
-  EXPECT_EQ(Rendered("'[' ~ '  ' | trim ~ ']'"), "[]");
+  EXPECT_EQ(Printed("'[' ~ ' \\t\\u00a0a b\\u3000\\n'.strip() ~ ']'"), "[a b]");
+  EXPECT_EQ(Printed("'[' ~ '\\n\\na\\n'.lstrip('\\n') ~ ']'"), "[a\n]");
+  EXPECT_EQ(Printed("'xyaxy'.rstrip('yx')"), "xya") << "a set of characters";
+  EXPECT_EQ(Printed("'[' ~ '  ' | trim ~ ']'"), "[]");
 }
 
 TEST(JinjaBuiltins, SplitsAndReplaces) {
-  EXPECT_EQ(Rendered("'a</think>b</think>c'.split('</think>')[-1]"), "c");
-  EXPECT_EQ(Rendered("'abc'.split('x') | length"), "1");
-  EXPECT_EQ(Rendered("'aXbX'.replace('X', '--')"), "a--b--");
-  EXPECT_EQ(Rendered("'ab'.startswith('a') and 'ab'.endswith('b')"), "True");
+  EXPECT_EQ(Printed("'a</think>b</think>c'.split('</think>')[-1]"), "c");
+  EXPECT_EQ(Printed("'abc'.split('x') | length"), "1");
+  EXPECT_EQ(Printed("'aXbX'.replace('X', '--')"), "a--b--");
+  EXPECT_EQ(Printed("'ab'.startswith('a') and 'ab'.endswith('b')"), "True");
 }
 
 TEST(JinjaBuiltins, CountsCharactersAndElements) {
-  EXPECT_EQ(Rendered("'äö' | length"), "2");
-  EXPECT_EQ(Rendered("[1, [2, 3]] | length"), "2");
-  EXPECT_EQ(Rendered("missing | length"), "0");
+  EXPECT_EQ(Printed("'äö' | length"), "2");
+  EXPECT_EQ(Printed("[1, [2, 3]] | length"), "2");
+  EXPECT_EQ(Printed("missing | length"), "0");
 }
 
 TEST(JinjaBuiltins, TellKindsApart) {
-  EXPECT_EQ(Rendered("'a' is string and [] is not string and {} is mapping"), "True");
-  EXPECT_EQ(Rendered("1 is number and true is boolean and none is none"), "True");
-  EXPECT_EQ(Rendered("[] is iterable and 1 is not iterable"), "True");
-  EXPECT_EQ(Rendered("missing is none"), "False");
-  EXPECT_EQ(Rendered("1 == true and 'a' != 1 and [1] == [1]"), "True");
+  EXPECT_EQ(Printed("'a' is string and [] is not string and {} is mapping"), "True");
+  EXPECT_EQ(Printed("1 is number and true is boolean and none is none"), "True");
+  EXPECT_EQ(Printed("[] is iterable and 1 is not iterable"), "True");
+  EXPECT_EQ(Printed("missing is none"), "False");
+  EXPECT_EQ(Printed("1 == true and 'a' != 1 and [1] == [1]"), "True");
 }
 
 TEST(JinjaBuiltins, FillInForWhatIsMissing) {
-  EXPECT_EQ(Rendered("missing | default('x')"), "x");
-  EXPECT_EQ(Rendered("'' | default('x')"), "");
-  EXPECT_EQ(Rendered("'' | default('x', true)"), "x");
-  EXPECT_EQ(Rendered("{'a': 1}.get('b', 2)"), "2");
-  EXPECT_EQ(Rendered("{'a': 1}.get('b')"), "None");
+  EXPECT_EQ(Printed("missing | default('x')"), "x");
+  EXPECT_EQ(Printed("'' | default('x')"), "");
+  EXPECT_EQ(Printed("'' | default('x', true)"), "x");
+  EXPECT_EQ(Printed("{'a': 1}.get('b', 2)"), "2");
+  EXPECT_EQ(Printed("{'a': 1}.get('b')"), "None");
 }
 
 }  // namespace

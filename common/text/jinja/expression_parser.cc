@@ -15,9 +15,9 @@ namespace {
 using Kind = Expression::Kind;
 using Node = std::unique_ptr<Expression>;
 
-class Parser {
+class ExpressionReader {
  public:
-  explicit Parser(TokenReader& tokens) : tokens_(tokens) {}
+  explicit ExpressionReader(TokenReader& tokens) : tokens_(tokens) {}
 
   absl::StatusOr<Node> Conditional() {
     // The one rule that all nesting passes through.
@@ -374,7 +374,7 @@ class Parser {
 
 absl::StatusOr<std::unique_ptr<Expression>> ParseExpression(TokenReader& tokens,
                                                             bool with_conditional) {
-  Parser parser(tokens);
+  ExpressionReader parser(tokens);
   return with_conditional ? parser.Conditional() : parser.Or();
 }
 

@@ -6,7 +6,7 @@
 namespace attnrl::scheduler {
 namespace {
 
-void Write(const TrainStatistics& from, v1::TrainStatistics* to) {
+void WriteStatistics(const TrainStatistics& from, v1::TrainStatistics* to) {
   to->set_loss(from.loss);
   to->set_kl(from.kl);
   to->set_entropy(from.entropy);
@@ -31,7 +31,7 @@ void Write(const TrainStatistics& from, v1::TrainStatistics* to) {
   if (from.checkpoint) SetSpan(*from.checkpoint, to->mutable_checkpoint());
 }
 
-TrainStatistics Read(const v1::TrainStatistics& from) {
+TrainStatistics ReadStatistics(const v1::TrainStatistics& from) {
   TrainStatistics to;
   to.loss = from.loss();
   to.kl = from.kl();
@@ -140,7 +140,7 @@ void ToProto(const BatchCommit& from, v1::CommitBatchRequest* to) {
   SetVersion(from.version, to->mutable_version());
   to->set_checkpoint_step(from.checkpoint_step);
   to->set_replayed(from.replayed);
-  Write(from.statistics, to->mutable_statistics());
+  WriteStatistics(from.statistics, to->mutable_statistics());
   to->set_learner_epoch(from.learner_epoch);
   if (!from.best.has_value()) return;
   to->mutable_best_checkpoint()->set_step(from.best->step);
@@ -148,8 +148,8 @@ void ToProto(const BatchCommit& from, v1::CommitBatchRequest* to) {
 }
 
 BatchCommit FromProto(const v1::CommitBatchRequest& from) {
-  BatchCommit to{from.batch(),    GetVersion(from.version()), from.checkpoint_step(),
-                 from.replayed(), Read(from.statistics()),    from.learner_epoch()};
+  BatchCommit to{from.batch(),    GetVersion(from.version()),        from.checkpoint_step(),
+                 from.replayed(), ReadStatistics(from.statistics()), from.learner_epoch()};
   if (from.has_best_checkpoint()) {
     to.best = BestCheckpoint{from.best_checkpoint().step(), from.best_checkpoint().accuracy()};
   }

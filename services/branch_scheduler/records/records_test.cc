@@ -28,7 +28,7 @@ TEST(Records, AnEventKeepsItsMicroseconds) {
 }
 
 // A batch of one problem with two responses, the first one right.
-struct Example {
+struct Written {
   SchedulerOptions options;
   DataSet data;
   BatchState batch;
@@ -36,7 +36,7 @@ struct Example {
   SamplingVersions versions = {{1, "a"}, {2, "b"}};
   BatchCommit commit;
 
-  Example() {
+  Written() {
     data.problems.push_back({"p\xff", {1, 2}, {"1"}});
     batch.number = 3;
     batch.problems.resize(1);
@@ -62,7 +62,7 @@ struct Example {
 };
 
 TEST(Records, AMetricsLineCountsTheBatch) {
-  Example example;
+  Written example;
   StepTiming timing;
   timing.step_seconds = 7;
   timing.window_start = 11;
@@ -92,7 +92,7 @@ TEST(Records, AMetricsLineCountsTheBatch) {
 }
 
 TEST(Records, ATreeLineHoldsWhatIsNeededToCheckTheBatch) {
-  Example example;
+  Written example;
   const std::string text =
       TreeLine(example.options, example.data, example.batch, example.batch.problems[0],
                example.outcomes[0], example.versions);

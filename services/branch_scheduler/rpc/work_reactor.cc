@@ -19,7 +19,7 @@ namespace {
 
 absl::Duration Now() { return Clock::Real().Monotonic(); }
 
-absl::Status PeerGone() { return absl::CancelledError("Work: the other side is gone"); }
+absl::Status WorkerGone() { return absl::CancelledError("Work: the other side is gone"); }
 
 grpc::ByteBuffer Bytes(const v1::SchedulerMessage& message) {
   grpc::ByteBuffer bytes;
@@ -58,7 +58,7 @@ void WorkReactor::OnReadDone(bool ok) {
   absl::MutexLock lock(&mutex_);
   read_over_ = true;
   if (ended_ || context_.IsCancelled()) return;  // OnCancel ends it
-  if (session_ == nullptr) return End(PeerGone());
+  if (session_ == nullptr) return End(WorkerGone());
   // The worker has closed its side: the session ends once all that it sent is dealt with.
   streams_.scheduler_.Leave(session_);
 }
@@ -182,7 +182,7 @@ void WorkReactor::OnWriteDone(bool ok) {
   {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
-    if (!ok && !ended_) End(PeerGone());
+    if (!ok && !ended_) End(WorkerGone());
   }
   Write();
 }
@@ -191,7 +191,7 @@ void WorkReactor::OnWriteDone(bool ok) {
 
 void WorkReactor::OnCancel() {
   absl::MutexLock lock(&mutex_);
-  if (!ended_) End(PeerGone());
+  if (!ended_) End(WorkerGone());
 }
 
 void WorkReactor::End(const absl::Status& status) {
@@ -238,7 +238,7 @@ void WorkReactor::OnDone() {
     absl::MutexLock lock(&mutex_);
     session = session_;
     done_ = true;
-    call_.End(status_.value_or(PeerGone()));
+    call_.End(status_.value_or(WorkerGone()));
   }
   if (session != nullptr) session->WakeWith(nullptr);
   streams_.GivePartBytes(part_bytes_);

@@ -25,7 +25,7 @@ namespace {
 using ::testing::HasSubstr;
 using testing::Simulation;
 
-constexpr absl::Duration kLong = absl::Seconds(30);
+constexpr absl::Duration kPatience = absl::Seconds(30);
 
 class WorkStreamsTest : public ::testing::Test {
  protected:
@@ -48,7 +48,7 @@ class WorkStreamsTest : public ::testing::Test {
   std::unique_ptr<WorkStream> Registered(const std::string& name) {
     auto stream = *work_->Open();
     EXPECT_TRUE(stream->Send(Register{name, 1, "numerics", {}, 0}).ok());
-    const auto answer = stream->Receive(kLong);
+    const auto answer = stream->Receive(kPatience);
     EXPECT_TRUE(answer.ok() && answer->has_value()) << answer.status();
     return stream;
   }
@@ -65,7 +65,7 @@ TEST_F(WorkStreamsTest, MoreWorkersThanThereAreThreadsLeaveRoomForPeople) {
   Serve({});
   std::vector<std::unique_ptr<WorkStream>> streams;
   for (int i = 0; i < 300; ++i) streams.push_back(Registered(absl::StrCat("w", i)));
-  const auto status = admin_->Status(kLong);
+  const auto status = admin_->Status(kPatience);
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(status->workers.size(), 300u);
 }
@@ -73,7 +73,7 @@ TEST_F(WorkStreamsTest, MoreWorkersThanThereAreThreadsLeaveRoomForPeople) {
 TEST_F(WorkStreamsTest, AStreamThatDoesNotRegisterIsClosedWithALineThatSaysSo) {
   Serve({.register_within = absl::Milliseconds(1)});
   const auto stream = *work_->Open();
-  const auto end = stream->Receive(kLong);
+  const auto end = stream->Receive(kPatience);
   EXPECT_TRUE(absl::IsDeadlineExceeded(end.status())) << end.status();
   EXPECT_THAT(std::string(end.status().message()), HasSubstr("has to come within 1ms"));
 }
@@ -82,10 +82,10 @@ TEST_F(WorkStreamsTest, AStreamOverTheBoundIsRefusedByName) {
   Serve({.streams = 1});
   auto first = Registered("first");
   const auto second = *work_->Open();
-  const auto end = second->Receive(kLong);
+  const auto end = second->Receive(kPatience);
   EXPECT_TRUE(absl::IsResourceExhausted(end.status())) << end.status();
   EXPECT_THAT(std::string(end.status().message()), HasSubstr("1 work streams are open"));
-  EXPECT_EQ(admin_->Status(kLong)->workers.size(), 1u) << "the one within it stays";
+  EXPECT_EQ(admin_->Status(kPatience)->workers.size(), 1u) << "the one within it stays";
 }
 
 // Of a lease that the worker never had, so that it is fenced.
@@ -103,7 +103,7 @@ TEST_F(WorkStreamsTest, AResultThatComesInPartsIsAnsweredOnce) {
   Serve({});
   const auto stream = Registered("w");
   ASSERT_TRUE(stream->Send(LargeResult()).ok());
-  const auto answer = stream->Receive(kLong);
+  const auto answer = stream->Receive(kPatience);
   ASSERT_TRUE(answer.ok() && answer->has_value()) << answer.status();
   EXPECT_EQ(std::get<Ack>(**answer).lease, LeaseId{7});
   EXPECT_EQ(std::get<Ack>(**answer).verdict, AckVerdict::kFenced);
@@ -113,7 +113,7 @@ TEST_F(WorkStreamsTest, PartsOfResultsOverTheirBytesAreRefusedByTheNameOfTheBoun
   Serve({.part_bytes = 2 << 20});
   const auto stream = Registered("w");
   ASSERT_TRUE(stream->Send(LargeResult()).ok());
-  const absl::Status end = stream->Receive(kLong).status();
+  const absl::Status end = stream->Receive(kPatience).status();
   EXPECT_TRUE(absl::IsResourceExhausted(end)) << end;
   EXPECT_THAT(std::string(end.message()), HasSubstr("take the 2097152 bytes that they may take"));
 }
@@ -141,7 +141,7 @@ TEST_F(WorkStreamsTest, AMessageOfTooManyPartsIsRefusedBeforeItIsParsed) {
   Serve({.shape = 10});
   const auto stream = *work_->Open();
   ASSERT_TRUE(stream->Send(Register{"w", 1, "numerics", std::vector<LeaseRef>(20), 0}).ok());
-  const absl::Status end = stream->Receive(kLong).status();
+  const absl::Status end = stream->Receive(kPatience).status();
   EXPECT_TRUE(absl::IsResourceExhausted(end)) << end;
   EXPECT_THAT(std::string(end.message()), HasSubstr("more than 10 texts and messages"));
 }
@@ -151,11 +151,11 @@ TEST_F(WorkStreamsTest, AWorkerThatLeavesInOrderHearsThatAllHasArrived) {
   const auto stream = Registered("w");
   ASSERT_TRUE(stream->Send(Credits{0}).ok());
   stream->Leave();
-  absl::StatusOr<std::optional<SchedulerMessage>> end = stream->Receive(kLong);
-  while (end.ok() && end->has_value()) end = stream->Receive(kLong);
+  absl::StatusOr<std::optional<SchedulerMessage>> end = stream->Receive(kPatience);
+  while (end.ok() && end->has_value()) end = stream->Receive(kPatience);
   EXPECT_THAT(std::string(end.status().message()),
               HasSubstr("the scheduler ended the work stream"));
-  EXPECT_TRUE(admin_->Status(kLong)->workers.empty());
+  EXPECT_TRUE(admin_->Status(kPatience)->workers.empty());
 }
 
 }  // namespace

@@ -27,14 +27,6 @@ SimulationOptions Adaptive(pipeline::PipelineMode mode = pipeline::PipelineMode:
   return options;
 }
 
-std::vector<Json> Records(const Simulation& run, uint32_t batch) {
-  std::vector<Json> records;
-  for (const std::string& line : run.Lines(absl::StrCat("trees/batch-", batch, ".jsonl"))) {
-    records.push_back(Json::parse(line));
-  }
-  return records;
-}
-
 bool SolvedByAll(const Json& record) {
   return std::all_of(record["responses"].begin(), record["responses"].end(),
                      [](const Json& response) { return response["reward"] == 1.0; });
@@ -57,7 +49,7 @@ TEST(AdaptiveRun, KeepsASolvedProblemWhenItsScoreIsAboveTheMeanOfAllSoFar) {
   double sum = 0;
   int count = 0, kept = 0, filtered = 0;
   for (uint32_t b = 0; b < kSteps; ++b) {
-    const std::vector<Json> records = Records(run, b);
+    const std::vector<Json> records = run.Trees(b);
     for (const Json& record : records) {
       if (!SolvedByAll(record)) continue;
       sum += Score(record);
@@ -94,8 +86,8 @@ TEST_P(BatchSizeTest, FollowsTheNewestBatchThatIsTrainedIntoItsWeights) {
       real = 0.9 * real + 0.1 * std::floor(known["problems"].get<double>() * target / valid);
     }
     const double expected = std::clamp(std::ceil(real), 1.0, 7.0);
-    EXPECT_EQ(Records(run, b).size(), static_cast<size_t>(expected)) << b;
-    sizes.insert(Records(run, b).size());
+    EXPECT_EQ(run.Trees(b).size(), static_cast<size_t>(expected)) << b;
+    sizes.insert(run.Trees(b).size());
   }
   EXPECT_GT(sizes.size(), 1u) << "the size never changed";
 }
@@ -118,7 +110,7 @@ TEST(AdaptiveRun, AMeanThatGoesOnThroughAnExtensionIsThatOfTheWholeRun) {
   double sum = 0;
   int count = 0;
   for (uint32_t b = 0; b < 6; ++b) {
-    const std::vector<Json> records = Records(run, b);
+    const std::vector<Json> records = run.Trees(b);
     for (const Json& record : records) {
       if (!SolvedByAll(record)) continue;
       sum += Score(record);

@@ -108,8 +108,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& run) { return absl::StrCat("Mode", static_cast<int>(run.param.mode)); });
 
 // Replaces what is stored of an item by `change` of it.
-void Damage(RunBench& bench, uint32_t batch, ItemId item,
-            const std::function<void(Store::ResultRow&)>& change) {
+void DamageRow(RunBench& bench, uint32_t batch, ItemId item,
+               const std::function<void(Store::ResultRow&)>& change) {
   const std::vector<Store::ResultRow> rows = *bench.store().Results(batch);
   for (Store::ResultRow row : rows) {
     if (row.item != item) continue;
@@ -147,8 +147,8 @@ TEST(Restart, SamplesAndGradesAgainWhatIsDamagedAndTheBatchIsTheSame) {
         ASSERT_EQ(bench.Open(), absl::OkStatus());
         ASSERT_EQ(bench.AnnounceVersion(0), absl::OkStatus());
         bench.Work();
-        Damage(bench, 0, each.item,
-               [&](Store::ResultRow& row) { FlipABit(grades ? *row.grades : row.payload); });
+        DamageRow(bench, 0, each.item,
+                  [&](Store::ResultRow& row) { FlipABit(grades ? *row.grades : row.payload); });
         ASSERT_EQ(bench.Open(), absl::OkStatus());
         EXPECT_FALSE(bench.Batch(0).has_value()) << "something is missing again";
         ASSERT_EQ(bench.AnnounceVersion(0), absl::OkStatus());
@@ -165,7 +165,7 @@ TEST(Restart, ADamagedResultWhoseWeightsAreGoneIsTold) {
   ASSERT_EQ(bench.AnnounceVersion(0), absl::OkStatus());
   bench.Work();
   const ItemId item = IdOf({0, 0, 0, ItemKind::kInitial});
-  Damage(bench, 0, item, [](Store::ResultRow& row) { FlipABit(row.payload); });
+  DamageRow(bench, 0, item, [](Store::ResultRow& row) { FlipABit(row.payload); });
   std::filesystem::create_directories(bench.options.run_dir + "/checkpoints/step-1");
   const absl::Status status = bench.Open();
   EXPECT_TRUE(absl::IsDataLoss(status));
@@ -180,7 +180,7 @@ TEST(Restart, AReplayOfADamagedBatchNamesTheItem) {
   ASSERT_EQ(bench.Open(), absl::OkStatus());
   bench.TrainTo(1);
   const ItemId item = IdOf({0, 1, 2, ItemKind::kInitial});
-  Damage(bench, 0, item, [](Store::ResultRow& row) { FlipABit(row.payload); });
+  DamageRow(bench, 0, item, [](Store::ResultRow& row) { FlipABit(row.payload); });
   const absl::Status status = bench.run().Batch(0, nullptr).status();
   EXPECT_TRUE(absl::IsDataLoss(status));
   EXPECT_EQ(std::string(status.message()),

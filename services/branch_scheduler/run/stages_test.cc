@@ -17,14 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::vector<Json> Records(const Simulation& run, uint32_t batch) {
-  std::vector<Json> records;
-  for (const std::string& line : run.Lines(absl::StrCat("trees/batch-", batch, ".jsonl"))) {
-    records.push_back(Json::parse(line));
-  }
-  return records;
-}
-
 TEST(StagedRun, SamplesEachBatchAsItsStageSaysAcrossRestarts) {
   for (const tree::Criterion criterion : {tree::Criterion::kNone, tree::Criterion::kEarliest}) {
     Simulation run({.criterion = criterion, .steps = 6, .problems = 3, .responses = 4});
@@ -54,7 +46,7 @@ TEST(StagedRun, SamplesEachBatchAsItsStageSaysAcrossRestarts) {
     EXPECT_FALSE(goes_on);
     EXPECT_EQ(seen.size(), 6u);
     for (uint32_t b = 0; b < 6; ++b) {
-      const std::vector<Json> records = Records(run, b);
+      const std::vector<Json> records = run.Trees(b);
       const StageOptions& stage = run.options().At(b);
       EXPECT_EQ(records.size(), stage.batch_problems) << b;
       for (const Json& record : records) {
@@ -66,7 +58,7 @@ TEST(StagedRun, SamplesEachBatchAsItsStageSaysAcrossRestarts) {
 
 std::vector<std::string> Ids(const Simulation& run, uint32_t batch) {
   std::vector<std::string> ids;
-  for (const Json& record : Records(run, batch)) ids.push_back(record["problem_id"]);
+  for (const Json& record : run.Trees(batch)) ids.push_back(record["problem_id"]);
   return ids;
 }
 
@@ -114,7 +106,7 @@ TEST(StagedRun, AnAdaptiveBatchBeginsAnewWhereTheTreesChangeAndGoesOnWhereTheyDo
     EXPECT_TRUE(run.Start().ok());
     EXPECT_TRUE(run.RunToEnd());
     std::vector<size_t> all;
-    for (uint32_t b = 0; b < 10; ++b) all.push_back(Records(run, b).size());
+    for (uint32_t b = 0; b < 10; ++b) all.push_back(run.Trees(b).size());
     return all;
   };
   const std::vector<size_t> plain = sizes({});

@@ -347,4 +347,12 @@ std::vector<std::string> Simulation::Lines(const std::string& file) const {
   return lines;
 }
 
+std::vector<nlohmann::json> Simulation::Trees(uint32_t batch) const {
+  std::vector<nlohmann::json> records;
+  for (const std::string& line : Lines(absl::StrCat("trees/batch-", batch, ".jsonl"))) {
+    records.push_back(nlohmann::json::parse(line));
+  }
+  return records;
+}
+
 }  // namespace attnrl::scheduler::testing

@@ -94,6 +94,8 @@ class Simulation {
   // What the learner was given, by batch.
   const std::map<uint32_t, TrainingBatch>& batches() const { return batches_; }
   std::vector<std::string> Lines(const std::string& file) const;
+  // Of a batch, one a problem.
+  std::vector<nlohmann::json> Trees(uint32_t batch) const;
   uint64_t transactions() const;
   const std::string& folder() const { return folder_; }
 

@@ -14,7 +14,7 @@
 namespace attnrl::scheduler {
 namespace {
 
-constexpr absl::Duration kStart = absl::Seconds(100);
+constexpr absl::Duration kBegin = absl::Seconds(100);
 
 ItemId Initial(uint32_t batch, uint32_t position) {
   return IdOf({.batch = batch, .position = position, .kind = ItemKind::kInitial});
@@ -51,7 +51,7 @@ TEST(StaysHome, UnlessItHasMuchMoreToDoOrFewItemsAreLeft) {
   EXPECT_FALSE(StaysHome({.share = 0.6}, least, true));
 }
 
-Register Hello(const std::string& name, uint32_t credits) {
+Register Greeting(const std::string& name, uint32_t credits) {
   Register hello;
   hello.worker = name;
   hello.credits = credits;
@@ -66,34 +66,34 @@ std::map<std::string, uint64_t> CountByWorker(const std::vector<LeaseTable::Gran
 
 TEST(Placement, ALargerItemThanTheOneBeforeTakesMoreOfTheCredits) {
   LeaseTable table({});
-  ASSERT_TRUE(table.Connect(1, Hello("a", 8), kStart).ok());
+  ASSERT_TRUE(table.Connect(1, Greeting("a", 8), kBegin).ok());
   for (uint32_t i = 0; i < 10; ++i) table.Open(0, Continuation(0, i), {.samples = 4});
-  EXPECT_EQ(table.Grant(kStart).size(), 2u) << "nothing was said of samples: credits are for those";
+  EXPECT_EQ(table.Grant(kBegin).size(), 2u) << "nothing was said of samples: credits are for those";
   table.SetCredits("a", 4);  // two more, of the size that it knows now
-  EXPECT_EQ(table.Grant(kStart).size(), 2u);
+  EXPECT_EQ(table.Grant(kBegin).size(), 2u);
   LeaseTable small({});
-  ASSERT_TRUE(small.Connect(1, Hello("a", 1), kStart).ok());
+  ASSERT_TRUE(small.Connect(1, Greeting("a", 1), kBegin).ok());
   small.Open(0, Continuation(0, 1), {.samples = 4});
-  EXPECT_EQ(small.Grant(kStart).size(), 1u) << "an item that is larger than a worker is sampled";
+  EXPECT_EQ(small.Grant(kBegin).size(), 1u) << "an item that is larger than a worker is sampled";
 }
 
 TEST(Placement, AResultThatWasSentMakesRoomBeforeItIsDurable) {
   LeaseTable table({});
-  ASSERT_TRUE(table.Connect(1, Hello("a", 2), kStart).ok());
+  ASSERT_TRUE(table.Connect(1, Greeting("a", 2), kBegin).ok());
   for (uint32_t i = 0; i < 10; ++i) table.Open(0, Initial(0, i));
-  const auto granted = table.Grant(kStart);
+  const auto granted = table.Grant(kBegin);
   ASSERT_EQ(granted.size(), 2u);
   table.NoteSent("b", granted[0].lease);
-  EXPECT_TRUE(table.Grant(kStart).empty()) << "it isn't b's";
+  EXPECT_TRUE(table.Grant(kBegin).empty()) << "it isn't b's";
   table.NoteSent("a", granted[0].lease);
   table.NoteSent("a", granted[0].lease);
-  EXPECT_EQ(table.Grant(kStart).size(), 1u);
+  EXPECT_EQ(table.Grant(kBegin).size(), 1u);
   EXPECT_TRUE(table.Holds("a", granted[0].lease, granted[0].item)) << "it may still be written";
   table.Close(granted[0].item);
-  EXPECT_TRUE(table.Grant(kStart).empty());
+  EXPECT_TRUE(table.Grant(kBegin).empty());
   // As many as its credits may wait to be durable.
   for (int i = 0; i < 10; ++i) {
-    for (const auto& each : table.Grant(kStart)) table.NoteSent("a", each.lease);
+    for (const auto& each : table.Grant(kBegin)) table.NoteSent("a", each.lease);
     table.NoteSent("a", granted[1].lease);
   }
   EXPECT_LE(table.active_leases(), 4u);
@@ -102,14 +102,14 @@ TEST(Placement, AResultThatWasSentMakesRoomBeforeItIsDurable) {
 TEST(Placement, TheLongestWorkGoesFirstAndTheTailIsSpread) {
   LeaseTable table({});
   for (const char* name : {"a", "b", "c", "d", "e"}) {
-    ASSERT_TRUE(table.Connect(static_cast<uint64_t>(name[0]), Hello(name, 10), kStart).ok());
+    ASSERT_TRUE(table.Connect(static_cast<uint64_t>(name[0]), Greeting(name, 10), kBegin).ok());
   }
   // Of one problem, which would otherwise stay with one worker.
   for (uint32_t r = 0; r < 4; ++r) {
     table.Open(0, IdOf({.response = r, .kind = ItemKind::kContinuation}),
                {.samples = 2, .tokens = 100 + r});
   }
-  const auto granted = table.Grant(kStart);
+  const auto granted = table.Grant(kBegin);
   ASSERT_EQ(granted.size(), 4u);
   for (uint32_t i = 0; i < 4; ++i) EXPECT_EQ(KeyOfItem(granted[i].item).response, 3 - i);
   EXPECT_EQ(CountByWorker(granted).size(), 4u);

@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kManifest[] = "/trainer/manifest.json";  // SHA-256 of every other file
-constexpr int kFormat = 1;
+constexpr int kManifestFormat = 1;
 
 // What a checkpoint can't do without.
 std::vector<std::string> NeededFiles() {
@@ -54,7 +54,7 @@ absl::StatusOr<std::vector<std::string>> FilesBelow(const std::string& folder) {
 absl::StatusOr<nlohmann::json> ReadManifest(const std::string& path) {
   ATTNRL_ASSIGN_OR_RETURN(const std::string text, storage::ReadFile(path));
   nlohmann::json value = ParseJson(text).value_or(nullptr);
-  if (!value.is_object() || !value.contains("format") || value["format"] != kFormat) {
+  if (!value.is_object() || !value.contains("format") || value["format"] != kManifestFormat) {
     return absl::DataLossError(absl::StrCat(path, ": can't be read"));
   }
   return value;
@@ -63,7 +63,7 @@ absl::StatusOr<nlohmann::json> ReadManifest(const std::string& path) {
 }  // namespace
 
 absl::Status WriteManifest(const std::string& folder, std::map<std::string, std::string> digests) {
-  nlohmann::ordered_json manifest = {{"format", kFormat}};
+  nlohmann::ordered_json manifest = {{"format", kManifestFormat}};
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesBelow(folder));
   for (const std::string& file : files) {
     if (!digests.contains(file)) {

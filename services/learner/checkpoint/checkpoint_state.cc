@@ -21,7 +21,7 @@ using nlohmann::ordered_json;
 using scheduler::Span;
 using scheduler::TrainStatistics;
 
-constexpr int kFormat = 1;
+constexpr int kStateFormat = 1;
 
 ordered_json Number(double value) {
   return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
@@ -116,7 +116,7 @@ absl::Status Unreadable(absl::string_view why) {
 }  // namespace
 
 std::string CheckpointStateJson(const CheckpointInfo& info) {
-  const ordered_json state = {{"format", kFormat},
+  const ordered_json state = {{"format", kStateFormat},
                               {"step", info.step},
                               {"digest", info.digest},
                               {"updates", info.counters.updates},
@@ -132,7 +132,7 @@ absl::StatusOr<CheckpointInfo> ParseCheckpointState(const std::string& text) {
   if (!parsed.ok()) return Unreadable(parsed.status().message());
   const json& state = *parsed;
   try {
-    if (state.at("format") != kFormat) {
+    if (state.at("format") != kStateFormat) {
       return absl::DataLossError(absl::StrCat("has format ", PrintJson(state.at("format"))));
     }
     return CheckpointInfo{

@@ -9,7 +9,7 @@ namespace attnrl::learner {
 namespace {
 
 // Buckets on their way at once; each takes twice its size.
-constexpr size_t kMostInFlight = 2;
+constexpr size_t kMostSumsInFlight = 2;
 
 }  // namespace
 
@@ -47,7 +47,7 @@ void GradientSum::Complete(const FlatLayout::Bucket& bucket) {
   if (group_ == nullptr) return Add(bucket, own);
   in_flight_.push_back(
       {&bucket, Exchange(*group_, own.view({group_->size(), layout_.OwnCount(bucket)}))});
-  if (in_flight_.size() > kMostInFlight) FinishOldest();
+  if (in_flight_.size() > kMostSumsInFlight) FinishOldest();
 }
 
 void GradientSum::EndPass() {

@@ -24,7 +24,7 @@
 namespace attnrl::learner {
 namespace {
 
-constexpr absl::Duration kDeadline = absl::Seconds(60);
+constexpr absl::Duration kPatience = absl::Seconds(60);
 
 std::unique_ptr<rpc::Server> Start(grpc::Service* service) {
   auto server =
@@ -120,7 +120,7 @@ class Relays : public ::testing::Test {
     (void)reader->Finish();
   }
   void ExpectRight(Worker& worker) {
-    const auto data = worker.client().Fetch(version_, nullptr, kDeadline);
+    const auto data = worker.client().Fetch(version_, nullptr, kPatience);
     ASSERT_TRUE(data.ok()) << data.status();
     EXPECT_EQ(VersionDigest(**data), version_.digest);
   }

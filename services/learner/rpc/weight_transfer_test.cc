@@ -31,7 +31,7 @@ model::Tensors Weights(float value) {
           {"b", at::full({1024, 1024}, value).to(at::kBFloat16)}};
 }
 
-std::unique_ptr<rpc::Server> Start(const std::string& folder, grpc::Service* service) {
+std::unique_ptr<rpc::Server> ServeAt(const std::string& folder, grpc::Service* service) {
   auto server = rpc::Server::Start(
       {.address = "unix:" + folder + "/w.sock", .service_name = "learner"}, {service});
   EXPECT_TRUE(server.ok()) << server.status();
@@ -54,7 +54,7 @@ class WeightTransfer : public ::testing::Test {
   WeightTransfer()
       : store_(VersionStore::Open(folder_.path()).value()),
         service_(*store_),
-        server_(Start(folder_.path(), &service_)),
+        server_(ServeAt(folder_.path(), &service_)),
         client_(Connect(*server_)) {}
   ~WeightTransfer() override { server_->Shutdown(absl::Seconds(1)); }
 
@@ -254,7 +254,7 @@ VersionData SmallVersion() {
 TEST(WeightTransferFaults, ABrokenStreamGoesOnWhereItBroke) {
   const TemporaryFolder folder;
   FaultyService service(SmallVersion(), FaultyService::Fault::kBreaks, 2);
-  const auto server = Start(folder.path(), &service);
+  const auto server = ServeAt(folder.path(), &service);
   const auto data = Fetch(*Connect(*server), SmallVersion().version, nullptr, kDeadline);
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->bytes.view(), "abcdefghijkl");
@@ -265,7 +265,7 @@ TEST(WeightTransferFaults, ABrokenStreamGoesOnWhereItBroke) {
 TEST(WeightTransferFaults, AVersionMayTakeLongerThanTheDeadlineWhileItComes) {
   const TemporaryFolder folder;
   FaultyService service(SmallVersion(), FaultyService::Fault::kStalls, 2);
-  const auto server = Start(folder.path(), &service);
+  const auto server = ServeAt(folder.path(), &service);
   // Two of the three chunks take a whole deadline each.
   const auto data =
       Fetch(*Connect(*server), SmallVersion().version, nullptr, absl::Milliseconds(400));
@@ -280,11 +280,11 @@ TEST(WeightTransferFaults, DamageIsAskedForAgainAndThenRefused) {
   for (const auto fault : {kDamages, kLies}) {
     const TemporaryFolder folder;
     FaultyService once(SmallVersion(), fault, 1);
-    auto server = Start(folder.path(), &once);
+    auto server = ServeAt(folder.path(), &once);
     EXPECT_TRUE(Fetch(*Connect(*server), {4, ""}, nullptr, kDeadline).ok());
     server->Shutdown(absl::ZeroDuration());
     FaultyService always(SmallVersion(), fault, 100);
-    server = Start(folder.path(), &always);
+    server = ServeAt(folder.path(), &always);
     EXPECT_TRUE(absl::IsDataLoss(Fetch(*Connect(*server), {4, ""}, nullptr, kDeadline).status()));
     server->Shutdown(absl::ZeroDuration());
   }
@@ -293,7 +293,7 @@ TEST(WeightTransferFaults, DamageIsAskedForAgainAndThenRefused) {
 TEST(WeightTransferFaults, AChunkThatNobodyAskedForIsNotTaken) {
   const TemporaryFolder folder;
   FaultyService service(SmallVersion(), FaultyService::Fault::kAddsOne, 1);
-  const auto server = Start(folder.path(), &service);
+  const auto server = ServeAt(folder.path(), &service);
   const auto data = Fetch(*Connect(*server), SmallVersion().version, nullptr, kDeadline);
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->bytes.view(), "abcdefghijkl");

@@ -17,15 +17,15 @@ namespace {
 
 using testing::HasSubstr;
 
-model::Tensors Weights() {
+model::Tensors SomeTensors() {
   return {{"a", at::arange(6).to(at::kFloat).view({2, 3})}, {"b", at::arange(4).to(at::kBFloat16)}};
 }
 
-// The bytes of a file of Weights() as a learner writes it.
+// The bytes of a file of SomeTensors() as a learner writes it.
 std::string IntactFile() {
   const TemporaryFolder folder;
   EXPECT_TRUE(
-      model::WriteSafetensors(folder / "x.safetensors", Weights(), {{"format", "pt"}}).ok());
+      model::WriteSafetensors(folder / "x.safetensors", SomeTensors(), {{"format", "pt"}}).ok());
   return folder.Read("x.safetensors");
 }
 
@@ -87,7 +87,7 @@ TEST(VersionFile, ThatIsNotThereIsNotFound) {
 
 TEST(VersionFile, HasTheDigestOfItsTensorsHoweverItIsComputed) {
   const TemporaryFolder folder;
-  model::Tensors tensors = Weights();
+  model::Tensors tensors = SomeTensors();
   tensors["a.scalar"] = at::scalar_tensor(3, at::TensorOptions(at::kFloat));
   tensors["nothing"] = at::empty({0, 4}, at::TensorOptions(at::kFloat));
   tensors["view"] = at::arange(6).to(at::kBFloat16).view({2, 3}).t();
@@ -110,7 +110,7 @@ TEST(VersionFile, GivesTheTensorsInTheOrderOfTheirNames) {
   ASSERT_EQ(read->tensors.size(), 2u);
   EXPECT_EQ(read->tensors[0].name, "b");
   EXPECT_EQ(read->tensors[1].name, "c");
-  const model::Tensors tensors = {{"b", Weights().at("b")}, {"c", Weights().at("a")}};
+  const model::Tensors tensors = {{"b", SomeTensors().at("b")}, {"c", SomeTensors().at("a")}};
   EXPECT_EQ(read->bytes.view(), ToVersionData(0, tensors).bytes.view());
   EXPECT_EQ(read->version.digest, model::Digest(tensors));
 }

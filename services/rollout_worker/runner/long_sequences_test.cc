@@ -21,7 +21,7 @@ namespace {
 constexpr int64_t kPrompt = 100;
 constexpr int64_t kResponse = 8192;
 
-model::ModelConfig Config() {
+model::ModelConfig LongConfig() {
   model::ModelConfig config;
   config.vocab_size = 32;
   config.hidden_size = 16;
@@ -63,7 +63,7 @@ class LongSequences : public ::testing::Test {
     }
   }
 
-  const model::ModelConfig config_ = Config();
+  const model::ModelConfig config_ = LongConfig();
   FakeClock clock_;
   std::unique_ptr<StepRunner> runner_;
   std::unique_ptr<Stepper> stepper_;

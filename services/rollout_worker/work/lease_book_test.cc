@@ -10,7 +10,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-scheduler::Lease MakeLease(uint64_t number, std::vector<scheduler::SampleRequest> samples) {
+scheduler::Lease LeaseOf(uint64_t number, std::vector<scheduler::SampleRequest> samples) {
   scheduler::Lease lease;
   lease.lease = scheduler::LeaseId{number};
   lease.item.item = scheduler::ItemId{number + 100};
@@ -40,7 +40,7 @@ Completion Done(uint64_t request, int32_t token, double start = 1, double end = 
 
 TEST(LeaseBook, AContinuationKeepsThePrefixAndCountsFromTheResponsesStart) {
   LeaseBook book(100);
-  const auto requests = book.Add(MakeLease(1, {{.node = 7, .split = 2, .max_new_tokens = 20}}));
+  const auto requests = book.Add(LeaseOf(1, {{.node = 7, .split = 2, .max_new_tokens = 20}}));
   ASSERT_EQ(requests->size(), 1u);
   const Request& request = requests->front();
   EXPECT_THAT(request.prompt_ids, ElementsAre(1, 2, 10, 11));
@@ -57,15 +57,15 @@ TEST(LeaseBook, AContinuationKeepsThePrefixAndCountsFromTheResponsesStart) {
 
 TEST(LeaseBook, NamesWhatItsSamplesShareWithOthers) {
   LeaseBook book(100);
-  scheduler::Lease initial = MakeLease(1, {{.node = 7, .max_new_tokens = 20}});
+  scheduler::Lease initial = LeaseOf(1, {{.node = 7, .max_new_tokens = 20}});
   initial.item.response_ids.clear();
   const Request first = book.Add(initial)->front();
   ASSERT_EQ(first.shared.size(), 1u);
   EXPECT_EQ(first.shared[0].tokens, 2);
   ASSERT_TRUE(first.becomes.has_value());
 
-  scheduler::Lease rest = MakeLease(2, {{.node = 9, .split = 2, .max_new_tokens = 20},
-                                        {.node = 10, .split = 3, .max_new_tokens = 20}});
+  scheduler::Lease rest = LeaseOf(2, {{.node = 9, .split = 2, .max_new_tokens = 20},
+                                      {.node = 10, .split = 3, .max_new_tokens = 20}});
   rest.item.kind = scheduler::ItemKind::kContinuation;
   rest.item.parent = 7;
   const auto children = book.Add(rest);
@@ -81,7 +81,7 @@ TEST(LeaseBook, NamesWhatItsSamplesShareWithOthers) {
 
 TEST(LeaseBook, ScoresTravelWithTheirSample) {
   LeaseBook book(100);
-  scheduler::Lease lease = MakeLease(1, {{.node = 7, .split = 0, .max_new_tokens = 5}});
+  scheduler::Lease lease = LeaseOf(1, {{.node = 7, .split = 0, .max_new_tokens = 5}});
   lease.item.score_delta = 3;
   const auto requests = book.Add(lease);
   EXPECT_EQ(requests->front().score_delta, 3u);
@@ -97,7 +97,7 @@ TEST(LeaseBook, ScoresTravelWithTheirSample) {
 
 TEST(LeaseBook, AResultIsWholeWhenItsLastSampleIs) {
   LeaseBook book(100);
-  const auto requests = book.Add(MakeLease(1, {{7, 1, 5}, {8, 2, 5}}));
+  const auto requests = book.Add(LeaseOf(1, {{7, 1, 5}, {8, 2, 5}}));
   EXPECT_EQ(book.Complete(Done((*requests)[1].id, 41, 3, 9)), std::nullopt);
   EXPECT_THAT(book.Unacknowledged(), IsEmpty());
   const auto result = book.Complete(Done((*requests)[0].id, 40, 2, 4));
@@ -119,13 +119,13 @@ TEST(LeaseBook, AResultIsWholeWhenItsLastSampleIs) {
 
 TEST(LeaseBook, ALeaseThatIsHeldAlreadyGivesNoSecondWork) {
   LeaseBook book(100);
-  EXPECT_EQ(book.Add(MakeLease(1, {{7, 0, 5}}))->size(), 1u);
-  EXPECT_THAT(*book.Add(MakeLease(1, {{7, 0, 5}})), IsEmpty());
+  EXPECT_EQ(book.Add(LeaseOf(1, {{7, 0, 5}}))->size(), 1u);
+  EXPECT_THAT(*book.Add(LeaseOf(1, {{7, 0, 5}})), IsEmpty());
 }
 
 TEST(LeaseBook, ForgettingNamesTheSequencesToAbort) {
   LeaseBook book(100);
-  const auto requests = book.Add(MakeLease(1, {{7, 0, 5}, {8, 0, 5}}));
+  const auto requests = book.Add(LeaseOf(1, {{7, 0, 5}, {8, 0, 5}}));
   book.Complete(Done((*requests)[0].id, 1));
   EXPECT_THAT(book.Forget({scheduler::LeaseId{1}, scheduler::LeaseId{2}}),
               ElementsAre((*requests)[1].id));
@@ -135,18 +135,18 @@ TEST(LeaseBook, ForgettingNamesTheSequencesToAbort) {
 
 TEST(LeaseBook, RefusesItemsThatCannotBeWorkedOn) {
   LeaseBook book(10);
-  EXPECT_TRUE(absl::IsInvalidArgument(book.Add(MakeLease(1, {})).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(book.Add(MakeLease(1, {{7, 4, 1}})).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(book.Add(MakeLease(1, {{7, 3, 6}})).status()));
-  EXPECT_TRUE(book.Add(MakeLease(1, {{7, 3, 5}})).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(book.Add(LeaseOf(1, {})).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(book.Add(LeaseOf(1, {{7, 4, 1}})).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(book.Add(LeaseOf(1, {{7, 3, 6}})).status()));
+  EXPECT_TRUE(book.Add(LeaseOf(1, {{7, 3, 5}})).ok());
 }
 
 TEST(LeaseBook, NeedsTheVersionsOfUnfinishedLeasesOldestFirst) {
   LeaseBook book(100);
-  scheduler::Lease newer = MakeLease(1, {{7, 0, 5}});
+  scheduler::Lease newer = LeaseOf(1, {{7, 0, 5}});
   newer.item.version = {.number = 4, .digest = "d4"};
   book.Add(newer).IgnoreError();
-  const auto requests = book.Add(MakeLease(2, {{7, 0, 5}}));
+  const auto requests = book.Add(LeaseOf(2, {{7, 0, 5}}));
   EXPECT_THAT(book.VersionsNeeded(), ElementsAre(Version{3, "d3"}, Version{4, "d4"}));
   book.Complete(Done(requests->front().id, 1));
   EXPECT_THAT(book.VersionsNeeded(), ElementsAre(Version{4, "d4"}));

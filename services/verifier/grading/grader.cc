@@ -10,17 +10,11 @@
 #include "services/verifier/grading/graders/graders.h"
 #include "services/verifier/grading/reading/answer.h"
 #include "services/verifier/grading/reading/extract.h"
+#include "services/verifier/grading/tokens/characters.h"
 #include "services/verifier/grading/tokens/utf8.h"
 
 namespace attnrl::verifier {
 namespace {
-
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 void Note(const std::string& text, const Limits& limits, GradeResult& result) {
   if (result.explanation.size() < limits.explanation_bytes) result.explanation += text + "\n";

@@ -6,18 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "services/verifier/grading/testing/boxed.h"
+
 namespace attnrl::verifier {
 namespace {
-
-GradeResult GradeBox(const std::string& boxed, const std::string& accepted) {
-  return Grade({"id", "So \\boxed{" + boxed + "}.", {accepted}});
-}
-
-std::string Repeated(std::string_view text, int times) {
-  std::string out;
-  for (int i = 0; i < times; ++i) out += text;
-  return out;
-}
 
 struct Pair {
   const char* boxed;

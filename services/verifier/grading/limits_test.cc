@@ -7,17 +7,10 @@
 #include <string>
 
 #include "services/verifier/grading/grader.h"
+#include "services/verifier/grading/testing/boxed.h"
 
 namespace attnrl::verifier {
 namespace {
-
-std::string Repeated(std::string_view text, int times) {
-  std::string out;
-  for (int i = 0; i < times; ++i) out += text;
-  return out;
-}
-
-std::string Boxed(const std::string& answer) { return "\\boxed{" + answer + "}"; }
 
 GradeStatus StatusOf(const std::string& boxed, const std::string& accepted, const Limits& limits) {
   return Grade({"", Boxed(boxed), {accepted}}, limits).status;

@@ -11,23 +11,10 @@
 
 #include "common/base/philox.h"
 #include "services/verifier/grading/grader.h"
+#include "services/verifier/grading/testing/boxed.h"
 
 namespace attnrl::verifier {
 namespace {
-
-std::string Repeated(std::string_view text, int times) {
-  std::string out;
-  for (int i = 0; i < times; ++i) out += text;
-  return out;
-}
-
-GradeResult GradeBox(const std::string& boxed, const std::string& wanted) {
-  return Grade({"", "\\boxed{" + boxed + "}", {wanted}});
-}
-
-bool Accepted(const std::string& boxed, const std::string& wanted) {
-  return GradeBox(boxed, wanted).correct;
-}
 
 // An expression of integers, variables, roots and functions, as people write it; tokens are apart
 // by one space.

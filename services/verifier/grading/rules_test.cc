@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "services/verifier/grading/grader.h"
+#include "services/verifier/grading/testing/boxed.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -32,12 +33,6 @@ std::vector<std::string> Cells(const std::string& line) {
     begin = end + 1;
   }
   return cells;
-}
-
-GradeResult GradeBox(const std::string& boxed, const std::string& wanted) {
-  GradeRequest request = {"", "\\boxed{" + boxed + "}", {wanted}};
-  request.explain = true;
-  return Grade(request);
 }
 
 TEST(Rules, HoldAsTheReadmeShowsThem) {

@@ -8,13 +8,10 @@
 
 #include "common/base/philox.h"
 #include "services/verifier/grading/grader.h"
+#include "services/verifier/grading/testing/boxed.h"
 
 namespace attnrl::verifier {
 namespace {
-
-bool Accepted(const std::string& boxed, const std::string& accepted) {
-  return Grade({"", "\\boxed{" + boxed + "}", {accepted}}).correct;
-}
 
 const std::vector<std::vector<std::string>> kClasses = {
     {"42",       "+42",           "042",       "42.0",

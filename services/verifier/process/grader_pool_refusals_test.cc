@@ -14,27 +14,14 @@
 #include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
 #include "services/verifier/process/grader_pool.h"
+#include "services/verifier/testing/pools.h"
 
 namespace attnrl::verifier {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kTestGrader[] = ATTNRL_BINARY_DIR "/tests/verifier_test_grader";
-
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
-
-GradeRequest Right(int i) {
-  std::string id = std::to_string(i);
-  return {id, "so \\boxed{" + id + "}", {id}};
-}
-
-std::unique_ptr<GraderPool> StartPool(GraderPoolOptions options) {
-  options.binary = kTestGrader;
-  auto pool = GraderPool::Start(std::move(options));
-  EXPECT_TRUE(pool.ok()) << pool.status();
-  return pool.ok() ? *std::move(pool) : nullptr;
-}
 
 TEST(GraderPoolOptions, NameTheOptionThatIsOutOfRange) {
   struct Case {

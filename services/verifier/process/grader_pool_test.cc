@@ -15,23 +15,12 @@
 
 #include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
+#include "services/verifier/testing/pools.h"
 
 namespace attnrl::verifier {
 namespace {
 
 constexpr char kRealGrader[] = ATTNRL_BINARY_DIR "/bin/attnrl-grader";
-constexpr char kTestGrader[] = ATTNRL_BINARY_DIR "/tests/verifier_test_grader";
-
-std::unique_ptr<GraderPool> StartPool(GraderPoolOptions options) {
-  auto pool = GraderPool::Start(std::move(options));
-  EXPECT_TRUE(pool.ok()) << pool.status();
-  return pool.ok() ? *std::move(pool) : nullptr;
-}
-
-GradeRequest Right(int i) {
-  std::string id = std::to_string(i);
-  return {id, "so \\boxed{" + id + "}", {id}};
-}
 
 // Every process this test has started is collected by now.
 bool NoChildIsLeft() { return waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD; }
@@ -69,7 +58,7 @@ TEST(GraderPool, LargeResponsesPassThroughTheSandbox) {
 }
 
 TEST(GraderPool, ACrashIsTriedOnOtherProcessesAndThenAResult) {
-  auto pool = StartPool({.binary = kTestGrader, .children = 2, .attempts = 3});
+  auto pool = StartPool({.children = 2, .attempts = 3});
   std::vector<GradeRequest> requests;
   for (int i = 0; i < 200; ++i) requests.push_back(Right(i));
   requests[50].response += "[crash]";
@@ -93,7 +82,7 @@ TEST(GraderPool, ACrashIsTriedOnOtherProcessesAndThenAResult) {
 TEST(GraderPool, ACrashThatDoesNotRepeatLeavesNoTrace) {
   const TemporaryFolder folder;
   const std::string file = folder.Write("once", "x");
-  auto pool = StartPool({.binary = kTestGrader});
+  auto pool = StartPool({});
   GradeRequest request = Right(1);
   request.response += "[once " + file + "]";
   auto results = pool->Grade({Right(0), request, Right(2)});
@@ -103,7 +92,7 @@ TEST(GraderPool, ACrashThatDoesNotRepeatLeavesNoTrace) {
 }
 
 TEST(GraderPool, AHangIsEndedByTheWatchdog) {
-  auto pool = StartPool({.binary = kTestGrader, .timeout = absl::Milliseconds(20), .attempts = 2});
+  auto pool = StartPool({.timeout = absl::Milliseconds(20), .attempts = 2});
   GradeRequest spins = Right(1);
   spins.response += "[spin]";
   GradeRequest sleeps = Right(2);
@@ -119,7 +108,7 @@ TEST(GraderPool, AHangIsEndedByTheWatchdog) {
 }
 
 TEST(GraderPool, ServesManyCallersAtOnce) {
-  auto pool = StartPool({.binary = kTestGrader, .children = 2});
+  auto pool = StartPool({.children = 2});
   std::vector<std::thread> callers;
   std::vector<int> right(8, 0);
   for (size_t caller = 0; caller < right.size(); ++caller) {
@@ -139,23 +128,23 @@ TEST(GraderPool, ServesManyCallersAtOnce) {
 }
 
 TEST(GraderPool, AFullQueueIsRefusedAtOnce) {
-  auto pool = StartPool({.binary = kTestGrader, .max_queued = 2});
+  auto pool = StartPool({.max_queued = 2});
   auto many = pool->Grade({Right(1), Right(2), Right(3)});
   EXPECT_TRUE(absl::IsResourceExhausted(many.status())) << many.status();
   EXPECT_TRUE(pool->Grade({Right(1), Right(2)}).ok());
-  auto bytes = StartPool({.binary = kTestGrader, .max_queued_bytes = 10});
+  auto bytes = StartPool({.max_queued_bytes = 10});
   EXPECT_TRUE(absl::IsResourceExhausted(bytes->Grade({Right(1)}).status()));
 }
 
 TEST(GraderPool, NothingToGradeIsFine) {
-  auto pool = StartPool({.binary = kTestGrader});
+  auto pool = StartPool({});
   auto results = pool->Grade({});
   ASSERT_TRUE(results.ok());
   EXPECT_TRUE(results->empty());
 }
 
 TEST(GraderPool, RefusesARequestWithoutAnswers) {
-  auto pool = StartPool({.binary = kTestGrader});
+  auto pool = StartPool({});
   auto results = pool->Grade({{"p7", "\\boxed{1}", {}}});
   EXPECT_TRUE(IsInputError(results.status()));
   EXPECT_NE(results.status().message().find("p7"), std::string::npos);

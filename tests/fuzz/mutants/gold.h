@@ -31,6 +31,8 @@ struct Gold {
 
   // The value of an integer of at most 15 digits, else 0.
   long long value = 0;
+  bool IsValue() const { return integer || decimal || fraction; }
+  bool IsZero() const { return text.find_first_of("123456789") == std::string::npos; }
   bool HasPoint() const { return text.find('.') != std::string::npos; }
   bool Has(std::string_view part) const { return text.find(part) != std::string::npos; }
 };

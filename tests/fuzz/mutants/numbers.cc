@@ -34,8 +34,6 @@ bool DependsOnEachNumber(const Gold& gold) {
   return true;
 }
 
-bool IsValue(const Gold& gold) { return gold.integer || gold.decimal || gold.fraction; }
-bool IsZero(const Gold& gold) { return gold.text.find_first_of("123456789") == std::string::npos; }
 // A value that isn't 0, 1 or -1.
 bool IsLarge(const Gold& gold) {
   return gold.fraction || (gold.integer && gold.value != 0 && std::abs(gold.value) != 1);
@@ -97,7 +95,7 @@ Made SwapDigits(const Gold& gold, RandomStream& random) {
 }
 
 Made MovePoint(const Gold& gold, RandomStream& random) {
-  if ((!gold.decimal && !gold.integer) || IsZero(gold)) return std::nullopt;
+  if ((!gold.decimal && !gold.integer) || gold.IsZero()) return std::nullopt;
   std::string digits = ReplacedAll(gold.text, ".", "");
   const size_t first = digits[0] == '-' ? 1 : 0;
   if (digits.size() < first + 2) return std::nullopt;
@@ -107,8 +105,8 @@ Made MovePoint(const Gold& gold, RandomStream& random) {
 }
 
 Made Negate(const Gold& gold, RandomStream& random) {
-  if (gold.expression && !IsZero(gold)) return "-(" + gold.text + ")";
-  if (!IsValue(gold) || IsZero(gold)) return std::nullopt;
+  if (gold.expression && !gold.IsZero()) return "-(" + gold.text + ")";
+  if (!gold.IsValue() || gold.IsZero()) return std::nullopt;
   if (gold.text[0] == '-') return gold.text.substr(1);
   static constexpr const char* kSigns[] = {"-", "\u2212", "- ", "-\\,", "(-1)", "\u2013"};
   return Pick(kSigns, random) + gold.text;
@@ -124,7 +122,7 @@ Made Invert(const Gold& gold, RandomStream& random) {
 
 Made Scale(const Gold& gold, RandomStream& random) {
   // A decimal number may be rounded.
-  if (!gold.expression || IsZero(gold) || gold.text[0] == '-' || gold.HasPoint()) {
+  if (!gold.expression || gold.IsZero() || gold.text[0] == '-' || gold.HasPoint()) {
     return std::nullopt;
   }
   static constexpr const char* kBefore[] = {"2(",         "\\frac{1}{2}(", "10 \\cdot (",
@@ -205,7 +203,7 @@ Made Cancel(const Gold& gold, RandomStream& random) {
     case 3:
       return "10^{" + k + "}+" + gold.text + "-10^{" + k + "}+2^{-" + k + "}";
     case 4:
-      if (IsZero(gold)) return std::nullopt;
+      if (gold.IsZero()) return std::nullopt;
       return "(1+10^{-" + k + "})(" + gold.text + ")";
     default:
       return gold.text + "+0." + std::string(random.Below(600), '0') + "1";
@@ -276,7 +274,7 @@ Made Modulo(const Gold& gold, RandomStream& random) {
 }
 
 Made Percent(const Gold& gold, RandomStream& random) {
-  if (!IsValue(gold) || IsZero(gold)) return std::nullopt;
+  if (!gold.IsValue() || gold.IsZero()) return std::nullopt;
   static constexpr const char* kMarks[] = {"\\%", "%", "\\text{ percent}", " \\% \\%", "\\%\\%"};
   return gold.text + Pick(kMarks, random);
 }
@@ -299,7 +297,7 @@ Made Homoglyph(const Gold& gold, RandomStream& random) {
 }
 
 Made Repeat(const Gold& gold, RandomStream& random) {
-  if (!gold.integer || IsZero(gold)) return std::nullopt;
+  if (!gold.integer || gold.IsZero()) return std::nullopt;
   static constexpr const char* kBehind[] = {
       "\\ldots",   "...",      ".\\overline{3}", ".(3)", "\\overline{0}",
       ".\\dot{1}", "\\bar{1}", ".{}1",           "..",   "!"};

@@ -10,8 +10,6 @@ namespace {
 
 using Made = std::optional<std::string>;
 
-bool IsValue(const Gold& gold) { return gold.integer || gold.decimal || gold.fraction; }
-
 // The form with the answer for each A.
 std::string Filled(std::string_view form, const std::string& answer) {
   std::string text;
@@ -109,7 +107,7 @@ Made SameValue(const Gold& gold, RandomStream& random) {
 }
 
 Made Named(const Gold& gold, RandomStream& random) {
-  if (!IsValue(gold)) return std::nullopt;
+  if (!gold.IsValue()) return std::nullopt;
   static constexpr const char* kForms[] = {"x = A",         "n=A",      "A = A",
                                            "x = A + 0 = A", "f(x) = A", "x \\approx A",
                                            "\\lambda = A",  "x_1 = A",  "y = (A)"};
@@ -172,7 +170,7 @@ Made Digits(const Gold& gold, RandomStream& random) {
 }
 
 Made Unit(const Gold& gold, RandomStream& random) {
-  if (!IsValue(gold)) return std::nullopt;
+  if (!gold.IsValue()) return std::nullopt;
   static constexpr const char* kUnits[] = {
       "\\text{ cm}",           "\\text{ meters}", "^\\circ",
       "\\text{ apples}",       "\\text{ ways}",   "\\text{ units}",
@@ -240,7 +238,7 @@ Made Matrices(const Gold& gold, RandomStream& random) {
 }
 
 Made SameUnit(const Gold& gold, RandomStream& random) {
-  if (!IsValue(gold)) return std::nullopt;
+  if (!gold.IsValue()) return std::nullopt;
   static constexpr const char* kForms[] = {"A\\text{ cm} + 3 - 3", "\\frac{2 (A\\text{ cm})}{2}",
                                            "2\\text{ cm} + A\\text{ cm} - 2\\text{ cm}",
                                            "1 \\cdot (A^\\circ)",

@@ -9,9 +9,6 @@ namespace {
 
 using Made = std::optional<std::string>;
 
-bool IsValue(const Gold& gold) { return gold.integer || gold.decimal || gold.fraction; }
-bool IsZero(const Gold& gold) { return gold.text.find_first_of("123456789") == std::string::npos; }
-
 Made Styled(const std::string& before, const std::string& word, RandomStream& random) {
   switch (random.Below(6)) {
     case 0:
@@ -30,7 +27,7 @@ Made Styled(const std::string& before, const std::string& word, RandomStream& ra
 }
 
 Made WordBehind(const Gold& gold, RandomStream& random) {
-  if (!IsValue(gold) || IsZero(gold)) return std::nullopt;
+  if (!gold.IsValue() || gold.IsZero()) return std::nullopt;
   static constexpr const char* kWords[] = {"million",
                                            "billion",
                                            "thousand",
@@ -101,7 +98,7 @@ Made WordBehind(const Gold& gold, RandomStream& random) {
 }
 
 Made WordBefore(const Gold& gold, RandomStream& random) {
-  if (!IsValue(gold) || IsZero(gold)) return std::nullopt;
+  if (!gold.IsValue() || gold.IsZero()) return std::nullopt;
   static constexpr const char* kWords[] = {
       "not",   "minus",    "at most", "at least",  "less than",  "half",           "twice",
       "never", "sin",      "log",     "minus the", "other than", "everything but", "million",
@@ -186,7 +183,7 @@ constexpr Conversion kConversions[] = {{"cm", "m"},
                                        {"^\\circ", "\\text{ rad}"}};
 
 Made OtherUnit(const Gold& gold, RandomStream& random) {
-  if (IsZero(gold)) return std::nullopt;
+  if (gold.IsZero()) return std::nullopt;
   const Conversion conversion = Pick(kConversions, random);
   if (!gold.Has("\\text") && !gold.Has("\\mbox") && conversion.from[0] != '^') return std::nullopt;
   const size_t at = gold.text.find(conversion.from);
@@ -199,7 +196,7 @@ Made OtherUnit(const Gold& gold, RandomStream& random) {
 }
 
 Made OtherCurrency(const Gold& gold, RandomStream& random) {
-  if (!gold.text.starts_with("\\$") || IsZero(gold)) return std::nullopt;
+  if (!gold.text.starts_with("\\$") || gold.IsZero()) return std::nullopt;
   static constexpr const char* kUnits[] = {"\\text{ cents}",   "\\text{ euros}", "\\text{ dimes}",
                                            "\\text{ million}", "\\text{ yen}",   "\\%"};
   return gold.text.substr(2) + Pick(kUnits, random);
@@ -215,7 +212,7 @@ Made UnitPower(const Gold& gold, RandomStream& random) {
 
 // Sums and multiples of a quantity, and marks that make it another one.
 Made UnitSum(const Gold& gold, RandomStream& random) {
-  if (!IsValue(gold) || IsZero(gold)) return std::nullopt;
+  if (!gold.IsValue() || gold.IsZero()) return std::nullopt;
   static constexpr const char* kForms[] = {"A\\text{ cm} + 3 - 2",
                                            "A\\text{ cm} + 1\\text{ cm}",
                                            "A^\\circ + 1^\\circ",

@@ -13,16 +13,17 @@
 namespace attnrl::tools {
 namespace {
 
-constexpr uint32_t kProblems = 400;
+constexpr uint32_t kWordProblems = 400;
 
-std::vector<TaskProblem> Problems(TaskSplit split, uint64_t seed) {
+std::vector<TaskProblem> WordProblems(TaskSplit split, uint64_t seed) {
   std::vector<TaskProblem> problems;
-  for (uint32_t i = 0; i < kProblems; ++i) problems.push_back(GenerateWordProblem(split, seed, i));
+  for (uint32_t i = 0; i < kWordProblems; ++i)
+    problems.push_back(GenerateWordProblem(split, seed, i));
   return problems;
 }
 
 // Reads the sentences of a prompt: an implementation that shares nothing with the generator.
-int Solve(const std::string& prompt) {
+int SolveWords(const std::string& prompt) {
   static const std::regex kSentence("([^.?]+)[.?] ?");
   static const std::regex kStart("\\w+ has (\\d+) \\w+");
   static const std::regex kMore("(?:Then )?\\w+ (?:finds|gets|is given) (\\d+) more \\w+");
@@ -57,8 +58,8 @@ int Solve(const std::string& prompt) {
 }
 
 TEST(WordProblems, StateTheRightAnswer) {
-  for (const TaskProblem& problem : Problems(TaskSplit::kTrain, 1)) {
-    EXPECT_EQ(std::to_string(Solve(problem.prompt)), problem.answer) << problem.prompt;
+  for (const TaskProblem& problem : WordProblems(TaskSplit::kTrain, 1)) {
+    EXPECT_EQ(std::to_string(SolveWords(problem.prompt)), problem.answer) << problem.prompt;
     EXPECT_TRUE(problem.response.ends_with("\\boxed{" + problem.answer + "}."));
     EXPECT_TRUE(problem.prompt.ends_with("Put the final answer in \\boxed{}."));
   }
@@ -66,7 +67,7 @@ TEST(WordProblems, StateTheRightAnswer) {
 
 TEST(WordProblems, AreWorkedInStepsWhoseEveryFormulaIsRight) {
   static const std::regex kFormula("(\\d+) ([-+*/]) (\\d+) = (\\d+)");
-  for (const TaskProblem& problem : Problems(TaskSplit::kTrain, 2)) {
+  for (const TaskProblem& problem : WordProblems(TaskSplit::kTrain, 2)) {
     size_t formulas = 0;
     const std::string& text = problem.response;
     for (std::sregex_iterator at(text.begin(), text.end(), kFormula), end; at != end; ++at) {
@@ -86,7 +87,7 @@ TEST(WordProblems, AreWorkedInStepsWhoseEveryFormulaIsRight) {
 
 TEST(WordProblems, KeepTheirNumbersSmallAndTheirAnswersApart) {
   std::set<std::string> answers;
-  for (const TaskProblem& problem : Problems(TaskSplit::kEval, 3)) {
+  for (const TaskProblem& problem : WordProblems(TaskSplit::kEval, 3)) {
     EXPECT_GE(std::stoi(problem.answer), 1);
     EXPECT_LE(std::stoi(problem.answer), kMostThings);
     answers.insert(problem.answer);
@@ -97,12 +98,12 @@ TEST(WordProblems, KeepTheirNumbersSmallAndTheirAnswersApart) {
 TEST(WordProblems, KeepTheSplitsApartForAnySeeds) {
   std::set<std::string> train;
   for (const uint64_t seed : {0u, 7u}) {
-    for (const TaskProblem& problem : Problems(TaskSplit::kTrain, seed)) {
+    for (const TaskProblem& problem : WordProblems(TaskSplit::kTrain, seed)) {
       train.insert(problem.prompt);
     }
   }
-  EXPECT_EQ(train.size(), 2 * kProblems);
-  for (const TaskProblem& problem : Problems(TaskSplit::kEval, 0)) {
+  EXPECT_EQ(train.size(), 2 * kWordProblems);
+  for (const TaskProblem& problem : WordProblems(TaskSplit::kEval, 0)) {
     EXPECT_EQ(SplitOf(problem.prompt), TaskSplit::kEval);
     EXPECT_FALSE(train.contains(problem.prompt));
   }

@@ -11,20 +11,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-TreeProblem Problem(const nlohmann::json& record) {
-  auto problem = ReadTreeProblem(record, CharacterText());
-  EXPECT_TRUE(problem.ok()) << problem.status();
-  return *std::move(problem);
-}
-
-size_t Times(const std::string& text, const std::string& what) {
-  size_t times = 0;
-  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++times;
-  return times;
-}
-
 TEST(Overview, HasABarForEachResponseAndALineForEachContinuation) {
-  const std::string svg = OverviewSvg(Problem(FullRecord()));
+  const std::string svg = OverviewSvg(ReadProblem(FullRecord()));
   EXPECT_EQ(Times(svg, "class=\"track\""), 1);
   EXPECT_EQ(Times(svg, "class=\"twig"), 3);
   EXPECT_EQ(Times(svg, "<use href=\"#right\""), 3);
@@ -35,7 +23,7 @@ TEST(Overview, HasABarForEachResponseAndALineForEachContinuation) {
 }
 
 TEST(Overview, DrawsAResponseWithoutScoresAdvantagesAndBranches) {
-  const std::string svg = OverviewSvg(Problem(BareRecord("abc")));
+  const std::string svg = OverviewSvg(ReadProblem(BareRecord("abc")));
   EXPECT_EQ(Times(svg, "class=\"track\""), 1);
   EXPECT_THAT(svg, Not(HasSubstr("class=\"cell\"")));
   EXPECT_THAT(svg, Not(HasSubstr("class=\"band")));
@@ -43,7 +31,7 @@ TEST(Overview, DrawsAResponseWithoutScoresAdvantagesAndBranches) {
 }
 
 TEST(Overview, SharesCellsInALongResponse) {
-  const TreeProblem problem = Problem(LongRecord(5000));
+  const TreeProblem problem = ReadProblem(LongRecord(5000));
   const std::vector<ScoreCell> cells = ScoreCells(problem.responses[0].leaf, problem.score, 100);
   EXPECT_LE(cells.size(), 101);
   EXPECT_GE(cells.size(), 90);
@@ -56,12 +44,12 @@ TEST(Overview, SharesCellsInALongResponse) {
 TEST(Overview, CutsLongAnswersBetweenCharacters) {
   nlohmann::json record = FullRecord();
   record["responses"][0]["extracted"] = "\u4f60\u4f60\u4f60\u4f60<";
-  EXPECT_THAT(OverviewSvg(Problem(record)), HasSubstr(">\u4f60\u4f60\u2026</text>"));
+  EXPECT_THAT(OverviewSvg(ReadProblem(record)), HasSubstr(">\u4f60\u4f60\u2026</text>"));
 }
 
 TEST(Overview, HasTicksForAnyLength) {
-  EXPECT_THAT(OverviewSvg(Problem(BareRecord("a"))), HasSubstr(">1</text>"));
-  EXPECT_THAT(OverviewSvg(Problem(LongRecord(4000))), HasSubstr(">8,000</text>"));
+  EXPECT_THAT(OverviewSvg(ReadProblem(BareRecord("a"))), HasSubstr(">1</text>"));
+  EXPECT_THAT(OverviewSvg(ReadProblem(LongRecord(4000))), HasSubstr(">8,000</text>"));
 }
 
 }  // namespace

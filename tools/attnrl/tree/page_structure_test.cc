@@ -23,12 +23,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::string Page(const nlohmann::json& record) {
-  const auto problem = ReadTreeProblem(record, CharacterText());
-  EXPECT_TRUE(problem.ok()) << problem.status();
-  return problem.ok() ? TreePage(*problem, "run/trees/batch-3.jsonl") : "";
-}
-
 struct Tag {
   std::string name;  // "/p" where it closes
   std::map<std::string, std::string> attributes;
@@ -98,7 +92,7 @@ std::string Outline(const nlohmann::json& record) {
                                                "article", "footer", "dl"};
   std::string out;
   size_t depth = 0;
-  for (const Tag& tag : Tags(Page(record))) {
+  for (const Tag& tag : Tags(PageOf(record))) {
     const bool closes = tag.name[0] == '/';
     if (!kParts.contains(closes ? tag.name.substr(1) : tag.name)) continue;
     if (closes) {
@@ -218,8 +212,8 @@ const std::string kHostile[] = {
 
 TEST(TreePage, KeepsItsStructureWhateverATextSays) {
   for (const std::string& text : kHostile) {
-    const std::string page = Page(WithTexts(text));
-    EXPECT_EQ(TagNames(page), TagNames(Page(WithTexts(std::string(text.size(), 'x'))))) << text;
+    const std::string page = PageOf(WithTexts(text));
+    EXPECT_EQ(TagNames(page), TagNames(PageOf(WithTexts(std::string(text.size(), 'x'))))) << text;
   }
 }
 
@@ -230,15 +224,15 @@ TEST(TreePage, KeepsItsStructureUnderRandomTexts) {
     std::string text;
     for (uint64_t i = 1 + random.Below(40); i > 0; --i)
       text += alphabet[random.Below(alphabet.size())];
-    EXPECT_EQ(TagNames(Page(WithTexts(text))),
-              TagNames(Page(WithTexts(std::string(text.size(), 'x')))))
+    EXPECT_EQ(TagNames(PageOf(WithTexts(text))),
+              TagNames(PageOf(WithTexts(std::string(text.size(), 'x')))))
         << text;
   }
 }
 
 TEST(TreePage, ShowsEveryHostileTextAsItIsWritten) {
   for (const std::string text : {"<script>alert(1)</script>", "\"><img src=x>", "&lt;b&gt;"}) {
-    const std::string page = Page(WithTexts(text));
+    const std::string page = PageOf(WithTexts(text));
     std::string escaped;
     for (const char c : std::string(text)) {
       escaped += c == '<'   ? "&lt;"
@@ -255,14 +249,14 @@ TEST(TreePage, ShowsEveryHostileTextAsItIsWritten) {
 TEST(TreePage, HoldsNoControlCharacterAndNothingThatTurnsTheText) {
   std::string controls;
   for (char c = 1; c < 0x20; ++c) controls += c;
-  const std::string page = Page(WithTexts(controls + "\x7f"));
+  const std::string page = PageOf(WithTexts(controls + "\x7f"));
   for (const char c : page) {
     EXPECT_TRUE(c == '\n' || c == '\t' || static_cast<unsigned char>(c) >= 0x20) << int{c};
     EXPECT_NE(c, '\x7f');
   }
   nlohmann::json record = FullRecord();
   record["problem_id"] = "p\u202egnp.exe\u2066";
-  const std::string turned = Page(record);
+  const std::string turned = PageOf(record);
   EXPECT_THAT(turned, Not(HasSubstr("\u202e")));
   EXPECT_THAT(turned, HasSubstr("p[U+202E]gnp.exe[U+2066]"));
 }
@@ -273,7 +267,7 @@ TEST(TreePage, AsksForNothingOverTheNetwork) {
                                                  "form",   "image", "import"};
   for (const nlohmann::json& record : {FullRecord(), BareRecord("a\nb"), LongRecord(300)}) {
     size_t scripts = 0;
-    for (const Tag& tag : Tags(Page(record))) {
+    for (const Tag& tag : Tags(PageOf(record))) {
       if (tag.name == "script") ++scripts;
       EXPECT_TRUE(tag.name == "script" || !kLoading.contains(tag.name)) << tag.name;
       for (const char* name : {"src", "srcset", "action", "formaction", "data", "poster", "ping",

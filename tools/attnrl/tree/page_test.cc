@@ -14,24 +14,12 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-std::string Page(const nlohmann::json& record) {
-  const auto problem = ReadTreeProblem(record, CharacterText());
-  EXPECT_TRUE(problem.ok()) << problem.status();
-  return problem.ok() ? TreePage(*problem, "run/trees/batch-3.jsonl") : "";
-}
-
 // The page without its own style and script.
 std::string Content(const nlohmann::json& record) {
-  std::string page = Page(record);
+  std::string page = PageOf(record);
   page.erase(page.find(PageStyle()), PageStyle().size());
   page.erase(page.find(PageScript()), PageScript().size());
   return page;
-}
-
-size_t Times(const std::string& text, const std::string& what) {
-  size_t times = 0;
-  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++times;
-  return times;
 }
 
 // Every element that is opened is closed, in order.
@@ -111,7 +99,7 @@ TEST(TreePage, LeavesWhatAModelWroteInert) {
 }
 
 TEST(TreePage, LetsNoOtherScriptRun) {
-  const std::string page = Page(FullRecord());
+  const std::string page = PageOf(FullRecord());
   EXPECT_THAT(
       page, testing::ContainsRegex("default-src 'none';.*script-src 'sha256-[A-Za-z0-9+/]{43}='"));
   EXPECT_THAT(std::string(PageScript()), Not(HasSubstr("innerHTML")));
@@ -150,7 +138,7 @@ TEST(TreePage, NamesEntropyWhereThereIsNoFci) {
   EXPECT_THAT(content, Not(HasSubstr("FCI")));
 }
 
-TEST(TreePage, GrowsWithWhatIsThere) { EXPECT_LT(Page(LongRecord(1000)).size(), 400'000); }
+TEST(TreePage, GrowsWithWhatIsThere) { EXPECT_LT(PageOf(LongRecord(1000)).size(), 400'000); }
 
 }  // namespace
 }  // namespace attnrl::tools

@@ -99,7 +99,7 @@ void AddPieces(const json& leaf, const std::vector<int32_t>& ids, const Ranges& 
   }
 }
 
-TreeLeaf Leaf(const json& record, int64_t begin, int64_t tokens) {
+TreeLeaf LeafOf(const json& record, int64_t begin, int64_t tokens) {
   TreeLeaf leaf;
   leaf.begin = begin;
   leaf.tokens = tokens;
@@ -116,9 +116,10 @@ TreeLeaf Leaf(const json& record, int64_t begin, int64_t tokens) {
   return leaf;
 }
 
-TreeLeaf Continuation(const json& record, int64_t split, int64_t first_step, const TreeText& text) {
+TreeLeaf ContinuationOf(const json& record, int64_t split, int64_t first_step,
+                        const TreeText& text) {
   const auto ids = record.at("token_ids").get<std::vector<int32_t>>();
-  TreeLeaf leaf = Leaf(record, split, static_cast<int64_t>(ids.size()));
+  TreeLeaf leaf = LeafOf(record, split, static_cast<int64_t>(ids.size()));
   AddPieces(record, ids, text.steps(0, ids), first_step, {}, text, &leaf);
   return leaf;
 }
@@ -131,7 +132,7 @@ void AddContinuations(const json& record, const TreeLeaf& response, const TreeTe
     if (piece.begin <= branch->split) first_step = piece.step;
   }
   for (const json& child : record.at("children")) {
-    branch->continuations.push_back(Continuation(child, branch->split, first_step, text));
+    branch->continuations.push_back(ContinuationOf(child, branch->split, first_step, text));
   }
 }
 
@@ -159,7 +160,7 @@ absl::StatusOr<TreeResponse> Response(const json& record, int64_t prompt_tokens,
                                       const TreeText& text) {
   const auto ids = record.at("token_ids").get<std::vector<int32_t>>();
   TreeResponse response;
-  response.leaf = Leaf(record, 0, static_cast<int64_t>(ids.size()));
+  response.leaf = LeafOf(record, 0, static_cast<int64_t>(ids.size()));
   std::vector<size_t> order;
   response.branches = Points(record, &order);
   for (const TreeBranch& branch : response.branches) {

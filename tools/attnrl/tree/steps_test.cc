@@ -13,35 +13,29 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-TreeProblem Problem(const nlohmann::json& record) {
-  auto problem = ReadTreeProblem(record, CharacterText());
-  EXPECT_TRUE(problem.ok()) << problem.status();
-  return *std::move(problem);
-}
-
 std::string Nothing(size_t /*piece*/) { return ""; }
 
 TEST(StepList, SaysWhatIsKnownOfAStep) {
-  const TreeProblem problem = Problem(FullRecord());
+  const TreeProblem problem = ReadProblem(FullRecord());
   const TreeLeaf& leaf = problem.responses[0].leaf;
   EXPECT_EQ(
       PieceTitle(problem, leaf, leaf.pieces[3]),
       "step 3 \u00b7 tokens 9\u201310 (2) \u00b7 FCI 0.0625 (25% of the highest) \u00b7 entropy 0 "
       "nats \u00b7 mean log-prob \u22123 \u00b7 advantage +0.50");
-  const TreeProblem bare = Problem(BareRecord("a"));
+  const TreeProblem bare = ReadProblem(BareRecord("a"));
   EXPECT_EQ(PieceTitle(bare, bare.responses[0].leaf, bare.responses[0].leaf.pieces[0]),
             "step 1 \u00b7 token 0 (1) \u00b7 not trained");
 }
 
 TEST(StepList, ShadesStepsByTheirScores) {
-  const TreeProblem problem = Problem(FullRecord());
+  const TreeProblem problem = ReadProblem(FullRecord());
   const std::string list = StepList(problem, problem.responses[0].leaf, {}, Nothing);
   EXPECT_THAT(list, HasSubstr("--s:100%"));
   EXPECT_THAT(list, HasSubstr("--s:50%"));  // a quarter of the highest
 }
 
 TEST(StepList, PutsBranchesBeforeTheirStep) {
-  const TreeProblem problem = Problem(FullRecord());
+  const TreeProblem problem = ReadProblem(FullRecord());
   const std::string list = StepList(problem, problem.responses[0].leaf, {4}, [](size_t piece) {
     return piece == 1 ? std::string("<hr>") : std::string();
   });
@@ -50,7 +44,7 @@ TEST(StepList, PutsBranchesBeforeTheirStep) {
 }
 
 TEST(StepList, FoldsTheMiddleOfALongLeafButNotItsPoints) {
-  const TreeProblem problem = Problem(LongRecord(1000));
+  const TreeProblem problem = ReadProblem(LongRecord(1000));
   const TreeLeaf& leaf = problem.responses[0].leaf;
   const std::vector<bool> shown = ShownPieces(leaf, problem.score, {600});  // step 300
   EXPECT_TRUE(shown[0] && shown[4] && shown[999]);
@@ -63,7 +57,7 @@ TEST(StepList, FoldsTheMiddleOfALongLeafButNotItsPoints) {
 }
 
 TEST(StepList, FoldsNothingInAShortLeaf) {
-  const TreeProblem problem = Problem(LongRecord(40));
+  const TreeProblem problem = ReadProblem(LongRecord(40));
   EXPECT_THAT(StepList(problem, problem.responses[0].leaf, {}, Nothing), Not(HasSubstr("folded")));
 }
 
@@ -72,7 +66,7 @@ TEST(StepList, LetsStepsOfOneTokenFlow) {
   nlohmann::json ranges = {{0, 1}};
   for (int64_t i = 1; i <= 20; ++i) ranges.push_back({i, i + 1});
   record["responses"][0]["steps"] = ranges;
-  const TreeProblem problem = Problem(record);
+  const TreeProblem problem = ReadProblem(record);
   const std::string list = StepList(problem, problem.responses[0].leaf, {}, Nothing);
   EXPECT_THAT(list, HasSubstr("<p class=\"flow\"><span class=\"step\""));
   EXPECT_THAT(list, Not(HasSubstr("<li")));

@@ -12,11 +12,6 @@ namespace {
 constexpr size_t kMaxMembers = 2000;
 constexpr size_t kMaxRepeated = 100;
 
-bool HasPlusMinus(const Expression& node) {
-  if (node.kind == Kind::kPlusMinus) return true;
-  return std::any_of(node.arguments.begin(), node.arguments.end(), HasPlusMinus);
-}
-
 // With every \pm as plus and every \mp as minus, or the other way round.
 Expression Signed(const Expression& node, bool plus) {
   if (node.kind == Kind::kPlusMinus) {
@@ -43,6 +38,11 @@ Expression WithoutName(Expression member) {
 }
 
 }  // namespace
+
+bool HasPlusMinus(const Expression& node) {
+  if (node.kind == Kind::kPlusMinus) return true;
+  return std::any_of(node.arguments.begin(), node.arguments.end(), HasPlusMinus);
+}
 
 std::vector<Expression> MembersOf(const Expression& node) {
   std::vector<Expression> members;

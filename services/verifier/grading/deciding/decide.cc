@@ -14,14 +14,6 @@ bool IsCollection(const Expression& node) {
   return node.kind == Kind::kList || node.kind == Kind::kSet;
 }
 
-bool HasPlusMinus(const Expression& node) {
-  if (node.kind == Kind::kPlusMinus) return true;
-  for (const Expression& argument : node.arguments) {
-    if (HasPlusMinus(argument)) return true;
-  }
-  return false;
-}
-
 // "\frac{AB}{CD}", "|AB|": names one quantity, where "2x", "xy" and "x + y" are parts of an
 // equation.
 bool IsQuantityName(const Expression& node) {

@@ -13,6 +13,9 @@
 
 namespace attnrl::verifier {
 
+// Whether there is a plus-minus in it.
+bool HasPlusMinus(const Expression& node);
+
 class Decider {
  public:
   explicit Decider(Work& work) : work_(work) {}

@@ -7,11 +7,11 @@
 #include <string_view>
 
 #include "services/verifier/grading/graders/makers.h"
+#include "services/verifier/grading/tokens/characters.h"
 
 namespace attnrl::verifier {
 namespace {
 
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
 bool SameLetter(char a, char b) { return Upper(a) == Upper(b); }

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/verifier/grading/graders/plain_text.h"
 
+#include "services/verifier/grading/tokens/characters.h"
+
 namespace attnrl::verifier {
 namespace {
 
 constexpr std::string_view kStyles[] = {"\\text{",   "\\textbf{", "\\textit{", "\\textrm{",
                                         "\\mathrm{", "\\mathbf{", "\\mbox{",   "\\texttt{"};
-
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 // Whether the brace that closes the first one is the last character.
 bool EnclosesAll(std::string_view text, size_t open) {

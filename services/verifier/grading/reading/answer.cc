@@ -7,16 +7,10 @@
 
 #include "services/verifier/grading/reading/extract.h"
 #include "services/verifier/grading/reading/parser.h"
+#include "services/verifier/grading/tokens/characters.h"
 
 namespace attnrl::verifier {
 namespace {
-
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 // "\\\\frac", and no matrix, in which "\\\\" ends a row.
 bool LooksDoubled(std::string_view text) {

@@ -6,6 +6,7 @@
 
 #include "services/verifier/grading/reading/answer.h"
 #include "services/verifier/grading/reading/boxes.h"
+#include "services/verifier/grading/tokens/characters.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -13,8 +14,6 @@ namespace {
 constexpr std::string_view kThinkEnd = "</think>";
 constexpr std::string_view kBoxed = "boxed";
 constexpr size_t kNoBox = std::string_view::npos;
-
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // If a box begins at the name `boxed` at `at`, the position of its opening brace.
 size_t BoxBrace(std::string_view text, size_t at) {
@@ -53,13 +52,6 @@ std::vector<std::string_view> BoxesBefore(std::string_view text, const std::vect
   }
   std::reverse(before.begin(), before.end());
   return before;
-}
-
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
 }  // namespace

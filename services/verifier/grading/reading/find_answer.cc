@@ -5,6 +5,7 @@
 
 #include "services/verifier/grading/reading/extract.h"
 #include "services/verifier/grading/reading/stated_number.h"
+#include "services/verifier/grading/tokens/characters.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -14,13 +15,6 @@ constexpr size_t kNone = std::string_view::npos;
 constexpr size_t kShort = 100;
 // Behind "the answer is".
 constexpr size_t kLongestAnswer = 2000;
-
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kSpace);
-  if (begin == kNone) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 constexpr std::pair<std::string_view, std::string_view> kFences[] = {
     {"$$", "$$"}, {"\\[", "\\]"}, {"\\(", "\\)"}, {"$", "$"}};
@@ -61,8 +55,6 @@ std::string_view Sentence(std::string_view text) {
   }
   return text;
 }
-
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // A sentence that begins with a word and has some: "Jane began 3 hours ago".
 bool IsProse(std::string_view sentence) {

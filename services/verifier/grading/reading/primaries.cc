@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "services/verifier/grading/reading/token_parser.h"
+#include "services/verifier/grading/tokens/characters.h"
 
 namespace attnrl::verifier {
 namespace {
@@ -18,8 +19,6 @@ constexpr std::string_view kGreek[] = {
     "\\varphi", "\\chi",   "\\psi",      "\\omega", "\\Gamma",   "\\Delta",      "\\Theta",
     "\\Lambda", "\\Xi",    "\\Pi",       "\\Sigma", "\\Phi",     "\\Psi",        "\\Omega",
     "\\hbar",   "\\ell",   "\\partial",  "\\nabla", "\\emptyset"};
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 bool IsFunctionName(std::string_view name) {
   return std::find(std::begin(kFunctions), std::end(kFunctions), name) != std::end(kFunctions);

@@ -5,11 +5,10 @@
 #include <cstddef>
 #include <iterator>
 
+#include "services/verifier/grading/tokens/characters.h"
+
 namespace attnrl::verifier {
 namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
 // What may stand right in front of a number that is no part of a formula.
 bool MayPrecede(char c) { return IsSpace(c) || c == '$' || c == ':' || c == '=' || c == '*'; }

@@ -6,17 +6,16 @@
 #include <iterator>
 #include <utility>
 
+#include "services/verifier/grading/tokens/characters.h"
 #include "services/verifier/grading/tokens/latex_symbols.h"
 #include "services/verifier/grading/tokens/utf8.h"
 
 namespace attnrl::verifier {
 namespace {
 
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsDigitText(std::string_view text) {
   return text.size() == 1 && text[0] >= '0' && text[0] <= '9';
 }
-bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 constexpr std::string_view kQuad = "\\quad";
 

@@ -3,12 +3,11 @@
 #include <cstddef>
 #include <utility>
 
+#include "services/verifier/grading/tokens/characters.h"
 #include "services/verifier/grading/tokens/latex.h"
 
 namespace attnrl::verifier {
 namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // A group of thousands as it was written: exactly three digits.
 constexpr size_t kGroupDigits = 3;

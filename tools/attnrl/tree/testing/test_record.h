@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -9,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "tools/attnrl/tree/page.h"
 #include "tools/attnrl/tree/record.h"
 
 namespace attnrl::tools {
@@ -100,6 +103,23 @@ inline nlohmann::json LongRecord(int64_t steps) {
   record["responses"][0]["steps"] = ranges;
   record["responses"][0]["fci"] = fci;
   return record;
+}
+
+inline TreeProblem ReadProblem(const nlohmann::json& record) {
+  auto problem = ReadTreeProblem(record, CharacterText());
+  EXPECT_TRUE(problem.ok()) << problem.status();
+  return *std::move(problem);
+}
+
+inline std::string PageOf(const nlohmann::json& record) {
+  return TreePage(ReadProblem(record), "run/trees/batch-3.jsonl");
+}
+
+// How often `what` is in the text.
+inline size_t Times(const std::string& text, const std::string& what) {
+  size_t times = 0;
+  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++times;
+  return times;
 }
 
 }  // namespace attnrl::tools
