@@ -2,11 +2,19 @@
 # The four kinds of target. Names follow folders: common/text -> common_text,
 # services/verifier/rpc -> verifier_rpc. A LibTorch user names attnrl_torch in DEPS.
 
-# attnrl_library(name SRCS a.cc... [CUDA_SRCS a.cu b.cc...] [CPU_SRCS c.cc...] DEPS other...); without SRCS it is headers
-# alone. CUDA_SRCS, compiled by nvcc or against CUDA's headers, are part of a build with ATTNRL_CUDA, CPU_SRCS of one
-# without.
+# attnrl_unity(target): six of its files at a time are one unit to the compiler, so headers' templates are instantiated
+# once for them. Files of a target then share their anonymous namespaces, in which no two may use a name.
+function(attnrl_unity name)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${ATTNRL_UNITY} UNITY_BUILD_BATCH_SIZE 6)
+  # Members of classes of these namespaces are meant, though the unit is no header.
+  target_compile_options(${name} PRIVATE "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>")
+endfunction()
+
+# attnrl_library(name SRCS a.cc... [CUDA_SRCS a.cu b.cc...] [CPU_SRCS c.cc...] [SEPARATE] DEPS other...); without SRCS it
+# is headers alone. CUDA_SRCS, compiled by nvcc or against CUDA's headers, are part of a build with ATTNRL_CUDA, CPU_SRCS
+# of one without. SEPARATE: no unity, for files that are alike and use the same names.
 function(attnrl_library name)
-  cmake_parse_arguments(ARG "" "" "SRCS;CUDA_SRCS;CPU_SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "SEPARATE" "" "SRCS;CUDA_SRCS;CPU_SRCS;DEPS" ${ARGN})
   if(NOT ATTNRL_CUDA)
     list(APPEND ARG_SRCS ${ARG_CPU_SRCS})
   elseif(ARG_CUDA_SRCS)
@@ -17,6 +25,9 @@ function(attnrl_library name)
     target_link_libraries(${name} PRIVATE attnrl_flags PUBLIC ${ARG_DEPS})
     target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
     attnrl_reuse_headers(${name} "${ARG_DEPS}")
+    if(NOT ARG_SEPARATE)
+      attnrl_unity(${name})
+    endif()
     if(ATTNRL_CUDA AND ARG_CUDA_SRCS)
       target_link_libraries(${name} PRIVATE attnrl_cuda)  # whoever links it compiles as without CUDA
     endif()
@@ -49,6 +60,7 @@ function(attnrl_test name)
   target_link_libraries(${name} PRIVATE attnrl_flags ${ARG_DEPS} common_testing GTest::gmock GTest::gtest GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE ATTNRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ATTNRL_BINARY_DIR="${CMAKE_BINARY_DIR}")
   attnrl_reuse_test_headers(${name} "${ARG_SRCS}")
+  attnrl_unity(${name})
   if(ARG_LABEL)
     if(NOT TARGET ${ARG_LABEL}_tests)
       add_custom_target(${ARG_LABEL}_tests)
