@@ -66,14 +66,12 @@ struct WorkItem {
   uint32_t parent = 0;                     // continuations: its node
   std::vector<SampleRequest> samples = {};
   SamplingParams sampling = {};
-  // Initial items whose attention is to be scored: attention counts from this many steps later on
-  // (D).
+  // Initial items that are to be scored: attention counts from this many steps later on (D).
   std::optional<uint32_t> score_delta = {};
   bool operator==(const WorkItem&) const = default;
 };
 
-// Of a result: tokens and scored steps over all samples. Also of all continuations of a response,
-// which are one result.
+// Tokens and scored steps of a result; all continuations of a response are one.
 inline constexpr size_t kMaxResultSize = 3'000'000;
 
 struct SampleResult {
@@ -104,16 +102,13 @@ struct LeaseRef {
   ItemId item = {};
 };
 
-// Most leases that one worker may hold, whatever credits it grants: a bound for memory.
-inline constexpr uint32_t kMaxLeasesOfWorker = 4096;
-
 // From a worker. The first message of a stream is Register.
 struct Register {
   std::string worker = {};       // stable for the life of the process, unique in the run
   uint32_t capacity = 0;         // sequences at once
   std::string numerics_id = {};  // instruction set, dtype, build
-  std::vector<LeaseRef> held =
-      {};                // leases of an earlier stream, still worked on or unacknowledged
+  // Leases of an earlier stream, still worked on or unacknowledged.
+  std::vector<LeaseRef> held = {};
   uint32_t credits = 0;  // leases that may be outstanding
 };
 struct Credits {

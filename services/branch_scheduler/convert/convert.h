@@ -22,8 +22,8 @@ absl::StatusOr<SchedulerMessage> FromProto(const v1::SchedulerMessage& from);
 
 // Samples of a result: an empty one takes four bytes on the wire and a hundred in memory.
 inline constexpr size_t kMaxResultSamples = 65'536;
-// The result as messages of at most rpc::kMaxRequestBytes, to be sent in a row. OUT_OF_RANGE for more than
-// kMaxResultSize.
+// The result as messages of at most 3 MiB, which a server takes, to be sent in a row. OUT_OF_RANGE
+// for more than kMaxResultSize.
 absl::StatusOr<std::vector<v1::WorkerMessage>> ToParts(const ItemResult& from);
 // Adds a part to what came before it of the same result (ItemResult.more). INVALID_ARGUMENT where
 // it doesn't belong there, or the whole is larger than kMaxResultSize or kMaxResultSamples.

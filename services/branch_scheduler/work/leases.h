@@ -17,6 +17,9 @@
 
 namespace attnrl::scheduler {
 
+// Leases that one worker may hold at most, whatever credits it grants.
+inline constexpr uint32_t kMaxLeasesOfWorker = 4096;
+
 struct LeaseOptions {
   // A lease that is not renewed for this long ends.
   absl::Duration lease = absl::Seconds(60);

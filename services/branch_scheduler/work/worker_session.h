@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "services/branch_scheduler/types.h"
+#include "services/branch_scheduler/work/leases.h"
 
 namespace attnrl::scheduler {
 
