@@ -12,30 +12,32 @@ constexpr size_t kHeld = 2;  // one as the base of the other's differences
 
 }  // namespace
 
-void HeldVersions::Add(std::shared_ptr<GrowingVersion> version) {
+void HeldVersions::Add(SentVersion version) {
   absl::MutexLock lock(&mutex_);
-  std::erase_if(versions_, [&](const auto& held) { return held->version() == version->version(); });
+  std::erase_if(versions_, [&](const SentVersion& held) {
+    return held.data->version == version.data->version;
+  });
   versions_.push_front(std::move(version));
   if (versions_.size() > kHeld) versions_.pop_back();
 }
 
-std::shared_ptr<GrowingVersion> HeldVersions::Find(const Version& version) const {
-  for (const auto& held : versions_) {
-    if (held->version().number == version.number &&
-        (version.digest.empty() || held->version().digest == version.digest)) {
+std::optional<SentVersion> HeldVersions::Find(const Version& version) const {
+  for (const SentVersion& held : versions_) {
+    if (held.data->version.number == version.number &&
+        (version.digest.empty() || held.data->version.digest == version.digest)) {
       return held;
     }
   }
-  return nullptr;
+  return std::nullopt;
 }
 
-absl::StatusOr<SentVersion> HeldVersions::Send(const Version& version) {
-  const auto begun = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return Find(version) != nullptr; };
+absl::StatusOr<SentVersion> HeldVersions::Send(const Version& version, absl::Duration patience) {
+  const auto begun = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return Find(version).has_value(); };
   absl::MutexLock lock(&mutex_);
-  if (!mutex_.AwaitWithTimeout(absl::Condition(&begun), patience_)) {
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&begun), patience)) {
     return absl::NotFoundError(absl::StrCat("W(", version.number, ") is not held here"));
   }
-  return GrowingVersion::Reader(Find(version), patience_);
+  return *Find(version);
 }
 
 }  // namespace attnrl::learner

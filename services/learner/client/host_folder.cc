@@ -24,7 +24,10 @@
 namespace attnrl::learner {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr char kSuffix[] = ".version";
+constexpr char kLock[] = ".lock";
 constexpr size_t kKept = 2;  // one as the base of the other's differences
 constexpr uint64_t kMaxManifestBytes = 64 << 20;
 
@@ -52,19 +55,22 @@ absl::StatusOr<VersionData> Map(const std::string& path) {
   const uint64_t total = size - sizeof(length) - length;
   std::string bytes(length, '\0');
   v1::VersionManifest manifest;
-  if (!ReadAt(file, total, bytes.data(), length) || !manifest.ParseFromString(bytes) ||
-      manifest.total_bytes() != total || manifest.chunk_bytes() == 0) {
-    return Damaged(path, "has another manifest than its length");
+  if (!ReadAt(file, total, bytes.data(), length) || !manifest.ParseFromString(bytes)) {
+    return Damaged(path, "has no manifest");
   }
   VersionData data = FromProto(manifest);
-  uint64_t offset = 0;
-  for (TensorEntry& tensor : data.tensors) {
-    tensor.offset = offset;
-    if (tensor.size > total - offset) return Damaged(path, "has tensors beyond its end");
-    offset += tensor.size;
+  if (!Place(&data, total, /*most=*/total).ok()) {
+    return Damaged(path, "has another manifest than its length");
   }
-  data.bytes = WeightBytes::Map(file, total);
+  ATTNRL_ASSIGN_OR_RETURN(data.bytes, WeightBytes::Map(file, path, total));
   return data;
+}
+
+// Whether names, types, shapes, bytes and chunks are those that the digest stands for.
+bool IsWhole(const VersionData& data, const std::string& digest) {
+  VersionData again = data;
+  Seal(&again);
+  return again.version.digest == digest && again.chunk_digests == data.chunk_digests;
 }
 
 }  // namespace
@@ -76,9 +82,8 @@ std::string HostFolder::PathOf(const Version& version) const {
 absl::StatusOr<std::shared_ptr<const VersionData>> HostFolder::Open(const Version& version) const {
   const std::string path = PathOf(version);
   absl::StatusOr<VersionData> data = Map(path);
-  if (data.ok() && (data->version.digest != version.digest ||
-                    ChunkDigests(data->bytes.view(), data->chunk_bytes) != data->chunk_digests)) {
-    data = Damaged(path, "has other bytes than its name says");
+  if (data.ok() && !IsWhole(*data, version.digest)) {
+    data = Damaged(path, "has another digest than its name says");
   }
   if (absl::IsDataLoss(data.status())) {
     observe::LogWarning("a damaged version is removed, and fetched again",
@@ -87,44 +92,90 @@ absl::StatusOr<std::shared_ptr<const VersionData>> HostFolder::Open(const Versio
     return absl::NotFoundError(path);
   }
   if (!data.ok()) return data.status();
-  data->version.number = version.number;  // the same bits may have several
+  data->version = version;  // the same bits may have several numbers
   return std::make_shared<const VersionData>(*std::move(data));
 }
 
 absl::StatusOr<std::optional<storage::FileLock>> HostFolder::TryLock(const Version& version) const {
   ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(folder_));
   absl::StatusOr<storage::FileLock> lock =
-      storage::FileLock::AcquireFile(PathOf(version) + ".lock", folder_);
+      storage::FileLock::AcquireFile(PathOf(version) + kLock, folder_);
   if (IsInputError(lock.status())) return std::optional<storage::FileLock>();
   if (!lock.ok()) return lock.status();
   return std::optional<storage::FileLock>(*std::move(lock));
 }
 
-absl::Status HostFolder::Keep(const VersionData& data) const {
-  const std::string path = PathOf(data.version);
-  const std::string manifest = ToProto(data).SerializeAsString();
-  const uint64_t length = manifest.size();
-  ATTNRL_ASSIGN_OR_RETURN(storage::FileWriter writer, storage::FileWriter::Create(path));
-  ATTNRL_RETURN_IF_ERROR(writer.Append(data.bytes.view()));
-  ATTNRL_RETURN_IF_ERROR(writer.Append(manifest));
-  ATTNRL_RETURN_IF_ERROR(writer.Append({reinterpret_cast<const char*>(&length), sizeof(length)}));
-  ATTNRL_RETURN_IF_ERROR(writer.Finish());
-  return Prune();
+void HostFolder::GoOn(const Version& version) const {
+  std::error_code error;  // who waits then has only its patience
+  fs::last_write_time(PathOf(version) + kLock, fs::file_time_type::clock::now(), error);
 }
 
-absl::Status HostFolder::Prune() const {
-  std::vector<std::pair<std::filesystem::file_time_type, std::string>> files;
+fs::file_time_type HostFolder::WentOn(const Version& version) const {
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+  const fs::file_time_type time = fs::last_write_time(PathOf(version) + kLock, error);
+  return error ? fs::file_time_type::min() : time;
+}
+
+absl::Status HostFolder::Write(const VersionData& data) const {
+  const std::string manifest = ToProto(data).SerializeAsString();
+  const uint64_t length = manifest.size();
+  ATTNRL_ASSIGN_OR_RETURN(storage::FileWriter writer,
+                          storage::FileWriter::Create(PathOf(data.version)));
+  for (size_t chunk = 0; chunk < data.chunks(); ++chunk) {
+    ATTNRL_RETURN_IF_ERROR(writer.Append(data.Chunk(chunk)));
+    GoOn(data.version);
+  }
+  ATTNRL_RETURN_IF_ERROR(writer.Append(manifest));
+  ATTNRL_RETURN_IF_ERROR(writer.Append({reinterpret_cast<const char*>(&length), sizeof(length)}));
+  return writer.Finish();
+}
+
+absl::Status HostFolder::Keep(const VersionData& data) const {
+  ATTNRL_RETURN_IF_ERROR(Prune(data.version, kKept - 1));
+  const absl::Status written = Write(data);
+  if (!absl::IsResourceExhausted(written)) return written;
+  ATTNRL_RETURN_IF_ERROR(Prune(data.version, 0));
+  return Write(data);
+}
+
+absl::Status HostFolder::Prune(const Version& own, size_t kept) const {
+  std::vector<std::pair<fs::file_time_type, std::string>> files;
+  std::vector<std::string> unfinished;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder_, error)) {
+    if (entry.path().extension() != kSuffix) continue;
     const auto written = entry.last_write_time(error);
-    if (!error && entry.path().extension() == kSuffix) files.emplace_back(written, entry.path());
+    if (error) continue;  // another process has removed it
+    if (entry.path().filename().string().starts_with(storage::kUnfinished)) {
+      unfinished.push_back(entry.path());
+    } else {
+      files.emplace_back(written, entry.path());
+    }
+  }
+  for (const std::string& path : unfinished) {
+    ATTNRL_RETURN_IF_ERROR(RemoveUnlessWritten(path, PathOf(own)));
   }
   std::sort(files.rbegin(), files.rend());
-  for (size_t i = kKept; i < files.size(); ++i) {
+  for (size_t i = kept; i < files.size(); ++i) {
     ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(files[i].second));
-    ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(files[i].second + ".lock"));
+    if (files[i].second == PathOf(own)) continue;
+    ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(files[i].second + kLock));
   }
   return absl::OkStatus();
+}
+
+// Its writer holds the lock of the version, by whose name it ends.
+absl::Status HostFolder::RemoveUnlessWritten(const std::string& unfinished,
+                                             const std::string& own) const {
+  const std::string path = absl::StrCat(folder_, "/", unfinished.substr(unfinished.rfind('-') + 1));
+  if (path == own) return storage::RemoveTree(unfinished);
+  {
+    const auto lock = storage::FileLock::AcquireFile(path + kLock, folder_);
+    if (IsInputError(lock.status())) return absl::OkStatus();
+    ATTNRL_RETURN_IF_ERROR(lock.status());
+    ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(unfinished));
+  }
+  return fs::exists(path) ? absl::OkStatus() : storage::RemoveTree(path + kLock);
 }
 
 }  // namespace attnrl::learner

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <string>
 
+#include "common/storage/files.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/testing/sample_version.h"
 
@@ -66,14 +68,15 @@ TEST_F(HostFolderTest, RemovesADamagedVersion) {
   for (size_t at = 0; at < whole.size(); ++at) {
     std::string damaged = whole;
     damaged[at] ^= 1;
-    const bool same_bytes = at > data.bytes.size() && at < whole.size() - 8;
     folder_.Write("shared/" + data.version.digest + ".version", damaged);
     const auto opened = shared_.Open(data.version);
     if (!opened.ok()) {
       EXPECT_TRUE(absl::IsNotFound(opened.status()));
       EXPECT_FALSE(fs::exists(FileOf(data)));
-    } else {
-      EXPECT_TRUE(same_bytes) << at;  // a name or a shape, which whoever makes a model checks
+    } else {  // what the manifest says beside
+      EXPECT_EQ((*opened)->version, data.version);
+      EXPECT_EQ(VersionDigest(**opened), data.version.digest) << at;
+      EXPECT_EQ((*opened)->chunk_digests, data.chunk_digests) << at;
     }
   }
   for (size_t cut = 0; cut < whole.size(); ++cut) {
@@ -93,6 +96,81 @@ TEST_F(HostFolderTest, KeepsTheTwoNewestForThoseThatComeAndAllForThoseThatHaveTh
   EXPECT_TRUE(shared_.Open(Sample('y').version).ok());
   EXPECT_TRUE(shared_.Open(Sample('z').version).ok());
   EXPECT_EQ(opened->bytes.view(), first.bytes.view());
+}
+
+TEST_F(HostFolderTest, NeverRemovesWhatItHasJustWritten) {
+  for (const char byte : {'x', 'y', 'z'}) {
+    const VersionData data = Sample(byte);
+    Write(data);
+    EXPECT_TRUE(shared_.Open(data.version).ok());
+    // As if the clock were set back before the next one.
+    fs::last_write_time(FileOf(data), fs::file_time_type::clock::now() + std::chrono::hours(1));
+  }
+}
+
+// A disk that has room for so many versions.
+class Disk {
+ public:
+  Disk(std::string folder, int versions)
+      : full_(
+            [folder = std::move(folder), versions](std::string_view operation, const std::string&) {
+              int there = 0;
+              for (const auto& entry : fs::directory_iterator(folder)) {
+                const std::string name = entry.path().filename().string();
+                there += name.ends_with(".version") && !name.starts_with(".") ? 1 : 0;
+              }
+              return operation == "write" && there >= versions ? ENOSPC : 0;
+            }) {}
+
+ private:
+  storage::ScopedFault full_;
+};
+
+TEST_F(HostFolderTest, GoesOnWithRoomForTwoVersionsAndForOne) {
+  for (const int room : {2, 1}) {
+    for (const char byte : {'w', 'x', 'y', 'z'}) {
+      const VersionData data = Sample(byte);
+      ASSERT_TRUE(shared_.TryLock(data.version)->has_value());
+      const Disk disk(folder_.path() + "/shared", room);
+      EXPECT_TRUE(shared_.Keep(data).ok()) << room << byte;
+      EXPECT_TRUE(shared_.Open(data.version).ok()) << room << byte;
+    }
+    EXPECT_EQ(shared_.Open(Sample('y').version).ok(), room == 2);
+  }
+}
+
+TEST_F(HostFolderTest, RemovesWhatAKilledProcessLeftAndNothingThatIsBeingWritten) {
+  const auto unfinished = [this](char byte) {
+    const std::string name = "shared/.unfinished-1-0-" + Sample(byte).version.digest + ".version";
+    folder_.Write(name, "half of it");
+    return folder_.path() + "/" + name;
+  };
+  Write(Sample('x'));
+  const std::string left = unfinished('a');
+  const std::string own = unfinished('y');
+  const std::string growing = unfinished('b');
+  const auto writer = HostFolder(folder_.path() + "/shared").TryLock(Sample('b').version);
+  ASSERT_TRUE(writer.ok() && writer->has_value());
+  const auto lock = shared_.TryLock(Sample('y').version);
+  ASSERT_TRUE(shared_.Keep(Sample('y')).ok());
+  EXPECT_FALSE(fs::exists(left));
+  EXPECT_FALSE(fs::exists(FileOf(Sample('a')) + ".lock"));
+  EXPECT_FALSE(fs::exists(own));
+  EXPECT_TRUE(fs::exists(growing));
+  EXPECT_TRUE(shared_.Open(Sample('x').version).ok()) << "none of these counts as a version";
+}
+
+TEST_F(HostFolderTest, WhoWaitsSeesThatTheOtherGoesOn) {
+  const Version version = SampleVersion().version;
+  const auto before = shared_.WentOn(version);
+  const auto lock = shared_.TryLock(version);
+  const auto locked = shared_.WentOn(version);
+  EXPECT_NE(locked, before);
+  EXPECT_FALSE(HostFolder(folder_.path() + "/shared").TryLock(version)->has_value());
+  EXPECT_EQ(shared_.WentOn(version), locked);
+  fs::last_write_time(FileOf(SampleVersion()) + ".lock", locked - std::chrono::hours(1));
+  shared_.GoOn(version);
+  EXPECT_NE(shared_.WentOn(version), locked - std::chrono::hours(1));
 }
 
 }  // namespace

@@ -11,55 +11,23 @@
 #include "services/learner/versions/difference.h"
 
 namespace attnrl::learner {
-namespace {
-
-// A chunk is one message.
-constexpr uint64_t kMaxChunkBytes = 2 << 20;
-
-std::string_view ChunkOf(const VersionData& data, size_t chunk) {
-  return data.bytes.view().substr(chunk * data.chunk_bytes, data.chunk_bytes);
-}
-
-}  // namespace
-
 void VersionReceiver::GiveUp() {
   verifier_.reset();
   if (growing_ != nullptr) std::exchange(growing_, nullptr)->End();
 }
 
-// Its tensors have their offsets.
-absl::Status VersionReceiver::Check(const VersionData& manifest, uint64_t total_bytes) const {
-  const std::string name = absl::StrCat("W(", wanted_.number, ")");
-  uint64_t total = 0;
-  for (const TensorEntry& tensor : manifest.tensors) {
-    if (tensor.size > max_bytes_ - total) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(name, ": larger than the limit of ", max_bytes_, " bytes"));
-    }
-    total += tensor.size;
+absl::Status VersionReceiver::CheckWanted(const Version& received) const {
+  if (received.number == wanted_.number &&
+      (wanted_.digest.empty() || received.digest == wanted_.digest)) {
+    return absl::OkStatus();
   }
-  if (total != total_bytes) {
-    return absl::DataLossError(
-        absl::StrCat(name, ": manifest names ", total, " bytes, not ", total_bytes));
-  }
-  const uint64_t each = manifest.chunk_bytes;
-  if (each == 0 || each > kMaxChunkBytes ||
-      manifest.chunk_digests.size() !=
-          (total / each + (total % each != 0 ? 1 : 0)) * storage::kSha256Bytes) {
-    return absl::DataLossError(absl::StrCat(name, ": manifest doesn't name every chunk of ", each,
-                                            " bytes, of at most ", kMaxChunkBytes));
-  }
-  if (manifest.version.number != wanted_.number ||
-      (!wanted_.digest.empty() && manifest.version.digest != wanted_.digest)) {
-    return absl::DataLossError(absl::StrCat(name, " ", wanted_.digest, ": received W(",
-                                            manifest.version.number, ") ",
-                                            manifest.version.digest));
-  }
-  return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("W(", wanted_.number, ") ", wanted_.digest,
+                                          ": received W(", received.number, ") ", received.digest));
 }
 
 absl::Status VersionReceiver::Manifest(VersionData manifest, uint64_t total_bytes) {
-  ATTNRL_RETURN_IF_ERROR(Check(manifest, total_bytes));
+  ATTNRL_RETURN_IF_ERROR(CheckWanted(manifest.version));
+  ATTNRL_RETURN_IF_ERROR(Place(&manifest, total_bytes, max_bytes_));
   if (growing_ != nullptr) {
     const VersionData& before = *growing_->data();
     if (manifest.version == before.version && manifest.chunk_bytes == before.chunk_bytes &&
@@ -70,14 +38,9 @@ absl::Status VersionReceiver::Manifest(VersionData manifest, uint64_t total_byte
     return absl::DataLossError(
         absl::StrCat("W(", wanted_.number, "): changed while it was being sent"));
   }
-  uint64_t offset = 0;
-  for (TensorEntry& tensor : manifest.tensors) {
-    tensor.offset = offset;
-    offset += tensor.size;
-  }
-  growing_ = GrowingVersion::Begin(std::move(manifest), total_bytes);
+  ATTNRL_ASSIGN_OR_RETURN(growing_, GrowingVersion::Begin(std::move(manifest), total_bytes));
   verifier_ = std::make_unique<ChunkVerifier>(growing_);
-  if (begun_) begun_(growing_);
+  if (begun_) begun_(GrowingVersion::Reader(growing_));
   TakeFromBase();
   return absl::OkStatus();
 }
@@ -91,7 +54,7 @@ void VersionReceiver::TakeFromBase() {
   for (size_t chunk = 0; chunk < growing_->data()->chunks(); ++chunk) {
     const auto found = known.find(ChunkDigest(chunk));
     if (found == known.end()) continue;
-    const std::string_view bytes = ChunkOf(*base_, found->second);
+    const std::string_view bytes = base_->Chunk(found->second);
     const std::span<char> room = Room(chunk);
     if (bytes.size() != room.size()) continue;
     bytes.copy(room.data(), room.size());
@@ -120,15 +83,17 @@ absl::Status VersionReceiver::Filled(size_t chunk, uint32_t crc32c) {
   return verifier_->wrong() ? Settle() : absl::OkStatus();
 }
 
-absl::Status VersionReceiver::Difference(size_t chunk, std::string_view difference,
+absl::Status VersionReceiver::Difference(size_t chunk, uint64_t offset, std::string_view difference,
                                          uint32_t crc32c) {
   const std::string name = absl::StrCat("W(", wanted_.number, ")");
+  const std::span<char> room = Room(chunk);
   if (base_ == nullptr || base_->bytes.size() != growing_->total() ||
-      base_->chunk_bytes != growing_->data()->chunk_bytes) {
+      offset > base_->bytes.size() - room.size()) {
     return absl::DataLossError(
         absl::StrCat(name, ": received a difference to a version that isn't here"));
   }
-  const absl::Status applied = ApplyDifference(ChunkOf(*base_, chunk), difference, Room(chunk));
+  const absl::Status applied =
+      ApplyDifference(base_->bytes.view().substr(offset, room.size()), difference, room);
   if (!applied.ok()) {
     return absl::DataLossError(
         absl::StrCat(name, ": received for chunk ", chunk, " ", std::string(applied.message())));

@@ -27,7 +27,7 @@ class VersionReceiver {
   // `base`: where chunks may be taken from, and what differences refer to; may be null. Outlives
   // this. `begun` (may be empty) is told of what arrives as soon as it begins to, and again where
   // it begins anew.
-  using Begun = std::function<void(std::shared_ptr<GrowingVersion>)>;
+  using Begun = std::function<void(SentVersion)>;
   VersionReceiver(Version wanted, uint64_t max_bytes, const VersionData* base = nullptr,
                   Begun begun = nullptr)
       : wanted_(std::move(wanted)), max_bytes_(max_bytes), base_(base), begun_(std::move(begun)) {}
@@ -35,8 +35,8 @@ class VersionReceiver {
   VersionReceiver(const VersionReceiver&) = delete;
   VersionReceiver& operator=(const VersionReceiver&) = delete;
 
-  // `manifest` has no bytes, its tensors no offsets. DATA_LOSS where it isn't consistent, isn't the
-  // wanted version, or differs from the one before.
+  // `manifest` has no bytes, its tensors no offsets. As Place; DATA_LOSS also where it isn't the
+  // wanted version, or differs from the one before. As GrowingVersion::Begin.
   absl::Status Manifest(VersionData manifest, uint64_t total_bytes);
 
   // All below: after a manifest.
@@ -48,9 +48,11 @@ class VersionReceiver {
   std::span<char> Room(size_t chunk) { return growing_->Room(chunk); }
   // They are written. DATA_LOSS on a wrong checksum, or where an earlier chunk was found wrong.
   absl::Status Filled(size_t chunk, uint32_t crc32c);
-  // Writes them, as a Difference (versions/difference.h) to those of `base`; the checksum is that
-  // of the version's bytes.
-  absl::Status Difference(size_t chunk, std::string_view difference, uint32_t crc32c);
+  // Writes them, as a Difference (versions/difference.h) to those of `base` from `offset` on: of
+  // several chunks with the same bytes, the sender has taken the first. The checksum is that of the
+  // version's bytes.
+  absl::Status Difference(size_t chunk, uint64_t offset, std::string_view difference,
+                          uint32_t crc32c);
   // Waits until all that was filled is checked. DATA_LOSS names a chunk that was wrong; it is
   // missing still.
   absl::Status Settle();
@@ -61,7 +63,7 @@ class VersionReceiver {
   std::shared_ptr<const VersionData> Take();
 
  private:
-  absl::Status Check(const VersionData& manifest, uint64_t total_bytes) const;
+  absl::Status CheckWanted(const Version& received) const;
   void TakeFromBase();
   void GiveUp();
 

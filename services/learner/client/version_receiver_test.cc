@@ -29,10 +29,6 @@ VersionData With(VersionData data, size_t at, char byte) {
   return data;
 }
 
-std::string_view ChunkOf(const VersionData& data, size_t chunk) {
-  return data.bytes.view().substr(chunk * data.chunk_bytes, data.chunk_bytes);
-}
-
 absl::Status Fill(VersionReceiver& receiver, size_t chunk, std::string_view bytes) {
   bytes.copy(receiver.Room(chunk).data(), receiver.Room(chunk).size());
   return receiver.Filled(chunk, storage::Crc32c(bytes));
@@ -53,7 +49,7 @@ TEST_F(VersionReceiverTest, PutsChunksOfAnyOrderTogether) {
   ASSERT_TRUE(Begin(receiver_).ok());
   for (const size_t chunk : {2, 0, 1}) {
     EXPECT_FALSE(receiver_.complete());
-    ASSERT_TRUE(Fill(receiver_, chunk, ChunkOf(data_, chunk)).ok());
+    ASSERT_TRUE(Fill(receiver_, chunk, data_.Chunk(chunk)).ok());
     ASSERT_TRUE(receiver_.Settle().ok());
   }
   ASSERT_TRUE(receiver_.complete());
@@ -64,7 +60,7 @@ TEST_F(VersionReceiverTest, PutsChunksOfAnyOrderTogether) {
 
 TEST_F(VersionReceiverTest, KnowsWhatIsMissingAfterAStreamBroke) {
   ASSERT_TRUE(Begin(receiver_).ok());
-  ASSERT_TRUE(Fill(receiver_, 1, ChunkOf(data_, 1)).ok());
+  ASSERT_TRUE(Fill(receiver_, 1, data_.Chunk(1)).ok());
   ASSERT_TRUE(receiver_.Settle().ok());
   ASSERT_TRUE(Begin(receiver_).ok()) << "another stream's manifest";
   EXPECT_EQ(receiver_.Missing(9), (std::vector<size_t>{0, 2}));
@@ -73,7 +69,7 @@ TEST_F(VersionReceiverTest, KnowsWhatIsMissingAfterAStreamBroke) {
 
 TEST_F(VersionReceiverTest, RefusesAChunkWithAWrongChecksumAndKeepsWhatItHas) {
   ASSERT_TRUE(Begin(receiver_).ok());
-  ASSERT_TRUE(Fill(receiver_, 0, ChunkOf(data_, 0)).ok());
+  ASSERT_TRUE(Fill(receiver_, 0, data_.Chunk(0)).ok());
   EXPECT_TRUE(absl::IsDataLoss(receiver_.Filled(1, storage::Crc32c("567ab") + 1)));
   ASSERT_TRUE(receiver_.Settle().ok());
   EXPECT_EQ(receiver_.Missing(9), (std::vector<size_t>{1, 2}));
@@ -84,7 +80,7 @@ TEST_F(VersionReceiverTest, RefusesOtherBytesThanThoseOfTheNameHoweverSoundTheir
   ASSERT_TRUE(Fill(receiver_, 0, "0123x").ok());
   EXPECT_TRUE(absl::IsDataLoss(receiver_.Settle()));
   EXPECT_EQ(receiver_.Missing(9), (std::vector<size_t>{0, 1, 2}));
-  ASSERT_TRUE(Fill(receiver_, 0, ChunkOf(data_, 0)).ok()) << "from another one";
+  ASSERT_TRUE(Fill(receiver_, 0, data_.Chunk(0)).ok()) << "from another one";
   ASSERT_TRUE(receiver_.Settle().ok());
   EXPECT_EQ(receiver_.ready(), 1u);
 }
@@ -115,28 +111,47 @@ TEST_F(VersionReceiverTest, TakesDifferencesToTheVersionThatItKnows) {
   const VersionData base = With(data_, 3, 'x');
   VersionReceiver receiver(data_.version, kLimit, &base);
   ASSERT_TRUE(Begin(receiver).ok());
-  const std::string_view bytes = ChunkOf(data_, 0);
-  const std::string difference = Difference(ChunkOf(base, 0), bytes);
+  const std::string_view bytes = data_.Chunk(0);
+  const std::string difference = Difference(base.Chunk(0), bytes);
   const uint32_t checksum = storage::Crc32c(bytes);
-  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, difference, checksum + 1)));
-  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, "none", checksum)));
-  ASSERT_TRUE(receiver.Difference(0, difference, checksum).ok());
+  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, 0, difference, checksum + 1)));
+  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, 0, "none", checksum)));
+  for (const uint64_t offset : {uint64_t{10}, uint64_t{15}, ~uint64_t{0}}) {
+    EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, offset, difference, checksum))) << offset;
+  }
+  ASSERT_TRUE(receiver.Difference(0, 0, difference, checksum).ok());
   ASSERT_TRUE(receiver.Settle().ok());
   ASSERT_TRUE(receiver.complete());
   EXPECT_EQ(receiver.Take()->bytes.view(), data_.bytes.view());
 }
 
+TEST_F(VersionReceiverTest, TakesADifferenceToTheFirstChunkOfSeveralThatAreAlike) {
+  VersionData data = data_;
+  data.bytes = WeightBytes("0123401234cdef");
+  Seal(&data);
+  const VersionData base = With(With(data, 3, 'x'), 6, 'y');
+  VersionReceiver receiver(data.version, kLimit, &base);
+  ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
+  ASSERT_EQ(receiver.Missing(9), (std::vector<size_t>{0, 1}));
+  const std::string difference = Difference(base.Chunk(0), data.Chunk(0));
+  for (const size_t chunk : {0, 1}) {
+    ASSERT_TRUE(receiver.Difference(chunk, 0, difference, storage::Crc32c(data.Chunk(0))).ok());
+  }
+  ASSERT_TRUE(receiver.Settle().ok());
+  EXPECT_EQ(receiver.Take()->bytes.view(), data.bytes.view());
+}
+
 TEST_F(VersionReceiverTest, RefusesDifferencesThatNobodyAskedFor) {
-  const std::string difference = Difference(ChunkOf(data_, 0), ChunkOf(data_, 0));
-  const uint32_t checksum = storage::Crc32c(ChunkOf(data_, 0));
+  const std::string difference = Difference(data_.Chunk(0), data_.Chunk(0));
+  const uint32_t checksum = storage::Crc32c(data_.Chunk(0));
   ASSERT_TRUE(Begin(receiver_).ok());
-  EXPECT_TRUE(absl::IsDataLoss(receiver_.Difference(0, difference, checksum)));
+  EXPECT_TRUE(absl::IsDataLoss(receiver_.Difference(0, 0, difference, checksum)));
   VersionData longer = data_;
   longer.bytes = WeightBytes("01234567abcdefmore");
   longer.chunk_digests = ChunkDigests(longer.bytes.view(), 5);
   VersionReceiver other(data_.version, kLimit, &longer);
   ASSERT_TRUE(Begin(other).ok());
-  EXPECT_TRUE(absl::IsDataLoss(other.Difference(0, difference, checksum)));
+  EXPECT_TRUE(absl::IsDataLoss(other.Difference(0, 0, difference, checksum)));
 }
 
 TEST_F(VersionReceiverTest, RefusesAnotherVersionThanTheOneWanted) {
@@ -150,7 +165,7 @@ TEST_F(VersionReceiverTest, RefusesAnotherVersionThanTheOneWanted) {
 
 TEST_F(VersionReceiverTest, BeginsAnewAfterAnotherManifestThanBefore) {
   ASSERT_TRUE(Begin(receiver_).ok());
-  ASSERT_TRUE(Fill(receiver_, 0, ChunkOf(data_, 0)).ok());
+  ASSERT_TRUE(Fill(receiver_, 0, data_.Chunk(0)).ok());
   VersionData other = ManifestOf(data_);
   other.chunk_digests[0] ^= 1;
   EXPECT_TRUE(absl::IsDataLoss(receiver_.Manifest(other, 14)));

@@ -23,11 +23,13 @@ v1::VersionPiece ManifestPiece(const SentVersion& version) {
   return piece;
 }
 
-grpc::ByteBuffer ChunkMessage(const SentVersion& version, size_t index, std::string difference) {
+grpc::ByteBuffer ChunkMessage(const std::shared_ptr<const VersionData>& version, size_t index,
+                              std::string difference) {
+  const std::string_view bytes = version->Chunk(index);
   v1::VersionChunk chunk;
-  chunk.set_offset(index * version.data->chunk_bytes);
-  chunk.set_crc32c(storage::Crc32c(version.Chunk(index)));
-  if (difference.empty()) return ToMessage(chunk, version.Chunk(index), version.data);
+  chunk.set_offset(index * version->chunk_bytes);
+  chunk.set_crc32c(storage::Crc32c(bytes));
+  if (difference.empty()) return ToMessage(chunk, bytes, version);
   v1::VersionPiece piece;
   chunk.set_difference(std::move(difference));
   *piece.mutable_chunk() = std::move(chunk);
@@ -65,52 +67,61 @@ absl::StatusOr<std::vector<size_t>> ChunksOf(const v1::FetchVersionRequest& requ
 }  // namespace
 
 // The chunks of one version as differences to another, each made when it is first asked for.
-// Thread-safe. Memory: both versions, and what was made.
+// Thread-safe. Memory: what was made, of neither version anything.
 class VersionDifference {
  public:
-  // Both have chunks at the same places; all of `base` is there.
-  VersionDifference(SentVersion base, SentVersion version)
-      : base_(std::move(base)), version_(std::move(version)), made_(version_.data->chunks()) {}
+  VersionDifference(std::shared_ptr<const VersionData> base,
+                    std::shared_ptr<const VersionData> version)
+      : base_(base), version_(version), made_(version->chunks()) {}
 
-  bool Is(const Version& base, const Version& version) const {
-    return base_.data->version == base && version_.data->version == version;
+  // By their memory: a version that was given up and begun anew has the same name.
+  bool Is(const std::shared_ptr<const VersionData>& base,
+          const std::shared_ptr<const VersionData>& version) const {
+    return base_.lock() == base && version_.lock() == version;
   }
 
-  // Of a chunk that is there; empty where the bytes themselves are as short.
-  std::string Of(size_t chunk) {
+  // Of a chunk that is there, as it is in both; empty where the bytes themselves are as short.
+  std::string Of(size_t chunk, std::string_view base, std::string_view version) {
     absl::MutexLock lock(&mutex_);
     std::optional<std::string>& made = made_[chunk];
     if (!made) {
-      made = Difference(base_.Chunk(chunk), version_.Chunk(chunk));
-      if (made->size() >= version_.Chunk(chunk).size()) *made = "";
+      made = Difference(base, version);
+      if (made->size() >= version.size()) *made = "";
     }
     return *made;
   }
 
  private:
-  const SentVersion base_;
-  const SentVersion version_;
+  const std::weak_ptr<const VersionData> base_;
+  const std::weak_ptr<const VersionData> version_;
   absl::Mutex mutex_;
   std::vector<std::optional<std::string>> made_ ABSL_GUARDED_BY(mutex_);
 };
 
-VersionSender::VersionSender(VersionSource& source, uint64_t bytes_per_second)
-    : source_(source), limit_(bytes_per_second) {}
+VersionSender::VersionSender(VersionSource& source, uint64_t bytes_per_second,
+                             absl::Duration patience)
+    : source_(source), patience_(patience), limit_(bytes_per_second) {}
 VersionSender::~VersionSender() = default;
 
-std::shared_ptr<VersionDifference> VersionSender::DifferenceTo(const Version& base,
-                                                               const SentVersion& version) {
-  absl::MutexLock lock(&mutex_);
-  if (newest_ != nullptr && newest_->Is(base, version.data->version)) return newest_;
-  absl::StatusOr<SentVersion> held = source_.Send(base);
-  if (!held.ok() || held->data->bytes.size() != version.data->bytes.size() ||
-      held->data->chunk_bytes != version.data->chunk_bytes) {
+std::shared_ptr<const VersionData> VersionSender::Base(const Version& base,
+                                                       const VersionData& version) {
+  const absl::StatusOr<SentVersion> held = source_.Send(base, absl::ZeroDuration());
+  if (!held.ok() || held->data->bytes.size() != version.bytes.size() ||
+      held->data->chunk_bytes != version.chunk_bytes) {
     return nullptr;
   }
   for (size_t chunk = 0; chunk < held->data->chunks(); ++chunk) {
-    if (!held->WaitFor(chunk).ok()) return nullptr;
+    if (!held->WaitFor(chunk, absl::ZeroDuration()).ok()) return nullptr;
   }
-  newest_ = std::make_shared<VersionDifference>(*std::move(held), version);
+  return held->data;
+}
+
+std::shared_ptr<VersionDifference> VersionSender::DifferenceTo(
+    std::shared_ptr<const VersionData> base, std::shared_ptr<const VersionData> version) {
+  absl::MutexLock lock(&mutex_);
+  if (newest_ == nullptr || !newest_->Is(base, version)) {
+    newest_ = std::make_shared<VersionDifference>(std::move(base), std::move(version));
+  }
   return newest_;
 }
 
@@ -118,8 +129,9 @@ absl::Status VersionSender::Send(const grpc::ServerContext& context,
                                  const v1::FetchVersionRequest& request,
                                  const std::string& elsewhere,
                                  grpc::ServerWriter<grpc::ByteBuffer>& writer) {
-  ATTNRL_ASSIGN_OR_RETURN(const SentVersion version,
-                          source_.Send({request.version().number(), request.version().digest()}));
+  ATTNRL_ASSIGN_OR_RETURN(
+      const SentVersion version,
+      source_.Send({request.version().number(), request.version().digest()}, patience_));
   if (request.chunks().empty()) {
     if (!writer.Write(ToMessage(ManifestPiece(version)))) return CallerLeft();
     if (!elsewhere.empty()) {
@@ -130,14 +142,19 @@ absl::Status VersionSender::Send(const grpc::ServerContext& context,
     if (request.manifest_only()) return absl::OkStatus();
   }
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<size_t> chunks, ChunksOf(request, *version.data));
+  std::shared_ptr<const VersionData> base;
   std::shared_ptr<VersionDifference> difference;
   if (!request.base().digest().empty()) {
-    difference = DifferenceTo({request.base().number(), request.base().digest()}, version);
+    base = Base({request.base().number(), request.base().digest()}, *version.data);
   }
+  if (base != nullptr) difference = DifferenceTo(base, version.data);
   for (const size_t chunk : chunks) {
-    ATTNRL_RETURN_IF_ERROR(version.WaitFor(chunk));
-    std::string shorter = difference == nullptr ? "" : difference->Of(chunk);
-    const grpc::ByteBuffer message = ChunkMessage(version, chunk, std::move(shorter));
+    ATTNRL_RETURN_IF_ERROR(version.WaitFor(chunk, patience_));
+    std::string shorter;
+    if (base != nullptr) {
+      shorter = difference->Of(chunk, base->Chunk(chunk), version.data->Chunk(chunk));
+    }
+    const grpc::ByteBuffer message = ChunkMessage(version.data, chunk, std::move(shorter));
     const bool due = limit_.Take(message.Length(), [&] { return context.IsCancelled(); });
     if (!due || !writer.Write(message)) return CallerLeft();
   }

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "common/rpc/call_group.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
+#include "common/storage/digest.h"
 #include "proto/attnrl/v1/weight_store.grpc.pb.h"
 #include "services/learner/client/host_folder.h"
 #include "services/learner/client/piece_wire.h"
@@ -41,7 +44,13 @@ constexpr int kWindowBytes = 8 << 20;
 
 absl::Status AcceptChunk(const v1::VersionChunk& chunk, size_t index, VersionReceiver& receiver) {
   if (chunk.difference().empty()) return receiver.Filled(index, chunk.crc32c());
-  return receiver.Difference(index, chunk.difference(), chunk.crc32c());
+  return receiver.Difference(index, chunk.offset(), chunk.difference(), chunk.crc32c());
+}
+
+// Only such a one is the name of a file.
+bool IsDigest(std::string_view text) {
+  return text.size() == 2 * storage::kSha256Bytes &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 class StubWeightClient final : public WeightClient {
@@ -55,23 +64,31 @@ class StubWeightClient final : public WeightClient {
   void Cancel() override { calls_.Cancel(); }
 
  private:
-  // Who sends the chunks of a version.
-  struct Route {
-    std::optional<std::string> source = {};  // empty: the learner; nullopt: it is to be asked
+  using GoesOn = std::function<void()>;
+  // One version on its way.
+  struct Course {
+    const Version& version;
+    const VersionData* base;  // what is asked for is a difference to this; null: the bytes
+    const GoesOn& goes_on;    // is told of every chunk
+    VersionReceiver receiver;
+    // Who sends the chunks. Empty: the learner; nullopt: it is to be asked.
+    std::optional<std::string> source = {};
     std::vector<std::string> failed = {};
 
     bool relayed() const { return source.has_value() && !source->empty(); }
   };
 
-  absl::Status Locate(const Version& version, absl::Duration deadline, Route* route,
-                      VersionReceiver& receiver);
-  absl::Status FetchSome(const Version& version, const VersionData* base, absl::Duration deadline,
-                         Route* route, VersionReceiver& receiver);
+  absl::Status Locate(absl::Duration deadline, Course& course);
+  absl::Status FetchSome(absl::Duration deadline, Course& course);
   absl::Status Receive(grpc::Channel& channel, const v1::FetchVersionRequest& request,
-                       const std::vector<size_t>& chunks, absl::Duration deadline,
-                       VersionReceiver& receiver);
+                       const std::vector<size_t>& chunks, absl::Duration deadline, Course& course);
+  // After an attempt that went wrong: whether another one, elsewhere or without a base, goes on at
+  // once.
+  static bool TakesAnotherWay(const absl::Status& fetched, Course& course);
 
-  Data FetchAlone(const Version& version, const VersionData* base, absl::Duration deadline);
+  Data FetchAlone(
+      const Version& version, const VersionData* base, absl::Duration deadline,
+      const GoesOn& goes_on = [] {});
   Data FetchForHost(const HostFolder& folder, const Version& version, const VersionData* base,
                     absl::Duration deadline);
   Data OpenShared(const HostFolder& folder, const Version& version);
@@ -91,18 +108,22 @@ v1::FetchVersionRequest RequestFor(const Version& version) {
   return request;
 }
 
+void NotShared(const Version& version, const absl::Status& reason) {
+  observe::LogWarning("weights are not shared with this machine's other processes",
+                      {{"version", version.number}, {"reason", reason}});
+}
+
 std::string NameOf(const v1::FetchVersionRequest& request) {
   return absl::StrCat("W(", request.version().number(), ")");
 }
 
 // Asks the learner what the version consists of, and who sends it.
-absl::Status StubWeightClient::Locate(const Version& version, absl::Duration deadline, Route* route,
-                                      VersionReceiver& receiver) {
-  v1::FetchVersionRequest request = RequestFor(version);
+absl::Status StubWeightClient::Locate(absl::Duration deadline, Course& course) {
+  v1::FetchVersionRequest request = RequestFor(course.version);
   request.set_manifest_only(true);
-  if (options_.held != nullptr && route->failed.size() < kMaxFailed) {
+  if (options_.held != nullptr && course.failed.size() < kMaxFailed) {
     request.set_serves_at(static_cast<uint32_t>(options_.serves_at));
-    for (const std::string& address : route->failed) request.add_failed(address);
+    for (const std::string& address : course.failed) request.add_failed(address);
   }
   const rpc::Call call(calls_, deadline);
   const auto reader = v1::WeightStore::NewStub(learner_)->Fetch(call.context(), request);
@@ -116,36 +137,37 @@ absl::Status StubWeightClient::Locate(const Version& version, absl::Duration dea
   ATTNRL_RETURN_IF_ERROR(
       rpc::FromGrpc(reader->Finish(), absl::StrCat("fetch of ", NameOf(request))));
   if (!manifest) return absl::DataLossError(absl::StrCat(NameOf(request), ": without a manifest"));
-  ATTNRL_RETURN_IF_ERROR(receiver.Manifest(FromProto(*manifest), manifest->total_bytes()));
-  route->source = std::move(source);
+  ATTNRL_RETURN_IF_ERROR(course.receiver.Manifest(FromProto(*manifest), manifest->total_bytes()));
+  course.source = std::move(source);
   return absl::OkStatus();
 }
 
 // Chunks that are missing, as many as one call brings.
-absl::Status StubWeightClient::FetchSome(const Version& version, const VersionData* base,
-                                         absl::Duration deadline, Route* route,
-                                         VersionReceiver& receiver) {
-  if (!route->source) ATTNRL_RETURN_IF_ERROR(Locate(version, deadline, route, receiver));
-  const std::vector<size_t> chunks = receiver.Missing(kMaxChunks);
+absl::Status StubWeightClient::FetchSome(absl::Duration deadline, Course& course) {
+  if (!course.source) ATTNRL_RETURN_IF_ERROR(Locate(deadline, course));
+  const std::vector<size_t> chunks = course.receiver.Missing(kMaxChunks);
   if (chunks.empty()) return absl::OkStatus();
-  v1::FetchVersionRequest request = RequestFor(version);
-  for (const size_t chunk : chunks) request.mutable_chunks()->append(receiver.ChunkDigest(chunk));
-  if (base != nullptr) {
-    request.mutable_base()->set_number(base->version.number);
-    request.mutable_base()->set_digest(base->version.digest);
+  v1::FetchVersionRequest request = RequestFor(course.version);
+  for (const size_t chunk : chunks) {
+    request.mutable_chunks()->append(course.receiver.ChunkDigest(chunk));
   }
-  if (!route->relayed()) return Receive(*learner_, request, chunks, deadline, receiver);
+  if (course.base != nullptr) {
+    request.mutable_base()->set_number(course.base->version.number);
+    request.mutable_base()->set_digest(course.base->version.digest);
+  }
+  if (!course.relayed()) return Receive(*learner_, request, chunks, deadline, course);
   ATTNRL_ASSIGN_OR_RETURN(const auto relay,
-                          rpc::Connect(*route->source, {.security = options_.security,
+                          rpc::Connect(*course.source, {.security = options_.security,
                                                         .peer = rpc::Role::kRolloutWorker,
                                                         .window_bytes = kWindowBytes}));
-  return Receive(*relay, request, chunks, std::min(deadline, kRelayDeadline), receiver);
+  return Receive(*relay, request, chunks, std::min(deadline, kRelayDeadline), course);
 }
 
 absl::Status StubWeightClient::Receive(grpc::Channel& channel,
                                        const v1::FetchVersionRequest& request,
                                        const std::vector<size_t>& chunks, absl::Duration deadline,
-                                       VersionReceiver& receiver) {
+                                       Course& course) {
+  VersionReceiver& receiver = course.receiver;
   const rpc::Call call(calls_, deadline);
   const auto reader = StartFetch(channel, call.context(), request);
   absl::Status accepted;
@@ -162,6 +184,7 @@ absl::Status StubWeightClient::Receive(grpc::Channel& channel,
     if (!accepted.ok()) break;
     received_ += chunk.difference().empty() ? room.size() : chunk.difference().size();
     accepted = AcceptChunk(chunk, chunks[count], receiver);
+    if (accepted.ok()) course.goes_on();
   }
   if (!accepted.ok()) call.Cancel();
   const grpc::Status finished = reader->Finish();
@@ -173,16 +196,36 @@ absl::Status StubWeightClient::Receive(grpc::Channel& channel,
   return absl::UnavailableError(absl::StrCat(NameOf(request), " was sent only in part"));
 }
 
+bool StubWeightClient::TakesAnotherWay(const absl::Status& fetched, Course& course) {
+  // What came damaged may have been the difference, or the base: the next try is without.
+  const bool differed = absl::IsDataLoss(fetched) && course.base != nullptr;
+  if (differed) course.base = nullptr;
+  // One that lives but doesn't have the chunks yet hasn't failed.
+  if (!course.relayed() || absl::IsAborted(fetched)) {
+    course.source.reset();
+    return false;
+  }
+  observe::LogWarning("another worker didn't send its weights",
+                      {{"version", course.version.number},
+                       {"worker", *course.source},
+                       {"next", differed ? "without differences" : "the learner is asked again"},
+                       {"reason", std::string(fetched.message())}});
+  if (!differed) course.failed.push_back(*std::exchange(course.source, std::nullopt));
+  return true;
+}
+
 StubWeightClient::Data StubWeightClient::FetchAlone(const Version& version, const VersionData* base,
-                                                    absl::Duration deadline) {
+                                                    absl::Duration deadline,
+                                                    const GoesOn& goes_on) {
   Clock& clock = Clock::Real();
   absl::Duration end = clock.Monotonic() + deadline;
-  VersionReceiver receiver(version, options_.max_version_bytes, base,
-                           [this](std::shared_ptr<GrowingVersion> begun) {
-                             if (options_.held != nullptr) options_.held->Add(std::move(begun));
-                           });
+  Course course{.version = version,
+                .base = base,
+                .goes_on = goes_on,
+                .receiver = {version, options_.max_version_bytes, base, [this](SentVersion begun) {
+                               if (options_.held != nullptr) options_.held->Add(std::move(begun));
+                             }}};
   Backoff backoff(kFirstWait, options_.max_backoff);
-  Route route;
   int damaged = 0;
   while (true) {
     const absl::Duration left = end - clock.Monotonic();
@@ -190,12 +233,10 @@ StubWeightClient::Data StubWeightClient::FetchAlone(const Version& version, cons
       return absl::DeadlineExceededError(absl::StrCat(
           "no data of W(", version.number, ") arrived within ", absl::FormatDuration(deadline)));
     }
-    const size_t before = receiver.ready();
-    // What came damaged may have been the difference: the next try is without.
-    const VersionData* const known = damaged == 0 ? base : nullptr;
-    const absl::Status fetched = FetchSome(version, known, left, &route, receiver);
-    if (receiver.complete()) return receiver.Take();
-    const bool progress = receiver.ready() > before;
+    const size_t before = course.receiver.ready();
+    const absl::Status fetched = FetchSome(left, course);
+    if (course.receiver.complete()) return course.receiver.Take();
+    const bool progress = course.receiver.ready() > before;
     if (progress) {
       backoff.Reset();
       end = clock.Monotonic() + deadline;
@@ -203,18 +244,12 @@ StubWeightClient::Data StubWeightClient::FetchAlone(const Version& version, cons
     if (fetched.ok()) continue;
     if (calls_.cancelled()) return Cancelled();
     if (absl::IsDeadlineExceeded(fetched) && progress) continue;
-    if (route.relayed()) {
-      observe::LogWarning("another worker didn't send its weights; asking the learner again",
-                          {{"version", version.number},
-                           {"worker", *route.source},
-                           {"reason", std::string(fetched.message())}});
-      route.failed.push_back(*std::exchange(route.source, std::nullopt));
-      continue;
-    }
-    route.source.reset();
+    if (TakesAnotherWay(fetched, course)) continue;
     if (absl::IsDataLoss(fetched) && ++damaged >= kDamagedTries) return fetched;
     if (absl::IsDeadlineExceeded(fetched)) continue;
-    if (!absl::IsDataLoss(fetched) && !absl::IsUnavailable(fetched)) return fetched;
+    if (!absl::IsDataLoss(fetched) && !absl::IsUnavailable(fetched) && !absl::IsAborted(fetched)) {
+      return fetched;
+    }
     const absl::Duration wait = std::min(backoff.Next(), end - clock.Monotonic());
     if (!calls_.WaitToRetry("WeightStore/Fetch", wait)) return Cancelled();
   }
@@ -224,7 +259,7 @@ StubWeightClient::Data StubWeightClient::FetchAlone(const Version& version, cons
 StubWeightClient::Data StubWeightClient::OpenShared(const HostFolder& folder,
                                                     const Version& version) {
   Data data = folder.Open(version);
-  if (data.ok() && options_.held != nullptr) options_.held->Add(GrowingVersion::Whole(*data));
+  if (data.ok() && options_.held != nullptr) options_.held->Add({.data = *data});
   return data;
 }
 
@@ -235,33 +270,44 @@ StubWeightClient::Data StubWeightClient::FetchForHost(const HostFolder& folder,
                                                       absl::Duration deadline) {
   Data shared = OpenShared(folder, version);  // another one may just have ended
   if (shared.ok()) return shared;
-  ATTNRL_ASSIGN_OR_RETURN(auto fetched, FetchAlone(version, base, deadline));
+  ATTNRL_ASSIGN_OR_RETURN(auto fetched,
+                          FetchAlone(version, base, deadline, [&] { folder.GoOn(version); }));
   const absl::Status kept = folder.Keep(*fetched);
   shared = kept.ok() ? OpenShared(folder, version) : kept;
   if (shared.ok()) return shared;
-  observe::LogWarning("weights are not shared with this machine's other processes",
-                      {{"version", version.number}, {"reason", shared.status()}});
+  NotShared(version, shared.status());
   return fetched;
 }
 
 StubWeightClient::Data StubWeightClient::Fetch(const Version& version, const VersionData* base,
                                                absl::Duration deadline) {
-  if (options_.host_folder.empty() || version.digest.empty()) {
+  if (options_.host_folder.empty() || !IsDigest(version.digest)) {
     return FetchAlone(version, base, deadline);
   }
   const HostFolder folder(options_.host_folder);
   Clock& clock = Clock::Real();
-  const absl::Duration end = clock.Monotonic() + deadline;
+  // Longer than that other's fetch would, so that it has said so itself by then.
+  const absl::Duration patience = 2 * deadline;
+  absl::Duration end = clock.Monotonic() + patience;
+  auto went_on = folder.WentOn(version);
+  absl::Status reason = absl::DeadlineExceededError("the process that fetches them stands still");
   while (clock.Monotonic() < end) {
     if (calls_.cancelled()) return Cancelled();
     Data shared = OpenShared(folder, version);
     if (shared.ok()) return shared;
-    ATTNRL_ASSIGN_OR_RETURN(const std::optional<storage::FileLock> lock, folder.TryLock(version));
-    if (lock) return FetchForHost(folder, version, base, deadline);
+    const auto lock = folder.TryLock(version);
+    if (lock.ok() && lock->has_value()) return FetchForHost(folder, version, base, deadline);
+    if (!absl::IsNotFound(shared.status()) || !lock.ok()) {
+      reason = lock.ok() ? shared.status() : lock.status();
+      break;
+    }
+    if (const auto now = folder.WentOn(version); now != went_on) {
+      went_on = now;
+      end = clock.Monotonic() + patience;
+    }
     clock.Sleep(kLockPoll);
   }
-  observe::LogWarning("another process of this machine has not fetched its weights in time",
-                      {{"version", version.number}, {"folder", options_.host_folder}});
+  NotShared(version, reason);
   return FetchAlone(version, base, deadline);
 }
 

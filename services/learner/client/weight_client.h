@@ -18,18 +18,18 @@ namespace attnrl::learner {
 // Reads weight versions from the learner. Thread-safe. Memory: one version while Fetch runs.
 //
 //   auto client = ConnectWeightStore("unix:/tmp/x/learner.sock", options);
-//   auto data = client->Fetch({3, digest}, nullptr, absl::Seconds(60));  // checked bits of W(3)
+//   auto data = client->Fetch({3, digest}, nullptr, absl::Seconds(60));  // the bits of W(3)
 class WeightClient {
  public:
   virtual ~WeightClient() = default;
 
-  // The bits of one version. Chunks are checked as they come, the whole against its digest: what is
-  // returned is undamaged. A broken stream is resumed where it broke, with back-off, until
-  // nothing more has come for `deadline`: a large version on a slow network takes its time. Blocks.
-  // NOT_FOUND: never published, or pruned. DATA_LOSS: damaged at the source or twice on the way.
-  // DEADLINE_EXCEEDED names the version. CANCELLED after Cancel.
-  // `base`: a version of the same model that the caller holds; of the other one only what differs
-  // is sent then, where that is shorter. Null: none.
+  // The bits of one version, each chunk as the learner's manifest names it; that the whole has its
+  // digest checks who makes a model of it. A broken stream is resumed where it broke, with
+  // back-off, until nothing more has come for `deadline`: a large version on a slow network takes
+  // its time. Blocks. NOT_FOUND: never published, or pruned. DATA_LOSS: damaged at the source or
+  // twice on the way. DEADLINE_EXCEEDED names the version. CANCELLED after Cancel. `base`: a
+  // version of the same model that the caller holds; of the other one only what differs is sent
+  // then, where that is shorter. Null: none.
   virtual absl::StatusOr<std::shared_ptr<const VersionData>> Fetch(const Version& version,
                                                                    const VersionData* base,
                                                                    absl::Duration deadline) = 0;
@@ -53,7 +53,8 @@ struct WeightClientOptions {
   HeldVersions* held = nullptr;
   int serves_at = 0;
   // Shared with the other processes of this machine (HostFolder): of those that want a version one
-  // fetches it, the others wait for it, as long as a fetch has, and map it. Empty: none.
+  // fetches it, the others wait until it has had nothing new for twice their deadline, and map it.
+  // Where it can't be used each has its own copy. Empty: none.
   std::string host_folder = {};
 };
 

@@ -6,12 +6,13 @@
 #include <atomic>
 #include <memory>
 #include <optional>
-#include <span>
 #include <thread>
 #include <vector>
 
+#include "common/base/status.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/server.h"
+#include "common/rpc/status.h"
 #include "common/testing/temporary_folder.h"
 #include "proto/attnrl/v1/weight_store.grpc.pb.h"
 #include "services/learner/client/held_versions.h"
@@ -19,6 +20,8 @@
 #include "services/learner/client/weight_client.h"
 #include "services/learner/rpc/weight_store_service.h"
 #include "services/learner/testing/training_batches.h"
+#include "services/learner/versions/difference.h"
+#include "services/learner/versions/growing_version.h"
 #include "services/learner/versions/version_store.h"
 
 namespace attnrl::learner {
@@ -41,9 +44,9 @@ int PortOf(const rpc::Server& server) {
 class CountingSource final : public VersionSource {
  public:
   explicit CountingSource(HeldVersions& held) : held_(held) {}
-  absl::StatusOr<SentVersion> Send(const Version& version) override {
+  absl::StatusOr<SentVersion> Send(const Version& version, absl::Duration patience) override {
     ++sent;
-    return held_.Send(version);
+    return held_.Send(version, patience);
   }
 
   std::atomic<int> sent = 0;
@@ -88,10 +91,29 @@ class LyingSource final : public VersionSource {
     data_->bytes = WeightBytes(data_->bytes.view());
     data_->bytes.room()[kChunkBytes + 7] ^= 1;
   }
-  absl::StatusOr<SentVersion> Send(const Version&) override { return SentVersion{.data = data_}; }
+  absl::StatusOr<SentVersion> Send(const Version&, absl::Duration) override {
+    return SentVersion{.data = data_};
+  }
 
  private:
   const std::shared_ptr<VersionData> data_;
+};
+
+// Has a version whose chunks aren't there yet when they are first asked for.
+class LateSource final : public VersionSource {
+ public:
+  explicit LateSource(std::shared_ptr<const VersionData> data) : data_(std::move(data)) {}
+  absl::StatusOr<SentVersion> Send(const Version&, absl::Duration) override {
+    ++sent;
+    if (sent > 1) return SentVersion{.data = data_};
+    return SentVersion{.data = data_,
+                       .wait = [](size_t, absl::Duration) { return absl::AbortedError("late"); }};
+  }
+
+  std::atomic<int> sent = 0;
+
+ private:
+  const std::shared_ptr<const VersionData> data_;
 };
 
 class Relays : public ::testing::Test {
@@ -119,10 +141,50 @@ class Relays : public ::testing::Test {
     context.TryCancel();
     (void)reader->Finish();
   }
-  void ExpectRight(Worker& worker) {
-    const auto data = worker.client().Fetch(version_, nullptr, kPatience);
+  // The worker at this port is named to who asks next.
+  void Name(int port) {
+    TakePlace(port);
+    TakePlace(1);
+  }
+  void ExpectRight(Worker& worker, const VersionData* base = nullptr) {
+    const auto data = worker.client().Fetch(version_, base, kPatience);
     ASSERT_TRUE(data.ok()) << data.status();
     EXPECT_EQ(VersionDigest(**data), version_.digest);
+  }
+  std::shared_ptr<const VersionData> Data() { return *store_->Read(version_); }
+  // W(0): the version but for one number.
+  std::shared_ptr<const VersionData> Base() {
+    at::Tensor before = at::arange(3 << 18).to(at::kFloat);
+    before[7] += 1;
+    return *store_->Read(*Publish(*store_, 0, {{"w", before}}));
+  }
+  // The bits of `data`, of which nothing is there yet.
+  static std::shared_ptr<GrowingVersion> Begin(const VersionData& data) {
+    VersionData manifest = data;
+    manifest.bytes = {};
+    return GrowingVersion::Begin(std::move(manifest), data.bytes.size()).value();
+  }
+  static void Fill(GrowingVersion& growing, const VersionData& data, size_t chunk) {
+    data.Chunk(chunk).copy(growing.Room(chunk).data(), growing.Room(chunk).size());
+    growing.SetReady(chunk);
+  }
+  // One chunk of the version from a relay, as a difference to `base` where it makes one.
+  absl::StatusOr<v1::VersionChunk> Ask(const rpc::Server& relay, size_t chunk,
+                                       const VersionData& base) {
+    const auto stub = v1::WeightStore::NewStub(*rpc::Connect(relay.address()));
+    const auto context = rpc::MakeContext(absl::Seconds(20));
+    v1::FetchVersionRequest request;
+    request.mutable_version()->set_number(version_.number);
+    request.mutable_version()->set_digest(version_.digest);
+    request.mutable_base()->set_number(base.version.number);
+    request.mutable_base()->set_digest(base.version.digest);
+    request.set_chunks(std::string(Data()->ChunkDigest(chunk)));
+    const auto reader = stub->Fetch(context.get(), request);
+    v1::VersionPiece piece;
+    while (reader->Read(&piece)) {
+    }
+    ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(reader->Finish(), "fetch"));
+    return piece.chunk();
   }
 
   TemporaryFolder folder_;
@@ -177,13 +239,9 @@ TEST_F(Relays, WhatIsStillArrivingIsSentOn) {
   RelayService relay(held);
   const auto server = Start(&relay);
   const auto data = *store_->Read(version_);
-  VersionData manifest = *data;
-  manifest.bytes = {};
-  const auto growing = GrowingVersion::Begin(std::move(manifest), bytes_);
-  held.Add(growing);
-  const std::span<char> room = growing->Room(0);
-  data->bytes.view().copy(room.data(), room.size());
-  growing->SetReady(0);
+  const auto growing = Begin(*data);
+  held.Add(GrowingVersion::Reader(growing));
+  Fill(*growing, *data, 0);
   const auto stub = v1::WeightStore::NewStub(*rpc::Connect(server->address()));
   grpc::ClientContext context;
   v1::FetchVersionRequest request;
@@ -197,6 +255,104 @@ TEST_F(Relays, WhatIsStillArrivingIsSentOn) {
   growing->End();
   EXPECT_FALSE(reader->Read(&piece));
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  server->Shutdown(absl::ZeroDuration());
+}
+
+TEST_F(Relays, OneThatHasBothVersionsSendsWhatDiffers) {
+  const auto base = Base();
+  HeldVersions held;
+  held.Add({.data = base});
+  held.Add({.data = Data()});
+  RelayService relay(held);
+  const auto server = Start(&relay);
+  Name(PortOf(*server));
+  Worker worker(server_->address());
+  ExpectRight(worker, base.get());
+  EXPECT_LT(worker.client().received_bytes() * 20, bytes_);
+  server->Shutdown(absl::ZeroDuration());
+}
+
+TEST_F(Relays, ForABaseThatItDoesNotHoldOneWaitsForNobody) {
+  HeldVersions held;
+  held.Add({.data = Data()});
+  RelayService relay(held, /*bytes_per_second=*/0, /*patience=*/absl::Hours(1));
+  const auto server = Start(&relay);
+  const auto base = Base();
+  const auto never_asked = Ask(*server, 0, *base);
+  ASSERT_TRUE(never_asked.ok()) << never_asked.status();
+  EXPECT_EQ(never_asked->data(), Data()->Chunk(0));
+  held.Add(GrowingVersion::Reader(Begin(*base)));
+  const auto arriving = Ask(*server, 0, *base);
+  ASSERT_TRUE(arriving.ok()) << arriving.status();
+  EXPECT_EQ(arriving->data(), Data()->Chunk(0));
+  server->Shutdown(absl::ZeroDuration());
+}
+
+TEST_F(Relays, AfterAFetchThatBeganAnewDifferencesAreThoseOfTheNewBytes) {
+  const auto base = Base();
+  HeldVersions held;
+  RelayService relay(held);
+  const auto server = Start(&relay);
+  held.Add({.data = base});
+  const auto first = Begin(*Data());
+  held.Add(GrowingVersion::Reader(first));
+  Fill(*first, *Data(), 0);
+  ASSERT_TRUE(Ask(*server, 0, *base).ok());
+  first->End();
+  const auto second = Begin(*Data());
+  held.Add(GrowingVersion::Reader(second));
+  Fill(*second, *Data(), 1);
+  const auto chunk = Ask(*server, 1, *base);
+  ASSERT_TRUE(chunk.ok()) << chunk.status();
+  std::string bytes(kChunkBytes, '\0');
+  ASSERT_TRUE(ApplyDifference(base->Chunk(1), chunk->difference(), bytes).ok());
+  EXPECT_EQ(bytes, Data()->Chunk(1));
+  server->Shutdown(absl::ZeroDuration());
+}
+
+TEST_F(Relays, KeepNeitherVersionForTheirDifferences) {
+  HeldVersions held;
+  RelayService relay(held);
+  const auto server = Start(&relay);
+  auto base = std::make_shared<const VersionData>(*Base());
+  held.Add({.data = base});
+  held.Add({.data = Data()});
+  ASSERT_FALSE(Ask(*server, 0, *base)->difference().empty());
+  const std::weak_ptr<const VersionData> gone = base;
+  base.reset();
+  EXPECT_FALSE(gone.expired());
+  held.Add({.data = std::make_shared<const VersionData>()});
+  server->Shutdown(absl::ZeroDuration());
+  EXPECT_TRUE(gone.expired());
+}
+
+TEST_F(Relays, OneWhoseDifferencesAreDamagedIsAskedForTheBytesBeforeAnother) {
+  const auto base = Base();
+  auto damaged = std::make_shared<VersionData>(*base);
+  damaged->bytes = WeightBytes(base->bytes.view());
+  damaged->bytes.room()[8] ^= 1;
+  HeldVersions held;
+  held.Add({.data = std::move(damaged)});
+  held.Add({.data = Data()});
+  CountingSource source(held);
+  RelayService relay(source);
+  const auto server = Start(&relay);
+  Name(PortOf(*server));
+  Worker worker(server_->address());
+  ExpectRight(worker, base.get());
+  EXPECT_EQ(source.sent, 3) << "the version and the base, then the version alone";
+  EXPECT_GT(worker.client().received_bytes(), kChunkBytes);
+  server->Shutdown(absl::ZeroDuration());
+}
+
+TEST_F(Relays, OneThatDoesNotHaveTheChunksYetIsAskedAgain) {
+  LateSource source(Data());
+  RelayService relay(source);
+  const auto server = Start(&relay);
+  Name(PortOf(*server));
+  Worker worker(server_->address());
+  ExpectRight(worker);
+  EXPECT_EQ(source.sent, 2);
   server->Shutdown(absl::ZeroDuration());
 }
 

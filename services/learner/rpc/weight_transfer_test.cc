@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -127,6 +129,24 @@ TEST_F(WeightTransfer, AVersionThatDiffersFromAnotherThanTheOneNamedIsSentOnceMo
   EXPECT_EQ(VersionDigest(*data), second.digest);
 }
 
+TEST_F(WeightTransfer, SendsWhatDiffersAlsoOfChunksThatAreAlike) {
+  const model::Tensors same = {{"a", at::full({1 << 20}, 1.5)}};  // four chunks
+  model::Tensors before = {{"a", at::full({1 << 20}, 1.5)}};
+  for (const int at : {5, (1 << 18) + 7, (1 << 19) + 9}) before["a"][at] = 2;
+  const Version first = Publish(*store_, 0, before).value();
+  const Version second = Publish(*store_, 1, same).value();
+  const auto base = Fetch(*client_, first, nullptr, kDeadline);
+  ASSERT_TRUE(base.ok()) << base.status();
+  const uint64_t received = client_->received_bytes();
+  // The fourth chunk of the base is all of them, but for a client that can't take it from there.
+  VersionData named = *base;
+  named.chunk_digests.clear();
+  const auto data = Fetch(*client_, second, &named, kDeadline);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(VersionDigest(*data), second.digest);
+  EXPECT_LT((client_->received_bytes() - received) * 20, data->bytes.size());
+}
+
 TEST_F(WeightTransfer, NamesAVersionThatIsNotThere) {
   ASSERT_TRUE(Publish(*store_, 0, Weights(1)).ok());
   EXPECT_TRUE(absl::IsNotFound(Fetch(*client_, {1, ""}, nullptr, kDeadline).status()));
@@ -182,6 +202,25 @@ TEST_F(WeightTransfer, WhoWaitsInVainForAnotherProcessFetchesItself) {
   const auto client =
       ConnectWeightStore(server_->address(), {.host_folder = folder_ / "shared"}).value();
   EXPECT_TRUE(client->Fetch(version, nullptr, absl::Seconds(1)).ok());
+}
+
+TEST_F(WeightTransfer, WithoutAFolderThatCanBeUsedAVersionIsItsProcessesOwn) {
+  const Version version = Publish(*store_, 0, Weights(1.5)).value();
+  folder_.Write("file", "no folder");
+  const auto client =
+      ConnectWeightStore(server_->address(), {.host_folder = folder_ / "file"}).value();
+  const auto data = client->Fetch(version, nullptr, kDeadline);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(VersionDigest(**data), version.digest);
+}
+
+TEST_F(WeightTransfer, WhatIsNoDigestIsNoNameOfAFile) {
+  ASSERT_TRUE(Publish(*store_, 0, Weights(1.5)).ok());
+  const auto client =
+      ConnectWeightStore(server_->address(), {.host_folder = folder_ / "shared"}).value();
+  EXPECT_TRUE(absl::IsNotFound(client->Fetch({0, "../elsewhere"}, nullptr, kDeadline).status()));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "shared"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "elsewhere.version.lock"));
 }
 
 TEST_F(WeightTransfer, WithoutRoomInTheSharedFolderAVersionIsItsProcessesOwn) {
@@ -272,6 +311,43 @@ TEST(WeightTransferFaults, AVersionMayTakeLongerThanTheDeadlineWhileItComes) {
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->bytes.view(), "abcdefghijkl");
   EXPECT_EQ(service.asked, (std::vector<size_t>{3, 2, 1}));
+  server->Shutdown(absl::ZeroDuration());
+}
+
+TEST(WeightTransferFaults, WhoWaitsForAnotherProcessDoesSoWhileThatGoesOn) {
+  const TemporaryFolder folder;
+  FaultyService service(SmallVersion(), FaultyService::Fault::kStalls, 2);
+  const auto server = ServeAt(folder.path(), &service);
+  std::vector<std::thread> processes;
+  for (int i = 0; i < 2; ++i) {
+    processes.emplace_back([&] {
+      const auto client =
+          ConnectWeightStore(server->address(), {.host_folder = folder / "shared"}).value();
+      EXPECT_TRUE(client->Fetch(SmallVersion().version, nullptr, absl::Seconds(1)).ok());
+    });
+  }
+  for (std::thread& process : processes) process.join();
+  EXPECT_EQ(service.asked, (std::vector<size_t>{3, 2, 1})) << "by one of the two";
+  server->Shutdown(absl::ZeroDuration());
+}
+
+TEST(WeightTransferFaults, AVersionOfManyChunksTakesSeveralCalls) {
+  VersionData data;
+  std::string bytes;
+  for (uint32_t i = 0; i < 5000; ++i) {
+    bytes.append(reinterpret_cast<const char*>(&i), sizeof(i));
+  }
+  data.tensors = {{.name = "a", .dtype = "F32", .shape = {5000}, .offset = 0, .size = 20000}};
+  data.bytes = WeightBytes(bytes);
+  data.chunk_bytes = 4;
+  Seal(&data);
+  const TemporaryFolder folder;
+  FaultyService service(data, FaultyService::Fault::kBreaks, 0);
+  const auto server = ServeAt(folder.path(), &service);
+  const auto fetched = Fetch(*Connect(*server), data.version, nullptr, kDeadline);
+  ASSERT_TRUE(fetched.ok()) << fetched.status();
+  EXPECT_EQ(fetched->bytes.view(), bytes);
+  EXPECT_EQ(service.asked, (std::vector<size_t>{4096, 904}));
   server->Shutdown(absl::ZeroDuration());
 }
 

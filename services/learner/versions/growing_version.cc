@@ -2,28 +2,25 @@
 #include "services/learner/versions/growing_version.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status.h"
 
 namespace attnrl::learner {
-GrowingVersion::GrowingVersion(std::shared_ptr<const VersionData> data, char* room, bool ready)
+GrowingVersion::GrowingVersion(std::shared_ptr<const VersionData> data, char* room)
     : total_(data->bytes.size()),
       data_(std::move(data)),
       room_(room),
-      is_ready_(data_->chunks(), ready),
-      ready_(ready ? data_->chunks() : 0) {}
+      is_ready_(data_->chunks(), false) {}
 
-std::shared_ptr<GrowingVersion> GrowingVersion::Begin(VersionData manifest, uint64_t total) {
-  manifest.bytes = WeightBytes::Room(total);
+absl::StatusOr<std::shared_ptr<GrowingVersion>> GrowingVersion::Begin(VersionData manifest,
+                                                                      uint64_t total) {
+  ATTNRL_ASSIGN_OR_RETURN(manifest.bytes, WeightBytes::Room(total));
   char* const room = manifest.bytes.room();
-  return std::shared_ptr<GrowingVersion>(new GrowingVersion(
-      std::make_shared<const VersionData>(std::move(manifest)), room, /*ready=*/false));
-}
-
-std::shared_ptr<GrowingVersion> GrowingVersion::Whole(std::shared_ptr<const VersionData> data) {
   return std::shared_ptr<GrowingVersion>(
-      new GrowingVersion(std::move(data), /*room=*/nullptr, /*ready=*/true));
+      new GrowingVersion(std::make_shared<const VersionData>(std::move(manifest)), room));
 }
 
 std::span<char> GrowingVersion::Room(size_t chunk) {
@@ -57,15 +54,19 @@ absl::Status GrowingVersion::WaitFor(size_t chunk, absl::Duration patience) cons
     return ended_ || is_ready_[chunk];
   };
   absl::MutexLock lock(&mutex_);
+  const size_t before = ready_;
   mutex_.AwaitWithTimeout(absl::Condition(&settled), patience);
   if (is_ready_[chunk]) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("W(", version().number, ") ", ended_ ? "was given up" : "doesn't come"));
+  const std::string name = absl::StrCat("W(", version().number, ")");
+  if (ended_) return absl::UnavailableError(name + " was given up");
+  if (ready_ == before) return absl::UnavailableError(name + " doesn't come");
+  return absl::AbortedError(absl::StrCat(name, " comes, but chunk ", chunk, " not yet"));
 }
 
-SentVersion GrowingVersion::Reader(std::shared_ptr<GrowingVersion> self, absl::Duration patience) {
-  return {.data = self->data_,
-          .wait = [self, patience](size_t chunk) { return self->WaitFor(chunk, patience); }};
+SentVersion GrowingVersion::Reader(std::shared_ptr<GrowingVersion> self) {
+  return {.data = self->data_, .wait = [self](size_t chunk, absl::Duration patience) {
+            return self->WaitFor(chunk, patience);
+          }};
 }
 
 }  // namespace attnrl::learner

@@ -9,6 +9,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "services/learner/versions/version_data.h"
@@ -21,10 +22,10 @@ namespace attnrl::learner {
 // through SentVersions. Memory: as much of the version as is there.
 class GrowingVersion {
  public:
-  // `manifest` has no bytes yet, but the digests of the chunks of `total`.
-  static std::shared_ptr<GrowingVersion> Begin(VersionData manifest, uint64_t total);
-  // All of it is there.
-  static std::shared_ptr<GrowingVersion> Whole(std::shared_ptr<const VersionData> data);
+  // `manifest` has no bytes yet, but the digests of the chunks of `total`. RESOURCE_EXHAUSTED where
+  // there is no memory for them.
+  static absl::StatusOr<std::shared_ptr<GrowingVersion>> Begin(VersionData manifest,
+                                                               uint64_t total);
 
   const Version& version() const { return data_->version; }
   uint64_t total() const { return total_; }
@@ -40,11 +41,11 @@ class GrowingVersion {
   // No more chunks come.
   void End();
 
-  // A reader that waits for at most `patience` at a time. Keeps `self` alive.
-  static SentVersion Reader(std::shared_ptr<GrowingVersion> self, absl::Duration patience);
+  // For those who read it meanwhile. Keeps `self` alive.
+  static SentVersion Reader(std::shared_ptr<GrowingVersion> self);
 
  private:
-  GrowingVersion(std::shared_ptr<const VersionData> data, char* room, bool ready);
+  GrowingVersion(std::shared_ptr<const VersionData> data, char* room);
 
   absl::Status WaitFor(size_t chunk, absl::Duration patience) const;
 
@@ -54,7 +55,7 @@ class GrowingVersion {
 
   mutable absl::Mutex mutex_;
   std::vector<bool> is_ready_ ABSL_GUARDED_BY(mutex_);
-  size_t ready_ ABSL_GUARDED_BY(mutex_);
+  size_t ready_ ABSL_GUARDED_BY(mutex_) = 0;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

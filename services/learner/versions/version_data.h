@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/base/version.h"
 #include "common/storage/digest.h"
 #include "services/learner/versions/weight_bytes.h"
@@ -14,6 +15,8 @@ namespace attnrl::learner {
 
 // A version travels in chunks of so many bytes; the last may be shorter.
 inline constexpr uint64_t kChunkBytes = 1 << 20;
+// A chunk is one message, so that none is longer.
+inline constexpr uint64_t kMaxChunkBytes = 2 << 20;
 
 // One tensor of a version: where its raw little-endian bytes lie in VersionData::bytes.
 struct TensorEntry {
@@ -36,6 +39,9 @@ struct VersionData {
   std::string_view Bytes(const TensorEntry& tensor) const {
     return bytes.view().substr(tensor.offset, tensor.size);
   }
+  std::string_view Chunk(size_t chunk) const {
+    return bytes.view().substr(chunk * chunk_bytes, chunk_bytes);
+  }
   size_t chunks() const { return chunk_digests.size() / storage::kSha256Bytes; }
   std::string_view ChunkDigest(size_t chunk) const {
     return std::string_view(chunk_digests)
@@ -45,6 +51,10 @@ struct VersionData {
 
 // The digest of a version, as model::WeightsDigest defines it.
 std::string VersionDigest(const VersionData& data);
+// Gives the tensors of a version that has no bytes yet, of `total` bytes, their offsets. DATA_LOSS
+// where its tensors have another sum or it doesn't name every chunk; RESOURCE_EXHAUSTED where it
+// has more than `most` bytes.
+absl::Status Place(VersionData* manifest, uint64_t total, uint64_t most);
 // SHA-256 of `bytes` in chunks, one after the other.
 std::string ChunkDigests(std::string_view bytes, uint64_t chunk_bytes);
 

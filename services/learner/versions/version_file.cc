@@ -61,7 +61,8 @@ absl::StatusOr<VersionData> Read(const std::string& path) {
   VersionData data;
   ATTNRL_ASSIGN_OR_RETURN(data.tensors, Entries(path, infos));
   if (!data.tensors.empty()) {
-    data.bytes = WeightBytes::Room(data.tensors.back().offset + data.tensors.back().size);
+    ATTNRL_ASSIGN_OR_RETURN(
+        data.bytes, WeightBytes::Room(data.tensors.back().offset + data.tensors.back().size));
   }
   for (size_t i = 0; i < infos.size(); ++i) {
     ATTNRL_RETURN_IF_ERROR(file.ReadInto(infos[i], data.bytes.room() + data.tensors[i].offset));
@@ -76,7 +77,7 @@ VersionData ToVersionData(uint32_t number, const model::Tensors& tensors) {
   VersionData data;
   uint64_t total = 0;
   for (const auto& [name, tensor] : tensors) total += tensor.nbytes();
-  data.bytes = WeightBytes::Room(total);
+  data.bytes = WeightBytes::Room(total).value();
   uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();

@@ -10,7 +10,8 @@
 
 namespace attnrl::learner {
 
-// `tensors` (any device, float32 or bfloat16) as plain bytes, with its digest.
+// `tensors` (any device, float32 or bfloat16) as plain bytes, with its digest. Throws where
+// there is no memory for them.
 VersionData ToVersionData(uint32_t number, const model::Tensors& tensors);
 
 // Reads all tensors of one safetensors file; the digest is computed, the number left 0. DATA_LOSS

@@ -4,10 +4,10 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "services/learner/versions/version_data.h"
 
 namespace attnrl::learner {
@@ -16,12 +16,12 @@ namespace attnrl::learner {
 struct SentVersion {
   // What it consists of. Of its bytes only the chunks that `wait` has said are there.
   std::shared_ptr<const VersionData> data;
-  // Blocks until a chunk is there. UNAVAILABLE: it won't be, or not soon. Empty: all are there.
-  std::function<absl::Status(size_t)> wait = nullptr;
+  // Blocks until a chunk is there, at most for so long. ABORTED: others came meanwhile, so this one
+  // will. UNAVAILABLE: none came, or none will. Empty: all are there.
+  std::function<absl::Status(size_t, absl::Duration)> wait = nullptr;
 
-  absl::Status WaitFor(size_t chunk) const { return wait ? wait(chunk) : absl::OkStatus(); }
-  std::string_view Chunk(size_t chunk) const {
-    return data->bytes.view().substr(chunk * data->chunk_bytes, data->chunk_bytes);
+  absl::Status WaitFor(size_t chunk, absl::Duration patience) const {
+    return wait ? wait(chunk, patience) : absl::OkStatus();
   }
 };
 
@@ -29,9 +29,9 @@ struct SentVersion {
 class VersionSource {
  public:
   virtual ~VersionSource() = default;
-  // An empty digest: whatever has that number. NOT_FOUND: it isn't kept here. DATA_LOSS: it is
-  // damaged here.
-  virtual absl::StatusOr<SentVersion> Send(const Version& version) = 0;
+  // An empty digest: whatever has that number. `patience`: how long one that is expected here may
+  // take to begin. NOT_FOUND: it isn't kept here. DATA_LOSS: it is damaged here.
+  virtual absl::StatusOr<SentVersion> Send(const Version& version, absl::Duration patience) = 0;
 };
 
 }  // namespace attnrl::learner

@@ -223,7 +223,7 @@ absl::StatusOr<std::shared_ptr<const VersionData>> VersionStore::Read(const Vers
   return read;
 }
 
-absl::StatusOr<SentVersion> VersionStore::Send(const Version& version) {
+absl::StatusOr<SentVersion> VersionStore::Send(const Version& version, absl::Duration) {
   ATTNRL_ASSIGN_OR_RETURN(std::shared_ptr<const VersionData> data, Read(version));
   return SentVersion{.data = std::move(data)};
 }

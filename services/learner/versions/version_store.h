@@ -56,7 +56,7 @@ class VersionStore final : public VersionSource {
   // The bits of a version (an empty digest: of that number), checked. NOT_FOUND: never published,
   // or pruned. DATA_LOSS: damaged on disk.
   absl::StatusOr<std::shared_ptr<const VersionData>> Read(const Version& version);
-  absl::StatusOr<SentVersion> Send(const Version& version) override;
+  absl::StatusOr<SentVersion> Send(const Version& version, absl::Duration patience) override;
 
   // Forgets the versions below `keep_from` and removes their folders, but for those that a
   // checkpoint holds: the checkpoint's owner calls Forget.

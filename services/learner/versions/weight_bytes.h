@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <string_view>
-#include <utility>
+
+#include "absl/status/statusor.h"
 
 namespace attnrl::learner {
 
@@ -13,14 +15,15 @@ namespace attnrl::learner {
 class WeightBytes {
  public:
   WeightBytes() = default;
-  // A copy of `bytes`.
+  // A copy of `bytes`. Throws where Room has an error.
   explicit WeightBytes(std::string_view bytes);
   // Room for so many bytes, zeros until they are written; the system gives memory as it is filled.
-  // Throws std::bad_alloc.
-  static WeightBytes Room(size_t size);
-  // The first so many bytes of a file, as they are there: nothing is read before it is looked at,
-  // and all processes share one copy. Not to be written. Throws std::bad_alloc.
-  static WeightBytes Map(int descriptor, size_t size);
+  // RESOURCE_EXHAUSTED where it refuses so much.
+  static absl::StatusOr<WeightBytes> Room(size_t size);
+  // The first so many bytes of an open file, which `path` names in errors, as they are there:
+  // nothing is read before it is looked at, and all processes share one copy. Not to be written.
+  // The codes of storage/files.h where the system doesn't map it.
+  static absl::StatusOr<WeightBytes> Map(int descriptor, const std::string& path, size_t size);
 
   const char* data() const { return memory_.get(); }
   char* room() { return memory_.get(); }
@@ -28,9 +31,8 @@ class WeightBytes {
   std::string_view view() const { return {data(), size_}; }
 
  private:
-  static WeightBytes Of(void* memory, size_t size);
-  WeightBytes(std::shared_ptr<char> memory, size_t size)
-      : memory_(std::move(memory)), size_(size) {}
+  // What was mapped, so many bytes.
+  WeightBytes(void* memory, size_t size);
 
   std::shared_ptr<char> memory_;
   size_t size_ = 0;
