@@ -205,7 +205,7 @@ void AddRollout(Table& table) {
             "of the container's memory, or what weights leave of the GPU's.");
   table.Text(ATTNRL_KEY(rollout.weights_folder), TextKind::kPath,
              "Folder of each machine in which its workers share the weights that one of them "
-             "fetches; if empty, each fetches its own.");
+             "fetches; for one run, and emptied by nobody; if empty, each fetches its own.");
   table.Int(ATTNRL_KEY(rollout.resident_versions), 1, 2,
             "Weight versions whose sequences a worker decodes side by side.");
   table.Choice(
@@ -320,8 +320,8 @@ void AddLearner(Table& table) {
   table.Int(ATTNRL_KEY(learner.checkpoints_kept), 1, kMillion,
             "Newest checkpoints to keep, at least 2; that of step 0 is always kept.");
   table.Int(ATTNRL_KEY(learner.checkpoints_best), 0, kMillion,
-            "Checkpoints to keep besides for the share of right responses in the batches before "
-            "them.");
+            "The most accurate checkpoints, of all, that are kept however old; 0: the run names no "
+            "best one.");
   table.Int(ATTNRL_KEY(learner.send_bytes_per_second), 0, int64_t{1} << 50,
             "Bytes of weights that learner and workers each send a second at most; 0: no limit.");
   table.Int(ATTNRL_KEY(learner.lora.rank), 0, 4096,

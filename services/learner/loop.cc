@@ -250,6 +250,7 @@ absl::StatusOr<LearnerLoop::Bits> LearnerLoop::NewBits(const scheduler::Training
     data = *before;
     data.version.number = next_;
   } else {
+    versions_.MakeRoom();
     data = ToVersionData(next_, trainer_.parameters().OnHost());
   }
   report->version = data.version;
@@ -259,6 +260,7 @@ absl::StatusOr<LearnerLoop::Bits> LearnerLoop::NewBits(const scheduler::Training
 absl::StatusOr<LearnerLoop::Bits> LearnerLoop::ReplayedBits(const scheduler::TrainingBatch& batch,
                                                             StepReport* report) {
   report->version = {next_, *versions_.DigestOf(next_)};
+  versions_.MakeRoom();
   auto bits =
       std::make_shared<const VersionData>(ToVersionData(next_, trainer_.parameters().OnHost()));
   if (bits->version == report->version) return bits;
@@ -276,13 +278,15 @@ absl::StatusOr<LearnerLoop::Bits> LearnerLoop::ReplayedBits(const scheduler::Tra
 
 absl::StatusOr<scheduler::CommitReply> LearnerLoop::Commit(const StepReport& report) {
   absl::Status ranks;
+  // Only one that stays is named: without a place for it Prune may remove it below.
+  const auto best = options_.checkpoints_best > 0 ? checkpoints_.Best() : std::nullopt;
   const absl::StatusOr<scheduler::CommitReply> reply =
       batches_.CommitBatch({.batch = report.batch,
                             .version = report.version,
                             .checkpoint_step = checkpoint_,
                             .replayed = report.replayed,
                             .statistics = report.statistics,
-                            .best = checkpoints_.Best()},
+                            .best = best},
                            [&](const std::string&) { KeepRanksAlive(&ranks); });
   ATTNRL_RETURN_IF_ERROR(ranks);
   ATTNRL_RETURN_IF_ERROR(reply.status());

@@ -386,6 +386,15 @@ TEST_F(LoopTest, TheBestCheckpointStaysThroughRestartsAndIsTold) {
   }
 }
 
+TEST_F(LoopTest, NoCheckpointIsTheBestWhereNoneIsKeptForThat) {
+  Life life(model_.path(), run_.path(),
+            {.checkpoint_every = 2, .checkpoints_kept = 1, .checkpoints_best = 0});
+  AddBatchesWithAPeak(&life, 11);
+  ASSERT_TRUE(life.PrepareAndRun().ok());
+  for (const auto& commit : life.batches.commits()) EXPECT_EQ(commit.best, std::nullopt);
+  EXPECT_FALSE(Exists("checkpoints/step-4"));
+}
+
 TEST_F(LoopTest, OtherDataBeginAnAccuracyOfTheirOwn) {
   Life life(model_.path(), run_.path(),
             {.checkpoint_every = 2, .checkpoints_best = 1, .new_data = {0, 6}});

@@ -228,6 +228,15 @@ absl::StatusOr<SentVersion> VersionStore::Send(const Version& version, absl::Dur
   return SentVersion{.data = std::move(data)};
 }
 
+void VersionStore::MakeRoom() {
+  absl::MutexLock lock(&mutex_);
+  if (cache_.empty()) return;
+  const auto newest = std::max_element(
+      cache_.begin(), cache_.end(),
+      [](const auto& a, const auto& b) { return a->version.number < b->version.number; });
+  cache_ = {*newest};
+}
+
 void VersionStore::Cache(std::shared_ptr<const VersionData> data) {
   cache_.push_back(std::move(data));
   if (cache_.size() > kCachedVersions) cache_.pop_front();

@@ -58,6 +58,9 @@ class VersionStore final : public VersionSource {
   absl::StatusOr<std::shared_ptr<const VersionData>> Read(const Version& version);
   absl::StatusOr<SentVersion> Send(const Version& version, absl::Duration patience) override;
 
+  // Before another version is made: of those in memory only the newest stays for it.
+  void MakeRoom();
+
   // Forgets the versions below `keep_from` and removes their folders, but for those that a
   // checkpoint holds: the checkpoint's owner calls Forget.
   absl::Status Prune(uint32_t keep_from);

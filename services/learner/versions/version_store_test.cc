@@ -145,6 +145,18 @@ TEST_F(VersionStoreTest, AVersionIsInMemoryOnceHoweverManyReadIt) {
   for (const auto& copy : copies) EXPECT_EQ(copy, copies[0]);
 }
 
+TEST_F(VersionStoreTest, MakesRoomByAllButTheNewest) {
+  auto store = Open();
+  Publish(*store, 1, Weights(1)).value();
+  Publish(*store, 2, Weights(2)).value();
+  const std::weak_ptr<const VersionData> newest = *store->Read({2, ""});
+  const std::weak_ptr<const VersionData> older = *store->Read({1, ""});
+  store->MakeRoom();
+  EXPECT_TRUE(older.expired());
+  EXPECT_EQ(store->Read({2, ""}).value(), newest.lock());
+  EXPECT_TRUE(store->Read({1, ""}).ok()) << "from its file";
+}
+
 TEST_F(VersionStoreTest, WeightsThatCannotBeReadNowAreNotRemoved) {
   Publish(*Open(), 3, Weights(1)).value();
   const fs::path file = run_.path() + "/weights/3/model.safetensors";
