@@ -4,15 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <atomic>
-#include <optional>
-#include <thread>
-#include <utility>
+#include <vector>
 
-#include "services/branch_scheduler/testing/fake_work_stream.h"
-#include "services/learner/testing/fake_weight_client.h"
-#include "services/rollout_worker/testing/fake_step_runner.h"
+#include "services/rollout_worker/work/testing/worker_fixture.h"
 
 namespace attnrl::rollout {
 namespace {
@@ -22,114 +16,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-
-constexpr absl::Duration kLimit = absl::Seconds(20);
-constexpr int64_t kSlots = 4;
-
-scheduler::Lease MakeLease(uint64_t number, uint32_t version = 0, uint32_t tokens = 5) {
-  scheduler::Lease lease;
-  lease.lease = LeaseId{number};
-  lease.item.item = scheduler::ItemId{number + 100};
-  lease.item.version = {.number = version, .digest = "x"};
-  lease.item.prompt_ids = {1, 2};
-  lease.item.samples = {{.node = static_cast<uint32_t>(number), .max_new_tokens = tokens}};
-  return lease;
-}
-
-// Long enough that it never ends within a test.
-scheduler::Lease EndlessLease(uint64_t number) { return MakeLease(number, 0, 1u << 18); }
-
-class WorkerTest : public ::testing::Test {
- protected:
-  explicit WorkerTest(const Clock& clock = Clock::Real()) : clock_(clock) {}
-
-  void SetUp() override {
-    for (uint32_t version = 0; version < 4; ++version) Publish(version);
-    EngineOptions engine;
-    engine.stepper = {.slots = kSlots, .max_tokens = 1 << 19};
-    auto runner = std::make_unique<FakeStepRunner>(1 << 16, 8);
-    runner_ = runner.get();
-    engine_ = Engine::Start(engine, std::move(runner));
-    WeightKeeperOptions keeper;
-    keeper.first_backoff = absl::Milliseconds(1);
-    keeper.max_backoff = absl::Milliseconds(10);
-    keeper.set = [this](uint32_t version, Weights weights) {
-      engine_->SetWeights(version, std::move(weights));
-    };
-    keeper.drop = [this](uint32_t version) { engine_->DropWeights(version); };
-    keeper_ = std::make_unique<WeightKeeper>(
-        keeper, store_,
-        [this](const learner::VersionData& data) -> absl::StatusOr<Weights> {
-          if (!can_load_) return absl::InternalError("the GPU: an illegal address");
-          return FakeStepRunner::Weights(data.version.number);
-        },
-        clock_);
-  }
-
-  void Publish(uint32_t version) {
-    learner::VersionData data;
-    data.version = {.number = version, .digest = "x"};
-    store_.Publish(data);
-  }
-
-  void Start(absl::Duration drain_limit = kLimit) {
-    WorkerOptions options;
-    options.name = "worker-7";
-    options.numerics_id = "test numerics";
-    options.slots = kSlots;
-    options.max_tokens = 1 << 19;
-    options.drain_limit = drain_limit;
-    options.first_backoff = absl::Milliseconds(1);
-    worker_ = std::make_unique<Worker>(options, scheduler_, *engine_, *keeper_, clock_);
-    thread_ = std::thread([this] { status_ = worker_->Run(); });
-  }
-
-  void TearDown() override {
-    if (worker_) worker_->Drain();
-    if (thread_.joinable()) {
-      // A test that leaves results unacknowledged must not wait for them.
-      scheduler_.RefuseOpen(absl::FailedPreconditionError("the test is over"));
-      scheduler_.Break(absl::FailedPreconditionError("the test is over"));
-      thread_.join();
-    }
-    engine_->Stop();
-  }
-
-  absl::Status Join() {
-    thread_.join();
-    return status_;
-  }
-
-  // The next message of type M; others in between are passed over.
-  template <typename M>
-  M Next() {
-    while (true) {
-      std::optional<scheduler::WorkerMessage> message = scheduler_.AwaitSent(kLimit);
-      if (!message) {
-        ADD_FAILURE() << "the worker sent nothing more";
-        return M{};
-      }
-      if (M* found = std::get_if<M>(&*message)) return std::move(*found);
-    }
-  }
-
-  scheduler::Register Accept(std::vector<LeaseId> adopted = {}, double lease_seconds = 60) {
-    scheduler::Register hello = Next<scheduler::Register>();
-    scheduler_.Push(scheduler::Registered{1, std::move(adopted), lease_seconds});
-    return hello;
-  }
-
-  const Clock& clock_;
-  scheduler::FakeWorkConnector scheduler_;
-  learner::FakeWeightClient store_;
-  FakeStepRunner* runner_ = nullptr;  // the engine's
-  std::atomic<bool> can_load_ = true;
-  std::unique_ptr<Engine> engine_;
-  std::unique_ptr<WeightKeeper> keeper_;
-  std::unique_ptr<Worker> worker_;
-  std::thread thread_;
-  absl::Status status_;
-};
 
 TEST_F(WorkerTest, SaysWhoItIsAndWhatItCanDo) {
   Start();
@@ -297,37 +183,6 @@ TEST_F(WorkerTest, KeepsTryingWhileTheSchedulerIsAway) {
   EXPECT_EQ(Accept().worker, "worker-7");
 }
 
-TEST_F(WorkerTest, TriesAgainWhenWeightsCannotBeFetched) {
-  store_.FailFetches(3, absl::UnavailableError("the learner restarts"));
-  Start();
-  Accept();
-  scheduler_.Push(MakeLease(1, 1));
-  EXPECT_EQ(Next<scheduler::ItemResult>().version.number, 1u);
-  EXPECT_EQ(store_.fetches(), 4);
-}
-
-TEST_F(WorkerTest, WorksOnSeveralVersionsOneAfterAnother) {
-  Start();
-  Accept();
-  for (uint64_t lease = 1; lease <= 8; ++lease) {
-    scheduler_.Push(MakeLease(lease, static_cast<uint32_t>(lease % 3 + 1)));
-  }
-  for (int i = 0; i < 8; ++i) {
-    const scheduler::ItemResult result = Next<scheduler::ItemResult>();
-    EXPECT_EQ(result.version.number, scheduler::Number(result.lease) % 3 + 1);
-    scheduler_.Push(scheduler::Ack{.lease = result.lease});
-  }
-}
-
-TEST_F(WorkerTest, FetchesTheNextVersionAhead) {
-  Start();
-  Accept();
-  scheduler_.Push(scheduler::Prefetch{{.number = 3, .digest = "x"}});
-  scheduler_.Push(MakeLease(1, 3));
-  Next<scheduler::ItemResult>();
-  EXPECT_EQ(store_.fetches(), 1);
-}
-
 TEST_F(WorkerTest, LeavesWithAnItemThatItCannotRun) {
   Start();
   Accept();
@@ -350,93 +205,6 @@ TEST_F(WorkerTest, GivesAnItemBackAsFailedWhoseResultIsTooLargeToBeSentAndGoesOn
   EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{2});
   scheduler_.Break(absl::UnavailableError("restart"));
   EXPECT_EQ(Accept({LeaseId{2}}).held.size(), 1u) << "it is not sent again";
-}
-
-TEST_F(WorkerTest, GivesItsLeasesBackWithoutWeightsAndAsksAgainWhenTheyAreThere) {
-  Start();
-  Accept({}, /*lease_seconds=*/0.02);
-  scheduler_.Push(MakeLease(1, 9));  // W(9) is not published
-  const scheduler::GiveBack back = Next<scheduler::GiveBack>();
-  EXPECT_THAT(back.leases, ElementsAre(LeaseId{1}));
-  EXPECT_THAT(back.reason, ::testing::StartsWith("no weights: W(9): "));
-  scheduler_.Push(MakeLease(2, 9));
-  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{2})) << "it rests";
-  Publish(9);
-  while (Next<scheduler::Credits>().outstanding == 0 && !HasFailure()) {
-  }
-}
-
-// W(0) can't be had, W(1) can, and the scheduler has named it. Nothing passes but what the test
-// advances.
-class WithoutWeightsTest : public WorkerTest {
- protected:
-  WithoutWeightsTest() : WorkerTest(fake_) {}
-
-  void SetUp() override {
-    WorkerTest::SetUp();
-    store_.Remove(0);
-    Start();
-    Accept({}, /*lease_seconds=*/60);
-    Look();
-  }
-  // Wakes the worker, which looks at its clock.
-  void Look() { scheduler_.Push(scheduler::Prefetch{{.number = 1, .digest = "x"}}); }
-  // W(0) has not come, and W(1) has.
-  void AwaitFetches() {
-    const auto done = [&] { return !keeper_->troubles().empty() && keeper_->Holds({1, "x"}); };
-    for (int i = 0; i < 20'000 && !done(); ++i) absl::SleepFor(absl::Milliseconds(1));
-    ASSERT_TRUE(done());
-  }
-  // The most credits that the worker asks for before it renews its leases.
-  uint32_t CreditsUntilRenewal() {
-    uint32_t most = 0;
-    while (true) {
-      const std::optional<scheduler::WorkerMessage> message = scheduler_.AwaitSent(kLimit);
-      if (!message) ADD_FAILURE() << "no renewal";
-      if (!message || std::holds_alternative<scheduler::Renew>(*message)) return most;
-      if (const auto* credits = std::get_if<scheduler::Credits>(&*message)) {
-        most = std::max(most, credits->outstanding);
-      }
-    }
-  }
-
-  FakeClock fake_;
-};
-
-TEST_F(WithoutWeightsTest, GivesBackOnlyWhatItLacksWeightsFor) {
-  scheduler_.Push(MakeLease(1, 1, 1u << 18));
-  scheduler_.Push(MakeLease(2, 0));
-  AwaitFetches();
-  fake_.Advance(absl::Seconds(30));
-  Look();
-  const scheduler::GiveBack back = Next<scheduler::GiveBack>();
-  EXPECT_THAT(back.leases, ElementsAre(LeaseId{2}));
-  EXPECT_THAT(back.reason, ::testing::StartsWith("no weights: W(0): "));
-  scheduler_.Push(MakeLease(3, 1));  // it was on its way
-  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{3});
-}
-
-TEST_F(WithoutWeightsTest, AsksForNothingThoughNewerOnesAreThereAndTriesAgainAfterALeaseTime) {
-  scheduler_.Push(MakeLease(1, 0));
-  AwaitFetches();
-  fake_.Advance(absl::Seconds(30));
-  Look();
-  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{1}));
-  Next<scheduler::Renew>();
-  fake_.Advance(absl::Seconds(30));
-  Look();
-  EXPECT_EQ(CreditsUntilRenewal(), 0u);
-  fake_.Advance(absl::Seconds(30));
-  Look();
-  EXPECT_GT(CreditsUntilRenewal(), 0u) << "nobody may need W(0) any more";
-  // Somebody does: no second patience with it.
-  scheduler_.Push(MakeLease(2, 0));
-  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{2}));
-  Publish(0);
-  while (Next<scheduler::Credits>().outstanding == 0 && !HasFailure()) {
-  }
-  scheduler_.Push(MakeLease(3, 0));
-  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{3});
 }
 
 TEST_F(WorkerTest, HandsOnWhatIsNotFinishedInItsTime) {
@@ -489,17 +257,6 @@ TEST_F(WorkerTest, GivesItsLeasesBackWhenTheModelCanNotBeRunAnyMore) {
   const scheduler::GiveBack back = Next<scheduler::GiveBack>();
   EXPECT_THAT(back.leases, ElementsAre(LeaseId{1}));
   EXPECT_FALSE(back.failed) << "another process may do it right";
-  EXPECT_EQ(back.reason, "the GPU: an illegal address");
-  EXPECT_TRUE(absl::IsInternal(Join()));
-}
-
-TEST_F(WorkerTest, GivesItsLeasesBackWhenNoModelCanBeMadeAnyMore) {
-  can_load_ = false;
-  Start();
-  Accept();
-  scheduler_.Push(EndlessLease(1));
-  const scheduler::GiveBack back = Next<scheduler::GiveBack>();
-  EXPECT_THAT(back.leases, ElementsAre(LeaseId{1}));
   EXPECT_EQ(back.reason, "the GPU: an illegal address");
   EXPECT_TRUE(absl::IsInternal(Join()));
 }
