@@ -6,7 +6,7 @@
 namespace attnrl::attention {
 namespace {
 
-class OnGpu final : public DecodeKernels {
+class DecodeOnGpu final : public DecodeKernels {
  public:
   cuda::LaunchError Append(const AppendRows<float>& pass, int64_t rows) const override {
     return LaunchAppendRows(pass, rows, Current());
@@ -33,7 +33,7 @@ class OnGpu final : public DecodeKernels {
 }  // namespace
 
 const DecodeKernels* GpuDecodeKernels() {
-  static const OnGpu kernels;
+  static const DecodeOnGpu kernels;
   return &kernels;
 }
 

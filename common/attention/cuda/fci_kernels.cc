@@ -10,7 +10,7 @@
 namespace attnrl::attention {
 namespace {
 
-class OnGpu final : public FciKernels {
+class FciOnGpu final : public FciKernels {
  public:
   Attended Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const override {
     const auto by_head = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
@@ -45,7 +45,7 @@ class OnGpu final : public FciKernels {
 }  // namespace
 
 const FciKernels* GpuFciKernels() {
-  static const OnGpu kernels;
+  static const FciOnGpu kernels;
   return &kernels;
 }
 
