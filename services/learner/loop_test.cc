@@ -1,106 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/loop.h"
 
-#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <map>
-#include <memory>
 #include <optional>
 #include <thread>
 
-#include "common/testing/temporary_folder.h"
-#include "services/branch_scheduler/testing/fake_batch_source.h"
-#include "services/learner/testing/training_batches.h"
-#include "services/learner/versions/journal.h"
+#include "services/learner/testing/loop_life.h"
 #include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
 namespace {
 
 namespace fs = std::filesystem;
-
-class RecordingObserver final : public LoopObserver {
- public:
-  void Waiting(uint32_t, const std::string&) override {
-    if (on_waiting) on_waiting();
-  }
-  void Refused(uint32_t, const absl::Status&) override { ++refused; }
-  void Done(const StepReport& report) override {
-    reports.push_back(report);
-    if (on_done) on_done(report);
-  }
-
-  std::function<void()> on_waiting;
-  std::function<void(const StepReport&)> on_done;
-  std::vector<StepReport> reports;
-  int refused = 0;
-};
-
-// One life of a learner process over the files of a run.
-struct Life {
-  Life(const std::string& model, const std::string& run, LoopOptions options = {})
-      : trainer(TinyTrainer(model, TinyOptions())),
-        checkpoints(CheckpointStore::Open(run).value()),
-        versions(VersionStore::Open(run).value()),
-        loop(Complete(std::move(options), model), *trainer, *checkpoints, *versions, batches, clock,
-             observer) {}
-
-  static LoopOptions Complete(LoopOptions options, const std::string& model) {
-    options.schedule = {pipeline::PipelineMode::kOnPolicy, false};
-    options.model_folder = model;
-    return options;
-  }
-  absl::Status PrepareAndRun() {
-    absl::Status status = loop.Prepare();
-    return status.ok() ? loop.Run() : status;
-  }
-  void AddBatches(uint32_t steps) {
-    for (uint32_t b = 0; b < steps; ++b) batches.Add(TinyBatch(b, 3, b + 1 == steps));
-  }
-  // Ends the life after `batch` as kill -9 would: nothing more is written.
-  void DieAfter(uint32_t batch) {
-    observer.on_done = [this, batch](const StepReport& report) {
-      if (report.batch == batch) batches.FailNext(absl::InternalError("killed"));
-    };
-  }
-  std::map<uint32_t, std::string> Digests() const {
-    std::map<uint32_t, std::string> digests;
-    for (const auto& commit : batches.commits()) {
-      digests[commit.version.number] = commit.version.digest;
-    }
-    return digests;
-  }
-
-  std::unique_ptr<Trainer> trainer;
-  std::unique_ptr<CheckpointStore> checkpoints;
-  std::unique_ptr<VersionStore> versions;
-  scheduler::FakeBatchSource batches;
-  FakeClock clock;
-  RecordingObserver observer;
-  LearnerLoop loop;
-};
-
-class LoopTest : public ::testing::Test {
- protected:
-  LoopTest() { WriteTinyModel(model_.path()); }
-
-  // The digests of an undisturbed run.
-  std::map<uint32_t, std::string> Undisturbed(uint32_t steps, const LoopOptions& options = {}) {
-    TemporaryFolder run;
-    Life life(model_.path(), run.path(), options);
-    life.AddBatches(steps);
-    EXPECT_TRUE(life.PrepareAndRun().ok());
-    return life.Digests();
-  }
-  bool Exists(const std::string& path) const { return fs::exists(run_.path() + "/" + path); }
-
-  TemporaryFolder model_, run_;
-};
 
 TEST_F(LoopTest, StepZeroIsWrittenBeforeAnythingIsAsked) {
   Life life(model_.path(), run_.path());
@@ -168,126 +83,6 @@ TEST_F(LoopTest, EveryBatchMakesTheNextVersionAndTheRunEndsWithACheckpoint) {
   EXPECT_EQ(ReadVersionFile(life.checkpoints->ModelFile(5))->version.digest,
             commits[4].version.digest);
   EXPECT_NE(commits[0].version.digest, commits[1].version.digest);
-}
-
-TEST_F(LoopTest, AVersionThatIsNeededAndLostEndsTheLearnerByName) {
-  {
-    Life life(model_.path(), run_.path(), {.checkpoint_every = 3});
-    life.AddBatches(6);
-    life.DieAfter(2);
-    EXPECT_FALSE(life.PrepareAndRun().ok());
-  }
-  fs::remove_all(run_.path() + "/weights/2");
-  Life life(model_.path(), run_.path(), {.checkpoint_every = 3});
-  life.AddBatches(6);
-  const absl::Status status = life.PrepareAndRun();
-  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
-  EXPECT_THAT(status.message(), ::testing::HasSubstr("W(2) is damaged or lost"));
-  // What the message says helps.
-  fs::remove_all(run_.path() + "/checkpoints/step-3");
-  Life next(model_.path(), run_.path(), {.checkpoint_every = 3});
-  next.AddBatches(6);
-  EXPECT_TRUE(next.PrepareAndRun().ok());
-  EXPECT_EQ(next.observer.reports.front().batch, 0u);
-}
-
-TEST_F(LoopTest, AKilledLearnerReplaysFromItsCheckpointAndEndsWithTheSameBits) {
-  const auto expected = Undisturbed(6, {.checkpoint_every = 3});
-  for (uint32_t last : {0u, 1u, 3u, 4u}) {
-    TemporaryFolder run;
-    {
-      Life life(model_.path(), run.path(), {.checkpoint_every = 3});
-      life.AddBatches(6);
-      life.DieAfter(last);
-      EXPECT_FALSE(life.PrepareAndRun().ok());
-    }
-    Life life(model_.path(), run.path(), {.checkpoint_every = 3});
-    life.AddBatches(6);
-    life.batches.CommittedBefore(last + 1);
-    const absl::Status status = life.PrepareAndRun();
-    ASSERT_TRUE(status.ok()) << status;
-    EXPECT_EQ(life.Digests().at(6), expected.at(6));
-    EXPECT_EQ(life.trainer->counters().replay_mismatches, 0);
-    for (const StepReport& report : life.observer.reports) {
-      EXPECT_EQ(report.replayed, report.batch <= last) << report.batch;
-      EXPECT_EQ(report.version.digest, expected.at(report.batch + 1));
-    }
-    EXPECT_EQ(life.observer.reports.front().batch, last < 2 ? 0u : 3u);
-  }
-}
-
-TEST_F(LoopTest, ACommitThatWasLostIsMadeAgain) {
-  double loss = 0;
-  {
-    // Batch 1 ends with the checkpoint of step 2; the commit behind it fails.
-    Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
-    life.batches.Add(TinyBatch(0));
-    std::thread other;
-    life.observer.on_waiting = [&] {
-      // The request of batch 1 is out: what fails next is its commit.
-      other = std::thread([&life] {
-        life.batches.FailNext(absl::InternalError("killed"));
-        life.batches.Add(TinyBatch(1));
-      });
-    };
-    ASSERT_TRUE(life.loop.Prepare().ok());
-    EXPECT_FALSE(life.loop.Run().ok());
-    other.join();
-    ASSERT_EQ(life.batches.commits().size(), 2u);
-    loss = life.batches.commits()[1].statistics.loss;
-  }
-  EXPECT_TRUE(Exists("checkpoints/step-2"));
-  Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
-  life.AddBatches(3);
-  ASSERT_TRUE(life.PrepareAndRun().ok());
-  const auto commits = life.batches.commits();
-  ASSERT_EQ(commits.size(), 2u);
-  EXPECT_EQ(commits[0].batch, 1u);
-  EXPECT_EQ(commits[0].version.number, 2u);
-  EXPECT_EQ(commits[0].statistics.loss, loss);
-  EXPECT_EQ(commits[1].batch, 2u);
-}
-
-TEST_F(LoopTest, PublishedBitsStayWhenAReplayEndsWithOthers) {
-  {
-    Life life(model_.path(), run_.path());
-    life.AddBatches(4);
-    life.DieAfter(1);
-    EXPECT_FALSE(life.PrepareAndRun().ok());
-  }
-  // As if another processor had published W(2): other bits, under a digest of their own.
-  auto versions = VersionStore::Open(run_.path()).value();
-  model::Tensors other = ToTensors(**versions->Read({2, ""}));
-  other.begin()->second.add_(0.25);
-  const std::string digest = ToVersionData(2, other).version.digest;
-  ASSERT_TRUE(
-      model::WriteSafetensors(run_.path() + "/weights/2/model.safetensors", other, {}).ok());
-  Journal journal = ReadJournal(run_.path() + "/weights/published.json").value();
-  journal[2] = digest;
-  ASSERT_TRUE(WriteJournal(run_.path() + "/weights/published.json", journal).ok());
-
-  Life life(model_.path(), run_.path());
-  life.AddBatches(4);
-  auto skipped = TinyBatch(2);
-  skipped.samples.clear();
-  life.batches.Add(skipped);
-  const absl::Status status = life.PrepareAndRun();
-  ASSERT_TRUE(status.ok()) << status;
-  EXPECT_EQ(life.trainer->counters().replay_mismatches, 1);
-  EXPECT_EQ(life.Digests().at(2), digest);
-  EXPECT_TRUE(life.observer.reports[1].mismatch);
-  // A skipped batch publishes what was published before, training goes on from the masters.
-  EXPECT_EQ(life.Digests().at(3), digest);
-  EXPECT_EQ(life.Digests().at(4), [this] {
-    TemporaryFolder run;
-    Life undisturbed(model_.path(), run.path());
-    undisturbed.AddBatches(4);
-    auto empty = TinyBatch(2);
-    empty.samples.clear();
-    undisturbed.batches.Add(empty);
-    EXPECT_TRUE(undisturbed.PrepareAndRun().ok());
-    return undisturbed.Digests().at(4);
-  }());
 }
 
 TEST_F(LoopTest, ASkippedBatchPublishesTheBitsBefore) {
@@ -439,108 +234,6 @@ TEST_F(LoopTest, ARunWithMoreStepsGoesOnFromItsEnd) {
   ASSERT_TRUE(life.PrepareAndRun().ok());
   EXPECT_EQ(life.observer.reports.size(), 2u);
   EXPECT_EQ(life.Digests().at(4), Undisturbed(4).at(4));
-}
-
-TEST_F(LoopTest, ADamagedCheckpointFallsBackAndIsMadeAgain) {
-  const auto expected = Undisturbed(5, {.checkpoint_every = 2});
-  {
-    Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
-    life.AddBatches(5);
-    life.DieAfter(3);
-    EXPECT_FALSE(life.PrepareAndRun().ok());
-  }
-  std::ofstream(run_.path() + "/checkpoints/step-4/trainer/masters.safetensors") << "short";
-  Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
-  life.AddBatches(5);
-  life.batches.CommittedBefore(4);
-  const absl::Status status = life.PrepareAndRun();
-  ASSERT_TRUE(status.ok()) << status;
-  EXPECT_EQ(life.observer.reports.front().batch, 2u);
-  EXPECT_TRUE(Exists("checkpoints/step-4"));
-  EXPECT_EQ(life.Digests().at(5), expected.at(5));
-}
-
-// A run of five batches that died behind its checkpoint of step 4, which is damaged, and whose bits
-// training here doesn't make again. The digest of W(4).
-class LostVersionTest : public LoopTest {
- protected:
-  std::string Damaged() {
-    {
-      Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
-      life.AddBatches(5);
-      life.DieAfter(3);
-      EXPECT_FALSE(life.PrepareAndRun().ok());
-    }
-    const std::string step = run_.path() + "/checkpoints/step-4";
-    fs::remove_all(run_.path() + "/weights/4");  // the checkpoint may not have been adopted yet
-    model::Tensors other = ToTensors(ReadVersionFile(step + "/model.safetensors").value());
-    other.begin()->second.add_(0.25);
-    EXPECT_TRUE(model::WriteSafetensors(step + "/model.safetensors", other, {}).ok());
-    const std::string digest = ToVersionData(4, other).version.digest;
-    const std::string path = run_.path() + "/weights/published.json";
-    Journal journal = ReadJournal(path).value();
-    journal[4] = digest;
-    EXPECT_TRUE(WriteJournal(path, journal).ok());
-    return digest;
-  }
-};
-
-TEST_F(LostVersionTest, ComesFromTheCheckpointThatWasSetAsideWhereItsModelIsIntact) {
-  const std::string digest = Damaged();
-  Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
-  life.AddBatches(5);
-  life.batches.CommittedBefore(4);
-  const absl::Status status = life.PrepareAndRun();
-  ASSERT_TRUE(status.ok()) << status;
-  EXPECT_EQ(life.trainer->counters().replay_mismatches, 1);
-  EXPECT_EQ(life.Digests().at(4), digest);
-  EXPECT_EQ(ReadVersionFile(life.checkpoints->ModelFile(4))->version.digest, digest);
-}
-
-TEST_F(LostVersionTest, EndsTheLearnerByNameWhereItIsStillNeeded) {
-  Damaged();
-  fs::remove(run_.path() + "/checkpoints/step-4/model.safetensors");
-  Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
-  life.AddBatches(5);
-  life.batches.CommittedBefore(4);
-  const absl::Status status = life.PrepareAndRun();
-  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
-  EXPECT_THAT(status.message(), ::testing::HasSubstr("W(4) is lost but still needed"));
-}
-
-TEST_F(LostVersionTest, IsLeftAloneWhereNobodyNeedsIt) {
-  Damaged();
-  fs::remove(run_.path() + "/checkpoints/step-4/model.safetensors");
-  Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
-  life.AddBatches(5);
-  life.batches.CommittedBefore(5);
-  const absl::Status status = life.PrepareAndRun();
-  EXPECT_TRUE(status.ok()) << status;
-}
-
-TEST_F(LoopTest, WithoutASoundJournalTheRunEndsWithTheSameBits) {
-  const auto expected = Undisturbed(5, {.checkpoint_every = 2});
-  for (const char* content : std::initializer_list<const char*>{"", "{\"versions\":", nullptr}) {
-    TemporaryFolder run;
-    {
-      Life life(model_.path(), run.path(), {.checkpoint_every = 2});
-      life.AddBatches(5);
-      life.DieAfter(2);
-      EXPECT_FALSE(life.PrepareAndRun().ok());
-    }
-    const std::string journal = run / "weights/published.json";
-    if (content == nullptr) {
-      fs::remove(journal);
-    } else {
-      std::ofstream(journal) << content;
-    }
-    Life life(model_.path(), run.path(), {.checkpoint_every = 2});
-    life.AddBatches(5);
-    life.batches.CommittedBefore(3);
-    const absl::Status status = life.PrepareAndRun();
-    ASSERT_TRUE(status.ok()) << status;
-    EXPECT_EQ(life.Digests().at(5), expected.at(5));
-  }
 }
 
 TEST_F(LoopTest, ARunOfNothingButStepsThatAreNotFiniteEndsWithAnError) {
