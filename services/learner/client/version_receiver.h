@@ -35,8 +35,9 @@ class VersionReceiver {
   VersionReceiver(const VersionReceiver&) = delete;
   VersionReceiver& operator=(const VersionReceiver&) = delete;
 
-  // `manifest` has no bytes, its tensors no offsets. As Place; DATA_LOSS also where it isn't the
-  // wanted version, or differs from the one before. As GrowingVersion::Begin.
+  // `manifest` has no bytes, its tensors no offsets. The errors of Place and of
+  // GrowingVersion::Begin; DATA_LOSS also where it isn't the wanted version, or differs from the
+  // one before.
   absl::Status Manifest(VersionData manifest, uint64_t total_bytes);
 
   // All below: after a manifest.
