@@ -12,7 +12,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -50,17 +49,23 @@ std::string FindPrograms() {
   return newest;
 }
 
+// What the kernel says of a process, behind its number and name; empty: it is gone. Reading the
+// file of one that goes meanwhile fails, and an iterator over it would throw.
+std::string StatOf(const std::string& pid) {
+  std::string stat;
+  std::getline(std::ifstream(absl::StrCat("/proc/", pid, "/stat")), stat);
+  const size_t name_end = stat.rfind(") ");
+  return name_end == std::string::npos ? "" : stat.substr(name_end + 2);
+}
+
 // Processes whose parent this is, and itself.
 std::vector<pid_t> Family(pid_t parent) {
   std::vector<pid_t> family = {parent};
   for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
     int pid = 0;
-    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
-    std::ifstream file(entry.path() / "stat");
-    const std::string stat{std::istreambuf_iterator<char>(file), {}};
-    const size_t name_end = stat.rfind(')');
-    if (name_end == std::string::npos) continue;
-    const std::vector<std::string> fields = absl::StrSplit(stat.substr(name_end + 2), ' ');
+    if (!absl::SimpleAtoi(name, &pid)) continue;
+    const std::vector<std::string> fields = absl::StrSplit(StatOf(name), ' ');
     if (fields.size() > 1 && fields[1] == absl::StrCat(parent)) family.push_back(pid);
   }
   return family;
@@ -147,9 +152,7 @@ void PostgresServer::Signal(int signal) const {
   for (int i = 0; i < 1000 && ::kill(parent, 0) == 0; ++i) {
     // Not a child of this process where pg_ctl has left it to init.
     ::waitpid(parent, nullptr, WNOHANG);
-    std::ifstream stat(absl::StrCat("/proc/", parent, "/stat"));
-    const std::string text{std::istreambuf_iterator<char>(stat), {}};
-    if (text.find(") Z ") != std::string::npos) break;
+    if (StatOf(absl::StrCat(parent)).starts_with("Z")) break;
     absl::SleepFor(absl::Milliseconds(10));
   }
 }
