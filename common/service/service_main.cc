@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/command_line/command.h"
 #include "common/observe/log.h"
@@ -116,6 +117,7 @@ absl::Status ParseFlags(const Program& program, int argc, const char* const* arg
 
 int Main(const Program& program, int argc, const char* const* argv,
          const std::function<absl::Status(const config::Config&, const Flags&)>& serve) {
+  KeepFreedMemory();
   // Debian's Abseil looks for cycles of locks each time that one is taken. Tests keep that.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   Flags flags;
