@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 
+#include "common/kernels/isa.h"
 #include "common/model/cpu_operators.h"
 #include "common/model/gpu_operators.h"
 #include "common/model/operators.h"
@@ -21,6 +23,46 @@ std::optional<at::Tensor> Optional(const at::Tensor* tensor) {
   return *tensor;
 }
 
+// A linear map of bfloat16 numbers by products of float32 ones, forward and backward; what comes
+// out is rounded once, as by products of bfloat16 that sum in float32. Keeps nothing wider than its
+// inputs for the way back.
+class WideLinear : public torch::autograd::Function<WideLinear> {
+ public:
+  using Context = torch::autograd::AutogradContext;
+  using List = torch::autograd::variable_list;
+
+  static at::Tensor forward(Context* context, const at::Tensor& x, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& bias) {
+    context->save_for_backward({x, weight});
+    context->saved_data["bias"] = bias.has_value();
+    const auto wide_bias = bias.has_value() ? std::optional(Wide(*bias)) : std::nullopt;
+    return at::linear(Wide(x), Wide(weight), wide_bias).to(x.scalar_type());
+  }
+
+  static List backward(Context* context, const List& gradients) {
+    const List saved = context->get_saved_variables();
+    const at::Tensor gradient = Wide(gradients[0]);
+    at::Tensor of_x, of_weight, of_bias;
+    if (context->needs_input_grad(0)) of_x = Narrow(gradient.mm(Wide(saved[1])));
+    if (context->needs_input_grad(1)) of_weight = Narrow(gradient.t().mm(Wide(saved[0])));
+    if (context->saved_data["bias"].toBool()) of_bias = Narrow(gradient.sum(0));
+    return {of_x, of_weight, of_bias};
+  }
+
+ private:
+  static at::Tensor Wide(const at::Tensor& x) { return x.to(at::kFloat); }
+  static at::Tensor Narrow(const at::Tensor& x) { return x.to(at::kBFloat16); }
+};
+
+// LibTorch multiplies bfloat16 numbers one by one where the processor has no AVX-512: ten times
+// slower than float32.
+at::Tensor ApplyLinear(const at::Tensor& x, const at::Tensor& weight,
+                       const std::optional<at::Tensor>& bias) {
+  const bool slow = x.scalar_type() == at::kBFloat16 && x.is_cpu() && x.dim() == 2 &&
+                    kernels::FastestIsa() < kernels::Isa::kAvx512;
+  return slow ? WideLinear::apply(x, weight, bias) : at::linear(x, weight, bias);
+}
+
 // The named tensors themselves: gradients flow into them, and what an optimizer writes into them
 // counts at the next call.
 class NamedProjection final : public Projection {
@@ -31,7 +73,7 @@ class NamedProjection final : public Projection {
 
   std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
     std::vector<at::Tensor> results;
-    for (const auto& [weight, bias] : maps_) results.push_back(at::linear(x, weight, bias));
+    for (const auto& [weight, bias] : maps_) results.push_back(ApplyLinear(x, weight, bias));
     return results;
   }
 

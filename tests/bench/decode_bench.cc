@@ -25,9 +25,8 @@ namespace attnrl {
 namespace {
 
 absl::StatusOr<std::unique_ptr<rollout::Engine>> StartEngine(const Settings& settings) {
-  model::ModelConfig config = BenchModel(settings, settings.at("heads"), settings.at("kv_heads"),
-                                         settings.at("prompt") + settings.at("response"));
-  if (settings.at("intermediate") > 0) config.intermediate_size = settings.at("intermediate");
+  const model::ModelConfig config =
+      BenchModel(settings, settings.at("prompt") + settings.at("response"));
   rollout::RunnerOptions options;
   const int64_t slots = settings.at("slots");
   options.blocks = rollout::KvBlocks(slots, config.max_position_embeddings);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // FCI by recomputing: random sequences through a random model. Prints one JSON object with the
 // fastest of `repeat` runs and what the process's peak memory grew by since a short sequence. Flags
-// come as key=value: hidden=256 layers=6 heads=4 kv_heads=2 vocab=512 tokens=4096 step=32
-// sequences=1 threads=2 deterministic=0 bfloat16=0 repeat=3.
+// come as key=value: hidden=256 layers=6 heads=4 kv_heads=2 intermediate=0 (three
+// times hidden) vocab=512 tokens=4096 step=32 sequences=1 threads=2 deterministic=0 bfloat16=0
+// repeat=3.
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
 
@@ -64,14 +65,14 @@ int64_t PeakBytes() {
 }
 
 int Run(int argc, char** argv) {
-  Settings settings = {{"hidden", 256}, {"layers", 6},        {"heads", 4},    {"kv_heads", 2},
-                       {"vocab", 512},  {"tokens", 4096},     {"step", 32},    {"sequences", 1},
-                       {"threads", 2},  {"deterministic", 0}, {"bfloat16", 0}, {"repeat", 3}};
+  Settings settings = {{"hidden", 256},     {"layers", 6},  {"heads", 4},         {"kv_heads", 2},
+                       {"intermediate", 0}, {"vocab", 512}, {"tokens", 4096},     {"step", 32},
+                       {"sequences", 1},    {"threads", 2}, {"deterministic", 0}, {"bfloat16", 0},
+                       {"repeat", 3}};
   if (!Parse(argc, argv, &settings)) return 2;
   at::set_num_threads(static_cast<int>(settings["threads"]));
   const model::ModelConfig config =
-      BenchModel(settings, settings.at("heads"), settings.at("kv_heads"),
-                 std::max(int64_t{64}, settings.at("tokens")));
+      BenchModel(settings, std::max(int64_t{64}, settings.at("tokens")));
   const auto dtype = settings["bfloat16"] != 0 ? model::DType::kBFloat16 : model::DType::kFloat32;
   const model::Transformer model(config, model::RandomTensors(config, 1, dtype),
                                  settings["deterministic"] != 0 ? model::Operators::FixedOrder()

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speed of the learner's update: a random model, a batch of responses of fixed length, trained as
-// in a run. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 vocab=300
-// prompt=99 response=170 samples=144 steps=2 threads=1 bfloat16=0 kl=0 (per mille) pass=16384;
-// checkpoint=1 writes a checkpoint of the start and waits for it at the end; 2 waits at once.
-// Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT) the first prints.
+// in a run. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 heads=4 kv_heads=2
+// intermediate=0 (three times hidden) vocab=300 prompt=99 response=170 samples=144 steps=2
+// threads=1 bfloat16=0 kl=0 (per mille) pass=16384; checkpoint=1 writes a checkpoint of the start
+// and waits for it at the end; 2 waits at once. Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and
+// MASTER_PORT) the first prints.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -106,15 +107,16 @@ class RunDirectory {
 };
 
 int Run(int argc, char** argv) {
-  Settings settings = {{"hidden", 128}, {"layers", 4},   {"vocab", 300},   {"prompt", 99},
-                       {"kl", 0},       {"bfloat16", 0}, {"steps", 2},     {"response", 170},
-                       {"threads", 1},  {"pass", 16384}, {"samples", 144}, {"checkpoint", 0}};
+  Settings settings = {{"heads", 4},    {"kv_heads", 2},  {"intermediate", 0}, {"hidden", 128},
+                       {"layers", 4},   {"vocab", 300},   {"prompt", 99},      {"kl", 0},
+                       {"bfloat16", 0}, {"steps", 2},     {"response", 170},   {"threads", 1},
+                       {"pass", 16384}, {"samples", 144}, {"checkpoint", 0}};
   if (!Parse(argc, argv, &settings)) return 2;
   learner::FixNumerics(static_cast<int>(settings["threads"]));
   std::unique_ptr<learner::RankGroup> group;
   if (const absl::Status joined = Join(&group); !joined.ok()) return Fail(joined);
   const model::ModelConfig config =
-      BenchModel(settings, 4, 2, settings.at("prompt") + settings.at("response"));
+      BenchModel(settings, settings.at("prompt") + settings.at("response"));
   const model::DType dtype =
       settings["bfloat16"] != 0 ? model::DType::kBFloat16 : model::DType::kFloat32;
   learner::TrainerOptions options;

@@ -34,16 +34,17 @@ inline bool Parse(int argc, char** argv, Settings* settings) {
   return true;
 }
 
-// Tied embeddings, biases, three times the hidden size within; `tokens` long at most.
-inline model::ModelConfig BenchModel(const Settings& settings, int64_t heads, int64_t kv_heads,
-                                     int64_t tokens) {
+// Tied embeddings, biases, `tokens` long at most; an intermediate size of 0 is three times the hidden
+// one.
+inline model::ModelConfig BenchModel(const Settings& settings, int64_t tokens) {
   model::ModelConfig config;
   config.vocab_size = settings.at("vocab");
   config.hidden_size = settings.at("hidden");
-  config.intermediate_size = 3 * config.hidden_size;
+  config.intermediate_size = settings.at("intermediate");
+  if (config.intermediate_size == 0) config.intermediate_size = 3 * config.hidden_size;
   config.layers = settings.at("layers");
-  config.heads = heads;
-  config.kv_heads = kv_heads;
+  config.heads = settings.at("heads");
+  config.kv_heads = settings.at("kv_heads");
   config.head_dim = config.hidden_size / config.heads;
   config.max_position_embeddings = tokens;
   config.qkv_bias = true;
