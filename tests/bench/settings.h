@@ -34,8 +34,8 @@ inline bool Parse(int argc, char** argv, Settings* settings) {
   return true;
 }
 
-// Tied embeddings, biases, `tokens` long at most; an intermediate size of 0 is three times the hidden
-// one.
+// Tied embeddings, biases, `tokens` long at most; an intermediate size of 0 is three times the
+// hidden one.
 inline model::ModelConfig BenchModel(const Settings& settings, int64_t tokens) {
   model::ModelConfig config;
   config.vocab_size = settings.at("vocab");
