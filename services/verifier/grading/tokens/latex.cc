@@ -148,17 +148,17 @@ class Reader {
     return Argument(out);
   }
 
+  // The argument is read to where it stays: of nested ones each would be moved once a level.
   bool Script(std::string_view script, Tokens& out) {
-    Tokens argument;
-    bool spaced = std::exchange(spaced_, false);
-    if (!Argument(argument)) return false;
-    // 90^\circ and 90^{\circ}
-    if (script == "^" && argument.size() == 3 && argument[1].text == "\\circ") {
-      out.push_back({.text = "\\degree", .spaced = spaced, .styled = styled_});
-      return true;
-    }
+    const size_t begin = out.size();
+    const bool spaced = std::exchange(spaced_, false);
     out.push_back({.text = std::string(script), .spaced = spaced, .styled = styled_});
-    for (Token& token : argument) out.push_back(std::move(token));
+    if (!Argument(out)) return false;
+    // 90^\circ and 90^{\circ}
+    if (script == "^" && out.size() == begin + 4 && out[begin + 2].text == "\\circ") {
+      out[begin].text = "\\degree";
+      out.resize(begin + 1);
+    }
     return true;
   }
 
