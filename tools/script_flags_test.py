@@ -34,6 +34,49 @@ class Scripts(unittest.TestCase):
         self.assertIn("--release: no such flag; ", self.refused("build", "--release"))
         self.assertIn("-v: no such flag; ", self.refused("build", "--cpu", "product", "-v"))
 
+    def test_gpu_check_packs_what_can_travel(self):
+        """With stand-ins for what installs and builds: the rest is the script's own."""
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for name in ("tools/gpu-check", "tools/prelude.sh", "tests/bench/whole/run"):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(TOOLS.parent / name, root / name)
+            shape = root / "deploy/local/paper/shapes/1.5b/config.json"
+            shape.parent.mkdir(parents=True)
+            shape.write_text("{}")
+            (root / "build/bin").mkdir(parents=True)
+            for name in ("gpu_check", "whole_check"):
+                shutil.copy("/bin/true", root / "build/bin" / name)
+            for name in ("tools/install", "tools/build", "cmake"):
+                (root / name).write_text("#!/bin/sh\n")
+                (root / name).chmod(0o755)
+            oracle = root / "data/oracle/qwen2-tiny"
+            oracle.mkdir(parents=True)
+
+            def pack(name):
+                command = [root / "tools/gpu-check", "pack", root / name]
+                environment = os.environ | {
+                    "PATH": f"{root}:{os.environ['PATH']}",
+                    "ATTNRL_SHARED": folder,
+                    "ATTNRL_BUILD_DIR": str(root / "build"),
+                }
+                return subprocess.run(
+                    command, env=environment, capture_output=True, text=True, timeout=60
+                )
+
+            done = pack("small")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertTrue((root / "small/oracle/qwen2-tiny").is_dir())
+            with (oracle / "model.safetensors").open("wb") as large:
+                large.truncate(60 << 20)
+            done = pack("large")
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(
+                done.stderr,
+                r"\Aerror: \S*/large has \d+ bytes, more than the 62914560 that are allowed; "
+                r"the largest is oracle/qwen2-tiny/model.safetensors\n\Z",
+            )
+
     def test_each_can_be_called(self):
         found = subprocess.run(
             ["git", "grep", "--untracked", "-lIE", r"^#!.*\b(bash|python3)$"],
