@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -23,6 +24,14 @@ std::string Holder(int descriptor) {
   return absl::StrCat("process ", std::string(digits, static_cast<size_t>(count)));
 }
 
+// Whether `path` still names the open file: a holder may have removed what it held.
+bool Names(const std::string& path, int descriptor) {
+  struct stat named {};
+  struct stat held {};
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(descriptor, &held) == 0 &&
+         named.st_dev == held.st_dev && named.st_ino == held.st_ino;
+}
+
 }  // namespace
 
 absl::StatusOr<FileLock> FileLock::Acquire(const std::string& directory) {
@@ -30,13 +39,16 @@ absl::StatusOr<FileLock> FileLock::Acquire(const std::string& directory) {
 }
 
 absl::StatusOr<FileLock> FileLock::AcquireFile(const std::string& path, const std::string& holds) {
-  FileLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (lock.descriptor_ < 0) return FileError(path, "opening the lock", errno);
-  if (::flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return FileError(path, "locking", errno);
-    return InputError(holds, absl::StrCat("in use by ", Holder(lock.descriptor_)),
-                      "one process at a time");
-  }
+  FileLock lock(-1);
+  do {
+    lock = FileLock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (lock.descriptor_ < 0) return FileError(path, "opening the lock", errno);
+    if (::flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) return FileError(path, "locking", errno);
+      return InputError(holds, absl::StrCat("in use by ", Holder(lock.descriptor_)),
+                        "one process at a time");
+    }
+  } while (!Names(path, lock.descriptor_));
   const std::string id = absl::StrCat(::getpid());
   // Only for the message above: a lock on a full disk still holds.
   if (::ftruncate(lock.descriptor_, 0) == 0) {

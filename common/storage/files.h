@@ -57,7 +57,8 @@ class FileLock {
  public:
   // The directory must exist. InputError "<directory>: in use by process N; ..." when it is held.
   static absl::StatusOr<FileLock> Acquire(const std::string& directory);
-  // The same with a lock file of another name, e.g. "RUN_DIR/scheduler.db.lock".
+  // The same with a lock file of another name, e.g. "RUN_DIR/scheduler.db.lock". Its holder may
+  // remove that file: the next one makes another.
   static absl::StatusOr<FileLock> AcquireFile(const std::string& path, const std::string& holds);
 
   FileLock(FileLock&& other) noexcept;

@@ -167,6 +167,17 @@ TEST(FileLock, EndsWithItsScope) {
   EXPECT_TRUE(FileLock::Acquire(directory.path()).ok());
 }
 
+TEST(FileLock, IsOfTheFileThatHasTheNameNow) {
+  TemporaryFolder directory;
+  const std::string path = directory / "a.lock";
+  absl::StatusOr<FileLock> first = FileLock::AcquireFile(path, "a");
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(RemoveTree(path).ok());
+  absl::StatusOr<FileLock> second = FileLock::AcquireFile(path, "a");
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_FALSE(FileLock::AcquireFile(path, "a").ok());
+}
+
 TEST(FileLock, EndsWithAKilledProcess) {
   const TemporaryFolder directory;
   int ready[2];

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,7 @@
 #include "common/base/status.h"
 #include "common/observe/log.h"
 #include "common/storage/file_error.h"
-#include "common/storage/file_writer.h"
+#include "common/storage/files.h"
 #include "services/learner/client/piece_wire.h"
 
 namespace attnrl::learner {
@@ -28,6 +29,7 @@ namespace fs = std::filesystem;
 
 constexpr char kSuffix[] = ".version";
 constexpr char kLock[] = ".lock";
+constexpr char kPart[] = ".part";
 constexpr size_t kKept = 2;  // one as the base of the other's differences
 constexpr uint64_t kMaxManifestBytes = 64 << 20;
 
@@ -73,6 +75,21 @@ bool IsWhole(const VersionData& data, const std::string& digest) {
   return again.version.digest == digest && again.chunk_digests == data.chunk_digests;
 }
 
+// Maps the file at `path`, which is made where it isn't there. Its disk has room for all of it
+// afterwards: without, that would be an error here, but a signal where it is written.
+absl::StatusOr<VersionRoom> Reserve(const std::string& path, uint64_t total) {
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (file < 0) return storage::FileError(path, "opening", errno);
+  const absl::Cleanup close = [file] { ::close(file); };
+  struct stat info {};
+  if (::fstat(file, &info) != 0) return storage::FileError(path, "reading", errno);
+  int error = storage::InjectedFault("write", path);
+  if (error == 0 && total > 0) error = ::posix_fallocate(file, 0, static_cast<off_t>(total));
+  if (error != 0) return storage::FileError(path, "making room", error);
+  ATTNRL_ASSIGN_OR_RETURN(WeightBytes bytes, WeightBytes::MapRoom(file, path, total));
+  return VersionRoom{.bytes = std::move(bytes), .begun = info.st_size > 0};
+}
+
 }  // namespace
 
 std::string HostFolder::PathOf(const Version& version) const {
@@ -116,66 +133,65 @@ fs::file_time_type HostFolder::WentOn(const Version& version) const {
   return error ? fs::file_time_type::min() : time;
 }
 
-absl::Status HostFolder::Write(const VersionData& data) const {
-  const std::string manifest = ToProto(data).SerializeAsString();
-  const uint64_t length = manifest.size();
-  ATTNRL_ASSIGN_OR_RETURN(storage::FileWriter writer,
-                          storage::FileWriter::Create(PathOf(data.version)));
-  for (size_t chunk = 0; chunk < data.chunks(); ++chunk) {
-    ATTNRL_RETURN_IF_ERROR(writer.Append(data.Chunk(chunk)));
-    GoOn(data.version);
-  }
-  ATTNRL_RETURN_IF_ERROR(writer.Append(manifest));
-  ATTNRL_RETURN_IF_ERROR(writer.Append({reinterpret_cast<const char*>(&length), sizeof(length)}));
-  return writer.Finish();
+absl::StatusOr<VersionRoom> HostFolder::Begin(const Version& version, uint64_t total) const {
+  const std::string path = PathOf(version) + kPart;
+  ATTNRL_RETURN_IF_ERROR(Prune(version, kKept - 1));
+  absl::StatusOr<VersionRoom> room = Reserve(path, total);
+  if (!absl::IsResourceExhausted(room.status())) return room;
+  ATTNRL_RETURN_IF_ERROR(Prune(version, 0));
+  room = Reserve(path, total);
+  if (!room.ok()) ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(path));
+  return room;
 }
 
 absl::Status HostFolder::Keep(const VersionData& data) const {
-  ATTNRL_RETURN_IF_ERROR(Prune(data.version, kKept - 1));
-  const absl::Status written = Write(data);
-  if (!absl::IsResourceExhausted(written)) return written;
-  ATTNRL_RETURN_IF_ERROR(Prune(data.version, 0));
-  return Write(data);
+  const std::string part = PathOf(data.version) + kPart;
+  const std::string manifest = ToProto(data).SerializeAsString();
+  const uint64_t length = manifest.size();
+  const int file = ::open(part.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file < 0) return storage::FileError(part, "opening", errno);
+  const absl::Cleanup close = [file] { ::close(file); };
+  const auto end = static_cast<off_t>(data.bytes.size());
+  // What may lie behind the bytes is the manifest of one that was killed here.
+  if (::ftruncate(file, end) != 0 || ::lseek(file, end, SEEK_SET) != end) {
+    return storage::FileError(part, "writing", errno);
+  }
+  ATTNRL_RETURN_IF_ERROR(storage::WriteAll(file, part, manifest));
+  ATTNRL_RETURN_IF_ERROR(
+      storage::WriteAll(file, part, {reinterpret_cast<const char*>(&length), sizeof(length)}));
+  ATTNRL_RETURN_IF_ERROR(storage::SyncDescriptor(file, part));
+  return storage::RenameDurably(part, PathOf(data.version));
 }
 
 absl::Status HostFolder::Prune(const Version& own, size_t kept) const {
-  std::vector<std::pair<fs::file_time_type, std::string>> files;
-  std::vector<std::string> unfinished;
+  std::vector<std::pair<fs::file_time_type, std::string>> whole;
+  std::set<std::string> begun;  // each has a lock, and may have more
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_, error)) {
+    if (entry.path().extension() == kLock) begun.insert(fs::path(entry).replace_extension());
     if (entry.path().extension() != kSuffix) continue;
     const auto written = entry.last_write_time(error);
-    if (error) continue;  // another process has removed it
-    if (entry.path().filename().string().starts_with(storage::kUnfinished)) {
-      unfinished.push_back(entry.path());
+    if (!error) whole.emplace_back(written, entry.path());  // else another process has removed it
+  }
+  std::sort(whole.rbegin(), whole.rend());
+  for (size_t i = 0; i < whole.size(); ++i) {
+    if (i >= kept) {
+      ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(whole[i].second));
     } else {
-      files.emplace_back(written, entry.path());
+      begun.erase(whole[i].second);
     }
   }
-  for (const std::string& path : unfinished) {
-    ATTNRL_RETURN_IF_ERROR(RemoveUnlessWritten(path, PathOf(own)));
-  }
-  std::sort(files.rbegin(), files.rend());
-  for (size_t i = kept; i < files.size(); ++i) {
-    ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(files[i].second));
-    if (files[i].second == PathOf(own)) continue;
-    ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(files[i].second + kLock));
-  }
+  begun.erase(PathOf(own));
+  for (const std::string& path : begun) ATTNRL_RETURN_IF_ERROR(RemoveLeftovers(path));
   return absl::OkStatus();
 }
 
-// Its writer holds the lock of the version, by whose name it ends.
-absl::Status HostFolder::RemoveUnlessWritten(const std::string& unfinished,
-                                             const std::string& own) const {
-  const std::string path = absl::StrCat(folder_, "/", unfinished.substr(unfinished.rfind('-') + 1));
-  if (path == own) return storage::RemoveTree(unfinished);
-  {
-    const auto lock = storage::FileLock::AcquireFile(path + kLock, folder_);
-    if (IsInputError(lock.status())) return absl::OkStatus();
-    ATTNRL_RETURN_IF_ERROR(lock.status());
-    ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(unfinished));
-  }
-  return fs::exists(path) ? absl::OkStatus() : storage::RemoveTree(path + kLock);
+absl::Status HostFolder::RemoveLeftovers(const std::string& path) const {
+  const auto lock = storage::FileLock::AcquireFile(path + kLock, folder_);
+  if (IsInputError(lock.status())) return absl::OkStatus();
+  ATTNRL_RETURN_IF_ERROR(lock.status());
+  ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(path + kPart));
+  return storage::RemoveTree(path + kLock);
 }
 
 }  // namespace attnrl::learner

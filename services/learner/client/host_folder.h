@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/storage/files.h"
+#include "services/learner/client/version_receiver.h"
 #include "services/learner/versions/version_data.h"
 
 namespace attnrl::learner {
 
-// A folder in which the processes of a machine share versions: one of them fetches a version and
-// writes it there, all map that one copy. FOLDER/<digest>.version has the bytes, then the manifest
-// and its length; it appears whole, by rename. Who fetches it holds <digest>.version.lock, and
-// gives that a new date whenever more has come. Versions have a digest here, as it is printed.
+// A folder in which the processes of a machine share versions: one of them fetches a version into
+// it, all map that one copy. FOLDER/<digest>.version has the bytes, then the manifest and its
+// length; it appears whole, by rename. Who fetches it holds <digest>.version.lock, and gives that a
+// new date whenever more has come.
+// Meanwhile the bytes are in <digest>.version.part, where they stay when that process is killed.
+// There is no note of what has come: the next one computes the SHA-256 of every chunk and takes
+// those that the learner's manifest names (VersionReceiver), so that neither a half-written nor a
+// damaged chunk is believed. Of a CRC-32C there would have to be a note, and a chunk has none in
+// the manifest. Versions have a digest here, as it is printed.
 // Thread-safe. Memory: none of its own, what is mapped is the system's to keep or to read again.
 class HostFolder {
  public:
@@ -34,17 +42,22 @@ class HostFolder {
   // When that was last said, for comparing with another time of the same file.
   std::filesystem::file_time_type WentOn(const Version& version) const;
 
-  // Writes a version that the caller has the right to fetch; goes on meanwhile. Removes before it
-  // all but the newest one, and where there is no room that, too; who has mapped them keeps them.
+  // Room for a version of `total` bytes that the caller has the right to fetch, with what another
+  // process has fetched of it. Removes before it all but the newest one and what nobody fetches any
+  // more, and where there is no room the newest one, too; who has mapped them keeps them.
   // RESOURCE_EXHAUSTED names the path where the disk is full even so.
+  absl::StatusOr<VersionRoom> Begin(const Version& version, uint64_t total) const;
+
+  // Makes a version that is whole in such a room durable, under its name. As Begin.
   absl::Status Keep(const VersionData& data) const;
 
  private:
   std::string PathOf(const Version& version) const;
-  absl::Status Write(const VersionData& data) const;
-  // Removes all versions but so many of the newest, and what killed processes left of any.
+  // Removes all versions but so many of the newest, and what killed processes left of any but
+  // `own`.
   absl::Status Prune(const Version& own, size_t kept) const;
-  absl::Status RemoveUnlessWritten(const std::string& unfinished, const std::string& own) const;
+  // Of the version at `path`, unless a process fetches it.
+  absl::Status RemoveLeftovers(const std::string& path) const;
 
   const std::string folder_;
 };

@@ -2,11 +2,15 @@
 #include "services/learner/client/host_folder.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <string>
 
+#include "common/base/status.h"
 #include "common/storage/files.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/testing/sample_version.h"
@@ -27,9 +31,16 @@ class HostFolderTest : public ::testing::Test {
     Seal(&data);
     return data;
   }
+  // As who has the right to fetch it.
+  static absl::Status Fill(const HostFolder& folder, const VersionData& data) {
+    ATTNRL_ASSIGN_OR_RETURN(VersionRoom room, folder.Begin(data.version, data.bytes.size()));
+    data.bytes.view().copy(room.bytes.room(), room.bytes.size());
+    return folder.Keep(data);
+  }
   void Write(const VersionData& data) {
-    ASSERT_TRUE(shared_.TryLock(data.version)->has_value());
-    ASSERT_TRUE(shared_.Keep(data).ok());
+    const auto lock = shared_.TryLock(data.version);
+    ASSERT_TRUE(lock.ok() && lock->has_value());
+    ASSERT_TRUE(Fill(shared_, data).ok());
   }
 
   TemporaryFolder folder_;
@@ -132,31 +143,71 @@ TEST_F(HostFolderTest, GoesOnWithRoomForTwoVersionsAndForOne) {
       const VersionData data = Sample(byte);
       ASSERT_TRUE(shared_.TryLock(data.version)->has_value());
       const Disk disk(folder_.path() + "/shared", room);
-      EXPECT_TRUE(shared_.Keep(data).ok()) << room << byte;
+      EXPECT_TRUE(Fill(shared_, data).ok()) << room << byte;
       EXPECT_TRUE(shared_.Open(data.version).ok()) << room << byte;
     }
     EXPECT_EQ(shared_.Open(Sample('y').version).ok(), room == 2);
   }
 }
 
-TEST_F(HostFolderTest, RemovesWhatAKilledProcessLeftAndNothingThatIsBeingWritten) {
-  const auto unfinished = [this](char byte) {
-    const std::string name = "shared/.unfinished-1-0-" + Sample(byte).version.digest + ".version";
-    folder_.Write(name, "half of it");
-    return folder_.path() + "/" + name;
+TEST_F(HostFolderTest, WithoutRoomForOneItLeavesNothing) {
+  const VersionData data = SampleVersion();
+  const auto lock = shared_.TryLock(data.version);
+  const Disk disk(folder_.path() + "/shared", 0);
+  EXPECT_TRUE(absl::IsResourceExhausted(shared_.Begin(data.version, 14).status()));
+  EXPECT_FALSE(fs::exists(FileOf(data) + ".part"));
+}
+
+TEST_F(HostFolderTest, ARoomHasWhatAKilledProcessWrote) {
+  const VersionData data = SampleVersion();
+  const pid_t process = ::fork();
+  if (process == 0) {
+    const auto lock = shared_.TryLock(data.version);
+    auto room = shared_.Begin(data.version, 14);
+    if (!lock.ok() || !room.ok() || room->begun) ::_exit(1);
+    data.Chunk(1).copy(room->bytes.room() + 5, 5);
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(process, &status, 0), process);
+  ASSERT_TRUE(WIFSIGNALED(status)) << status;
+  EXPECT_TRUE(absl::IsNotFound(shared_.Open(data.version).status())) << "not whole";
+  const auto lock = shared_.TryLock(data.version);
+  ASSERT_TRUE(lock.ok() && lock->has_value());
+  auto room = shared_.Begin(data.version, 14);
+  ASSERT_TRUE(room.ok()) << room.status();
+  EXPECT_TRUE(room->begun);
+  EXPECT_EQ(room->bytes.view().substr(5, 5), data.Chunk(1));
+}
+
+TEST_F(HostFolderTest, IsRightWhateverLengthAKilledProcessLeft) {
+  for (const size_t length : {1u, 13u, 14u, 15u, 1000u}) {
+    const VersionData data = Sample(static_cast<char>('a' + length % 26));
+    folder_.Write("shared/" + data.version.digest + ".version.part", std::string(length, '?'));
+    Write(data);
+    const auto opened = shared_.Open(data.version);
+    ASSERT_TRUE(opened.ok()) << length << " " << opened.status();
+    EXPECT_EQ((*opened)->bytes.view(), data.bytes.view());
+    EXPECT_FALSE(fs::exists(FileOf(data) + ".part"));
+  }
+}
+
+TEST_F(HostFolderTest, RemovesWhatKilledProcessesLeftOfOtherVersionsAndNothingThatIsFetched) {
+  const auto begin = [this](char byte) {
+    const Version version = Sample(byte).version;
+    auto lock = HostFolder(folder_.path() + "/shared").TryLock(version).value();
+    EXPECT_TRUE(shared_.Begin(version, 14).ok());
+    return lock;
   };
   Write(Sample('x'));
-  const std::string left = unfinished('a');
-  const std::string own = unfinished('y');
-  const std::string growing = unfinished('b');
-  const auto writer = HostFolder(folder_.path() + "/shared").TryLock(Sample('b').version);
-  ASSERT_TRUE(writer.ok() && writer->has_value());
-  const auto lock = shared_.TryLock(Sample('y').version);
-  ASSERT_TRUE(shared_.Keep(Sample('y')).ok());
-  EXPECT_FALSE(fs::exists(left));
+  (void)begin('y');
+  const auto fetching = begin('b');
+  (void)begin('a');
+  Write(Sample('y'));
+  EXPECT_FALSE(fs::exists(FileOf(Sample('a')) + ".part"));
   EXPECT_FALSE(fs::exists(FileOf(Sample('a')) + ".lock"));
-  EXPECT_FALSE(fs::exists(own));
-  EXPECT_TRUE(fs::exists(growing));
+  EXPECT_TRUE(fs::exists(FileOf(Sample('b')) + ".part"));
+  EXPECT_TRUE(fs::exists(FileOf(Sample('b')) + ".lock"));
   EXPECT_TRUE(shared_.Open(Sample('x').version).ok()) << "none of these counts as a version";
 }
 

@@ -38,11 +38,24 @@ absl::Status VersionReceiver::Manifest(VersionData manifest, uint64_t total_byte
     return absl::DataLossError(
         absl::StrCat("W(", wanted_.number, "): changed while it was being sent"));
   }
-  ATTNRL_ASSIGN_OR_RETURN(growing_, GrowingVersion::Begin(std::move(manifest), total_bytes));
+  ATTNRL_ASSIGN_OR_RETURN(VersionRoom room, room_(total_bytes));
+  manifest.bytes = std::move(room.bytes);
+  growing_ = GrowingVersion::Begin(std::move(manifest));
   verifier_ = std::make_unique<ChunkVerifier>(growing_);
   if (begun_) begun_(GrowingVersion::Reader(growing_));
+  if (room.begun) TakeFromRoom();
   TakeFromBase();
   return absl::OkStatus();
+}
+
+absl::StatusOr<VersionRoom> VersionReceiver::OwnRoom(uint64_t total) {
+  ATTNRL_ASSIGN_OR_RETURN(WeightBytes bytes, WeightBytes::Room(total));
+  return VersionRoom{.bytes = std::move(bytes)};
+}
+
+void VersionReceiver::TakeFromRoom() {
+  for (size_t chunk = 0; chunk < growing_->data()->chunks(); ++chunk) verifier_->Add(chunk);
+  (void)verifier_->Settle();  // what is wrong is fetched
 }
 
 void VersionReceiver::TakeFromBase() {
@@ -53,7 +66,7 @@ void VersionReceiver::TakeFromBase() {
   }
   for (size_t chunk = 0; chunk < growing_->data()->chunks(); ++chunk) {
     const auto found = known.find(ChunkDigest(chunk));
-    if (found == known.end()) continue;
+    if (found == known.end() || growing_->IsReady(chunk)) continue;
     const std::string_view bytes = base_->Chunk(found->second);
     const std::span<char> room = Room(chunk);
     if (bytes.size() != room.size()) continue;

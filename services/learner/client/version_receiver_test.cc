@@ -85,6 +85,23 @@ TEST_F(VersionReceiverTest, RefusesOtherBytesThanThoseOfTheNameHoweverSoundTheir
   EXPECT_EQ(receiver_.ready(), 1u);
 }
 
+TEST_F(VersionReceiverTest, TakesOfARoomThatAnotherHasBegunWhatHasItsName) {
+  // The second chunk is half written, the third one damaged.
+  WeightBytes begun("01234567??cdeF");
+  const auto room = [&](uint64_t total) {
+    EXPECT_EQ(total, 14u);
+    return absl::StatusOr<VersionRoom>({.bytes = begun, .begun = true});
+  };
+  VersionData base = data_;  // has the second one alone
+  base.bytes = WeightBytes("?????567ab????");
+  VersionReceiver receiver(data_.version, kLimit, nullptr, nullptr, room);
+  ASSERT_TRUE(Begin(receiver).ok());
+  EXPECT_EQ(receiver.Missing(9), (std::vector<size_t>{1, 2}));
+  VersionReceiver with_base(data_.version, kLimit, &base, nullptr, room);
+  ASSERT_TRUE(Begin(with_base).ok());
+  EXPECT_EQ(with_base.Missing(9), (std::vector<size_t>{2}));
+}
+
 TEST_F(VersionReceiverTest, TakesWhatTheVersionBeforeHasWhereverItLies) {
   VersionData base = With(data_, 7, 'x');
   VersionReceiver receiver(data_.version, kLimit, &base);

@@ -88,7 +88,8 @@ class StubWeightClient final : public WeightClient {
 
   Data FetchAlone(
       const Version& version, const VersionData* base, absl::Duration deadline,
-      const GoesOn& goes_on = [] {});
+      const GoesOn& goes_on = [] {},
+      const VersionReceiver::MakeRoom& room = VersionReceiver::OwnRoom);
   Data FetchForHost(const HostFolder& folder, const Version& version, const VersionData* base,
                     absl::Duration deadline);
   Data OpenShared(const HostFolder& folder, const Version& version);
@@ -215,16 +216,18 @@ bool StubWeightClient::TakesAnotherWay(const absl::Status& fetched, Course& cour
 }
 
 StubWeightClient::Data StubWeightClient::FetchAlone(const Version& version, const VersionData* base,
-                                                    absl::Duration deadline,
-                                                    const GoesOn& goes_on) {
+                                                    absl::Duration deadline, const GoesOn& goes_on,
+                                                    const VersionReceiver::MakeRoom& room) {
   Clock& clock = Clock::Real();
   absl::Duration end = clock.Monotonic() + deadline;
   Course course{.version = version,
                 .base = base,
                 .goes_on = goes_on,
-                .receiver = {version, options_.max_version_bytes, base, [this](SentVersion begun) {
+                .receiver = {version, options_.max_version_bytes, base,
+                             [this](SentVersion begun) {
                                if (options_.held != nullptr) options_.held->Add(std::move(begun));
-                             }}};
+                             },
+                             room}};
   Backoff backoff(kFirstWait, options_.max_backoff);
   int damaged = 0;
   while (true) {
@@ -270,9 +273,16 @@ StubWeightClient::Data StubWeightClient::FetchForHost(const HostFolder& folder,
                                                       absl::Duration deadline) {
   Data shared = OpenShared(folder, version);  // another one may just have ended
   if (shared.ok()) return shared;
+  absl::Status kept;
+  const auto room = [&](uint64_t total) {
+    auto made = folder.Begin(version, total);
+    kept = made.status();
+    return kept.ok() ? made : VersionReceiver::OwnRoom(total);
+  };
   ATTNRL_ASSIGN_OR_RETURN(auto fetched,
-                          FetchAlone(version, base, deadline, [&] { folder.GoOn(version); }));
-  const absl::Status kept = folder.Keep(*fetched);
+                          FetchAlone(
+                              version, base, deadline, [&] { folder.GoOn(version); }, room));
+  if (kept.ok()) kept = folder.Keep(*fetched);
   shared = kept.ok() ? OpenShared(folder, version) : kept;
   if (shared.ok()) return shared;
   NotShared(version, shared.status());

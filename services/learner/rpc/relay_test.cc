@@ -161,8 +161,8 @@ class Relays : public ::testing::Test {
   // The bits of `data`, of which nothing is there yet.
   static std::shared_ptr<GrowingVersion> Begin(const VersionData& data) {
     VersionData manifest = data;
-    manifest.bytes = {};
-    return GrowingVersion::Begin(std::move(manifest), data.bytes.size()).value();
+    manifest.bytes = WeightBytes::Room(data.bytes.size()).value();
+    return GrowingVersion::Begin(std::move(manifest));
   }
   static void Fill(GrowingVersion& growing, const VersionData& data, size_t chunk) {
     data.Chunk(chunk).copy(growing.Room(chunk).data(), growing.Room(chunk).size());

@@ -6,26 +6,20 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/status.h"
 
 namespace attnrl::learner {
 GrowingVersion::GrowingVersion(std::shared_ptr<const VersionData> data, char* room)
-    : total_(data->bytes.size()),
-      data_(std::move(data)),
-      room_(room),
-      is_ready_(data_->chunks(), false) {}
+    : data_(std::move(data)), room_(room), is_ready_(data_->chunks(), false) {}
 
-absl::StatusOr<std::shared_ptr<GrowingVersion>> GrowingVersion::Begin(VersionData manifest,
-                                                                      uint64_t total) {
-  ATTNRL_ASSIGN_OR_RETURN(manifest.bytes, WeightBytes::Room(total));
-  char* const room = manifest.bytes.room();
+std::shared_ptr<GrowingVersion> GrowingVersion::Begin(VersionData data) {
+  char* const room = data.bytes.room();
   return std::shared_ptr<GrowingVersion>(
-      new GrowingVersion(std::make_shared<const VersionData>(std::move(manifest)), room));
+      new GrowingVersion(std::make_shared<const VersionData>(std::move(data)), room));
 }
 
 std::span<char> GrowingVersion::Room(size_t chunk) {
   const uint64_t offset = chunk * data_->chunk_bytes;
-  return {room_ + offset, std::min(data_->chunk_bytes, total_ - offset)};
+  return {room_ + offset, std::min(data_->chunk_bytes, total() - offset)};
 }
 
 void GrowingVersion::SetReady(size_t chunk) {

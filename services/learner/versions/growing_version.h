@@ -9,7 +9,6 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "services/learner/versions/version_data.h"
@@ -19,16 +18,14 @@ namespace attnrl::learner {
 
 // A version whose chunks arrive, in any order, while others read those that are there already. One
 // thread writes a chunk and one, the same or another, says that it is right; any number read
-// through SentVersions. Memory: as much of the version as is there.
+// through SentVersions. Memory: `data`'s.
 class GrowingVersion {
  public:
-  // `manifest` has no bytes yet, but the digests of the chunks of `total`. RESOURCE_EXHAUSTED where
-  // there is no memory for them.
-  static absl::StatusOr<std::shared_ptr<GrowingVersion>> Begin(VersionData manifest,
-                                                               uint64_t total);
+  // The bytes of `data` are room for those that its chunk digests name.
+  static std::shared_ptr<GrowingVersion> Begin(VersionData data);
 
   const Version& version() const { return data_->version; }
-  uint64_t total() const { return total_; }
+  uint64_t total() const { return data_->bytes.size(); }
   const std::shared_ptr<const VersionData>& data() const { return data_; }
 
   // Where the bytes of a chunk belong; to be written until it is ready.
@@ -49,7 +46,6 @@ class GrowingVersion {
 
   absl::Status WaitFor(size_t chunk, absl::Duration patience) const;
 
-  const uint64_t total_;
   const std::shared_ptr<const VersionData> data_;
   char* const room_;
 

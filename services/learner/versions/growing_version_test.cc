@@ -15,8 +15,8 @@ namespace {
 
 std::shared_ptr<GrowingVersion> Begin() {
   VersionData manifest = SampleVersion();
-  manifest.bytes = {};
-  return GrowingVersion::Begin(std::move(manifest), 14).value();
+  manifest.bytes = WeightBytes::Room(14).value();
+  return GrowingVersion::Begin(std::move(manifest));
 }
 
 TEST(GrowingVersion, AChunkIsWaitedForUntilItIsThere) {
@@ -32,8 +32,7 @@ TEST(GrowingVersion, SaysWhetherAChunkThatIsNotThereIsStillToCome) {
   data.bytes = WeightBytes(std::string(10000, 'x'));
   data.chunk_bytes = 1;
   Seal(&data);
-  data.bytes = {};
-  const auto growing = GrowingVersion::Begin(std::move(data), 10000).value();
+  const auto growing = GrowingVersion::Begin(std::move(data));
   const SentVersion reader = GrowingVersion::Reader(growing);
   EXPECT_TRUE(absl::IsUnavailable(reader.WaitFor(0, absl::ZeroDuration())));
   std::atomic<bool> seen = false;

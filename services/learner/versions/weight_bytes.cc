@@ -28,11 +28,21 @@ absl::StatusOr<WeightBytes> WeightBytes::Room(size_t size) {
   return WeightBytes(memory, size);
 }
 
-absl::StatusOr<WeightBytes> WeightBytes::Map(int descriptor, const std::string& path, size_t size) {
+absl::StatusOr<WeightBytes> WeightBytes::Map(int descriptor, const std::string& path, size_t size,
+                                             int protection) {
   if (size == 0) return WeightBytes();
-  void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor, 0);
+  void* const memory = ::mmap(nullptr, size, protection, MAP_SHARED, descriptor, 0);
   if (memory == MAP_FAILED) return storage::FileError(path, "mapping", errno);
   return WeightBytes(memory, size);
+}
+
+absl::StatusOr<WeightBytes> WeightBytes::Map(int descriptor, const std::string& path, size_t size) {
+  return Map(descriptor, path, size, PROT_READ);
+}
+
+absl::StatusOr<WeightBytes> WeightBytes::MapRoom(int descriptor, const std::string& path,
+                                                 size_t size) {
+  return Map(descriptor, path, size, PROT_READ | PROT_WRITE);
 }
 
 WeightBytes::WeightBytes(std::string_view bytes) : WeightBytes(Room(bytes.size()).value()) {

@@ -24,6 +24,9 @@ class WeightBytes {
   // nothing is read before it is looked at, and all processes share one copy. Not to be written.
   // The codes of storage/files.h where the system doesn't map it.
   static absl::StatusOr<WeightBytes> Map(int descriptor, const std::string& path, size_t size);
+  // The same, to be written: what is there is the file's at once, and stays when the process is
+  // killed. The file has so many bytes on its disk already; a write beyond them ends the process.
+  static absl::StatusOr<WeightBytes> MapRoom(int descriptor, const std::string& path, size_t size);
 
   const char* data() const { return memory_.get(); }
   char* room() { return memory_.get(); }
@@ -31,6 +34,8 @@ class WeightBytes {
   std::string_view view() const { return {data(), size_}; }
 
  private:
+  static absl::StatusOr<WeightBytes> Map(int descriptor, const std::string& path, size_t size,
+                                         int protection);
   // What was mapped, so many bytes.
   WeightBytes(void* memory, size_t size);
 
