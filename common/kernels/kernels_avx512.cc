@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/kernels/product_body.h"
 #include "common/kernels/row_body.h"
+#include "common/kernels/transpose_body.h"
 
 namespace attnrl::kernels {
 
 extern const Kernels kAvx512Kernels;
-const Kernels kAvx512Kernels = {Multiply, RmsNorm, AddTo, GatedSiluOf, Rotate, LogSoftmax};
+const Kernels kAvx512Kernels = {Multiply, RmsNorm,   AddTo,     GatedSiluOf,
+                                Rotate,   Transpose, LogSoftmax};
 
 }  // namespace attnrl::kernels

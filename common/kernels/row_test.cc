@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/kernels/isa.h"
@@ -54,6 +55,22 @@ TEST_P(RowKernels, SumANormInSixteenLanes) {
       }
     }
     EXPECT_EQ(y, expected) << n;
+  }
+}
+
+TEST_P(RowKernels, TransposeMatricesOfAnySizeAndLeaveWhatLiesBetweenRowsAlone) {
+  for (const auto& [rows, columns] :
+       std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {8, 8}, {7, 17}, {16, 9}, {33, 24}}) {
+    const std::vector<float> x = RandomFloats(random_, rows * (columns + 3));
+    std::vector<float> y(static_cast<size_t>(columns * (rows + 2)), -7.0F);
+    kernels_.transpose(x.data(), columns + 3, rows, columns, y.data(), rows + 2);
+    for (int64_t c = 0; c < columns; ++c) {
+      for (int64_t r = 0; r < rows + 2; ++r) {
+        EXPECT_EQ(y[static_cast<size_t>(c * (rows + 2) + r)],
+                  r < rows ? x[static_cast<size_t>(r * (columns + 3) + c)] : -7.0F)
+            << rows << " x " << columns;
+      }
+    }
   }
 }
 

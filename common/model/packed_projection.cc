@@ -2,7 +2,6 @@
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
 
-#include <algorithm>
 #include <memory>
 #include <numeric>
 
@@ -10,6 +9,7 @@
 #include "common/kernels/bfloat16/bfloat16_kernels.h"
 #include "common/kernels/kernels.h"
 #include "common/kernels/packed_matrix.h"
+#include "common/model/cpu/product_parts.h"
 #include "common/model/cpu_operators.h"
 
 namespace attnrl::model {
@@ -105,47 +105,17 @@ class PackedProjection final : public Projection {
     return pairs;
   }
 
-  // The panels are split over the threads, so that each weight is read by one of them; where there
-  // are too few, the rows of a panel too. Neither shows in the bits.
   template <typename Input>
   void Multiply(const Input* x, int64_t x_stride, void (*kernel)(const ProductOf<Input>&),
                 at::Tensor& y) const {
-    constexpr int64_t kWorthAThread = int64_t{1} << 20;  // multiply-adds
-    constexpr int64_t kWorthAMember = int64_t{1} << 16;
-    constexpr int64_t kFewestRows = 96;
-    constexpr int64_t kPanelsAThread = 4;
-    const int64_t rows = y.size(0);
-    const int64_t panels = matrix_.panels();
-    const ProductOf<Input> whole = {
-        .x = x,
-        .x_stride = x_stride,
-        .rows = rows,
-        .matrix = matrix_.view(),
-        .bias = bias_.defined() ? bias_.const_data_ptr<float>() : nullptr,
-        .y = y.mutable_data_ptr<float>(),
-        .y_stride = matrix_.out()};
-    int64_t parts = 1;
-    while (parts * panels < kPanelsAThread * at::get_num_threads() &&
-           rows >= 2 * parts * kFewestRows) {
-      parts *= 2;
-    }
-    const int64_t work = std::max(int64_t{1}, rows / parts * matrix_.in() * PackedMatrix::kPanel);
-    const auto grain = [&](int64_t worth) { return (worth + work - 1) / work; };
-    const auto multiply = [&](int64_t begin, int64_t end) {
-      while (begin < end) {
-        ProductOf<Input> product = whole;
-        const int64_t part = begin / panels;
-        const int64_t row = rows * part / parts;
-        product.x += row * product.x_stride;
-        product.y += row * product.y_stride;
-        product.rows = rows * (part + 1) / parts - row;
-        product.first_panel = begin % panels;
-        product.last_panel = std::min(panels, product.first_panel + end - begin);
-        kernel(product);
-        begin += product.last_panel - product.first_panel;
-      }
-    };
-    ParallelFor(parts * panels, grain(kWorthAThread), grain(kWorthAMember), multiply);
+    MultiplyInParts<Input>({.x = x,
+                            .x_stride = x_stride,
+                            .rows = y.size(0),
+                            .matrix = matrix_.view(),
+                            .bias = bias_.defined() ? bias_.const_data_ptr<float>() : nullptr,
+                            .y = y.mutable_data_ptr<float>(),
+                            .y_stride = matrix_.out()},
+                           kernel);
   }
 
   std::vector<int64_t> sizes_;

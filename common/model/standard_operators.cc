@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/kernels/isa.h"
+#include "common/model/cpu/trained_products.h"
 #include "common/model/cpu_operators.h"
 #include "common/model/gpu_operators.h"
 #include "common/model/operators.h"
@@ -23,10 +24,10 @@ std::optional<at::Tensor> Optional(const at::Tensor* tensor) {
   return *tensor;
 }
 
-// A linear map of bfloat16 numbers by products of float32 ones, forward and backward; what comes
-// out is rounded once, as by products of bfloat16 that sum in float32. Keeps nothing wider than its
-// inputs for the way back.
-class WideLinear : public torch::autograd::Function<WideLinear> {
+// A linear map on the CPU by own products, forward and backward, in float32. What comes out of
+// bfloat16 numbers is rounded once, as by products of bfloat16 that sum in float32; nothing wider
+// than its inputs is kept for the way back.
+class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
  public:
   using Context = torch::autograd::AutogradContext;
   using List = torch::autograd::variable_list;
@@ -35,32 +36,37 @@ class WideLinear : public torch::autograd::Function<WideLinear> {
                             const std::optional<at::Tensor>& bias) {
     context->save_for_backward({x, weight});
     context->saved_data["bias"] = bias.has_value();
-    const auto wide_bias = bias.has_value() ? std::optional(Wide(*bias)) : std::nullopt;
-    return at::linear(Wide(x), Wide(weight), wide_bias).to(x.scalar_type());
+    const at::Tensor wide_bias = bias.has_value() ? Wide(*bias) : at::Tensor();
+    return MultiplyForward(Wide(x), Wide(weight), wide_bias).to(x.scalar_type());
   }
 
   static List backward(Context* context, const List& gradients) {
     const List saved = context->get_saved_variables();
+    const at::ScalarType dtype = saved[0].scalar_type();
     const at::Tensor gradient = Wide(gradients[0]);
     at::Tensor of_x, of_weight, of_bias;
-    if (context->needs_input_grad(0)) of_x = Narrow(gradient.mm(Wide(saved[1])));
-    if (context->needs_input_grad(1)) of_weight = Narrow(gradient.t().mm(Wide(saved[0])));
-    if (context->saved_data["bias"].toBool()) of_bias = Narrow(gradient.sum(0));
+    if (context->needs_input_grad(0)) of_x = MultiplyBack(gradient, Wide(saved[1])).to(dtype);
+    if (context->needs_input_grad(1)) {
+      of_weight = at::zeros(saved[1].sizes(), gradient.options());
+      AddWeightGradient(gradient, Wide(saved[0]), of_weight);
+      of_weight = of_weight.to(dtype);
+    }
+    if (context->saved_data["bias"].toBool()) of_bias = gradient.sum(0).to(dtype);
     return {of_x, of_weight, of_bias};
   }
 
  private:
-  static at::Tensor Wide(const at::Tensor& x) { return x.to(at::kFloat); }
-  static at::Tensor Narrow(const at::Tensor& x) { return x.to(at::kBFloat16); }
+  static at::Tensor Wide(const at::Tensor& x) { return x.detach().to(at::kFloat); }
 };
 
-// LibTorch multiplies bfloat16 numbers one by one where the processor has no AVX-512: ten times
-// slower than float32.
+// LibTorch's products are slower on the CPU, of bfloat16 numbers ten times where the processor has
+// no AVX-512 and multiplies them one by one.
 at::Tensor ApplyLinear(const at::Tensor& x, const at::Tensor& weight,
                        const std::optional<at::Tensor>& bias) {
-  const bool slow = x.scalar_type() == at::kBFloat16 && x.is_cpu() && x.dim() == 2 &&
-                    kernels::FastestIsa() < kernels::Isa::kAvx512;
-  return slow ? WideLinear::apply(x, weight, bias) : at::linear(x, weight, bias);
+  const bool own = x.is_cpu() && x.dim() == 2 && CanRunOnCpuOperators(x.scalar_type()) &&
+                   weight.scalar_type() == x.scalar_type() &&
+                   (x.scalar_type() == at::kFloat || kernels::FastestIsa() < kernels::Isa::kAvx512);
+  return own ? TrainedLinear::apply(x, weight, bias) : at::linear(x, weight, bias);
 }
 
 // The named tensors themselves: gradients flow into them, and what an optimizer writes into them

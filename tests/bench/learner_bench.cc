@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "common/base/clock.h"
+#include "common/base/machine.h"
 #include "common/base/philox.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
@@ -112,6 +113,7 @@ int Run(int argc, char** argv) {
                        {"bfloat16", 0}, {"steps", 2},     {"response", 170},   {"threads", 1},
                        {"pass", 16384}, {"samples", 144}, {"checkpoint", 0}};
   if (!Parse(argc, argv, &settings)) return 2;
+  KeepFreedMemory();  // as every service does
   learner::FixNumerics(static_cast<int>(settings["threads"]));
   std::unique_ptr<learner::RankGroup> group;
   if (const absl::Status joined = Join(&group); !joined.ok()) return Fail(joined);
