@@ -13,100 +13,19 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
-#include "common/base/clock.h"
 #include "common/device/gpus.h"
 #include "common/storage/files.h"
+#include "services/learner/ranks/nccl_communicator.h"
 
 namespace attnrl::learner {
 namespace {
 
-// How often a wait looks at the communicator and the GPU.
-constexpr absl::Duration kPoll = absl::Microseconds(100);
-
-// "rank 2", or "one of the ranks 1, 2": whom a wait is for.
-std::string Who(const std::vector<int>& ranks) {
-  return absl::StrCat(ranks.size() == 1 ? "rank " : "one of the ranks ",
-                      absl::StrJoin(ranks, ", "));
-}
-
-// NCCL's connection of all ranks. Its calls return at once and go on in the background, where
-// WaitFor looks at them. Once one has failed, the destructor aborts what is under way. Throws
-// RankError.
-class Communicator {
- public:
-  explicit Communicator(absl::Duration timeout) : timeout_(timeout) {}
-  ~Communicator() {
-    if (comm_ == nullptr) return;
-    if (failed_) {
-      ncclCommAbort(comm_);
-    } else {
-      ncclCommDestroy(comm_);
-    }
-  }
-  Communicator(const Communicator&) = delete;
-  Communicator& operator=(const Communicator&) = delete;
-
-  // `others` are all ranks but this one.
-  void Connect(const ncclUniqueId& id, const RankGroup& host, const std::vector<int>& others) {
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    config.blocking = 0;
-    Check(ncclCommInitRankConfig(&comm_, host.size(), id, host.rank(), &config), others);
-    WaitFor(others, [] { return true; });
-  }
-
-  ncclComm_t get() const { return comm_; }
-
-  void Check(ncclResult_t result, const std::vector<int>& ranks) {
-    if (result == ncclSuccess || result == ncclInProgress) return;
-    failed_ = true;
-    throw RankError(absl::StrCat(Who(ranks), ": NCCL says: ", ncclGetErrorString(result)));
-  }
-
-  // Until NCCL has nothing under way and `done` is true.
-  template <typename Done>
-  void WaitFor(const std::vector<int>& ranks, Done done) {
-    const absl::Duration deadline = Clock::Real().Monotonic() + timeout_;
-    while (true) {
-      ncclResult_t state = ncclSuccess;
-      const ncclResult_t asked = ncclCommGetAsyncError(comm_, &state);
-      Check(asked, ranks);
-      Check(state, ranks);
-      if (state == ncclSuccess && done()) return;
-      if (Clock::Real().Monotonic() >= deadline) {
-        failed_ = true;
-        throw RankError(
-            absl::StrCat(Who(ranks), " has not answered for ", absl::FormatDuration(timeout_)));
-      }
-      absl::SleepFor(kPoll);
-    }
-  }
-
- private:
-  ncclComm_t comm_ = nullptr;
-  const absl::Duration timeout_;
-  bool failed_ = false;
-};
-
-// Messages that NCCL got together; each may wait for any other of them, here and on other ranks.
+// Messages that NCCL got together.
 struct Batch {
-  struct Message {
-    at::Tensor tensor;
-    int peer = 0;
-    bool sent = false;
-  };
-  std::vector<Message> messages;
+  std::vector<at::Tensor> tensors;
+  std::vector<NcclCommunicator::Message> messages;
   c10::cuda::CUDAEvent done;
   bool waited = false;
-
-  std::vector<int> Peers() const {
-    std::vector<int> peers;
-    for (const Message& message : messages) peers.push_back(message.peer);
-    std::sort(peers.begin(), peers.end());
-    peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
-    return peers;
-  }
 };
 
 class NcclGroup final : public RankGroup {
@@ -117,7 +36,7 @@ class NcclGroup final : public RankGroup {
         gpu_(gpu),
         stream_(c10::cuda::getStreamFromPool(false, gpu.index())),
         communicator_(timeout) {
-    communicator_.Connect(id, *host_, Others(*host_));
+    communicator_.Connect(id, host_->rank(), host_->size());
   }
 
   int rank() const override { return host_->rank(); }
@@ -125,36 +44,26 @@ class NcclGroup final : public RankGroup {
 
   std::unique_ptr<Transfer> Send(const at::Tensor& tensor, int to) override {
     if (!tensor.is_cuda()) return host_->Send(tensor, to);
-    return Add({.tensor = tensor, .peer = to, .sent = true});
+    return Add(tensor, to, /*sent=*/true);
   }
   std::unique_ptr<Transfer> Receive(const at::Tensor& tensor, int from) override {
     if (!tensor.is_cuda()) return host_->Receive(tensor, from);
-    return Add({.tensor = tensor, .peer = from, .sent = false});
+    return Add(tensor, from, /*sent=*/false);
   }
 
   // Behind what the caller's stream computes, on a stream of its own.
   void Launch() override {
     if (next_ == nullptr) return;
     const std::shared_ptr<Batch> batch = std::exchange(next_, nullptr);
-    const std::vector<int> peers = batch->Peers();
     const c10::cuda::CUDAGuard guard(gpu_);
     c10::cuda::CUDAEvent ready;
     ready.record(c10::cuda::getCurrentCUDAStream(gpu_.index()));
     ready.block(stream_);
-    communicator_.Check(ncclGroupStart(), peers);
-    for (const Batch::Message& message : batch->messages) {
-      void* data = message.tensor.data_ptr();
-      const size_t bytes = message.tensor.nbytes();
-      communicator_.Check(message.sent ? ncclSend(data, bytes, ncclUint8, message.peer,
-                                                  communicator_.get(), stream_.stream())
-                                       : ncclRecv(data, bytes, ncclUint8, message.peer,
-                                                  communicator_.get(), stream_.stream()),
-                          peers);
-    }
-    communicator_.Check(ncclGroupEnd(), peers);
-    communicator_.WaitFor(peers, [] { return true; });  // until all is on the stream
+    communicator_.Post(batch->messages, stream_.stream());
     batch->done.record(stream_);
   }
+
+  void End() override { communicator_.End(); }
 
  private:
   class Pending final : public Transfer {
@@ -168,30 +77,23 @@ class NcclGroup final : public RankGroup {
     const std::shared_ptr<Batch> batch_;
   };
 
-  static std::vector<int> Others(const RankGroup& host) {
-    std::vector<int> others;
-    for (int rank = 0; rank < host.size(); ++rank) {
-      if (rank != host.rank()) others.push_back(rank);
-    }
-    return others;
-  }
-
-  std::unique_ptr<Transfer> Add(Batch::Message message) {
+  std::unique_ptr<Transfer> Add(const at::Tensor& tensor, int peer, bool sent) {
     if (next_ == nullptr) next_ = std::make_shared<Batch>();
-    next_->messages.push_back(std::move(message));
+    next_->tensors.push_back(tensor);
+    next_->messages.push_back({tensor.data_ptr(), tensor.nbytes(), peer, sent});
     return std::make_unique<Pending>(*this, next_);
   }
 
   void Finish(Batch& batch) {
     if (&batch == next_.get()) Launch();
     if (std::exchange(batch.waited, true)) return;
-    communicator_.WaitFor(batch.Peers(), [&] { return batch.done.query(); });
+    communicator_.WaitFor(batch.messages, [&] { return batch.done.query(); });
   }
 
   const std::unique_ptr<RankGroup> host_;
   const at::Device gpu_;
   const c10::cuda::CUDAStream stream_;
-  Communicator communicator_;
+  NcclCommunicator communicator_;
   std::shared_ptr<Batch> next_;  // not launched yet
 };
 

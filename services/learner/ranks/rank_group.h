@@ -41,6 +41,10 @@ class RankGroup {
   // What was started so far may begin: what ranks send each other at once has to be started before.
   // Waiting for it says so too.
   virtual void Launch() {}
+
+  // Every rank calls it when it has waited for all that it started: the group ends in order, and
+  // nothing is sent any more. One that goes away without it lets go of what is under way.
+  virtual void End() {}
 };
 
 // Row r of `parts` [ranks, n], contiguous, goes to rank r; what every rank sent to this one comes

@@ -47,6 +47,26 @@ std::map<StateTensor, model::Tensors> StateOf(Trainer& trainer) {
   return sink.taken;
 }
 
+// A group that says whether it was ended in order.
+class EndingGroup final : public RankGroup {
+ public:
+  explicit EndingGroup(RankGroup& group) : group_(group) {}
+  int rank() const override { return group_.rank(); }
+  int size() const override { return group_.size(); }
+  std::unique_ptr<Transfer> Send(const at::Tensor& tensor, int to) override {
+    return group_.Send(tensor, to);
+  }
+  std::unique_ptr<Transfer> Receive(const at::Tensor& tensor, int from) override {
+    return group_.Receive(tensor, from);
+  }
+  void End() override { ended = true; }
+
+  bool ended = false;
+
+ private:
+  RankGroup& group_;
+};
+
 class RanksTest : public ::testing::Test {
  protected:
   RanksTest() {
@@ -228,6 +248,24 @@ TEST_F(RanksTest, AStoppedFollowerStillHelpsWithTheLastCheckpoint) {
     EXPECT_EQ(StateOf(*trainer).size(), 3u);
     ASSERT_TRUE(trainer->Release(/*finished=*/false).ok());
   });
+}
+
+TEST_F(RanksTest, EveryRankEndsItsGroupInOrderWhereTheRunHasFinishedAndNowhereElse) {
+  for (const bool finished : {true, false}) {
+    RunRanks(2, [&](RankGroup& group) {
+      EndingGroup ending(group);
+      const auto trainer =
+          TinyTrainer(folder_.path(), TinyOptions(), model::DType::kFloat32, &ending);
+      if (group.rank() == 0) {
+        ASSERT_TRUE(trainer->KeepAlive().ok());
+        EXPECT_FALSE(ending.ended);
+        EXPECT_TRUE(trainer->Release(finished).ok());
+      } else {
+        EXPECT_EQ(trainer->Follow(nullptr).ok(), finished);
+      }
+      EXPECT_EQ(ending.ended, finished);
+    });
+  }
 }
 
 TEST_F(RanksTest, StateOfOneNumberOfRanksContinuesWithAnother) {

@@ -155,6 +155,8 @@ class Trainer {
   // Tells the other ranks, if this one leads any.
   void Lead(char command, const std::string& argument);
   absl::Status Obey(char command, const std::string& argument);
+  // When the run has finished, after which the ranks send each other nothing.
+  absl::Status EndGroup();
   absl::StatusOr<scheduler::TrainStatistics> TrainTogether(const scheduler::TrainingBatch& batch,
                                                            const std::function<bool()>& abandon);
   at::Tensor& Flat(StateTensor which);

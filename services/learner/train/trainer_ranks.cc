@@ -63,7 +63,7 @@ absl::Status Trainer::Follow(const std::function<bool()>& abandon) {
     }
     if (message.empty()) return absl::DataLossError("an empty command from rank 0");
     if (message[0] == kRelease) {
-      if (message.substr(1) == kFinished) return absl::OkStatus();
+      if (message.substr(1) == kFinished) return EndGroup();
       return absl::UnavailableError("rank 0 was stopped");
     }
     // Where all ranks are stopped together, rank 0 still writes the last checkpoint, with all.
@@ -211,6 +211,16 @@ absl::Status Trainer::Release(bool finished) {
     Lead(kRelease, finished ? kFinished : "");
   } catch (const std::exception& error) {
     return LibraryError("ending the other ranks", error);
+  }
+  return finished ? EndGroup() : absl::OkStatus();
+}
+
+absl::Status Trainer::EndGroup() {
+  if (parameters_.group() == nullptr) return absl::OkStatus();
+  try {
+    parameters_.group()->End();
+  } catch (const std::exception& error) {
+    return LibraryError("parting from the other ranks", error);
   }
   return absl::OkStatus();
 }
