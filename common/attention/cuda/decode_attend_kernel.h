@@ -38,6 +38,7 @@ struct DecodeAttend {
 
   ATTNRL_DEVICE static void Run(const Arguments& a, Shared& shared) {
     const DecodeUnit& unit = a.units[cuda::BlockX()];
+    if (unit.rows == 0) return;  // of a graph's size, beyond the plan's
     // Few queries are the rule: the rows of one sequence alone.
     if (unit.rows * (a.heads / a.kv_heads) <= kMost / 2) {
       Tile<kMost / 2>::Run(a, unit, shared);

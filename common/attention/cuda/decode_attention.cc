@@ -14,6 +14,9 @@
 namespace attnrl::attention {
 namespace {
 
+// Of a padded pass: fewer blocks of threads than a GPU runs at once.
+constexpr int64_t kLeastUnits = 64;
+
 void Check(cuda::LaunchError error) {
   if (error != nullptr) throw std::runtime_error(std::string("the GPU: ") + error);
 }
@@ -59,6 +62,13 @@ int64_t PowerOfTwo(int64_t least) {
   return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(least)));
 }
 
+// Four sizes for each power of two, at most a quarter more than `least`: for what costs launched
+// blocks and scratch.
+int64_t QuarterSteps(int64_t least) {
+  const int64_t step = std::max<int64_t>(PowerOfTwo(least + 1) / 8, 1);
+  return (least + step - 1) / step * step;
+}
+
 // Rows of heads that lie side by side, however far apart the rows are.
 at::Tensor WithDenseRows(const at::Tensor& x) {
   return x.stride(2) == 1 && x.stride(1) == x.size(2) ? x : x.contiguous();
@@ -79,14 +89,12 @@ DecodeTables::DecodeTables(const AttentionPlan& plan, int64_t repeats, device::U
   DecodePlan decode;
   decode.Build(plan, repeats);
   const DecodeSize size = SizeOf(plan, decode, scored);
-  // One number for all that grows with the keys, or there would be as many sizes as passes.
-  const int64_t keys =
-      PowerOfTwo(std::max({size.units, size.tasks / 4, size.pieces / 6, size.parts / 4, rows}));
+  // The fewer sizes, the fewer graphs. What only lies in the upload has coarser ones.
   size_ = {.rows = rows,
-           .units = keys,
-           .tasks = 4 * keys + 3,
-           .pieces = 6 * keys + 5,
-           .parts = 4 * keys + 3};
+           .units = QuarterSteps(std::max(size.units, kLeastUnits)),
+           .tasks = PowerOfTwo(std::max(size.tasks, 4 * kLeastUnits)),
+           .pieces = PowerOfTwo(std::max(size.pieces, 4 * kLeastUnits)),
+           .parts = QuarterSteps(std::max(size.parts, kLeastUnits))};
   if (size.ends > 0) {
     size_.ends = PowerOfTwo(std::max<int64_t>(size.ends, 4 * rows));
     size_.step_pieces = PowerOfTwo(std::max<int64_t>(size.step_pieces, 4 * rows));

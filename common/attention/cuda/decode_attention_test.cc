@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <vector>
 
@@ -82,6 +83,61 @@ void ExpectTheCpusRows(at::ScalarType dtype, double allowed) {
 TEST(DecodeAttention, GivesTheRowsOfTheCpusKernelsPassByPass) {
   ExpectTheCpusRows(at::kFloat, 3e-6);
   ExpectTheCpusRows(at::kBFloat16, 0x1p-7);
+}
+
+// One row for each sequence: what a graph of decoding steps has room for, and what is needed.
+void ExpectLittlePadding(const std::vector<RowGroup>& groups, int64_t repeats) {
+  AttentionPlan plan;
+  plan.Build(groups);
+  device::Upload exact_upload, upload;
+  const DecodeSize exact = DecodeTables(plan, repeats, exact_upload).size();
+  const DecodeSize padded = DecodeTables(plan, repeats, upload, {}, plan.rows(), {}).size();
+  EXPECT_GE(padded.units, exact.units);
+  EXPECT_LE(padded.units, std::max<int64_t>(64, exact.units * 5 / 4)) << exact.units;
+  EXPECT_GE(padded.parts, exact.parts);
+  EXPECT_LE(padded.parts, std::max<int64_t>(64, exact.parts * 5 / 4)) << exact.parts;
+  EXPECT_GE(padded.tasks, exact.tasks);
+  EXPECT_GE(padded.pieces, exact.pieces);
+  constexpr int64_t kLeast = 1300;  // of 8 bytes, for the smallest sizes
+  EXPECT_LE(upload.numbers(), 2 * exact_upload.numbers() + kLeast);
+}
+
+void ExpectLittlePadding(const BlockTree& tree, size_t sequences, int64_t repeats) {
+  std::vector<RowGroup> groups;
+  for (size_t i = 0; i < sequences; ++i) groups.push_back(tree.Rows(i, tree.tokens(i) - 1, 1));
+  ExpectLittlePadding(groups, repeats);
+}
+
+TEST(DecodeTables, HaveLittleMoreRoomThanAFullCacheTakesOfWhichNothingIsShared) {
+  BlockTree tree;
+  for (int i = 0; i < 61; ++i) tree.Extend(tree.Add(), 67 * kUnitTasks * kBlockTokens);
+  ExpectLittlePadding(tree, 61, 6);
+}
+
+TEST(DecodeTables, HaveLittleMoreRoomThanManySiblingsTake) {
+  BlockTree tree;
+  tree.Extend(tree.Add(), 8200);
+  for (int i = 0; i < 200; ++i) tree.Extend(tree.Fork(0, 8200), 1000 + 7 * i);
+  ExpectLittlePadding(tree, 201, 6);
+  ExpectLittlePadding(tree, 201, 1);
+}
+
+TEST(DecodeTables, HaveLittleMoreRoomThanAnyPassTakes) {
+  RandomStream random({.seed = 31});
+  const auto below = [&](int64_t most) {
+    return static_cast<int64_t>(random.Uniform() * static_cast<double>(most));
+  };
+  for (int round = 0; round < 40; ++round) {
+    BlockTree tree;
+    const auto sequences = static_cast<size_t>(1 + below(100));
+    for (size_t i = 0; i < sequences; ++i) {
+      const auto parent = static_cast<size_t>(below(static_cast<int64_t>(i)));
+      const bool forks = i > 0 && below(3) > 0;
+      const size_t at = forks ? tree.Fork(parent, 1 + below(tree.tokens(parent))) : tree.Add();
+      tree.Extend(at, 1 + below(2000));
+    }
+    ExpectLittlePadding(tree, sequences, 1 + below(kDecodeQueries));
+  }
 }
 
 TEST(DecodeAttention, SaysWhyALaunchWasRefused) {

@@ -172,6 +172,20 @@ TEST(PagedDecode, GivesTheRowsOfTheCpusKernelOverTheSameCacheAndPlan) {
   }
 }
 
+TEST(PagedDecode, ABlockOfThreadsWithoutAUnitTouchesNothing) {
+  using Kernel = DecodeAttend<float, 64>;
+  const DecodeUnit none;
+  const PagedDecode<float> pass{.units = &none, .heads = 2, .kv_heads = 1};
+  const absl::Status ran = cuda::EmulateBlocks(
+      {}, Kernel::kThreads, sizeof(Kernel::Shared), ThreadOrder::kShuffled, [&](void* memory) {
+        auto& shared = *static_cast<Kernel::Shared*>(memory);
+        Kernel::Run(pass, shared);
+        EXPECT_TRUE(std::isnan(shared.queries[cuda::ThreadIndex() % 64][0]));
+        EXPECT_TRUE(std::isnan(shared.sum[0][0]));
+      });
+  EXPECT_TRUE(ran.ok()) << ran;
+}
+
 // Steps that end in the middle of stretches, at their ends, and several in one.
 TEST(PagedDecode, AddsUpWhatScoredRowsAttendToInEachStep) {
   const PagedCase<float> of({.heads = 14, .kv_heads = 2, .head_dim = 64},
