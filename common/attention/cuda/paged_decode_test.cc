@@ -9,6 +9,7 @@
 #include "common/attention/cuda/decode_attend_kernel.h"
 #include "common/attention/cuda/decode_merge_kernel.h"
 #include "common/attention/cuda/testing/paged_case.h"
+#include "common/attention/cuda/testing/scored_case.h"
 #include "common/attention/paged/kernel.h"
 #include "common/kernels/cuda/testing/emulator.h"
 
@@ -132,6 +133,8 @@ const std::vector<PagedSequence> kFamily = {
 TEST(PagedDecode, EqualsTheFormulaForSiblingsThatShareAPrompt) {
   ExpectTheFormula<float, 64>({{.heads = 6, .kv_heads = 2, .head_dim = 64}, kFamily});
   ExpectTheFormula<BFloat16, 64>({{.heads = 8, .kv_heads = 1, .head_dim = 64}, kFamily});
+  ExpectTheFormula<float, 128>({{.heads = 6, .kv_heads = 1, .head_dim = 128}, kFamily});
+  ExpectTheFormula<BFloat16, 128>({{.heads = 12, .kv_heads = 2, .head_dim = 128}, kFamily});
 }
 
 TEST(PagedDecode, GivesTheRowsOfTheCpusKernelOverTheSameCacheAndPlan) {
@@ -186,55 +189,27 @@ TEST(PagedDecode, ABlockOfThreadsWithoutAUnitTouchesNothing) {
   EXPECT_TRUE(ran.ok()) << ran;
 }
 
-// Steps that end in the middle of stretches, at their ends, and several in one.
-TEST(PagedDecode, AddsUpWhatScoredRowsAttendToInEachStep) {
-  const PagedCase<float> of({.heads = 14, .kv_heads = 2, .head_dim = 64},
-                            {{.tokens = 300}, {.shared = 250, .tokens = 700}, {.tokens = 90}});
-  const std::vector<std::vector<int32_t>> ends = {{96, 97, 98, 128, 170, 299},
-                                                  {60, 64, 250, 251, 600, 650}};
-  const std::vector<int32_t> first_keys = {40, 33};
-  constexpr int64_t kStride = 8;
-  constexpr int64_t kLayers = 2;
-  const int64_t heads = of.shape.heads;
-  const PagedReference expected = AttendInDouble(of);
-  std::vector<std::vector<float>> first;
+template <typename T, int kHeadDim>
+void ExpectTheSumsOfTheFormula(const PagedShape& shape) {
+  const ScoredCase scores{.heads = shape.heads};
+  const PagedCase<T> of(shape, scores.sequences);
+  const std::vector<double> expected = scores.SumsAfter(AttendInDouble(of));
+  std::vector<float> first;
   for (const ThreadOrder order : cuda::kAllOrders) {
-    std::vector<DecodeScoredRow> scored;
-    std::vector<std::vector<float>> sums(2, std::vector<float>(kLayers * heads * kStride, 0.5F));
-    std::vector<int32_t> all_ends;
-    int64_t pieces = 0;
-    for (size_t i = 0; i < 2; ++i) {
-      const auto steps = static_cast<int64_t>(ends[i].size());
-      const int64_t count = DecodeScoredRow::StepPieces(first_keys[i], ends[i].back(), steps);
-      scored.push_back({.first_key = first_keys[i],
-                        .steps = static_cast<int32_t>(steps),
-                        .first_end = static_cast<int64_t>(all_ends.size()),
-                        .sums = sums[i].data(),
-                        .stride = kStride,
-                        .first_piece = pieces});
-      all_ends.insert(all_ends.end(), ends[i].begin(), ends[i].end());
-      pieces += count;
-    }
-    // Row 2 isn't scored.
-    RunKernels<float, 64>(of, order, scored, {0, 1, -1}, all_ends, pieces, 1);
+    std::vector<float> sums = scores.SumsBefore();
+    RunKernels<T, kHeadDim>(of, order, scores.Rows(sums.data()), scores.scored_of, scores.AllEnds(),
+                            scores.Pieces(), /*layer=*/1);
     if (first.empty()) first = sums;
-    EXPECT_EQ(sums, first);
-    for (size_t i = 0; i < 2; ++i) {
-      for (int64_t head = 0; head < heads; ++head) {
-        const std::vector<double>& p =
-            expected.p[i * static_cast<size_t>(heads + 0) + static_cast<size_t>(head)];
-        auto key = static_cast<size_t>(first_keys[i]);
-        for (size_t step = 0; step < ends[i].size(); ++step) {
-          double sum = 0.5;
-          for (; key < static_cast<size_t>(ends[i][step]); ++key) sum += p[key];
-          const auto at = static_cast<size_t>((heads + head) * kStride) + step;
-          EXPECT_NEAR(sums[i][at], sum, 2e-6) << i << " " << head << " " << step;
-        }
-        // Layer 0 stays.
-        EXPECT_EQ(sums[i][static_cast<size_t>(head * kStride)], 0.5F);
-      }
-    }
+    ASSERT_EQ(sums, first);
+    EXPECT_LE(GreatestDifference(sums, expected), 2e-6);
   }
+}
+
+TEST(PagedDecode, AddsUpWhatScoredRowsAttendToInEachStep) {
+  ExpectTheSumsOfTheFormula<float, 64>({.heads = 14, .kv_heads = 2, .head_dim = 64});
+  ExpectTheSumsOfTheFormula<BFloat16, 64>({.heads = 4, .kv_heads = 2, .head_dim = 64});
+  ExpectTheSumsOfTheFormula<float, 128>({.heads = 6, .kv_heads = 1, .head_dim = 128});
+  ExpectTheSumsOfTheFormula<BFloat16, 128>({.heads = 12, .kv_heads = 2, .head_dim = 128});
 }
 
 }  // namespace

@@ -7,17 +7,22 @@
 
 #include "common/attention/cuda/append_rows.h"
 #include "common/attention/cuda/paged_decode.h"
+#include "common/attention/cuda/score_updates.h"
 #include "common/attention/cuda/testing/paged_case.h"
+#include "common/attention/cuda/testing/scored_case.h"
 #include "tests/bench/gpu/gpu_check.h"
 
 namespace attnrl::bench {
 namespace {
 
 using attention::DecodeScoredRow;
+using attention::GreatestDifference;
 using attention::PagedCase;
 using attention::PagedDecode;
 using attention::PagedSequence;
 using attention::PagedShape;
+using attention::ScoredCase;
+using attention::ScoreUpdateCase;
 using cuda::BFloat16;
 
 // A case on the GPU.
@@ -42,6 +47,7 @@ struct Decode {
   const int32_t* ends = nullptr;
   attention::StepPiece* step_pieces = nullptr;
   int64_t step_pieces_a_head = 0;
+  int32_t layer = 0;
 
   cuda::LaunchError Launch(cuda::Stream stream) const {
     const PagedDecode<T> pass{.units = units.get(),
@@ -56,6 +62,7 @@ struct Decode {
                               .heads = static_cast<int32_t>(of.shape.heads),
                               .kv_heads = static_cast<int32_t>(of.shape.kv_heads),
                               .scale = of.scale,
+                              .layer = layer,
                               .scored = scored.has_value() ? scored->get() : nullptr,
                               .scored_of = scored_of.has_value() ? scored_of->get() : nullptr,
                               .ends = ends,
@@ -89,6 +96,55 @@ void Compare(Table& table, const std::string& shape, const PagedCase<T>& of) {
   }
   table.Add({"paged decode", shape, worst, sizeof(T) == 2 ? 0x1p-8 : 2e-6});
   table.Add({"paged decode, log-sum-exp", shape, worst_lse, 4e-6});
+}
+
+// Online FCI: what a pass adds to the sums of its scored rows.
+template <typename T>
+void CompareSums(Table& table, const std::string& shape_name, const PagedShape& shape) {
+  const ScoredCase scores{.heads = shape.heads};
+  const PagedCase<T> of(shape, scores.sequences);
+  Decode<T> decode{of};
+  const OnGpu<float> sums(scores.SumsBefore());
+  const OnGpu<int32_t> ends(scores.AllEnds());
+  const OnGpu<attention::StepPiece> scratch(static_cast<size_t>(shape.heads * scores.Pieces()));
+  decode.scored.emplace(scores.Rows(sums.get()));
+  decode.scored_of.emplace(scores.scored_of);
+  decode.ends = ends.get();
+  decode.step_pieces = scratch.get();
+  decode.step_pieces_a_head = scores.Pieces();
+  decode.layer = 1;
+  Check(decode.Launch(nullptr), "online FCI");
+  table.Add({"online FCI, sums", shape_name,
+             GreatestDifference(sums.Fetch(), scores.SumsAfter(AttendInDouble(of))), 2e-6});
+}
+
+void CheckScoreUpdates(Table& table) {
+  const ScoreUpdateCase of;
+  const std::vector<float> current = of.Numbers(5), total = of.Numbers(6);
+  const OnGpu<float> current_there(current), total_there(total);
+  const OnGpu<attention::ScoreUpdate> updates(of.Updates(current_there.get(), total_there.get()));
+  const attention::ScoreUpdates pass{.updates = updates.get(),
+                                     .count = static_cast<int32_t>(of.responses.size()),
+                                     .rows = of.rows};
+  Check(LaunchScoreUpdates(pass, nullptr), "score updates");
+  std::vector<float> found = current_there.Fetch();
+  const std::vector<float> found_total = total_there.Fetch();
+  found.insert(found.end(), found_total.begin(), found_total.end());
+  table.Add({"online FCI, ended steps", "4 responses, 21 layers and heads",
+             GreatestDifference(found, of.InDouble(current, total)), 8e-7});
+  // 28 layers of 12 heads; every response ends a step. The sums that are left are zeros.
+  const ScoreUpdateCase many{.rows = 28 * 12,
+                             .responses = std::vector<ScoreUpdateCase::Response>(
+                                 256, {.stride = 64, .steps = 32, .queries = 32})};
+  const OnGpu<float> sums(many.Numbers(5)), totals(many.Numbers(6));
+  const OnGpu<attention::ScoreUpdate> all(many.Updates(sums.get(), totals.get()));
+  const attention::ScoreUpdates launch{.updates = all.get(), .count = 256, .rows = many.rows};
+  table.Add({"online FCI, ended steps",
+             "256 responses of 32 steps, 28 layers of 12 heads",
+             {},
+             0,
+             SecondsOf([&](cuda::Stream stream) { return LaunchScoreUpdates(launch, stream); }),
+             256.0 * 32 * 28 * 12 * 16});
 }
 
 // What decoding appends: 256 rows, turned by nothing (cosine 1, sine 0), so that
@@ -195,8 +251,13 @@ void Time(Table& table, const std::string& shape, int64_t prompt, bool online_fc
   }
   const double seconds = SecondsOf([&](cuda::Stream stream) { return decode.Launch(stream); });
   const double distinct = static_cast<double>(16 * prompt + 256 * (kTokens - prompt));
-  table.Add({online_fci ? "paged decode, online FCI" : "paged decode", shape, 0, 0, seconds,
-             distinct * 2 * 2 * 128 * 2, 256.0 * kTokens * 12 * 128 * 4});
+  table.Add({online_fci ? "paged decode, online FCI" : "paged decode",
+             shape,
+             {},
+             0,
+             seconds,
+             distinct * 2 * 2 * 128 * 2,
+             256.0 * kTokens * 12 * 128 * 4});
 }
 
 }  // namespace
@@ -214,8 +275,11 @@ void AddDecode(Table& table) {
           std::to_string(repeats) + " heads a key head of " + std::to_string(head_dim);
       Compare<float>(table, name + ", float32", {shape, family});
       Compare<BFloat16>(table, name + ", bfloat16", {shape, family});
+      CompareSums<float>(table, name + ", float32", shape);
+      CompareSums<BFloat16>(table, name + ", bfloat16", shape);
     }
   }
+  CheckScoreUpdates(table);
   CheckAppend(table);
   Time(table, "256 x 2,048, nothing shared, 12 on 2 heads of 128, bfloat16", 0, false);
   Time(table, "256 x 2,048, 16 prompts of 1,024, the same", 1024, false);

@@ -89,8 +89,12 @@ void Time(Table& table, int64_t rows) {
       tiles, shape, fill(shape.heads), fill(shape.kv_heads),
       OnGpu<float>(std::vector<float>(static_cast<size_t>(rows * shape.heads), 20))};
   const double seconds = SecondsOf([&](cuda::Stream stream) { return fci.Launch(stream); });
-  table.Add({"FCI, one layer", std::to_string(rows) + " tokens, 12 on 2 heads of 128, bfloat16", 0,
-             0, seconds, static_cast<double>(rows * 14 * 128 * 2),
+  table.Add({"FCI, one layer",
+             std::to_string(rows) + " tokens, 12 on 2 heads of 128, bfloat16",
+             {},
+             0,
+             seconds,
+             static_cast<double>(rows * 14 * 128 * 2),
              static_cast<double>(rows * rows) * 12 * 128});
 }
 

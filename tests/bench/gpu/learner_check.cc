@@ -50,9 +50,16 @@ void CheckScores(Table& table, int64_t rows, int64_t vocabulary, bool compare) {
     table.Add({"gradient of scores", shape, Worst(logits.Fetch(), expected.gradient), 6e-6});
   }
   const auto bytes = static_cast<double>(rows * vocabulary) * sizeof(float);
-  table.Add({"scores, there", shape, 0, 0,
-             SecondsOf([&](cuda::Stream s) { return LaunchScoreRows(chunk, rows, s); }), bytes});
-  table.Add({"scores, back", shape, 0, 0,
+  table.Add({"scores, there",
+             shape,
+             {},
+             0,
+             SecondsOf([&](cuda::Stream s) { return LaunchScoreRows(chunk, rows, s); }),
+             bytes});
+  table.Add({"scores, back",
+             shape,
+             {},
+             0,
              SecondsOf([&](cuda::Stream s) { return LaunchScoreGradient(chunk, rows, s); }),
              2 * bytes});
 }

@@ -134,7 +134,7 @@ void AddStep(Table& table) {
   const std::string shape = "64 rows of 512 tokens, 28 layers, 12 on 2 heads of 128, bfloat16";
   const double launched = SecondsOf([&](cuda::Stream stream) { return step.Launch(stream); });
   const std::vector<BFloat16> attended = step.attended.Fetch(), gated = step.gated.Fetch();
-  table.Add({"own kernels of a step, launch by launch", shape, 0, 0, launched});
+  table.Add({"own kernels of a step, launch by launch", shape, {}, 0, launched});
 
   cudaStream_t stream = nullptr;
   cudaGraph_t graph = nullptr;
