@@ -2,17 +2,15 @@
 #include "services/learner/client/version_receiver.h"
 
 #include <map>
-#include <optional>
+#include <span>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "common/storage/digest.h"
-#include "services/learner/versions/difference.h"
+#include "services/learner/client/chunk_verifier.h"
 
 namespace attnrl::learner {
 void VersionReceiver::GiveUp() {
-  verifier_.reset();
   if (growing_ != nullptr) std::exchange(growing_, nullptr)->End();
 }
 
@@ -41,7 +39,6 @@ absl::Status VersionReceiver::Manifest(VersionData manifest, uint64_t total_byte
   ATTNRL_ASSIGN_OR_RETURN(VersionRoom room, room_(total_bytes));
   manifest.bytes = std::move(room.bytes);
   growing_ = GrowingVersion::Begin(std::move(manifest));
-  verifier_ = std::make_unique<ChunkVerifier>(growing_);
   if (begun_) begun_(GrowingVersion::Reader(growing_));
   if (room.begun) TakeFromRoom();
   TakeFromBase();
@@ -54,12 +51,14 @@ absl::StatusOr<VersionRoom> VersionReceiver::OwnRoom(uint64_t total) {
 }
 
 void VersionReceiver::TakeFromRoom() {
-  for (size_t chunk = 0; chunk < growing_->data()->chunks(); ++chunk) verifier_->Add(chunk);
-  (void)verifier_->Settle();  // what is wrong is fetched
+  ChunkVerifier verifier(growing_);
+  for (size_t chunk = 0; chunk < growing_->data()->chunks(); ++chunk) verifier.Add(chunk);
+  (void)verifier.Settle();  // what is wrong is fetched
 }
 
 void VersionReceiver::TakeFromBase() {
   if (base_ == nullptr) return;
+  ChunkVerifier verifier(growing_);
   std::map<std::string_view, size_t> known;
   for (size_t chunk = 0; chunk < base_->chunks(); ++chunk) {
     known.emplace(base_->ChunkDigest(chunk), chunk);
@@ -68,17 +67,17 @@ void VersionReceiver::TakeFromBase() {
     const auto found = known.find(ChunkDigest(chunk));
     if (found == known.end() || growing_->IsReady(chunk)) continue;
     const std::string_view bytes = base_->Chunk(found->second);
-    const std::span<char> room = Room(chunk);
+    const std::span<char> room = growing_->Room(chunk);
     if (bytes.size() != room.size()) continue;
     bytes.copy(room.data(), room.size());
-    verifier_->Add(chunk);
+    verifier.Add(chunk);
   }
-  (void)verifier_->Settle();  // what has changed in memory since is fetched
+  (void)verifier.Settle();  // what has changed in memory since is fetched
 }
 
-std::vector<size_t> VersionReceiver::Missing(size_t most) const {
+std::vector<size_t> VersionReceiver::Missing() const {
   std::vector<size_t> missing;
-  for (size_t chunk = 0; chunk < growing_->data()->chunks() && missing.size() < most; ++chunk) {
+  for (size_t chunk = 0; chunk < growing_->data()->chunks(); ++chunk) {
     if (!growing_->IsReady(chunk)) missing.push_back(chunk);
   }
   return missing;
@@ -86,43 +85,7 @@ std::vector<size_t> VersionReceiver::Missing(size_t most) const {
 
 size_t VersionReceiver::ready() const { return growing_ == nullptr ? 0 : growing_->ready(); }
 
-absl::Status VersionReceiver::Filled(size_t chunk, uint32_t crc32c) {
-  const std::span<const char> bytes = Room(chunk);
-  if (storage::Crc32c({bytes.data(), bytes.size()}) != crc32c) {
-    return absl::DataLossError(
-        absl::StrCat("W(", wanted_.number, "): wrong checksum of chunk ", chunk));
-  }
-  verifier_->Add(chunk);
-  return verifier_->wrong() ? Settle() : absl::OkStatus();
-}
-
-absl::Status VersionReceiver::Difference(size_t chunk, uint64_t offset, std::string_view difference,
-                                         uint32_t crc32c) {
-  const std::string name = absl::StrCat("W(", wanted_.number, ")");
-  const std::span<char> room = Room(chunk);
-  if (base_ == nullptr || base_->bytes.size() != growing_->total() ||
-      offset > base_->bytes.size() - room.size()) {
-    return absl::DataLossError(
-        absl::StrCat(name, ": received a difference to a version that isn't here"));
-  }
-  const absl::Status applied =
-      ApplyDifference(base_->bytes.view().substr(offset, room.size()), difference, room);
-  if (!applied.ok()) {
-    return absl::DataLossError(
-        absl::StrCat(name, ": received for chunk ", chunk, " ", std::string(applied.message())));
-  }
-  return Filled(chunk, crc32c);
-}
-
-absl::Status VersionReceiver::Settle() {
-  const std::optional<size_t> wrong = verifier_->Settle();
-  if (!wrong) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat("W(", wanted_.number, "): received other bytes than those of chunk ", *wrong));
-}
-
 std::shared_ptr<const VersionData> VersionReceiver::Take() {
-  verifier_.reset();
   return std::exchange(growing_, nullptr)->data();
 }
 

@@ -29,9 +29,9 @@ VersionData With(VersionData data, size_t at, char byte) {
   return data;
 }
 
-absl::Status Fill(VersionReceiver& receiver, size_t chunk, std::string_view bytes) {
-  bytes.copy(receiver.Room(chunk).data(), receiver.Room(chunk).size());
-  return receiver.Filled(chunk, storage::Crc32c(bytes));
+absl::Status Fill(ChunkReceiver& source, size_t chunk, std::string_view bytes) {
+  bytes.copy(source.Room(chunk).data(), source.Room(chunk).size());
+  return source.Filled(chunk, storage::Crc32c(bytes));
 }
 
 // Of SampleVersion(), which has three chunks.
@@ -47,10 +47,11 @@ class VersionReceiverTest : public ::testing::Test {
 
 TEST_F(VersionReceiverTest, PutsChunksOfAnyOrderTogether) {
   ASSERT_TRUE(Begin(receiver_).ok());
+  ChunkReceiver source = receiver_.FromSource(nullptr);
   for (const size_t chunk : {2, 0, 1}) {
     EXPECT_FALSE(receiver_.complete());
-    ASSERT_TRUE(Fill(receiver_, chunk, data_.Chunk(chunk)).ok());
-    ASSERT_TRUE(receiver_.Settle().ok());
+    ASSERT_TRUE(Fill(source, chunk, data_.Chunk(chunk)).ok());
+    ASSERT_TRUE(source.Settle().ok());
   }
   ASSERT_TRUE(receiver_.complete());
   const auto taken = receiver_.Take();
@@ -60,28 +61,30 @@ TEST_F(VersionReceiverTest, PutsChunksOfAnyOrderTogether) {
 
 TEST_F(VersionReceiverTest, KnowsWhatIsMissingAfterAStreamBroke) {
   ASSERT_TRUE(Begin(receiver_).ok());
-  ASSERT_TRUE(Fill(receiver_, 1, data_.Chunk(1)).ok());
-  ASSERT_TRUE(receiver_.Settle().ok());
+  ChunkReceiver source = receiver_.FromSource(nullptr);
+  ASSERT_TRUE(Fill(source, 1, data_.Chunk(1)).ok());
+  ASSERT_TRUE(source.Settle().ok());
   ASSERT_TRUE(Begin(receiver_).ok()) << "another stream's manifest";
-  EXPECT_EQ(receiver_.Missing(9), (std::vector<size_t>{0, 2}));
-  EXPECT_EQ(receiver_.Missing(1), (std::vector<size_t>{0}));
+  EXPECT_EQ(receiver_.Missing(), (std::vector<size_t>{0, 2}));
 }
 
 TEST_F(VersionReceiverTest, RefusesAChunkWithAWrongChecksumAndKeepsWhatItHas) {
   ASSERT_TRUE(Begin(receiver_).ok());
-  ASSERT_TRUE(Fill(receiver_, 0, data_.Chunk(0)).ok());
-  EXPECT_TRUE(absl::IsDataLoss(receiver_.Filled(1, storage::Crc32c("567ab") + 1)));
-  ASSERT_TRUE(receiver_.Settle().ok());
-  EXPECT_EQ(receiver_.Missing(9), (std::vector<size_t>{1, 2}));
+  ChunkReceiver source = receiver_.FromSource(nullptr);
+  ASSERT_TRUE(Fill(source, 0, data_.Chunk(0)).ok());
+  EXPECT_TRUE(absl::IsDataLoss(source.Filled(1, storage::Crc32c("567ab") + 1)));
+  ASSERT_TRUE(source.Settle().ok());
+  EXPECT_EQ(receiver_.Missing(), (std::vector<size_t>{1, 2}));
 }
 
 TEST_F(VersionReceiverTest, RefusesOtherBytesThanThoseOfTheNameHoweverSoundTheirChecksum) {
   ASSERT_TRUE(Begin(receiver_).ok());
-  ASSERT_TRUE(Fill(receiver_, 0, "0123x").ok());
-  EXPECT_TRUE(absl::IsDataLoss(receiver_.Settle()));
-  EXPECT_EQ(receiver_.Missing(9), (std::vector<size_t>{0, 1, 2}));
-  ASSERT_TRUE(Fill(receiver_, 0, data_.Chunk(0)).ok()) << "from another one";
-  ASSERT_TRUE(receiver_.Settle().ok());
+  ChunkReceiver source = receiver_.FromSource(nullptr);
+  ASSERT_TRUE(Fill(source, 0, "0123x").ok());
+  EXPECT_TRUE(absl::IsDataLoss(source.Settle()));
+  EXPECT_EQ(receiver_.Missing(), (std::vector<size_t>{0, 1, 2}));
+  ASSERT_TRUE(Fill(source, 0, data_.Chunk(0)).ok()) << "from another one";
+  ASSERT_TRUE(source.Settle().ok());
   EXPECT_EQ(receiver_.ready(), 1u);
 }
 
@@ -96,24 +99,24 @@ TEST_F(VersionReceiverTest, TakesOfARoomThatAnotherHasBegunWhatHasItsName) {
   base.bytes = WeightBytes("?????567ab????");
   VersionReceiver receiver(data_.version, kLimit, nullptr, nullptr, room);
   ASSERT_TRUE(Begin(receiver).ok());
-  EXPECT_EQ(receiver.Missing(9), (std::vector<size_t>{1, 2}));
+  EXPECT_EQ(receiver.Missing(), (std::vector<size_t>{1, 2}));
   VersionReceiver with_base(data_.version, kLimit, &base, nullptr, room);
   ASSERT_TRUE(Begin(with_base).ok());
-  EXPECT_EQ(with_base.Missing(9), (std::vector<size_t>{2}));
+  EXPECT_EQ(with_base.Missing(), (std::vector<size_t>{2}));
 }
 
 TEST_F(VersionReceiverTest, TakesWhatTheVersionBeforeHasWhereverItLies) {
   VersionData base = With(data_, 7, 'x');
   VersionReceiver receiver(data_.version, kLimit, &base);
   ASSERT_TRUE(Begin(receiver).ok());
-  EXPECT_EQ(receiver.Missing(9), (std::vector<size_t>{1}));
+  EXPECT_EQ(receiver.Missing(), (std::vector<size_t>{1}));
   VersionData moved;
   moved.bytes = WeightBytes("567ab01234");
   moved.chunk_bytes = 5;
   Seal(&moved);
   VersionReceiver other(data_.version, kLimit, &moved);
   ASSERT_TRUE(Begin(other).ok());
-  EXPECT_EQ(other.Missing(9), (std::vector<size_t>{2}));
+  EXPECT_EQ(other.Missing(), (std::vector<size_t>{2}));
 }
 
 TEST_F(VersionReceiverTest, FetchesWhatHasChangedInTheMemoryOfTheVersionBefore) {
@@ -121,23 +124,24 @@ TEST_F(VersionReceiverTest, FetchesWhatHasChangedInTheMemoryOfTheVersionBefore) 
   base.bytes = WeightBytes("0123y567abcdef");
   VersionReceiver receiver(data_.version, kLimit, &base);
   ASSERT_TRUE(Begin(receiver).ok());
-  EXPECT_EQ(receiver.Missing(9), (std::vector<size_t>{0}));
+  EXPECT_EQ(receiver.Missing(), (std::vector<size_t>{0}));
 }
 
 TEST_F(VersionReceiverTest, TakesDifferencesToTheVersionThatItKnows) {
   const VersionData base = With(data_, 3, 'x');
   VersionReceiver receiver(data_.version, kLimit, &base);
   ASSERT_TRUE(Begin(receiver).ok());
+  ChunkReceiver source = receiver.FromSource(&base);
   const std::string_view bytes = data_.Chunk(0);
   const std::string difference = Difference(base.Chunk(0), bytes);
   const uint32_t checksum = storage::Crc32c(bytes);
-  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, 0, difference, checksum + 1)));
-  EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, 0, "none", checksum)));
+  EXPECT_TRUE(absl::IsDataLoss(source.Difference(0, 0, difference, checksum + 1)));
+  EXPECT_TRUE(absl::IsDataLoss(source.Difference(0, 0, "none", checksum)));
   for (const uint64_t offset : {uint64_t{10}, uint64_t{15}, ~uint64_t{0}}) {
-    EXPECT_TRUE(absl::IsDataLoss(receiver.Difference(0, offset, difference, checksum))) << offset;
+    EXPECT_TRUE(absl::IsDataLoss(source.Difference(0, offset, difference, checksum))) << offset;
   }
-  ASSERT_TRUE(receiver.Difference(0, 0, difference, checksum).ok());
-  ASSERT_TRUE(receiver.Settle().ok());
+  ASSERT_TRUE(source.Difference(0, 0, difference, checksum).ok());
+  ASSERT_TRUE(source.Settle().ok());
   ASSERT_TRUE(receiver.complete());
   EXPECT_EQ(receiver.Take()->bytes.view(), data_.bytes.view());
 }
@@ -149,12 +153,13 @@ TEST_F(VersionReceiverTest, TakesADifferenceToTheFirstChunkOfSeveralThatAreAlike
   const VersionData base = With(With(data, 3, 'x'), 6, 'y');
   VersionReceiver receiver(data.version, kLimit, &base);
   ASSERT_TRUE(receiver.Manifest(ManifestOf(data), 14).ok());
-  ASSERT_EQ(receiver.Missing(9), (std::vector<size_t>{0, 1}));
+  ChunkReceiver source = receiver.FromSource(&base);
+  ASSERT_EQ(receiver.Missing(), (std::vector<size_t>{0, 1}));
   const std::string difference = Difference(base.Chunk(0), data.Chunk(0));
   for (const size_t chunk : {0, 1}) {
-    ASSERT_TRUE(receiver.Difference(chunk, 0, difference, storage::Crc32c(data.Chunk(0))).ok());
+    ASSERT_TRUE(source.Difference(chunk, 0, difference, storage::Crc32c(data.Chunk(0))).ok());
   }
-  ASSERT_TRUE(receiver.Settle().ok());
+  ASSERT_TRUE(source.Settle().ok());
   EXPECT_EQ(receiver.Take()->bytes.view(), data.bytes.view());
 }
 
@@ -162,13 +167,15 @@ TEST_F(VersionReceiverTest, RefusesDifferencesThatNobodyAskedFor) {
   const std::string difference = Difference(data_.Chunk(0), data_.Chunk(0));
   const uint32_t checksum = storage::Crc32c(data_.Chunk(0));
   ASSERT_TRUE(Begin(receiver_).ok());
-  EXPECT_TRUE(absl::IsDataLoss(receiver_.Difference(0, 0, difference, checksum)));
+  ChunkReceiver source = receiver_.FromSource(nullptr);
+  EXPECT_TRUE(absl::IsDataLoss(source.Difference(0, 0, difference, checksum)));
   VersionData longer = data_;
   longer.bytes = WeightBytes("01234567abcdefmore");
   longer.chunk_digests = ChunkDigests(longer.bytes.view(), 5);
   VersionReceiver other(data_.version, kLimit, &longer);
   ASSERT_TRUE(Begin(other).ok());
-  EXPECT_TRUE(absl::IsDataLoss(other.Difference(0, 0, difference, checksum)));
+  ChunkReceiver other_source = other.FromSource(&longer);
+  EXPECT_TRUE(absl::IsDataLoss(other_source.Difference(0, 0, difference, checksum)));
 }
 
 TEST_F(VersionReceiverTest, RefusesAnotherVersionThanTheOneWanted) {
@@ -182,7 +189,8 @@ TEST_F(VersionReceiverTest, RefusesAnotherVersionThanTheOneWanted) {
 
 TEST_F(VersionReceiverTest, BeginsAnewAfterAnotherManifestThanBefore) {
   ASSERT_TRUE(Begin(receiver_).ok());
-  ASSERT_TRUE(Fill(receiver_, 0, data_.Chunk(0)).ok());
+  ChunkReceiver source = receiver_.FromSource(nullptr);
+  ASSERT_TRUE(Fill(source, 0, data_.Chunk(0)).ok());
   VersionData other = ManifestOf(data_);
   other.chunk_digests[0] ^= 1;
   EXPECT_TRUE(absl::IsDataLoss(receiver_.Manifest(other, 14)));

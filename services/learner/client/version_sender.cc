@@ -127,16 +127,16 @@ std::shared_ptr<VersionDifference> VersionSender::DifferenceTo(
 
 absl::Status VersionSender::Send(const grpc::ServerContext& context,
                                  const v1::FetchVersionRequest& request,
-                                 const std::string& elsewhere,
+                                 const std::vector<std::string>& sources,
                                  grpc::ServerWriter<grpc::ByteBuffer>& writer) {
   ATTNRL_ASSIGN_OR_RETURN(
       const SentVersion version,
       source_.Send({request.version().number(), request.version().digest()}, patience_));
   if (request.chunks().empty()) {
     if (!writer.Write(ToMessage(ManifestPiece(version)))) return CallerLeft();
-    if (!elsewhere.empty()) {
+    if (!sources.empty()) {
       v1::VersionPiece piece;
-      piece.mutable_elsewhere()->set_address(elsewhere);
+      for (const std::string& source : sources) piece.mutable_elsewhere()->add_addresses(source);
       return writer.Write(ToMessage(piece)) ? absl::OkStatus() : CallerLeft();
     }
     if (request.manifest_only()) return absl::OkStatus();
@@ -165,7 +165,7 @@ grpc::Status RelayService::Fetch(grpc::ServerContext* context,
                                  const v1::FetchVersionRequest* request,
                                  grpc::ServerWriter<grpc::ByteBuffer>* writer) {
   return rpc::HandleStream(context, "WeightStore/Fetch", [&] {
-    return sender_.Send(*context, *request, /*elsewhere=*/"", *writer);
+    return sender_.Send(*context, *request, /*sources=*/{}, *writer);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -31,9 +32,11 @@ class VersionSender {
                 absl::Duration patience = absl::Seconds(10));
   ~VersionSender();
 
-  // `elsewhere`: where the caller is told to ask for the chunks; empty: here.
+  // `sources`: whom the caller is told to ask for the chunks, an empty address being this one;
+  // none: they are sent.
   absl::Status Send(const grpc::ServerContext& context, const v1::FetchVersionRequest& request,
-                    const std::string& elsewhere, grpc::ServerWriter<grpc::ByteBuffer>& writer);
+                    const std::vector<std::string>& sources,
+                    grpc::ServerWriter<grpc::ByteBuffer>& writer);
 
  private:
   // `base` as differences of `version` refer to it; null where not all of it is here, which nobody

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "services/learner/client/piece_wire.h"
 #include "services/learner/client/version_sender.h"
@@ -22,8 +23,9 @@ class WeightStoreService final : public FetchService {
                      grpc::ServerWriter<grpc::ByteBuffer>* writer) override;
 
  private:
-  // Who else shall send it to the caller; empty: this one.
-  std::string SourceFor(const grpc::ServerContext& context, const v1::FetchVersionRequest& request);
+  // Who shall send it to the caller, as VersionSender takes it.
+  std::vector<std::string> SourcesFor(const grpc::ServerContext& context,
+                                      const v1::FetchVersionRequest& request);
 
   VersionStore& versions_;
   VersionSender sender_;
