@@ -55,6 +55,10 @@ struct Request {
   std::optional<uint32_t> score_delta = std::nullopt;
 };
 
+// INVALID_ARGUMENT for a request that no engine of these limits can run, saying what is wrong and
+// what is allowed: lengths, token ids below `vocabulary`, sampling values.
+absl::Status CheckRequest(const Request& request, int64_t max_tokens, int64_t vocabulary);
+
 // Steps over prompt + response as ends (exclusive) of adjoining token ranges, the prompt first, and
 // an FCI score for each.
 struct StepScores {
@@ -67,8 +71,9 @@ struct StepScores {
 // and top-k.
 struct Completion {
   uint64_t id = 0;
-  // CANCELLED after Abort or Stop; INTERNAL when the model's output is not finite or its run fails;
-  // INVALID_ARGUMENT when what it shares is not in order.
+  // CANCELLED after Abort or Stop; INTERNAL when the model's run fails or its weights have given no
+  // finite logits yet; DATA_LOSS when weights that have give none for this sequence;
+  // INVALID_ARGUMENT when it can't run, or what it shares is not in order.
   // The rest is then what was sampled up to there.
   absl::Status status = absl::OkStatus();
   std::vector<int32_t> token_ids = {};

@@ -26,6 +26,7 @@ struct VersionWeights {
   uint32_t version = 0;
   uint64_t serial = 0;
   std::shared_ptr<const model::Transformer> weights = nullptr;
+  bool sound = false;  // they have given finite logits
 };
 
 // A request on its way, from Submit to its completion.
@@ -35,7 +36,7 @@ struct Sequence {
   Completion result = {};
   uint64_t arrival = 0;
   // Set at the first admission and kept: all of its tokens come from the same weights.
-  std::shared_ptr<const VersionWeights> weights = nullptr;
+  std::shared_ptr<VersionWeights> weights = nullptr;
 
   // Where its attention is scored on the way; then, with its last token drawn, it goes on for one
   // step more, since that token is a query too.

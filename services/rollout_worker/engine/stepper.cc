@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "common/base/temperature.h"
 
 namespace attnrl::rollout {
 Stepper::Stepper(const StepperOptions& options, StepRunner& runner, const Clock& clock)
@@ -16,35 +15,14 @@ Stepper::Stepper(const StepperOptions& options, StepRunner& runner, const Clock&
 Stepper::~Stepper() = default;
 
 absl::Status Stepper::Check(const Request& request) const {
-  const SamplingParams& sampling = request.sampling;
-  if (request.prompt_ids.empty()) return absl::InvalidArgumentError("the prompt has no token");
-  if (request.max_new_tokens < 1) return absl::InvalidArgumentError("max_new_tokens is below 1");
+  ATTNRL_RETURN_IF_ERROR(CheckRequest(request, options_.max_tokens, runner_.vocabulary()));
   const int64_t tokens = static_cast<int64_t>(request.prompt_ids.size()) + request.max_new_tokens;
-  if (tokens > options_.max_tokens) {
-    return absl::InvalidArgumentError(absl::StrCat("a sequence of ", tokens, " tokens; at most ",
-                                                   options_.max_tokens, " are allowed"));
-  }
   const int64_t blocks =
       KvBranch::MostBlocks(tokens, static_cast<int64_t>(request.shared.size()) + 1);
-  if (blocks > pool_.blocks()) {
-    return absl::InvalidArgumentError(absl::StrCat("a sequence of ", tokens, " tokens takes ",
-                                                   blocks, " blocks of the KV cache, which has ",
-                                                   pool_.blocks()));
-  }
-  for (const int32_t id : request.prompt_ids) {
-    if (id >= 0 && id < runner_.vocabulary()) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("token id ", id, "; the model has ids from 0 to ", runner_.vocabulary() - 1));
-  }
-  if (!IsTemperature(sampling.temperature)) {
-    return absl::InvalidArgumentError(absl::StrCat("the temperature is ", sampling.temperature,
-                                                   "; 0 or at least ", kLeastTemperature,
-                                                   " is allowed"));
-  }
-  if (!(sampling.top_p > 0) || sampling.top_p > 1 || sampling.top_k < 0) {
-    return absl::InvalidArgumentError("top-p must be in (0, 1], top-k at least 0");
-  }
-  return absl::OkStatus();
+  if (blocks <= pool_.blocks()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("a sequence of ", tokens, " tokens takes ", blocks,
+                                                 " blocks of the KV cache, which has ",
+                                                 pool_.blocks()));
 }
 
 absl::Status Stepper::Submit(Request request, CompletionCallback done) {
@@ -87,9 +65,9 @@ void Stepper::AbortAll() {
 
 void Stepper::SetWeights(uint32_t version, std::shared_ptr<const model::Transformer> weights) {
   DropWeights(version);
-  weights_[version] = std::shared_ptr<const VersionWeights>(
+  weights_[version] = std::shared_ptr<VersionWeights>(
       new VersionWeights{version, ++next_weights_, std::move(weights)},
-      [runner = &runner_](const VersionWeights* gone) {
+      [runner = &runner_](VersionWeights* gone) {
         runner->Forget(gone->weights.get());
         delete gone;
       });
@@ -238,6 +216,8 @@ void Stepper::RunWeights(size_t begin, size_t end) {
     sequence.computed += std::exchange(sequence.planned, 0);
     if (sequence.closing && sequence.computed == sequence.known()) ended_.push_back(&sequence);
   }
+  running_[begin]->weights->sound |= std::any_of(
+      tokens->begin(), tokens->end(), [](const SampledToken& token) { return token.id >= 0; });
   for (size_t i = 0; i < sampled_.size(); ++i) Accept(*sampled_[i], (*tokens)[i]);
 }
 
@@ -251,7 +231,10 @@ void Stepper::Accept(Sequence& sequence, const SampledToken& token) {
   const Request& request = sequence.request;
   Completion& result = sequence.result;
   if (token.id < 0) {
-    failed_[&sequence] = absl::InternalError("the model's logits are not finite");
+    failed_[&sequence] =
+        sequence.weights->sound
+            ? absl::DataLossError("the model's logits are not finite for this sequence")
+            : absl::InternalError("the model's logits are not finite for any sequence so far");
     return;
   }
   if (!sequence.samples()) {

@@ -90,7 +90,7 @@ class Stepper {
   absl::Status Check(const Request& request) const;
   // Admission.
   void Admit();
-  std::shared_ptr<const VersionWeights> WeightsOf(const Sequence& sequence) const;
+  std::shared_ptr<VersionWeights> WeightsOf(const Sequence& sequence) const;
   absl::Status Place(Sequence& sequence, std::span<const SharedPrefix> shared);
   static void Unplace(Sequence& sequence);
   void MakeRoom();
@@ -116,7 +116,7 @@ class Stepper {
   PrefixCache prefixes_{pool_};
   WaitingLine waiting_;
   Running running_;  // as StandsBefore orders them
-  std::map<uint32_t, std::shared_ptr<const VersionWeights>> weights_;
+  std::map<uint32_t, std::shared_ptr<VersionWeights>> weights_;
   std::unordered_set<uint64_t> ids_;  // of waiting and running sequences
   uint64_t next_arrival_ = 0;
   uint64_t next_admission_ = 0;

@@ -18,7 +18,7 @@ absl::Status NoRoom() {
 
 }  // namespace
 
-std::shared_ptr<const VersionWeights> Stepper::WeightsOf(const Sequence& sequence) const {
+std::shared_ptr<VersionWeights> Stepper::WeightsOf(const Sequence& sequence) const {
   if (sequence.weights) return sequence.weights;
   const auto found = weights_.find(sequence.request.version);
   return found == weights_.end() ? nullptr : found->second;

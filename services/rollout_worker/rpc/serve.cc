@@ -166,6 +166,7 @@ WorkerOptions MakeWorkerOptions(const config::Config& config, const ServiceFlags
   options.numerics_id = NumericsIdOf(model);
   options.slots = config.rollout.slots;
   options.max_tokens = model.max_tokens;
+  options.vocabulary = model.config.vocab_size;
   options.drain_limit = absl::Seconds(config.scheduler.drain_seconds);
   options.lease_time = absl::Seconds(config.scheduler.lease_seconds);
   options.observe = ObserveCompletion;

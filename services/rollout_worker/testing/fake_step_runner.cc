@@ -97,8 +97,10 @@ absl::StatusOr<std::vector<SampledToken>> FakeStepRunner::Run(const StepPlan& pl
     if (sampled.size() == plan.samples.size()) continue;
     const SampledRow& sample = plan.samples[sampled.size()];
     if (sample.row != row - 1) continue;
-    sampled.push_back(sampler.Sample(FakeLogits(number, tokens, vocabulary_), sample.params,
-                                     sample.key, sample.index));
+    sampled.push_back(tokens.front() == poison_
+                          ? SampledToken{}
+                          : sampler.Sample(FakeLogits(number, tokens, vocabulary_), sample.params,
+                                           sample.key, sample.index));
   }
   return sampled;
 }

@@ -42,6 +42,8 @@ class FakeStepRunner final : public StepRunner {
 
   // The next Run fails with this.
   void FailNext(absl::Status status) { failure_ = std::move(status); }
+  // Sequences that begin with this token have logits that are not finite.
+  void Poison(int32_t first_token) { poison_ = first_token; }
   // Weights of all runs so far, the last one last.
   const std::vector<uint64_t>& weights_run() const { return weights_run_; }
   int64_t largest_run() const { return largest_run_; }
@@ -60,6 +62,7 @@ class FakeStepRunner final : public StepRunner {
   int64_t largest_run_ = 0;
   int64_t rows_ = 0;
   absl::Status failure_ = absl::OkStatus();
+  int64_t poison_ = -1;
 };
 
 }  // namespace attnrl::rollout

@@ -38,28 +38,26 @@ Request MakeRequest(const scheduler::WorkItem& item, const scheduler::SampleRequ
 
 }  // namespace
 
-absl::Status LeaseBook::Check(const scheduler::WorkItem& item) const {
+absl::StatusOr<std::vector<Request>> LeaseBook::MakeRequests(
+    const scheduler::WorkItem& item) const {
   const std::string name = absl::StrCat("item ", item.item, " of batch ", item.batch);
   if (item.samples.empty()) return InputError(name, "no samples", "at least one");
+  std::vector<Request> requests;
   for (const scheduler::SampleRequest& sample : item.samples) {
     if (sample.split > item.response_ids.size()) {
       return InputError(name, absl::StrCat("a split at token ", sample.split),
                         absl::StrCat("at most ", item.response_ids.size()));
     }
-    const size_t tokens = item.prompt_ids.size() + sample.split + sample.max_new_tokens;
-    if (static_cast<int64_t>(tokens) > max_tokens_) {
-      return InputError(name, absl::StrCat("a sequence of up to ", tokens, " tokens"),
-                        absl::StrCat("at most ", max_tokens_));
-    }
+    requests.push_back(MakeRequest(item, sample));
+    ATTNRL_RETURN_IF_ERROR(Annotate(CheckRequest(requests.back(), max_tokens_, vocabulary_), name));
   }
-  return absl::OkStatus();
+  return requests;
 }
 
 absl::StatusOr<std::vector<Request>> LeaseBook::Add(const scheduler::Lease& lease,
                                                     absl::Duration now) {
-  std::vector<Request> requests;
-  if (entries_.contains(lease.lease)) return requests;
-  ATTNRL_RETURN_IF_ERROR(Check(lease.item));
+  if (entries_.contains(lease.lease)) return std::vector<Request>{};
+  ATTNRL_ASSIGN_OR_RETURN(std::vector<Request> requests, MakeRequests(lease.item));
   Entry& entry = entries_[lease.lease];
   entry.result.lease = lease.lease;
   entry.result.item = lease.item.item;
@@ -67,13 +65,11 @@ absl::StatusOr<std::vector<Request>> LeaseBook::Add(const scheduler::Lease& leas
   entry.result.samples.resize(lease.item.samples.size());
   entry.open = lease.item.samples.size();
   if (lease.limit_seconds > 0) entry.limit = now + absl::Seconds(lease.limit_seconds);
-  for (size_t i = 0; i < lease.item.samples.size(); ++i) {
-    Request request = MakeRequest(lease.item, lease.item.samples[i]);
-    request.id = next_request_++;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    requests[i].id = next_request_++;
     entry.result.samples[i].node = lease.item.samples[i].node;
-    entry.requests.push_back(request.id);
-    requests_[request.id] = {lease.lease, i};
-    requests.push_back(std::move(request));
+    entry.requests.push_back(requests[i].id);
+    requests_[requests[i].id] = {lease.lease, i};
   }
   return requests;
 }
@@ -120,10 +116,11 @@ std::vector<uint64_t> LeaseBook::Forget(const std::vector<scheduler::LeaseId>& l
   return open;
 }
 
-std::optional<scheduler::LeaseId> LeaseBook::LeaseOf(uint64_t request) const {
+std::optional<scheduler::LeaseRef> LeaseBook::LeaseOf(uint64_t request) const {
   const auto found = requests_.find(request);
   if (found == requests_.end()) return std::nullopt;
-  return found->second.first;
+  const scheduler::LeaseId lease = found->second.first;
+  return scheduler::LeaseRef{lease, entries_.at(lease).result.item};
 }
 
 std::vector<scheduler::LeaseRef> LeaseBook::Held() const {

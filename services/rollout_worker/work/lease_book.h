@@ -20,13 +20,14 @@ namespace attnrl::rollout {
 // One thread. Memory: the items of all leases held, which the worker bounds by its credits.
 class LeaseBook {
  public:
-  // `max_tokens`: longest prompt and response of a sequence.
-  explicit LeaseBook(int64_t max_tokens) : max_tokens_(max_tokens) {}
+  // `max_tokens`: longest prompt and response of a sequence. Token ids are below `vocabulary`.
+  LeaseBook(int64_t max_tokens, int64_t vocabulary)
+      : max_tokens_(max_tokens), vocabulary_(vocabulary) {}
 
   // The requests that a lease stands for that has come at `now`, in the order of its samples. A
   // continuation's prompt is the item's prompt and the kept part of its response; its token index
   // counts from the start of the response. Nothing for a lease that is held already.
-  // INVALID_ARGUMENT for an item that can't be worked on; it is not held then.
+  // INVALID_ARGUMENT for an item that can't be worked on, naming it; it is not held then.
   absl::StatusOr<std::vector<Request>> Add(const scheduler::Lease& lease,
                                            absl::Duration now = absl::ZeroDuration());
 
@@ -38,7 +39,7 @@ class LeaseBook {
   std::vector<uint64_t> Forget(const std::vector<scheduler::LeaseId>& leases);
 
   // The lease that a request belongs to; nullopt when it is forgotten.
-  std::optional<scheduler::LeaseId> LeaseOf(uint64_t request) const;
+  std::optional<scheduler::LeaseRef> LeaseOf(uint64_t request) const;
 
   // Everything held, ascending.
   std::vector<scheduler::LeaseRef> Held() const;
@@ -69,9 +70,10 @@ class LeaseBook {
     std::vector<uint64_t> requests;
   };
 
-  absl::Status Check(const scheduler::WorkItem& item) const;
+  absl::StatusOr<std::vector<Request>> MakeRequests(const scheduler::WorkItem& item) const;
 
   const int64_t max_tokens_;
+  const int64_t vocabulary_;
   uint64_t next_request_ = 1;
   std::map<scheduler::LeaseId, Entry> entries_;  // by lease
   std::map<uint64_t, std::pair<scheduler::LeaseId, size_t>>

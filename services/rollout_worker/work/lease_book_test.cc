@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace attnrl::rollout {
 namespace {
 
@@ -39,7 +41,7 @@ Completion Done(uint64_t request, int32_t token, double start = 1, double end = 
 }
 
 TEST(LeaseBook, AContinuationKeepsThePrefixAndCountsFromTheResponsesStart) {
-  LeaseBook book(100);
+  LeaseBook book(100, 50);
   const auto requests = book.Add(LeaseOf(1, {{.node = 7, .split = 2, .max_new_tokens = 20}}));
   ASSERT_EQ(requests->size(), 1u);
   const Request& request = requests->front();
@@ -56,7 +58,7 @@ TEST(LeaseBook, AContinuationKeepsThePrefixAndCountsFromTheResponsesStart) {
 }
 
 TEST(LeaseBook, NamesWhatItsSamplesShareWithOthers) {
-  LeaseBook book(100);
+  LeaseBook book(100, 50);
   scheduler::Lease initial = LeaseOf(1, {{.node = 7, .max_new_tokens = 20}});
   initial.item.response_ids.clear();
   const Request first = book.Add(initial)->front();
@@ -80,7 +82,7 @@ TEST(LeaseBook, NamesWhatItsSamplesShareWithOthers) {
 }
 
 TEST(LeaseBook, ScoresTravelWithTheirSample) {
-  LeaseBook book(100);
+  LeaseBook book(100, 50);
   scheduler::Lease lease = LeaseOf(1, {{.node = 7, .split = 0, .max_new_tokens = 5}});
   lease.item.score_delta = 3;
   const auto requests = book.Add(lease);
@@ -96,7 +98,7 @@ TEST(LeaseBook, ScoresTravelWithTheirSample) {
 }
 
 TEST(LeaseBook, AResultIsWholeWhenItsLastSampleIs) {
-  LeaseBook book(100);
+  LeaseBook book(100, 50);
   const auto requests = book.Add(LeaseOf(1, {{7, 1, 5}, {8, 2, 5}}));
   EXPECT_EQ(book.Complete(Done((*requests)[1].id, 41, 3, 9)), std::nullopt);
   EXPECT_THAT(book.Unacknowledged(), IsEmpty());
@@ -118,13 +120,13 @@ TEST(LeaseBook, AResultIsWholeWhenItsLastSampleIs) {
 }
 
 TEST(LeaseBook, ALeaseThatIsHeldAlreadyGivesNoSecondWork) {
-  LeaseBook book(100);
+  LeaseBook book(100, 50);
   EXPECT_EQ(book.Add(LeaseOf(1, {{7, 0, 5}}))->size(), 1u);
   EXPECT_THAT(*book.Add(LeaseOf(1, {{7, 0, 5}})), IsEmpty());
 }
 
 TEST(LeaseBook, ForgettingNamesTheSequencesToAbort) {
-  LeaseBook book(100);
+  LeaseBook book(100, 50);
   const auto requests = book.Add(LeaseOf(1, {{7, 0, 5}, {8, 0, 5}}));
   book.Complete(Done((*requests)[0].id, 1));
   EXPECT_THAT(book.Forget({scheduler::LeaseId{1}, scheduler::LeaseId{2}}),
@@ -133,16 +135,46 @@ TEST(LeaseBook, ForgettingNamesTheSequencesToAbort) {
   EXPECT_EQ(book.open_samples(), 0);
 }
 
-TEST(LeaseBook, RefusesItemsThatCannotBeWorkedOn) {
-  LeaseBook book(10);
-  EXPECT_TRUE(absl::IsInvalidArgument(book.Add(LeaseOf(1, {})).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(book.Add(LeaseOf(1, {{7, 4, 1}})).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(book.Add(LeaseOf(1, {{7, 3, 6}})).status()));
+TEST(LeaseBook, RefusesItemsThatCannotBeWorkedOnNamingWhatIsWrong) {
+  LeaseBook book(10, 50);
+  const auto refusal = [&](const scheduler::Lease& lease) {
+    const absl::Status status = book.Add(lease).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    return std::string(status.message());
+  };
+  const auto changed = [](const auto& change) {
+    scheduler::Lease lease = LeaseOf(1, {{7, 3, 5}});
+    change(lease.item);
+    return lease;
+  };
+  using Item = scheduler::WorkItem;
+  EXPECT_EQ(refusal(LeaseOf(1, {})), "item 101 of batch 5: no samples; at least one");
+  EXPECT_EQ(refusal(LeaseOf(1, {{7, 4, 1}})), "item 101 of batch 5: a split at token 4; at most 3");
+  EXPECT_EQ(refusal(LeaseOf(1, {{7, 3, 6}})),
+            "item 101 of batch 5: a sequence of up to 11 tokens; at most 10 are allowed");
+  EXPECT_EQ(refusal(LeaseOf(1, {{7, 3, 0}})),
+            "item 101 of batch 5: max_new_tokens is 0; at least 1 is allowed");
+  EXPECT_EQ(refusal(changed([](Item& item) {
+              item.prompt_ids.clear();
+              item.samples[0].split = 0;
+            })),
+            "item 101 of batch 5: the prompt has no token; at least 1 is allowed");
+  EXPECT_EQ(refusal(changed([](Item& item) { item.prompt_ids[1] = 50; })),
+            "item 101 of batch 5: token id 50; the model has ids from 0 to 49");
+  EXPECT_EQ(refusal(changed([](Item& item) { item.response_ids[0] = -1; })),
+            "item 101 of batch 5: token id -1; the model has ids from 0 to 49");
+  EXPECT_EQ(refusal(changed([](Item& item) { item.sampling.temperature = -1; })),
+            "item 101 of batch 5: the temperature is -1; 0 or at least 1e-06 is allowed");
+  EXPECT_EQ(refusal(changed([](Item& item) { item.sampling.top_p = 0; })),
+            "item 101 of batch 5: top-p is 0; more than 0 and at most 1 is allowed");
+  EXPECT_EQ(refusal(changed([](Item& item) { item.sampling.top_p = 1.5; })),
+            "item 101 of batch 5: top-p is 1.5; more than 0 and at most 1 is allowed");
+  EXPECT_TRUE(book.empty()) << "none is held";
   EXPECT_TRUE(book.Add(LeaseOf(1, {{7, 3, 5}})).ok());
 }
 
 TEST(LeaseBook, NeedsTheVersionsOfUnfinishedLeasesOldestFirst) {
-  LeaseBook book(100);
+  LeaseBook book(100, 50);
   scheduler::Lease newer = LeaseOf(1, {{7, 0, 5}});
   newer.item.version = {.number = 4, .digest = "d4"};
   book.Add(newer).IgnoreError();

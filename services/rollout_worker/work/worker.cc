@@ -45,7 +45,7 @@ Worker::Worker(WorkerOptions options, scheduler::WorkConnector& connector, Engin
       keeper_(keeper),
       clock_(clock),
       inbox_(std::make_shared<Inbox>()),
-      book_(options_.max_tokens),
+      book_(options_.max_tokens, options_.vocabulary),
       backoff_(options_.first_backoff, options_.max_backoff,
                std::hash<std::string>{}(options_.name)),
       reserve_(clock.Monotonic(), options_.slots),
@@ -132,9 +132,16 @@ void Worker::Send(const scheduler::WorkerMessage& message) {
 void Worker::SendResult(const scheduler::ItemResult& result) {
   const absl::Status status = stream_->Send(result);
   if (!absl::IsOutOfRange(status)) return;
-  observe::LogError("a result can't be sent", {{"reason", status}});
-  Send(scheduler::GiveBack{{result.lease}, std::string(status.message()), /*failed=*/true});
-  Forget({result.lease});
+  FailItem(result.lease, status);
+}
+
+// Another worker tries it: the scheduler parks what has failed too often.
+void Worker::FailItem(scheduler::LeaseId lease, const absl::Status& why) {
+  observe::LogError("an item can't be done", {{"reason", why}});
+  if (registered_) {
+    Send(scheduler::GiveBack{{lease}, std::string(why.message()), /*failed=*/true});
+  }
+  Forget({lease});
 }
 
 void Worker::Handle(WorkerEvent event) {
@@ -200,11 +207,7 @@ void Worker::OnLease(const scheduler::Lease& lease) {
     return GiveBack({lease.lease}, "the worker has no weights");
   }
   absl::StatusOr<std::vector<Request>> requests = book_.Add(lease, clock_.Monotonic());
-  if (!requests.ok()) {
-    Send(scheduler::GiveBack{
-        {lease.lease}, std::string(requests.status().message()), /*failed=*/true});
-    return LeaveAsUnfit(requests.status());
-  }
+  if (!requests.ok()) return FailItem(lease.lease, requests.status());
   samples_per_lease_ = static_cast<int64_t>(lease.item.samples.size());
   // The older weights come first: nothing is left to do under those that it lacks.
   if (!resting_ && lacking_ != lease.item.version) lacking_.reset();
@@ -221,8 +224,10 @@ void Worker::OnAck(const scheduler::Ack& ack) {
   Forget({ack.lease});
   if (ack.verdict == scheduler::AckVerdict::kInvalid) {
     // No InvalidArgument: the fault may be this process' memory, and a new one does it right.
-    return LeaveAsUnfit(absl::InternalError(
-        absl::StrCat("the scheduler can't use this worker's results: ", OneLine(ack.reason))));
+    return LeaveBecause(
+        absl::InternalError(
+            absl::StrCat("the scheduler can't use this worker's results: ", OneLine(ack.reason))),
+        "this worker doesn't fit the run");
   }
   if (ack.verdict != scheduler::AckVerdict::kAccepted) {
     observe::LogWarning("the scheduler refused a result",
@@ -236,10 +241,13 @@ void Worker::OnPrefetch(const Version& version) {
 }
 
 void Worker::OnCompletion(const Completion& completion) {
-  if (!book_.LeaseOf(completion.id)) return;  // cancelled meanwhile
-  if (!completion.status.ok()) {
-    return LeaveAsBroken(completion.status);
+  const std::optional<scheduler::LeaseRef> lease = book_.LeaseOf(completion.id);
+  if (!lease) return;  // cancelled meanwhile
+  const absl::Status& status = completion.status;
+  if (absl::IsInvalidArgument(status) || absl::IsDataLoss(status)) {
+    return FailItem(lease->lease, Annotate(status, absl::StrCat("item ", lease->item)));
   }
+  if (!status.ok()) return LeaveAsBroken(status);
   if (options_.observe) options_.observe(completion);
   reserve_.NoteFinished(clock_.Monotonic());
   const std::optional<scheduler::ItemResult> result = book_.Complete(completion);
@@ -270,11 +278,6 @@ void Worker::LeaveBecause(const absl::Status& why, const char* words) {
   unfit_ = why;
   observe::LogError(words, {{"reason", why}});
   StartDrain(std::string(why.message()));
-}
-
-// Another try would end the same way, and the item would go back and forth endlessly.
-void Worker::LeaveAsUnfit(const absl::Status& why) {
-  LeaveBecause(why, "this worker doesn't fit the run");
 }
 
 // The same model, or a GPU whose context is broken, would fail at every other lease too. Another

@@ -28,6 +28,7 @@ struct WorkerOptions {
   std::string numerics_id = {};
   int64_t slots = 64;      // as the engine's
   int64_t max_tokens = 0;  // as the engine's
+  int64_t vocabulary = 0;  // as the engine's: token ids are below it
   // Longest wait for acknowledgements after a drain began.
   absl::Duration drain_limit = absl::Seconds(10);
   absl::Duration first_backoff = absl::Milliseconds(100);
@@ -59,9 +60,9 @@ class Worker {
   ~Worker();
 
   // Works until drained: OK then. FAILED_PRECONDITION or INVALID_ARGUMENT when the scheduler
-  // refuses this worker, or leases an item that it can't run (other numerics or limits than the
-  // run's): starting it again is useless. INTERNAL when the scheduler refuses one of its results or
-  // the model can't be run.
+  // refuses this worker (other numerics than the run's): starting it again is useless. INTERNAL
+  // when the scheduler refuses one of its results or the model can't be run. An item that it can't
+  // do is given back as failed, and the others go on.
   absl::Status Run();
   // Asks Run to give everything back and return. Any thread, any number of times.
   void Drain();
@@ -73,6 +74,8 @@ class Worker {
   void CloseStream();
   void Send(const scheduler::WorkerMessage& message);
   void SendResult(const scheduler::ItemResult& result);
+  // The item goes back as failed and is no longer held.
+  void FailItem(scheduler::LeaseId lease, const absl::Status& why);
   // Events.
   void Handle(WorkerEvent event);
   void HandleMessage(scheduler::SchedulerMessage message);
@@ -89,7 +92,6 @@ class Worker {
   void HandOnLate(absl::Duration now);
   // The first reason counts.
   void LeaveBecause(const absl::Status& why, const char* words);
-  void LeaveAsUnfit(const absl::Status& why);
   void LeaveAsBroken(const absl::Status& why);
   void GiveBack(const std::vector<scheduler::LeaseId>& leases, const std::string& reason);
   // Bookkeeping.

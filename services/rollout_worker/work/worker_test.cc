@@ -183,12 +183,60 @@ TEST_F(WorkerTest, KeepsTryingWhileTheSchedulerIsAway) {
   EXPECT_EQ(Accept().worker, "worker-7");
 }
 
-TEST_F(WorkerTest, LeavesWithAnItemThatItCannotRun) {
+TEST_F(WorkerTest, GivesAnItemBackAsFailedThatItCannotRunAndGoesOn) {
   Start();
   Accept();
   scheduler_.Push(MakeLease(1, 0, 1u << 26));
-  EXPECT_THAT(Next<scheduler::GiveBack>().leases, ElementsAre(LeaseId{1}));
-  EXPECT_THAT(Join().message(), HasSubstr("item 101 of batch 0: a sequence of up to"));
+  const auto back = Next<scheduler::GiveBack>();
+  EXPECT_THAT(back.leases, ElementsAre(LeaseId{1}));
+  EXPECT_TRUE(back.failed);
+  EXPECT_EQ(back.reason,
+            "item 101 of batch 0: a sequence of up to 67108866 tokens; at most 524288 are allowed");
+  scheduler_.Push(MakeLease(2));
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{2});
+}
+
+TEST_F(WorkerTest, GivesAnItemBackAsFailedThatTheKvCacheCannotHoldAndGoesOn) {
+  MakeEngine(/*blocks=*/8);
+  Start();
+  Accept();
+  scheduler_.Push(EndlessLease(1));
+  const auto back = Next<scheduler::GiveBack>();
+  EXPECT_THAT(back.leases, ElementsAre(LeaseId{1}));
+  EXPECT_TRUE(back.failed);
+  EXPECT_EQ(back.reason,
+            "item 101: a sequence of 262146 tokens takes 8195 blocks of the KV cache, which has 8");
+  scheduler_.Push(MakeLease(2));
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{2});
+}
+
+TEST_F(WorkerTest, GivesAnItemBackAsFailedWhoseLogitsAreNotFiniteAndGoesOn) {
+  runner_->Poison(5);
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1));
+  Next<scheduler::ItemResult>();  // the weights are sound
+  scheduler::Lease poisoned = MakeLease(2);
+  poisoned.item.prompt_ids = {5};
+  poisoned.item.samples.push_back({.node = 9, .max_new_tokens = 5});
+  scheduler_.Push(poisoned);
+  const auto back = Next<scheduler::GiveBack>();
+  EXPECT_THAT(back.leases, ElementsAre(LeaseId{2}));
+  EXPECT_TRUE(back.failed);
+  EXPECT_EQ(back.reason, "item 102: the model's logits are not finite for this sequence");
+  scheduler_.Push(MakeLease(3));
+  EXPECT_EQ(Next<scheduler::ItemResult>().lease, LeaseId{3});
+}
+
+TEST_F(WorkerTest, LeavesWithWeightsThatHaveGivenNoFiniteLogits) {
+  runner_->Poison(1);
+  Start();
+  Accept();
+  scheduler_.Push(MakeLease(1));
+  EXPECT_FALSE(Next<scheduler::GiveBack>().failed) << "another process may do it right";
+  const absl::Status status = Join();
+  EXPECT_TRUE(absl::IsInternal(status));
+  EXPECT_EQ(status.message(), "the model's logits are not finite for any sequence so far");
 }
 
 TEST_F(WorkerTest, GivesAnItemBackAsFailedWhoseResultIsTooLargeToBeSentAndGoesOn) {

@@ -47,11 +47,7 @@ class WorkerTest : public ::testing::Test {
 
   void SetUp() override {
     for (uint32_t version = 0; version < 4; ++version) Publish(version);
-    EngineOptions engine;
-    engine.stepper = {.slots = kSlots, .max_tokens = 1 << 19};
-    auto runner = std::make_unique<FakeStepRunner>(1 << 16, 8);
-    runner_ = runner.get();
-    engine_ = Engine::Start(engine, std::move(runner));
+    MakeEngine(1 << 16);
     WeightKeeperOptions keeper;
     keeper.first_backoff = absl::Milliseconds(1);
     keeper.max_backoff = absl::Milliseconds(10);
@@ -68,6 +64,14 @@ class WorkerTest : public ::testing::Test {
         clock_);
   }
 
+  void MakeEngine(int64_t blocks) {
+    EngineOptions engine;
+    engine.stepper = {.slots = kSlots, .max_tokens = 1 << 19};
+    auto runner = std::make_unique<FakeStepRunner>(blocks, 8);
+    runner_ = runner.get();
+    engine_ = Engine::Start(engine, std::move(runner));
+  }
+
   void Publish(uint32_t version) {
     learner::VersionData data;
     data.version = {.number = version, .digest = "x"};
@@ -80,6 +84,7 @@ class WorkerTest : public ::testing::Test {
     options.numerics_id = "test numerics";
     options.slots = kSlots;
     options.max_tokens = 1 << 19;
+    options.vocabulary = runner_->vocabulary();
     options.drain_limit = drain_limit;
     options.first_backoff = absl::Milliseconds(1);
     worker_ = std::make_unique<Worker>(options, scheduler_, *engine_, *keeper_, clock_);
