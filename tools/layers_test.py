@@ -103,6 +103,21 @@ class Layers(unittest.TestCase):
         out = self.found({"common/text/a.cc": "#include <ATen/ATen.h>\n"})
         self.assertIn("includes LibTorch", out)
 
+    def test_parts_without_libtorch_reach_none_in_folders_that_may_use_it(self):
+        torch = "#include <ATen/ATen.h>\n"
+        for part in (
+            "services/rollout_worker/engine/a.cc",
+            "services/rollout_worker/sampling/a.h",
+            "services/rollout_worker/work/a.cc",
+            "common/attention/paged/plan.h",
+            "common/attention/paged/kernel.h",
+        ):
+            self.assertIn("through ATen/ATen.h: this part has none", self.found({part: torch}))
+            out = self.found({part: '#include "common/model/b.h"\n', "common/model/b.h": torch})
+            self.assertIn("through common/model/b.h -> ATen/ATen.h: this part has none", out)
+        for part in ("services/rollout_worker/runner/a.cc", "common/attention/paged/plan_index.h"):
+            self.assertIn(" 0 violations", self.found({part: torch}))
+
     def test_nothing_includes_tools(self):
         out = self.found({"services/learner/a.cc": '#include "tools/b.h"\n', "tools/b.h": ""})
         self.assertIn("nothing includes tools/", out)
