@@ -56,6 +56,14 @@ bool KvBranch::Reserve(int64_t tokens) {
   return true;
 }
 
+void KvBranch::AddBlocks(std::set<int32_t>* blocks) const {
+  for (const KvBranch* branch = this; branch != nullptr; branch = branch->parent_.get()) {
+    for (size_t i = branch->inherited_; i < branch->pieces_.size(); ++i) {
+      blocks->insert(branch->pieces_[i].block);
+    }
+  }
+}
+
 int64_t KvBranch::MostBlocks(int64_t tokens, int64_t branches) {
   return (tokens + kBlockTokens - 1) / kBlockTokens + branches;
 }

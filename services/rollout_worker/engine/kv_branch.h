@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "common/attention/paged/plan.h"
@@ -34,6 +35,8 @@ class KvBranch {
   // Tokens that it has places for.
   int64_t tokens() const { return tokens_; }
   int64_t own_blocks() const { return static_cast<int64_t>(pieces_.size() - inherited_); }
+  // Adds its own blocks and those of its ancestors: what it keeps from being given back.
+  void AddBlocks(std::set<int32_t>* blocks) const;
   // The places of all of them, as attention::RowGroup wants them.
   const std::vector<attention::BlockPiece>& pieces() const { return pieces_; }
 

@@ -52,9 +52,11 @@ absl::StatusOr<std::shared_ptr<Prefix>> PrefixCache::Find(uint64_t weights,
         return absl::ResourceExhaustedError("no free blocks for a shared text");
       }
       prefix = Make(id, found, static_cast<int64_t>(begin));
-      prefixes_[{weights, id}] = prefix;
+      std::shared_ptr<Prefix>& place = prefixes_[{weights, id}];
+      if (place) by_use_.erase(place->used);
+      place = prefix;
     }
-    prefix->used = ++clock_;
+    Touch({weights, id}, *prefix);
     const auto known = static_cast<ptrdiff_t>(std::min(prefix->ids.size(), tokens));
     prefix->ids.insert(prefix->ids.end(), text.begin() + known, text.end());
     found = std::move(prefix);
@@ -73,7 +75,13 @@ void PrefixCache::Add(uint64_t weights, const PrefixId& id, std::shared_ptr<Pref
   prefix->ids = std::move(ids);
   prefix->kv = std::move(kv);
   prefix->computed = computed;
-  prefix->used = ++clock_;
+  Touch({weights, id}, *prefix);
+}
+
+void PrefixCache::Touch(const Key& key, Prefix& prefix) {
+  by_use_.erase(prefix.used);
+  prefix.used = ++clock_;
+  by_use_[prefix.used] = key;
 }
 
 bool PrefixCache::Reserve(KvBranch& kv, int64_t tokens) {
@@ -84,24 +92,23 @@ bool PrefixCache::Reserve(KvBranch& kv, int64_t tokens) {
 }
 
 bool PrefixCache::Evict() {
-  auto oldest = prefixes_.end();
-  for (auto it = prefixes_.begin(); it != prefixes_.end(); ++it) {
-    if (it->second.use_count() > 1) continue;
-    if (oldest == prefixes_.end() || it->second->used < oldest->second->used) oldest = it;
+  for (auto use = by_use_.begin(); use != by_use_.end(); ++use) {
+    const auto oldest = prefixes_.find(use->second);
+    if (oldest->second.use_count() > 1) continue;
+    prefixes_.erase(oldest);
+    by_use_.erase(use);
+    return true;
   }
-  if (oldest == prefixes_.end()) return false;
-  prefixes_.erase(oldest);
-  return true;
+  return false;
 }
 
-int64_t PrefixCache::blocks() const {
-  int64_t blocks = 0;
-  for (const auto& [key, prefix] : prefixes_) blocks += prefix->kv->own_blocks();
-  return blocks;
+void PrefixCache::AddBlocks(std::set<int32_t>* blocks) const {
+  for (const auto& [key, prefix] : prefixes_) prefix->kv->AddBlocks(blocks);
 }
 
 void PrefixCache::Drop(uint64_t weights) {
   std::erase_if(prefixes_, [weights](const auto& entry) { return entry.first.first == weights; });
+  std::erase_if(by_use_, [weights](const auto& entry) { return entry.second.first == weights; });
 }
 
 }  // namespace attnrl::rollout

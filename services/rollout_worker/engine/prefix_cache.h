@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <utility>
 #include <vector>
@@ -56,19 +57,21 @@ class PrefixCache {
   void Drop(uint64_t weights);
 
   size_t size() const { return prefixes_.size(); }
-  // That the texts lie in.
-  int64_t blocks() const;
+  // Adds the blocks that the texts keep.
+  void AddBlocks(std::set<int32_t>* blocks) const;
 
  private:
   using Key = std::pair<uint64_t, PrefixId>;
 
   std::shared_ptr<Prefix> BeginningLike(const Key& key, std::span<const int32_t> text) const;
   std::shared_ptr<Prefix> Make(const PrefixId& id, std::shared_ptr<Prefix> parent, int64_t begin);
+  void Touch(const Key& key, Prefix& prefix);
 
   BlockPool& pool_;
   uint64_t clock_ = 0;
   uint64_t next_serial_ = 0;
   std::map<Key, std::shared_ptr<Prefix>> prefixes_;
+  std::map<uint64_t, Key> by_use_;  // those of prefixes_, unused for longest first
 };
 
 }  // namespace attnrl::rollout

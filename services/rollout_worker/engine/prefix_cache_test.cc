@@ -51,6 +51,21 @@ TEST_F(PrefixCacheTest, AResponseLeavesItsPrompt) {
   EXPECT_EQ(response->ids, Tokens(50));
 }
 
+TEST_F(PrefixCacheTest, KeepsNothingOfATextWhoseNameCameWithOtherTokens) {
+  for (int32_t first = 1; first <= 3; ++first) {
+    const std::vector<SharedPrefix> shared = {{kPrompt, 40}};
+    std::vector<int32_t> tokens = Tokens(40);
+    tokens[0] = first;
+    const auto text = cache_.Find(1, shared, tokens);
+    ASSERT_TRUE(text.ok());
+    ASSERT_TRUE(cache_.Reserve(*(*text)->kv, 39));
+  }
+  EXPECT_EQ(pool_.used(), 2);
+  EXPECT_TRUE(cache_.Evict());
+  EXPECT_EQ(pool_.used(), 0);
+  EXPECT_FALSE(cache_.Evict());
+}
+
 TEST_F(PrefixCacheTest, ANameThatComesWithOtherTokensNamesThese) {
   const auto text = Find({{kPrompt, 20}}, 20);
   std::vector<int32_t> other = Tokens(20);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -189,9 +190,9 @@ bool Stepper::Step() {
   FinishEnded();
   RemoveEnded();
   report_.running = running();
-  report_.text_blocks = prefixes_.blocks();
+  for (const auto& sequence : running_) report_.own_blocks += sequence->kv->own_blocks();
+  report_.text_blocks = pool_.used() - report_.own_blocks;
   report_.free_blocks = pool_.free();
-  report_.own_blocks = pool_.used() - report_.text_blocks;
   report_.duration = clock_.Monotonic() - start;
   return true;
 }
@@ -261,6 +262,13 @@ std::map<uint64_t, uint64_t> Stepper::Progress() const {
     tokens[sequence->request.id] = sequence->result.token_ids.size();
   }
   return tokens;
+}
+
+int64_t Stepper::ReachableBlocks() const {
+  std::set<int32_t> blocks;
+  for (const auto& sequence : running_) sequence->kv->AddBlocks(&blocks);
+  prefixes_.AddBlocks(&blocks);
+  return static_cast<int64_t>(blocks.size());
 }
 
 void Stepper::FinishEnded() {

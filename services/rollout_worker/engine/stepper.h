@@ -83,6 +83,9 @@ class Stepper {
   int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
   int64_t running() const { return static_cast<int64_t>(running_.size()); }
   const BlockPool& pool() const { return pool_; }
+  // For tests: distinct blocks that running sequences and kept texts reach, which must be all that
+  // are taken.
+  int64_t ReachableBlocks() const;
 
  private:
   using Running = std::vector<std::unique_ptr<Sequence>>;

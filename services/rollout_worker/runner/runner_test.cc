@@ -36,7 +36,7 @@ model::ModelConfig SmallConfig() {
   return config;
 }
 
-constexpr int64_t kMaxTokens = 64;
+constexpr int64_t kMaxTokens = 128;
 
 // Requests of many lengths, some of which stop early.
 std::vector<Request> MakeRequests(size_t count) {
@@ -65,8 +65,9 @@ struct BatchSettings {
   int64_t blocks = 64;
 };
 
+// `preempted`: counts the sequences that gave their blocks back.
 std::map<uint64_t, Completion> RunAll(const std::vector<Request>& requests,
-                                      const BatchSettings& setup) {
+                                      const BatchSettings& setup, int64_t* preempted = nullptr) {
   const model::ModelConfig config = SmallConfig();
   auto runner = MakeRunner(
       {.blocks = setup.blocks, .deterministic = setup.deterministic, .threads = setup.threads},
@@ -89,7 +90,8 @@ std::map<uint64_t, Completion> RunAll(const std::vector<Request>& requests,
     EXPECT_TRUE(status.ok()) << status;
   }
   while (stepper.Step()) {
-    EXPECT_EQ(stepper.pool().used() + stepper.pool().free(), setup.blocks);
+    if (preempted != nullptr) *preempted += stepper.report().preempted;
+    EXPECT_EQ(stepper.pool().used(), stepper.ReachableBlocks());
     EXPECT_EQ(static_cast<size_t>(stepper.running() + stepper.waiting()) + done.size(),
               requests.size());
   }
@@ -148,8 +150,7 @@ TEST(DeterministicRunner, GivesTheSameBitsForAnySlotsOrderAndThreads) {
        {BatchSettings{.slots = 16, .deterministic = true},
         BatchSettings{.slots = 5, .deterministic = true, .threads = 2},
         BatchSettings{.slots = 6, .deterministic = true, .reversed = true},
-        BatchSettings{.slots = 8, .deterministic = true, .max_step_rows = 9},
-        BatchSettings{.slots = 8, .deterministic = true, .blocks = 8}}) {
+        BatchSettings{.slots = 8, .deterministic = true, .max_step_rows = 9}}) {
     const auto done = RunAll(requests, setup);
     for (const Request& request : requests) {
       const Completion& found = done.at(request.id);
@@ -160,6 +161,28 @@ TEST(DeterministicRunner, GivesTheSameBitsForAnySlotsOrderAndThreads) {
     }
   }
   at::set_num_threads(1);
+}
+
+TEST(DeterministicRunner, WhatGaveItsBlocksBackHasTheBitsOfOneThatRanThrough) {
+  std::vector<Request> requests = MakeRequests(8);
+  for (Request& request : requests) {
+    request.max_new_tokens = 100;  // four blocks each, of a cache of ten
+    request.stop_ids = {};
+  }
+  int64_t preempted = 0;
+  const auto expected = RunAll(requests, {.slots = 1, .deterministic = true}, &preempted);
+  EXPECT_EQ(preempted, 0);
+  const auto done = RunAll(requests, {.slots = 6, .deterministic = true, .blocks = 10}, &preempted);
+  EXPECT_GT(preempted, 0);
+  for (const Request& request : requests) {
+    const Completion& found = done.at(request.id);
+    const Completion& wanted = expected.at(request.id);
+    ASSERT_TRUE(found.status.ok()) << found.status;
+    EXPECT_EQ(found.token_ids.size(), 100u);
+    EXPECT_EQ(found.token_ids, wanted.token_ids);
+    EXPECT_EQ(found.logprobs, wanted.logprobs) << "request " << request.id;
+    EXPECT_EQ(found.entropy, wanted.entropy) << "request " << request.id;
+  }
 }
 
 TEST(DeterministicRunner, AContinuationHasTheBitsOfTheWholeResponse) {
