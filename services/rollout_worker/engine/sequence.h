@@ -35,6 +35,7 @@ struct Sequence {
   CompletionCallback done = nullptr;
   Completion result = {};
   uint64_t arrival = 0;
+  int64_t times_passed = 0;  // by others that entered while it found no room
   // Set at the first admission and kept: all of its tokens come from the same weights.
   std::shared_ptr<VersionWeights> weights = nullptr;
 

@@ -12,6 +12,10 @@
 namespace attnrl::rollout {
 namespace {
 
+// Sequences that find no room may be passed by smaller ones: so many in a step, each so often.
+constexpr size_t kMostPassed = 4;
+constexpr int64_t kMostTimesPassed = 32;
+
 absl::Status NoRoom() {
   return absl::ResourceExhaustedError("the KV cache has no room for this sequence");
 }
@@ -25,6 +29,7 @@ std::shared_ptr<VersionWeights> Stepper::WeightsOf(const Sequence& sequence) con
 }
 
 void Stepper::Admit() {
+  std::vector<std::unique_ptr<Sequence>> passed;  // of one version, that find no room
   while (running() < options_.slots && !waiting_.empty()) {
     // Versions, not requests: a handful.
     std::vector<uint32_t> versions;
@@ -38,14 +43,15 @@ void Stepper::Admit() {
       return lines.back().weights_ready;
     });
     const std::optional<uint32_t> next = NextVersion(lines, versions, options_.resident_versions);
-    if (!next) return;
+    if (!next || (!passed.empty() && passed.front()->request.version != *next)) break;
     std::unique_ptr<Sequence> sequence = waiting_.PopFront(*next);
     absl::Status placed = Place(*sequence, sequence->request.shared);
     if (absl::IsResourceExhausted(placed)) {
       Unplace(*sequence);
       if (running() > 0) {
-        waiting_.Push(std::move(sequence));
-        return;
+        passed.push_back(std::move(sequence));
+        if (passed.size() == kMostPassed || passed.front()->times_passed >= kMostTimesPassed) break;
+        continue;
       }
       // What it shares may hold more than it needs of it, a whole response for its beginning.
       placed = Place(*sequence, {});
@@ -58,7 +64,10 @@ void Stepper::Admit() {
         std::upper_bound(running_.begin(), running_.end(), sequence,
                          [](const auto& a, const auto& b) { return StandsBefore(*a, *b); });
     running_.insert(place, std::move(sequence));
+    for (const auto& waiting : passed) ++waiting->times_passed;
+    if (!passed.empty() && passed.front()->times_passed >= kMostTimesPassed) break;
   }
+  for (auto& sequence : passed) waiting_.Push(std::move(sequence));
 }
 
 // Finds the texts of `shared` and places for all of the sequence's tokens so far.
@@ -93,6 +102,7 @@ absl::Status Stepper::Place(Sequence& sequence, std::span<const SharedPrefix> sh
     sequence.scores = runner_.StartScores(last + 1, *request.score_delta);
   }
   sequence.admission = next_admission_++;
+  sequence.times_passed = 0;
   if (!sequence.samples()) sequence.watch.emplace(clock_);
   return absl::OkStatus();
 }

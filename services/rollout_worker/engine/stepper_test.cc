@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <map>
 
@@ -241,6 +242,34 @@ TEST_F(StepperTest, WithoutRoomTheLastOneWaitsAndGoesOnWhereItWas) {
 }
 
 // The response is kept whole, of which the continuation needs a few tokens.
+// Where one runs that fills half of the cache, one that needs more than the other half waits.
+TEST(StepperAdmission, SmallerOnesPassWhatFindsNoRoomButNotForEver) {
+  const FakeClock clock;
+  FakeStepRunner runner(12, kVocabulary);
+  Stepper stepper({.slots = 4, .max_tokens = 400}, runner, clock);
+  stepper.SetWeights(0, FakeStepRunner::Weights(10));
+  std::vector<uint64_t> order;
+  const auto submit = [&](uint64_t id, size_t prompt, int64_t tokens) {
+    ASSERT_TRUE(stepper
+                    .Submit(MakeRequest(id, Text(prompt), tokens),
+                            [&order](const Completion& completion) {
+                              EXPECT_TRUE(completion.status.ok()) << completion.status;
+                              order.push_back(completion.id);
+                            })
+                    .ok());
+  };
+  submit(1000, 130, 90);
+  ASSERT_TRUE(stepper.Step());
+  submit(2000, 250, 100);
+  for (uint64_t small = 1; small <= 60; ++small) submit(small, 3, 2);
+  while (stepper.Step()) {
+    ASSERT_EQ(stepper.pool().used(), stepper.ReachableBlocks());
+  }
+  ASSERT_EQ(order.size(), 62u);
+  const auto first = std::find(order.begin(), order.end(), 1000u);
+  EXPECT_EQ(first - order.begin(), 32) << "so many pass it, then its room is kept";
+}
+
 TEST_F(StepperTest, WhatFitsAloneRunsThoughWhatItSharesLeavesNoRoom) {
   FakeStepRunner runner(8, kVocabulary);
   Stepper stepper({.slots = 4, .max_tokens = 150}, runner, clock_);
