@@ -20,6 +20,12 @@ std::string TakenBefore(const KvBudget& budget) {
   return absl::StrCat(", of which weights and the workspace of a step take ", budget.reserved);
 }
 
+// What is left of a worker's part of the host's memory.
+int64_t PartOfHost(const KvBudget& budget) {
+  const int64_t part = budget.memory_limit / std::max<int64_t>(1, budget.workers);
+  return std::max<int64_t>(0, std::min(part, budget.available) - budget.reserved);
+}
+
 }  // namespace
 
 int64_t KvBlocks(int64_t slots, int64_t max_tokens) {
@@ -40,10 +46,16 @@ absl::StatusOr<int64_t> ChooseKvBlocks(const KvBudget& budget) {
       return InputError(kKey, absl::StrCat(budget.bytes, " bytes"),
                         absl::StrCat("available are ", budget.available, TakenBefore(budget)));
     }
+    if (budget.host && budget.available > 0 && budget.bytes > PartOfHost(budget)) {
+      return InputError(
+          kKey, absl::StrCat(budget.bytes, " bytes"),
+          absl::StrCat(PartOfHost(budget), " are left of ", budget.memory_limit, " for ",
+                       budget.workers, " workers", TakenBefore(budget), " each"));
+    }
     return blocks;
   }
   int64_t blocks = KvBlocks(budget.slots, budget.max_tokens);
-  if (budget.reserved > 0) {
+  if (budget.reserved > 0 && !budget.host) {
     const int64_t left = std::max<int64_t>(0, budget.available - budget.reserved);
     blocks = std::min(blocks, left / 10 * 9 / budget.block_bytes);
     if (blocks >= least) return blocks;
@@ -55,13 +67,13 @@ absl::StatusOr<int64_t> ChooseKvBlocks(const KvBudget& budget) {
   if (budget.memory_limit > 0 && budget.available > 0) {
     const int64_t room = std::min(budget.memory_limit / 2, budget.available / 4 * 3) /
                          std::max<int64_t>(1, budget.workers);
-    blocks = std::min(blocks, room / budget.block_bytes);
+    blocks = std::min(blocks, std::min(room, PartOfHost(budget)) / budget.block_bytes);
   }
   if (blocks >= least) return blocks;
   return InputError(kKey,
                     absl::StrCat("half of the memory (", budget.memory_limit, " bytes, available ",
-                                 budget.available, ") for ", budget.workers, " workers are ",
-                                 blocks, " blocks each"),
+                                 budget.available, TakenBefore(budget), ") for ", budget.workers,
+                                 " workers are ", blocks, " blocks each"),
                     needs);
 }
 

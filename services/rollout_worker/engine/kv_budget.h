@@ -21,16 +21,17 @@ struct KvBudget {
   int64_t memory_limit = 0;
   int64_t available = 0;
   int64_t workers = 1;  // that share this memory
-  // Of a GPU: what will be taken of `available` for weights and the workspace of a step. 0: other
-  // memory.
+  // What each will take beside its cache, for weights and the workspace of a step. 0: not known.
   int64_t reserved = 0;
+  bool host =
+      false;  // the memory is the container's, and not that of a GPU, where `reserved` is set
 };
 
 // Blocks of the cache: as many as `bytes` are; or as many as the slots can use, but at most half of
-// the memory limit and three quarters of what is available, divided by the workers; of a GPU nine
-// tenths of what `reserved` leaves of it. Where that has no room for one sequence, or more is asked
-// for than is there: INVALID_ARGUMENT, naming rollout.kv_cache_bytes; a cache that can't be had
-// would end the worker in the middle of a run.
+// the memory limit and three quarters of what is available, divided by the workers, and what
+// `reserved` leaves of a worker's part; of a GPU nine tenths of what that leaves of it. Where this
+// has no room for one sequence, or more is asked for than is there: INVALID_ARGUMENT, naming
+// rollout.kv_cache_bytes; a cache that can't be had would end the worker in the middle of a run.
 absl::StatusOr<int64_t> ChooseKvBlocks(const KvBudget& budget);
 
 }  // namespace attnrl::rollout

@@ -55,6 +55,28 @@ TEST(KvBudget, RefusesMoreThanThereIs) {
   EXPECT_EQ(*ChooseKvBlocks(budget), 900) << "another device's memory";
 }
 
+TEST(KvBudget, OfTheHostTakesWhatWeightsLeaveOfAWorkersPart) {
+  KvBudget budget = kSmall;
+  budget.host = true;
+  budget.slots = 1000;
+  budget.reserved = 100'000;
+  EXPECT_EQ(*ChooseKvBlocks(budget), 500) << "half of the memory is less";
+  budget.reserved = 700'000;
+  EXPECT_EQ(*ChooseKvBlocks(budget), 200) << "of what is available";
+  budget.workers = 2;
+  EXPECT_EQ(std::string(ChooseKvBlocks(budget).status().message()),
+            "rollout.kv_cache_bytes: half of the memory (1000000 bytes, available 900000, of which "
+            "weights and the workspace of a step take 700000) for 2 workers are 0 blocks each; a "
+            "sequence of 64 tokens needs 5 blocks of 32 tokens, 5000 bytes");
+  budget.reserved = 400'000;
+  budget.bytes = 100'000;
+  EXPECT_EQ(*ChooseKvBlocks(budget), 100);
+  budget.bytes = 101'000;
+  EXPECT_EQ(std::string(ChooseKvBlocks(budget).status().message()),
+            "rollout.kv_cache_bytes: 101000 bytes; 100000 are left of 1000000 for 2 workers, of "
+            "which weights and the workspace of a step take 400000 each");
+}
+
 TEST(KvBudget, TakesNineTenthsOfWhatWeightsAndWorkspaceLeaveOfAGpu) {
   KvBudget budget = kSmall;
   budget.slots = 1000;

@@ -27,7 +27,7 @@
 #include "services/learner/client/version_sender.h"
 #include "services/learner/client/weight_client.h"
 #include "services/rollout_worker/engine/engine.h"
-#include "services/rollout_worker/engine/kv_budget.h"
+#include "services/rollout_worker/runner/memory_choice.h"
 #include "services/rollout_worker/runner/runner.h"
 #include "services/rollout_worker/weights/version_loader.h"
 #include "services/rollout_worker/work/worker.h"
@@ -40,38 +40,8 @@ struct Model {
   model::ModelConfig config;
   RunnerOptions runner;
   int64_t max_tokens = 0;  // prompt and response of a sequence
-  size_t versions = 2;     // of the weights, held at once
+  size_t versions = 0;     // of the weights, held at once
 };
-
-// How large the cache is, and how many versions of the weights are held. On a GPU the cache gets
-// what these leave, with one more that is fetched; where they leave no room for it, fewer are held.
-absl::Status ChooseMemory(const config::Config& config, Model* model) {
-  RunnerOptions& runner = model->runner;
-  ATTNRL_ASSIGN_OR_RETURN(const device::DeviceMemory memory, device::MemoryOf(runner.device));
-  KvBudget budget{.slots = config.rollout.slots,
-                  .max_tokens = model->max_tokens,
-                  .block_bytes = KvBlockBytes(runner, model->config),
-                  .bytes = config.rollout.kv_cache_bytes,
-                  .memory_limit = memory.total,
-                  .available = memory.free};
-  if (runner.device.is_cpu()) {
-    budget.workers = std::max<int64_t>(1, config.rollout.workers);
-    ATTNRL_ASSIGN_OR_RETURN(runner.blocks, ChooseKvBlocks(budget));
-    return absl::OkStatus();
-  }
-  absl::StatusOr<int64_t> blocks = absl::InternalError("not asked");
-  model->versions = static_cast<size_t>(config.rollout.resident_versions);
-  for (; model->versions > 0; --model->versions) {
-    const auto held = static_cast<int64_t>(model->versions) + 1;  // one more while it is fetched
-    budget.reserved = held * ResidentWeightBytes(runner, model->config) +
-                      StepWorkspaceBytes(runner, model->config, StepperOptions().max_step_rows);
-    blocks = ChooseKvBlocks(budget);
-    if (blocks.ok()) break;
-  }
-  if (!blocks.ok()) return blocks.status();
-  runner.blocks = *blocks;
-  return absl::OkStatus();
-}
 
 // The policy's architecture and how it will be run, from the configuration.
 absl::StatusOr<Model> ReadModel(const config::Config& config) {
@@ -111,7 +81,16 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
                      " tokens a sequence with rollout.max_response_tokens"),
         absl::StrCat("the model's context is ", model.config.max_position_embeddings));
   }
-  ATTNRL_RETURN_IF_ERROR(ChooseMemory(config, &model));
+  ATTNRL_ASSIGN_OR_RETURN(const device::DeviceMemory memory, device::MemoryOf(runner.device));
+  ATTNRL_ASSIGN_OR_RETURN(const MemoryChoice choice,
+                          ChooseMemory({.slots = config.rollout.slots,
+                                        .max_tokens = model.max_tokens,
+                                        .kv_cache_bytes = config.rollout.kv_cache_bytes,
+                                        .resident_versions = config.rollout.resident_versions,
+                                        .workers = config.rollout.workers},
+                                       runner, model.config, memory));
+  runner.blocks = choice.blocks;
+  model.versions = choice.versions;
   return model;
 }
 
