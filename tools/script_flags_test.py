@@ -38,7 +38,13 @@ class Scripts(unittest.TestCase):
         """With stand-ins for what installs and builds: the rest is the script's own."""
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
-            for name in ("tools/gpu-check", "tools/prelude.sh", "tests/bench/whole/run"):
+            bench = "tests/bench/whole"
+            for name in (
+                "tools/gpu-check",
+                "tools/prelude.sh",
+                f"{bench}/run",
+                f"{bench}/peers.py",
+            ):
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(TOOLS.parent / name, root / name)
             shape = root / "deploy/local/paper/shapes/1.5b/config.json"

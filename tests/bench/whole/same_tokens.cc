@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/model/scoring.h"
 #include "common/model/transformer.h"
 #include "services/rollout_worker/engine/kv_budget.h"
 #include "services/rollout_worker/engine/stepper.h"
@@ -89,6 +90,25 @@ std::vector<rollout::Request> SmallRequests(const SmallShape& shape, int64_t voc
   return requests;
 }
 
+// `found` goes on otherwise than `wanted`. Both ids are scored by the CPU behind what is the same.
+OtherToken FirstOther(const model::Transformer& on_cpu, const rollout::Request& request,
+                      const std::vector<int32_t>& found, const std::vector<int32_t>& wanted) {
+  const auto [at_found, at_wanted] =
+      std::mismatch(found.begin(), found.end(), wanted.begin(), wanted.end());
+  OtherToken other = {.continuation = static_cast<int64_t>(request.id),
+                      .position = at_wanted - wanted.begin(),
+                      .found = at_found == found.end() ? -1 : *at_found,
+                      .wanted = at_wanted == wanted.end() ? -1 : *at_wanted,
+                      .gap = INFINITY};
+  if (other.found < 0 || other.wanted < 0) return other;  // one ended before the other
+  std::vector<int32_t> before = request.prompt_ids;
+  before.insert(before.end(), wanted.begin(), at_wanted);
+  const auto scores =
+      model::ScoreSequences(on_cpu, {{before, {other.wanted}}, {before, {other.found}}});
+  other.gap = double{scores[0].logprobs[0]} - double{scores[1].logprobs[0]};
+  return other;
+}
+
 }  // namespace
 
 absl::StatusOr<Difference> CompareWithCpu(rollout::RunnerOptions options, const SmallShape& shape) {
@@ -119,8 +139,9 @@ absl::StatusOr<Difference> CompareWithCpu(rollout::RunnerOptions options, const 
   return difference;
 }
 
-absl::StatusOr<double> CompareWithOracle(rollout::RunnerOptions options, const std::string& folder,
-                                         const std::string& model) {
+absl::StatusOr<std::vector<OtherToken>> CompareWithOracle(rollout::RunnerOptions options,
+                                                          const std::string& folder,
+                                                          const std::string& model) {
   const std::string weights_folder = absl::StrCat(folder, "/", model);
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config, model::LoadModelConfig(weights_folder));
   ATTNRL_ASSIGN_OR_RETURN(
@@ -141,13 +162,14 @@ absl::StatusOr<double> CompareWithOracle(rollout::RunnerOptions options, const s
     requests.push_back(std::move(request));
   }
   if (requests.empty()) return absl::NotFoundError(absl::StrCat(path, " has no continuation"));
-  ATTNRL_ASSIGN_OR_RETURN(const Completions found,
-                          Sample(options, config, std::move(weights), requests));
-  double differing = 0;
+  ATTNRL_ASSIGN_OR_RETURN(const Completions found, Sample(options, config, weights, requests));
+  const model::Transformer on_cpu(config, std::move(weights));
+  std::vector<OtherToken> others;
   for (size_t id = 0; id < wanted.size(); ++id) {
-    differing += found.at(id).token_ids == wanted[id] ? 0 : 1;
+    const std::vector<int32_t>& ids = found.at(id).token_ids;
+    if (ids != wanted[id]) others.push_back(FirstOther(on_cpu, requests[id], ids, wanted[id]));
   }
-  return differing;
+  return others;
 }
 
 }  // namespace attnrl::bench

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "services/rollout_worker/runner/runner.h"
@@ -25,9 +27,25 @@ struct Difference {
 // What such a runner samples and scores on the way, against the CPU, which scores afterwards.
 absl::StatusOr<Difference> CompareWithCpu(rollout::RunnerOptions options, const SmallShape& shape);
 
-// How many of an oracle model's greedy continuations such a runner has otherwise than transformers,
-// in float32. `folder` is data/oracle as tests/oracle describes it.
-absl::StatusOr<double> CompareWithOracle(rollout::RunnerOptions options, const std::string& folder,
-                                         const std::string& model);
+// A greedy continuation that goes on with another token than transformers': up to there they are
+// the same.
+struct OtherToken {
+  int64_t continuation = 0;
+  int64_t position = 0;  // within it
+  int32_t found = 0;
+  int32_t wanted = 0;
+  double gap = 0;  // by how much the CPU's logit of `wanted` is above that of `found`
+};
+
+// Whether its two tokens are as likely but for what rounding in float32 moves the logits of the
+// oracle models by (data/oracle's README: 2.3e-5), some times.
+inline bool NearTie(const OtherToken& other) { return std::abs(other.gap) <= 2e-4; }
+
+// One for each of an oracle model's greedy continuations that such a runner has otherwise than
+// transformers, in float32; the CPU's are transformers'. `folder` is data/oracle as tests/oracle
+// describes it.
+absl::StatusOr<std::vector<OtherToken>> CompareWithOracle(rollout::RunnerOptions options,
+                                                          const std::string& folder,
+                                                          const std::string& model);
 
 }  // namespace attnrl::bench

@@ -4,18 +4,21 @@
 // the CPU's. Prints a table for tests/bench/gpu.md; exits 1 where a result is wrong. Weights are
 // random: a folder needs a config.json alone. Flags come as key=value:
 //   whole_check model=FOLDER device=cuda oracle= (data/oracle) groups=16 samples=16 prompt=1024
-//     response=1024 timed=64 leaf=8192 pass=16384 square=8192
+//     response=1024 timed=64 leaf=8192 pass=16384 fci=8192 square=8192
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <iostream>
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/base/machine.h"
@@ -23,6 +26,7 @@
 #include "common/device/device.h"
 #include "services/learner/train/numerics.h"
 #include "tests/bench/whole/decode_steps.h"
+#include "tests/bench/whole/fci_steps.h"
 #include "tests/bench/whole/random_model.h"
 #include "tests/bench/whole/same_tokens.h"
 #include "tests/bench/whole/update_steps.h"
@@ -35,7 +39,7 @@ struct Flags {
   std::map<std::string, std::string> texts = {{"model", ""}, {"device", "cuda"}, {"oracle", ""}};
   std::map<std::string, int64_t> numbers = {{"groups", 16},     {"samples", 16}, {"prompt", 1024},
                                             {"response", 1024}, {"timed", 64},   {"leaf", 8192},
-                                            {"pass", 16384},    {"square", 8192}};
+                                            {"pass", 16384},    {"fci", 8192},   {"square", 8192}};
 };
 
 // Prints one line and returns false for a flag that there isn't.
@@ -65,13 +69,57 @@ absl::Status AddSameTokens(const Flags& flags, const rollout::RunnerOptions& opt
   const std::string& oracle = flags.texts.at("oracle");
   for (const char* model : {"qwen2-tiny", "llama-tiny", "qwen3-tiny"}) {
     const std::string what =
-        absl::StrCat(model, ", greedy continuations that aren't transformers'");
+        absl::StrCat(model, ", greedy continuations that aren't transformers' and the CPU's");
     if (oracle.empty()) {
       table.AddNote(what, "not compared, oracle= names no folder");
       continue;
     }
-    ATTNRL_ASSIGN_OR_RETURN(const double differing, CompareWithOracle(options, oracle, model));
-    table.AddCheck(what, differing, 0);
+    ATTNRL_ASSIGN_OR_RETURN(const std::vector<OtherToken> others,
+                            CompareWithOracle(options, oracle, model));
+    for (const OtherToken& other : others) {
+      table.AddNote(
+          absl::StrCat(model, ", continuation ", other.continuation, ", position ", other.position),
+          absl::StrCat(other.found, " in the place of ", other.wanted, ", whose logit is ",
+                       other.gap, " greater", NearTie(other) ? ": a tie" : ""));
+    }
+    table.AddCheck(
+        absl::StrCat(what, ", but for ties"),
+        static_cast<double>(std::count_if(others.begin(), others.end(),
+                                          [](const OtherToken& other) { return !NearTie(other); })),
+        0);
+  }
+  return absl::OkStatus();
+}
+
+// Half as many tokens, and all: what the memory grows by.
+absl::Status AddFci(const Flags& flags, const model::ModelConfig& config,
+                    const model::Tensors& weights, WholeTable& table) {
+  const int64_t most = flags.numbers.at("fci");
+  ATTNRL_ASSIGN_OR_RETURN(const auto model, rollout::MakeModel(config, weights, false));
+  FciCost half, half_eager;
+  for (const int64_t tokens : {most / 2, most}) {
+    ATTNRL_ASSIGN_OR_RETURN(const FciCost cost, TimeRecompute(*model, tokens));
+    const FciCost eager = TimeEager(*model, tokens);
+    const auto what = [&](const char* how, const FciCost& of) {
+      return absl::StrFormat("FCI of %d tokens, %s, %.1f MiB at most", tokens, how,
+                             static_cast<double>(of.peak) / (1 << 20));
+    };
+    table.AddCost(what("recompute", cost), cost.step);
+    table.AddCost(what("eager attention", eager), eager.step);
+    table.AddCheck("FCI by both, difference as a share of the greatest score",
+                   RelativeDifference(cost.scores, eager.scores), 0.05);
+    if (tokens != most) {
+      half = cost;
+      half_eager = eager;
+      continue;
+    }
+    const auto growth = [](const FciCost& from, const FciCost& to) {
+      return static_cast<double>(to.peak) / static_cast<double>(std::max<int64_t>(from.peak, 1));
+    };
+    table.AddCheck("memory of recompute, how many times that of half the tokens",
+                   growth(half, cost), 2.2);
+    table.AddNote("memory of eager attention, how many times that of half the tokens",
+                  absl::StrFormat("%.2g", growth(half_eager, eager)));
   }
   return absl::OkStatus();
 }
@@ -132,6 +180,7 @@ absl::StatusOr<bool> Run(const Flags& flags) {
   ATTNRL_RETURN_IF_ERROR(AddSameTokens(flags, options, table));
   const model::Tensors weights = DrawWeights(config, device);
   ATTNRL_RETURN_IF_ERROR(AddDecoding(flags, options, config, weights, table));
+  ATTNRL_RETURN_IF_ERROR(AddFci(flags, config, weights, table));
   learner::FixNumerics(ProcessorLimit());
   ATTNRL_RETURN_IF_ERROR(AddUpdates(flags, config, weights, table));
   return !table.failed();
