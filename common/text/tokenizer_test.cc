@@ -235,6 +235,10 @@ TEST_F(TokenizerTest, SaysWhatIsWrongWithTheFile) {
     folder_.Write("tokenizer.json", text);
     EXPECT_TRUE(IsInputError(Tokenizer::Load(folder_.path()).status())) << text;
   }
+  folder_.Write("tokenizer.json", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n");
+  EXPECT_THAT(
+      std::string(Tokenizer::Load(folder_.path()).status().message()),
+      HasSubstr("tokenizer.json: is a Git LFS pointer, not the file itself; `git lfs pull`"));
   std::filesystem::remove(folder_.path() + "/tokenizer.json");
   std::filesystem::create_directory(folder_.path() + "/tokenizer.json");
   EXPECT_THAT(std::string(Tokenizer::Load(folder_.path()).status().message()),

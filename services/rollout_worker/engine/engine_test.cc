@@ -70,12 +70,22 @@ TEST_F(EngineTest, TellsTheCallerWhatItRefuses) {
 
 TEST_F(EngineTest, AnAbortEndsALongSequence) {
   absl::Notification done;
-  engine_->Submit(MakeRequest(1, 1 << 19), [&](const Completion& completion) {
+  size_t sampled = 0;
+  absl::Notification running;
+  Request request = MakeRequest(1, 1 << 19);
+  request.stop_when = [&](const std::vector<int32_t>& tokens) {
+    if (tokens.size() == 3) running.Notify();
+    return false;
+  };
+  engine_->Submit(std::move(request), [&](const Completion& completion) {
     EXPECT_TRUE(absl::IsCancelled(completion.status));
+    sampled = completion.token_ids.size();
     done.Notify();
   });
+  ASSERT_TRUE(running.WaitForNotificationWithTimeout(kLimit));
   engine_->Abort(1);
   ASSERT_TRUE(done.WaitForNotificationWithTimeout(kLimit));
+  EXPECT_GE(sampled, 3u) << "what was sampled up to there";
 }
 
 TEST_F(EngineTest, APausedEngineTakesNoStep) {
