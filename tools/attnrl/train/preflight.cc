@@ -81,30 +81,6 @@ absl::Status CheckWeights(const config::Config& config, const RunShape& shape) {
   return absl::OkStatus();
 }
 
-absl::Status CheckMemory(const config::Config& config, const MemoryEstimate& memory) {
-  const int64_t machine = MemoryLimit();
-  if (config.rollout.device != "cpu" || config.learner.device != "cpu" || machine <= 0 ||
-      memory.total_bytes <= machine) {
-    return absl::OkStatus();
-  }
-  const int64_t workers = config.rollout.workers, ranks = config.learner.ranks;
-  return InputError(
-      absl::StrCat("rollout.kv_cache_bytes, learner.max_tokens_per_pass",
-                   workers > 1 ? ", rollout.workers" : "", ranks > 1 ? ", learner.ranks" : ""),
-      absl::StrCat("the services would need about ", FormatBytes(memory.total_bytes), " (",
-                   Counted(workers, "worker"), " of ", FormatBytes(memory.worker_bytes), ", ",
-                   ranks > 1 ? "the first learner process" : "1 learner process", " of ",
-                   FormatBytes(memory.learner_bytes),
-                   ranks > 1 ? absl::StrCat(", ", Counted(ranks - 1, "other"), " of ",
-                                            FormatBytes(memory.rank_bytes))
-                             : std::string(),
-                   ")"),
-      absl::StrCat("this machine has ", FormatBytes(machine),
-                   "; a smaller cache, shorter responses, smaller passes",
-                   workers > 1 ? ", fewer workers" : "", ranks > 1 ? ", fewer ranks" : "",
-                   " need less"));
-}
-
 }  // namespace
 
 absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config,
@@ -129,8 +105,8 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
                                    .workers = config.rollout.workers}));
   report.memory = EstimateMemory(widest, shape, kv_bytes);
   report.disk = EstimateDisk(widest, shape);
-  ATTNRL_RETURN_IF_ERROR(CheckMemory(config, report.memory));
   ATTNRL_ASSIGN_OR_RETURN(report.gpus, CheckDevices(config));
+  ATTNRL_RETURN_IF_ERROR(CheckHostMemory(config, report.memory, MemoryLimit()));
   ATTNRL_RETURN_IF_ERROR(CheckGpuMemory(widest, shape, report.gpus));
   ATTNRL_RETURN_IF_ERROR(CheckWeights(config, shape));
   report.model = absl::StrCat(config.model.path, ": ", ShapeText(shape));

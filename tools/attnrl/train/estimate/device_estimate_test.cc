@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "common/base/status.h"
+#include "services/rollout_worker/engine/stepper.h"
+#include "services/rollout_worker/runner/runner.h"
 
 namespace attnrl::tools {
 namespace {
@@ -60,7 +62,8 @@ TEST(DeviceEstimate, NamesWhatEachRoleKeeps) {
   const DeviceEstimate& learner = devices->at(1);
   const int64_t weights = model::CountParameters(Large().model);
   EXPECT_EQ(worker.process, "worker");
-  EXPECT_EQ(Part(worker, "weights, 3 versions"), 3 * 2 * weights);
+  const int64_t head = int64_t{4} * 151936 * 1536;
+  EXPECT_EQ(Part(worker, "weights, 3 versions"), 3 * (2 * weights + head));
   EXPECT_GT(Part(worker, "KV cache"), 4 * kGigabyte * 99 / 100);
   EXPECT_LE(Part(worker, "KV cache"), 4 * kGigabyte);
   EXPECT_EQ(learner.process, "learner rank");
@@ -93,7 +96,8 @@ TEST(DeviceEstimate, SharesTheOptimizersStateOutAndOneVersionLessIsOneCopyLess) 
   const DeviceEstimate two_versions = EstimateWorkerDevice(config, Large(), 0);
   config.rollout.resident_versions = 1;
   const DeviceEstimate one_version = EstimateWorkerDevice(config, Large(), 0);
-  EXPECT_EQ(two_versions.total() - one_version.total(), 2 * weights);
+  EXPECT_EQ(two_versions.total() - one_version.total(),
+            rollout::ResidentWeightBytes({.dtype = Large().dtype}, Large().model));
 }
 
 TEST(DeviceEstimate, RefusesByTheKeyThatWouldHaveToChange) {
@@ -107,6 +111,7 @@ TEST(DeviceEstimate, RefusesByTheKeyThatWouldHaveToChange) {
   EXPECT_THAT(Refusal(config, 40 * kGigabyte),
               AllOf(StartsWith("learner.ranks: a learner rank would need about "),
                     HasSubstr("a device has 40.0 GB: at least ")));
+  config.rollout.kv_cache_bytes = kGigabyte / 2;
   EXPECT_THAT(Refusal(config, 16 * kGigabyte), HasSubstr("no number of ranks makes it fit"));
   config.learner.max_tokens_per_pass = 2'000'000;
   EXPECT_THAT(Refusal(config, 80 * kGigabyte), StartsWith("learner.max_tokens_per_pass: "));
@@ -122,6 +127,27 @@ TEST(DeviceEstimate, ACacheOfNoGivenSizeTakesWhatTheRestLeaves) {
   EXPECT_LE(devices->at(0).total(), 80 * kGigabyte);
   EXPECT_GT(devices->at(0).total(), 70 * kGigabyte);
   EXPECT_THAT(Refusal(config, 8 * kGigabyte), StartsWith("rollout.kv_cache_bytes: the GPU has "));
+}
+
+// What the worker itself sets aside of its GPU, before its cache gets the rest (serve.cc).
+TEST(DeviceEstimate, OfAWorkerCountsWhatTheWorkerSetsAside) {
+  const config::Config config = OnGpus();
+  const rollout::RunnerOptions runner = {.dtype = Large().dtype, .device = at::Device(at::kCUDA)};
+  const int64_t reserved =
+      (config.rollout.resident_versions + 1) * rollout::ResidentWeightBytes(runner, Large().model) +
+      rollout::StepWorkspaceBytes(runner, Large().model, rollout::StepperOptions().max_step_rows);
+  const DeviceEstimate worker = EstimateWorkerDevice(config, Large(), 0);
+  EXPECT_EQ(worker.total() - Part(worker, "context"), reserved);
+}
+
+TEST(DeviceEstimate, OfAWorkerHasRoomForMatricesOnlyWhereNoKernelScoresAttention) {
+  config::Config config = OnGpus();
+  config.rollout.max_response_tokens = 60'000;
+  RunShape shape = Large();
+  const int64_t with_kernel = Part(EstimateWorkerDevice(config, shape, 0), "workspace");
+  shape.model.head_dim = 96;
+  EXPECT_GT(Part(EstimateWorkerDevice(config, shape, 0), "workspace"),
+            with_kernel + int64_t{8} * 60'000 * 60'000 / 2);
 }
 
 TEST(DeviceEstimate, TheCacheThatItNamesFits) {

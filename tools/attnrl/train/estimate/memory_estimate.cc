@@ -2,12 +2,19 @@
 #include "tools/attnrl/train/estimate/memory_estimate.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/attention/cuda/fci_attention.h"
 #include "common/base/machine.h"
+#include "common/base/status.h"
+#include "common/model/files/weights.h"
 #include "services/learner/checkpoint/checkpoint_writer.h"
 #include "services/learner/train/pass_gradient.h"
+#include "services/rollout_worker/engine/stepper.h"
 #include "services/rollout_worker/runner/runner.h"
 #include "tools/attnrl/train/report.h"
 
@@ -20,11 +27,11 @@ constexpr int64_t kTorchProcess = 150 * kMegabyte;
 constexpr int64_t kPlainProcess = 30 * kMegabyte;
 // A context on a GPU with the libraries' kernels and workspaces; an assumption.
 constexpr int64_t kDeviceContext = 1000 * kMegabyte;
+// What CUDA and its libraries take of the host in a process with a context; an assumption.
+constexpr int64_t kHostOfContext = 1000 * kMegabyte;
 constexpr int64_t kFloatBytes = 4;
 // Whose bits the learner keeps for workers (version_store.cc).
 constexpr int64_t kPublishedVersions = 2;
-// Rows of a step of the engine beside one for each sequence (engine/README.md).
-constexpr int64_t kPrefillRows = 2048;
 
 int64_t LongestSequence(const config::Config& config) {
   return config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
@@ -130,6 +137,24 @@ int64_t CheckpointBytes(const config::Config& config, const model::ModelConfig& 
       std::max(learner::CheckpointWriter::kBufferBytes, kFloatBytes * LargestPart(shape)));
 }
 
+// What a rank has of the pass and of the weights that it computes with, on the CPU: the reference
+// where there is a KL term; the leaves where they aren't the masters. Under adapters the reference
+// is what they change.
+int64_t ComputingBytes(const config::Config& config, const RunShape& shape) {
+  const config::Learner& learner = config.learner;
+  const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
+  const int64_t copies = learner.lora.rank > 0 ? 2
+                                               : (learner.kl_weight > 0 ? 1 : 0) +
+                                                     (LeavesAreApart(config, shape) ? 1 : 0);
+  return StateBytes(config, shape.model) + weights * copies + ExchangedBytes(config, shape.model) +
+         HeadBytes(shape) + PassBytes(config, shape, MemoryLimit());
+}
+
+// How a worker on a GPU runs its model.
+rollout::RunnerOptions OnGpu(const RunShape& shape) {
+  return {.dtype = shape.dtype, .device = at::Device(at::kCUDA)};
+}
+
 }  // namespace
 
 int64_t TrainedParameters(const config::Config& config, const model::ModelConfig& shape) {
@@ -141,29 +166,58 @@ MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shap
                               int64_t kv_bytes) {
   const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
   MemoryEstimate memory;
-  // The versions that it samples with, the next one while it is loaded, and the bytes of that.
-  memory.worker_bytes = kTorchProcess + kv_bytes +
-                        (config.rollout.resident_versions + 1) *
-                            rollout::ResidentWeightBytes({.dtype = shape.dtype}, shape.model) +
-                        weights * (KeepsFetchedBytes(config) ? 2 : 1);
-  // The reference where there is a KL term; the weights to compute with where they aren't the
-  // masters. Under adapters the reference is what they change.
-  const config::Learner& learner = config.learner;
-  const int64_t copies = learner.lora.rank > 0 ? 2
-                                               : (learner.kl_weight > 0 ? 1 : 0) +
-                                                     (LeavesAreApart(config, shape) ? 1 : 0);
-  memory.rank_bytes = kTorchProcess + StateBytes(config, shape.model) +
-                      OffloadedBytes(config, shape.model) + weights * copies +
-                      ExchangedBytes(config, shape.model) + HeadBytes(shape) +
-                      PassBytes(config, shape, MemoryLimit());
-  memory.learner_bytes =
-      memory.rank_bytes + kPublishedVersions * weights + CheckpointBytes(config, shape.model);
+  // The bytes of the version that is fetched; the versions that it samples with, the next one while
+  // it is loaded, and the cache.
+  memory.worker_bytes =
+      kTorchProcess + weights * (KeepsFetchedBytes(config) ? 2 : 1) +
+      (config.rollout.device != "cpu"
+           ? kHostOfContext
+           : kv_bytes + (config.rollout.resident_versions + 1) *
+                            rollout::ResidentWeightBytes({.dtype = shape.dtype}, shape.model));
+  const bool on_gpu = config.learner.device != "cpu";
+  memory.rank_bytes = kTorchProcess + OffloadedBytes(config, shape.model) +
+                      (on_gpu ? kHostOfContext : ComputingBytes(config, shape));
+  // From a GPU the weights come over into memory of their own, from which versions are made.
+  memory.learner_bytes = memory.rank_bytes + (kPublishedVersions + (on_gpu ? 1 : 0)) * weights +
+                         CheckpointBytes(config, shape.model);
   memory.scheduler_bytes = 2 * kPlainProcess;
   memory.verifier_bytes = kPlainProcess;
   memory.total_bytes = memory.worker_bytes * config.rollout.workers + memory.learner_bytes +
-                       memory.rank_bytes * (learner.ranks - 1) + memory.scheduler_bytes +
+                       memory.rank_bytes * (config.learner.ranks - 1) + memory.scheduler_bytes +
                        memory.verifier_bytes;
   return memory;
+}
+
+absl::Status CheckHostMemory(const config::Config& config, const MemoryEstimate& memory,
+                             int64_t machine_bytes) {
+  if (machine_bytes <= 0 || memory.total_bytes <= machine_bytes) return absl::OkStatus();
+  const int64_t workers = config.rollout.workers, ranks = config.learner.ranks;
+  std::vector<std::string> keys, less;
+  const auto change = [&](bool helps, const char* key, const char* what) {
+    if (!helps) return;
+    keys.emplace_back(key);
+    less.emplace_back(what);
+  };
+  change(config.rollout.device == "cpu", "rollout.kv_cache_bytes",
+         "a smaller cache, shorter responses");
+  change(config.learner.device == "cpu", "learner.max_tokens_per_pass", "smaller passes");
+  change(config.learner.offload_optimizer != config::OffloadOptimizer::kNone,
+         "learner.offload_optimizer", "an optimizer on the device");
+  change(workers > 1, "rollout.workers", "fewer workers");
+  change(ranks > 1 && config.learner.device == "cpu", "learner.ranks", "fewer ranks");
+  change(keys.empty(), "model.path", "smaller models");
+  return InputError(
+      absl::StrJoin(keys, ", "),
+      absl::StrCat("the services would need about ", FormatBytes(memory.total_bytes), " (",
+                   Counted(workers, "worker"), " of ", FormatBytes(memory.worker_bytes), ", ",
+                   ranks > 1 ? "the first learner process" : "1 learner process", " of ",
+                   FormatBytes(memory.learner_bytes),
+                   ranks > 1 ? absl::StrCat(", ", Counted(ranks - 1, "other"), " of ",
+                                            FormatBytes(memory.rank_bytes))
+                             : std::string(),
+                   ")"),
+      absl::StrCat("this machine has ", FormatBytes(machine_bytes), "; ", absl::StrJoin(less, ", "),
+                   " need less"));
 }
 
 int64_t DeviceEstimate::total() const {
@@ -175,26 +229,27 @@ int64_t DeviceEstimate::total() const {
 DeviceEstimate EstimateWorkerDevice(const config::Config& config, const RunShape& shape,
                                     int64_t kv_bytes) {
   const config::Rollout& rollout = config.rollout;
-  const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
+  const rollout::RunnerOptions runner = OnGpu(shape);
+  // One more than it samples with, while that is fetched.
   const int64_t kept = rollout.resident_versions + 1;
   const int64_t token_bytes =
       2 * shape.dtype_bytes() * shape.model.layers * shape.model.kv_heads * shape.model.head_dim;
-  // Logits, their float32 log-probs and sums of each row that draws a token; what one layer makes
-  // of the rows of a step; two matrices of one head where attention is scored in a pass of its own.
-  const int64_t longest = LongestSequence(config);
   const int64_t step =
-      3 * kFloatBytes * rollout.slots * shape.model.vocab_size +
-      (kPrefillRows + rollout.slots) * learner::ActivationBytes(shape.model, shape.dtype_bytes());
-  const int64_t scores =
-      config.algorithm.scores_attention() ? 2 * kFloatBytes * longest * longest : 0;
+      rollout::StepWorkspaceBytes(runner, shape.model, rollout::StepperOptions().max_step_rows);
+  // Two matrices of one head where attention is scored in a pass of its own without a kernel.
+  const int64_t longest = LongestSequence(config);
+  const bool matrices =
+      config.algorithm.scores_attention() &&
+      !attention::GpuFciAttention::Fits(shape.model.head_dim, model::ToScalarType(shape.dtype));
+  const int64_t scores = matrices ? 2 * kFloatBytes * longest * longest : 0;
   return {.process = kWorkerProcess,
           .processes = rollout.workers,
-          .parts = {{absl::StrCat("weights, ", kept, " versions"), kept * weights},
+          .parts = {{absl::StrCat("weights, ", kept, " versions"),
+                     kept * rollout::ResidentWeightBytes(runner, shape.model)},
                     {absl::StrCat("KV cache, ", FormatCount(kv_bytes / token_bytes), " tokens"),
                      kv_bytes},
-                    {absl::StrCat("workspace of a step, ", rollout.slots, " sequences"),
-                     std::max(step, scores)},
-                    {"context and libraries", kDeviceContext}}};
+                    {"workspace of a step, libraries", std::max(step, scores)},
+                    {"context", kDeviceContext}}};
 }
 
 DeviceEstimate EstimateLearnerDevice(const config::Config& config, const RunShape& shape,

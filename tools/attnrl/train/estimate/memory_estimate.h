@@ -5,13 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/config/config.h"
 #include "tools/attnrl/train/estimate/run_shape.h"
 
 namespace attnrl::tools {
 
-// Resident memory that the services of a run will need, in bytes, from shapes alone. An estimate
-// for people and for refusing what can't fit: within about a factor of two.
+// Memory of the host that the services of a run will need, in bytes, from shapes alone: of a role
+// on a GPU what it keeps beside that. An estimate for people and for refusing what can't fit:
+// within about a factor of two.
 struct MemoryEstimate {
   int64_t worker_bytes = 0;  // of one worker
   int64_t learner_bytes = 0;
@@ -21,9 +23,14 @@ struct MemoryEstimate {
   int64_t total_bytes = 0;
 };
 
-// `kv_bytes`: of a worker's KV cache.
+// `kv_bytes`: of a worker's KV cache on the CPU.
 MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shape,
                               int64_t kv_bytes);
+
+// INVALID_ARGUMENT by the keys that would have to change where the services on one machine of
+// `machine_bytes` bytes (0: not known) need more.
+absl::Status CheckHostMemory(const config::Config& config, const MemoryEstimate& memory,
+                             int64_t machine_bytes);
 
 // Parameters that have masters, gradients and moments: all, or those of the adapters.
 int64_t TrainedParameters(const config::Config& config, const model::ModelConfig& shape);

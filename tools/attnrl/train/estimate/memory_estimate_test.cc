@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/train/estimate/memory_estimate.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
 namespace attnrl::tools {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr model::DType kHalf = model::DType::kBFloat16;
 
@@ -125,6 +131,53 @@ TEST(MemoryEstimate, OfALongPassDoesNotGrowWithTokensTimesVocabulary) {
     return EstimateMemory(config, {shape, model::DType::kFloat32}, 0).learner_bytes;
   };
   EXPECT_LT(learner(64'000) - learner(32'000), 32'000 * int64_t{150'000} / 10);
+}
+
+// On a GPU the host keeps what is fetched, published, offloaded, and written.
+TEST(MemoryEstimate, OfRolesOnGpusIsWhatTheyKeepBesideThem) {
+  config::Config config;
+  config.rollout.device = config.learner.device = "cuda";
+  config.learner.address = "learner:7003";
+  config.learner.ranks = 2;
+  constexpr int64_t kContext = 1'000'000'000;
+  const int64_t weights = model::CountParameters(HalfBillion());
+  const auto estimate = [&config](int64_t kv_bytes) {
+    return EstimateMemory(config, {HalfBillion(), kHalf}, kv_bytes);
+  };
+  const MemoryEstimate memory = estimate(1'000'000'000);
+  EXPECT_EQ(memory.worker_bytes, kProcess + kContext + 2 * 2 * weights);
+  EXPECT_EQ(memory.rank_bytes, kProcess + kContext);
+  EXPECT_EQ(memory.learner_bytes - memory.rank_bytes, 3 * 2 * weights + (int64_t{1} << 30));
+  config.learner.offload_optimizer = config::OffloadOptimizer::kCpu;
+  EXPECT_EQ(estimate(0).rank_bytes - memory.rank_bytes, 2 * 4 * weights / 2) << "of two ranks";
+}
+
+TEST(MemoryEstimate, RefusesWhatDoesNotFitByTheKeysThatWouldHaveToChange) {
+  config::Config config;
+  MemoryEstimate memory;
+  memory.worker_bytes = 2'000'000'000;
+  memory.learner_bytes = 7'000'000'000;
+  memory.rank_bytes = 3'000'000'000;
+  memory.total_bytes = 9'000'000'000;
+  const auto refusal = [&](int64_t machine) {
+    return std::string(CheckHostMemory(config, memory, machine).message());
+  };
+  EXPECT_EQ(refusal(9'000'000'000), "");
+  EXPECT_EQ(refusal(0), "") << "not known";
+  EXPECT_EQ(refusal(8'000'000'000),
+            "rollout.kv_cache_bytes, learner.max_tokens_per_pass: the services would need about "
+            "9.0 GB (1 worker of 2.0 GB, 1 learner process of 7.0 GB); this machine has 8.0 GB; a "
+            "smaller cache, shorter responses, smaller passes need less");
+  config.rollout.device = config.learner.device = "cuda";
+  EXPECT_THAT(refusal(8'000'000'000), StartsWith("model.path: the services would need about "));
+  config.learner.offload_optimizer = config::OffloadOptimizer::kCpu;
+  config.rollout.workers = 3;
+  config.learner.ranks = 8;
+  EXPECT_THAT(refusal(8'000'000'000),
+              AllOf(StartsWith("learner.offload_optimizer, rollout.workers: "),
+                    HasSubstr("(3 workers of 2.0 GB, the first learner process of 7.0 GB, 7 others "
+                              "of 3.0 GB)"),
+                    EndsWith("; an optimizer on the device, fewer workers need less")));
 }
 
 TEST(MemoryEstimate, WithoutWorkersIsThatOfTheOtherServices) {
