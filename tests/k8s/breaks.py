@@ -119,6 +119,32 @@ def take_the_shared_memory_away(docs):
     container(docs, "learner")["volumeMounts"].pop()
 
 
+@breaks(component_rules.gpus, "single-gpu")
+def run_a_gpu_worker_from_the_image_without_cuda(docs):
+    container(docs, "rollout-worker")["image"] = container(docs, "verifier")["image"]
+
+
+@breaks(component_rules.gpus, "gpu-ranks")
+def put_a_rank_on_any_node(docs):
+    del pod(docs, "learner-rank")["nodeSelector"]
+
+
+def driver_capabilities(docs, value):
+    for entry in container(docs, "learner")["env"]:
+        if entry["name"] == "NVIDIA_DRIVER_CAPABILITIES":
+            entry["value"] = value
+
+
+@breaks(component_rules.gpus, "single-gpu")
+def ask_for_no_computing_of_the_driver(docs):
+    driver_capabilities(docs, "utility")
+
+
+@breaks(component_rules.gpus, "single-gpu")
+def ask_for_no_metrics_of_the_driver(docs):
+    driver_capabilities(docs, "compute")
+
+
 @breaks(component_rules.ranks, "ranks")
 def count_one_rank_too_many(docs):
     spec(docs, "JobSet", "learner")["replicatedJobs"][1]["replicas"] = 2
@@ -142,6 +168,32 @@ def lose_the_checkpoints(docs):
 @breaks(component_rules.ranks, "ranks")
 def give_up_after_a_hundred_restarts(docs):
     spec(docs, "JobSet", "learner")["failurePolicy"]["maxRestarts"] = 100
+
+
+@breaks(component_rules.ranks, "multi-node")
+def let_nccl_choose_its_network(docs):
+    env = container(docs, "learner-rank")["env"]
+    env[:] = [entry for entry in env if entry["name"] != "NCCL_SOCKET_IFNAME"]
+
+
+@breaks(component_rules.ranks, "multi-node")
+def scatter_the_ranks_over_the_nodes(docs):
+    del pod(docs, "learner-rank")["affinity"]
+
+
+@breaks(component_rules.scaling, "multi-node")
+def keep_a_worker_without_work(docs):
+    spec(docs, "ScaledObject", "rollout-worker")["minReplicaCount"] = 1
+
+
+@breaks(component_rules.scaling, "multi-node")
+def give_workers_up_between_steps(docs):
+    spec(docs, "ScaledObject", "rollout-worker")["cooldownPeriod"] = 600
+
+
+@breaks(component_rules.scaling, "multi-node")
+def fall_back_to_a_fixed_number(docs):
+    spec(docs, "ScaledObject", "rollout-worker")["fallback"] = {"failureThreshold": 3, "replicas": 6}
 
 
 @breaks(component_rules.scaling, "multi-node")

@@ -9,6 +9,7 @@ import re
 
 from binaries import settings
 from manifests import (
+    NAME,
     RANKS_PORT,
     ROOT,
     container_of,
@@ -49,10 +50,13 @@ def gpus(docs):
         tolerated = [entry["key"] for entry in pod.get("tolerations", [])]
         if wanted != (GPU in tolerated):
             yield f"{name}: tolerates the taints {tolerated}"
+        if wanted != ("cuda" in container["image"]):
+            yield f"{name}: runs the image {container['image']}"
         if not wanted:
             continue
-        if "compute" not in dict(variables(container)).get("NVIDIA_DRIVER_CAPABILITIES", ""):
-            yield f"{name}: gets no libraries of the driver"
+        driver = dict(variables(container)).get("NVIDIA_DRIVER_CAPABILITIES", "").split(",")
+        if not {"compute", "utility"} <= set(driver):
+            yield f"{name}: gets of the driver only {driver}; utility has its library for metrics"
         if not pod.get("nodeSelector"):
             yield f"{name}: may be put on a node without a GPU"
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
@@ -95,8 +99,12 @@ def ranks(docs):
         "MASTER_ADDR": zero,
         "MASTER_PORT": str(RANKS_PORT),
     }
+    if keys["learner.device"] != "cpu":
+        wanted |= {"NCCL_SOCKET_IFNAME": "eth0", "NCCL_DEBUG": "WARN"}
     for job in jobset["replicatedJobs"]:
         spec = job["template"]["spec"]
+        if near(spec["template"]["spec"]) != {"learner", "learner-rank"}:
+            yield f"JobSet learner: {job['name']}: is not put on the node of the other ranks"
         known = dict(variables(spec["template"]["spec"]["containers"][0]))
         for variable, value in wanted.items():
             if known.get(variable) != value:
@@ -111,8 +119,25 @@ def ranks(docs):
         yield f"JobSet learner: rank 0 keeps its files in the claim {claim}"
 
 
+def near(pod):
+    """The names of the pods on whose node this one would rather be."""
+    affinity = pod.get("affinity", {}).get("podAffinity", {})
+    terms = [
+        entry["podAffinityTerm"]
+        for entry in affinity.get("preferredDuringSchedulingIgnoredDuringExecution", [])
+    ]
+    return {
+        name
+        for term in terms
+        if term["topologyKey"] == "kubernetes.io/hostname"
+        for wanted in term["labelSelector"]["matchExpressions"]
+        if (wanted["key"], wanted["operator"]) == (NAME, "In")
+        for name in wanted["values"]
+    }
+
+
 def scaling(docs):
-    """What scales workers finds them, has the last word on their number, asks for a metric that
+    """What scales workers finds them, goes down to none, has the last word on their number, asks for a metric that
     there is, and waits longer than a pause between steps.
     """
     for name, scaled in of_kind(docs, "ScaledObject").items():
@@ -122,6 +147,8 @@ def scaling(docs):
             yield f"ScaledObject {name}: there is no {spec['scaleTargetRef']['name']}"
         elif "replicas" in target["spec"]:
             yield f"ScaledObject {name}: the manifest says how many replicas there are"
+        if spec.get("minReplicaCount", 0) != 0:
+            yield f"ScaledObject {name}: keeps workers where there is no work"
         if spec["cooldownPeriod"] <= TWO_STEPS:
             yield f"ScaledObject {name}: gives workers up between two steps"
         for trigger in spec["triggers"]:
