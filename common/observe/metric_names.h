@@ -217,6 +217,9 @@ inline constexpr MetricName kLearnerLearningRate = {"attnrl_learner_learning_rat
                                                     MetricType::kGauge, "Learning rate, last step"};
 inline constexpr MetricName kLearnerLoss = {"attnrl_learner_loss", MetricType::kGauge,
                                             "Loss of the last step"};
+inline constexpr MetricName kLearnerTokensTotal = {
+    "attnrl_learner_tokens_total", MetricType::kCounter,
+    "Tokens that the policy was differentiated at; a shared prefix once"};
 inline constexpr MetricName kLearnerNonfiniteStepsTotal = {
     "attnrl_learner_nonfinite_steps_total", MetricType::kCounter,
     "Optimizer steps skipped because a number was not finite"};
@@ -291,6 +294,7 @@ inline constexpr auto kAllMetrics =
                                       &kLearnerGradNorm,
                                       &kLearnerLearningRate,
                                       &kLearnerLoss,
+                                      &kLearnerTokensTotal,
                                       &kLearnerNonfiniteStepsTotal});
 
 }  // namespace attnrl::observe

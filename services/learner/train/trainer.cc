@@ -109,6 +109,7 @@ void Trainer::RunPass(const PassSamples& members, double denominator, PartSums* 
   rows_ += pass.ids.numel();
   // The way back is two more.
   CountFlops(transformer_.config(), pass, reference_ != nullptr ? 4 : 3);
+  observe::Count(observe::kLearnerTokensTotal, {}, static_cast<double>(pass.ids.numel()));
 }
 
 ObjectiveSums Trainer::SumOverRanks(const std::vector<PartSums>& own) {

@@ -46,6 +46,7 @@ class TrainerTest : public ::testing::Test {
 
 TEST_F(TrainerTest, CountsThreePassesWorthOfAMinibatchAndOneOfTheReference) {
   const auto counted = observe::GetCounter(observe::kModelFlopsTotal, {"learner"});
+  const auto tokens = observe::GetCounter(observe::kLearnerTokensTotal, {});
   for (const double kl_weight : {0.0, 0.05}) {
     TrainerOptions options = TinyOptions();
     options.objective.kl_weight = kl_weight;
@@ -56,8 +57,9 @@ TEST_F(TrainerTest, CountsThreePassesWorthOfAMinibatchAndOneOfTheReference) {
       sequences.push_back({sample.prompt_ids, sample.response_ids});
     }
     const Pass pass = MakePass(sequences, options.prefixes, at::kCPU);
-    const double before = counted.Value();
+    const double before = counted.Value(), tokens_before = tokens.Value();
     ASSERT_TRUE(trainer->Gradient(batch, All(batch), nullptr).ok());
+    EXPECT_EQ(tokens.Value() - tokens_before, static_cast<double>(pass.ids.numel()));
     const double forward = model::ForwardFlops(
         TinyConfig(folder_.path()),
         {.rows = pass.ids.numel(), .attended = pass.attended, .logit_rows = pass.scored.numel()});
