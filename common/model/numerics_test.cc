@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "common/device/gpus.h"
+
 namespace attnrl::model {
 namespace {
 
@@ -16,6 +18,11 @@ TEST(Numerics, AreNamedByModeInstructionsDTypeAndBuild) {
             NumericsId(DType::kFloat32, at::kCPU, true));
   // Whatever multiplies bfloat16 numbers doesn't touch a float32 model.
   EXPECT_THAT(NumericsId(DType::kFloat32, at::kCPU, true), Not(HasSubstr("bf16")));
+}
+
+TEST(Numerics, OfAGpuNameItAndNotTheProcessorBesideIt) {
+  EXPECT_THAT(NumericsId(DType::kBFloat16, at::Device(at::kCUDA, 0), false),
+              testing::StartsWith("standard/" + device::DescribeGpu(0) + "/bfloat16/torch-"));
 }
 
 }  // namespace

@@ -244,6 +244,26 @@ class Manifests(unittest.TestCase):
                 done = self.run_with(docs, command, *flags)
                 self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_every_image_runs_as_the_user_that_the_pods_name_and_begins_with_nothing(self):
+        """A stage that is an image, as tools/build-images or a person builds it."""
+        text = (ROOT / "deploy/containers/Containerfile").read_text()
+        stages = dict(re.findall(r"^FROM (\S+ AS \S+)\n(.*?)(?=^FROM|\Z)", text, re.M | re.S))
+        bodies = {name.split()[-1]: (name.split()[0], body) for name, body in stages.items()}
+        for name in ("prebuilt", "prebuilt-cuda", "runtime", "runtime-cuda"):
+            with self.subTest(name):
+                origin, body = bodies[name]
+                while origin in bodies:
+                    origin, inherited = bodies[origin]
+                    body = inherited + body
+                self.assertEqual(origin, "scratch")
+                (user,) = re.findall(r"^USER (\d+):(\d+)$", body, re.M)
+                for workload in workloads(self.docs["base"]).values():
+                    context = manifests.pod_of(workload)["securityContext"]
+                    ids = (str(context["runAsUser"]), str(context["runAsGroup"]))
+                    self.assertEqual(user, ids)
+                capable = "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in body
+                self.assertEqual(capable, name.endswith("-cuda"))
+
     def test_a_service_refuses_plain_tcp_without_the_setting(self):
         command = [str(binaries.BIN / "attnrl-verifier")]
         flags = framework.settings(

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -119,6 +120,20 @@ TEST_F(RunCommands, CheckPlansFromShapesWithoutWeightsDataOrDevices) {
   EXPECT_THAT(out, HasSubstr(" x worker"));
   EXPECT_THAT(out, HasSubstr(" x learner rank"));
   EXPECT_EQ(captured.err(), "");
+}
+
+TEST_F(RunCommands, CheckPlansEveryPresetOfThePaperForDevicesOf80GiB) {
+  const CapturedOutput captured;
+  int presets = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(ATTNRL_SOURCE_DIR "/deploy/local/paper")) {
+    if (file.path().extension() != ".yaml") continue;
+    ++presets;
+    const absl::Status status =
+        Run({"check", "--config", file.path(), "--plan", "--device-memory", "80GiB"});
+    EXPECT_TRUE(status.ok()) << file.path() << ": " << status;
+  }
+  EXPECT_GE(presets, 14);
 }
 
 TEST_F(RunCommands, CheckNamesMistypedVariablesWithAPlanToo) {
