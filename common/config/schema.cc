@@ -205,7 +205,7 @@ void AddRollout(Table& table) {
             "of the container's memory, or what weights leave of the GPU's.");
   table.Text(ATTNRL_KEY(rollout.weights_folder), TextKind::kPath,
              "Folder of each machine in which its workers share the weights that one of them "
-             "fetches; for one run, and emptied by nobody; if empty, each fetches its own.");
+             "fetches, each run's in a folder of its own; if empty, each fetches its own.");
   table.Int(ATTNRL_KEY(rollout.resident_versions), 1, 2,
             "Weight versions whose sequences a worker decodes side by side.");
   table.Choice(

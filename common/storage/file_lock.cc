@@ -38,17 +38,27 @@ absl::StatusOr<FileLock> FileLock::Acquire(const std::string& directory) {
   return AcquireFile(directory + "/.lock", directory);
 }
 
-absl::StatusOr<FileLock> FileLock::AcquireFile(const std::string& path, const std::string& holds) {
+absl::StatusOr<FileLock> FileLock::Lock(const std::string& path, const std::string& holds,
+                                        int operation) {
   FileLock lock(-1);
   do {
     lock = FileLock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     if (lock.descriptor_ < 0) return FileError(path, "opening the lock", errno);
-    if (::flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    if (::flock(lock.descriptor_, operation | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return FileError(path, "locking", errno);
       return InputError(holds, absl::StrCat("in use by ", Holder(lock.descriptor_)),
                         "one process at a time");
     }
   } while (!Names(path, lock.descriptor_));
+  return lock;
+}
+
+absl::StatusOr<FileLock> FileLock::Share(const std::string& path, const std::string& holds) {
+  return Lock(path, holds, LOCK_SH);
+}
+
+absl::StatusOr<FileLock> FileLock::AcquireFile(const std::string& path, const std::string& holds) {
+  ATTNRL_ASSIGN_OR_RETURN(FileLock lock, Lock(path, holds, LOCK_EX));
   const std::string id = absl::StrCat(::getpid());
   // Only for the message above: a lock on a full disk still holds.
   if (::ftruncate(lock.descriptor_, 0) == 0) {

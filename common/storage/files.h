@@ -61,12 +61,18 @@ class FileLock {
   // remove that file: the next one makes another.
   static absl::StatusOr<FileLock> AcquireFile(const std::string& path, const std::string& holds);
 
+  // Together with others that share it; nobody acquires it meanwhile. InputError while one has.
+  static absl::StatusOr<FileLock> Share(const std::string& path, const std::string& holds);
+
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&& other) noexcept;
   ~FileLock();
 
  private:
   explicit FileLock(int descriptor) : descriptor_(descriptor) {}
+  // `operation`: flock's.
+  static absl::StatusOr<FileLock> Lock(const std::string& path, const std::string& holds,
+                                       int operation);
 
   int descriptor_ = -1;
 };

@@ -178,6 +178,20 @@ TEST(FileLock, IsOfTheFileThatHasTheNameNow) {
   EXPECT_FALSE(FileLock::AcquireFile(path, "a").ok());
 }
 
+TEST(FileLock, IsSharedOrHeldByOne) {
+  TemporaryFolder directory;
+  const std::string path = directory / "a.lock";
+  {
+    const absl::StatusOr<FileLock> first = FileLock::Share(path, "a");
+    const absl::StatusOr<FileLock> second = FileLock::Share(path, "a");
+    EXPECT_TRUE(first.ok() && second.ok()) << first.status() << second.status();
+    EXPECT_FALSE(FileLock::AcquireFile(path, "a").ok());
+  }
+  const absl::StatusOr<FileLock> one = FileLock::AcquireFile(path, "a");
+  EXPECT_TRUE(one.ok()) << one.status();
+  EXPECT_FALSE(FileLock::Share(path, "a").ok());
+}
+
 TEST(FileLock, EndsWithAKilledProcess) {
   const TemporaryFolder directory;
   int ready[2];

@@ -24,6 +24,7 @@
 #include "common/text/tokenizer.h"
 #include "services/branch_scheduler/client/work_stream.h"
 #include "services/learner/client/held_versions.h"
+#include "services/learner/client/run_folder.h"
 #include "services/learner/client/version_sender.h"
 #include "services/learner/client/weight_client.h"
 #include "services/rollout_worker/engine/engine.h"
@@ -123,6 +124,19 @@ bool IsRelay(const std::string& own, const config::Config& config) {
   return !rpc::StaysOnMachine(*at) || rpc::StaysOnMachine(*source);
 }
 
+// Of this machine's folder of weights the run's own place; null where there is none that can be
+// used, so that each worker has its own copy.
+std::unique_ptr<learner::RunFolder> EnterRunFolder(const config::Config& config) {
+  if (config.rollout.weights_folder.empty()) return nullptr;
+  auto entered = learner::RunFolder::Enter(
+      config.rollout.weights_folder,
+      absl::StrCat(config.run.id, "\n", config.learner.address, "\n", config.scheduler.address));
+  if (entered.ok()) return *std::move(entered);
+  observe::LogWarning("weights are not shared with this machine's other processes",
+                      {{"reason", entered.status()}});
+  return nullptr;
+}
+
 WeightKeeperOptions KeeperOptions(const ServiceFlags& flags, Engine& engine) {
   WeightKeeperOptions options;
   options.name = flags.name;
@@ -190,9 +204,10 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
                                                     : std::vector<grpc::Service*>{}));
   ATTNRL_ASSIGN_OR_RETURN(
       auto connector, scheduler::ConnectWork(config.scheduler.address, rpc::SecurityOf(config)));
+  const std::unique_ptr<learner::RunFolder> run_folder = EnterRunFolder(config);
   learner::WeightClientOptions client_options;
   client_options.security = rpc::SecurityOf(config);
-  client_options.host_folder = config.rollout.weights_folder;
+  if (run_folder != nullptr) client_options.host_folder = run_folder->path();
   if (relays) {
     ATTNRL_ASSIGN_OR_RETURN(const rpc::Address own, rpc::ParseAddress(server->address()));
     client_options.serves_at = own.port;
