@@ -56,6 +56,13 @@ struct Kernels {
   void (*add)(const float* x, int64_t n, float* y);
   // y = gate / (1 + exp(-gate)) * up; all [n]; y may be gate or up.
   void (*gated_silu)(const float* gate, const float* up, int64_t n, float* y);
+  // Given dy, the gradient of rms_norm's y: dx = also (null: zero) + that of x, and dweight [n]
+  // becomes greater by that of weight, one row after the other; others [rows, n].
+  void (*rms_norm_gradient)(const float* x, const float* weight, const float* dy, const float* also,
+                            int64_t rows, int64_t n, float eps, float* dx, float* dweight);
+  // Given dy, the gradient of gated_silu's y: those of gate and up; all [n].
+  void (*gated_silu_gradient)(const float* gate, const float* up, const float* dy, int64_t n,
+                              float* dgate, float* dup);
   // Rotates each of `heads` heads: y = x * cosine + swap(x) * sine; x, y [heads, n], others [n];
   // y may be x.
   void (*rotate)(const float* x, const float* cosine, const float* sine, int64_t heads, int64_t n,

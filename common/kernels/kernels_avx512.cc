@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "common/kernels/gradient_body.h"
 #include "common/kernels/product_body.h"
 #include "common/kernels/row_body.h"
 #include "common/kernels/transpose_body.h"
@@ -6,7 +7,7 @@
 namespace attnrl::kernels {
 
 extern const Kernels kAvx512Kernels;
-const Kernels kAvx512Kernels = {Multiply, RmsNorm,   AddTo,     GatedSiluOf,
-                                Rotate,   Transpose, LogSoftmax};
+const Kernels kAvx512Kernels = {Multiply,          RmsNorm, AddTo,     GatedSiluOf, RmsNormGradient,
+                                GatedSiluGradient, Rotate,  Transpose, LogSoftmax};
 
 }  // namespace attnrl::kernels

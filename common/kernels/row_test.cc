@@ -89,6 +89,17 @@ TEST_P(RowKernels, GiveTheSameBitsOnEveryInstructionSet) {
       k.rms_norm(x.data(), n, weight.data(), 1, n, 1e-6F, y);
     });
     both([&](const Kernels& k, float* y) { k.gated_silu(x.data(), weight.data(), n, y); });
+    both([&](const Kernels& k, float* y) {
+      std::vector<float> dweight(x.size());
+      k.rms_norm_gradient(x.data(), weight.data(), weight.data(), x.data(), 1, n, 1e-6F, y,
+                          dweight.data());
+      for (size_t i = 0; i < dweight.size(); ++i) y[i] += 3 * dweight[i];
+    });
+    both([&](const Kernels& k, float* y) {
+      std::vector<float> dup(x.size());
+      k.gated_silu_gradient(x.data(), weight.data(), weight.data(), n, y, dup.data());
+      for (size_t i = 0; i < dup.size(); ++i) y[i] += 3 * dup[i];
+    });
     both([&](const Kernels& k, float* y) { k.log_softmax(x.data(), 1, n, y); });
     both([&](const Kernels& k, float* y) {
       k.rotate(x.data(), weight.data(), weight.data(), 1, n / 2 * 2, y);

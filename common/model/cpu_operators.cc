@@ -6,9 +6,9 @@
 
 #include <algorithm>
 
-#include "common/attention/parallel.h"
 #include "common/kernels/isa.h"
 #include "common/kernels/kernels.h"
+#include "common/model/cpu/row_parts.h"
 #include "common/model/operators.h"
 
 namespace attnrl::model {
@@ -26,28 +26,6 @@ at::Tensor Float(const at::Tensor& x) {
 }
 
 at::Tensor Empty(at::IntArrayRef sizes) { return at::detail::empty_cpu(sizes, at::kFloat); }
-
-// Calls run(begin, end) for ranges of rows (ParallelFor); what is too little work for two threads
-// stays on this one. `row_work`: multiply-adds of a row, or as many elements
-// times 16. Rows are computed alike wherever they are.
-template <typename Run>
-void ForRows(int64_t rows, int64_t row_work, const Run& run) {
-  constexpr int64_t kWorthAThread = int64_t{1} << 20;
-  constexpr int64_t kWorthAMember = int64_t{1} << 16;
-  const int64_t work = std::max(int64_t{1}, row_work);
-  ParallelFor(rows, std::max(int64_t{1}, kWorthAThread / work),
-              std::max(int64_t{1}, kWorthAMember / work), run);
-}
-
-// x where the elements of each row (dimension 0) are dense, else a copy that is.
-at::Tensor DenseRows(const at::Tensor& x) {
-  int64_t size = 1;
-  for (int64_t dimension = x.dim() - 1; dimension > 0; --dimension) {
-    if (x.stride(dimension) != size) return x.contiguous();
-    size *= x.size(dimension);
-  }
-  return x;
-}
 
 class CpuOperators final : public Operators {
  public:

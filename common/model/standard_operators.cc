@@ -7,6 +7,7 @@
 
 #include "common/kernels/isa.h"
 #include "common/model/cpu/trained_products.h"
+#include "common/model/cpu/trained_rows.h"
 #include "common/model/cpu_operators.h"
 #include "common/model/gpu_operators.h"
 #include "common/model/operators.h"
@@ -22,6 +23,11 @@ at::Tensor AtLeastFloat32(const at::Tensor& x) {
 std::optional<at::Tensor> Optional(const at::Tensor* tensor) {
   if (tensor == nullptr || !tensor->defined()) return std::nullopt;
   return *tensor;
+}
+
+// Whether this is computed by own CPU kernels, gradients and all.
+bool HasOwnKernels(const at::Tensor& x) {
+  return x.is_cpu() && CanRunOnCpuOperators(x.scalar_type());
 }
 
 // A linear map on the CPU by own products, forward and backward, in float32. What comes out of
@@ -46,11 +52,7 @@ class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
     const at::Tensor gradient = Wide(gradients[0]);
     at::Tensor of_x, of_weight, of_bias;
     if (context->needs_input_grad(0)) of_x = MultiplyBack(gradient, Wide(saved[1])).to(dtype);
-    if (context->needs_input_grad(1)) {
-      of_weight = at::zeros(saved[1].sizes(), gradient.options());
-      AddWeightGradient(gradient, Wide(saved[0]), of_weight);
-      of_weight = of_weight.to(dtype);
-    }
+    if (context->needs_input_grad(1)) of_weight = gradient.t().mm(Wide(saved[0])).to(dtype);
     if (context->saved_data["bias"].toBool()) of_bias = gradient.sum(0).to(dtype);
     return {of_x, of_weight, of_bias};
   }
@@ -63,8 +65,7 @@ class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
 // no AVX-512 and multiplies them one by one.
 at::Tensor ApplyLinear(const at::Tensor& x, const at::Tensor& weight,
                        const std::optional<at::Tensor>& bias) {
-  const bool own = x.is_cpu() && x.dim() == 2 && CanRunOnCpuOperators(x.scalar_type()) &&
-                   weight.scalar_type() == x.scalar_type() &&
+  const bool own = x.dim() == 2 && HasOwnKernels(x) && weight.scalar_type() == x.scalar_type() &&
                    (x.scalar_type() == at::kFloat || kernels::FastestIsa() < kernels::Isa::kAvx512);
   return own ? TrainedLinear::apply(x, weight, bias) : at::linear(x, weight, bias);
 }
@@ -169,6 +170,7 @@ class StandardOperators final : public Operators {
   }
 
   at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const override {
+    if (HasOwnKernels(x)) return TrainedRmsNorm(x, weight, eps);
     const at::Tensor wide = AtLeastFloat32(x);
     const at::Tensor inverse = wide.square().mean(-1, /*keepdim=*/true).add_(eps).rsqrt_();
     return (wide * inverse).to(x.scalar_type()) * weight;
@@ -176,11 +178,21 @@ class StandardOperators final : public Operators {
 
   at::Tensor Add(at::Tensor x, const at::Tensor& y) const override { return x + y; }
 
+  at::Tensor AddAndNorm(at::Tensor* x, const at::Tensor& y, const at::Tensor& weight,
+                        double eps) const override {
+    if (!y.defined() || !HasOwnKernels(*x)) return Operators::AddAndNorm(x, y, weight, eps);
+    auto [sum, normed] = TrainedAddAndNorm(*x, y, weight, eps);
+    *x = std::move(sum);
+    return normed;
+  }
+
   at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const override {
+    if (HasOwnKernels(gate)) return TrainedGatedSilu(gate, up);
     return at::silu(gate) * up;
   }
 
   at::Tensor Rotate(const at::Tensor& x, const RotaryRows& rotary) const override {
+    if (HasOwnKernels(x)) return TrainedRotate(x, rotary.cosine, rotary.sine);
     const at::Tensor wide = AtLeastFloat32(x);
     const at::Tensor swapped = wide.roll(x.size(-1) / 2, -1);
     return at::addcmul(wide * rotary.cosine, swapped, rotary.sine).to(x.scalar_type());

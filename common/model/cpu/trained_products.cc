@@ -2,7 +2,6 @@
 #include "common/model/cpu/trained_products.h"
 
 #include <ATen/ATen.h>
-#include <ATen/EmptyTensor.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -12,6 +11,7 @@
 #include "common/kernels/kernels.h"
 #include "common/kernels/packed_matrix.h"
 #include "common/model/cpu/product_parts.h"
+#include "common/model/cpu/row_parts.h"
 
 namespace attnrl::model {
 namespace {
@@ -25,11 +25,7 @@ constexpr int64_t kPanel = PackedMatrix::kPanel;
 constexpr int64_t kWorthAThread = int64_t{1} << 16;
 constexpr int64_t kWorthAMember = int64_t{1} << 13;
 
-at::Tensor Empty(at::IntArrayRef sizes) { return at::detail::empty_cpu(sizes, at::kFloat); }
-
 at::Tensor WithDenseRows(const at::Tensor& x) { return x.stride(1) == 1 ? x : x.contiguous(); }
-
-const float* Data(const at::Tensor& x) { return x.const_data_ptr<float>(); }
 
 // A matrix packed into memory that LibTorch lends.
 struct Packed {
@@ -42,7 +38,7 @@ template <typename Fill>
 Packed Pack(int64_t out, int64_t in, const Fill& fill) {
   const int64_t panels = (out + kPanel - 1) / kPanel;
   const int64_t words = kPanel * in;
-  Packed packed = {Empty({panels * words}), {}};
+  Packed packed = {EmptyFloats({panels * words}), {}};
   float* const memory = packed.memory.mutable_data_ptr<float>();
   packed.view = {.float32 = memory, .out = out, .in = in, .panel_words = words};
   const auto grain = [&](int64_t worth) { return (worth + words) / (words + 1); };
@@ -61,15 +57,15 @@ Packed Pack(int64_t out, int64_t in, const Fill& fill) {
 // Outputs are the rows of w.
 Packed PackRows(const at::Tensor& w) {
   return Pack(w.size(0), w.size(1), [&](int64_t panel, int64_t outputs, float* target) {
-    UsedKernels().transpose(Data(w) + panel * kPanel * w.stride(0), w.stride(0), outputs, w.size(1),
-                            target, kPanel);
+    UsedKernels().transpose(Floats(w) + panel * kPanel * w.stride(0), w.stride(0), outputs,
+                            w.size(1), target, kPanel);
   });
 }
 
 // Outputs are the columns of w.
 Packed PackColumns(const at::Tensor& w) {
   return Pack(w.size(1), w.size(0), [&](int64_t panel, int64_t outputs, float* target) {
-    const float* source = Data(w) + panel * kPanel;
+    const float* source = Floats(w) + panel * kPanel;
     for (int64_t i = 0; i < w.size(0); ++i) {
       if (outputs == kPanel) {
         std::memcpy(target, source, kPanel * sizeof(float));  // of a length that is known: no call
@@ -83,8 +79,8 @@ Packed PackColumns(const at::Tensor& w) {
 }
 
 at::Tensor Multiply(const at::Tensor& x, const Packed& matrix, const float* bias) {
-  at::Tensor y = Empty({x.size(0), matrix.view.out});
-  MultiplyInParts<float>({.x = Data(x),
+  at::Tensor y = EmptyFloats({x.size(0), matrix.view.out});
+  MultiplyInParts<float>({.x = Floats(x),
                           .x_stride = x.stride(0),
                           .rows = x.size(0),
                           .matrix = matrix.view,
@@ -95,57 +91,15 @@ at::Tensor Multiply(const at::Tensor& x, const Packed& matrix, const float* bias
   return y;
 }
 
-// sum += gradient' x, for rows few enough that a part of both stays in the second cache.
-void AddSlice(const at::Tensor& gradient, const at::Tensor& x, at::Tensor& sum) {
-  constexpr int64_t kOutputs = 48;  // at once, as many rows as the largest tiles go into
-  const Packed matrix = PackColumns(x);
-  const int64_t rows = x.size(0);
-  const int64_t out = gradient.size(1);
-  const int64_t parts = (out + kOutputs - 1) / kOutputs;
-  const int64_t stride = rows + kPanel;  // rows that lie a power of two apart share few cache lines
-  const auto add = [&](int64_t begin, int64_t end) {
-    const at::Tensor turned = Empty({kOutputs, stride});
-    for (int64_t part = begin; part < end; ++part) {
-      const int64_t first = out * part / parts;
-      const int64_t count = out * (part + 1) / parts - first;
-      UsedKernels().transpose(Data(gradient) + first, gradient.stride(0), rows, count,
-                              turned.mutable_data_ptr<float>(), stride);
-      UsedKernels().multiply({.x = Data(turned),
-                              .x_stride = stride,
-                              .rows = count,
-                              .matrix = matrix.view,
-                              .resume = true,
-                              .first_panel = 0,
-                              .last_panel = (matrix.view.out + kPanel - 1) / kPanel,
-                              .y = sum.mutable_data_ptr<float>() + first * sum.stride(0),
-                              .y_stride = sum.stride(0)});
-    }
-  };
-  ParallelFor(parts, 1, 1, add);
-}
-
 }  // namespace
 
 at::Tensor MultiplyForward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   return Multiply(WithDenseRows(x), PackRows(WithDenseRows(weight)),
-                  bias.defined() ? Data(bias.contiguous()) : nullptr);
+                  bias.defined() ? Floats(bias.contiguous()) : nullptr);
 }
 
 at::Tensor MultiplyBack(const at::Tensor& gradient, const at::Tensor& weight) {
   return Multiply(WithDenseRows(gradient), PackColumns(WithDenseRows(weight)), nullptr);
-}
-
-void AddWeightGradient(const at::Tensor& gradient, const at::Tensor& x, at::Tensor& sum) {
-  constexpr int64_t kRows = 1536;
-  const at::Tensor dense_gradient = WithDenseRows(gradient);
-  const at::Tensor dense_x = WithDenseRows(x);
-  const int64_t rows = x.size(0);
-  const int64_t slices = (rows + kRows - 1) / kRows;
-  for (int64_t i = 0; i < slices; ++i) {
-    const int64_t first = rows * i / slices;
-    const int64_t count = rows * (i + 1) / slices - first;
-    AddSlice(dense_gradient.narrow(0, first, count), dense_x.narrow(0, first, count), sum);
-  }
 }
 
 }  // namespace attnrl::model
