@@ -70,6 +70,20 @@ TEST(Gradients, EqualFiniteDifferencesWithHeadNormsAndTiedEmbeddings) {
   ExpectGradientsOf(config);
 }
 
+TEST(Hidden, OfWantedRowsIsThatOfTheseRowsAmongAll) {
+  const ModelConfig config = SmallConfig();
+  const Problem problem;
+  const at::NoGradGuard no_grad;
+  attention::DenseAttention attention(problem.lengths);
+  const at::Tensor wanted = at::tensor(std::vector<int64_t>{0, 5, 6, 16});
+  for (const Operators* operators : {&Operators::Standard(), &Operators::FixedOrder()}) {
+    const Transformer transformer(config, RandomTensors(config, 3, DType::kFloat32), *operators);
+    const at::Tensor all = transformer.Hidden(problem.ids, problem.positions, attention);
+    const at::Tensor some = transformer.Hidden(problem.ids, problem.positions, attention, wanted);
+    EXPECT_TRUE(some.allclose(all.index_select(0, wanted), 1e-5, 1e-6)) << operators->name();
+  }
+}
+
 TEST(Gradients, FollowWhatAnOptimizerWritesIntoTheLeaves) {
   const ModelConfig config = SmallConfig();
   const Problem problem;

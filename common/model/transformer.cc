@@ -143,19 +143,24 @@ at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& normed) const 
 at::Tensor Transformer::Embed(const at::Tensor& ids) const { return used_.Embed(embedding_, ids); }
 
 at::Tensor Transformer::RunLayer(int64_t index, at::Tensor x, const RotaryRows& rotary,
-                                 attention::Attention& attention) const {
+                                 attention::Attention& attention, const at::Tensor& wanted) const {
   Stream stream = {std::move(x), {}};
-  RunLayer(index, &stream, &rotary, attention);
+  RunLayer(index, &stream, &rotary, attention, wanted);
   return used_.Add(std::move(stream.x), stream.added);
 }
 
 void Transformer::RunLayer(int64_t index, Stream* stream, const RotaryRows* rotary,
-                           attention::Attention& attention) const {
+                           attention::Attention& attention, const at::Tensor& wanted) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
   const double eps = config_.rms_norm_eps;
   const AttentionInput input =
       Project(index, used_.AddAndNorm(&stream->x, stream->added, layer.input_norm, eps), rotary);
-  stream->added = OutputBlock(index, attention.Forward(index, input.q, input.k, input.v));
+  at::Tensor attended = attention.Forward(index, input.q, input.k, input.v);
+  if (wanted.defined()) {
+    attended = attended.index_select(0, wanted);
+    stream->x = stream->x.index_select(0, wanted);
+  }
+  stream->added = OutputBlock(index, attended);
   stream->added =
       MlpBlock(index, used_.AddAndNorm(&stream->x, stream->added, layer.post_attention_norm, eps));
 }
@@ -165,12 +170,13 @@ at::Tensor Transformer::FinalNorm(const at::Tensor& x) const {
 }
 
 at::Tensor Transformer::Hidden(const at::Tensor& ids, const at::Tensor& positions,
-                               attention::Attention& attention) const {
+                               attention::Attention& attention, const at::Tensor& wanted) const {
   const bool rotates = attention.Rotates();
   const RotaryRows rotary = rotates ? RotaryRows{} : RotaryOf(positions);
   Stream stream = {Embed(ids), {}};
   for (int64_t i = 0; i < config_.layers; ++i) {
-    RunLayer(i, &stream, rotates ? nullptr : &rotary, attention);
+    const at::Tensor& rows = i + 1 == config_.layers ? wanted : at::Tensor();
+    RunLayer(i, &stream, rotates ? nullptr : &rotary, attention, rows);
   }
   return used_.AddAndNorm(&stream.x, stream.added, final_norm_, config_.rms_norm_eps);
 }

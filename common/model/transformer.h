@@ -38,16 +38,18 @@ class Transformer {
   Transformer(Transformer&&) noexcept;
 
   // ids, positions int64 [rows] -> the states after the final norm, [rows, hidden]. Positions are
-  // below config().max_position_embeddings.
+  // below config().max_position_embeddings. `wanted` (int64, each row once; undefined: all): the
+  // rows of the result; what the last layer does behind its attention is done for these alone.
   at::Tensor Hidden(const at::Tensor& ids, const at::Tensor& positions,
-                    attention::Attention& attention) const;
+                    attention::Attention& attention, const at::Tensor& wanted = {}) const;
 
   // The parts of Hidden, for a caller that walks the layers itself: x = Embed(ids); for every index
-  // below config().layers x = RunLayer(index, x, rotary, attention); FinalNorm(x).
+  // below config().layers x = RunLayer(index, x, rotary, attention); FinalNorm(x). `wanted` is for
+  // the last layer, as of Hidden.
   at::Tensor Embed(const at::Tensor& ids) const;
   RotaryRows RotaryOf(const at::Tensor& positions) const;
   at::Tensor RunLayer(int64_t index, at::Tensor x, const RotaryRows& rotary,
-                      attention::Attention& attention) const;
+                      attention::Attention& attention, const at::Tensor& wanted = {}) const;
   at::Tensor FinalNorm(const at::Tensor& x) const;
 
   // Runs the layers only as far as `attention` sees something: up to the last layer's queries, keys
@@ -86,7 +88,7 @@ class Transformer {
     at::Tensor added;  // undefined: nothing
   };
   void RunLayer(int64_t index, Stream* stream, const RotaryRows* rotary,
-                attention::Attention& attention) const;
+                attention::Attention& attention, const at::Tensor& wanted) const;
 
   ModelConfig config_;
   Tensors weights_;

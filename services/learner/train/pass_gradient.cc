@@ -55,13 +55,13 @@ PassGradient::PassGradient(const model::Transformer& transformer, Parameters& pa
     LayerRun& layer = layers_.emplace_back();
     layer.input = x;
     if (again) {
-      x = transformer.RunLayer(i, x, rotary_, *attention_);
+      x = transformer.RunLayer(i, x, rotary_, *attention_, WantedOf(i));
     } else {
       layer.output = RunLayer(i, layer.input);
       x = layer.output.detach();
     }
   }
-  last_ = x.index_select(0, pass.scored);
+  last_ = x;
   hidden_ = transformer.FinalNorm(last_);
   scores_ = chunks_.Forward(hidden_);
 }
@@ -70,7 +70,11 @@ at::Tensor PassGradient::RunLayer(int64_t index, const at::Tensor& input) const 
   const at::AutoGradMode gradients(true);
   at::Tensor leaf = input;  // shares the tensor, whose gradient is asked for after backward
   leaf.set_requires_grad(true);
-  return transformer_.RunLayer(index, leaf, rotary_, *attention_);
+  return transformer_.RunLayer(index, leaf, rotary_, *attention_, WantedOf(index));
+}
+
+at::Tensor PassGradient::WantedOf(int64_t index) const {
+  return index + 1 == transformer_.config().layers ? pass_.scored : at::Tensor();
 }
 
 void PassGradient::Backward(const at::Tensor& logprob_gradient,
@@ -83,8 +87,7 @@ void PassGradient::Backward(const at::Tensor& logprob_gradient,
     const at::Tensor hidden = transformer_.FinalNorm(last_);
     hidden.backward(gradient.to(hidden.scalar_type()));
   }
-  gradient = at::zeros({pass_.ids.numel(), last_.size(1)}, last_.options().requires_grad(false))
-                 .index_copy_(0, pass_.scored, last_.grad());
+  gradient = last_.grad();
   for (auto index = static_cast<int64_t>(layers_.size()) - 1; index >= 0; --index) {
     LayerRun layer = std::exchange(layers_[static_cast<size_t>(index)], {});
     if (!layer.output.defined()) layer.output = RunLayer(index, layer.input);

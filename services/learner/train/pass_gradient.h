@@ -65,6 +65,8 @@ class PassGradient {
 
   // A layer with a graph from `input`, which requires a gradient.
   at::Tensor RunLayer(int64_t index, const at::Tensor& input) const;
+  // The rows that the layer's result has: all (undefined), and of the last layer those that score.
+  at::Tensor WantedOf(int64_t index) const;
 
   const model::Transformer& transformer_;
   Parameters& parameters_;

@@ -181,10 +181,10 @@ model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& 
   const at::NoGradGuard no_grad;
   const at::ScalarType dtype = transformer.Embed(pass.ids.narrow(0, 0, 1)).scalar_type();
   const auto attention = MakeAttention(pass, dtype, transformer.config().head_dim);
-  const at::Tensor hidden = transformer.Hidden(pass.ids, pass.positions, *attention);
+  const at::Tensor hidden = transformer.Hidden(pass.ids, pass.positions, *attention, pass.scored);
   ChunkedScores scores(pass, transformer.config().vocab_size, temperature,
                        [&](const at::Tensor& states) { return transformer.Logits(states); });
-  return scores.Forward(hidden.index_select(0, pass.scored), entropy);
+  return scores.Forward(hidden, entropy);
 }
 
 }  // namespace attnrl::learner
