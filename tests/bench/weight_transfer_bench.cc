@@ -2,8 +2,9 @@
 // Speed of the weight transfer within one process, checksums and digests included: one version
 // published, then fetched over a Unix socket and over loopback TCP, beside what one TCP stream
 // copies; as a difference to it, another of bfloat16 weights that a step of learning rate 1e-6 has
-// moved; and eight workers at once that send it to each other. Prints one JSON object; best of
-// `fetches`.
+// moved; eight workers at once that send it to each other; and one that gets it from two others,
+// beside one that gets it from one of them, where each sends a version in four seconds. Prints one
+// JSON object; best of `fetches`.
 //   weight_transfer_bench [megabytes=256] [fetches=3]
 #include <ATen/ATen.h>
 #include <netinet/in.h>
@@ -107,8 +108,10 @@ double TcpGigabytesPerSecond(int64_t megabytes) {
 
 // What a worker has for its weights.
 struct Worker {
+  explicit Worker(uint64_t bytes_per_second = 0) : relay(held, bytes_per_second) {}
+
   learner::HeldVersions held;
-  learner::RelayService relay{held};
+  learner::RelayService relay;
   std::unique_ptr<rpc::Server> server;
   std::unique_ptr<learner::WeightClient> client;
 };
@@ -160,6 +163,23 @@ absl::StatusOr<double> MeasureFetch(learner::WeightClient& client, const Version
   return best;
 }
 
+// What fetching `version` from two workers takes, in shares of what it takes from one.
+absl::StatusOr<double> MeasureTwoSources(const std::string& learner, const Version& version,
+                                         uint64_t bytes) {
+  std::vector<std::unique_ptr<Worker>> workers;
+  double two = 0;
+  for (int i = 0; i < 3; ++i) {
+    workers.push_back(std::make_unique<Worker>(bytes / 4));
+    ATTNRL_RETURN_IF_ERROR(Join(learner, workers.back().get()));
+    ATTNRL_ASSIGN_OR_RETURN(two, MeasureFetch(*workers.back()->client, version, 1));
+  }
+  ATTNRL_ASSIGN_OR_RETURN(const auto of_one,
+                          learner::ConnectWeightStore(workers[0]->server->address()));
+  ATTNRL_ASSIGN_OR_RETURN(const double one, MeasureFetch(*of_one, version, 1));
+  for (const auto& worker : workers) worker->server->Shutdown(absl::ZeroDuration());
+  return two / one;
+}
+
 absl::StatusOr<nlohmann::ordered_json> Measure(const std::string& folder, int64_t megabytes,
                                                int64_t fetches) {
   ATTNRL_ASSIGN_OR_RETURN(const auto store, learner::VersionStore::Open(folder));
@@ -185,6 +205,9 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::string& folder, int64_
   ATTNRL_ASSIGN_OR_RETURN(const double tcp_seconds, MeasureFetch(*by_tcp, version, fetches));
   ATTNRL_ASSIGN_OR_RETURN(const auto step, MeasureStep(*store, *by_socket, megabytes));
   ATTNRL_ASSIGN_OR_RETURN(const double eight, MeasureWorkers(tcp->address(), version, 8));
+  ATTNRL_ASSIGN_OR_RETURN(const Version again, Publish(*store, 3, weights));
+  ATTNRL_ASSIGN_OR_RETURN(const double two,
+                          MeasureTwoSources(tcp->address(), again, megabytes << 20));
   local->Shutdown(absl::Seconds(1));
   tcp->Shutdown(absl::Seconds(1));
   return nlohmann::ordered_json{{"benchmark", "weight_transfer"},
@@ -198,7 +221,8 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::string& folder, int64_
                                 {"step_share_of_bytes", step.first},
                                 {"step_gigabytes_per_second", gigabytes / step.second},
                                 {"eight_workers_seconds", eight},
-                                {"eight_workers_times_one", eight / tcp_seconds}};
+                                {"eight_workers_times_one", eight / tcp_seconds},
+                                {"two_sources_times_one", two}};
 }
 
 int Run(int argc, char** argv) {
