@@ -17,6 +17,12 @@ namespace attnrl::device {
 // thread.
 absl::StatusOr<at::Device> ParseDevice(std::string_view name, std::string_view where = "--device");
 
+// Whether memory of the host that is copied to or from the device should be pinned: pages that stay
+// where they are are read without the host's help, while it goes on.
+inline bool PinsMemoryFor(at::Device device) {
+  return device.is_cuda() || device.is_privateuseone();  // the latter is the tests' device
+}
+
 struct DeviceMemory {
   int64_t free = 0;  // bytes that can still be had
   int64_t total = 0;

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/device/device.h"
+
 namespace attnrl::device {
 namespace {
 
@@ -48,9 +50,10 @@ at::Tensor SideStream::Bring(const at::Tensor& host) {
   for (int64_t first = 0; first < all; first += buffer_bytes_, next_ ^= 1) {
     std::shared_ptr<Buffer>& buffer = buffers_[next_];
     if (buffer == nullptr) {
-      buffer = std::make_shared<Buffer>(Buffer{
-          at::empty({buffer_bytes_}, at::TensorOptions(at::kByte).pinned_memory(device_.is_cuda())),
-          c10::Event(device_.type())});
+      buffer = std::make_shared<Buffer>(
+          Buffer{at::empty({buffer_bytes_},
+                           at::TensorOptions(at::kByte).pinned_memory(PinsMemoryFor(device_))),
+                 c10::Event(device_.type())});
     } else {
       buffer->copied.synchronize();
     }

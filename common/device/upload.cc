@@ -6,6 +6,8 @@
 #include <bit>
 #include <cstring>
 
+#include "common/device/device.h"
+
 namespace attnrl::device {
 
 void Upload::Clear() {
@@ -35,7 +37,7 @@ void Upload::SendTo(const at::Tensor& place) {
 at::Tensor Upload::ToHostTensor(at::Device device) const {
   // LibTorch keeps pinned memory until the copy from it has ended.
   at::Tensor host = at::empty({static_cast<int64_t>(numbers_.size())},
-                              at::TensorOptions(at::kLong).pinned_memory(device.is_cuda()));
+                              at::TensorOptions(at::kLong).pinned_memory(PinsMemoryFor(device)));
   std::memcpy(host.mutable_data_ptr(), numbers_.data(), numbers_.size() * sizeof(int64_t));
   return host;
 }

@@ -12,9 +12,11 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <atomic>
 #include <functional>
 #include <set>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -40,6 +42,9 @@ Counter& TheCounter() {
 
 // Where operations go while a graph is recorded.
 thread_local std::vector<std::function<void()>>* recording = nullptr;
+
+// What the thread's current stream is by.
+thread_local c10::StreamId stream = 0;
 
 // Above 0 while an operation is computed by the CPU's, whose copies count for nothing.
 thread_local int computing = 0;
@@ -89,13 +94,6 @@ at::Tensor HostView(const at::Tensor& x) {
 
 const void* MemoryOf(const at::Tensor& x) { return IsFake(x) ? x.storage().data() : nullptr; }
 
-void CountOperation() {
-  if (computing > 0) return;
-  Counter& counter = TheCounter();
-  absl::MutexLock lock(&counter.mutex);
-  ++counter.operations;
-}
-
 at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
   if (computing == 0 && IsFake(from) != IsFake(to)) {
     Counter& counter = TheCounter();
@@ -104,6 +102,10 @@ at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool non_block
     ++(IsFake(to) ? counter.traffic.copies_to_device : counter.traffic.copies_to_host);
     (IsFake(to) ? counter.traffic.bytes_to_device : counter.traffic.bytes_to_host) += bytes;
     if (IsFake(to) && !non_blocking) ++counter.traffic.blocking_copies_to_device;
+    if (stream != 0) ++counter.traffic.side_copies;
+    // Where there is a GPU, LibTorch pins memory for that.
+    const at::Tensor& host = IsFake(to) ? from : to;
+    if (!IsFakePinned(host.storage().data()) && !at::hasCUDA()) ++counter.traffic.pageable_copies;
   }
   const bool within = IsFake(from) && IsFake(to);
   if (within) CountOperation();
@@ -210,10 +212,15 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   c10::Device getDevice() const override { return FakeDevice(); }
   void setDevice(c10::Device) const override {}
   void uncheckedSetDevice(c10::Device) const noexcept override {}
-  c10::Stream getStream(c10::Device) const noexcept override { return TheStream(); }
-  c10::Stream getDefaultStream(c10::Device) const override { return TheStream(); }
-  c10::Stream getNewStream(c10::Device, int) const override { return TheStream(); }
-  c10::Stream exchangeStream(c10::Stream) const override { return TheStream(); }
+  c10::Stream getStream(c10::Device) const noexcept override { return StreamOf(stream); }
+  c10::Stream getDefaultStream(c10::Device) const override { return StreamOf(0); }
+  c10::Stream getNewStream(c10::Device, int) const override {
+    static std::atomic<c10::StreamId> last = 0;
+    return StreamOf(++last);
+  }
+  c10::Stream exchangeStream(c10::Stream to) const override {
+    return StreamOf(std::exchange(stream, to.id()));
+  }
   c10::DeviceIndex deviceCount() const noexcept override { return 1; }
   void record(void**, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override {}
   void block(void*, const c10::Stream&) const override {}
@@ -223,7 +230,9 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   void synchronizeEvent(void*) const override {}
   void synchronizeDevice(c10::DeviceIndex) const override {}
 
-  static c10::Stream TheStream() { return c10::Stream(c10::Stream::DEFAULT, FakeDevice()); }
+  static c10::Stream StreamOf(c10::StreamId id) {
+    return c10::Stream(c10::Stream::UNSAFE, FakeDevice(), id);
+  }
 };
 
 struct Hooks final : at::PrivateUse1HooksInterface {
@@ -235,6 +244,8 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   c10::DeviceIndex getCurrentDevice() const override { return 0; }
   c10::DeviceIndex exchangeDevice(c10::DeviceIndex) const override { return 0; }
   c10::DeviceIndex maybeExchangeDevice(c10::DeviceIndex) const override { return 0; }
+  at::Allocator* getPinnedMemoryAllocator() const override { return &FakePinnedAllocator(); }
+  bool isPinnedPtr(const void* data) const override { return IsFakePinned(data); }
 };
 
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
@@ -273,6 +284,13 @@ at::Device FakeDevice() {
 
 void RecordOperations(std::vector<std::function<void()>>* to) { recording = to; }
 
+void CountOperation() {
+  if (computing > 0) return;
+  Counter& counter = TheCounter();
+  absl::MutexLock lock(&counter.mutex);
+  ++counter.operations;
+}
+
 Uncounted::Uncounted() { ++computing; }
 
 Uncounted::~Uncounted() { --computing; }
@@ -300,6 +318,8 @@ Traffic TrafficMeter::Read() const {
               now.blocking_copies_to_device - before_.blocking_copies_to_device,
           .copies_to_host = now.copies_to_host - before_.copies_to_host,
           .bytes_to_host = now.bytes_to_host - before_.bytes_to_host,
+          .pageable_copies = now.pageable_copies - before_.pageable_copies,
+          .side_copies = now.side_copies - before_.side_copies,
           .values_to_host = now.values_to_host - before_.values_to_host};
 }
 

@@ -30,6 +30,10 @@ struct Traffic {
   int64_t blocking_copies_to_device = 0;
   int64_t copies_to_host = 0;
   int64_t bytes_to_host = 0;
+  // Those in either direction whose memory on the host isn't pinned, and those that went by another
+  // stream than the default one.
+  int64_t pageable_copies = 0;
+  int64_t side_copies = 0;
   // Values for which the host waits besides: item() and operations whose result's shape depends on
   // values, such as nonzero.
   int64_t values_to_host = 0;

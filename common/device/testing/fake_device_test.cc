@@ -70,6 +70,7 @@ TEST(FakeDevice, CountsWhatGoesEachWay) {
                                    .blocking_copies_to_device = 1,
                                    .copies_to_host = 1,
                                    .bytes_to_host = 80,
+                                   .pageable_copies = 2,
                                    .values_to_host = 2}));
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/device/testing/fake_memory.h"
 
+#include <c10/core/impl/alloc_cpu.h>
 #include <c10/util/Exception.h>
 #include <sys/mman.h>
 
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -132,7 +134,50 @@ class HeapAllocator final : public c10::DeviceAllocator {
   void resetPeakStats(c10::DeviceIndex) override {}
 };
 
+// Memory of the heap whose addresses are known.
+struct Pinned {
+  absl::Mutex mutex;
+  std::set<const void*> bases ABSL_GUARDED_BY(mutex);
+};
+
+Pinned& ThePinned() {
+  static Pinned& pinned = *new Pinned;  // tensors may outlive static objects
+  return pinned;
+}
+
+void FreePinned(void* base) {
+  {
+    absl::MutexLock lock(&ThePinned().mutex);
+    ThePinned().bases.erase(base);
+  }
+  c10::free_cpu(base);
+}
+
+class PinnedAllocator final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    void* const base = c10::alloc_cpu(bytes);
+    absl::MutexLock lock(&ThePinned().mutex);
+    if (base != nullptr) ThePinned().bases.insert(base);
+    return {base, base, &FreePinned, at::Device(at::kCPU)};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &FreePinned; }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    std::memcpy(to, from, bytes);
+  }
+};
+
 }  // namespace
+
+c10::Allocator& FakePinnedAllocator() {
+  static PinnedAllocator& allocator = *new PinnedAllocator;
+  return allocator;
+}
+
+bool IsFakePinned(const void* base) {
+  absl::MutexLock lock(&ThePinned().mutex);
+  return ThePinned().bases.contains(base);
+}
 
 c10::DeviceAllocator& FakeAllocator() {
   static HeapAllocator& allocator = *new HeapAllocator;

@@ -26,6 +26,13 @@ class Uncounted {
   Uncounted& operator=(const Uncounted&) = delete;
 };
 
+// Pinned memory of the host, and whether `base` is where some of it begins.
+c10::Allocator& FakePinnedAllocator();
+bool IsFakePinned(const void* base);
+
+// The device computes an operation.
+void CountOperation();
+
 // While this lives the host may touch an allocation of the fake device, which begins at `base`
 // (null: none). May be nested.
 class OpenMemory {

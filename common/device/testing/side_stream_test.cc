@@ -24,9 +24,12 @@ TEST(SideStream, BringsTensorsInPiecesWithoutWaitingForEach) {
   EXPECT_EQ(meter.Read().copies_to_device, 4);
   EXPECT_EQ(meter.Read().bytes_to_device, 2800 + 24);
   EXPECT_EQ(meter.Read().blocking_copies_to_device, 0);
+  EXPECT_EQ(meter.Read().pageable_copies, 0);
+  EXPECT_EQ(meter.Read().side_copies, 4);
   EXPECT_EQ(x_there.device(), FakeDevice());
   EXPECT_TRUE(at::equal(x_there.cpu(), x));
   EXPECT_TRUE(at::equal(y_there.cpu(), y));
+  EXPECT_EQ(meter.Read().side_copies, 4) << "what comes after is where it was";
 }
 
 TEST(SideStream, LeavesTheHostsTensorsToTheCpu) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/base/philox.h"
+#include "common/device/device.h"
 #include "services/rollout_worker/sampling/kernel.h"
 
 namespace attnrl::rollout {
@@ -141,12 +142,13 @@ at::Tensor DeviceDraws::DrawBy(SampleLaunch launch, const at::Tensor& logits, in
 
 std::vector<SampledToken> FetchTokens(const at::Tensor& drawn) {
   // One copy into pinned memory and one wait, in which all of the step ends.
-  const at::Tensor host = at::empty(
-      drawn.sizes(), at::TensorOptions(at::kDouble).pinned_memory(drawn.device().is_cuda()));
+  const at::TensorOptions options =
+      at::TensorOptions(at::kDouble).pinned_memory(device::PinsMemoryFor(drawn.device()));
+  const at::Tensor host = at::empty(drawn.sizes(), options);
   host.copy_(drawn, /*non_blocking=*/true);
   if (!drawn.device().is_cpu()) {
-    const c10::impl::VirtualGuardImpl device(drawn.device().type());
-    device.synchronizeStream(device.getStream(drawn.device()));
+    const c10::impl::VirtualGuardImpl guard(drawn.device().type());
+    guard.synchronizeStream(guard.getStream(drawn.device()));
   }
   const auto* values = host.const_data_ptr<double>();
   std::vector<SampledToken> tokens(static_cast<size_t>(host.size(0)));

@@ -167,8 +167,13 @@ TEST(RunnerWithGraphs, AStepIsACopyEachWayAndOneReplay) {
   ASSERT_TRUE(engine.stepper->Step());
   EXPECT_EQ(FakeGraphRecorder::replays() - replays, 1);
   EXPECT_EQ(meter.Operations(), 0) << "but those of the replay";
-  EXPECT_EQ(meter.Read().copies_to_device, 1);
-  EXPECT_EQ(meter.Read().copies_to_host, 1);
+  const Traffic traffic = meter.Read();
+  EXPECT_EQ(traffic.copies_to_device, 1);
+  EXPECT_EQ(traffic.copies_to_host, 1);
+  EXPECT_EQ(traffic.pageable_copies, 0);
+  // Of four rows, with the smallest sizes of what grows with the keys.
+  EXPECT_LT(traffic.bytes_to_device, 12 << 10);
+  EXPECT_EQ(traffic.bytes_to_host, 4 * 24);
 }
 
 struct Cost {
@@ -200,6 +205,37 @@ TEST(RunnerWithKernels, AStepOf28LayersTakesFewerThan300LaunchesAndTwoCopies) {
   EXPECT_EQ(cost.traffic.copies_to_device, 1);
   EXPECT_EQ(cost.traffic.copies_to_host, 1) << "for which the host waits, and for nothing else";
   EXPECT_EQ(cost.traffic.values_to_host, 0);
+  EXPECT_EQ(cost.traffic.pageable_copies, 0);
+  EXPECT_LT(cost.traffic.bytes_to_device, 1 << 10);
+}
+
+TEST(RunnerWithKernels, AStepThatScoresTakesALaunchMoreAtMostAndNoCopy) {
+  model::ModelConfig config = Config();
+  config.vocab_size = kLineVocabulary;
+  RunnerOptions options = OnTheFakeGpu();
+  options.segmenter = std::make_shared<const text::StepSegmenter>(MakeLineTokenizer());
+  options.online_scores = true;
+  SmallEngine engine(config, options, GpuOperators());
+  for (const Request& request : ScoredRequests()) engine.Submit(request);
+  engine.Decode(4);
+  // From when on the sums have their memory.
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(engine.stepper->Step());
+  const int64_t unscored = CostOfAStep(config.layers).launches;
+  int64_t updates = 0;
+  for (int i = 0; i < 10; ++i) {
+    const TrafficMeter meter;
+    const int64_t emulated = cuda::EmulatedLaunches();
+    ASSERT_TRUE(engine.stepper->Step());
+    ASSERT_EQ(engine.stepper->report().decode_rows, 4);
+    const int64_t more = meter.Operations() + cuda::EmulatedLaunches() - emulated - unscored;
+    EXPECT_GE(more, 0);
+    EXPECT_LE(more, 1);
+    updates += more;
+    EXPECT_EQ(meter.Read().copies_to_device, 1);
+    EXPECT_EQ(meter.Read().copies_to_host, 1);
+    EXPECT_LT(meter.Read().bytes_to_device, 4 << 10);
+  }
+  EXPECT_GT(updates, 0) << "where steps have ended";
 }
 
 TEST(RunnerWithKernels, ALayerTakesTenLaunches) {
