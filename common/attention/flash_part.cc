@@ -78,6 +78,13 @@ FlashResult RunFlash(const FlashPart& part, const at::Tensor& q, const at::Tenso
   return {RowLayout(result, part, kv), RowLayout(lse.unsqueeze(-1), part, kv)};
 }
 
+at::Tensor RunFlash(const FlashSequences& sequences, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v) {
+  return std::get<0>(at::_flash_attention_forward(q, k, v, sequences.query_ends, sequences.key_ends,
+                                                  sequences.most_queries, sequences.most_keys, 0.0,
+                                                  /*is_causal=*/true, /*return_debug_mask=*/false));
+}
+
 FlashGradients BackFlash(const FlashPart& part, const at::Tensor& gradient, const at::Tensor& q,
                          const at::Tensor& k, const at::Tensor& v, const at::Tensor& result,
                          const at::Tensor& lse) {

@@ -32,6 +32,22 @@ struct FlashResult {
 FlashResult RunFlash(const FlashPart& part, const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v);
 
+// Rows of several sequences for one call: sequence i asks with rows [query_ends[i],
+// query_ends[i + 1]) over keys [key_ends[i], key_ends[i + 1]), its last row over all of them and
+// each row before over one fewer.
+struct FlashSequences {
+  at::Tensor query_ends = {};  // int32 [sequences + 1] on the device, from 0
+  at::Tensor key_ends = {};
+  int64_t most_queries = 0;  // of a sequence
+  int64_t most_keys = 0;
+};
+
+// q [rows, heads, head_dim], k and v [keys, kv_heads, head_dim], on a GPU where HasFlash. Returns
+// [rows, heads, head_dim]; rows of a sequence without keys hold anything. Without gradients. Throws
+// c10::Error as LibTorch does.
+at::Tensor RunFlash(const FlashSequences& sequences, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v);
+
 struct FlashGradients {
   at::Tensor q;  // [rows of the part, heads, head_dim]
   at::Tensor k;  // [keys of the part, kv_heads, head_dim]

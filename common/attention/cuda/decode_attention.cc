@@ -76,12 +76,25 @@ at::Tensor WithDenseRows(const at::Tensor& x) {
 
 }  // namespace
 
+PromptRoom PromptRoom::For(const PagedKvShape& shape, at::ScalarType dtype, at::Device device) {
+  const int64_t bytes =
+      2 * shape.kv_heads * shape.head_dim * static_cast<int64_t>(c10::elementSize(dtype));
+  const int64_t tokens = std::min(kMostBytes / bytes, shape.blocks * kBlockTokens);
+  const at::TensorOptions options = at::TensorOptions(dtype).device(device);
+  return {at::empty({tokens, shape.kv_heads, shape.head_dim}, options),
+          at::empty({tokens, shape.kv_heads, shape.head_dim}, options)};
+}
+
 DecodeTables::DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload,
-                           std::span<const ScoredRow> scored) {
+                           std::span<const ScoredRow> scored, int64_t prompt_keys) {
+  PromptPlan prompts;
+  prompts.Build(plan, scored, prompt_keys);
   DecodePlan decode;
-  decode.Build(plan, repeats);
+  decode.Build(plan, repeats, prompts.rows());
   size_ = SizeOf(plan, decode, scored);
+  decoded_rows_ = size_.rows;
   Add(plan, decode, scored, {}, upload);
+  if (prompts.keys() > 0) AddPrompts(prompts, upload);
 }
 
 DecodeTables::DecodeTables(const AttentionPlan& plan, int64_t repeats, device::Upload& upload,
@@ -99,6 +112,7 @@ DecodeTables::DecodeTables(const AttentionPlan& plan, int64_t repeats, device::U
     size_.ends = PowerOfTwo(std::max<int64_t>(size.ends, 4 * rows));
     size_.step_pieces = PowerOfTwo(std::max<int64_t>(size.step_pieces, 4 * rows));
   }
+  decoded_rows_ = rows;
   Add(plan, decode, scored, nowhere, upload);
 }
 
@@ -120,14 +134,43 @@ void DecodeTables::Add(const AttentionPlan& plan, const DecodePlan& decode,
   ends_.emplace().part = AddArray(tables.ends, upload, size_.ends);
 }
 
+void DecodeTables::AddPrompts(const PromptPlan& plan, device::Upload& upload) {
+  const auto longest = [](const std::vector<int32_t>& ends) {
+    int32_t most = 0;
+    for (size_t i = 1; i < ends.size(); ++i) most = std::max(most, ends[i] - ends[i - 1]);
+    return int64_t{most};
+  };
+  std::vector<int32_t> decoded;
+  for (size_t row = 0; row < plan.rows().size(); ++row) {
+    if (!plan.rows()[row]) decoded.push_back(static_cast<int32_t>(row));
+  }
+  decoded_rows_ = static_cast<int64_t>(decoded.size());
+  prompts_ = {.sequences = {.most_queries = longest(plan.query_ends()),
+                            .most_keys = longest(plan.key_ends())},
+              .pieces = static_cast<int64_t>(plan.pieces().size()),
+              .keys = plan.keys()};
+  gathered_.emplace().part = AddArray(plan.pieces(), upload);
+  query_ends_.emplace().part = AddArray(plan.query_ends(), upload);
+  key_ends_.emplace().part = AddArray(plan.key_ends(), upload);
+  decoded_.emplace().part = AddArray(decoded, upload);
+  sequences_ = static_cast<int64_t>(plan.query_ends().size()) - 1;
+}
+
 void DecodeTables::Receive(const device::Upload& upload) {
   for (Array* array :
        {&unit_array_, &tasks_, &pieces_, &visible_, &first_part_, &part_of_, &places_}) {
     array->there = upload.Integers(array->part);
   }
-  for (std::optional<Array>* array : {&scored_, &scored_of_, &ends_}) {
+  for (std::optional<Array>* array :
+       {&scored_, &scored_of_, &ends_, &gathered_, &query_ends_, &key_ends_, &decoded_}) {
     if (array->has_value()) (*array)->there = upload.Integers((*array)->part);
   }
+  if (!prompts_.has_value()) return;
+  const auto ends = [&](const Array& array) {
+    return array.there.view(at::kInt).narrow(0, 0, sequences_ + 1);
+  };
+  prompts_->sequences.query_ends = ends(*query_ends_);
+  prompts_->sequences.key_ends = ends(*key_ends_);
 }
 
 template <typename T>
@@ -138,6 +181,7 @@ PagedDecode<T> DecodeTables::Decode() const {
                       .visible = visible_.As<int32_t>(),
                       .first_part = first_part_.As<int32_t>(),
                       .part_of = part_of_.As<int32_t>()};
+  if (decoded_.has_value()) pass.merged = decoded_->As<int32_t>();
   if (scored_.has_value()) {
     pass.scored = scored_->As<DecodeScoredRow>();
     pass.scored_of = scored_of_->As<int32_t>();
@@ -151,6 +195,11 @@ AppendRows<T> DecodeTables::Append() const {
   return {.visible = visible_.As<int32_t>(), .places = places_.As<RowPlace>()};
 }
 
+template <typename T>
+GatherKeys<T> DecodeTables::Gather() const {
+  return {.pieces = gathered_->As<GatheredPiece>()};
+}
+
 bool DecodeAttention::Fits(const PagedKvShape& shape, int64_t heads, at::ScalarType dtype) {
   return (shape.head_dim == 64 || shape.head_dim == 128) &&
          heads <= shape.kv_heads * kDecodeQueries &&
@@ -158,10 +207,12 @@ bool DecodeAttention::Fits(const PagedKvShape& shape, int64_t heads, at::ScalarT
 }
 
 DecodeAttention::DecodeAttention(PagedKvCache& cache, DecodeTables tables,
-                                 const DecodeKernels& kernels, at::Tensor cosine, at::Tensor sine)
+                                 const DecodeKernels& kernels, PromptRoom room, at::Tensor cosine,
+                                 at::Tensor sine)
     : cache_(cache),
       tables_(std::move(tables)),
       kernels_(kernels),
+      room_(std::move(room)),
       cosine_(std::move(cosine)),
       sine_(std::move(sine)) {}
 
@@ -226,10 +277,30 @@ at::Tensor DecodeAttention::Run(int64_t layer, const at::Tensor& q, const at::Te
     pass.step_pieces = static_cast<StepPiece*>(step_pieces_.mutable_data_ptr());
     pass.step_pieces_a_head = tables_.size().step_pieces;
   }
-  at::Tensor out = at::empty(q.sizes(), q.options());
+  at::Tensor out = tables_.prompts().has_value()
+                       ? AttendToPrompts<T>(*tables_.prompts(), layer, turned)
+                       : at::empty(q.sizes(), q.options());
+  if (tables_.decoded_rows() == 0) return out;
   pass.out = static_cast<T*>(out.mutable_data_ptr());
-  Check(kernels_.Attend(pass, tables_.size().units, tables_.size().rows, shape.head_dim));
+  Check(kernels_.Attend(pass, tables_.size().units, tables_.decoded_rows(), shape.head_dim));
   return out;
+}
+
+// The results of prompts; other rows are there without.
+template <typename T>
+at::Tensor DecodeAttention::AttendToPrompts(const DecodeTables::Prompts& prompts, int64_t layer,
+                                            const at::Tensor& q) {
+  const auto blocks = cache_.Blocks<T>(layer);
+  GatherKeys<T> pass = tables_.Gather<T>();
+  pass.keys = blocks.keys;
+  pass.values = blocks.values;
+  pass.kv_heads = static_cast<int32_t>(cache_.shape().kv_heads);
+  pass.head_dim = static_cast<int32_t>(cache_.shape().head_dim);
+  pass.gathered_k = static_cast<T*>(room_.keys.mutable_data_ptr());
+  pass.gathered_v = static_cast<T*>(room_.values.mutable_data_ptr());
+  Check(kernels_.Gather(pass, prompts.pieces));
+  return RunFlash(prompts.sequences, q, room_.keys.narrow(0, 0, prompts.keys),
+                  room_.values.narrow(0, 0, prompts.keys));
 }
 
 }  // namespace attnrl::attention

@@ -5,13 +5,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "common/attention/cuda/testing/emulated_kernels.h"
 #include "common/attention/paged/paged_attention.h"
 #include "common/attention/paged/testing/block_tree.h"
 #include "common/attention/testing/reference.h"
+#include "common/device/testing/fake_device.h"
+#include "common/device/testing/fake_memory.h"
 
 namespace attnrl::attention {
 namespace {
@@ -27,6 +31,10 @@ class Refusing final : public DecodeKernels {
   }
   cuda::LaunchError Attend(const PagedDecode<cuda::BFloat16>&, int64_t, int64_t,
                            int64_t) const override {
+    return "no";
+  }
+  cuda::LaunchError Gather(const GatherKeys<float>&, int64_t) const override { return "no"; }
+  cuda::LaunchError Gather(const GatherKeys<cuda::BFloat16>&, int64_t) const override {
     return "no";
   }
   cuda::LaunchError Update(const ScoreUpdates&) const override { return "no"; }
@@ -83,6 +91,97 @@ void ExpectTheCpusRows(at::ScalarType dtype, double allowed) {
 TEST(DecodeAttention, GivesTheRowsOfTheCpusKernelsPassByPass) {
   ExpectTheCpusRows(at::kFloat, 3e-6);
   ExpectTheCpusRows(at::kBFloat16, 0x1p-7);
+}
+
+// Passes by the kernels of the GPU over memory that the host can't touch, with room for the keys of
+// prompts, and by those of the CPU.
+struct PromptCase {
+  PagedKvShape shape;
+  int64_t heads;
+  at::ScalarType dtype;
+  BlockTree tree;
+  RandomStream random{{.seed = 12}};
+  PagedKvCache cache, other;
+  EmulatedDecodeKernels kernels;
+  PromptRoom room;
+  int64_t prompt_rows = 0;  // of the last pass
+
+  PromptCase(int64_t repeats, at::ScalarType type)
+      : shape{.layers = 2, .blocks = 60, .kv_heads = 2, .head_dim = 64},
+        heads(2 * repeats),
+        dtype(type),
+        cache(shape, type, device::FakeDevice()),
+        other(shape, type, at::kCPU),
+        room(PromptRoom::For(shape, type, device::FakeDevice())) {
+    cuda::EmulateUnder([] { return std::make_shared<device::OpenAllMemory>(); });
+  }
+
+  void ExpectTheCpusRows(const std::vector<RowGroup>& groups) {
+    const at::Device fake = device::FakeDevice();
+    AttentionPlan plan;
+    plan.Build(groups);
+    device::Upload upload;
+    DecodeTables tables(plan, heads / 2, upload, {}, room.size());
+    upload.Send(fake);
+    tables.Receive(upload);
+    prompt_rows = plan.rows() - tables.decoded_rows();
+    DecodeAttention found(cache, std::move(tables), kernels, room);
+    PagedAttention wanted(other, plan);
+    for (int64_t layer = 0; layer < shape.layers; ++layer) {
+      const Inputs in = RandomInputs(random, plan.rows(), {heads, 2, 64}).To(dtype);
+      const at::Tensor rows = found.Forward(layer, in.q.to(fake), in.k.to(fake), in.v.to(fake));
+      EXPECT_EQ(rows.scalar_type(), dtype);
+      EXPECT_LT(Worst(rows.cpu(), wanted.Forward(layer, in.q, in.k, in.v)),
+                dtype == at::kFloat ? 3e-6 : 0x1p-7);
+    }
+  }
+};
+
+// A text in chunks that end around the edges of blocks, then siblings that share it: some decode,
+// one has a text of its own after it.
+void ExpectChunksAndSiblings(int64_t repeats, at::ScalarType dtype) {
+  PromptCase of(repeats, dtype);
+  BlockTree& tree = of.tree;
+  const size_t text = tree.Add(), other = tree.Add();
+  tree.Extend(other, 70);
+  of.ExpectTheCpusRows({tree.Rows(other, 0, 70)});
+  EXPECT_EQ(of.prompt_rows, 70);
+  int64_t first = 0;
+  for (const int64_t end : {127, 128, 129, 257}) {
+    tree.Extend(text, end - first);
+    tree.Extend(other, 1);
+    of.ExpectTheCpusRows(
+        {tree.Rows(text, first, end - first), tree.Rows(other, tree.tokens(other) - 1, 1)});
+    EXPECT_EQ(of.prompt_rows, end - first >= kPromptRows ? end - first : 0);
+    first = end;
+  }
+  std::vector<RowGroup> groups;
+  const size_t asks = tree.Fork(text, 250);
+  tree.Extend(asks, 33);
+  for (const int64_t at : {257, 257, 200}) {
+    const size_t sibling = tree.Fork(text, at);
+    tree.Extend(sibling, 2);
+    groups.push_back(tree.Rows(sibling, at, 2));
+  }
+  groups.insert(groups.begin() + 1, tree.Rows(asks, 250, 33));
+  of.ExpectTheCpusRows(groups);
+  EXPECT_EQ(of.prompt_rows, 33);
+}
+
+TEST(DecodeAttention, AttendsToPromptsByFlashAttentionAndToAllElseByItsKernels) {
+  for (const int64_t repeats : {1, 3, 7}) {
+    ExpectChunksAndSiblings(repeats, at::kFloat);
+    ExpectChunksAndSiblings(repeats, at::kBFloat16);
+  }
+}
+
+TEST(DecodeAttention, HasABoundForTheKeysOfPrompts) {
+  PagedKvShape shape{.layers = 1, .blocks = 2, .kv_heads = 4, .head_dim = 128};
+  EXPECT_EQ(PromptRoom::For(shape, at::kBFloat16, at::kCPU).size(), 64);
+  shape.blocks = 1 << 20;
+  const PromptRoom room = PromptRoom::For(shape, at::kBFloat16, at::Device(at::kMeta));
+  EXPECT_EQ(static_cast<int64_t>(room.keys.nbytes() + room.values.nbytes()),
+            PromptRoom::kMostBytes);
 }
 
 // One row for each sequence: what a graph of decoding steps has room for, and what is needed.

@@ -22,6 +22,12 @@ class DecodeOnGpu final : public DecodeKernels {
                            int64_t head_dim) const override {
     return LaunchPagedDecode(pass, units, rows, head_dim, Current());
   }
+  cuda::LaunchError Gather(const GatherKeys<float>& pass, int64_t pieces) const override {
+    return LaunchGatherKeys(pass, pieces, Current());
+  }
+  cuda::LaunchError Gather(const GatherKeys<cuda::BFloat16>& pass, int64_t pieces) const override {
+    return LaunchGatherKeys(pass, pieces, Current());
+  }
   cuda::LaunchError Update(const ScoreUpdates& updates) const override {
     return LaunchScoreUpdates(updates, Current());
   }

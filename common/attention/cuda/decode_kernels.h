@@ -3,6 +3,7 @@
 
 #include "common/attention/cuda/append_rows.h"
 #include "common/attention/cuda/paged_decode.h"
+#include "common/attention/cuda/prompts/gather_keys.h"
 #include "common/attention/cuda/score_updates.h"
 #include "common/kernels/cuda/kernel_language.h"
 
@@ -19,6 +20,9 @@ class DecodeKernels {
                                    int64_t head_dim) const = 0;
   virtual cuda::LaunchError Attend(const PagedDecode<cuda::BFloat16>& pass, int64_t units,
                                    int64_t rows, int64_t head_dim) const = 0;
+  virtual cuda::LaunchError Gather(const GatherKeys<float>& pass, int64_t pieces) const = 0;
+  virtual cuda::LaunchError Gather(const GatherKeys<cuda::BFloat16>& pass,
+                                   int64_t pieces) const = 0;
   virtual cuda::LaunchError Update(const ScoreUpdates& updates) const = 0;
 };
 

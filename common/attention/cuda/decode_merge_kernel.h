@@ -15,7 +15,7 @@ struct DecodeMerge {
   static constexpr int kThreads = kHeadDim;
 
   ATTNRL_DEVICE static void Run(const Arguments& a, Shared&) {
-    const int64_t row = cuda::BlockX();
+    const int64_t row = a.merged == nullptr ? cuda::BlockX() : a.merged[cuda::BlockX()];
     const int64_t head = cuda::BlockY();
     const int32_t first = a.first_part[row];
     const int32_t last = a.first_part[row + 1];

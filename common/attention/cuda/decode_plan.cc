@@ -6,7 +6,8 @@
 
 namespace attnrl::attention {
 
-void DecodePlan::Build(const AttentionPlan& plan, int64_t repeats) {
+void DecodePlan::Build(const AttentionPlan& plan, int64_t repeats,
+                       const std::vector<bool>& elsewhere) {
   assert(repeats >= 1 && repeats <= kDecodeQueries);
   units_.clear();
   const auto tile = static_cast<int32_t>(kDecodeQueries / repeats);
@@ -20,7 +21,7 @@ void DecodePlan::Build(const AttentionPlan& plan, int64_t repeats) {
            tasks[static_cast<size_t>(next)].rows == task.rows) {
       ++next;
     }
-    AddUnits(task, first, next - first, tile);
+    AddUnits(task, first, next - first, tile, elsewhere);
   }
 
   // Parts by row: counted, then put in the order of the units, which is that of positions.
@@ -43,11 +44,22 @@ void DecodePlan::Build(const AttentionPlan& plan, int64_t repeats) {
 }
 
 // Rows that are more than a tile are cut into tiles.
-void DecodePlan::AddUnits(const BlockTask& rows, int32_t first_task, int32_t tasks, int32_t tile) {
-  for (int32_t row = 0; row < rows.rows; row += tile) {
+void DecodePlan::AddUnits(const BlockTask& rows, int32_t first_task, int32_t tasks, int32_t tile,
+                          const std::vector<bool>& elsewhere) {
+  const auto is_elsewhere = [&](int32_t row) {
+    return !elsewhere.empty() && elsewhere[static_cast<size_t>(row)];
+  };
+  const int32_t end = rows.first_row + rows.rows;
+  for (int32_t row = rows.first_row; row < end;) {
+    if (is_elsewhere(row)) {
+      ++row;
+      continue;
+    }
+    int32_t last = row + 1;
+    while (last < end && last - row < tile && !is_elsewhere(last)) ++last;
     const int32_t part = units_.empty() ? 0 : units_.back().first_part + units_.back().rows;
-    units_.push_back(
-        {rows.first_row + row, std::min(tile, rows.rows - row), first_task, tasks, part});
+    units_.push_back({row, last - row, first_task, tasks, part});
+    row = last;
   }
 }
 

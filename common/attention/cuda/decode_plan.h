@@ -32,8 +32,9 @@ struct DecodeUnit {
 // memory from pass to pass. One thread.
 class DecodePlan {
  public:
-  // `repeats`: query heads of a key head, 1 to kDecodeQueries.
-  void Build(const AttentionPlan& plan, int64_t repeats);
+  // `repeats`: query heads of a key head, 1 to kDecodeQueries. `elsewhere`: rows that are left out,
+  // which have no parts; empty: none is.
+  void Build(const AttentionPlan& plan, int64_t repeats, const std::vector<bool>& elsewhere = {});
 
   const std::vector<DecodeUnit>& units() const { return units_; }
   // The parts of all rows, each with a result for every query head.
@@ -44,7 +45,8 @@ class DecodePlan {
   const std::vector<int32_t>& part_of() const { return part_of_; }
 
  private:
-  void AddUnits(const BlockTask& rows, int32_t first_task, int32_t tasks, int32_t tile);
+  void AddUnits(const BlockTask& rows, int32_t first_task, int32_t tasks, int32_t tile,
+                const std::vector<bool>& elsewhere);
 
   std::vector<DecodeUnit> units_;
   std::vector<int32_t> first_part_;

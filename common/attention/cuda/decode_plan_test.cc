@@ -75,6 +75,21 @@ TEST(DecodePlan, CutsLongSequences) {
   EXPECT_EQ(of.decode.units()[2].tasks, 1);
 }
 
+TEST(DecodePlan, LeavesRowsOutOfUnitsThatOthersShare) {
+  // Eight siblings of two queries each, of which the third and fourth go elsewhere.
+  std::vector<PagedSequence> sequences = {{.tokens = 513}};
+  for (int i = 0; i < 7; ++i) sequences.push_back({.shared = 512, .tokens = 513});
+  const PagedCase<float> of({.heads = 2, .kv_heads = 1, .head_dim = 64}, sequences);
+  DecodePlan decode;
+  decode.Build(of.plan, 2, {false, false, true, true, false, false, false, false});
+  ASSERT_EQ(decode.units().size(), 2 + 6);
+  EXPECT_EQ(decode.units()[0].rows, 2);
+  EXPECT_EQ(decode.units()[1].first_row, 4);
+  EXPECT_EQ(decode.units()[1].rows, 4);
+  EXPECT_EQ(decode.parts(), 2 * 6);
+  EXPECT_EQ(decode.first_part(), (std::vector<int32_t>{0, 2, 4, 4, 4, 6, 8, 10, 12}));
+}
+
 TEST(DecodePlan, IsEmptyForAPassWithoutRows) {
   AttentionPlan plan;
   plan.Build({});

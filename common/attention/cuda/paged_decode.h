@@ -43,7 +43,8 @@ struct PagedDecode {
   const int32_t* visible = nullptr;
   const int32_t* first_part = nullptr;
   const int32_t* part_of = nullptr;
-  const T* keys = nullptr;  // of the layer
+  const int32_t* merged = nullptr;  // the rows that have parts; null: all
+  const T* keys = nullptr;          // of the layer
   const T* values = nullptr;
   const T* q = nullptr;  // [rows, heads, head_dim]
   int32_t heads = 0;     // at most kDecodeQueries a key head
@@ -65,7 +66,8 @@ struct PagedDecode {
   float* lse = nullptr;  // [rows, heads]: natural log of the sum of exp(score); null: not wanted
 };
 
-// Attention of the pass's rows, on `stream`: two launches. `head_dim` is 64 or 128.
+// Attention of the pass's rows, on `stream`: two launches. `rows`: how many are merged. `head_dim`
+// is 64 or 128.
 template <typename T>
 [[nodiscard]] cuda::LaunchError LaunchPagedDecode(const PagedDecode<T>& pass, int64_t units,
                                                   int64_t rows, int64_t head_dim,

@@ -34,7 +34,8 @@ StepTensors BuildBatch(const StepPlan& plan, const attention::AttentionPlan& att
       tensors.decode.emplace(attention, target.kernel_repeats, upload, plan.scored, rows,
                              room->nowhere);
     } else if (target.kernel_repeats > 0) {
-      tensors.decode.emplace(attention, target.kernel_repeats, upload, plan.scored);
+      tensors.decode.emplace(attention, target.kernel_repeats, upload, plan.scored,
+                             target.prompt_keys);
     } else {
       tensors.attention.emplace(attention, upload);
     }

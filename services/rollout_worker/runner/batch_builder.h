@@ -34,6 +34,7 @@ struct BatchTarget {
   at::Device device = at::Device(at::kCPU);
   // Query heads of a key head where the device has kernels for attention, otherwise 0.
   int64_t kernel_repeats = 0;
+  int64_t prompt_keys = 0;  // of the room for prompts (attention::PromptRoom)
   bool draws_kept = false;  // by kernels, with top-k and top-p too
 };
 

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/attention/cuda/decode_attention.h"
+#include "common/attention/flash_part.h"
 #include "common/attention/paged/paged_attention.h"
 #include "common/attention/paged/paged_kv_cache.h"
 #include "common/attention/parallel.h"
@@ -63,6 +64,17 @@ attention::PagedKvShape WithNowhere(attention::PagedKvShape shape, const StepKer
   return shape;
 }
 
+// None where the device has no flash attention for the cache's type.
+attention::PromptRoom PromptRoomOf(const RunnerOptions& options, const model::ModelConfig& config,
+                                   const StepKernels& kernels) {
+  const attention::PagedKvShape shape = CacheShape(options, config);
+  const at::ScalarType type = CacheType(options);
+  if (kernels.attention == nullptr || !attention::HasFlash(options.device, type, shape.head_dim)) {
+    return {};
+  }
+  return attention::PromptRoom::For(shape, type, options.device);
+}
+
 class TorchRunner final : public StepRunner {
  public:
   TorchRunner(const RunnerOptions& options, const model::ModelConfig& config)
@@ -72,7 +84,8 @@ class TorchRunner final : public StepRunner {
         device_scores_(config.layers * config.heads, options.device),
         graphs_(RecorderOf(kernels_), options.device),
         cache_(WithNowhere(CacheShape(options, config), kernels_), CacheType(options),
-               options.device) {}
+               options.device),
+        prompt_room_(PromptRoomOf(options, config, kernels_)) {}
 
   // Both belong to the calling thread.
   void Begin() override {
@@ -94,10 +107,10 @@ class TorchRunner final : public StepRunner {
                   return graphs_.Place(numbers);
                 }};
       }
-      const StepTensors batch =
-          BuildBatch(plan, attention_plan_,
-                     {options_.device, repeats, /*draws_kept=*/kernels_.sample != nullptr},
-                     device_scores_, upload_, room);
+      const StepTensors batch = BuildBatch(plan, attention_plan_,
+                                           {options_.device, repeats, prompt_room_.size(),
+                                            /*draws_kept=*/kernels_.sample != nullptr},
+                                           device_scores_, upload_, room);
       if (kernels_.attention != nullptr) device_scores_.Apply(upload_, *kernels_.attention);
       if (!batch.draws.has_value())
         return Sample(plan.samples, Hidden(batch, plan, weights), weights);
@@ -174,7 +187,7 @@ class TorchRunner final : public StepRunner {
     using attention::PagedAttention;
     if (batch.decode.has_value()) {
       return std::make_unique<attention::DecodeAttention>(
-          cache_, *batch.decode, *kernels_.attention, rotary.cosine, rotary.sine);
+          cache_, *batch.decode, *kernels_.attention, prompt_room_, rotary.cosine, rotary.sine);
     }
     if (batch.attention.has_value()) {
       return std::make_unique<PagedAttention>(cache_, attention_plan_, *batch.attention);
@@ -256,6 +269,7 @@ class TorchRunner final : public StepRunner {
   DeviceScores device_scores_;
   StepGraphs graphs_;
   attention::PagedKvCache cache_;
+  const attention::PromptRoom prompt_room_;
   attention::AttentionPlan attention_plan_;
   device::Upload upload_;
   std::optional<kernels::ThreadTeam> team_;
@@ -311,7 +325,7 @@ int64_t StepWorkspaceBytes(const RunnerOptions& options, const model::ModelConfi
                       4 * (config.heads + 2 * config.kv_heads) * config.head_dim +
                       4 * config.intermediate_size;
   const int64_t logits = kKernelLogitRows * config.vocab_size * static_cast<int64_t>(sizeof(float));
-  return kLibraries + step_rows * row * size + 2 * logits;
+  return kLibraries + step_rows * row * size + 2 * logits + attention::PromptRoom::kMostBytes;
 }
 
 int64_t KvBlockBytes(const RunnerOptions& options, const model::ModelConfig& config) {

@@ -244,5 +244,31 @@ TEST(RunnerWithKernels, ALayerTakesTenLaunches) {
   EXPECT_EQ(CostOfAStep(3).launches - CostOfAStep(2).launches, 10);
 }
 
+// What a step of a decoding sequence and a prompt's first rows costs.
+Cost CostOfAMixedStep(int64_t layers) {
+  RunnerOptions options = OnTheFakeGpu();
+  options.dtype = model::DType::kBFloat16;
+  SmallEngine engine(Config(layers), options, GpuOperators());
+  std::vector<Request> requests = MakeRequests(3);
+  engine.Submit(requests[1]);
+  engine.Decode(1);
+  engine.Submit(requests[2]);
+  const TrafficMeter meter;
+  const int64_t emulated = cuda::EmulatedLaunches();
+  EXPECT_TRUE(engine.stepper->Step());
+  EXPECT_EQ(engine.stepper->report().decode_rows, 1);
+  EXPECT_GE(engine.stepper->report().prefill_rows, attention::kPromptRows);
+  return {meter.Read(), meter.Operations() + cuda::EmulatedLaunches() - emulated};
+}
+
+TEST(RunnerWithKernels, ALayerWithAPromptTakesTwoLaunchesMoreAndNoCopy) {
+  const Cost cost = CostOfAMixedStep(3);
+  EXPECT_EQ(cost.launches - CostOfAMixedStep(2).launches, 12);
+  EXPECT_EQ(cost.traffic.copies_to_device, 1);
+  EXPECT_EQ(cost.traffic.copies_to_host, 1);
+  EXPECT_EQ(cost.traffic.values_to_host, 0);
+  EXPECT_EQ(cost.traffic.pageable_copies, 0);
+}
+
 }  // namespace
 }  // namespace attnrl::rollout

@@ -18,7 +18,7 @@ namespace attnrl::rollout {
 
 // For tests only.
 
-// An engine over random float32 weights on the device of its options.
+// An engine over random weights of the type and on the device of its options.
 struct SmallEngine {
   FakeClock clock;
   std::unique_ptr<StepRunner> runner;
@@ -36,7 +36,7 @@ struct SmallEngine {
   // Weights drawn with `seed` for sequences of `version`.
   void SetWeights(const model::ModelConfig& config, const RunnerOptions& options,
                   const model::Operators& operators, uint32_t version, uint64_t seed) {
-    model::Tensors weights = model::RandomTensors(config, seed, model::DType::kFloat32);
+    model::Tensors weights = model::RandomTensors(config, seed, options.dtype);
     for (auto& [name, tensor] : weights) tensor = tensor.to(options.device);
     stepper->SetWeights(
         version, std::make_shared<const model::Transformer>(config, std::move(weights), operators));

@@ -6,6 +6,7 @@
 #include "common/attention/cuda/decode_attend_kernel.h"
 #include "common/attention/cuda/decode_kernels.h"
 #include "common/attention/cuda/decode_merge_kernel.h"
+#include "common/attention/cuda/prompts/gather_keys_kernel.h"
 #include "common/attention/cuda/score_updates_kernel.h"
 #include "common/kernels/cuda/testing/emulator.h"
 
@@ -28,6 +29,12 @@ class EmulatedDecodeKernels final : public DecodeKernels {
                            int64_t head_dim) const override {
     return AttendOf(pass, units, rows, head_dim);
   }
+  cuda::LaunchError Gather(const GatherKeys<float>& pass, int64_t pieces) const override {
+    return GatherOf(pass, pieces);
+  }
+  cuda::LaunchError Gather(const GatherKeys<cuda::BFloat16>& pass, int64_t pieces) const override {
+    return GatherOf(pass, pieces);
+  }
   cuda::LaunchError Update(const ScoreUpdates& updates) const override {
     constexpr int64_t kRows = UpdateScores::kWarps;
     const cuda::Grid grid = {(updates.rows + kRows - 1) / kRows, updates.count};
@@ -43,6 +50,10 @@ class EmulatedDecodeKernels final : public DecodeKernels {
   template <typename T>
   static cuda::LaunchError AppendOf(const AppendRows<T>& pass, int64_t rows) {
     return Said(cuda::Emulate<AppendRowsKernel<T>>({rows}, pass, kOrder));
+  }
+  template <typename T>
+  static cuda::LaunchError GatherOf(const GatherKeys<T>& pass, int64_t pieces) {
+    return Said(cuda::Emulate<GatherKeysKernel<T>>({pieces, pass.kv_heads}, pass, kOrder));
   }
   template <typename T>
   static cuda::LaunchError AttendOf(const PagedDecode<T>& pass, int64_t units, int64_t rows,
