@@ -102,7 +102,8 @@ absl::StatusOr<PreflightReport> CheckBeforeTraining(const config::Config& config
                           KvBytes(widest.rollout, shape,
                                   {.limit = host ? MemoryLimit() : 0,
                                    .available = host ? AvailableMemory() : 0,
-                                   .workers = config.rollout.workers}));
+                                   .workers = config.rollout.workers,
+                                   .host = host}));
   report.memory = EstimateMemory(widest, shape, kv_bytes);
   report.disk = EstimateDisk(widest, shape);
   ATTNRL_ASSIGN_OR_RETURN(report.gpus, CheckDevices(config));

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/rollout_worker/engine/kv_budget.h"
+#include "services/rollout_worker/runner/memory_choice.h"
 #include "services/rollout_worker/runner/runner.h"
 #include "tools/attnrl/train/report.h"
 
@@ -48,15 +49,27 @@ absl::StatusOr<int64_t> KvBytes(const config::Rollout& rollout, const RunShape& 
   runner.dtype = shape.dtype;
   runner.deterministic = rollout.deterministic;
   const int64_t block = rollout::KvBlockBytes(runner, shape.model);
+  const int64_t longest = rollout.max_prompt_tokens + rollout.max_response_tokens;
+  const int64_t workers = std::max<int64_t>(1, room.workers);
+  if (room.host) {
+    ATTNRL_ASSIGN_OR_RETURN(
+        const rollout::MemoryChoice choice,
+        rollout::ChooseMemory({.slots = rollout.slots,
+                               .max_tokens = longest,
+                               .kv_cache_bytes = rollout.kv_cache_bytes,
+                               .resident_versions = rollout.resident_versions,
+                               .workers = workers},
+                              runner, shape.model, {.free = room.available, .total = room.limit}));
+    return choice.blocks * block;
+  }
   ATTNRL_ASSIGN_OR_RETURN(const int64_t blocks,
                           rollout::ChooseKvBlocks({.slots = rollout.slots,
-                                                   .max_tokens = rollout.max_prompt_tokens +
-                                                                 rollout.max_response_tokens,
+                                                   .max_tokens = longest,
                                                    .block_bytes = block,
                                                    .bytes = rollout.kv_cache_bytes,
                                                    .memory_limit = room.limit,
                                                    .available = room.available,
-                                                   .workers = std::max<int64_t>(1, room.workers),
+                                                   .workers = workers,
                                                    .reserved = room.reserved}));
   return blocks * block;
 }

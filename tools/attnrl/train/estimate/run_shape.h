@@ -32,6 +32,7 @@ struct KvRoom {
   int64_t workers = 1;  // that share it
   // Of a GPU: what weights and the workspace of a step take of it.
   int64_t reserved = 0;
+  bool host = false;  // the memory is the machine's, where a worker counts these itself
 };
 
 // Bytes of the KV cache that a worker will choose; InputError by rollout.kv_cache_bytes where the
