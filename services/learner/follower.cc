@@ -38,15 +38,13 @@ absl::Status Follow(const config::Config& config, const RankPlace& place,
   observe::LogInfo("joined the other ranks", {{"rank", place.rank}, {"ranks", place.size}});
   ATTNRL_ASSIGN_OR_RETURN(StartModel start, ShareStartModel(config, *group, {}));
   ReportDevice(config, start);
-  model::Tensors reference = start.tensors;
   std::optional<Trainer> trainer;
   try {
-    trainer.emplace(start.shape, start.tensors, start.dtype, std::move(reference),
-                    TrainerOptionsOf(config), group.get());
+    trainer.emplace(start.shape, std::move(start.tensors), start.dtype, TrainerOptionsOf(config),
+                    group.get());
   } catch (const std::exception& error) {
     return LibraryError("making the trainer", error);
   }
-  start.tensors.clear();
   return trainer->Follow(abandon);
 }
 

@@ -25,12 +25,14 @@ absl::StatusOr<StartModel> LoadShape(const config::Config& config, const std::st
   return start;
 }
 
-absl::StatusOr<StartModel> Load(const config::Config& config, const std::string& folder) {
+// `rounded`: to the compute dtype; otherwise as precise as the folder is.
+absl::StatusOr<StartModel> Load(const config::Config& config, const std::string& folder,
+                                bool rounded) {
   ATTNRL_ASSIGN_OR_RETURN(StartModel start, LoadShape(config, folder));
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
                           device::ParseDevice(config.learner.device, "learner.device"));
-  ATTNRL_ASSIGN_OR_RETURN(start.tensors,
-                          model::LoadTensors(folder, start.shape, start.dtype, device));
+  const auto dtype = rounded ? std::optional(start.dtype) : std::nullopt;
+  ATTNRL_ASSIGN_OR_RETURN(start.tensors, model::LoadTensors(folder, start.shape, dtype, device));
   return start;
 }
 
@@ -51,22 +53,29 @@ std::string Describe(const StartModel& start) {
   return text;
 }
 
+// Of every tensor, a byte each in the order of the names.
+std::string TypesOf(const model::Tensors& tensors) {
+  std::string types;
+  for (const auto& [name, tensor] : tensors) types += static_cast<char>(tensor.scalar_type());
+  return types;
+}
+
 }  // namespace
 
 absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                                           const CheckpointStore& checkpoints,
                                           const std::optional<std::string>& published) {
   const std::vector<uint32_t>& steps = checkpoints.steps();
-  if (steps.empty()) return Load(config, config.model.path);
+  if (steps.empty()) return Load(config, config.model.path, /*rounded=*/false);
   // Where somebody has removed it both say so.
   const absl::StatusOr<CheckpointInfo> info = checkpoints.Info(0);
-  absl::StatusOr<StartModel> stored = Load(config, checkpoints.Folder(0));
+  absl::StatusOr<StartModel> stored = Load(config, checkpoints.Folder(0), /*rounded=*/true);
   absl::Status damage = info.ok() ? stored.status() : info.status();
   if (damage.ok() && model::Digest(stored->tensors) == info->digest) return stored;
   if (damage.ok()) damage = absl::DataLossError(checkpoints.ModelFile(0) + ": is damaged");
 
   const std::string wanted = info.ok() ? info->digest : published.value_or("");
-  absl::StatusOr<StartModel> other = Load(config, config.model.path);
+  absl::StatusOr<StartModel> other = Load(config, config.model.path, /*rounded=*/true);
   const bool same = other.ok() && model::Digest(other->tensors) == wanted;
   // A checkpoint of adapters has the weights that they belong to nowhere.
   const bool needed = config.learner.kl_weight != 0 || config.learner.lora.rank > 0;
@@ -89,14 +98,11 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
 
 absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGroup& group,
                                            StartModel start) {
-  if (group.rank() != 0) {
+  ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
+                          device::ParseDevice(config.learner.device, "learner.device"));
+  const bool leads = group.rank() == 0;
+  if (!leads) {
     ATTNRL_ASSIGN_OR_RETURN(start, LoadShape(config, config.model.path));
-    ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
-                            device::ParseDevice(config.learner.device, "learner.device"));
-    for (const auto& [name, shape] : model::TensorShapes(start.shape)) {
-      start.tensors[name] =
-          at::empty(shape, at::TensorOptions(model::ToScalarType(start.dtype)).device(device));
-    }
   }
   try {
     const std::string own = Describe(start);
@@ -104,7 +110,13 @@ absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGro
       return InputError("model.path", absl::StrCat(start.folder, " is another model than rank 0's"),
                         "the model that the run began with, on every rank");
     }
-    for (const auto& [name, tensor] : start.tensors) Broadcast(group, tensor.contiguous());
+    const std::string types = BroadcastBytes(group, TypesOf(start.tensors));
+    auto type = types.begin();
+    for (const auto& [name, shape] : model::TensorShapes(start.shape)) {
+      const auto options = at::TensorOptions(static_cast<at::ScalarType>(*type++)).device(device);
+      if (!leads) start.tensors[name] = at::empty(shape, options);
+      Broadcast(group, start.tensors[name].contiguous());
+    }
   } catch (const std::exception& error) {
     return LibraryError("sharing the start model", error);
   }

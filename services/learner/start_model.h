@@ -17,7 +17,8 @@ namespace attnrl::learner {
 struct StartModel {
   std::string folder = {};
   model::ModelConfig shape = {};
-  model::DType dtype = model::DType::kFloat32;  // what the run computes in; that of the tensors
+  model::DType dtype = model::DType::kFloat32;  // what the run computes in, and W(0) is rounded to
+  // From a checkpoint in that; from model.path as precise as they are there, for the masters.
   model::Tensors tensors = {};
 };
 
@@ -31,7 +32,8 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                                           const CheckpointStore& checkpoints,
                                           const std::optional<std::string>& published);
 
-// Rank 0 hands its start model to the other ranks, which need only the shape in model.path. All
+// Rank 0 hands its start model to the other ranks, as precise as it has it, which need only the
+// shape in model.path. All
 // call ShareStartModel together; `start` is rank 0's, ignored on the others. InputError on the
 // rank whose config.json says something else.
 absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGroup& group,

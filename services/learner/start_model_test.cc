@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/learner/start_model.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "common/testing/temporary_folder.h"
+#include "services/learner/options.h"
+#include "services/learner/testing/memory_ranks.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/versions/version_file.h"
 
@@ -133,6 +139,100 @@ TEST_F(StartModelTest, WithoutAKlTermALaterCheckpointIsEnough) {
   EXPECT_TRUE(Start().ok()) << Start().status();
   ASSERT_TRUE(store_->Remove(1).ok());
   EXPECT_TRUE(absl::IsDataLoss(Start().status()));
+}
+
+// A float32 folder whose run computes in bfloat16.
+class PreciseStartTest : public ::testing::Test {
+ protected:
+  PreciseStartTest() {
+    WriteTinyModel(source_.path());
+    stored_ = model::RandomTensors(TinyConfig(source_.path()), 1, model::DType::kFloat32);
+    config_.model.path = model_.path() + "/start";
+    config_.model.dtype = "bfloat16";
+    config_.learner.learning_rate = 1e-2;
+    EXPECT_TRUE(model::WriteModelFolder(config_.model.path, source_.path(), stored_).ok());
+    store_ = CheckpointStore::Open(run_.path()).value();
+  }
+
+  absl::StatusOr<StartModel> Start() const {
+    return LoadStartModel(config_, *store_, std::nullopt);
+  }
+  std::unique_ptr<Trainer> Make(StartModel start, RankGroup* group = nullptr) const {
+    return std::make_unique<Trainer>(start.shape, std::move(start.tensors), start.dtype,
+                                     TrainerOptionsOf(config_), group);
+  }
+  static VersionData Bits(Trainer& trainer) {
+    return ToVersionData(0, trainer.parameters().Published());
+  }
+
+  TemporaryFolder source_, model_, run_;
+  model::Tensors stored_;
+  std::unique_ptr<CheckpointStore> store_;
+  config::Config config_;
+};
+
+TEST_F(PreciseStartTest, MastersHaveTheFoldersBitsAndTheVersionIsThemRounded) {
+  auto start = Start();
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_EQ(start->dtype, model::DType::kBFloat16);
+  const auto trainer = Make(*std::move(start));
+  const model::Tensors masters = trainer->parameters().Named(trainer->parameters().values());
+  EXPECT_EQ(model::Digest(masters), model::Digest(stored_));
+  model::Tensors rounded = stored_;
+  for (auto& [name, tensor] : rounded) tensor = tensor.to(at::kBFloat16);
+  EXPECT_EQ(Bits(*trainer).version.digest, model::Digest(rounded));
+}
+
+TEST_F(PreciseStartTest, TheReferenceIsWhatTheRunComputesWith) {
+  config_.learner.kl_weight = 0.1;
+  const auto statistics = Make(Start().value())->Train(TinyBatch(0, 1), nullptr);
+  ASSERT_TRUE(statistics.ok()) << statistics.status();
+  EXPECT_EQ(statistics->optimizer_steps, 1u);
+  EXPECT_EQ(statistics->kl, 0) << "the policy is still the reference";
+}
+
+TEST_F(PreciseStartTest, AdaptersChangeWhatTheRunComputesWith) {
+  config_.learner.lora.rank = 2;
+  auto trainer = Make(Start().value());
+  const auto statistics = trainer->Train(TinyBatch(0), nullptr);
+  ASSERT_TRUE(statistics.ok()) << statistics.status();
+  // A checkpoint has the rounded weights alone, from which a run that resumes must go on alike.
+  model::Tensors rounded = stored_;
+  for (auto& [name, tensor] : rounded) tensor = tensor.to(at::kBFloat16);
+  Trainer other(TinyConfig(source_.path()), rounded, model::DType::kBFloat16,
+                TrainerOptionsOf(config_));
+  ASSERT_TRUE(other.Train(TinyBatch(0), nullptr).ok());
+  EXPECT_EQ(Bits(*trainer).version, Bits(other).version);
+}
+
+TEST_F(PreciseStartTest, OtherRanksGetItAsPreciseAsRankZeroHasIt) {
+  RunRanks(2, [&](RankGroup& group) {
+    auto start = group.rank() == 0 ? Start() : absl::StatusOr<StartModel>(StartModel());
+    ASSERT_TRUE(start.ok()) << start.status();
+    start = ShareStartModel(config_, group, *std::move(start));
+    ASSERT_TRUE(start.ok()) << start.status();
+    EXPECT_EQ(model::Digest(start->tensors), model::Digest(stored_));
+  });
+}
+
+TEST_F(PreciseStartTest, ARunThatResumesGoesOnWithTheSameBits) {
+  config_.learner.kl_weight = 0.1;
+  const auto whole = Make(Start().value());
+  const auto bits = std::make_shared<const VersionData>(Bits(*whole));
+  const std::string file = run_ / "version.safetensors";
+  ASSERT_TRUE(WriteVersionFile(file, *bits).ok());
+  ASSERT_TRUE(
+      store_->Begin({.digest = bits->version.digest}, source_.path(), {bits, file}, *whole).ok());
+  ASSERT_TRUE(store_->TakeComplete(*whole, /*wait=*/true).ok());
+  std::filesystem::remove_all(config_.model.path);
+
+  const auto resumed = Make(Start().value());
+  ASSERT_TRUE(store_->Restore(store_->FindIntact().value(), *resumed).ok());
+  for (Trainer* trainer : {whole.get(), resumed.get()}) {
+    ASSERT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
+  }
+  EXPECT_TRUE(resumed->parameters().values().equal(whole->parameters().values()));
+  EXPECT_EQ(Bits(*resumed).version, Bits(*whole).version);
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ int Run(int argc, char** argv) {
   options.max_tokens_per_pass = settings["pass"];
   options.first.learning_rate = 3e-4;
   const model::Tensors weights = model::RandomTensors(config, 1, dtype);
-  learner::Trainer trainer(config, weights, dtype, weights, options, group.get());
+  learner::Trainer trainer(config, weights, dtype, options, group.get());
   const scheduler::TrainingBatch batch = MakeBatch(settings);
 
   if (group != nullptr && group->rank() > 0) {

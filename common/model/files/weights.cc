@@ -114,7 +114,7 @@ absl::StatusOr<SafetensorsFile> OpenShard(const std::string& path) {
 
 absl::Status LoadShard(const Shard& shard, const ModelConfig& config,
                        const std::map<std::string, std::vector<int64_t>>& shapes,
-                       at::TensorOptions options, Tensors* tensors) {
+                       std::optional<DType> dtype, at::Device device, Tensors* tensors) {
   ATTNRL_ASSIGN_OR_RETURN(const SafetensorsFile file, OpenShard(shard.path));
   ATTNRL_RETURN_IF_ERROR(CheckShard(shard, file));
   for (const TensorInfo& info : file.tensors()) {
@@ -126,7 +126,9 @@ absl::Status LoadShard(const Shard& shard, const ModelConfig& config,
     }
     ATTNRL_RETURN_IF_ERROR(CheckTensor(shard.path, info, expected->second, config.dtype_is_given));
     ATTNRL_ASSIGN_OR_RETURN(const at::Tensor tensor, ReadTensor(file, info));
-    if (!tensors->emplace(info.name, tensor.to(options)).second) {
+    const at::ScalarType stored = info.dtype == "BF16" ? at::kBFloat16 : at::kFloat;
+    const at::ScalarType type = dtype.has_value() ? ToScalarType(*dtype) : stored;
+    if (!tensors->emplace(info.name, tensor.to(device, type)).second) {
       return InputError(shard.path, absl::StrCat("tensor ", info.name, " is in another file too"),
                         "each tensor must be in one file only");
     }
@@ -150,15 +152,14 @@ bool HasWeights(const std::string& dir) {
   return std::filesystem::exists(dir + kSingle) || std::filesystem::exists(dir + kIndex);
 }
 
-absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& config, DType dtype,
-                                    at::Device device) {
+absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& config,
+                                    std::optional<DType> dtype, at::Device device) {
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<Shard> shards, FindShards(dir));
   const auto shapes = TensorShapes(config);
-  const at::TensorOptions options = at::TensorOptions(ToScalarType(dtype)).device(device);
   Tensors tensors;
   try {
     for (const Shard& shard : shards) {
-      ATTNRL_RETURN_IF_ERROR(LoadShard(shard, config, shapes, options, &tensors));
+      ATTNRL_RETURN_IF_ERROR(LoadShard(shard, config, shapes, dtype, device, &tensors));
     }
   } catch (const std::exception& error) {
     return absl::ResourceExhaustedError(

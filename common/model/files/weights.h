@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -24,11 +25,12 @@ at::ScalarType ToScalarType(DType dtype);
 // True when `dir` holds weights (model.safetensors or model.safetensors.index.json).
 bool HasWeights(const std::string& dir);
 
-// Reads all tensors of `dir`, single or sharded, converted to `dtype` on `device`; float16 ones
-// only where `config.dtype_is_given`. InputError by file and tensor for what is damaged, missing,
+// Reads all tensors of `dir`, single or sharded, converted to `dtype` on `device` (nullopt: each as
+// precise as it is stored, float16 ones as float32); float16 ones only where
+// `config.dtype_is_given`. InputError by file and tensor for what is damaged, missing,
 // unexpected, or of another shape or type than `config` says.
-absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& config, DType dtype,
-                                    at::Device device);
+absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& config,
+                                    std::optional<DType> dtype, at::Device device);
 
 // New weights on the CPU: matrices normal with config.initializer_range, biases 0, norms 1. A pure
 // function of its arguments.

@@ -39,6 +39,23 @@ TEST(Weights, LoadWhatWasWritten) {
   EXPECT_EQ(wide->at("model.norm.weight").scalar_type(), at::kFloat);
 }
 
+TEST(Weights, LoadAsPreciseAsTheyAreStoredWhereNoTypeIsAskedFor) {
+  const TemporaryFolder folder;
+  ModelConfig config = SmallConfig();
+  config.dtype_is_given = true;
+  Tensors written = RandomTensors(config, 1, DType::kFloat32);
+  written["model.norm.weight"] = at::full({32}, 1.0 / 3).to(at::kHalf);
+  written["model.embed_tokens.weight"] = written["model.embed_tokens.weight"].to(at::kBFloat16);
+  ASSERT_TRUE(WriteSafetensors(folder.path() + "/model.safetensors", written, {}).ok());
+  const auto read = LoadTensors(folder.path(), config, std::nullopt, at::kCPU);
+  ASSERT_TRUE(read.ok()) << read.status();
+  for (const auto& [name, tensor] : written) {
+    const at::ScalarType stored = tensor.scalar_type();
+    EXPECT_EQ(read->at(name).scalar_type(), stored == at::kHalf ? at::kFloat : stored) << name;
+    EXPECT_TRUE(read->at(name).equal(tensor.to(read->at(name).scalar_type()))) << name;
+  }
+}
+
 TEST(Weights, LoadShards) {
   const TemporaryFolder folder;
   const ModelConfig config = SmallConfig();

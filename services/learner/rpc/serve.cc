@@ -76,10 +76,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& confi
     ATTNRL_ASSIGN_OR_RETURN(start, ShareStartModel(config, *group, std::move(start)));
   }
   ReportDevice(config, start);
-  // Two maps of the same tensors: the trainer takes the reference's away while it reads the start.
-  model::Tensors reference = start.tensors;
   try {
-    return std::make_unique<Trainer>(start.shape, start.tensors, start.dtype, std::move(reference),
+    return std::make_unique<Trainer>(start.shape, std::move(start.tensors), start.dtype,
                                      TrainerOptionsOf(config), group);
   } catch (const std::exception& error) {
     return LibraryError("making the trainer", error);

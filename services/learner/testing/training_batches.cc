@@ -63,10 +63,11 @@ TrainerOptions TinyOptions() {
 }
 
 std::unique_ptr<Trainer> TinyTrainer(const std::string& folder, const TrainerOptions& options,
-                                     model::DType dtype, RankGroup* group) {
+                                     model::DType dtype, RankGroup* group, at::Device device) {
   const model::ModelConfig config = TinyConfig(folder);
-  const model::Tensors weights = model::RandomTensors(config, 1, dtype);
-  return std::make_unique<Trainer>(config, weights, dtype, weights, options, group);
+  model::Tensors weights = model::RandomTensors(config, 1, model::DType::kFloat32);
+  for (auto& [name, tensor] : weights) tensor = tensor.to(device);
+  return std::make_unique<Trainer>(config, std::move(weights), dtype, options, group);
 }
 
 scheduler::TrainingBatch TinyBatch(uint32_t batch, uint32_t problems, bool last) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -17,10 +19,10 @@ void WriteTinyModel(const std::string& folder);
 model::ModelConfig TinyConfig(const std::string& folder);
 
 TrainerOptions TinyOptions();
-// A trainer of the tiny model with weights of seed 1, which is its own reference.
+// A trainer of the tiny model with float32 weights of seed 1, which is its own reference.
 std::unique_ptr<Trainer> TinyTrainer(const std::string& folder, const TrainerOptions& options,
                                      model::DType dtype = model::DType::kFloat32,
-                                     RankGroup* group = nullptr);
+                                     RankGroup* group = nullptr, at::Device device = at::kCPU);
 
 // Batch `batch` of a run without branching in mode `on_policy`: problems of four responses with
 // prompts and lengths of their own, advantages of both signs. Pure in its arguments.

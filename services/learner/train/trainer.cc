@@ -37,6 +37,12 @@ void CountFlops(const model::ModelConfig& config, const Pass& pass, double passe
 // Of a minibatch in the deterministic mode: ranks are a divisor of it.
 constexpr int kDeterministicParts = 4;
 
+// In place, one tensor after the other: both precisions of all of them would be a model more.
+const model::Tensors& Round(model::Tensors& weights, model::DType dtype) {
+  for (auto& [name, weight] : weights) weight = weight.to(model::ToScalarType(dtype));
+  return weights;
+}
+
 }  // namespace
 
 struct Trainer::Totals {
@@ -46,15 +52,15 @@ struct Trainer::Totals {
   uint32_t nonfinite = 0;
 };
 
-Trainer::Trainer(const model::ModelConfig& config, const model::Tensors& weights,
-                 model::DType compute, model::Tensors reference, const TrainerOptions& options,
-                 RankGroup* group)
+Trainer::Trainer(const model::ModelConfig& config, model::Tensors weights, model::DType compute,
+                 const TrainerOptions& options, RankGroup* group)
     : options_(options),
-      parameters_(weights, compute, group, options.deterministic ? kDeterministicParts : 0,
-                  options.lora, options.moments),
+      parameters_(options.lora.rank > 0 ? Round(weights, compute) : weights, compute, group,
+                  options.deterministic ? kDeterministicParts : 0, options.lora, options.moments),
       transformer_(config, parameters_.leaves()) {
   if (options_.objective.kl_weight != 0) {
-    reference_ = std::make_unique<model::Transformer>(config, std::move(reference));
+    Round(weights, compute);
+    reference_ = std::make_unique<model::Transformer>(config, std::move(weights));
   }
 }
 

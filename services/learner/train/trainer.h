@@ -95,11 +95,11 @@ class StateSink {
 // Follow and do what it does. A rank that fails makes the calls of the others fail with its name.
 class Trainer {
  public:
-  // `weights` become the masters. `reference` is the model that the run started from, in the
-  // compute dtype; kept as it is, and only where there is a KL term. `group`: null for a process
-  // that trains alone; else outlives this.
-  Trainer(const model::ModelConfig& config, const model::Tensors& weights, model::DType compute,
-          model::Tensors reference, const TrainerOptions& options, RankGroup* group = nullptr);
+  // `weights`, those that the run started from, become the masters as precise as they are. Rounded
+  // to the compute dtype they are the reference model, where there is a KL term, and what adapters
+  // change. `group`: null for a process that trains alone; else outlives this.
+  Trainer(const model::ModelConfig& config, model::Tensors weights, model::DType compute,
+          const TrainerOptions& options, RankGroup* group = nullptr);
 
   // Trains on one batch; its samples were checked by CheckBatch. `abandon` is asked between passes;
   // when it says yes the result is CANCELLED and the trainer is in the middle of a batch: drop it.

@@ -55,7 +55,7 @@ absl::StatusOr<StepCost> TimeUpdate(const model::ModelConfig& config, const mode
   options.objective.kl_weight = 0;
   options.max_tokens_per_pass = shape.max_tokens_per_pass;
   options.prefixes = prefixes;
-  learner::Trainer trainer(config, weights, config.dtype, {}, options);
+  learner::Trainer trainer(config, weights, config.dtype, options);
   const at::Device device = trainer.parameters().values().device();
   const scheduler::TrainingBatch batch = MakeTree(shape, config.vocab_size);
   const auto counted = observe::GetCounter(observe::kModelFlopsTotal, {"learner"});

@@ -204,9 +204,10 @@ absl::Status LearnBench(const BenchFlags& flags) {
     ATTNRL_ASSIGN_OR_RETURN(dtype, model::ParseDType(flags.dtype, "--dtype"));
   }
   ATTNRL_ASSIGN_OR_RETURN(const auto batches, ReadBatches(flags, config));
-  ATTNRL_ASSIGN_OR_RETURN(const model::Tensors weights,
-                          model::LoadTensors(flags.model, config, dtype, device));
-  learner::Trainer trainer(config, weights, dtype, weights, options);
+  // As in a run, masters start from the folder's own precision.
+  ATTNRL_ASSIGN_OR_RETURN(model::Tensors weights,
+                          model::LoadTensors(flags.model, config, std::nullopt, device));
+  learner::Trainer trainer(config, std::move(weights), dtype, options);
   if (!flags.dump_grads.empty()) {
     ATTNRL_RETURN_IF_ERROR(DumpGradient(flags.dump_grads, batches.front(), trainer));
   }

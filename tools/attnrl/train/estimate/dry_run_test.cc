@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/config/config.h"
@@ -89,25 +90,24 @@ class DryRanks final : public learner::RankGroup {
 
 // Bytes of the device at their most, from the loaded model to its first optimizer step. What is
 // published leaves the device without taking more of it.
-int64_t PeakOf(const config::Config& config, const RunShape& shape) {
+int64_t PeakOf(const config::Config& config, const RunShape& shape, at::ScalarType stored) {
   const at::Device device = device::DryDevice(kDevice);
   device::ResetDryPeak();
   model::Tensors weights;
   for (const auto& [name, extents] : model::TensorShapes(shape.model)) {
-    weights[name] = at::empty(extents, at::TensorOptions(at::kBFloat16).device(device));
+    weights[name] = at::empty(extents, at::TensorOptions(stored).device(device));
   }
   const int ranks = static_cast<int>(config.learner.ranks);
   DryRanks group(ranks);
-  learner::Trainer trainer(shape.model, weights, shape.dtype, weights,
+  learner::Trainer trainer(shape.model, std::move(weights), shape.dtype,
                            learner::TrainerOptionsOf(config), ranks > 1 ? &group : nullptr);
-  weights.clear();
   const auto statistics = trainer.Train(Tree(config), nullptr);
   EXPECT_TRUE(statistics.ok()) << statistics.status();
   EXPECT_EQ(trainer.counters().updates, 1);
   return device::DryPeak();
 }
 
-void ExpectEstimated(const config::Config& config) {
+void ExpectEstimated(const config::Config& config, at::ScalarType stored = at::kBFloat16) {
   const auto shape = ReadRunShape(config);
   ASSERT_TRUE(shape.ok()) << shape.status();
   const DeviceEstimate estimate = EstimateLearnerDevice(config, *shape, kDevice);
@@ -118,7 +118,7 @@ void ExpectEstimated(const config::Config& config) {
     parts += part.what + " " + std::to_string(part.bytes) + "\n";
   }
   const int64_t estimated = estimate.total() - context;
-  const int64_t peak = PeakOf(config, *shape);
+  const int64_t peak = PeakOf(config, *shape, stored);
   ::testing::Test::RecordProperty("peak_bytes", std::to_string(peak));
   ::testing::Test::RecordProperty("estimated_bytes", std::to_string(estimated));
   EXPECT_LE(peak + context, kDevice);
@@ -131,6 +131,11 @@ TEST(LearnerMemory, OfThePapersSmallerModelFitsOneGpuAsEstimated) {
 
 TEST(LearnerMemory, OfThePapersLargerModelFitsEachOfEightGpusAsEstimated) {
   ExpectEstimated(Preset("attnrl-7b"));
+}
+
+TEST(LearnerMemory, IsThatOfTheEstimateWhereTheFolderIsMorePreciseThanTheRunComputes) {
+  ExpectEstimated(Preset("attnrl-1.5b"), at::kFloat);
+  ExpectEstimated(Preset("attnrl-7b"), at::kFloat);
 }
 
 }  // namespace
