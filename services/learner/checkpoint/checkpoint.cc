@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/model/files/safetensors.h"
-#include "common/model/files/weights.h"
 #include "common/observe/log.h"
 #include "common/storage/file_writer.h"
 #include "common/storage/files.h"
@@ -37,13 +37,20 @@ std::optional<uint32_t> ParseStep(const std::string& name) {
   return step;
 }
 
-absl::StatusOr<model::Tensors> ReadTensors(const std::string& path) {
+// One file of the state, tensor by tensor: whole it is four bytes a parameter.
+absl::Status ReadState(const std::string& path, StateTensor which, Trainer& trainer) {
   ATTNRL_ASSIGN_OR_RETURN(const model::SafetensorsFile file, model::SafetensorsFile::Open(path));
-  model::Tensors tensors;
+  Parameters::Shapes shapes;
+  std::map<std::string, model::TensorInfo> infos;
   for (const model::TensorInfo& info : file.tensors()) {
-    ATTNRL_ASSIGN_OR_RETURN(tensors[info.name], model::ReadTensor(file, info));
+    shapes[info.name] = info.shape;
+    infos[info.name] = info;
   }
-  return tensors;
+  const absl::Status assigned = trainer.Assign(which, shapes, [&](const std::string& name) {
+    return model::ReadTensor(file, infos.at(name));
+  });
+  if (!absl::IsInvalidArgument(assigned)) return assigned;
+  return absl::DataLossError(absl::StrCat(path, ": holds ", std::string(assigned.message())));
 }
 
 // What can't be read now may be readable later; this can't.
@@ -171,13 +178,7 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
 
 absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& trainer) const {
   for (const auto& [which, file] : kStateFiles) {
-    const std::string path = absl::StrCat(Folder(info.step), "/", file);
-    ATTNRL_ASSIGN_OR_RETURN(const model::Tensors tensors, ReadTensors(path));
-    const absl::Status assigned = trainer.Assign(which, tensors);
-    if (absl::IsInvalidArgument(assigned)) {
-      return absl::DataLossError(absl::StrCat(path, ": holds ", std::string(assigned.message())));
-    }
-    ATTNRL_RETURN_IF_ERROR(assigned);
+    ATTNRL_RETURN_IF_ERROR(ReadState(absl::StrCat(Folder(info.step), "/", file), which, trainer));
   }
   return trainer.Resume(info.counters);
 }

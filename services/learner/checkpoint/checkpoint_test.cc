@@ -2,8 +2,10 @@
 #include "services/learner/checkpoint/checkpoint.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <filesystem>
@@ -233,6 +235,52 @@ TEST_F(CheckpointTest, IsWrittenWhileTrainingGoesOn) {
   ASSERT_TRUE(store_->Restore(store_->FindIntact().value(), *other).ok());
   EXPECT_TRUE(other->parameters().values().equal(before));
   EXPECT_FALSE(trainer->parameters().values().equal(before));
+}
+
+// Counts LibTorch's memory of the CPU while it lives.
+class CountingAllocator final : public c10::Allocator {
+ public:
+  CountingAllocator() { c10::SetCPUAllocator(this, 1); }
+  ~CountingAllocator() override { c10::SetCPUAllocator(under_, 1); }
+  c10::DataPtr allocate(size_t bytes) override {
+    in_use_ += bytes;
+    most_ = std::max(most_, in_use_);
+    struct Block {
+      c10::DataPtr memory;
+      CountingAllocator* of;
+      size_t bytes;
+    };
+    auto* const block = new Block{under_->allocate(bytes), this, bytes};
+    return {block->memory.get(), block,
+            [](void* at) {
+              const std::unique_ptr<Block> freed(static_cast<Block*>(at));
+              freed->of->in_use_ -= freed->bytes;
+            },
+            at::kCPU};
+  }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    under_->copy_data(to, from, bytes);
+  }
+  size_t most() const { return most_; }
+
+ private:
+  c10::Allocator* const under_ = c10::GetCPUAllocator();
+  size_t in_use_ = 0;
+  size_t most_ = 0;
+};
+
+TEST_F(CheckpointTest, IsReadLayerByLayer) {
+  auto trainer = TinyTrainer(model_.path(), TinyOptions());
+  ASSERT_TRUE(Write(1, *trainer).ok());
+  const CheckpointInfo info = store_->FindIntact().value();
+  const FlatLayout& layout = trainer->parameters().layout();
+  int64_t largest = 0;
+  for (const auto& bucket : layout.buckets()) largest = std::max(largest, bucket.count);
+  ASSERT_LT(2 * largest, layout.parameters());
+  const CountingAllocator memory;
+  ASSERT_TRUE(store_->Restore(info, *trainer).ok());
+  EXPECT_GT(memory.most(), 0u);
+  EXPECT_LE(memory.most(), 2 * 4 * static_cast<size_t>(largest));
 }
 
 // What a kill at that moment leaves: the files as they are before each operation.

@@ -103,12 +103,13 @@ void CheckpointWriter::Run() {
 absl::Status CheckpointWriter::Write() {
   const std::string& folder = plan_.unfinished;
   std::map<std::string, std::string> digests;
-  digests[kModelFile] = VersionFileDigest(*plan_.version);
   ATTNRL_RETURN_IF_ERROR(model::CopyModelFiles(plan_.source_dir, folder, DTypeOf(*plan_.version)));
   ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(absl::StrCat(folder, "/", kTrainerFolder)));
   for (const auto& [which, file] : kStateFiles) {
     ATTNRL_ASSIGN_OR_RETURN(digests[file], WriteState(absl::StrCat(folder, "/", file)));
   }
+  // After the state, for whose room in the buffer training may be waiting.
+  digests[kModelFile] = VersionFileDigest(*plan_.version);
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(absl::StrCat(folder, "/", kStateJson),
                                                       CheckpointStateJson(plan_.info)));
   // Last of all files, since it has the digests of the others.

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -134,16 +135,36 @@ TEST(Parameters, AddUpTheGradientsOfSeveralPasses) {
   EXPECT_EQ(parameters.layout().parameters(), 8);
 }
 
-TEST(Parameters, RefuseTensorsOfOtherNamesOrShapes) {
+TEST(Parameters, ReadOneTensorAtATime) {
   Parameters parameters(SmallWeights(at::kFloat), model::DType::kFloat32);
-  model::Tensors named = parameters.Named(parameters.values());
-  ASSERT_TRUE(parameters.Fits(named));
-  parameters.Assign(named, parameters.first_moment());
+  const model::Tensors named = parameters.Named(parameters.values());
+  int alive = 0, most = 0;
+  const auto read = [&](const std::string& name) -> absl::StatusOr<at::Tensor> {
+    most = std::max(most, ++alive);
+    const at::Tensor& tensor = named.at(name);
+    return at::from_blob(
+        tensor.mutable_data_ptr(), tensor.sizes(), [&](void*) { --alive; },
+        at::TensorOptions(at::kFloat));
+  };
+  ASSERT_TRUE(parameters.Assign(read, parameters.first_moment()).ok());
   EXPECT_TRUE(parameters.first_moment().equal(parameters.values()));
-  named["c"] = named["b"];
-  EXPECT_FALSE(parameters.Fits(named));
-  named.erase("a");
-  EXPECT_FALSE(parameters.Fits(named));
+  EXPECT_EQ(most, 1);
+  const auto fails = [](const std::string&) { return absl::DataLossError("damaged"); };
+  EXPECT_TRUE(absl::IsDataLoss(parameters.Assign(fails, parameters.first_moment())));
+}
+
+TEST(Parameters, FitTheModelsNamesAndShapesAlone) {
+  const Parameters parameters(SmallWeights(at::kFloat), model::DType::kFloat32);
+  Parameters::Shapes shapes;
+  for (const auto& [name, tensor] : SmallWeights(at::kFloat)) shapes[name] = tensor.sizes().vec();
+  EXPECT_TRUE(parameters.Fits(shapes));
+  shapes["c"] = shapes["b"];
+  EXPECT_FALSE(parameters.Fits(shapes));
+  shapes.erase("a");
+  EXPECT_FALSE(parameters.Fits(shapes));
+  shapes["a"] = shapes["b"];
+  shapes.erase("c");
+  EXPECT_FALSE(parameters.Fits(shapes));
 }
 
 }  // namespace

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/status.h"
+
 namespace attnrl::learner {
 namespace {
 
@@ -207,16 +209,16 @@ model::Tensors Parameters::Named(const at::Tensor& flat) const {
   return named;
 }
 
-bool Parameters::Fits(const model::Tensors& named) const {
-  if (named.size() != layout_.slices().size()) return false;
+bool Parameters::Fits(const Shapes& shapes) const {
+  if (shapes.size() != layout_.slices().size()) return false;
   for (const Slice& slice : layout_.slices()) {
-    const auto found = named.find(slice.name);
-    if (found == named.end() || found->second.sizes() != at::IntArrayRef(slice.shape)) return false;
+    const auto found = shapes.find(slice.name);
+    if (found == shapes.end() || found->second != slice.shape) return false;
   }
   return true;
 }
 
-void Parameters::Assign(const model::Tensors& named, at::Tensor& flat) const {
+absl::Status Parameters::Assign(const Read& read, at::Tensor& flat) const {
   at::NoGradGuard no_grad;
   for (const Bucket& bucket : layout_.buckets()) {
     at::Tensor whole;
@@ -224,11 +226,13 @@ void Parameters::Assign(const model::Tensors& named, at::Tensor& flat) const {
       whole = at::zeros({bucket.count}, flat.options());
       for (size_t i = bucket.first; i < bucket.last; ++i) {
         const Slice& slice = layout_.slices()[i];
-        View(whole, slice, bucket.offset).copy_(named.at(slice.name));
+        ATTNRL_ASSIGN_OR_RETURN(const at::Tensor tensor, read(slice.name));
+        View(whole, slice, bucket.offset).copy_(tensor);
       }
     }
     ScatterBucket(whole, bucket, flat);
   }
+  return absl::OkStatus();
 }
 
 model::Tensors Parameters::Published() const {

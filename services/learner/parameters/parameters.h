@@ -5,9 +5,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/model/files/weights.h"
 #include "services/learner/parameters/flat_layout.h"
 #include "services/learner/parameters/gradient_sum.h"
@@ -67,10 +71,14 @@ class Parameters {
   void ForEachIn(const FlatLayout::Bucket& bucket, const at::Tensor& flat, const Take& take) const;
   // All tensors by name, in copies; those of other ranks are empty.
   model::Tensors Named(const at::Tensor& flat) const;
-  // Whether Assign would take `named`: all names and shapes are the model's.
-  bool Fits(const model::Tensors& named) const;
-  // The inverse of Named: rank 0's `named`, which fits, is handed to all.
-  void Assign(const model::Tensors& named, at::Tensor& flat) const;
+  // Whether Assign could read tensors of these names and shapes: all are the model's.
+  using Shapes = std::map<std::string, std::vector<int64_t>>;
+  bool Fits(const Shapes& shapes) const;
+  // The inverse of Named: rank 0 reads one tensor after the other, all of which fit, and hands them
+  // to all. The first error of `read`, after which the other ranks wait for what won't come. Memory
+  // besides: one bucket and one tensor.
+  using Read = std::function<absl::StatusOr<at::Tensor>(const std::string& name)>;
+  absl::Status Assign(const Read& read, at::Tensor& flat) const;
   // The leaves: what is published. In memory of the host and of its own, where they come in one
   // copy.
   model::Tensors Published() const;

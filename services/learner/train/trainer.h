@@ -117,9 +117,11 @@ class Trainer {
   // How long training stood still for the copy begun last.
   absl::Duration copy_time() const { return copy_time_; }
 
-  // Takes one flat tensor by name; InvalidArgument where names or shapes aren't the model's. After
-  // all three, Resume makes the trainer go on from them.
-  absl::Status Assign(StateTensor which, const model::Tensors& named);
+  // Takes one flat tensor, whose parts `read` gives one by one; InvalidArgument, before anything is
+  // read, where `shapes` aren't those of the model's tensors. After all three, Resume makes the
+  // trainer go on from them.
+  absl::Status Assign(StateTensor which, const Parameters::Shapes& shapes,
+                      const Parameters::Read& read);
   absl::Status Resume(const TrainerCounters& counters);
 
   // Rank 0, where it waits for a while: goes on with a copy; shows the others that it is alive, and

@@ -84,7 +84,7 @@ absl::Status Trainer::Obey(char command, const std::string& argument) {
     case kFinishCopy:
       return FinishCopy();
     case kAssign:
-      return Assign(static_cast<StateTensor>(argument.at(0)), {});
+      return Assign(static_cast<StateTensor>(argument.at(0)), {}, nullptr);
     case kResume:
       return Resume(ParseCounters(argument));
     case kKeepAlive:
@@ -171,18 +171,18 @@ size_t Trainer::EndOfHandOver(const std::vector<FlatLayout::Bucket>& buckets, bo
   return static_cast<size_t>(same.item<int64_t>());
 }
 
-absl::Status Trainer::Assign(StateTensor which, const model::Tensors& named) {
+absl::Status Trainer::Assign(StateTensor which, const Parameters::Shapes& shapes,
+                             const Parameters::Read& read) {
   const bool leads = parameters_.layout().sharding().rank == 0;
-  if (leads && !parameters_.Fits(named)) {
+  if (leads && !parameters_.Fits(shapes)) {
     return absl::InvalidArgumentError("tensors that differ from the model's");
   }
   try {
     Lead(kAssign, Argument(which));
-    parameters_.Assign(named, Flat(which));
+    return parameters_.Assign(read, Flat(which));
   } catch (const std::exception& error) {
     return LibraryError("handing out the trainer's state", error);
   }
-  return absl::OkStatus();
 }
 
 absl::Status Trainer::Resume(const TrainerCounters& counters) {
