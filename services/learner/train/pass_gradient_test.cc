@@ -4,6 +4,11 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
 #include "common/attention/dense_attention.h"
 #include "common/base/philox.h"
 #include "common/model/files/weights.h"
@@ -161,6 +166,49 @@ TEST_F(PassGradientTest, AddsToTheGradientThatIsThere) {
     if (i == 0) once = parameters.gradient().clone();
   }
   EXPECT_TRUE(parameters.gradient().allclose(2 * once));
+}
+
+// Rank 0 of two, which counts the messages that it begins to send. Nothing arrives.
+class CountingRanks final : public RankGroup {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 2; }
+  std::unique_ptr<Transfer> Send(const at::Tensor&, int) override {
+    ++sent;
+    return std::make_unique<Done>();
+  }
+  std::unique_ptr<Transfer> Receive(const at::Tensor& tensor, int) override {
+    tensor.zero_();
+    return std::make_unique<Done>();
+  }
+
+  int sent = 0;
+
+ private:
+  struct Done final : Transfer {
+    void Wait() override {}
+  };
+};
+
+TEST_F(PassGradientTest, OfALayerIsOnItsWayToOtherRanksBeforeTheLayerBeforeItIsDifferentiated) {
+  CountingRanks ranks;
+  Parameters parameters(weights_, model::DType::kFloat32, &ranks);
+  const model::Transformer transformer(config_, parameters.leaves());
+  const Pass pass = MakePass(Views(Forest()), Prefixes::kOnce, at::kCPU);
+  std::map<int64_t, std::set<int>> sent;  // by the layer whose weights get a gradient
+  for (const auto& [name, leaf] : parameters.leaves()) {
+    for (int64_t layer = 0; layer < config_.layers; ++layer) {
+      if (!name.starts_with("model.layers." + std::to_string(layer))) continue;
+      leaf.register_hook([&, layer](const at::Tensor&) { sent[layer].insert(ranks.sent); });
+    }
+  }
+  PassGradient gradient(transformer, parameters, pass, {});
+  gradient.Backward(at::ones({pass.targets.numel()}), at::Tensor());
+  // One message a layer, its part of the gradient for the other rank.
+  for (int64_t layer = 0; layer < config_.layers; ++layer) {
+    EXPECT_EQ(sent[layer], std::set<int>{static_cast<int>(config_.layers - 1 - layer)}) << layer;
+  }
+  EXPECT_EQ(ranks.sent, static_cast<int>(parameters.layout().buckets().size()));
 }
 
 }  // namespace
