@@ -26,7 +26,7 @@ constexpr int kDiskFull = 3;
 
 void AddFlags(const Program& program, Command* command, Flags* flags) {
   command->Version(absl::StrCat(program.binary, " ", program.version));
-  command->Add("--config", &flags->config_file, "Configuration file of the run (YAML)").Required();
+  command->Add("--config", &flags->config_file, "Configuration file of the run (YAML)");
   command
       ->Add("--set", &flags->sets,
             "Set one configuration key, overriding the file: key=value; repeatable")
@@ -112,7 +112,10 @@ absl::Status ParseFlags(const Program& program, int argc, const char* const* arg
   flags->name = program.name;
   Command command(program.purpose, program.binary);
   AddFlags(program, &command, flags);
-  return command.Parse(argc, argv, answered);
+  ATTNRL_RETURN_IF_ERROR(command.Parse(argc, argv, answered));
+  if (*answered || !flags->config_file.empty() || !flags->sets.empty()) return absl::OkStatus();
+  return InputError("--config", "is missing",
+                    "the run's configuration file, or settings over the defaults with --set");
 }
 
 int Main(const Program& program, int argc, const char* const* argv,

@@ -102,8 +102,14 @@ TEST_F(ServiceMain, NamesTheMisspeltFlagAndTheRightOneNotTheOneThatIsMissing) {
 }
 
 TEST_F(ServiceMain, NamesTheFlagThatIsMissing) {
-  EXPECT_THAT(Refusal({"--run-dir", "x"}), StartsWith("--config: is required; "));
+  EXPECT_EQ(Refusal({"--run-dir", "x"}),
+            "--config: is missing; the run's configuration file, or settings over the defaults "
+            "with --set");
   EXPECT_THAT(Refusal({"--config", "x"}), StartsWith("--run-dir: is required; "));
+}
+
+TEST_F(ServiceMain, SettingsOverTheDefaultsNeedNoConfigurationFile) {
+  EXPECT_TRUE(RunMainWith(kProgram, {"--set", "run.steps=7", "--run-dir", folder_.path()}).served);
 }
 
 TEST_F(ServiceMain, TheExitCodeSaysWhetherAnotherTryCanHelp) {

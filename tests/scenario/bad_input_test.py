@@ -158,7 +158,8 @@ class BadInput(Scenario):
     def test_flags(self):
         self.refused("trane", says=("trane",))
         self.refused("train", "--confg", CONFIG, says=("--confg",))
-        self.refused("train", says=("--config",))
+        self.refused("train", says=("--config", "--set"))
+        self.refused("train", "--set", "run.steps=2", says=("model.path", "is not set"))
         empty = self.data_with("in")
         self.refused("verify", "--threads", "0", "--input", empty, says=("--threads",))
         nowhere = self.folder / "nowhere.jsonl"
@@ -166,6 +167,8 @@ class BadInput(Scenario):
         for role in ("rollout-worker", "branch-scheduler", "verifier", "learner"):
             flags = ["--config", CONFIG, "--run-dir", self.folder, "--verbos"]
             self.refused(*flags, binary=f"attnrl-{role}", says=("--verbos",))
+            flags = ["--set", "run.steps=2", "--run-dir", self.folder]
+            self.refused(*flags, binary=f"attnrl-{role}", says=("not set",))
 
     def test_a_bad_record_is_named_or_skipped(self):
         first, last = (

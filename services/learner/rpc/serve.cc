@@ -65,7 +65,6 @@ absl::Status CheckConfig(const config::Config& config) {
   if (config.scheduler.address.empty()) {
     return InputError("scheduler.address", "not set", "unix:/path or host:port");
   }
-  if (config.model.path.empty()) return InputError("model.path", "not set", "a model folder");
   return absl::OkStatus();
 }
 
@@ -155,6 +154,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   ATTNRL_ASSIGN_OR_RETURN(const RankPlace place,
                           ReadRankPlace(config.learner.ranks, config.security.allow_plaintext));
   ATTNRL_RETURN_IF_ERROR(CheckRanks(config, place.size));
+  if (config.model.path.empty()) return InputError("model.path", "not set", "a model folder");
   std::optional<storage::FileLock> lock;
   if (place.rank == 0) {
     ATTNRL_RETURN_IF_ERROR(CheckConfig(config));

@@ -46,6 +46,7 @@ struct Model {
 
 // The policy's architecture and how it will be run, from the configuration.
 absl::StatusOr<Model> ReadModel(const config::Config& config) {
+  if (config.model.path.empty()) return InputError("model.path", "not set", "a model folder");
   Model model;
   ATTNRL_ASSIGN_OR_RETURN(model.config,
                           model::LoadModelConfig(config.model.path, config.model.dtype != "auto"));

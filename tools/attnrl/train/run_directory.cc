@@ -31,7 +31,8 @@ constexpr size_t kLongestSocketFolder = 70;  // leaves room for /branch-schedule
 constexpr size_t kLongestLastWords = 300;
 
 std::string NumberedDirectory(const std::string& config, int number) {
-  return absl::StrCat("runs/", fs::path(config).stem().string(), "-", number);
+  const std::string name = config.empty() ? "run" : fs::path(config).stem().string();
+  return absl::StrCat("runs/", name, "-", number);
 }
 
 // True for anything but what a start leaves that ended before it wrote its configuration, and what

@@ -24,10 +24,11 @@ int64_t StepsDone(const std::string& run_directory);
 // All `steps` are done, and the last checkpoint is there.
 bool HasFinished(const std::string& run_directory, int64_t steps);
 
-// Which directory `attnrl train` uses. With `asked` empty: `runs/<stem of config>-<n>` under the
-// working directory, n the first free number; with `resume` the newest of them that holds a run.
-// InputError (with both ways on in it) when it holds a run and `resume` is false, when it doesn't
-// and `resume` is true, or when it holds something else. Creates nothing.
+// Which directory `attnrl train` uses. With `asked` empty: `runs/<stem of config>-<n>` (without a
+// file `runs/run-<n>`) under the working directory, n the first free number; with `resume` the
+// newest of them that holds a run. InputError (with both ways on in it) when it holds a run and
+// `resume` is false, when it doesn't and `resume` is true, or when it holds something else. Creates
+// nothing.
 absl::StatusOr<std::string> ChooseRunDirectory(const std::string& asked, const std::string& config,
                                                bool resume);
 

@@ -55,6 +55,10 @@ TEST_F(RunDirectory, IsNumberedByDefaultAndNotCreated) {
   EXPECT_THAT(*ChooseRunDirectory("", "a/quickstart.yaml", false), EndsWith("/runs/quickstart-2"));
 }
 
+TEST_F(RunDirectory, OfARunWithoutAConfigurationFileIsCalledRun) {
+  EXPECT_THAT(*ChooseRunDirectory("", "", false), EndsWith("/runs/run-1"));
+}
+
 TEST_F(RunDirectory, ResumesTheNewestByDefault) {
   Write("runs/quickstart-1/config.yaml", "");
   Write("runs/quickstart-2/config.yaml", "");

@@ -37,8 +37,8 @@ constexpr absl::Duration kProbeDeadline = absl::Seconds(5);
 
 // The command that goes on with this run.
 std::string ResumeCommand(const TrainOptions& options, const std::string& run_directory) {
-  std::vector<std::string> words = {"train",     "--config",    options.config,
-                                    "--run-dir", run_directory, "--resume"};
+  std::vector<std::string> words = {"train", "--run-dir", run_directory, "--resume"};
+  if (!options.config.empty()) words.insert(words.begin() + 1, {"--config", options.config});
   for (const std::string& set : options.sets) words.insert(words.end(), {"--set", set});
   if (options.workers.has_value()) {
     words.insert(words.end(), {"--workers", absl::StrCat(*options.workers)});
@@ -47,6 +47,10 @@ std::string ResumeCommand(const TrainOptions& options, const std::string& run_di
 }
 
 absl::StatusOr<config::Config> LoadConfig(const TrainOptions& options) {
+  if (options.config.empty() && options.sets.empty()) {
+    return InputError("--config", "is missing",
+                      "a configuration file, or settings over the defaults with --set");
+  }
   std::vector<std::string> sets = options.sets;
   if (options.workers.has_value())
     sets.push_back(absl::StrCat("rollout.workers=", *options.workers));

@@ -48,10 +48,15 @@ TEST_F(RunCommands, NeedAConfigurationThatCanBeRead) {
     EXPECT_THAT(refusal(config_), StartsWith("run.yaml: model.path: is not set; "));
     EXPECT_THAT(refusal(folder_.Write("empty.yaml", "")), StartsWith("empty.yaml: model.path: "));
   }
-  EXPECT_THAT(Refusal({"train"}), StartsWith("--config: "));
+  EXPECT_EQ(Refusal({"train"}),
+            "--config: is missing; a configuration file, or settings over the defaults with --set");
   EXPECT_EQ(Refusal({"show", "--batch", "0"}), "RUN_DIR: is required; see attnrl show --help");
-  EXPECT_THAT(Refusal({"check", "--set", "run.steps=3"}), StartsWith("model.path"));
-  EXPECT_THAT(Refusal({"check", "--set", "run.steps=0"}), StartsWith("--set run.steps=0: "));
+  for (const std::string command : {"train", "check"}) {
+    EXPECT_THAT(Refusal({command, "--set", "run.steps=3"}), StartsWith("model.path: is not set; "));
+    EXPECT_THAT(Refusal({command, "--set", "model.path=" + folder_.path()}),
+                StartsWith("data.train: is not set; "));
+    EXPECT_THAT(Refusal({command, "--set", "run.steps=0"}), StartsWith("--set run.steps=0: "));
+  }
   EXPECT_EQ(
       Refusal({"check"}),
       "--config: is missing; a configuration file, --explain, --reference or --advise is needed");

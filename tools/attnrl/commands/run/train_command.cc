@@ -10,7 +10,7 @@ namespace attnrl::tools {
 void AddTrainCommand(Command& app, Work* run) {
   Command& command = app.AddCommand("train", "Train a model: start all services and watch them");
   auto options = std::make_shared<TrainOptions>();
-  command.Add("--config", &options->config, "Configuration file (YAML)").Required();
+  command.Add("--config", &options->config, "Configuration file (YAML)");
   command
       .Add("--set", &options->sets,
            "Set one configuration key, overriding the file: key=value; repeatable")
