@@ -41,8 +41,9 @@ class RecordingObserver final : public LoopObserver {
 
 // One life of a learner process over the files of a run.
 struct Life {
-  Life(const std::string& model, const std::string& run, LoopOptions options = {})
-      : trainer(TinyTrainer(model, TinyOptions())),
+  Life(const std::string& model, const std::string& run, LoopOptions options = {},
+       at::Device device = at::kCPU)
+      : trainer(TinyTrainer(model, TinyOptions(), model::DType::kFloat32, nullptr, device)),
         checkpoints(CheckpointStore::Open(run).value()),
         versions(VersionStore::Open(run).value()),
         loop(Complete(std::move(options), model), *trainer, *checkpoints, *versions, batches, clock,
@@ -88,9 +89,10 @@ class LoopTest : public ::testing::Test {
   LoopTest() { WriteTinyModel(model_.path()); }
 
   // The digests of an undisturbed run.
-  std::map<uint32_t, std::string> Undisturbed(uint32_t steps, const LoopOptions& options = {}) {
+  std::map<uint32_t, std::string> Undisturbed(uint32_t steps, const LoopOptions& options = {},
+                                              at::Device device = at::kCPU) {
     TemporaryFolder run;
-    Life life(model_.path(), run.path(), options);
+    Life life(model_.path(), run.path(), options, device);
     life.AddBatches(steps);
     EXPECT_TRUE(life.PrepareAndRun().ok());
     return life.Digests();

@@ -3,6 +3,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <memory>
+#include <string>
+
 #include "common/device/testing/fake_device.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
@@ -11,36 +15,70 @@
 namespace attnrl::learner {
 namespace {
 
-std::unique_ptr<Trainer> MakeTrainer(const std::string& folder, at::Device device,
-                                     int64_t max_tokens_per_pass = 16384,
-                                     Parameters::Moments moments = Parameters::Moments::kOnDevice) {
-  const model::ModelConfig config = TinyConfig(folder);
-  model::Tensors weights = model::RandomTensors(config, 1, model::DType::kFloat32);
-  for (auto& [name, tensor] : weights) tensor = tensor.to(device);
+TrainerOptions WithKl() {
   TrainerOptions options = TinyOptions();
   options.objective.kl_weight = 0.05;
-  options.max_tokens_per_pass = max_tokens_per_pass;
-  options.moments = moments;
-  return std::make_unique<Trainer>(config, weights, model::DType::kFloat32, weights, options);
+  return options;
+}
+
+std::unique_ptr<Trainer> MakeTrainer(const std::string& folder, at::Device device,
+                                     const TrainerOptions& options = WithKl(),
+                                     model::DType dtype = model::DType::kFloat32) {
+  return TinyTrainer(folder, options, dtype, nullptr, device);
+}
+
+// The ways to train, by name.
+std::map<std::string, TrainerOptions> Variants() {
+  std::map<std::string, TrainerOptions> variants;
+  variants["behaviour"] = WithKl();
+  variants["entropy"] = WithKl();
+  variants["entropy"].objective.entropy_weight = 0.01;
+  variants["truncated_is"] = WithKl();
+  variants["truncated_is"].objective.correction = Correction::kTruncatedIs;
+  variants["decoupled"] = WithKl();
+  variants["decoupled"].objective.correction = Correction::kDecoupled;
+  variants["lora"] = WithKl();
+  variants["lora"].lora.rank = 2;
+  return variants;
 }
 
 TEST(TrainerOnADevice, TakesTheStepsOfTheCpu) {
   const TemporaryFolder folder;
   WriteTinyModel(folder.path());
-  const auto cpu = MakeTrainer(folder.path(), at::Device(at::kCPU));
-  const auto fake = MakeTrainer(folder.path(), device::FakeDevice());
-  for (uint32_t batch = 0; batch < 2; ++batch) {
-    const auto expected = cpu->Train(TinyBatch(batch), nullptr);
-    const auto found = fake->Train(TinyBatch(batch), nullptr);
-    ASSERT_TRUE(expected.ok()) << expected.status();
-    ASSERT_TRUE(found.ok()) << found.status();
-    EXPECT_NEAR(found->loss, expected->loss, 1e-5);
-    EXPECT_NEAR(found->grad_norm, expected->grad_norm, 1e-4 * expected->grad_norm);
+  for (const auto& [name, options] : Variants()) {
+    SCOPED_TRACE(name);
+    const auto cpu = MakeTrainer(folder.path(), at::Device(at::kCPU), options);
+    const auto fake = MakeTrainer(folder.path(), device::FakeDevice(), options);
+    for (uint32_t batch = 0; batch < 2; ++batch) {
+      const auto expected = cpu->Train(TinyBatch(batch), nullptr);
+      const auto found = fake->Train(TinyBatch(batch), nullptr);
+      ASSERT_TRUE(expected.ok()) << expected.status();
+      ASSERT_TRUE(found.ok()) << found.status();
+      EXPECT_NEAR(found->loss, expected->loss, 1e-5);
+      EXPECT_NEAR(found->grad_norm, expected->grad_norm, 1e-4 * expected->grad_norm);
+    }
+    EXPECT_EQ(fake->counters(), cpu->counters());
+    const at::Tensor values = fake->parameters().values();
+    EXPECT_EQ(values.device(), device::FakeDevice());
+    EXPECT_TRUE(values.cpu().allclose(cpu->parameters().values(), 1e-3, 1e-5));
   }
+}
+
+TEST(TrainerOnADevice, TakesTheStepsOfTheCpuInBFloat16) {
+  const TemporaryFolder folder;
+  WriteTinyModel(folder.path());
+  const auto make = [&](at::Device device) {
+    return MakeTrainer(folder.path(), device, WithKl(), model::DType::kBFloat16);
+  };
+  const auto cpu = make(at::kCPU), fake = make(device::FakeDevice());
+  EXPECT_EQ(fake->parameters().leaves().begin()->second.scalar_type(), at::kBFloat16);
+  const auto expected = cpu->Train(TinyBatch(0), nullptr);
+  const auto found = fake->Train(TinyBatch(0), nullptr);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_NEAR(found->loss, expected->loss, 1e-2);
+  EXPECT_NEAR(found->grad_norm, expected->grad_norm, 0.05 * expected->grad_norm);
   EXPECT_EQ(fake->counters(), cpu->counters());
-  const at::Tensor values = fake->parameters().values();
-  EXPECT_EQ(values.device(), device::FakeDevice());
-  EXPECT_TRUE(values.cpu().allclose(cpu->parameters().values(), 1e-3, 1e-5));
 }
 
 TEST(TrainerOnADevice, WaitsForItTwiceAnOptimizerStepWhateverThePasses) {
@@ -48,7 +86,9 @@ TEST(TrainerOnADevice, WaitsForItTwiceAnOptimizerStepWhateverThePasses) {
   WriteTinyModel(folder.path());
   const scheduler::TrainingBatch batch = TinyBatch(0);
   for (const int64_t budget : {1, 16384}) {  // each sample in a pass of its own, or all in one
-    const auto trainer = MakeTrainer(folder.path(), device::FakeDevice(), budget);
+    TrainerOptions options = WithKl();
+    options.max_tokens_per_pass = budget;
+    const auto trainer = MakeTrainer(folder.path(), device::FakeDevice(), options);
     const int64_t steps = static_cast<int64_t>(trainer->Minibatches(batch).size());
     const int64_t passes = budget == 1 ? static_cast<int64_t>(batch.samples.size()) : steps;
     const device::TrafficMeter meter;
@@ -62,12 +102,32 @@ TEST(TrainerOnADevice, WaitsForItTwiceAnOptimizerStepWhateverThePasses) {
   }
 }
 
+TEST(TrainerOnADevice, WaitsForItNoOftenerHoweverItTrains) {
+  const TemporaryFolder folder;
+  WriteTinyModel(folder.path());
+  const scheduler::TrainingBatch batch = TinyBatch(0);
+  for (const model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
+    for (const auto& [name, options] : Variants()) {
+      SCOPED_TRACE(name);
+      const auto trainer = MakeTrainer(folder.path(), device::FakeDevice(), options, dtype);
+      const auto steps = static_cast<int64_t>(trainer->Minibatches(batch).size());
+      ASSERT_GT(steps, 1) << "the proximal policy is measured for the second step";
+      const device::TrafficMeter meter;
+      ASSERT_TRUE(trainer->Train(batch, nullptr).ok());
+      EXPECT_EQ(meter.Read().copies_to_host, 2 * steps);
+      EXPECT_EQ(meter.Read().values_to_host, 0);
+      EXPECT_EQ(meter.Read().blocking_copies_to_device, 0);
+    }
+  }
+}
+
 TEST(TrainerOnADevice, TakesTheSameStepsWithTheMomentsOnTheHost) {
   const TemporaryFolder folder;
   WriteTinyModel(folder.path());
   const auto here = MakeTrainer(folder.path(), device::FakeDevice());
-  const auto there =
-      MakeTrainer(folder.path(), device::FakeDevice(), 16384, Parameters::Moments::kOnHost);
+  TrainerOptions on_host = WithKl();
+  on_host.moments = Parameters::Moments::kOnHost;
+  const auto there = MakeTrainer(folder.path(), device::FakeDevice(), on_host);
   EXPECT_TRUE(there->parameters().first_moment().is_cpu());
   EXPECT_TRUE(there->parameters().second_moment().is_cpu());
   for (uint32_t batch = 0; batch < 2; ++batch) {
