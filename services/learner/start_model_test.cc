@@ -161,6 +161,11 @@ class PreciseStartTest : public ::testing::Test {
     return std::make_unique<Trainer>(start.shape, std::move(start.tensors), start.dtype,
                                      TrainerOptionsOf(config_), group);
   }
+  model::Tensors Rounded() const {
+    model::Tensors rounded = stored_;
+    for (auto& [name, tensor] : rounded) tensor = tensor.to(at::kBFloat16);
+    return rounded;
+  }
   static VersionData Bits(Trainer& trainer) {
     return ToVersionData(0, trainer.parameters().Published());
   }
@@ -178,17 +183,17 @@ TEST_F(PreciseStartTest, MastersHaveTheFoldersBitsAndTheVersionIsThemRounded) {
   const auto trainer = Make(*std::move(start));
   const model::Tensors masters = trainer->parameters().Named(trainer->parameters().values());
   EXPECT_EQ(model::Digest(masters), model::Digest(stored_));
-  model::Tensors rounded = stored_;
-  for (auto& [name, tensor] : rounded) tensor = tensor.to(at::kBFloat16);
-  EXPECT_EQ(Bits(*trainer).version.digest, model::Digest(rounded));
+  EXPECT_EQ(Bits(*trainer).version.digest, model::Digest(Rounded()));
 }
 
 TEST_F(PreciseStartTest, TheReferenceIsWhatTheRunComputesWith) {
   config_.learner.kl_weight = 0.1;
   const auto statistics = Make(Start().value())->Train(TinyBatch(0, 1), nullptr);
   ASSERT_TRUE(statistics.ok()) << statistics.status();
-  EXPECT_EQ(statistics->optimizer_steps, 1u);
-  EXPECT_EQ(statistics->kl, 0) << "the policy is still the reference";
+  ASSERT_EQ(statistics->optimizer_steps, 1u) << "the masters decide nothing yet";
+  Trainer other(TinyConfig(source_.path()), Rounded(), model::DType::kBFloat16,
+                TrainerOptionsOf(config_));
+  EXPECT_EQ(statistics->kl, other.Train(TinyBatch(0, 1), nullptr)->kl);
 }
 
 TEST_F(PreciseStartTest, AdaptersChangeWhatTheRunComputesWith) {
@@ -197,9 +202,7 @@ TEST_F(PreciseStartTest, AdaptersChangeWhatTheRunComputesWith) {
   const auto statistics = trainer->Train(TinyBatch(0), nullptr);
   ASSERT_TRUE(statistics.ok()) << statistics.status();
   // A checkpoint has the rounded weights alone, from which a run that resumes must go on alike.
-  model::Tensors rounded = stored_;
-  for (auto& [name, tensor] : rounded) tensor = tensor.to(at::kBFloat16);
-  Trainer other(TinyConfig(source_.path()), rounded, model::DType::kBFloat16,
+  Trainer other(TinyConfig(source_.path()), Rounded(), model::DType::kBFloat16,
                 TrainerOptionsOf(config_));
   ASSERT_TRUE(other.Train(TinyBatch(0), nullptr).ok());
   EXPECT_EQ(Bits(*trainer).version, Bits(other).version);
