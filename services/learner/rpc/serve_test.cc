@@ -3,15 +3,21 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <iostream>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/storage/files.h"
 #include "common/testing/temporary_folder.h"
+#include "services/learner/client/weight_client.h"
+#include "services/learner/testing/training_batches.h"
 
 namespace attnrl::learner {
 namespace {
@@ -41,6 +47,46 @@ TEST(ServeLearner, ASecondOneInTheSameRunDirectoryIsRefusedBeforeItTouchesAnythi
   EXPECT_THAT(std::string(second.message()),
               ::testing::HasSubstr(absl::StrCat("the learner of ", run.path(), ": in use by")));
   EXPECT_EQ(FilesOf(run.path()), before);
+}
+
+// What fetching W(0) from a learner that sends so many bytes a second gives the second time, within
+// `deadline`, as the exit code of the process.
+[[noreturn]] void FetchTwice(int64_t bytes_per_second, absl::Duration deadline) {
+  const TemporaryFolder run;
+  const TemporaryFolder model;
+  WriteTinyModel(model.path());
+  const auto trainer = TinyTrainer(model.path(), TinyOptions());
+  EXPECT_TRUE(
+      model::WriteModelFolder(run / "model", model.path(), trainer->parameters().Published()).ok());
+  std::filesystem::create_directory(run / "logs");
+  config::Config config;
+  config.model.path = run / "model";
+  config.learner.address = "unix:" + run.path() + "/learner.sock";
+  config.learner.send_bytes_per_second = bytes_per_second;
+  config.scheduler.address = "unix:" + run.path() + "/nobody.sock";
+  std::thread learner([&] {
+    const absl::Status status =
+        Serve(config, {.run_dir = run.path(), .name = "learner"}, rpc::ShutdownSignal::Install());
+    std::cerr << "the learner ended: " << status << std::endl;
+    ::_exit(100);
+  });
+  const auto client = ConnectWeightStore(config.learner.address).value();
+  const auto first = client->Fetch({0, ""}, nullptr, absl::Seconds(60));
+  if (!first.ok()) std::cerr << first.status() << std::endl;
+  const auto second = client->Fetch({0, ""}, nullptr, deadline);
+  std::error_code ignored;
+  std::filesystem::remove_all(run.path(), ignored);
+  std::filesystem::remove_all(model.path(), ignored);
+  ::_exit(first.ok() ? static_cast<int>(second.status().code()) : 101);
+}
+
+// In processes of their own: the shutdown is the process's.
+TEST(ServeLearnerDeathTest, SendsAsManyBytesASecondAsItsConfigurationSays) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(FetchTwice(0, absl::Seconds(60)), ::testing::ExitedWithCode(0), "");
+  // The first fetch has taken what the years to come bring.
+  EXPECT_EXIT(FetchTwice(1, absl::Seconds(1)),
+              ::testing::ExitedWithCode(static_cast<int>(absl::StatusCode::kDeadlineExceeded)), "");
 }
 
 }  // namespace
