@@ -61,12 +61,16 @@ class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
   static at::Tensor Wide(const at::Tensor& x) { return x.detach().to(at::kFloat); }
 };
 
-// LibTorch's products are slower on the CPU, of bfloat16 numbers ten times where the processor has
-// no AVX-512 and multiplies them one by one.
+// LibTorch multiplies bfloat16 numbers one by one where the processor has no AVX-512, ten times
+// slower than float32. In float32 own products win where rows enough share what packing costs.
 at::Tensor ApplyLinear(const at::Tensor& x, const at::Tensor& weight,
                        const std::optional<at::Tensor>& bias) {
-  const bool own = x.dim() == 2 && HasOwnKernels(x) && weight.scalar_type() == x.scalar_type() &&
-                   (x.scalar_type() == at::kFloat || kernels::FastestIsa() < kernels::Isa::kAvx512);
+  constexpr int64_t kFewestRows = 512;
+  if (x.dim() != 2 || !HasOwnKernels(x) || weight.scalar_type() != x.scalar_type()) {
+    return at::linear(x, weight, bias);
+  }
+  const bool own = x.scalar_type() == at::kFloat ? x.size(0) >= kFewestRows
+                                                 : kernels::FastestIsa() < kernels::Isa::kAvx512;
   return own ? TrainedLinear::apply(x, weight, bias) : at::linear(x, weight, bias);
 }
 
