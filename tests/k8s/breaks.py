@@ -193,7 +193,8 @@ def give_workers_up_between_steps(docs):
 
 @breaks(component_rules.scaling, "multi-node")
 def fall_back_to_a_fixed_number(docs):
-    spec(docs, "ScaledObject", "rollout-worker")["fallback"] = {"failureThreshold": 3, "replicas": 6}
+    fallback = {"failureThreshold": 3, "replicas": 6}
+    spec(docs, "ScaledObject", "rollout-worker")["fallback"] = fallback
 
 
 @breaks(component_rules.scaling, "multi-node")

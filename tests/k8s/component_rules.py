@@ -56,7 +56,7 @@ def gpus(docs):
             continue
         driver = dict(variables(container)).get("NVIDIA_DRIVER_CAPABILITIES", "").split(",")
         if not {"compute", "utility"} <= set(driver):
-            yield f"{name}: gets of the driver only {driver}; utility has its library for metrics"
+            yield f"{name}: gets {driver} of the driver; metrics need utility"
         if not pod.get("nodeSelector"):
             yield f"{name}: may be put on a node without a GPU"
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
@@ -137,8 +137,8 @@ def near(pod):
 
 
 def scaling(docs):
-    """What scales workers finds them, goes down to none, has the last word on their number, asks for a metric that
-    there is, and waits longer than a pause between steps.
+    """What scales workers finds them, goes down to none, has the last word on their number, asks
+    for a metric that there is, and waits longer than a pause between steps.
     """
     for name, scaled in of_kind(docs, "ScaledObject").items():
         spec = scaled["spec"]
