@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/device/device.h"
 
 namespace attnrl::learner {
 namespace {
@@ -48,14 +49,16 @@ at::Tensor Zeros(const model::Tensors& weights, int64_t count, at::ScalarType dt
 
 // From pinned memory a GPU reads without the host's help.
 at::Tensor ZerosOnHost(const at::Tensor& like) {
-  return at::zeros(like.sizes(),
-                   at::TensorOptions(like.scalar_type()).pinned_memory(like.is_cuda()));
+  return at::zeros(
+      like.sizes(),
+      at::TensorOptions(like.scalar_type()).pinned_memory(device::PinsMemoryFor(like.device())));
 }
 
 // On the host, in memory of its own. Waits for the device.
 at::Tensor CopyOnHost(const at::Tensor& tensor) {
-  at::Tensor copy = at::empty(
-      tensor.sizes(), at::TensorOptions(tensor.scalar_type()).pinned_memory(tensor.is_cuda()));
+  at::Tensor copy =
+      at::empty(tensor.sizes(), at::TensorOptions(tensor.scalar_type())
+                                    .pinned_memory(device::PinsMemoryFor(tensor.device())));
   return copy.copy_(tensor.detach());
 }
 

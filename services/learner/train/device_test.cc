@@ -131,8 +131,12 @@ TEST(TrainerOnADevice, TakesTheSameStepsWithTheMomentsOnTheHost) {
   EXPECT_TRUE(there->parameters().first_moment().is_cpu());
   EXPECT_TRUE(there->parameters().second_moment().is_cpu());
   for (uint32_t batch = 0; batch < 2; ++batch) {
+    const device::TrafficMeter of_here;
     ASSERT_TRUE(here->Train(TinyBatch(batch), nullptr).ok());
+    const int64_t pageable = of_here.Read().pageable_copies;
+    const device::TrafficMeter of_there;
     ASSERT_TRUE(there->Train(TinyBatch(batch), nullptr).ok());
+    EXPECT_EQ(of_there.Read().pageable_copies, pageable) << "moments travel from pinned memory";
   }
   const auto same = [](const at::Tensor& a, const at::Tensor& b) {
     return at::equal(a.cpu(), b.cpu());
@@ -149,6 +153,7 @@ TEST(TrainerOnADevice, PublishesItsWeightsInOneCopyToTheHost) {
   const device::TrafficMeter meter;
   const model::Tensors published = trainer->parameters().OnHost();
   EXPECT_EQ(meter.Read().copies_to_host, 1);
+  EXPECT_EQ(meter.Read().pageable_copies, 0);
   EXPECT_EQ(meter.Read().bytes_to_host, 4 * trainer->parameters().layout().padded());
   for (const auto& [name, leaf] : trainer->parameters().leaves()) {
     EXPECT_TRUE(at::equal(published.at(name), leaf.detach().cpu())) << name;
