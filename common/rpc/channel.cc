@@ -13,7 +13,7 @@
 #include "common/observe/metrics.h"
 #include "common/rpc/address.h"
 #include "common/rpc/connection.h"
-#include "common/rpc/library_log.h"
+#include "common/rpc/library.h"
 #include "common/rpc/measurement.h"
 #include "common/rpc/security/credentials.h"
 
@@ -48,7 +48,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
     return InputError(absl::StrCat("address ", address), "port 0 can't be called",
                       "the port that the server reports");
   }
-  RedirectLibraryLog();
+  PrepareLibrary();
   ATTNRL_ASSIGN_OR_RETURN(const auto credentials, ClientCredentials(address, parsed, options));
   grpc::ChannelArguments arguments;
   SetClientArguments([&arguments](const char* name, int value) { arguments.SetInt(name, value); });

@@ -15,7 +15,7 @@
 #include "common/observe/metrics.h"
 #include "common/rpc/address.h"
 #include "common/rpc/connection.h"
-#include "common/rpc/library_log.h"
+#include "common/rpc/library.h"
 #include "common/rpc/listener.h"
 #include "common/rpc/measurement.h"
 #include "common/rpc/security/authorize.h"
@@ -82,7 +82,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                       const std::vector<grpc::Service*>& services) {
   ATTNRL_ASSIGN_OR_RETURN(const Address parsed, ParseAddress(options.address));
   if (parsed.is_unix()) ATTNRL_RETURN_IF_ERROR(ClaimSocketPath(parsed.path));
-  RedirectLibraryLog();
+  PrepareLibrary();
   EnableHealth();
   PrepareDescriptors();
   ATTNRL_ASSIGN_OR_RETURN(auto credentials, ServerCredentials(options, parsed, services.empty()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/rpc/library_log.h"
+#include "common/rpc/library.h"
 
 #include <grpc/support/log.h>
 
@@ -17,7 +17,7 @@ void Log(gpr_log_func_args* line) {
 
 }  // namespace
 
-void RedirectLibraryLog() {
+void PrepareLibrary() {
   static const bool redirected = [] {
     gpr_set_log_function(Log);
     return true;
