@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/rpc/library.h"
 
+#include <grpc/grpc.h>
 #include <grpc/support/log.h>
 
 #include "common/observe/log.h"
@@ -18,11 +19,12 @@ void Log(gpr_log_func_args* line) {
 }  // namespace
 
 void PrepareLibrary() {
-  static const bool redirected = [] {
+  static const bool prepared = [] {
     gpr_set_log_function(Log);
+    grpc_init();  // without its grpc_shutdown
     return true;
   }();
-  static_cast<void>(redirected);
+  static_cast<void>(prepared);
 }
 
 }  // namespace attnrl::rpc

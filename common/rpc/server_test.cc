@@ -2,6 +2,7 @@
 #include "common/rpc/server.h"
 
 #include <gmock/gmock.h>
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -65,6 +66,11 @@ TEST_F(ServerTest, AnswersOverAUnixSocketThatIsPrivate) {
   v1::VerifyReply reply;
   ASSERT_TRUE(CallVerify(*Connect(server->address()), Request("x"), &reply).ok());
   EXPECT_EQ(reply.results(0).extracted(), "x");
+}
+
+TEST_F(ServerTest, TheLastOneDoesNotTakeGrpcAway) {
+  Start(folder_.Address("s.sock")).reset();
+  EXPECT_EQ(grpc_is_initialized(), 1) << "a process that ends, or begins again, waits for that";
 }
 
 TEST_F(ServerTest, ReportsThePortThatItTook) {
