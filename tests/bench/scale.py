@@ -135,7 +135,8 @@ def learner(model, work, ranks, share=TRAIN_SHARE, link=NVLINK):
     passes = math.ceil(tokens / PASS) + work.updates
     gradient = 4 * model.weights
     exchanged = passes * gradient * (ranks - 1) / ranks / (link * EXCHANGE_SHARE)
-    state = 7 * 4 * model.weights / ranks  # AdamW reads four numbers and writes three
+    # Clipped, and with the rounded copy (services/learner/parameters).
+    state = 46 * model.weights / ranks
     return {
         "products and attention": tokens * model.flops(5, RESPONSE / 2) / (FLOPS * share),
         "sums of gradients": passes * 3 * gradient / (BANDWIDTH * STREAM_SHARE),
