@@ -48,10 +48,10 @@ at::Tensor Zeros(const model::Tensors& weights, int64_t count, at::ScalarType dt
 }
 
 // From pinned memory a GPU reads without the host's help.
-at::Tensor ZerosOnHost(const at::Tensor& like) {
-  return at::zeros(
-      like.sizes(),
-      at::TensorOptions(like.scalar_type()).pinned_memory(device::PinsMemoryFor(like.device())));
+at::Tensor MomentOf(const at::Tensor& values, Parameters::Moments moments) {
+  if (moments == Parameters::Moments::kOnDevice) return at::zeros_like(values);
+  return at::zeros(values.sizes(), at::TensorOptions(values.scalar_type())
+                                       .pinned_memory(device::PinsMemoryFor(values.device())));
 }
 
 // On the host, in memory of its own. Waits for the device.
@@ -72,8 +72,8 @@ Parameters::Parameters(const model::Tensors& weights, model::DType compute, Rank
       layout_(lora_.has_value() ? lora_->Shapes() : ShapesOf(weights), ShardingOf(group, parts)),
       values_(Zeros(weights, layout_.shard(), at::kFloat)),
       gradient_(at::zeros_like(values_)),
-      first_moment_(moments == Moments::kOnHost ? ZerosOnHost(values_) : at::zeros_like(values_)),
-      second_moment_(at::zeros_like(first_moment_)),
+      first_moment_(MomentOf(values_, moments)),
+      second_moment_(MomentOf(values_, moments)),
       sum_(layout_, group, gradient_) {
   at::NoGradGuard no_grad;
   Make(lora_.has_value() ? lora_->Initial() : weights);
