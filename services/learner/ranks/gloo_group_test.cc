@@ -2,34 +2,19 @@
 #include "services/learner/ranks/gloo_group.h"
 
 #include <ATen/ATen.h>
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <thread>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "common/testing/free_port.h"
 
 namespace attnrl::learner {
 namespace {
 
 using ::testing::HasSubstr;
-
-// A port of this machine that nobody listens on now.
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 class JoinRanksTest : public ::testing::Test {
  protected:

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranks that are processes of their own, which talk to each other over TCP.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/testing/free_port.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/ranks/gloo_group.h"
 #include "services/learner/testing/training_batches.h"
@@ -20,19 +19,6 @@ namespace attnrl::learner {
 namespace {
 
 constexpr char kThisTest[] = "--gtest_filter=RankProcesses.SumUpToRoundingWhatOneProcessSums";
-
-// A port of this machine that nobody listens on now.
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 // This test again, as another rank; its process id.
 pid_t Start(const RankPlace& place) {
