@@ -7,7 +7,9 @@
 
 #include "common/attention/cuda/append_rows.h"
 #include "common/attention/cuda/paged_decode.h"
+#include "common/attention/cuda/prompts/gather_keys.h"
 #include "common/attention/cuda/score_updates.h"
+#include "common/attention/cuda/testing/gather_case.h"
 #include "common/attention/cuda/testing/paged_case.h"
 #include "common/attention/cuda/testing/scored_case.h"
 #include "tests/bench/gpu/gpu_check.h"
@@ -201,6 +203,23 @@ void CheckAppend(Table& table) {
              wrong, 0, seconds, static_cast<double>(rows * 16 * 128) * 2 * 2});
 }
 
+// Keys and values of prompts, brought side by side for flash attention.
+template <typename T>
+void CheckGather(Table& table, const std::string& type) {
+  for (const int32_t head_dim : {64, 128}) {
+    const attention::GatherCase<T> of{head_dim};
+    const OnGpu<attention::GatheredPiece> pieces(of.pieces);
+    const OnGpu<T> keys(of.keys), values(of.values), k(of.before), v(of.before);
+    Check(LaunchGatherKeys(attention::GatherCase<T>::Pass(pieces.get(), keys.get(), values.get(),
+                                                          head_dim, k.get(), v.get()),
+                           static_cast<int64_t>(of.pieces.size()), nullptr),
+          "keys of prompts");
+    table.Add({"keys of prompts, wrong numbers",
+               "2 heads of " + std::to_string(head_dim) + ", " + type,
+               static_cast<double>(of.Wrong(k.Fetch(), v.Fetch())), 0});
+  }
+}
+
 // 16 prompts of 16 responses each, whose context is 2,048 tokens.
 std::vector<PagedSequence> Responses(int64_t prompt, int64_t tokens) {
   std::vector<PagedSequence> sequences;
@@ -281,6 +300,8 @@ void AddDecode(Table& table) {
   }
   CheckScoreUpdates(table);
   CheckAppend(table);
+  CheckGather<float>(table, "float32");
+  CheckGather<BFloat16>(table, "bfloat16");
   Time(table, "256 x 2,048, nothing shared, 12 on 2 heads of 128, bfloat16", 0, false);
   Time(table, "256 x 2,048, 16 prompts of 1,024, the same", 1024, false);
   Time(table, "256 x 2,048, 16 prompts of 1,024, the same", 1024, true);
