@@ -208,14 +208,17 @@ def main(arguments):
     # What a library and its processes print isn't part of the table.
     table = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    library = None
     try:
         library = importlib.import_module(module)
         line = measure(library, settings)
-    except ImportError:
-        line = f"| {name}: not installed | | | | |"
     except Exception as error:  # a peer that fails says nothing about this build
-        reason = str(error).strip().partition("\n")[0].replace("|", "/")
-        line = f"| {name} {library.__version__}: did not run: {reason} | | | | |"
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            line = f"| {name}: not installed | | | | |"
+        else:
+            title = f"{name} {getattr(library, '__version__', '')}".strip()
+            reason = str(error).strip().partition("\n")[0].replace("|", "/")
+            line = f"| {title}: did not run: {reason} | | | | |"
     print(line, file=table, flush=True)
     return 0
 

@@ -22,6 +22,8 @@ CONFIG = {
     "vocab_size": 40,
     "tie_word_embeddings": True,
 }
+# Where PyTorch may be.
+INHERITED = os.environ.get("PYTHONPATH", "")
 # Says what it is called with.
 VLLM = """
 __version__ = "0.0"
@@ -46,7 +48,7 @@ class Peers(unittest.TestCase):
     def run_it(self, *arguments, path=""):
         return subprocess.run(
             [sys.executable, "-B", PEERS, *arguments],
-            env=os.environ | {"PYTHONPATH": str(path)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(path), INHERITED]))},
             capture_output=True,
             text=True,
             timeout=300,
@@ -67,7 +69,8 @@ class Peers(unittest.TestCase):
 
     def test_says_what_is_not_installed(self):
         for module, what, name in (("vllm", "decode", "vLLM"), ("torch", "train", "PyTorch")):
-            (self.folder / f"{module}.py").write_text("raise ImportError")
+            missing = f"raise ModuleNotFoundError('no', name='{module}')"
+            (self.folder / f"{module}.py").write_text(missing)
             done = self.run_it(what, f"model={self.folder}", path=self.folder)
             self.assertEqual(done.stdout, f"| {name}: not installed | | | | |\n")
             self.assertEqual(done.returncode, 0)
@@ -76,6 +79,17 @@ class Peers(unittest.TestCase):
         (self.folder / "vllm.py").write_text(VLLM.replace("def generate", "def other"))
         done = self.run_it("decode", f"model={self.folder}", path=self.folder)
         self.assertRegex(done.stdout, r"\A\| vLLM 0\.0: did not run: [^|\n]+ \| \| \| \| \|\n\Z")
+
+    def test_says_why_one_that_is_there_cannot_be_loaded_or_lacks_a_part(self):
+        lacking = VLLM.replace("print(how", "raise ImportError('no flash_attn'); print(how", 1)
+        for text, title, reason in (
+            ("raise OSError('libcuda.so.1: not there')", "vLLM", "libcuda.so.1: not there"),
+            (lacking, "vLLM 0.0", "no flash_attn"),
+        ):
+            (self.folder / "vllm.py").write_text(text)
+            done = self.run_it("decode", f"model={self.folder}", path=self.folder)
+            self.assertEqual(done.stdout, f"| {title}: did not run: {reason} | | | | |\n")
+            self.assertEqual(done.returncode, 0)
 
     def test_decodes_the_same_shapes_and_counts_the_last_steps(self):
         (self.folder / "vllm.py").write_text(VLLM)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -37,12 +36,8 @@ struct OtherToken {
   double gap = 0;  // by how much the CPU's logit of `wanted` is above that of `found`
 };
 
-// Whether its two tokens are as likely but for what rounding in float32 moves the logits of the
-// oracle models by (data/oracle's README: 2.3e-5), some times.
-inline bool NearTie(const OtherToken& other) { return std::abs(other.gap) <= 2e-4; }
-
 // One for each of an oracle model's greedy continuations that such a runner has otherwise than
-// transformers, in float32; the CPU's are transformers'. `folder` is data/oracle as tests/oracle
+// transformers, in float32. `folder` is data/oracle as tests/oracle
 // describes it.
 absl::StatusOr<std::vector<OtherToken>> CompareWithOracle(rollout::RunnerOptions options,
                                                           const std::string& folder,
