@@ -209,7 +209,8 @@ TEST_F(Preflight, TakesThePromptAndTheSequenceOfExactlyTheLongestLength) {
 TEST_F(Preflight, SaysWhatTheServicesWouldNeedAndWhatThereIs) {
   config_.learner.max_tokens_per_pass = int64_t{1} << 40;
   const std::string refusal = Refusal();
-  EXPECT_THAT(refusal, StartsWith("rollout.kv_cache_bytes, learner.max_tokens_per_pass: "));
+  EXPECT_THAT(refusal, StartsWith("rollout.kv_cache_bytes, rollout.resident_versions, "
+                                  "learner.max_tokens_per_pass: "));
   EXPECT_THAT(refusal, HasSubstr(" GB"));
   EXPECT_THAT(refusal, HasSubstr("this machine has "));
 }
@@ -220,23 +221,23 @@ TEST_F(Preflight, NamesTheRanksAndTheWorkersWhereThereAreSeveral) {
   EXPECT_THAT(Refusal(), Not(HasSubstr("ranks")));
   EXPECT_THAT(Refusal(), HasSubstr(", 1 learner process of "));
   config_.learner.ranks = 1024;
-  EXPECT_THAT(Refusal(),
-              StartsWith("rollout.kv_cache_bytes, learner.max_tokens_per_pass, learner.ranks: "));
+  EXPECT_THAT(Refusal(), StartsWith("rollout.kv_cache_bytes, rollout.resident_versions, "
+                                    "learner.max_tokens_per_pass, learner.ranks: "));
   config_.rollout.kv_cache_bytes = 1 << 20;
   const auto shape = ReadRunShape(config_);
   ASSERT_TRUE(shape.ok()) << shape.status();
   const MemoryEstimate memory = EstimateMemory(config_, *shape, config_.rollout.kv_cache_bytes);
   EXPECT_LT(memory.rank_bytes, memory.learner_bytes);
-  EXPECT_EQ(Refusal(),
-            absl::StrCat("rollout.kv_cache_bytes, learner.max_tokens_per_pass, learner.ranks: the "
-                         "services would need about ",
-                         FormatBytes(memory.total_bytes), " (1 worker of ",
-                         FormatBytes(memory.worker_bytes), ", the first learner process of ",
-                         FormatBytes(memory.learner_bytes), ", 1023 others of ",
-                         FormatBytes(memory.rank_bytes), "); this machine has ",
-                         FormatBytes(MemoryLimit()),
-                         "; a smaller cache, shorter responses, smaller passes, fewer ranks need "
-                         "less"));
+  EXPECT_EQ(
+      Refusal(),
+      absl::StrCat(
+          "rollout.kv_cache_bytes, rollout.resident_versions, "
+          "learner.max_tokens_per_pass, learner.ranks: the services would need about ",
+          FormatBytes(memory.total_bytes), " (1 worker of ", FormatBytes(memory.worker_bytes),
+          ", the first learner process of ", FormatBytes(memory.learner_bytes), ", 1023 others of ",
+          FormatBytes(memory.rank_bytes), "); this machine has ", FormatBytes(MemoryLimit()),
+          "; a smaller cache, shorter responses, fewer resident versions, smaller "
+          "passes, fewer ranks need less"));
   config_.rollout.workers = 8;
   EXPECT_THAT(Refusal(), HasSubstr("rollout.workers, learner.ranks: "));
 }

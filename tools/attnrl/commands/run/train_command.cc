@@ -16,7 +16,7 @@ void AddTrainCommand(Command& app, Work* run) {
            "Set one configuration key, overriding the file: key=value; repeatable")
       .Repeatable();
   command.Add("--run-dir", &options->run_directory,
-              "Directory for the run's files (default: runs/<config>-<n>)");
+              "Directory for the run's files (default: runs/<config or run>-<n>)");
   command.AddSwitch("--resume", &options->resume, "Go on with the run in the run directory");
   command.Add("--workers", &options->workers, "Number of rollout workers (rollout.workers)")
       .AtLeastZero();

@@ -198,13 +198,15 @@ absl::Status CheckHostMemory(const config::Config& config, const MemoryEstimate&
     keys.emplace_back(key);
     less.emplace_back(what);
   };
-  change(config.rollout.device == "cpu", "rollout.kv_cache_bytes",
-         "a smaller cache, shorter responses");
+  const bool samples_here = config.rollout.device == "cpu" && workers > 0;
+  change(samples_here, "rollout.kv_cache_bytes", "a smaller cache, shorter responses");
+  change(samples_here && config.rollout.resident_versions > 1, "rollout.resident_versions",
+         "fewer resident versions");
   change(config.learner.device == "cpu", "learner.max_tokens_per_pass", "smaller passes");
   change(config.learner.offload_optimizer != config::OffloadOptimizer::kNone,
          "learner.offload_optimizer", "an optimizer on the device");
   change(workers > 1, "rollout.workers", "fewer workers");
-  change(ranks > 1 && config.learner.device == "cpu", "learner.ranks", "fewer ranks");
+  change(ranks > 1, "learner.ranks", "fewer ranks");
   change(keys.empty(), "model.path", "smaller models");
   return InputError(
       absl::StrJoin(keys, ", "),

@@ -165,19 +165,24 @@ TEST(MemoryEstimate, RefusesWhatDoesNotFitByTheKeysThatWouldHaveToChange) {
   EXPECT_EQ(refusal(9'000'000'000), "");
   EXPECT_EQ(refusal(0), "") << "not known";
   EXPECT_EQ(refusal(8'000'000'000),
-            "rollout.kv_cache_bytes, learner.max_tokens_per_pass: the services would need about "
-            "9.0 GB (1 worker of 2.0 GB, 1 learner process of 7.0 GB); this machine has 8.0 GB; a "
-            "smaller cache, shorter responses, smaller passes need less");
+            "rollout.kv_cache_bytes, rollout.resident_versions, learner.max_tokens_per_pass: the "
+            "services would need about 9.0 GB (1 worker of 2.0 GB, 1 learner process of 7.0 GB); "
+            "this machine has 8.0 GB; a "
+            "smaller cache, shorter responses, fewer resident versions, smaller passes need less");
+  config.rollout.workers = 0;
+  EXPECT_THAT(refusal(8'000'000'000), StartsWith("learner.max_tokens_per_pass: "));
+  config.rollout.workers = 1;
   config.rollout.device = config.learner.device = "cuda";
   EXPECT_THAT(refusal(8'000'000'000), StartsWith("model.path: the services would need about "));
   config.learner.offload_optimizer = config::OffloadOptimizer::kCpu;
   config.rollout.workers = 3;
   config.learner.ranks = 8;
-  EXPECT_THAT(refusal(8'000'000'000),
-              AllOf(StartsWith("learner.offload_optimizer, rollout.workers: "),
-                    HasSubstr("(3 workers of 2.0 GB, the first learner process of 7.0 GB, 7 others "
-                              "of 3.0 GB)"),
-                    EndsWith("; an optimizer on the device, fewer workers need less")));
+  EXPECT_THAT(
+      refusal(8'000'000'000),
+      AllOf(StartsWith("learner.offload_optimizer, rollout.workers, learner.ranks: "),
+            HasSubstr("(3 workers of 2.0 GB, the first learner process of 7.0 GB, 7 others "
+                      "of 3.0 GB)"),
+            EndsWith("; an optimizer on the device, fewer workers, fewer ranks need less")));
 }
 
 TEST(MemoryEstimate, WithoutWorkersIsThatOfTheOtherServices) {
