@@ -7,6 +7,8 @@
 #include <numeric>
 #include <thread>
 
+#include "absl/time/clock.h"
+
 namespace attnrl::learner {
 namespace {
 
@@ -74,7 +76,13 @@ TEST(ChunkQueue, OneIsWaitedForThatSendsItsLast) {
   ASSERT_EQ(queue.Take(0, 9), (Chunks{0}));
   ASSERT_EQ(queue.Take(1, 9), (Chunks{1}));
   EXPECT_EQ(queue.Next(1), 1u);
-  std::thread other([&] { EXPECT_EQ(queue.Take(1, 9), (Chunks{0})); });
+  std::atomic<bool> taken = false;
+  std::thread other([&] {
+    EXPECT_EQ(queue.Take(1, 9), (Chunks{0}));
+    taken = true;
+  });
+  absl::SleepFor(absl::Milliseconds(50));
+  EXPECT_FALSE(taken);
   queue.Leave(0);
   other.join();
 }

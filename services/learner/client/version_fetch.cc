@@ -145,13 +145,17 @@ absl::Status VersionFetch::Receive(size_t source, ChunkQueue& queue, grpc::Chann
   grpc::ByteBuffer message;
   v1::VersionChunk chunk;
   size_t count = 0;
+  bool lost = false;  // what came was another's already
   // Where others have taken over the rest of what was asked for, nobody waits for that.
   while (accepted.ok() && (count == asked || queue.Owes(source)) && reader->Read(&message)) {
     const std::optional<size_t> index = queue.Next(source);
     if (count++ == asked) {
       accepted = absl::DataLossError(absl::StrCat(NameOf(request), ": more chunks than asked for"));
     }
-    if (!index) break;
+    if (!index) {
+      lost = accepted.ok();
+      break;
+    }
     const std::span<char> room = receiver.Room(*index);
     accepted = ReadChunk(&message, room, &chunk);
     if (!accepted.ok()) break;
@@ -160,7 +164,7 @@ absl::Status VersionFetch::Receive(size_t source, ChunkQueue& queue, grpc::Chann
     if (accepted.ok()) goes_on_();
   }
   queue.OnSilenced(source, nullptr);
-  const bool released = count < asked && !queue.Owes(source);
+  const bool released = lost || (count < asked && !queue.Owes(source));
   if (!accepted.ok() || released) call.Cancel();
   const grpc::Status finished = reader->Finish();
   const absl::Status settled = receiver.Settle();
@@ -180,7 +184,9 @@ bool VersionFetch::TakesAnotherWay(const std::string& source, const absl::Status
   observe::LogWarning("another worker didn't send its weights",
                       {{"version", version_.number},
                        {"worker", source},
-                       {"next", differed ? "without differences" : "the learner is asked again"},
+                       {"next", receiver_.complete() ? "nothing, another source sent all"
+                                : differed           ? "without differences"
+                                                     : "the learner is asked again"},
                        {"reason", std::string(status.message())}});
   if (!differed) failed_.push_back(source);
   return true;
@@ -220,14 +226,14 @@ absl::StatusOr<std::shared_ptr<const VersionData>> VersionFetch::Run(absl::Durat
     std::vector<absl::Status> ended;
     if (sources_.empty()) ended = {Locate(left)};
     if (!sources_.empty()) ended = FetchSome(left, deadline);
+    if (setting_.calls.cancelled() && !receiver_.complete()) return FetchCancelled();
+    bool again = false;
+    const absl::Status reason = Settle(ended, &again);
     if (receiver_.complete()) return receiver_.Take();
     if (receiver_.ready() > before) {
       backoff.Reset();
       end = clock.Monotonic() + deadline;
     }
-    if (setting_.calls.cancelled()) return FetchCancelled();
-    bool again = false;
-    const absl::Status reason = Settle(ended, &again);
     if (again || absl::IsDeadlineExceeded(reason)) continue;
     if (absl::IsDataLoss(reason) && ++damaged >= kDamagedTries) return reason;
     if (!absl::IsDataLoss(reason) && !absl::IsUnavailable(reason) && !absl::IsAborted(reason)) {

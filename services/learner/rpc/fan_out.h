@@ -14,9 +14,9 @@ namespace attnrl::learner {
 
 // Who sends a version to whom: a tree in which the learner and each that gets it from the learner
 // or from another send it to two. Each but the first has a second source, so that a version comes
-// in two halves and who has nobody below itself in the tree sends, too; the learner is nobody's
-// second one, and so sends two copies at most. Nobody gets anything by way of itself. Knows only
-// addresses; of the newest versions asked for. Thread-safe.
+// in two halves and who has nobody below itself in the tree sends, too: each is the second one of
+// two at most. The learner is nobody's, and so sends two copies at most. Nobody gets anything by
+// way of itself. Knows only addresses; of the newest versions asked for. Thread-safe.
 class FanOut {
  public:
   // Of each kind: who gets it first, and who gets it second, from one source.

@@ -30,6 +30,11 @@ std::shared_ptr<VersionWeights> Stepper::WeightsOf(const Sequence& sequence) con
 
 void Stepper::Admit() {
   std::vector<std::unique_ptr<Sequence>> passed;  // of one version, that find no room
+  const auto often_enough = [&passed] {
+    return std::any_of(passed.begin(), passed.end(), [](const auto& sequence) {
+      return sequence->times_passed >= kMostTimesPassed;
+    });
+  };
   while (running() < options_.slots && !waiting_.empty()) {
     // Versions, not requests: a handful.
     std::vector<uint32_t> versions;
@@ -50,7 +55,7 @@ void Stepper::Admit() {
       Unplace(*sequence);
       if (running() > 0) {
         passed.push_back(std::move(sequence));
-        if (passed.size() == kMostPassed || passed.front()->times_passed >= kMostTimesPassed) break;
+        if (passed.size() == kMostPassed || often_enough()) break;
         continue;
       }
       // What it shares may hold more than it needs of it, a whole response for its beginning.
@@ -65,7 +70,7 @@ void Stepper::Admit() {
                          [](const auto& a, const auto& b) { return StandsBefore(*a, *b); });
     running_.insert(place, std::move(sequence));
     for (const auto& waiting : passed) ++waiting->times_passed;
-    if (!passed.empty() && passed.front()->times_passed >= kMostTimesPassed) break;
+    if (often_enough()) break;
   }
   for (auto& sequence : passed) waiting_.Push(std::move(sequence));
 }

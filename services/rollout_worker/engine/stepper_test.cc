@@ -241,7 +241,6 @@ TEST_F(StepperTest, WithoutRoomTheLastOneWaitsAndGoesOnWhereItWas) {
   }
 }
 
-// The response is kept whole, of which the continuation needs a few tokens.
 // Where one runs that fills half of the cache, one that needs more than the other half waits.
 TEST(StepperAdmission, SmallerOnesPassWhatFindsNoRoomButNotForEver) {
   const FakeClock clock;
@@ -270,6 +269,7 @@ TEST(StepperAdmission, SmallerOnesPassWhatFindsNoRoomButNotForEver) {
   EXPECT_EQ(first - order.begin(), 32) << "so many pass it, then its room is kept";
 }
 
+// The response is kept whole, of which the continuation needs a few tokens.
 TEST_F(StepperTest, WhatFitsAloneRunsThoughWhatItSharesLeavesNoRoom) {
   FakeStepRunner runner(8, kVocabulary);
   Stepper stepper({.slots = 4, .max_tokens = 150}, runner, clock_);

@@ -325,7 +325,8 @@ int64_t StepWorkspaceBytes(const RunnerOptions& options, const model::ModelConfi
                       4 * (config.heads + 2 * config.kv_heads) * config.head_dim +
                       4 * config.intermediate_size;
   const int64_t logits = kKernelLogitRows * config.vocab_size * static_cast<int64_t>(sizeof(float));
-  return kLibraries + step_rows * row * size + 2 * logits + attention::PromptRoom::kMostBytes;
+  const int64_t prompts = options.device.is_cpu() ? 0 : attention::PromptRoom::kMostBytes;
+  return kLibraries + step_rows * row * size + 2 * logits + prompts;
 }
 
 int64_t KvBlockBytes(const RunnerOptions& options, const model::ModelConfig& config) {

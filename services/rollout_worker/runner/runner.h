@@ -60,7 +60,7 @@ bool CanScoreOnline(const RunnerOptions& options, const model::ModelConfig& conf
 int64_t KvBlockBytes(const RunnerOptions& options, const model::ModelConfig& config);
 
 // Bytes that one version of the weights takes on the device, and those that the largest step takes
-// beside the cache, with an allowance for LibTorch's libraries: for the size of a GPU's cache.
+// beside the cache, with an allowance for LibTorch's libraries: for the size of the cache.
 int64_t ResidentWeightBytes(const RunnerOptions& options, const model::ModelConfig& config);
 int64_t StepWorkspaceBytes(const RunnerOptions& options, const model::ModelConfig& config,
                            int64_t step_rows);
