@@ -105,7 +105,8 @@ at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool non_block
     if (stream != 0) ++counter.traffic.side_copies;
     // Where there is a GPU, LibTorch pins memory for that.
     const at::Tensor& host = IsFake(to) ? from : to;
-    if (!IsFakePinned(host.storage().data()) && !at::hasCUDA()) ++counter.traffic.pageable_copies;
+    const bool pinned = IsFakePinned(host.storage().data()) || (at::hasCUDA() && host.is_pinned());
+    if (!pinned) ++counter.traffic.pageable_copies;
   }
   const bool within = IsFake(from) && IsFake(to);
   if (within) CountOperation();
