@@ -9,7 +9,7 @@ namespace attnrl::kernels {
 // CPU kernels of a decoder outside attention, in which every sum runs in one written-down order,
 // whatever the instruction set, the number of rows and the split over threads:
 //   - an output of a product is one chain of fused multiply-adds over its inputs, first to last,
-//     that starts at the bias, at zero, or at what is in y;
+//     that starts at the bias or at zero;
 //   - a sum over a row (norm, softmax) goes into 16 lanes, element i into lane i mod 16 in order,
 //     and the lanes are added as (l, l + 8), (l, l + 4), (l, l + 2), (0, 1).
 // A row is therefore computed alike in every batch, and the builds for different instruction sets
@@ -38,7 +38,6 @@ struct ProductOf {
   int64_t rows = 0;
   PackedView matrix;
   const float* bias = nullptr;  // [out], or null
-  bool resume = false;  // the sums go on from what is in y, whatever the bias; of floats alone
   int64_t first_panel = 0;
   int64_t last_panel = 0;  // exclusive
   float* y = nullptr;      // [rows, out], rows y_stride apart; other panels' columns stay untouched

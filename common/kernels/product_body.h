@@ -190,7 +190,7 @@ void MultiplyPanels(const ProductOf<typename Operands::Input>& a,
                  .ahead_stride = stride * static_cast<int64_t>(sizeof(Word)),
                  .ahead_step = share * static_cast<int64_t>(sizeof(Word)) * 2 / size,
                  .bias = a.bias == nullptr ? nullptr : a.bias + panel * kLanes,
-                 .resume = a.resume || b > 0,
+                 .resume = b > 0,
                  .y = a.y + row * a.y_stride + panel * kLanes,
                  .y_stride = a.y_stride});
     });
@@ -233,12 +233,6 @@ void MultiplyPartOfPanel(const ProductOf<typename Operands::Input>& a,
   float tile[kRows * kLanes];
   const auto* const words = panels + panel * a.matrix.panel_words;
   ForTiles(a.rows, (a.rows + kRows - 1) / kRows, [&](int64_t row, int64_t rows) {
-    for (int64_t r = 0; a.resume && r < rows; ++r) {
-      for (int64_t c = 0; c < kLanes; ++c) {
-        tile[r * kLanes + c] =
-            c < columns ? a.y[(row + r) * a.y_stride + panel * kLanes + c] : 0.0F;
-      }
-    }
     TileOf<1, Operands>(rows, {.x = a.x + row * a.x_stride,
                                .x_stride = a.x_stride,
                                .count = inputs,
@@ -248,7 +242,7 @@ void MultiplyPartOfPanel(const ProductOf<typename Operands::Input>& a,
                                .ahead_stride = 0,
                                .ahead_step = 0,
                                .bias = bias,
-                               .resume = a.resume,
+                               .resume = false,
                                .y = tile,
                                .y_stride = kLanes});
     for (int64_t r = 0; r < rows; ++r) {

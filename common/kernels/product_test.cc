@@ -122,28 +122,6 @@ TEST_P(Product, OfSomePanelsLeavesTheOthersAndWhatLiesBetweenRowsAlone) {
   }
 }
 
-// Whole panels and a part of one, one block of inputs and several.
-TEST_P(Product, GoesOnFromWhatIsThereWhereItResumes) {
-  for (const Shape& shape : std::vector<Shape>{{1, 3, 5}, {13, 40, 50}, {8, 1600, 35}}) {
-    const std::vector<float> x = RandomFloats(random_, shape.rows * shape.in);
-    const std::vector<float> weight = RandomFloats(random_, shape.out * shape.in);
-    const PackedMatrix matrix = Pack(weight, shape, PackedMatrix::Type::kFloat32);
-    const std::vector<float> start = RandomFloats(random_, shape.out);
-    std::vector<float> y;
-    for (int64_t r = 0; r < shape.rows; ++r) y.insert(y.end(), start.begin(), start.end());
-    kernels_.multiply({.x = x.data(),
-                       .x_stride = shape.in,
-                       .rows = shape.rows,
-                       .matrix = matrix.view(),
-                       .resume = true,
-                       .first_panel = 0,
-                       .last_panel = matrix.panels(),
-                       .y = y.data(),
-                       .y_stride = shape.out});
-    EXPECT_EQ(y, Multiply(kernels_, x, matrix, start));
-  }
-}
-
 TEST_P(Product, OfNoRowsIsNothing) {
   const PackedMatrix matrix(PackedMatrix::Type::kFloat32, 20, 3);
   EXPECT_TRUE(Multiply(kernels_, {}, matrix, {}).empty());

@@ -2,7 +2,6 @@
 #include "common/model/cpu_operators.h"
 
 #include <ATen/ATen.h>
-#include <ATen/EmptyTensor.h>
 
 #include <algorithm>
 
@@ -16,16 +15,12 @@ namespace {
 
 using kernels::UsedKernels;
 
-const float* Data(const at::Tensor& x) { return x.const_data_ptr<float>(); }
-
 // Every call of ATen finds its function anew, which takes as long as a small kernel: what is asked
 // for most is answered without.
 at::Tensor Float(const at::Tensor& x) {
   if (x.scalar_type() == at::kFloat && x.is_contiguous()) return x;
   return x.detach().to(at::kFloat).contiguous();
 }
-
-at::Tensor Empty(at::IntArrayRef sizes) { return at::detail::empty_cpu(sizes, at::kFloat); }
 
 class CpuOperators final : public Operators {
  public:
@@ -52,11 +47,11 @@ class CpuOperators final : public Operators {
     const int64_t rows = x.numel() / n;
     const int64_t stride = x.dim() == 2 ? dense.stride(0) : n;
     const at::Tensor weights = Float(weight);
-    at::Tensor y = Empty(x.sizes());
+    at::Tensor y = EmptyFloats(x.sizes());
     float* const target = y.mutable_data_ptr<float>();
     ForRows(rows, 16 * n, [&](int64_t begin, int64_t end) {
-      UsedKernels().rms_norm(Data(dense) + begin * stride, stride, Data(weights), end - begin, n,
-                             static_cast<float>(eps), target + begin * n);
+      UsedKernels().rms_norm(Floats(dense) + begin * stride, stride, Floats(weights), end - begin,
+                             n, static_cast<float>(eps), target + begin * n);
     });
     return y;
   }
@@ -66,7 +61,7 @@ class CpuOperators final : public Operators {
     const int64_t n = x.numel() / std::max<int64_t>(1, x.size(0));
     float* const target = x.mutable_data_ptr<float>();
     ForRows(x.size(0), 16 * n, [&](int64_t begin, int64_t end) {
-      UsedKernels().add(Data(y) + begin * n, (end - begin) * n, target + begin * n);
+      UsedKernels().add(Floats(y) + begin * n, (end - begin) * n, target + begin * n);
     });
     return x;
   }
@@ -75,12 +70,12 @@ class CpuOperators final : public Operators {
     const at::Tensor gates = DenseRows(gate);
     const at::Tensor ups = DenseRows(up);
     const int64_t n = gate.size(1);
-    at::Tensor y = Empty({gate.size(0), n});
+    at::Tensor y = EmptyFloats({gate.size(0), n});
     float* const target = y.mutable_data_ptr<float>();
     ForRows(gate.size(0), 16 * n, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        UsedKernels().gated_silu(Data(gates) + row * gates.stride(0),
-                                 Data(ups) + row * ups.stride(0), n, target + row * n);
+        UsedKernels().gated_silu(Floats(gates) + row * gates.stride(0),
+                                 Floats(ups) + row * ups.stride(0), n, target + row * n);
       }
     });
     return y;
@@ -90,12 +85,12 @@ class CpuOperators final : public Operators {
     const at::Tensor dense = DenseRows(x);
     const int64_t heads = x.size(1);
     const int64_t n = x.size(2);
-    at::Tensor y = Empty({x.size(0), heads, n});
+    at::Tensor y = EmptyFloats({x.size(0), heads, n});
     float* const target = y.mutable_data_ptr<float>();
     ForRows(x.size(0), 16 * heads * n, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        UsedKernels().rotate(Data(dense) + row * dense.stride(0), Data(rotary.cosine) + row * n,
-                             Data(rotary.sine) + row * n, heads, n, target + row * heads * n);
+        UsedKernels().rotate(Floats(dense) + row * dense.stride(0), Floats(rotary.cosine) + row * n,
+                             Floats(rotary.sine) + row * n, heads, n, target + row * heads * n);
       }
     });
     return y;
@@ -104,10 +99,10 @@ class CpuOperators final : public Operators {
   at::Tensor LogSoftmax(const at::Tensor& logits) const override {
     const at::Tensor dense = logits.contiguous();
     const int64_t n = logits.size(1);
-    at::Tensor y = Empty(logits.sizes());
+    at::Tensor y = EmptyFloats(logits.sizes());
     float* const target = y.mutable_data_ptr<float>();
     ForRows(logits.size(0), 16 * n, [&](int64_t begin, int64_t end) {
-      UsedKernels().log_softmax(Data(dense) + begin * n, end - begin, n, target + begin * n);
+      UsedKernels().log_softmax(Floats(dense) + begin * n, end - begin, n, target + begin * n);
     });
     return y;
   }

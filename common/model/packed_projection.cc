@@ -10,6 +10,7 @@
 #include "common/kernels/kernels.h"
 #include "common/kernels/packed_matrix.h"
 #include "common/model/cpu/product_parts.h"
+#include "common/model/cpu/row_parts.h"
 #include "common/model/cpu_operators.h"
 
 namespace attnrl::model {
@@ -75,7 +76,7 @@ class PackedProjection final : public Projection {
   }
 
   std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
-    const at::Tensor dense = x.stride(1) == 1 ? x : x.contiguous();
+    const at::Tensor dense = DenseRows(x);
     const auto* const data = dense.const_data_ptr<float>();
     at::Tensor y = at::detail::empty_cpu({x.size(0), matrix_.out()}, at::kFloat);
     if (bfloat16_ == nullptr) {

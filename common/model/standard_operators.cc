@@ -30,9 +30,16 @@ bool HasOwnKernels(const at::Tensor& x) {
   return x.is_cpu() && CanRunOnCpuOperators(x.scalar_type());
 }
 
-// A linear map on the CPU by own products, forward and backward, in float32. What comes out of
-// bfloat16 numbers is rounded once, as by products of bfloat16 that sum in float32; nothing wider
-// than its inputs is kept for the way back.
+// Whether own products of float32 numbers take less time than LibTorch's: rows enough share what
+// packing a weight costs.
+bool OwnProductsWin(int64_t rows) {
+  constexpr int64_t kFewestRows = 512;
+  return rows >= kFewestRows && CanRunOnCpuOperators(at::kFloat);
+}
+
+// A linear map on the CPU in float32, forward and backward, by whichever products take less time.
+// What comes out of bfloat16 numbers is rounded once, as by products of bfloat16 that sum in
+// float32; nothing wider than its inputs is kept for the way back.
 class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
  public:
   using Context = torch::autograd::AutogradContext;
@@ -43,7 +50,10 @@ class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
     context->save_for_backward({x, weight});
     context->saved_data["bias"] = bias.has_value();
     const at::Tensor wide_bias = bias.has_value() ? Wide(*bias) : at::Tensor();
-    return MultiplyForward(Wide(x), Wide(weight), wide_bias).to(x.scalar_type());
+    const at::Tensor out = OwnProductsWin(x.size(0))
+                               ? MultiplyForward(Wide(x), Wide(weight), wide_bias)
+                               : at::linear(Wide(x), Wide(weight), wide_bias);
+    return out.to(x.scalar_type());
   }
 
   static List backward(Context* context, const List& gradients) {
@@ -51,7 +61,11 @@ class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
     const at::ScalarType dtype = saved[0].scalar_type();
     const at::Tensor gradient = Wide(gradients[0]);
     at::Tensor of_x, of_weight, of_bias;
-    if (context->needs_input_grad(0)) of_x = MultiplyBack(gradient, Wide(saved[1])).to(dtype);
+    if (context->needs_input_grad(0)) {
+      const at::Tensor weight = Wide(saved[1]);
+      of_x = OwnProductsWin(gradient.size(0)) ? MultiplyBack(gradient, weight).to(dtype)
+                                              : gradient.mm(weight).to(dtype);
+    }
     if (context->needs_input_grad(1)) of_weight = gradient.t().mm(Wide(saved[0])).to(dtype);
     if (context->saved_data["bias"].toBool()) of_bias = gradient.sum(0).to(dtype);
     return {of_x, of_weight, of_bias};
@@ -62,16 +76,14 @@ class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
 };
 
 // LibTorch multiplies bfloat16 numbers one by one where the processor has no AVX-512, ten times
-// slower than float32. In float32 own products win where rows enough share what packing costs.
+// slower than float32.
 at::Tensor ApplyLinear(const at::Tensor& x, const at::Tensor& weight,
                        const std::optional<at::Tensor>& bias) {
-  constexpr int64_t kFewestRows = 512;
-  if (x.dim() != 2 || !HasOwnKernels(x) || weight.scalar_type() != x.scalar_type()) {
-    return at::linear(x, weight, bias);
-  }
-  const bool own = x.scalar_type() == at::kFloat ? x.size(0) >= kFewestRows
-                                                 : kernels::FastestIsa() < kernels::Isa::kAvx512;
-  return own ? TrainedLinear::apply(x, weight, bias) : at::linear(x, weight, bias);
+  const at::ScalarType type = x.scalar_type();
+  const bool wide = type == at::kBFloat16 && kernels::FastestIsa() < kernels::Isa::kAvx512;
+  const bool own = type == at::kFloat && x.dim() == 2 && OwnProductsWin(x.size(0));
+  const bool here = x.dim() == 2 && x.is_cpu() && weight.scalar_type() == type && (wide || own);
+  return here ? TrainedLinear::apply(x, weight, bias) : at::linear(x, weight, bias);
 }
 
 // The named tensors themselves: gradients flow into them, and what an optimizer writes into them

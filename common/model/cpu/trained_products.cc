@@ -25,8 +25,6 @@ constexpr int64_t kPanel = PackedMatrix::kPanel;
 constexpr int64_t kWorthAThread = int64_t{1} << 16;
 constexpr int64_t kWorthAMember = int64_t{1} << 13;
 
-at::Tensor WithDenseRows(const at::Tensor& x) { return x.stride(1) == 1 ? x : x.contiguous(); }
-
 // A matrix packed into memory that LibTorch lends.
 struct Packed {
   at::Tensor memory;
@@ -94,12 +92,12 @@ at::Tensor Multiply(const at::Tensor& x, const Packed& matrix, const float* bias
 }  // namespace
 
 at::Tensor MultiplyForward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return Multiply(WithDenseRows(x), PackRows(WithDenseRows(weight)),
+  return Multiply(DenseRows(x), PackRows(DenseRows(weight)),
                   bias.defined() ? Floats(bias.contiguous()) : nullptr);
 }
 
 at::Tensor MultiplyBack(const at::Tensor& gradient, const at::Tensor& weight) {
-  return Multiply(WithDenseRows(gradient), PackColumns(WithDenseRows(weight)), nullptr);
+  return Multiply(DenseRows(gradient), PackColumns(DenseRows(weight)), nullptr);
 }
 
 }  // namespace attnrl::model

@@ -138,6 +138,11 @@ TEST_F(TrainedRows, TakeTensorsThatAreViewsOfOthers) {
   const at::Tensor expected = TrainedGatedSilu(gate_up.narrow(1, 0, 20).contiguous(),
                                                gate_up.narrow(1, 20, 20).contiguous());
   EXPECT_TRUE(at::equal(found, expected));
+  // Heads of a row that lie between those of others, as keys do beside queries.
+  const at::Tensor heads = at::randn({9, 5, 6}).narrow(1, 2, 2);
+  const at::Tensor cosine = at::randn({9, 1, 6}), sine = at::randn({9, 1, 6});
+  EXPECT_TRUE(at::equal(TrainedRotate(heads, cosine, sine),
+                        TrainedRotate(heads.contiguous(), cosine, sine)));
 }
 
 }  // namespace

@@ -66,8 +66,8 @@ class CheckpointStore {
   // The newest one whose every file has its digest. Damaged newer ones are set aside as
   // damaged-step-N and logged. NOT_FOUND: there was none at all; DATA_LOSS: none is intact.
   absl::StatusOr<CheckpointInfo> FindIntact();
-  // Reads masters, moments and counters of an intact checkpoint into `trainer`. Memory besides: a
-  // layer, or the largest matrix where that is larger.
+  // Reads masters, moments and counters of an intact checkpoint into `trainer`. Memory besides: one
+  // bucket of the gradient (a layer, or the head) and one tensor.
   absl::Status Restore(const CheckpointInfo& info, Trainer& trainer) const;
 
   // Steps that may be removed: all but step 0, the `kept` newest, the `best` most accurate and

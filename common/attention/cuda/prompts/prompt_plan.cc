@@ -14,10 +14,11 @@ void PromptPlan::Build(const AttentionPlan& plan, std::span<const ScoredRow> sco
   for (const AttentionPlan::Group& group : plan.groups()) {
     const int32_t end = group.first_row + group.rows;
     const int32_t tokens = group.first_position + group.rows;
+    if (group.rows < kPromptRows || keys() + tokens > most_keys) continue;
     const bool is_scored = std::any_of(scored.begin(), scored.end(), [&](const ScoredRow& row) {
       return row.row >= group.first_row && row.row < end;
     });
-    if (group.rows < kPromptRows || is_scored || keys() + tokens > most_keys) continue;
+    if (is_scored) continue;
     std::fill(rows_.begin() + group.first_row, rows_.begin() + end, true);
     Gather(plan, group);
     EndSequence(group.first_row, 0);
