@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 #include <string>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <utility>
@@ -27,7 +28,10 @@ namespace {
 
 using Store = c10::intrusive_ptr<c10d::Store>;
 
-constexpr char kFormed[] = "formed";  // in the store of a group that has all its ranks
+// Rank 0 opens a round, the others join the newest, and rank 0 closes it once all are in. A store
+// may outlive the ranks, as torchrun's does: a round that is closed or not the newest takes nobody.
+constexpr char kRounds[] = "attnrl/rounds";  // how many have been opened
+constexpr char kClosed[] = "closed";         // in a round
 constexpr absl::Duration kRetry = absl::Milliseconds(300);
 // All ranks are there: what connecting them may take.
 constexpr absl::Duration kConnect = absl::Seconds(60);
@@ -41,6 +45,11 @@ std::chrono::milliseconds Chrono(absl::Duration duration) {
 void SilenceC10d() {
   constexpr int kFatal = 3;
   FLAGS_caffe2_log_level = kFatal;
+}
+
+// Where the ranks of one round find each other.
+Store RoundOf(const Store& store, int64_t number) {
+  return c10::make_intrusive<c10d::PrefixStore>(absl::StrCat("attnrl/round/", number), store);
 }
 
 std::string JoinedKey(int rank) { return absl::StrCat("joined/", rank); }
@@ -78,9 +87,9 @@ class GlooTransfer final : public RankGroup::Transfer {
 
 class GlooGroup final : public RankGroup {
  public:
-  // `store` lives as long as the group: it is how a newcomer learns that there is one.
-  GlooGroup(Store store, c10::intrusive_ptr<c10d::ProcessGroupGloo> group, absl::Duration timeout)
-      : store_(std::move(store)),
+  // `round` lives as long as the group: it is how a newcomer learns that there is one.
+  GlooGroup(Store round, c10::intrusive_ptr<c10d::ProcessGroupGloo> group, absl::Duration timeout)
+      : round_(std::move(round)),
         group_(std::move(group)),
         timeout_(timeout),
         sent_(static_cast<size_t>(group_->getSize())),
@@ -113,7 +122,7 @@ class GlooGroup final : public RankGroup {
     }
   }
 
-  const Store store_;
+  const Store round_;
   const c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
   const absl::Duration timeout_;
   std::vector<int> sent_;
@@ -155,35 +164,36 @@ absl::StatusOr<Store> HostStore(const RankPlace& place) {
   }
 }
 
-// The store of a rank 0 that still waits for others; null while there is none.
+// The store that somebody else hosts; null while nobody listens.
 Store FindStore(const RankPlace& place) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(place.port);
   options.waitWorkers = false;
   options.timeout = std::chrono::seconds(2);
   try {
-    Store store = c10::make_intrusive<c10d::TCPStore>(
+    return c10::make_intrusive<c10d::TCPStore>(
         IsLoopback(place.address) ? "127.0.0.1" : place.address, options);
-    return store->check({kFormed}) ? Store() : store;
   } catch (const std::exception&) {
     return Store();
   }
 }
 
-std::vector<int> Missing(const Store& store, int size) {
+// Those who aren't in yet; empty where all are. Rank 0 is, since it has opened the round.
+std::string Missing(const Store& round, int size) {
   std::vector<int> missing;
-  for (int rank = 0; rank < size; ++rank) {
-    if (!store->check({JoinedKey(rank)})) missing.push_back(rank);
+  for (int rank = 1; rank < size; ++rank) {
+    if (!round->check({JoinedKey(rank)})) missing.push_back(rank);
   }
-  return missing;
+  if (missing.empty()) return "";
+  return absl::StrCat(missing.size() == 1 ? "rank " : "ranks ", absl::StrJoin(missing, ", "));
 }
 
-c10::intrusive_ptr<c10d::ProcessGroupGloo> Connect(const RankPlace& place, const Store& store) {
+c10::intrusive_ptr<c10d::ProcessGroupGloo> Connect(const RankPlace& place, const Store& round) {
   auto options = c10d::ProcessGroupGloo::Options::create(Chrono(kConnect));
   options->devices.push_back(IsLoopback(place.address)
                                  ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
                                  : c10d::ProcessGroupGloo::createDefaultDevice());
-  return c10::make_intrusive<c10d::ProcessGroupGloo>(store, place.rank, place.size, options);
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(round, place.rank, place.size, options);
 }
 
 // The waits of JoinRanks.
@@ -210,11 +220,55 @@ class Patience {
   const absl::Duration deadline_;  // monotonic
 };
 
-absl::StatusOr<Store> MeetRankZero(const RankPlace& place, const Patience& patience) {
+absl::StatusOr<Store> MeetAgent(const RankPlace& place, const Patience& patience) {
   while (true) {
     if (Store store = FindStore(place)) return store;
     ATTNRL_RETURN_IF_ERROR(
-        patience.Wait(absl::StrCat("rank 0 at ", place.address, ":", place.port)));
+        patience.Wait(absl::StrCat("torchrun at ", place.address, ":", place.port)));
+  }
+}
+
+// Rank 0: opens a round and closes it once all are in.
+absl::StatusOr<Store> HoldRound(const RankPlace& place, const Patience& patience) {
+  ATTNRL_ASSIGN_OR_RETURN(const Store store,
+                          place.agent ? MeetAgent(place, patience) : HostStore(place));
+  Store round = RoundOf(store, store->add(kRounds, 1));
+  for (std::string missing = Missing(round, place.size); !missing.empty();
+       missing = Missing(round, place.size)) {
+    ATTNRL_RETURN_IF_ERROR(patience.Wait(missing));
+  }
+  round->set(kClosed, std::vector<uint8_t>{1});
+  return round;
+}
+
+// Another rank: the round that has been closed with it. A rank 0 that goes away before leaves a
+// round, or a store, for its successor's.
+absl::StatusOr<Store> JoinRound(const RankPlace& place, const Patience& patience) {
+  Store store;
+  int64_t joined = 0;
+  while (true) {
+    std::string awaited;
+    try {
+      if (!store) {
+        joined = 0;
+        store = FindStore(place);
+      }
+      const int64_t newest = store ? store->add(kRounds, 0) : 0;
+      if (newest > 0) {
+        Store round = RoundOf(store, newest);
+        const bool closed = round->check({kClosed});
+        if (closed && newest == joined) return round;
+        if (!closed) {
+          round->set(JoinedKey(place.rank), std::vector<uint8_t>{1});
+          joined = newest;
+          awaited = Missing(round, place.size);
+        }
+      }
+    } catch (const std::exception&) {
+      store.reset();
+    }
+    if (awaited.empty()) awaited = absl::StrCat("rank 0 at ", place.address, ":", place.port);
+    ATTNRL_RETURN_IF_ERROR(patience.Wait(awaited));
   }
 }
 
@@ -224,18 +278,10 @@ absl::StatusOr<std::unique_ptr<RankGroup>> JoinRanks(const RankPlace& place,
                                                      const JoinOptions& options) {
   SilenceC10d();
   const Patience patience(options);
-  ATTNRL_ASSIGN_OR_RETURN(const Store store,
-                          place.rank == 0 ? HostStore(place) : MeetRankZero(place, patience));
   try {
-    store->set(JoinedKey(place.rank), std::vector<uint8_t>{1});
-    for (auto missing = Missing(store, place.size); !missing.empty();
-         missing = Missing(store, place.size)) {
-      ATTNRL_RETURN_IF_ERROR(patience.Wait(
-          absl::StrCat(missing.size() == 1 ? "rank " : "ranks ", absl::StrJoin(missing, ", "))));
-    }
-    auto group = Connect(place, store);
-    if (place.rank == 0) store->set(kFormed, std::vector<uint8_t>{1});
-    return std::make_unique<GlooGroup>(store, std::move(group), options.timeout);
+    ATTNRL_ASSIGN_OR_RETURN(const Store round, place.rank == 0 ? HoldRound(place, patience)
+                                                               : JoinRound(place, patience));
+    return std::make_unique<GlooGroup>(round, Connect(place, round), options.timeout);
   } catch (const std::exception& error) {
     const std::string text = error.what();
     return absl::UnavailableError(

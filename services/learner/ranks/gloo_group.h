@@ -19,9 +19,9 @@ struct JoinOptions {
 };
 
 // Meets the other ranks at `place`, which is not alone, and connects to each of them over TCP
-// (LibTorch's c10d with Gloo). Rank 0 listens; the others try until it is there. One that is left
-// of an earlier group is not taken for it. DEADLINE_EXCEEDED says who was waited for; UNAVAILABLE
-// where the port can't be had.
+// (LibTorch's c10d with Gloo). Rank 0 listens, or torchrun for it; the others try until it is
+// there. One that is left of an earlier group, or has ended while it waited, is not taken for it.
+// DEADLINE_EXCEEDED says who was waited for; UNAVAILABLE where the port can't be had.
 absl::StatusOr<std::unique_ptr<RankGroup>> JoinRanks(const RankPlace& place,
                                                      const JoinOptions& options);
 

@@ -48,13 +48,10 @@ absl::StatusOr<RankPlace> ReadRankPlace(int64_t ranks, bool allow_plaintext) {
                       absl::StrCat(ranks, ", as learner.ranks says"));
   }
   if (place.alone()) return place;
-  if (Variable("TORCHELASTIC_USE_AGENT_STORE") == "True") {
-    return InputError("TORCHELASTIC_USE_AGENT_STORE", "is True: torchrun listens on MASTER_PORT",
-                      "a launcher that leaves the port to rank 0");
-  }
   const std::string why = absl::StrCat(", since WORLD_SIZE is ", place.size);
   ATTNRL_ASSIGN_OR_RETURN(place.rank, Number("RANK", 0, place.size - 1, why));
   ATTNRL_ASSIGN_OR_RETURN(place.port, Number("MASTER_PORT", 1, 65535, why));
+  place.agent = Variable("TORCHELASTIC_USE_AGENT_STORE") == "True";
   place.address = Variable("MASTER_ADDR");
   if (place.address.empty()) {
     return InputError("MASTER_ADDR", "not set", "the host of rank 0" + why);

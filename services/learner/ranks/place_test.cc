@@ -17,7 +17,10 @@ class ReadRankPlaceTest : public ::testing::Test {
   ~ReadRankPlaceTest() override { Clear(); }
 
   static void Clear() {
-    for (const char* name : {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}) unsetenv(name);
+    for (const char* name :
+         {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE"}) {
+      unsetenv(name);
+    }
   }
   static void Set(const char* rank, const char* size, const char* address, const char* port) {
     setenv("RANK", rank, 1);
@@ -64,11 +67,14 @@ TEST_F(ReadRankPlaceTest, RefusesWhatDoesNotFitByTheNameOfTheVariable) {
               HasSubstr("MASTER_ADDR: not set; the host of rank 0, since WORLD_SIZE is 2"));
 }
 
-TEST_F(ReadRankPlaceTest, ATorchrunThatListensOnThePortItselfIsRefused) {
+TEST_F(ReadRankPlaceTest, TorchrunSaysWhetherItListensOnThePortItself) {
   Set("0", "2", "127.0.0.1", "29500");
+  const auto listens = [] { return ReadRankPlace(2, false)->agent; };
+  EXPECT_FALSE(listens());
+  setenv("TORCHELASTIC_USE_AGENT_STORE", "False", 1);
+  EXPECT_FALSE(listens());
   setenv("TORCHELASTIC_USE_AGENT_STORE", "True", 1);
-  EXPECT_THAT(Refusal(2), HasSubstr("TORCHELASTIC_USE_AGENT_STORE: is True"));
-  unsetenv("TORCHELASTIC_USE_AGENT_STORE");
+  EXPECT_TRUE(listens());
 }
 
 TEST_F(ReadRankPlaceTest, ANetworkOfOthersHasToBeAllowed) {

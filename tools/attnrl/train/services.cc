@@ -90,6 +90,7 @@ ServicePlan LearnerPlan(const config::Config& config, const MemoryEstimate& memo
   plan.process.environment["RANK"] = absl::StrCat(rank);
   plan.process.environment["MASTER_ADDR"] = "127.0.0.1";
   plan.process.environment["MASTER_PORT"] = absl::StrCat(paths.rank_port);
+  plan.process.environment["TORCHELASTIC_USE_AGENT_STORE"] = "False";
   return plan;
 }
 

@@ -45,6 +45,7 @@ TEST(PlanServices, TellsEveryRankOfTheLearnerItsPlace) {
     EXPECT_EQ(process.environment.at("WORLD_SIZE"), "3");
     EXPECT_EQ(process.environment.at("MASTER_ADDR"), "127.0.0.1");
     EXPECT_EQ(process.environment.at("MASTER_PORT"), "1234");
+    EXPECT_EQ(process.environment.at("TORCHELASTIC_USE_AGENT_STORE"), "False");
   }
   EXPECT_EQ(Plans(1)[1].process.environment.at("WORLD_SIZE"), "1");
 }
