@@ -96,7 +96,7 @@ struct Pipeline {
 
 struct Rollout {
   int64_t workers = 1;  // that `attnrl train` starts
-  int64_t threads = 1;  // each
+  int64_t threads = 0;  // each; 0: what the machine has for it
   std::string device = "cpu";
   int64_t max_prompt_tokens = 1024;
   int64_t max_response_tokens = 8192;

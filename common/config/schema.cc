@@ -183,7 +183,9 @@ void AddAlgorithm(Table& table) {
 
 void AddRollout(Table& table) {
   table.Int(ATTNRL_KEY(rollout.workers), 0, 1024, "Rollout workers that attnrl train starts.");
-  table.Int(ATTNRL_KEY(rollout.threads), 1, 1024, "Compute threads of each worker.");
+  table.Int(ATTNRL_KEY(rollout.threads), 0, 1024,
+            "Compute threads of each worker; 0 takes as many as the container has processors, and "
+            "under attnrl train an equal part of what the learner leaves of these.");
   table.Device(ATTNRL_KEY(rollout.device),
                "Device that the workers compute on; with cuda each takes a GPU of its own, as long "
                "as there are some, with cuda:N all that one.");

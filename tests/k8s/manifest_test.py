@@ -26,7 +26,7 @@ PRESETS = {"single-gpu": "attnrl-1.5b", "multi-node": "attnrl-7b"}
 ON_GPUS = {*PRESETS, "gpu-ranks"}
 # What a cluster's configuration says otherwise than one for a single machine.
 OF_A_CLUSTER = {
-    *("model.path", "data.train", "rollout.workers", "verifier.children"),
+    *("model.path", "data.train", "rollout.workers", "rollout.threads", "verifier.children"),
     *("scheduler.address", "verifier.address", "learner.address"),
     *("observe.metrics_address", "observe.console_level", "security.allow_plaintext"),
 }

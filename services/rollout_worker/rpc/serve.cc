@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
 #include "common/device/gpu_metrics.h"
@@ -44,6 +45,11 @@ struct Model {
   size_t versions = 0;     // of the weights, held at once
 };
 
+int ThreadsOf(const config::Config& config) {
+  const auto threads = static_cast<int>(config.rollout.threads);
+  return threads > 0 ? threads : ProcessorLimit();
+}
+
 // The policy's architecture and how it will be run, from the configuration.
 absl::StatusOr<Model> ReadModel(const config::Config& config) {
   if (config.model.path.empty()) return InputError("model.path", "not set", "a model folder");
@@ -54,7 +60,7 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
   model.max_tokens =
       config.rollout.max_prompt_tokens + config::Widest(config).rollout.max_response_tokens;
   runner.deterministic = config.rollout.deterministic;
-  runner.threads = static_cast<int>(config.rollout.threads);
+  runner.threads = ThreadsOf(config);
   runner.dtype = model.config.dtype;
   if (config.model.dtype != "auto") {
     ATTNRL_ASSIGN_OR_RETURN(runner.dtype, model::ParseDType(config.model.dtype, "model.dtype"));
@@ -184,7 +190,7 @@ absl::Status Serve(Worker& worker, rpc::Server& server, rpc::ShutdownSignal& shu
 
 absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
                         rpc::ShutdownSignal& shutdown) {
-  LimitThreads(static_cast<int>(config.rollout.threads));
+  LimitThreads(ThreadsOf(config));
   ATTNRL_RETURN_IF_ERROR(LimitIsa(config.rollout.isa));
   ATTNRL_ASSIGN_OR_RETURN(const Model model, ReadModel(config));
   ATTNRL_ASSIGN_OR_RETURN(auto metrics,
@@ -239,6 +245,7 @@ absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
       {{"address", server->address()},
        {"metrics", metrics->address()},
        {"isa", UsedIsaName()},
+       {"threads", model.runner.threads},
        {"slots", config.rollout.slots},
        {"versions", model.versions},
        {"kv_cache_bytes", model.runner.blocks * KvBlockBytes(model.runner, model.config)},

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -122,6 +123,12 @@ absl::StatusOr<int> FreePort() {
 
 std::string SocketAddress(const std::string& socket_folder, const std::string& section) {
   return absl::StrCat("unix:", socket_folder, "/", section, ".sock");
+}
+
+int64_t ThreadsOfWorker(const config::Config& config, int processors) {
+  if (config.rollout.threads > 0) return config.rollout.threads;
+  const int64_t left = processors - config.learner.ranks * config.learner.threads;
+  return std::max<int64_t>(1, left / std::max<int64_t>(1, config.rollout.workers));
 }
 
 std::vector<ServicePlan> PlanServices(const config::Config& config, const MemoryEstimate& memory,

@@ -40,12 +40,16 @@ absl::StatusOr<int> FreePort();
 // of its own, or else numbers.
 std::vector<std::string> VisibleGpus(int count);
 
+// Threads of each worker on a machine with so many processors: `rollout.threads`, or where that is
+// 0 an equal part of what the learner's ranks leave of them, at least 1.
+int64_t ThreadsOfWorker(const config::Config& config, int processors);
+
 // The children of a run in the order in which they are started: verifier, learner, its other ranks
 // learner-rank-1 .. learner-rank-(r-1), branch-scheduler, worker-0 .. worker-(n-1). Each reads
 // RUN_DIR/config.yaml; the sockets of this start come as --set. Who computes on a GPU sees that one
 // alone, so that nothing of it can end up on another: "cuda:N" says which, with "cuda" the
 // learner's ranks and then the workers take one after the other, from the first again where they
-// are fewer.
+// are fewer. `rollout.threads` is more than 0.
 std::vector<ServicePlan> PlanServices(const config::Config& config, const MemoryEstimate& memory,
                                       const RunPaths& paths);
 

@@ -19,6 +19,7 @@ using ::testing::EndsWith;
 std::vector<ServicePlan> Plans(int64_t workers) {
   config::Config config;
   config.rollout.workers = workers;
+  config.rollout.threads = 1;
   config.learner.threads = 3;
   return PlanServices(
       config, {}, {.run_directory = "/run", .socket_folder = "/tmp/s", .binary_folder = "/bin"});
@@ -151,6 +152,20 @@ TEST(PlanServices, ShowsTheThreadsThatItHandsOn) {
   }
   EXPECT_THAT(shown, ElementsAre("verifier 1 4", "learner 3 2", "learner-rank-1 3 5",
                                  "branch-scheduler 1 3", "worker-0 5 1"));
+}
+
+TEST(ThreadsOfWorker, IsAnEqualPartOfWhatTheLearnerLeavesUnlessItIsSaid) {
+  config::Config config;
+  config.rollout.workers = 3;
+  config.learner.threads = 2;
+  config.learner.ranks = 2;
+  EXPECT_EQ(ThreadsOfWorker(config, 16), 4);
+  EXPECT_EQ(ThreadsOfWorker(config, 9), 1);
+  EXPECT_EQ(ThreadsOfWorker(config, 1), 1);
+  config.rollout.workers = 0;
+  EXPECT_EQ(ThreadsOfWorker(config, 16), 12) << "of each that joins";
+  config.rollout.threads = 7;
+  EXPECT_EQ(ThreadsOfWorker(config, 1), 7);
 }
 
 TEST(PlanServices, AllowsARunWithoutWorkers) { EXPECT_EQ(Plans(0).size(), 3u); }

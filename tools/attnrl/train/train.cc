@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/clock.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/config/config.h"
 #include "common/rpc/channel.h"
@@ -197,7 +198,8 @@ absl::Status RemoveRun(const std::string& run_directory, const std::string& made
 }  // namespace
 
 absl::Status Train(const TrainOptions& options) {
-  ATTNRL_ASSIGN_OR_RETURN(const config::Config config, LoadConfig(options));
+  ATTNRL_ASSIGN_OR_RETURN(config::Config config, LoadConfig(options));
+  config.rollout.threads = ThreadsOfWorker(config, ProcessorLimit());
   RunPaths paths;
   ATTNRL_ASSIGN_OR_RETURN(paths.run_directory, ChooseRunDirectory(options.run_directory,
                                                                   options.config, options.resume));

@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
 #include "common/storage/files.h"
@@ -34,7 +35,7 @@ constexpr size_t kLongestRecord = size_t{32} << 20;
 struct Options {
   std::string input = "-";
   std::string output = "-";
-  int threads = 1;
+  int threads = 0;  // 0: one for each processor
   int timeout_ms = 1000;
   bool skip_bad = false;
   bool boxed = false;
@@ -202,7 +203,10 @@ void AddVerifyCommand(Command& app, Work* run) {
   command.Add("--input", &options->input,
               "JSON Lines of {\"id\",\"response\",\"answers\":[..]}; - is stdin");
   command.Add("--output", &options->output, "File for the verdicts; - is stdout");
-  command.Add("--threads", &options->threads, "Number of grader processes").Between(1, 1024);
+  command
+      .Add("--threads", &options->threads,
+           "Number of grader processes (default: one for each processor)")
+      .Between(1, 1024);
   command
       .Add(
           "--timeout-ms", &options->timeout_ms,
@@ -223,7 +227,10 @@ void AddVerifyCommand(Command& app, Work* run) {
       "A verdict is {\"id\",\"correct\",\"status\",\"extracted\",\"matched\",\"micros\"}, in the "
       "order of the input, with --explain also \"explanation\".\nExample:\n  attnrl verify --input "
       "answers.jsonl --output verdicts.jsonl --threads 2");
-  command.WhenChosen([options, run] { *run = [options] { return Verify(*options); }; });
+  command.WhenChosen([options, run] {
+    if (options->threads == 0) options->threads = ProcessorLimit();
+    *run = [options] { return Verify(*options); };
+  });
 }
 
 }  // namespace attnrl::tools
