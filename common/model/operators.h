@@ -33,6 +33,10 @@ struct RotaryRows {
   at::Tensor sine;
 };
 
+// The dtype of activations through which gradients flow, over weights of dtype `weights`: that one,
+// or float32 on a CPU that multiplies bfloat16 numbers as float32.
+at::ScalarType TrainedActivations(at::ScalarType weights, const at::Device& device);
+
 // The operations of the transformer outside attention, as a seam: Standard() is ATen on any device
 // with gradients, and own CPU kernels where it may choose; FixedOrder() is own CPU kernels in which
 // the bits of a row depend on that row alone. Implementations are stateless and safe from any
@@ -71,6 +75,10 @@ class Operators {
   virtual at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const = 0;
   // x [rows, heads, head_dim], rotated by its row's position.
   virtual at::Tensor Rotate(const at::Tensor& x, const RotaryRows& rotary) const = 0;
+  // Keys or values of rows as other rows see them. Where activations with gradients are wider than
+  // the weights, rounded to their dtype, as the engine's cache has them: the learner's log-probs
+  // are then nearer to those measured when tokens were sampled.
+  virtual at::Tensor AsSeen(const at::Tensor& x, at::ScalarType /*weights*/) const { return x; }
   // float32 [rows, n] -> natural log-probabilities, float32 [rows, n].
   virtual at::Tensor LogSoftmax(const at::Tensor& logits) const = 0;
 

@@ -37,9 +37,14 @@ bool OwnProductsWin(int64_t rows) {
   return rows >= kFewestRows && CanRunOnCpuOperators(at::kFloat);
 }
 
+// Whether a weight becomes float32 for each product, as activations are.
+bool MultipliesInFloat32(const at::Tensor& weight) {
+  return weight.scalar_type() == at::kBFloat16 &&
+         TrainedActivations(weight.scalar_type(), weight.device()) == at::kFloat;
+}
+
 // A linear map on the CPU in float32, forward and backward, by whichever products take less time.
-// What comes out of bfloat16 numbers is rounded once, as by products of bfloat16 that sum in
-// float32; nothing wider than its inputs is kept for the way back.
+// Nothing wider than its inputs is kept for the way back; gradients have their dtypes.
 class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
  public:
   using Context = torch::autograd::AutogradContext;
@@ -50,24 +55,22 @@ class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
     context->save_for_backward({x, weight});
     context->saved_data["bias"] = bias.has_value();
     const at::Tensor wide_bias = bias.has_value() ? Wide(*bias) : at::Tensor();
-    const at::Tensor out = OwnProductsWin(x.size(0))
-                               ? MultiplyForward(Wide(x), Wide(weight), wide_bias)
-                               : at::linear(Wide(x), Wide(weight), wide_bias);
-    return out.to(x.scalar_type());
+    return OwnProductsWin(x.size(0)) ? MultiplyForward(Wide(x), Wide(weight), wide_bias)
+                                     : at::linear(Wide(x), Wide(weight), wide_bias);
   }
 
   static List backward(Context* context, const List& gradients) {
     const List saved = context->get_saved_variables();
-    const at::ScalarType dtype = saved[0].scalar_type();
+    const at::ScalarType of_weights = saved[1].scalar_type();
     const at::Tensor gradient = Wide(gradients[0]);
     at::Tensor of_x, of_weight, of_bias;
     if (context->needs_input_grad(0)) {
       const at::Tensor weight = Wide(saved[1]);
-      of_x = OwnProductsWin(gradient.size(0)) ? MultiplyBack(gradient, weight).to(dtype)
-                                              : gradient.mm(weight).to(dtype);
+      of_x =
+          OwnProductsWin(gradient.size(0)) ? MultiplyBack(gradient, weight) : gradient.mm(weight);
     }
-    if (context->needs_input_grad(1)) of_weight = gradient.t().mm(Wide(saved[0])).to(dtype);
-    if (context->saved_data["bias"].toBool()) of_bias = gradient.sum(0).to(dtype);
+    if (context->needs_input_grad(1)) of_weight = gradient.t().mm(Wide(saved[0])).to(of_weights);
+    if (context->saved_data["bias"].toBool()) of_bias = gradient.sum(0).to(of_weights);
     return {of_x, of_weight, of_bias};
   }
 
@@ -75,14 +78,12 @@ class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
   static at::Tensor Wide(const at::Tensor& x) { return x.detach().to(at::kFloat); }
 };
 
-// LibTorch multiplies bfloat16 numbers one by one where the processor has no AVX-512, ten times
-// slower than float32.
+// x [rows, in], float32 where MultipliesInFloat32(weight).
 at::Tensor ApplyLinear(const at::Tensor& x, const at::Tensor& weight,
                        const std::optional<at::Tensor>& bias) {
-  const at::ScalarType type = x.scalar_type();
-  const bool wide = type == at::kBFloat16 && kernels::FastestIsa() < kernels::Isa::kAvx512;
-  const bool own = type == at::kFloat && x.dim() == 2 && OwnProductsWin(x.size(0));
-  const bool here = x.dim() == 2 && x.is_cpu() && weight.scalar_type() == type && (wide || own);
+  const bool own = x.is_cpu() && x.dim() == 2 && x.scalar_type() == at::kFloat &&
+                   weight.scalar_type() == at::kFloat && OwnProductsWin(x.size(0));
+  const bool here = own || MultipliesInFloat32(weight);
   return here ? TrainedLinear::apply(x, weight, bias) : at::linear(x, weight, bias);
 }
 
@@ -126,7 +127,7 @@ class FusedProjection final : public Projection {
   }
 
   std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
-    return at::linear(x, weight_, bias_).split_with_sizes(sizes_, -1);
+    return ApplyLinear(x, weight_, bias_).split_with_sizes(sizes_, -1);
   }
 
  private:
@@ -182,7 +183,7 @@ class StandardOperators final : public Operators {
   }
 
   at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const override {
-    return at::embedding(table, ids);
+    return at::embedding(table, ids).to(TrainedActivations(table.scalar_type(), table.device()));
   }
 
   at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const override {
@@ -214,6 +215,10 @@ class StandardOperators final : public Operators {
     return at::addcmul(wide * rotary.cosine, swapped, rotary.sine).to(x.scalar_type());
   }
 
+  at::Tensor AsSeen(const at::Tensor& x, at::ScalarType weights) const override {
+    return x.to(weights).to(x.scalar_type());
+  }
+
   at::Tensor LogSoftmax(const at::Tensor& logits) const override {
     return at::log_softmax(logits, -1);
   }
@@ -222,6 +227,12 @@ class StandardOperators final : public Operators {
 };
 
 }  // namespace
+
+at::ScalarType TrainedActivations(at::ScalarType weights, const at::Device& device) {
+  // LibTorch multiplies bfloat16 numbers one by one there, ten times slower than float32.
+  const bool slow = device.is_cpu() && kernels::FastestIsa() < kernels::Isa::kAvx512;
+  return slow && weights == at::kBFloat16 ? at::kFloat : weights;
+}
 
 const Operators& Operators::Standard() {
   static const StandardOperators operators;

@@ -73,11 +73,11 @@ class RmsNorm : public Function<RmsNorm> {
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
-    const at::ScalarType dtype = saved[0].scalar_type();
     const NormGradient gradient =
         DifferentiateNorm(Wide(saved[0]), Wide(saved[1]), Wide(gradients[0]), at::Tensor(),
                           context->saved_data["eps"].toDouble());
-    return {gradient.of_x.to(dtype), gradient.of_weight.to(dtype), at::Tensor()};
+    return {gradient.of_x.to(saved[0].scalar_type()), gradient.of_weight.to(saved[1].scalar_type()),
+            at::Tensor()};
   }
 };
 
@@ -106,12 +106,11 @@ class AddAndNorm : public Function<AddAndNorm> {
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
-    const at::ScalarType dtype = saved[0].scalar_type();
     const NormGradient gradient =
         DifferentiateNorm(Wide(saved[0]), Wide(saved[1]), Wide(gradients[1]), Wide(gradients[0]),
                           context->saved_data["eps"].toDouble());
-    const at::Tensor of_sum = gradient.of_x.to(dtype);
-    return {of_sum, of_sum, gradient.of_weight.to(dtype), at::Tensor()};
+    const at::Tensor of_sum = gradient.of_x.to(saved[0].scalar_type());
+    return {of_sum, of_sum, gradient.of_weight.to(saved[1].scalar_type()), at::Tensor()};
   }
 };
 

@@ -9,8 +9,9 @@ namespace attnrl::model {
 
 // What a layer computes row by row between its products, with gradients, by the kernels of
 // common/kernels: one loop over the rows in each direction; nothing wider than inputs and results
-// is kept. float32 or bfloat16 on the CPU, x and weight alike; computed in float32 and rounded
-// once. Any thread; the bits don't depend on the number of threads.
+// is kept. float32 or bfloat16 on the CPU; computed in float32, results and gradients rounded
+// once to the dtype of what they belong to. Any thread; the bits don't depend on the number of
+// threads.
 
 // x [..., n], weight [n] -> weight * x / sqrt(mean(x^2) + eps), dense.
 at::Tensor TrainedRmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);

@@ -12,6 +12,7 @@
 #include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/model/files/weights.h"
+#include "common/model/operators.h"
 #include "services/learner/checkpoint/checkpoint_writer.h"
 #include "services/learner/train/pass_gradient.h"
 #include "services/rollout_worker/engine/stepper.h"
@@ -54,12 +55,18 @@ int64_t PassRows(const config::Config& config) {
   return std::max(config.learner.max_tokens_per_pass, LongestSequence(config));
 }
 
+int64_t ActivationElement(const config::Config& config, const RunShape& shape) {
+  const at::Device device = config.learner.device == "cpu" ? at::kCPU : at::kCUDA;
+  const at::ScalarType weights = model::ToScalarType(shape.dtype);
+  return static_cast<int64_t>(c10::elementSize(model::TrainedActivations(weights, device)));
+}
+
 // Bytes of the largest training pass in `memory` bytes: the input of each layer, activations of all
 // layers or of one, and two chunks of logits.
 int64_t PassBytes(const config::Config& config, const RunShape& shape, int64_t memory) {
   constexpr int64_t kChunk = int64_t{256} << 20;
   const int64_t rows = PassRows(config);
-  const int64_t element = shape.dtype_bytes();
+  const int64_t element = ActivationElement(config, shape);
   const bool again =
       learner::ComputesAgain(CheckpointOf(config.learner), shape.model, rows, element, memory);
   return element * rows * shape.model.layers * shape.model.hidden_size +

@@ -6,6 +6,8 @@
 
 #include <string>
 
+#include "common/model/operators.h"
+
 namespace attnrl::tools {
 namespace {
 
@@ -89,11 +91,13 @@ TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
   // Two versions and the next one, each with its head in float32, and the bytes of that.
   const int64_t head = 100 * 8 * 4;
   EXPECT_EQ(memory.worker_bytes, kProcess + 3 * (2 * weights + head) + 2 * weights + 24'000);
+  const auto element =
+      static_cast<int64_t>(c10::elementSize(model::TrainedActivations(at::kBFloat16, at::kCPU)));
   // A token keeps in each layer 10 x 8, 5 x (4 + 2 x 2) x 2 and 5 x 16 numbers and its input of 8,
   // and twice 100 logits; the head is there in float32 too. Of the weights there are masters,
   // gradient and two moments, those to compute with, two versions, and a checkpoint of three.
   EXPECT_EQ(memory.learner_bytes, kProcess + weights * (4 * 4 + 2 + 2 * 2 + 3 * 4) + head +
-                                      400 * (2 * 3 * (80 + 80 + 80 + 8) + 4 * 200));
+                                      400 * (element * 3 * (80 + 80 + 80 + 8) + 4 * 200));
   EXPECT_EQ(memory.scheduler_bytes, 2 * kPlain);
   EXPECT_EQ(memory.verifier_bytes, kPlain);
   EXPECT_EQ(memory.total_bytes, 3 * memory.worker_bytes + memory.learner_bytes +
