@@ -53,10 +53,9 @@ class Story {
   explicit Story(const RandomKey& key) : random_(key) {
     person_ = kPeople[Below(kPeople.size())];
     thing_ = kThings[Below(kThings.size())];
-    count_ = Between(5, 40);
+    count_ = Between(3, 20);
     absl::StrAppend(&prompt_, person_.name, " has ", count_, " ", thing_.many, ".");
-    absl::StrAppend(&response_, person_.name, " starts with ", count_, " ", thing_.many, ".\n\n");
-    for (int64_t left = Between(2, 4); left > 0; --left) Happen();
+    for (int64_t left = Between(1, 3); left > 0; --left) Happen();
     absl::StrAppend(&prompt_, " How many ", thing_.many, " does ", person_.name,
                     " have now? Put the final answer in \\boxed{}.");
     absl::StrAppend(&response_, "The final answer is \\boxed{", count_, "}.");
@@ -78,15 +77,15 @@ class Story {
     for (;;) {
       switch (Below(6)) {
         case 0:
-          if (Gain(Between(3, 30), {"finds", "gets", "is given"})) return;
+          if (Gain(Between(2, 15), {"finds", "gets", "is given"})) return;
           break;
         case 1:
         case 2:
-          if (Lose(Between(2, 30))) return;
+          if (Lose(Between(2, 15))) return;
           break;
         case 3:
         case 4:
-          if (Buy(Between(2, 6), Between(3, 9))) return;
+          if (Buy(Between(2, 4), Between(2, 6))) return;
           break;
         default:
           if (Below(2) == 0 ? Halve() : Double()) return;
