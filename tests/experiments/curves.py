@@ -148,21 +148,22 @@ class Run:
 
     def curve(self):
         """[(sampled tokens, accuracy)] at the start and at the end of each part."""
+        return [self.point(part) for part in range(PARTS + 1)]
+
+    def point(self, part):
+        """(sampled tokens, accuracy) of the checkpoint nearest to the end of a part."""
         if not self.done():
             self.train()
         spent = [0, *self.sampled()]  # by the number of a checkpoint's step
         folders = (self.folder / "checkpoints").glob("step-*")
         steps = sorted(int(path.name.removeprefix("step-")) for path in folders)
-        points = []
-        for part in range(PARTS + 1):
-            goal = self.tokens * part / PARTS
-            _, step = min((abs(spent[step] - goal), step) for step in steps)
-            points.append((spent[step], self.accuracy(step)))
-        return points
+        goal = self.tokens * part / PARTS
+        _, step = min((abs(spent[step] - goal), step) for step in steps)
+        return spent[step], self.accuracy(step)
 
     def end(self):
-        """The accuracy of the last checkpoint before the tokens were sampled."""
-        return self.curve()[-1][1]
+        """The accuracy once the tokens were sampled."""
+        return self.point(PARTS)[1]
 
     def accuracy_after(self, seconds):
         """The accuracy after so many processor seconds, between the points of the curve."""
