@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/attention/cpu_flash.h"
 #include "common/attention/flash_part.h"
 
 namespace attnrl::attention {
@@ -115,8 +116,17 @@ std::vector<TreeSegment> TreeSegments(const std::vector<int64_t>& lengths,
   return segments;
 }
 
+TreeAttention::TreeAttention(std::vector<TreeSegment> segments) : segments_(std::move(segments)) {
+  std::vector<int32_t> last;
+  for (const TreeSegment& s : segments_) {
+    last.resize(static_cast<size_t>(s.end), static_cast<int32_t>(s.subtree_end));
+  }
+  last_ = at::tensor(last, at::TensorOptions(at::kInt));
+}
+
 at::Tensor TreeAttention::Forward(int64_t /*layer*/, const at::Tensor& q, const at::Tensor& k,
                                   const at::Tensor& v) {
+  if (HasForestFlash(q.device(), q.scalar_type(), q.size(2))) return ForestFlash(q, k, v, last_);
   return MergedFlash::apply(q, k, v, segments_);
 }
 

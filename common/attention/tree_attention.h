@@ -25,25 +25,27 @@ struct TreeSegment {
 std::vector<TreeSegment> TreeSegments(const std::vector<int64_t>& lengths,
                                       const std::vector<int64_t>& row_of);
 
-// Attention over sequences that share prefixes, differentiable, where there is LibTorch's flash
-// attention (HasFlash, flash_part.h): the same function as DenseAttention, in memory of a few
-// floats a row and head, without a mask and without a copy of any key. Each segment attends to
+// Attention over sequences that share prefixes, differentiable: the same function as
+// DenseAttention, in memory of a few floats a row and head, without a mask and without a copy of
+// any key. Where HasForestFlash (cpu_flash.h), by own kernels, for segments of any length.
+// Otherwise where LibTorch has flash attention (HasFlash, flash_part.h): each segment attends to
 // itself (causal) and is attended to by all that follows it in one call, whose rows are everything
 // below it; the parts of a row are merged by their log-sum-exp. In the backward pass each part gets
 // the merged result and log-sum-exp: with them a part's probabilities are those of the whole
-// softmax, so that its gradients simply add up.
+// softmax, so that its gradients simply add up. That is for long segments; many short ones are
+// faster in DenseAttention.
 //
-// For long segments; many short ones are faster in DenseAttention. One thread at a time; the object
-// may serve several passes of the same layout.
+// One thread at a time; the object may serve several passes of the same layout.
 class TreeAttention final : public Attention {
  public:
-  explicit TreeAttention(std::vector<TreeSegment> segments) : segments_(std::move(segments)) {}
+  explicit TreeAttention(std::vector<TreeSegment> segments);
 
   at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v) override;
 
  private:
   std::vector<TreeSegment> segments_;
+  at::Tensor last_;  // int32 [rows]: behind the last row below each
 };
 
 }  // namespace attnrl::attention

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "common/attention/cpu_flash.h"
 #include "common/attention/dense_attention.h"
 #include "common/attention/flash_part.h"
 #include "common/attention/tree_attention.h"
@@ -188,14 +189,16 @@ Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes,
 
 std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass, at::ScalarType dtype,
                                                     int64_t head_dim) {
-  // Measured on two threads of a CPU: with segments of 16 to 128 rows on average TreeAttention
-  // takes 1.2 to 2 times as long as the padding and masks of DenseAttention, with 512 and more it
-  // is faster. Between them it is at most 1.2 times slower and needs less memory.
+  // Own kernels of the CPU meet segments of any length as fast as they can be. Elsewhere, measured
+  // with LibTorch's on two threads of a CPU, TreeAttention takes 1.2 to 2 times as long as the
+  // padding and masks of DenseAttention with segments of 16 to 128 rows on average, and is faster
+  // with 512 and more. Between them it is at most 1.2 times slower and needs less memory.
   constexpr size_t kLongSegment = 256;
-  if (attention::HasFlash(pass.ids.device(), dtype, head_dim)) {
+  const bool own = attention::HasForestFlash(pass.ids.device(), dtype, head_dim);
+  if (own || attention::HasFlash(pass.ids.device(), dtype, head_dim)) {
     std::vector<attention::TreeSegment> segments =
         attention::TreeSegments(pass.lengths, pass.row_of);
-    if (static_cast<size_t>(pass.ids.numel()) >= kLongSegment * segments.size()) {
+    if (own || static_cast<size_t>(pass.ids.numel()) >= kLongSegment * segments.size()) {
       return std::make_unique<attention::TreeAttention>(std::move(segments));
     }
   }

@@ -45,8 +45,8 @@ struct Pass {
 // All tensors in one copy to the device, for which the host doesn't wait.
 Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const at::Device& device);
 
-// The attention of a pass, for heads of `head_dim` numbers of this type: TreeAttention where
-// segments are long and there is a kernel, DenseAttention elsewhere.
+// The attention of a pass, for heads of `head_dim` numbers of this type: TreeAttention where it has
+// own kernels, or segments are long and LibTorch has one, DenseAttention elsewhere.
 std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass, at::ScalarType dtype,
                                                     int64_t head_dim);
 

@@ -56,17 +56,24 @@ TEST(MakePass, CountsEveryDistinctTokenOfTheResponsesOnce) {
   EXPECT_EQ(pass.distinct_tokens, static_cast<int64_t>(prefixes.size()));
 }
 
-TEST(MakeAttention, ReadsLongSegmentsInPlaceAndPadsShortOnes) {
-  const auto is_tree = [](size_t tokens) {
-    const std::vector<int32_t> prompt(tokens, 1);
-    const std::vector<Sequence> sequences = {{prompt, std::vector<int32_t>(tokens, 2)},
-                                             {prompt, std::vector<int32_t>(tokens, 3)}};
-    const Pass pass = MakePass(Views(sequences), Prefixes::kOnce, at::kCPU);
-    return dynamic_cast<attention::TreeAttention*>(MakeAttention(pass, at::kFloat, 4).get()) !=
-           nullptr;
-  };
-  EXPECT_TRUE(is_tree(600));
-  EXPECT_FALSE(is_tree(100));
+// Whether two responses behind a prompt, of so many tokens each, are attended to as a tree.
+bool AttendsToTree(size_t tokens, int64_t head_dim) {
+  const std::vector<int32_t> prompt(tokens, 1);
+  const std::vector<Sequence> sequences = {{prompt, std::vector<int32_t>(tokens, 2)},
+                                           {prompt, std::vector<int32_t>(tokens, 3)}};
+  const Pass pass = MakePass(Views(sequences), Prefixes::kOnce, at::kCPU);
+  return dynamic_cast<attention::TreeAttention*>(MakeAttention(pass, at::kFloat, head_dim).get()) !=
+         nullptr;
+}
+
+TEST(MakeAttention, ReadsSegmentsInPlaceWhereOwnKernelsServeTheirHeads) {
+  EXPECT_TRUE(AttendsToTree(600, 64));
+  EXPECT_TRUE(AttendsToTree(10, 64));
+}
+
+TEST(MakeAttention, ReadsLongSegmentsInPlaceAndPadsShortOnesElsewhere) {
+  EXPECT_TRUE(AttendsToTree(600, 4));
+  EXPECT_FALSE(AttendsToTree(100, 4));
 }
 
 class PlanPassesTest : public ::testing::TestWithParam<Prefixes> {};
