@@ -26,14 +26,12 @@ absl::StatusOr<StartModel> LoadShape(const config::Config& config, const std::st
   return start;
 }
 
-// `rounded`: to the compute dtype; otherwise as precise as the folder is.
-absl::StatusOr<StartModel> Load(const config::Config& config, const std::string& folder,
-                                bool rounded) {
+absl::StatusOr<StartModel> Load(const config::Config& config, const std::string& folder) {
   ATTNRL_ASSIGN_OR_RETURN(StartModel start, LoadShape(config, folder));
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
                           device::ParseDevice(config.learner.device, "learner.device"));
-  const auto dtype = rounded ? std::optional(start.dtype) : std::nullopt;
-  ATTNRL_ASSIGN_OR_RETURN(start.tensors, model::LoadTensors(folder, start.shape, dtype, device));
+  ATTNRL_ASSIGN_OR_RETURN(start.tensors,
+                          model::LoadTensors(folder, start.shape, start.dtype, device));
   return start;
 }
 
@@ -54,29 +52,26 @@ std::string Describe(const StartModel& start) {
   return text;
 }
 
-// Of every tensor, a byte each in the order of the names.
-std::string TypesOf(const model::Tensors& tensors) {
-  std::string types;
-  for (const auto& [name, tensor] : tensors) types += static_cast<char>(tensor.scalar_type());
-  return types;
-}
-
 }  // namespace
 
 absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                                           const CheckpointStore& checkpoints,
                                           const std::optional<std::string>& published) {
   const std::vector<uint32_t>& steps = checkpoints.steps();
-  if (steps.empty()) return Load(config, config.model.path, /*rounded=*/false);
+  if (steps.empty()) {
+    ATTNRL_ASSIGN_OR_RETURN(StartModel start, Load(config, config.model.path));
+    start.first = true;
+    return start;
+  }
   // Where somebody has removed it both say so.
   const absl::StatusOr<CheckpointInfo> info = checkpoints.Info(0);
-  absl::StatusOr<StartModel> stored = Load(config, checkpoints.Folder(0), /*rounded=*/true);
+  absl::StatusOr<StartModel> stored = Load(config, checkpoints.Folder(0));
   absl::Status damage = info.ok() ? stored.status() : info.status();
   if (damage.ok() && model::Digest(stored->tensors) == info->digest) return stored;
   if (damage.ok()) damage = absl::DataLossError(checkpoints.ModelFile(0) + ": is damaged");
 
   const std::string wanted = info.ok() ? info->digest : published.value_or("");
-  absl::StatusOr<StartModel> other = Load(config, config.model.path, /*rounded=*/true);
+  absl::StatusOr<StartModel> other = Load(config, config.model.path);
   const bool same = other.ok() && model::Digest(other->tensors) == wanted;
   // A checkpoint of adapters has the weights that they belong to nowhere.
   const bool needed = config.learner.kl_weight != 0 || config.learner.lora.rank > 0;
@@ -111,10 +106,8 @@ absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGro
       return InputError("model.path", absl::StrCat(start.folder, " is another model than rank 0's"),
                         "the model that the run began with, on every rank");
     }
-    const std::string types = BroadcastBytes(group, TypesOf(start.tensors));
-    auto type = types.begin();
+    const auto options = at::TensorOptions(model::ToScalarType(start.dtype)).device(device);
     for (const auto& [name, shape] : model::TensorShapes(start.shape)) {
-      const auto options = at::TensorOptions(static_cast<at::ScalarType>(*type++)).device(device);
       if (!leads) start.tensors[name] = at::empty(shape, options);
       Broadcast(group, start.tensors[name].contiguous());
     }
@@ -122,6 +115,15 @@ absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGro
     return LibraryError("sharing the start model", error);
   }
   return start;
+}
+
+absl::Status RefineMasters(const StartModel& start, Trainer& trainer) {
+  if (!start.first || trainer.parameters().adapted()) return absl::OkStatus();
+  ATTNRL_ASSIGN_OR_RETURN(const auto files, model::WeightFiles::Open(start.folder, start.shape));
+  if (!files.MorePreciseThan(start.dtype)) return absl::OkStatus();
+  ATTNRL_RETURN_IF_ERROR(trainer.Assign(StateTensor::kMasters, model::TensorShapes(start.shape),
+                                        [&](const std::string& name) { return files.Read(name); }));
+  return trainer.Resume({});
 }
 
 }  // namespace attnrl::learner

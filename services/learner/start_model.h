@@ -10,6 +10,7 @@
 #include "common/model/files/weights.h"
 #include "services/learner/checkpoint/checkpoint.h"
 #include "services/learner/ranks/rank_group.h"
+#include "services/learner/train/trainer.h"
 
 namespace attnrl::learner {
 
@@ -18,8 +19,8 @@ struct StartModel {
   std::string folder = {};
   model::ModelConfig shape = {};
   model::DType dtype = model::DType::kFloat32;  // what the run computes in, and W(0) is rounded to
-  // From a checkpoint in that; from model.path as precise as they are there, for the masters.
   model::Tensors tensors = {};
+  bool first = false;  // the run has no checkpoint yet
 };
 
 // Reads it from the run's first checkpoint, or from model.path before there is one. If that
@@ -32,11 +33,16 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                                           const CheckpointStore& checkpoints,
                                           const std::optional<std::string>& published);
 
-// Rank 0 hands its start model to the other ranks, as precise as it has it, which need only the
-// shape in model.path. All
+// Rank 0 hands its start model to the other ranks, which need only the shape in model.path. All
 // call ShareStartModel together; `start` is rank 0's, ignored on the others. InputError on the
 // rank whose config.json says something else.
 absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGroup& group,
                                            StartModel start);
+
+// At a run's first start: makes the masters of `trainer`, which was made of `start`, as precise as
+// the folder is, where that is more than what the run computes in. Nothing otherwise, and for
+// adapters, which change the rounded weights. Reads one tensor after the other; called on rank 0,
+// the others are in Trainer::Follow.
+absl::Status RefineMasters(const StartModel& start, Trainer& trainer);
 
 }  // namespace attnrl::learner

@@ -158,8 +158,13 @@ class PreciseStartTest : public ::testing::Test {
     return LoadStartModel(config_, *store_, std::nullopt);
   }
   std::unique_ptr<Trainer> Make(StartModel start, RankGroup* group = nullptr) const {
-    return std::make_unique<Trainer>(start.shape, std::move(start.tensors), start.dtype,
-                                     TrainerOptionsOf(config_), group);
+    auto trainer = std::make_unique<Trainer>(start.shape, std::move(start.tensors), start.dtype,
+                                             TrainerOptionsOf(config_), group);
+    if (group == nullptr || group->rank() == 0) {
+      const absl::Status refined = RefineMasters(start, *trainer);
+      EXPECT_TRUE(refined.ok()) << refined;
+    }
+    return trainer;
   }
   model::Tensors Rounded() const {
     model::Tensors rounded = stored_;
@@ -180,6 +185,7 @@ TEST_F(PreciseStartTest, MastersHaveTheFoldersBitsAndTheVersionIsThemRounded) {
   auto start = Start();
   ASSERT_TRUE(start.ok()) << start.status();
   EXPECT_EQ(start->dtype, model::DType::kBFloat16);
+  EXPECT_EQ(model::Digest(start->tensors), model::Digest(Rounded())) << "no more is in memory";
   const auto trainer = Make(*std::move(start));
   const model::Tensors masters = trainer->parameters().Named(trainer->parameters().values());
   EXPECT_EQ(model::Digest(masters), model::Digest(stored_));
@@ -208,13 +214,21 @@ TEST_F(PreciseStartTest, AdaptersChangeWhatTheRunComputesWith) {
   EXPECT_EQ(Bits(*trainer).version, Bits(other).version);
 }
 
-TEST_F(PreciseStartTest, OtherRanksGetItAsPreciseAsRankZeroHasIt) {
+TEST_F(PreciseStartTest, MastersOfOtherRanksHaveTheFoldersBitsToo) {
   RunRanks(2, [&](RankGroup& group) {
     auto start = group.rank() == 0 ? Start() : absl::StatusOr<StartModel>(StartModel());
     ASSERT_TRUE(start.ok()) << start.status();
     start = ShareStartModel(config_, group, *std::move(start));
     ASSERT_TRUE(start.ok()) << start.status();
-    EXPECT_EQ(model::Digest(start->tensors), model::Digest(stored_));
+    EXPECT_EQ(model::Digest(start->tensors), model::Digest(Rounded()));
+    const auto trainer = Make(*std::move(start), &group);
+    EXPECT_TRUE((group.rank() == 0 ? trainer->Release(true) : trainer->Follow(nullptr)).ok());
+    Parameters& parameters = trainer->parameters();
+    EXPECT_EQ(model::Digest(parameters.leaves()), model::Digest(Rounded()));
+    const model::Tensors masters = parameters.Named(parameters.values());
+    if (group.rank() == 0) {
+      EXPECT_EQ(model::Digest(masters), model::Digest(stored_));
+    }
   });
 }
 

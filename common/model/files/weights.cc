@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <numbers>
@@ -112,30 +113,6 @@ absl::StatusOr<SafetensorsFile> OpenShard(const std::string& path) {
                     "a safetensors file is needed");
 }
 
-absl::Status LoadShard(const Shard& shard, const ModelConfig& config,
-                       const std::map<std::string, std::vector<int64_t>>& shapes,
-                       std::optional<DType> dtype, at::Device device, Tensors* tensors) {
-  ATTNRL_ASSIGN_OR_RETURN(const SafetensorsFile file, OpenShard(shard.path));
-  ATTNRL_RETURN_IF_ERROR(CheckShard(shard, file));
-  for (const TensorInfo& info : file.tensors()) {
-    if (IsIgnored(info.name, config)) continue;
-    const auto expected = shapes.find(info.name);
-    if (expected == shapes.end()) {
-      return InputError(shard.path, absl::StrCat("tensor ", OneLine(info.name, 120), " is unknown"),
-                        "only the tensors of config.json's architecture are allowed");
-    }
-    ATTNRL_RETURN_IF_ERROR(CheckTensor(shard.path, info, expected->second, config.dtype_is_given));
-    ATTNRL_ASSIGN_OR_RETURN(const at::Tensor tensor, ReadTensor(file, info));
-    const at::ScalarType stored = info.dtype == "BF16" ? at::kBFloat16 : at::kFloat;
-    const at::ScalarType type = dtype.has_value() ? ToScalarType(*dtype) : stored;
-    if (!tensors->emplace(info.name, tensor.to(device, type)).second) {
-      return InputError(shard.path, absl::StrCat("tensor ", info.name, " is in another file too"),
-                        "each tensor must be in one file only");
-    }
-  }
-  return absl::OkStatus();
-}
-
 // Standard normal from 64 random bits (Box and Muller, 1958).
 double Normal(uint64_t bits) {
   const double radius = std::sqrt(-2 * std::log((static_cast<double>(bits >> 32) + 1) * 0x1p-32));
@@ -152,24 +129,64 @@ bool HasWeights(const std::string& dir) {
   return std::filesystem::exists(dir + kSingle) || std::filesystem::exists(dir + kIndex);
 }
 
-absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& config,
-                                    std::optional<DType> dtype, at::Device device) {
+absl::StatusOr<WeightFiles> WeightFiles::Open(const std::string& dir, const ModelConfig& config) {
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<Shard> shards, FindShards(dir));
   const auto shapes = TensorShapes(config);
+  WeightFiles weights;
+  for (const Shard& shard : shards) {
+    ATTNRL_ASSIGN_OR_RETURN(SafetensorsFile file, OpenShard(shard.path));
+    ATTNRL_RETURN_IF_ERROR(CheckShard(shard, file));
+    for (const TensorInfo& info : file.tensors()) {
+      if (IsIgnored(info.name, config)) continue;
+      const auto expected = shapes.find(info.name);
+      if (expected == shapes.end()) {
+        return InputError(shard.path,
+                          absl::StrCat("tensor ", OneLine(info.name, 120), " is unknown"),
+                          "only the tensors of config.json's architecture are allowed");
+      }
+      ATTNRL_RETURN_IF_ERROR(
+          CheckTensor(shard.path, info, expected->second, config.dtype_is_given));
+      if (!weights.places_.emplace(info.name, Place{weights.files_.size(), info}).second) {
+        return InputError(shard.path, absl::StrCat("tensor ", info.name, " is in another file too"),
+                          "each tensor must be in one file only");
+      }
+    }
+    weights.files_.push_back(std::move(file));
+  }
+  for (const auto& [name, shape] : shapes) {
+    if (weights.places_.contains(name)) continue;
+    return InputError(shards.size() == 1 ? shards.front().path : dir + kIndex,
+                      absl::StrCat("tensor ", name, " is missing"),
+                      absl::StrCat("config.json asks for it with shape ", ShapeText(shape)));
+  }
+  return weights;
+}
+
+absl::StatusOr<at::Tensor> WeightFiles::Read(const std::string& name) const {
+  const Place& place = places_.at(name);
+  ATTNRL_ASSIGN_OR_RETURN(at::Tensor tensor, ReadTensor(files_[place.file], place.info));
+  return place.info.dtype == "F16" ? tensor.to(at::kFloat) : tensor;
+}
+
+bool WeightFiles::MorePreciseThan(DType dtype) const {
+  return dtype == DType::kBFloat16 &&
+         std::any_of(places_.begin(), places_.end(),
+                     [](const auto& place) { return place.second.info.dtype != "BF16"; });
+}
+
+absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& config,
+                                    std::optional<DType> dtype, at::Device device) {
+  ATTNRL_ASSIGN_OR_RETURN(const WeightFiles files, WeightFiles::Open(dir, config));
   Tensors tensors;
   try {
-    for (const Shard& shard : shards) {
-      ATTNRL_RETURN_IF_ERROR(LoadShard(shard, config, shapes, dtype, device, &tensors));
+    for (const auto& [name, shape] : TensorShapes(config)) {
+      ATTNRL_ASSIGN_OR_RETURN(const at::Tensor tensor, files.Read(name));
+      tensors[name] =
+          tensor.to(device, dtype.has_value() ? ToScalarType(*dtype) : tensor.scalar_type());
     }
   } catch (const std::exception& error) {
     return absl::ResourceExhaustedError(
         absl::StrCat(dir, ": not enough memory for the weights: ", OneLine(error.what())));
-  }
-  for (const auto& [name, shape] : shapes) {
-    if (tensors.contains(name)) continue;
-    return InputError(shards.size() == 1 ? shards.front().path : dir + kIndex,
-                      absl::StrCat("tensor ", name, " is missing"),
-                      absl::StrCat("config.json asks for it with shape ", ShapeText(shape)));
   }
   return tensors;
 }

@@ -9,10 +9,12 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/model/files/config.h"
+#include "common/model/files/safetensors_file.h"
 #include "common/storage/digest.h"
 
 namespace attnrl::model {
@@ -25,10 +27,31 @@ at::ScalarType ToScalarType(DType dtype);
 // True when `dir` holds weights (model.safetensors or model.safetensors.index.json).
 bool HasWeights(const std::string& dir);
 
-// Reads all tensors of `dir`, single or sharded, converted to `dtype` on `device` (nullopt: each as
-// precise as it is stored, float16 ones as float32); float16 ones only where
-// `config.dtype_is_given`. InputError by file and tensor for what is damaged, missing,
-// unexpected, or of another shape or type than `config` says.
+// The weights of a folder, single or sharded, for reading one tensor after the other.
+class WeightFiles {
+ public:
+  // InputError by file and tensor for what is damaged, missing, unexpected, or of another shape or
+  // type than `config` says; float16 is allowed only where `config.dtype_is_given`.
+  static absl::StatusOr<WeightFiles> Open(const std::string& dir, const ModelConfig& config);
+
+  // On the CPU, as precise as it is stored, float16 as float32. `name` is one of
+  // TensorShapes(config). Thread-safe. Throws where there is no memory for the conversion.
+  absl::StatusOr<at::Tensor> Read(const std::string& name) const;
+  // Whether any of them would be rounded.
+  bool MorePreciseThan(DType dtype) const;
+
+ private:
+  struct Place {
+    size_t file;
+    TensorInfo info;
+  };
+
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, Place> places_;  // by tensor
+};
+
+// Reads all tensors of `dir`, converted to `dtype` on `device` (nullopt: each as
+// precise as WeightFiles reads it). The errors of WeightFiles::Open.
 absl::StatusOr<Tensors> LoadTensors(const std::string& dir, const ModelConfig& config,
                                     std::optional<DType> dtype, at::Device device);
 

@@ -54,6 +54,13 @@ TEST(Weights, LoadAsPreciseAsTheyAreStoredWhereNoTypeIsAskedFor) {
     EXPECT_EQ(read->at(name).scalar_type(), stored == at::kHalf ? at::kFloat : stored) << name;
     EXPECT_TRUE(read->at(name).equal(tensor.to(read->at(name).scalar_type()))) << name;
   }
+  const auto files = WeightFiles::Open(folder.path(), config);
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_TRUE(files->MorePreciseThan(DType::kBFloat16)) << "one tensor is";
+  EXPECT_FALSE(files->MorePreciseThan(DType::kFloat32));
+  const Tensors half = RandomTensors(config, 1, DType::kBFloat16);
+  ASSERT_TRUE(WriteSafetensors(folder.path() + "/model.safetensors", half, {}).ok());
+  EXPECT_FALSE(WeightFiles::Open(folder.path(), config)->MorePreciseThan(DType::kBFloat16));
 }
 
 TEST(Weights, LoadShards) {

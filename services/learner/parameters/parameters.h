@@ -45,6 +45,7 @@ class Parameters {
 
   const FlatLayout& layout() const { return layout_; }
   RankGroup* group() const { return group_; }  // null: this process is alone
+  bool adapted() const { return lora_.has_value(); }
 
   // Leaf tensors of the compute dtype, by name; those that are trained require a gradient.
   const model::Tensors& leaves() const { return leaves_; }

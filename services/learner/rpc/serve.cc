@@ -75,12 +75,15 @@ absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& confi
     ATTNRL_ASSIGN_OR_RETURN(start, ShareStartModel(config, *group, std::move(start)));
   }
   ReportDevice(config, start);
+  std::unique_ptr<Trainer> trainer;
   try {
-    return std::make_unique<Trainer>(start.shape, std::move(start.tensors), start.dtype,
-                                     TrainerOptionsOf(config), group);
+    trainer = std::make_unique<Trainer>(start.shape, std::move(start.tensors), start.dtype,
+                                        TrainerOptionsOf(config), group);
   } catch (const std::exception& error) {
     return LibraryError("making the trainer", error);
   }
+  ATTNRL_RETURN_IF_ERROR(RefineMasters(start, *trainer));
+  return trainer;
 }
 
 // What a rank returns that is told to end before the run has ended. Not OK where there are others:

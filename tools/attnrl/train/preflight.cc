@@ -66,12 +66,13 @@ absl::Status CheckGpuMemory(const config::Config& config, const RunShape& shape,
   return CheckSharedGpus(config, devices, bytes);
 }
 
-// Loads every tensor once: only that finds all damage.
+// Reads every tensor once: only that finds all damage.
 absl::Status CheckWeights(const config::Config& config, const RunShape& shape) {
-  ATTNRL_ASSIGN_OR_RETURN(
-      const model::Tensors weights,
-      model::LoadTensors(config.model.path, shape.model, shape.dtype, at::Device(at::kCPU)));
-  for (const auto& [name, tensor] : weights) {
+  ATTNRL_ASSIGN_OR_RETURN(const auto files,
+                          model::WeightFiles::Open(config.model.path, shape.model));
+  for (const auto& [name, extents] : model::TensorShapes(shape.model)) {
+    ATTNRL_ASSIGN_OR_RETURN(at::Tensor tensor, files.Read(name));
+    tensor = tensor.to(model::ToScalarType(shape.dtype));  // which may be more than it holds
     // A sum is finite where every part is, but for an overflow, which float64 doesn't have here.
     if (std::isfinite(tensor.sum(at::kDouble).item<double>())) continue;
     return InputError(config.model.path,

@@ -144,17 +144,33 @@ int64_t CheckpointBytes(const config::Config& config, const model::ModelConfig& 
       std::max(learner::CheckpointWriter::kBufferBytes, kFloatBytes * LargestPart(shape)));
 }
 
+// Whether the weights that a run started from stay beside the leaves: as the reference, and as what
+// adapters change.
+bool KeepsStart(const config::Learner& learner) {
+  return learner.kl_weight > 0 || learner.lora.rank > 0;
+}
+
+// Where the weights that a run started from don't stay, they lie beside the masters until those are
+// made: what they take more than `training`, which comes only afterwards.
+int64_t StartBytes(const config::Config& config, const RunShape& shape, int64_t training) {
+  if (KeepsStart(config.learner)) return 0;
+  const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
+  return std::max<int64_t>(0, weights - training);
+}
+
 // What a rank has of the pass and of the weights that it computes with, on the CPU: the reference
 // where there is a KL term; the leaves where they aren't the masters. Under adapters the reference
 // is what they change.
 int64_t ComputingBytes(const config::Config& config, const RunShape& shape) {
   const config::Learner& learner = config.learner;
   const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
+  const int64_t training = ExchangedBytes(config, shape.model) + HeadBytes(shape) +
+                           PassBytes(config, shape, MemoryLimit());
   const int64_t copies = learner.lora.rank > 0 ? 2
                                                : (learner.kl_weight > 0 ? 1 : 0) +
                                                      (LeavesAreApart(config, shape) ? 1 : 0);
-  return StateBytes(config, shape.model) + weights * copies + ExchangedBytes(config, shape.model) +
-         HeadBytes(shape) + PassBytes(config, shape, MemoryLimit());
+  return StateBytes(config, shape.model) + weights * copies + training +
+         StartBytes(config, shape, training);
 }
 
 // How a worker on a GPU runs its model.
@@ -265,23 +281,22 @@ DeviceEstimate EstimateLearnerDevice(const config::Config& config, const RunShap
                                      int64_t device_bytes) {
   const config::Learner& learner = config.learner;
   const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
-  // Under adapters the leaves are merged weights beside the ones that they change, which are the
-  // reference too.
-  const bool reference = learner.kl_weight > 0 || learner.lora.rank > 0;
   const std::string of_ranks =
       learner.ranks > 1 ? absl::StrCat(", 1 of ", learner.ranks, " shards") : "";
+  const int64_t pass = PassBytes(config, shape, std::max<int64_t>(1, device_bytes));
   const int64_t gradient =
-      learner.lora.rank > 0 ? 0 : LargestPart(shape.model) * (shape.dtype_bytes() + kFloatBytes);
+      (learner.lora.rank > 0 ? 0 : LargestPart(shape.model) * (shape.dtype_bytes() + kFloatBytes)) +
+      ExchangedBytes(config, shape.model);
   DeviceEstimate estimate = {.process = kLearnerProcess, .processes = learner.ranks, .parts = {}};
-  estimate.parts = {
-      {"masters, gradient, moments" + of_ranks, StateBytes(config, shape.model)},
-      {"weights to compute with", LeavesAreApart(config, shape) ? weights : 0},
-      {"reference model", reference ? weights : 0},
-      {"head in float32", HeadBytes(shape)},
-      {absl::StrCat("pass of ", FormatCount(PassRows(config)), " tokens"),
-       PassBytes(config, shape, std::max<int64_t>(1, device_bytes))},
-      {"gradient of one layer or the head", gradient + ExchangedBytes(config, shape.model)},
-      {"context and libraries", kDeviceContext}};
+  estimate.parts = {{"masters, gradient, moments" + of_ranks, StateBytes(config, shape.model)},
+                    {"weights to compute with", LeavesAreApart(config, shape) ? weights : 0},
+                    {"reference model", KeepsStart(learner) ? weights : 0},
+                    {"head in float32", HeadBytes(shape)},
+                    {absl::StrCat("pass of ", FormatCount(PassRows(config)), " tokens"), pass},
+                    {"gradient of one layer or the head", gradient},
+                    {"model as it is read, beyond the pass",
+                     StartBytes(config, shape, HeadBytes(shape) + pass + gradient)},
+                    {"context and libraries", kDeviceContext}};
   std::erase_if(estimate.parts, [](const DeviceEstimate::Part& part) { return part.bytes == 0; });
   return estimate;
 }

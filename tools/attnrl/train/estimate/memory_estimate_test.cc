@@ -104,6 +104,32 @@ TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
                                     memory.scheduler_bytes + memory.verifier_bytes);
 }
 
+// With passes so short that making the masters takes more than training.
+TEST(MemoryEstimate, OfTheLearnerHasRoomForTheModelThatItMakesItsMastersOf) {
+  config::Config config;
+  config.rollout.max_prompt_tokens = config.rollout.max_response_tokens = 1;
+  config.learner.max_tokens_per_pass = 1;
+  config.learner.ranks = 8;
+  config.learner.device = "cuda";
+  model::ModelConfig deep = Tiny();
+  deep.layers = 3000;
+  const int64_t weights = 2 * model::CountParameters(deep);
+  const auto device = [&](double kl_weight) {
+    config.learner.kl_weight = kl_weight;
+    return EstimateLearnerDevice(config, {deep, kHalf}, 0);
+  };
+  const DeviceEstimate without = device(0);
+  const DeviceEstimate::Part& context = without.parts.back();
+  EXPECT_EQ(without.total() - context.bytes, 2 * weights + 16 * weights / 2 / 8)
+      << "the weights that were read, those to compute with, and a shard of the state";
+  EXPECT_GT(device(0.1).total(), without.total()) << "they stay, and a pass comes after them";
+
+  config.learner.device = "cpu";
+  config.learner.kl_weight = 0;
+  EXPECT_EQ(EstimateMemory(config, {deep, kHalf}, 0).rank_bytes,
+            kProcess + 2 * weights + 16 * weights / 2 / 8);
+}
+
 TEST(MemoryEstimate, OfAWorkerThatFetchesByTcpHasTheBytesOfTwoVersions) {
   config::Config config;
   const auto worker = [&config](const std::string& learner) {
