@@ -109,6 +109,7 @@ TEST(MemoryEstimate, OfTheLearnerHasRoomForTheModelThatItMakesItsMastersOf) {
   config::Config config;
   config.rollout.max_prompt_tokens = config.rollout.max_response_tokens = 1;
   config.learner.max_tokens_per_pass = 1;
+  config.learner.checkpoint_layers = config::CheckpointLayers::kAll;
   config.learner.ranks = 8;
   config.learner.device = "cuda";
   model::ModelConfig deep = Tiny();
