@@ -10,6 +10,7 @@
 
 #include "common/attention/flash/kernel.h"
 #include "common/attention/parallel.h"
+#include "common/kernels/isa.h"
 
 namespace attnrl::attention {
 namespace {
@@ -75,6 +76,7 @@ void ForHeads(const Heads& heads, const std::vector<Range>& ranges, const Run& r
   constexpr int64_t kWorthAThread = int64_t{1} << 20;  // multiply-adds
   constexpr int64_t kWorthAMember = int64_t{1} << 16;
   const auto count = static_cast<int64_t>(ranges.size());
+  if (count == 0) return;
   const int64_t rows = heads.q.size(0);
   const int64_t work = rows / count * std::min(rows, kBlock) * heads.q.size(2) + 1;
   const auto grain = [&](int64_t worth) { return (worth + work - 1) / work; };
@@ -133,12 +135,17 @@ class Flash : public torch::autograd::Function<Flash> {
 }  // namespace
 
 bool HasForestFlash(at::Device device, at::ScalarType dtype, int64_t head_dim) {
-  return device.is_cpu() && (dtype == at::kFloat || dtype == at::kBFloat16) && head_dim % 16 == 0 &&
+  return device.is_cpu() && kernels::UsedIsa() != kernels::Isa::kPortable &&
+         (dtype == at::kFloat || dtype == at::kBFloat16) && head_dim % 16 == 0 &&
          head_dim <= FlashKernel::kMostDim;
 }
 
 at::Tensor ForestFlash(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                        const at::Tensor& last) {
+  TORCH_CHECK(last.scalar_type() == at::kInt && last.is_contiguous() && last.numel() == q.size(0) &&
+                  k.sizes() == v.sizes() && k.size(0) == q.size(0) && q.size(1) % k.size(1) == 0,
+              "ForestFlash: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes(), ", last ",
+              last.sizes());
   return Flash::apply(q, k, v, last);
 }
 

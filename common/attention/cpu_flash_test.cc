@@ -6,7 +6,9 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "common/attention/testing/one_thread.h"
@@ -96,6 +98,28 @@ TEST(ForestFlash, HoldsForScoresThatDifferByHundreds) {
   const Tensors found = RunOwn(inputs, at::kFloat, last);
   ExpectNear({found[0]}, {RunFormula(inputs, last)[0]}, 1e-4);
   for (const at::Tensor& tensor : found) EXPECT_TRUE(at::isfinite(tensor).all().item<bool>());
+}
+
+// What is not finite must stay visible, or a step that is to be skipped would be taken.
+TEST(ForestFlash, ShowsWhatIsNotFinite) {
+  RandomStream random({.seed = 9});
+  const int32_t rows = 40;
+  const at::Tensor last = at::full({rows}, rows, at::kInt);
+  for (const float broken : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    for (const int part : {0, 1, 2}) {
+      const Inputs inputs = RandomInputs(random, rows, {.query = 1, .kv = 1, .dim = 16});
+      (part == 0 ? inputs.q : part == 1 ? inputs.k : inputs.v)[3][0][5] = broken;
+      const Tensors found = RunOwn(inputs, at::kFloat, last);
+      EXPECT_FALSE(found[0].isfinite().all().item<bool>()) << part << " " << broken;
+      const at::Tensor of_q = found[1][3];
+      EXPECT_FALSE(of_q.isfinite().all().item<bool>()) << part << " " << broken;
+    }
+  }
+}
+
+TEST(ForestFlash, OfNoRowsIsNothing) {
+  const at::Tensor none = at::empty({0, 2, 16});
+  EXPECT_EQ(ForestFlash(none, none, none, at::empty({0}, at::kInt)).sizes(), none.sizes());
 }
 
 TEST(ForestFlash, GivesTheSameBitsOnAnyNumberOfThreads) {

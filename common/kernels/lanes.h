@@ -190,7 +190,9 @@ inline Lanes Round(const Lanes& a) {
 inline Lanes PowerOfTwo(const Lanes& n) {
   Lanes r;
   for (int i = 0; i < 16; ++i) {
-    const uint32_t bits = static_cast<uint32_t>(static_cast<int32_t>(n.v[i]) + 127) << 23;
+    // What follows NaN is NaN whatever this is, but a cast of it would be undefined.
+    const int32_t power = n.v[i] == n.v[i] ? static_cast<int32_t>(n.v[i]) : 0;
+    const uint32_t bits = static_cast<uint32_t>(power + 127) << 23;
     __builtin_memcpy(&r.v[i], &bits, sizeof(bits));
   }
   return r;

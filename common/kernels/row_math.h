@@ -27,7 +27,8 @@ inline void StorePart(Lanes lanes, float* p, int64_t count) {
 // exp(x) to about one unit in the last place, x clamped to where the result is a normal number:
 // x = n ln 2 + r with |r| <= ln 2 / 2, and Cephes' polynomial for exp(r).
 inline Lanes Exp(Lanes x) {
-  x = Min(Max(x, Lanes::Broadcast(-87.3F)), Lanes::Broadcast(88.0F));
+  // Bounds first: of two numbers one of which is NaN, Min and Max give the second.
+  x = Min(Lanes::Broadcast(88.0F), Max(Lanes::Broadcast(-87.3F), x));
   const Lanes n = Round(Mul(x, Lanes::Broadcast(1.44269504088896341F)));
   Lanes r = Fma(n, Lanes::Broadcast(-0.693359375F), x);
   r = Fma(n, Lanes::Broadcast(2.12194440e-4F), r);
