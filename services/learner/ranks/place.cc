@@ -58,8 +58,8 @@ absl::StatusOr<RankPlace> ReadRankPlace(int64_t ranks, bool allow_plaintext) {
   }
   if (!IsLoopback(place.address) && !allow_plaintext) {
     return InputError("MASTER_ADDR", absl::StrCat("is ", place.address),
-                      "an address of this machine, or security.allow_plaintext: true, since ranks "
-                      "talk without encryption");
+                      "localhost or 127.0.0.1 (torchrun --local-addr 127.0.0.1), or "
+                      "security.allow_plaintext: true, since ranks talk without encryption");
   }
   return place;
 }
