@@ -75,10 +75,6 @@ class Operators {
   virtual at::Tensor GatedSilu(const at::Tensor& gate, const at::Tensor& up) const = 0;
   // x [rows, heads, head_dim], rotated by its row's position.
   virtual at::Tensor Rotate(const at::Tensor& x, const RotaryRows& rotary) const = 0;
-  // Keys or values of rows as other rows see them. Where activations with gradients are wider than
-  // the weights, rounded to their dtype, as the engine's cache has them: the learner's log-probs
-  // are then nearer to those measured when tokens were sampled.
-  virtual at::Tensor AsSeen(const at::Tensor& x, at::ScalarType /*weights*/) const { return x; }
   // float32 [rows, n] -> natural log-probabilities, float32 [rows, n].
   virtual at::Tensor LogSoftmax(const at::Tensor& logits) const = 0;
 

@@ -52,6 +52,7 @@ class TrainedLinear : public torch::autograd::Function<TrainedLinear> {
 
   static at::Tensor forward(Context* context, const at::Tensor& x, const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias) {
+    TORCH_CHECK(x.dim() == 2, "a linear map of ", x.sizes(), "; [rows, in] is wanted");
     context->save_for_backward({x, weight});
     context->saved_data["bias"] = bias.has_value();
     const at::Tensor wide_bias = bias.has_value() ? Wide(*bias) : at::Tensor();
@@ -213,10 +214,6 @@ class StandardOperators final : public Operators {
     const at::Tensor wide = AtLeastFloat32(x);
     const at::Tensor swapped = wide.roll(x.size(-1) / 2, -1);
     return at::addcmul(wide * rotary.cosine, swapped, rotary.sine).to(x.scalar_type());
-  }
-
-  at::Tensor AsSeen(const at::Tensor& x, at::ScalarType weights) const override {
-    return x.to(weights).to(x.scalar_type());
   }
 
   at::Tensor LogSoftmax(const at::Tensor& logits) const override {

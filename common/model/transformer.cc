@@ -121,15 +121,13 @@ Transformer::AttentionInput Transformer::Project(int64_t index, const at::Tensor
   const std::vector<at::Tensor> projected = layer.query_key_value->Apply(normed);
   at::Tensor q = projected[0].unflatten(-1, {config_.heads, config_.head_dim});
   at::Tensor k = projected[1].unflatten(-1, {config_.kv_heads, config_.head_dim});
-  const at::ScalarType dtype = embedding_.scalar_type();
-  const at::Tensor v =
-      used_.AsSeen(projected[2].unflatten(-1, {config_.kv_heads, config_.head_dim}), dtype);
+  const at::Tensor v = projected[2].unflatten(-1, {config_.kv_heads, config_.head_dim});
   if (config_.qk_norm) {
     q = used_.RmsNorm(q, layer.query_norm, eps);
     k = used_.RmsNorm(k, layer.key_norm, eps);
   }
   if (rotary == nullptr) return {q, k, v};
-  return {used_.Rotate(q, *rotary), used_.AsSeen(used_.Rotate(k, *rotary), dtype), v};
+  return {used_.Rotate(q, *rotary), used_.Rotate(k, *rotary), v};
 }
 
 at::Tensor Transformer::OutputBlock(int64_t index, const at::Tensor& attended) const {

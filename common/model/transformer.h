@@ -65,6 +65,7 @@ class Transformer {
   // The rotary embedding of every position, row p that of position p, on the model's device.
   const RotaryRows& rotary() const { return *rotary_; }
   const ModelConfig& config() const { return config_; }
+  at::ScalarType weights_dtype() const { return embedding_.scalar_type(); }
   const Tensors& weights() const { return weights_; }
   const Operators& operators() const { return operators_; }
 

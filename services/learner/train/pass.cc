@@ -2,6 +2,7 @@
 #include "services/learner/train/pass.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <numeric>
@@ -13,6 +14,7 @@
 #include "common/attention/flash_part.h"
 #include "common/attention/tree_attention.h"
 #include "common/device/upload.h"
+#include "common/model/operators.h"
 
 namespace attnrl::learner {
 namespace {
@@ -140,6 +142,55 @@ ByRow OrderByRow(const std::vector<int64_t>& row_of_token, size_t rows) {
   return by_row;
 }
 
+// By whichever kernels are fastest for heads of `head_dim` numbers of this type.
+std::unique_ptr<attention::Attention> ExactAttention(const Pass& pass, at::ScalarType dtype,
+                                                     int64_t head_dim) {
+  // Own kernels of the CPU meet segments of any length as fast as they can be. Elsewhere, measured
+  // with LibTorch's on two threads of a CPU, TreeAttention takes 1.2 to 2 times as long as the
+  // padding and masks of DenseAttention with segments of 16 to 128 rows on average, and is faster
+  // with 512 and more. Between them it is at most 1.2 times slower and needs less memory.
+  constexpr size_t kLongSegment = 256;
+  const bool own = attention::HasForestFlash(pass.ids.device(), dtype, head_dim);
+  if (own || attention::HasFlash(pass.ids.device(), dtype, head_dim)) {
+    std::vector<attention::TreeSegment> segments =
+        attention::TreeSegments(pass.lengths, pass.row_of);
+    if (own || static_cast<size_t>(pass.ids.numel()) >= kLongSegment * segments.size()) {
+      return std::make_unique<attention::TreeAttention>(std::move(segments));
+    }
+  }
+  return std::make_unique<attention::DenseAttention>(pass.lengths, pass.row_of);
+}
+
+// Rounds; the gradient of the result is that of what wasn't rounded.
+class Round : public torch::autograd::Function<Round> {
+ public:
+  using List = torch::autograd::variable_list;
+
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x,
+                            at::ScalarType dtype) {
+    return x.to(dtype).to(x.scalar_type());
+  }
+  static List backward(torch::autograd::AutogradContext*, const List& gradients) {
+    return {gradients[0], at::Tensor()};
+  }
+};
+
+// Attention over keys and values as the engine's cache has them.
+class CachedAttention final : public attention::Attention {
+ public:
+  CachedAttention(std::unique_ptr<attention::Attention> exact, at::ScalarType dtype)
+      : exact_(std::move(exact)), dtype_(dtype) {}
+
+  at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                     const at::Tensor& v) override {
+    return exact_->Forward(layer, q, Round::apply(k, dtype_), Round::apply(v, dtype_));
+  }
+
+ private:
+  std::unique_ptr<attention::Attention> exact_;
+  at::ScalarType dtype_;
+};
+
 }  // namespace
 
 Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes,
@@ -187,22 +238,14 @@ Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes,
   return pass;
 }
 
-std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass, at::ScalarType dtype,
-                                                    int64_t head_dim) {
-  // Own kernels of the CPU meet segments of any length as fast as they can be. Elsewhere, measured
-  // with LibTorch's on two threads of a CPU, TreeAttention takes 1.2 to 2 times as long as the
-  // padding and masks of DenseAttention with segments of 16 to 128 rows on average, and is faster
-  // with 512 and more. Between them it is at most 1.2 times slower and needs less memory.
-  constexpr size_t kLongSegment = 256;
-  const bool own = attention::HasForestFlash(pass.ids.device(), dtype, head_dim);
-  if (own || attention::HasFlash(pass.ids.device(), dtype, head_dim)) {
-    std::vector<attention::TreeSegment> segments =
-        attention::TreeSegments(pass.lengths, pass.row_of);
-    if (own || static_cast<size_t>(pass.ids.numel()) >= kLongSegment * segments.size()) {
-      return std::make_unique<attention::TreeAttention>(std::move(segments));
-    }
-  }
-  return std::make_unique<attention::DenseAttention>(pass.lengths, pass.row_of);
+std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass,
+                                                    const model::Transformer& transformer) {
+  const at::ScalarType weights = transformer.weights_dtype();
+  const at::ScalarType dtype = model::TrainedActivations(weights, pass.ids.device());
+  std::unique_ptr<attention::Attention> exact =
+      ExactAttention(pass, dtype, transformer.config().head_dim);
+  if (dtype == weights) return exact;
+  return std::make_unique<CachedAttention>(std::move(exact), weights);
 }
 
 std::vector<std::vector<size_t>> PlanPasses(std::span<const PassSequence> sequences,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/attention/attention.h"
+#include "common/model/transformer.h"
 
 namespace attnrl::learner {
 
@@ -45,10 +46,12 @@ struct Pass {
 // All tensors in one copy to the device, for which the host doesn't wait.
 Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const at::Device& device);
 
-// The attention of a pass, for heads of `head_dim` numbers of this type: TreeAttention where it has
-// own kernels, or segments are long and LibTorch has one, DenseAttention elsewhere.
-std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass, at::ScalarType dtype,
-                                                    int64_t head_dim);
+// The attention of a pass of `transformer`: TreeAttention where it has own kernels, or segments are
+// long and LibTorch has one, DenseAttention elsewhere. Where activations are wider than weights,
+// keys and values are rounded to the weights' dtype, as in the engine's cache: log-probs are then
+// nearer to those measured when tokens were sampled.
+std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass,
+                                                    const model::Transformer& transformer);
 
 // Cuts sequences into passes of at most `max_rows` rows; a longer one is alone in its pass. The
 // longest pass is as short as it can be without a pass more. With shared prefixes, sequences come

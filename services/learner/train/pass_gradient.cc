@@ -39,6 +39,7 @@ PassGradient::PassGradient(const model::Transformer& transformer, Parameters& pa
       pass_(pass),
       head_name_(transformer.config().tie_word_embeddings ? kEmbedding : "lm_head.weight"),
       head_(AtLeastFloat32(parameters.leaves().at(head_name_))),
+      attention_(MakeAttention(pass, transformer)),
       rotary_(transformer.RotaryOf(pass.positions)),
       chunks_(pass, transformer.config().vocab_size, options.temperature,
               [this](const at::Tensor& states) {
@@ -46,7 +47,6 @@ PassGradient::PassGradient(const model::Transformer& transformer, Parameters& pa
               }) {
   const at::NoGradGuard no_grad;
   at::Tensor x = transformer.Embed(pass.ids);
-  attention_ = MakeAttention(pass, x.scalar_type(), transformer.config().head_dim);
   const auto memory = device::MemoryOf(pass.ids.device());
   const bool again = ComputesAgain(options.checkpoint, transformer.config(), pass.ids.numel(),
                                    x.element_size(), memory.ok() ? memory->total : 0);

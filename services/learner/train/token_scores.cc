@@ -179,8 +179,7 @@ at::Tensor ChunkedScores::Backward(const at::Tensor& hidden, const at::Tensor& l
 model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
                              double temperature, bool entropy) {
   const at::NoGradGuard no_grad;
-  const at::ScalarType dtype = transformer.Embed(pass.ids.narrow(0, 0, 1)).scalar_type();
-  const auto attention = MakeAttention(pass, dtype, transformer.config().head_dim);
+  const auto attention = MakeAttention(pass, transformer);
   const at::Tensor hidden = transformer.Hidden(pass.ids, pass.positions, *attention, pass.scored);
   ChunkedScores scores(pass, transformer.config().vocab_size, temperature,
                        [&](const at::Tensor& states) { return transformer.Logits(states); });

@@ -107,15 +107,15 @@ TEST(BehaviourLogprobs, AreTheLearnersInFloat32) {
   EXPECT_LT(EngineAgainstLearner(model::DType::kFloat32, /*trained=*/true).most, 1e-4);
 }
 
-// Measured with AVX2: 4e-6 where the learner trains, 3e-4 where its weights are frozen, as those of
-// the reference are, whose keys and values nothing rounds.
+// Measured with AVX2: 4e-6, whether the learner trains or its weights are frozen, as those of the
+// reference are.
 TEST(BehaviourLogprobs, AreNearlyTheLearnersInBfloat16) {
   const Difference trained = EngineAgainstLearner(model::DType::kBFloat16, /*trained=*/true);
   const bool wide = model::TrainedActivations(at::kBFloat16, at::kCPU) == at::kFloat;
   EXPECT_LT(trained.mean, wide ? 2e-4 : 2e-3);
   EXPECT_LT(trained.most, wide ? 2e-3 : 2e-2);
   const Difference frozen = EngineAgainstLearner(model::DType::kBFloat16, /*trained=*/false);
-  EXPECT_LT(frozen.mean, 1e-3);
+  EXPECT_LT(frozen.mean, wide ? 2e-4 : 1e-3);
 }
 
 }  // namespace
