@@ -115,8 +115,10 @@ int ProcessorLimit(const std::string& root) {
     }
     if (quota > 0 && period > 0) processors = std::min(processors, quota / period);
   }
-  return static_cast<int>(std::max<int64_t>(1, processors));
+  return static_cast<int>(std::clamp<int64_t>(processors, 1, 1024));
 }
+
+int ThreadsOr(int64_t wanted) { return wanted > 0 ? static_cast<int>(wanted) : ProcessorLimit(); }
 
 void KeepFreedMemory() {
   // Either setting ends glibc's own adapting of both. Up to 32 MiB, the most that it allows, blocks

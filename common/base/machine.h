@@ -13,8 +13,10 @@ namespace attnrl {
 int64_t MemoryLimit(const std::string& root = "");
 // Bytes that can still be had without swapping or being killed; 0 where nothing is known.
 int64_t AvailableMemory(const std::string& root = "");
-// Processors, at least 1; a quota of 2.5 counts as 2.
+// Processors, 1 to 1,024, the most threads that a setting may ask for; a quota of 2.5 counts as 2.
 int ProcessorLimit(const std::string& root = "");
+// `wanted` threads, or where that is 0 one for each processor.
+int ThreadsOr(int64_t wanted);
 
 // For the start of a process, before it has threads: memory that is freed stays with the process,
 // up to 64 MiB of each of the allocator's arenas, for what is asked for next. By itself glibc gives

@@ -45,11 +45,6 @@ struct Model {
   size_t versions = 0;     // of the weights, held at once
 };
 
-int ThreadsOf(const config::Config& config) {
-  const auto threads = static_cast<int>(config.rollout.threads);
-  return threads > 0 ? threads : ProcessorLimit();
-}
-
 // The policy's architecture and how it will be run, from the configuration.
 absl::StatusOr<Model> ReadModel(const config::Config& config) {
   if (config.model.path.empty()) return InputError("model.path", "not set", "a model folder");
@@ -60,7 +55,7 @@ absl::StatusOr<Model> ReadModel(const config::Config& config) {
   model.max_tokens =
       config.rollout.max_prompt_tokens + config::Widest(config).rollout.max_response_tokens;
   runner.deterministic = config.rollout.deterministic;
-  runner.threads = ThreadsOf(config);
+  runner.threads = ThreadsOr(config.rollout.threads);
   runner.dtype = model.config.dtype;
   if (config.model.dtype != "auto") {
     ATTNRL_ASSIGN_OR_RETURN(runner.dtype, model::ParseDType(config.model.dtype, "model.dtype"));
@@ -190,7 +185,7 @@ absl::Status Serve(Worker& worker, rpc::Server& server, rpc::ShutdownSignal& shu
 
 absl::Status RunService(const config::Config& config, const ServiceFlags& flags,
                         rpc::ShutdownSignal& shutdown) {
-  LimitThreads(ThreadsOf(config));
+  LimitThreads(ThreadsOr(config.rollout.threads));
   ATTNRL_RETURN_IF_ERROR(LimitIsa(config.rollout.isa));
   ATTNRL_ASSIGN_OR_RETURN(const Model model, ReadModel(config));
   ATTNRL_ASSIGN_OR_RETURN(auto metrics,

@@ -41,7 +41,7 @@ absl::StatusOr<ModelFolder> OpenModelFolder(const ModelFlags& flags) {
   }
   ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> end_tokens, model::LoadEndTokens(flags.model));
   return ModelFolder{config, dtype, std::move(tokenizer), std::move(end_tokens),
-                     flags.threads > 0 ? flags.threads : ProcessorLimit()};
+                     ThreadsOr(flags.threads)};
 }
 
 }  // namespace attnrl::tools

@@ -9,7 +9,7 @@ namespace attnrl::tools {
 
 // Arithmetic word problems for small chat models: somebody has a few things, one to three events
 // change their number, and the prompt asks for it. Each event is one step of the worked response.
-// Sums of two numbers below 40 are what a model of 135 M weights is just about able to learn.
+// A model of 135 M weights is just about able to learn to compute them.
 //
 //   prompt    Mia has 14 apples. She buys 3 bags with 6 apples each. ... How many apples does Mia
 //             have now? Put the final answer in \boxed{}.

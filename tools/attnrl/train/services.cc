@@ -126,9 +126,9 @@ std::string SocketAddress(const std::string& socket_folder, const std::string& s
 }
 
 int64_t ThreadsOfWorker(const config::Config& config, int processors) {
-  if (config.rollout.threads > 0) return config.rollout.threads;
+  if (config.rollout.threads > 0 || config.rollout.workers == 0) return config.rollout.threads;
   const int64_t left = processors - config.learner.ranks * config.learner.threads;
-  return std::max<int64_t>(1, left / std::max<int64_t>(1, config.rollout.workers));
+  return std::max<int64_t>(1, left / config.rollout.workers);
 }
 
 std::vector<ServicePlan> PlanServices(const config::Config& config, const MemoryEstimate& memory,

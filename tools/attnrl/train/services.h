@@ -41,7 +41,8 @@ absl::StatusOr<int> FreePort();
 std::vector<std::string> VisibleGpus(int count);
 
 // Threads of each worker on a machine with so many processors: `rollout.threads`, or where that is
-// 0 an equal part of what the learner's ranks leave of them, at least 1.
+// 0 an equal part of what the learner's ranks leave of them, at least 1. Still 0 where no worker is
+// started here: those that join take what their own machines have.
 int64_t ThreadsOfWorker(const config::Config& config, int processors);
 
 // The children of a run in the order in which they are started: verifier, learner, its other ranks
@@ -49,7 +50,8 @@ int64_t ThreadsOfWorker(const config::Config& config, int processors);
 // RUN_DIR/config.yaml; the sockets of this start come as --set. Who computes on a GPU sees that one
 // alone, so that nothing of it can end up on another: "cuda:N" says which, with "cuda" the
 // learner's ranks and then the workers take one after the other, from the first again where they
-// are fewer. `rollout.threads` is more than 0.
+// are fewer. `rollout.threads` is more than 0 if
+// there are workers.
 std::vector<ServicePlan> PlanServices(const config::Config& config, const MemoryEstimate& memory,
                                       const RunPaths& paths);
 

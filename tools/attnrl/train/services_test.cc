@@ -163,7 +163,7 @@ TEST(ThreadsOfWorker, IsAnEqualPartOfWhatTheLearnerLeavesUnlessItIsSaid) {
   EXPECT_EQ(ThreadsOfWorker(config, 9), 1);
   EXPECT_EQ(ThreadsOfWorker(config, 1), 1);
   config.rollout.workers = 0;
-  EXPECT_EQ(ThreadsOfWorker(config, 16), 12) << "of each that joins";
+  EXPECT_EQ(ThreadsOfWorker(config, 16), 0) << "those that join have machines of their own";
   config.rollout.threads = 7;
   EXPECT_EQ(ThreadsOfWorker(config, 1), 7);
 }

@@ -228,7 +228,7 @@ void AddVerifyCommand(Command& app, Work* run) {
       "order of the input, with --explain also \"explanation\".\nExample:\n  attnrl verify --input "
       "answers.jsonl --output verdicts.jsonl --threads 2");
   command.WhenChosen([options, run] {
-    if (options->threads == 0) options->threads = ProcessorLimit();
+    options->threads = ThreadsOr(options->threads);
     *run = [options] { return Verify(*options); };
   });
 }

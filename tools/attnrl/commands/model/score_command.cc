@@ -95,7 +95,7 @@ absl::Status Run(const Flags& flags) {
   if (flags.model.threads < 0 || flags.model.threads > 1024) {
     return InputError("--threads", absl::StrCat(flags.model.threads), "1 to 1024");
   }
-  at::set_num_threads(flags.model.threads > 0 ? flags.model.threads : ProcessorLimit());
+  at::set_num_threads(ThreadsOr(flags.model.threads));
   ATTNRL_ASSIGN_OR_RETURN(const model::ModelConfig config,
                           model::LoadModelConfig(flags.model.model, !flags.model.dtype.empty()));
   ATTNRL_ASSIGN_OR_RETURN(const Records records, ReadRecords(flags, config));
