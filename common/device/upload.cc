@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "common/device/device.h"
+#include "common/device/kept_tensors.h"
 
 namespace attnrl::device {
 
@@ -36,8 +37,10 @@ void Upload::SendTo(const at::Tensor& place) {
 
 at::Tensor Upload::ToHostTensor(at::Device device) const {
   // LibTorch keeps pinned memory until the copy from it has ended.
-  at::Tensor host = at::empty({static_cast<int64_t>(numbers_.size())},
-                              at::TensorOptions(at::kLong).pinned_memory(PinsMemoryFor(device)));
+  const at::Tensor host =
+      PinsMemoryFor(device)
+          ? at::empty({numbers()}, at::TensorOptions(at::kLong).pinned_memory(true))
+          : KeptTensors::Empty({numbers()}, at::kLong);
   std::memcpy(host.mutable_data_ptr(), numbers_.data(), numbers_.size() * sizeof(int64_t));
   return host;
 }

@@ -8,6 +8,7 @@
 #include "common/kernels/isa.h"
 #include "common/kernels/kernels.h"
 #include "common/model/cpu/row_parts.h"
+#include "common/model/cpu/taken_rows.h"
 #include "common/model/operators.h"
 
 namespace attnrl::model {
@@ -38,20 +39,29 @@ class CpuOperators final : public Operators {
   }
 
   at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const override {
-    return Float(table.detach().index_select(0, ids));
+    return TakeRows(table, ids);
   }
+
+  at::Tensor NormWeight(const at::Tensor& weight) const override { return Float(weight); }
 
   at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const override {
     const int64_t n = x.size(-1);
-    const at::Tensor dense = x.dim() == 2 && x.stride(1) == 1 ? x : x.contiguous();
-    const int64_t rows = x.numel() / n;
-    const int64_t stride = x.dim() == 2 ? dense.stride(0) : n;
+    const at::Tensor dense = DenseRows(x);
     const at::Tensor weights = Float(weight);
     at::Tensor y = EmptyFloats(x.sizes());
     float* const target = y.mutable_data_ptr<float>();
-    ForRows(rows, 16 * n, [&](int64_t begin, int64_t end) {
-      UsedKernels().rms_norm(Floats(dense) + begin * stride, stride, Floats(weights), end - begin,
-                             n, static_cast<float>(eps), target + begin * n);
+    const auto norm = [&](const float* from, int64_t stride, int64_t rows, float* to) {
+      UsedKernels().rms_norm(from, stride, Floats(weights), rows, n, static_cast<float>(eps), to);
+    };
+    const int64_t rows = x.size(0);
+    const int64_t stride = dense.stride(0);
+    const int64_t size = x.numel() / std::max<int64_t>(1, rows);
+    ForRows(rows, 16 * size, [&](int64_t begin, int64_t end) {
+      if (size == n)
+        return norm(Floats(dense) + begin * stride, stride, end - begin, target + begin * n);
+      for (int64_t row = begin; row < end; ++row) {
+        norm(Floats(dense) + row * stride, n, size / n, target + row * size);
+      }
     });
     return y;
   }

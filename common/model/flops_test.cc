@@ -23,7 +23,7 @@ class CountedProjection final : public Projection {
  public:
   CountedProjection(std::unique_ptr<const Projection> projection, int64_t weights)
       : projection_(std::move(projection)), weights_(weights) {}
-  std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
+  Products Apply(const at::Tensor& x) const override {
     counted += 2.0 * static_cast<double>(x.size(0) * weights_);
     return projection_->Apply(x);
   }

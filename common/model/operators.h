@@ -8,14 +8,20 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
+
 namespace attnrl::model {
+
+// What linear maps of one input give, in a list that needs no memory of its own.
+using Products = absl::InlinedVector<at::Tensor, 3>;
 
 // One or more linear maps of the same input, prepared for many calls.
 class Projection {
  public:
   virtual ~Projection() = default;
-  // x [rows, in] -> for each map [rows, out_i], possibly views of one tensor.
-  virtual std::vector<at::Tensor> Apply(const at::Tensor& x) const = 0;
+  // x [rows, in], or [rows, ...] of as many numbers -> for each map [rows, out_i] or by head,
+  // possibly views of one tensor.
+  virtual Products Apply(const at::Tensor& x) const = 0;
 };
 
 // A linear map's tensors: weight [out, in]; bias [out], undefined where there is none. Pointers,
@@ -24,6 +30,8 @@ class Projection {
 struct LinearTensors {
   at::Tensor* weight = nullptr;
   at::Tensor* bias = nullptr;
+  // Not 0: results are [rows, out / head_dim, head_dim]. The same for maps that are made together.
+  int64_t head_dim = 0;
 };
 
 // Cosines and sines of the rows of one pass: float32 [rows, 1, head_dim]; the first half of `sine`
@@ -58,6 +66,8 @@ class Operators {
   // The map to the logits, computed and returned in float32 (float64 for float64 weights): rounded
   // to bfloat16, a log-prob would be off by several per cent, differently in rollout and training.
   virtual std::unique_ptr<const Projection> MakeHead(at::Tensor* weight) const = 0;
+  // A weight of norms as RmsNorm takes it with the least work, which may be another tensor.
+  virtual at::Tensor NormWeight(const at::Tensor& weight) const { return weight; }
   // table [vocab, hidden], ids int64 [rows] -> [rows, hidden], a tensor of its own.
   virtual at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const = 0;
   // x [..., n], weight [n] -> weight * x / sqrt(mean(x^2) + eps), statistics in float32 at least.

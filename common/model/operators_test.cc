@@ -57,7 +57,7 @@ TEST_P(OperatorsOf, ProjectByEachMapOfOneInputWithAndWithoutBiases) {
     }
     const auto projection = operators_.MakeProjection(
         {{&weights[0], &biases[0]}, {&weights[1], &biases[1]}, {&weights[2], &biases[2]}});
-    const std::vector<at::Tensor> results = projection->Apply(x);
+    const Products results = projection->Apply(x);
     ASSERT_EQ(results.size(), 3U);
     for (size_t i = 0; i < 3; ++i) {
       ExpectNear(results[i], expected[i], 1e-5);
@@ -180,7 +180,7 @@ TEST(PackedProjection, RoundsInputsOfBFloat16WeightsWhereTheProcessorMultipliesT
                            &kernels::kEmulatedAvx512BFloat16);
   EXPECT_FALSE(first.defined() || second.defined() || second_bias.defined());
   for (const int64_t rows : {1, 9}) {
-    const std::vector<at::Tensor> found = projection->Apply(x.narrow(0, 0, rows));
+    const Products found = projection->Apply(x.narrow(0, 0, rows));
     for (size_t i = 0; i < 2; ++i) {
       EXPECT_EQ(found[i].scalar_type(), at::kFloat);
       EXPECT_LT((found[i] - expected[i].narrow(0, 0, rows)).abs().max().item<double>(), 1e-5);

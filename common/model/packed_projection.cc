@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/ATen.h>
-#include <ATen/EmptyTensor.h>
 
 #include <memory>
 #include <numeric>
 
 #include "common/attention/parallel.h"
+#include "common/device/kept_tensors.h"
 #include "common/kernels/bfloat16/bfloat16_kernels.h"
 #include "common/kernels/kernels.h"
 #include "common/kernels/packed_matrix.h"
@@ -66,6 +66,7 @@ class PackedProjection final : public Projection {
  public:
   PackedProjection(const std::vector<LinearTensors>& maps, const BFloat16Kernels* bfloat16)
       : sizes_(Outputs(maps)),
+        head_dim_(maps.front().head_dim),
         matrix_(Pack(maps, sizes_)),
         bias_(JoinBiases(maps)),
         bfloat16_(matrix_.type() == PackedMatrix::Type::kBFloat16 ? bfloat16 : nullptr) {
@@ -75,32 +76,34 @@ class PackedProjection final : public Projection {
     }
   }
 
-  std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
+  Products Apply(const at::Tensor& x) const override {
     const at::Tensor dense = DenseRows(x);
     const auto* const data = dense.const_data_ptr<float>();
-    at::Tensor y = at::detail::empty_cpu({x.size(0), matrix_.out()}, at::kFloat);
+    device::KeptTensors::Parts y = device::KeptTensors::EmptyParts(x.size(0), sizes_, head_dim_);
     if (bfloat16_ == nullptr) {
-      Multiply(data, dense.stride(0), UsedKernels().multiply, y);
+      Multiply(data, dense.stride(0), UsedKernels().multiply, y.whole);
     } else {
-      const std::unique_ptr<uint32_t[]> pairs = Round(data, dense.stride(0), x.size(0));
-      Multiply(pairs.get(), PairsOf(matrix_.in()), bfloat16_->multiply, y);
+      const at::Tensor pairs = Round(data, dense.stride(0), x.size(0));
+      const void* const words = pairs.const_data_ptr();
+      Multiply(static_cast<const uint32_t*>(words), PairsOf(matrix_.in()), bfloat16_->multiply,
+               y.whole);
     }
-    if (sizes_.size() == 1) return {y};
-    return y.split_with_sizes(sizes_, -1);
+    return Products(y.parts.begin(), y.parts.begin() + static_cast<ptrdiff_t>(sizes_.size()));
   }
 
  private:
   // x [rows, in] in words of two bfloat16 numbers, [rows, PairsOf(in)].
-  std::unique_ptr<uint32_t[]> Round(const float* x, int64_t x_stride, int64_t rows) const {
+  at::Tensor Round(const float* x, int64_t x_stride, int64_t rows) const {
     constexpr int64_t kWorthAThread = int64_t{1} << 16;  // inputs
     constexpr int64_t kWorthAMember = int64_t{1} << 13;
     const int64_t in = matrix_.in();
     const int64_t words = PairsOf(in);
-    auto pairs = std::make_unique_for_overwrite<uint32_t[]>(static_cast<size_t>(rows * words));
+    at::Tensor pairs = device::KeptTensors::Empty({rows, words}, at::kInt);
+    auto* const target = static_cast<uint32_t*>(pairs.mutable_data_ptr());
     const auto grain = [&](int64_t worth) { return (worth + in - 1) / in; };
     ParallelFor(rows, grain(kWorthAThread), grain(kWorthAMember), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        bfloat16_->round(x + row * x_stride, in, pairs.get() + row * words);
+        bfloat16_->round(x + row * x_stride, in, target + row * words);
       }
     });
     return pairs;
@@ -108,7 +111,7 @@ class PackedProjection final : public Projection {
 
   template <typename Input>
   void Multiply(const Input* x, int64_t x_stride, void (*kernel)(const ProductOf<Input>&),
-                at::Tensor& y) const {
+                const at::Tensor& y) const {
     MultiplyInParts<Input>({.x = x,
                             .x_stride = x_stride,
                             .rows = y.size(0),
@@ -120,6 +123,7 @@ class PackedProjection final : public Projection {
   }
 
   std::vector<int64_t> sizes_;
+  int64_t head_dim_;
   PackedMatrix matrix_;
   at::Tensor bias_;                  // float32, or undefined
   const BFloat16Kernels* bfloat16_;  // or null

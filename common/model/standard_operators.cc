@@ -88,28 +88,40 @@ at::Tensor ApplyLinear(const at::Tensor& x, const at::Tensor& weight,
   return here ? TrainedLinear::apply(x, weight, bias) : at::linear(x, weight, bias);
 }
 
+at::Tensor Rows(const at::Tensor& x) { return x.dim() > 2 ? x.flatten(1) : x; }
+
+at::Tensor ByHead(const at::Tensor& x, int64_t head_dim) {
+  return head_dim > 0 ? x.unflatten(-1, {-1, head_dim}) : x;
+}
+
 // The named tensors themselves: gradients flow into them, and what an optimizer writes into them
 // counts at the next call.
 class NamedProjection final : public Projection {
  public:
-  explicit NamedProjection(const std::vector<LinearTensors>& maps) {
+  explicit NamedProjection(const std::vector<LinearTensors>& maps)
+      : head_dim_(maps.front().head_dim) {
     for (const LinearTensors& map : maps) maps_.emplace_back(*map.weight, Optional(map.bias));
   }
 
-  std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
-    std::vector<at::Tensor> results;
-    for (const auto& [weight, bias] : maps_) results.push_back(ApplyLinear(x, weight, bias));
+  Products Apply(const at::Tensor& x) const override {
+    const at::Tensor rows = Rows(x);
+    Products results;
+    for (const auto& [weight, bias] : maps_) {
+      results.push_back(ByHead(ApplyLinear(rows, weight, bias), head_dim_));
+    }
     return results;
   }
 
  private:
+  int64_t head_dim_;
   std::vector<std::pair<at::Tensor, std::optional<at::Tensor>>> maps_;
 };
 
 // One product for all maps: weights side by side, of which the named tensors become views.
 class FusedProjection final : public Projection {
  public:
-  explicit FusedProjection(const std::vector<LinearTensors>& maps) {
+  explicit FusedProjection(const std::vector<LinearTensors>& maps)
+      : head_dim_(maps.front().head_dim) {
     std::vector<at::Tensor> weights;
     std::vector<at::Tensor> biases;
     for (const LinearTensors& map : maps) {
@@ -127,11 +139,17 @@ class FusedProjection final : public Projection {
     }
   }
 
-  std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
-    return ApplyLinear(x, weight_, bias_).split_with_sizes(sizes_, -1);
+  Products Apply(const at::Tensor& x) const override {
+    Products results;
+    for (const at::Tensor& part :
+         ApplyLinear(Rows(x), weight_, bias_).split_with_sizes(sizes_, -1)) {
+      results.push_back(ByHead(part, head_dim_));
+    }
+    return results;
   }
 
  private:
+  int64_t head_dim_;
   at::Tensor weight_;
   std::optional<at::Tensor> bias_;
   std::vector<int64_t> sizes_;
@@ -142,7 +160,7 @@ class Head final : public Projection {
   explicit Head(const at::Tensor& weight)
       : weight_(weight.requires_grad() ? weight : AtLeastFloat32(weight)) {}
 
-  std::vector<at::Tensor> Apply(const at::Tensor& x) const override {
+  Products Apply(const at::Tensor& x) const override {
     return {at::linear(AtLeastFloat32(x), AtLeastFloat32(weight_))};
   }
 

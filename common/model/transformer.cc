@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/attention/parallel.h"
+#include "common/model/cpu/taken_rows.h"
 #include "common/model/rotary.h"
 
 namespace attnrl::model {
@@ -49,9 +50,10 @@ const Operators& OperatorsFor(Tensors& weights, const Operators& operators) {
   return operators.For(any.scalar_type(), any.device(), gradients);
 }
 
-LinearTensors Linear(Tensors& weights, const std::string& name, bool bias) {
+LinearTensors Linear(Tensors& weights, const std::string& name, bool bias, int64_t head_dim = 0) {
   return {.weight = &Named(weights, name + ".weight"),
-          .bias = bias ? &Named(weights, name + ".bias") : nullptr};
+          .bias = bias ? &Named(weights, name + ".bias") : nullptr,
+          .head_dim = head_dim};
 }
 
 }  // namespace
@@ -75,7 +77,10 @@ Transformer::Transformer(const ModelConfig& config, Tensors weights, const Opera
   // Whatever is laid out anew here must serve every caller, in inference mode or not.
   const c10::InferenceMode ordinary(false);
   embedding_ = Named(weights_, "model.embed_tokens.weight");
-  final_norm_ = Named(weights_, "model.norm.weight");
+  const auto norm = [&](const std::string& name) {
+    return used_.NormWeight(Named(weights_, name + ".weight"));
+  };
+  final_norm_ = norm("model.norm");
   at::Tensor tied = embedding_;
   head_ = used_.MakeHead(config.tie_word_embeddings ? &tied : &Named(weights_, "lm_head.weight"));
   rotary_ = RotaryTable(config, embedding_.device());
@@ -84,16 +89,16 @@ Transformer::Transformer(const ModelConfig& config, Tensors weights, const Opera
     const std::string attention = prefix + "self_attn.";
     const std::string mlp = prefix + "mlp.";
     Layer layer;
-    layer.input_norm = Named(weights_, prefix + "input_layernorm.weight");
-    layer.post_attention_norm = Named(weights_, prefix + "post_attention_layernorm.weight");
+    layer.input_norm = norm(prefix + "input_layernorm");
+    layer.post_attention_norm = norm(prefix + "post_attention_layernorm");
     if (config.qk_norm) {
-      layer.query_norm = Named(weights_, attention + "q_norm.weight");
-      layer.key_norm = Named(weights_, attention + "k_norm.weight");
+      layer.query_norm = norm(attention + "q_norm");
+      layer.key_norm = norm(attention + "k_norm");
     }
     layer.query_key_value = used_.MakeProjection({
-        Linear(weights_, attention + "q_proj", config.qkv_bias),
-        Linear(weights_, attention + "k_proj", config.qkv_bias),
-        Linear(weights_, attention + "v_proj", config.qkv_bias),
+        Linear(weights_, attention + "q_proj", config.qkv_bias, config.head_dim),
+        Linear(weights_, attention + "k_proj", config.qkv_bias, config.head_dim),
+        Linear(weights_, attention + "v_proj", config.qkv_bias, config.head_dim),
     });
     layer.output =
         used_.MakeProjection({Linear(weights_, attention + "o_proj", config.output_bias)});
@@ -111,17 +116,17 @@ Transformer::~Transformer() = default;
 Transformer::Transformer(Transformer&&) noexcept = default;
 
 RotaryRows Transformer::RotaryOf(const at::Tensor& positions) const {
-  return {rotary_->cosine.index_select(0, positions), rotary_->sine.index_select(0, positions)};
+  return {TakeRows(rotary_->cosine, positions), TakeRows(rotary_->sine, positions)};
 }
 
 Transformer::AttentionInput Transformer::Project(int64_t index, const at::Tensor& normed,
                                                  const RotaryRows* rotary) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
   const double eps = config_.rms_norm_eps;
-  const std::vector<at::Tensor> projected = layer.query_key_value->Apply(normed);
-  at::Tensor q = projected[0].unflatten(-1, {config_.heads, config_.head_dim});
-  at::Tensor k = projected[1].unflatten(-1, {config_.kv_heads, config_.head_dim});
-  const at::Tensor v = projected[2].unflatten(-1, {config_.kv_heads, config_.head_dim});
+  const Products projected = layer.query_key_value->Apply(normed);
+  at::Tensor q = projected[0];
+  at::Tensor k = projected[1];
+  const at::Tensor& v = projected[2];
   if (config_.qk_norm) {
     q = used_.RmsNorm(q, layer.query_norm, eps);
     k = used_.RmsNorm(k, layer.key_norm, eps);
@@ -131,12 +136,12 @@ Transformer::AttentionInput Transformer::Project(int64_t index, const at::Tensor
 }
 
 at::Tensor Transformer::OutputBlock(int64_t index, const at::Tensor& attended) const {
-  return layers_[static_cast<size_t>(index)].output->Apply(attended.flatten(1)).front();
+  return layers_[static_cast<size_t>(index)].output->Apply(attended).front();
 }
 
 at::Tensor Transformer::MlpBlock(int64_t index, const at::Tensor& normed) const {
   const Layer& layer = layers_[static_cast<size_t>(index)];
-  const std::vector<at::Tensor> projected = layer.gate_up->Apply(normed);
+  const Products projected = layer.gate_up->Apply(normed);
   return layer.down->Apply(used_.GatedSilu(projected[0], projected[1])).front();
 }
 

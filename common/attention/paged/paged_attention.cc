@@ -13,6 +13,7 @@
 #include "common/attention/grouped_heads.h"
 #include "common/attention/paged/kernel.h"
 #include "common/attention/parallel.h"
+#include "common/device/kept_tensors.h"
 
 namespace attnrl::attention {
 namespace {
@@ -68,16 +69,20 @@ const PlanIndex& PagedAttention::Index() {
 
 at::Tensor PagedAttention::Attend(int64_t layer, const at::Tensor& q) {
   const PagedKvShape& shape = cache_.shape();
-  const at::Tensor queries = q.to(at::kFloat).contiguous();
+  const bool dense = q.scalar_type() == at::kFloat && q.is_contiguous();
+  const at::Tensor queries = dense ? q : q.to(at::kFloat).contiguous();
   const PagedKernel& kernel = GetPagedKernel();
   const auto row_sets = static_cast<int64_t>(plan_.row_sets().size()) - 1;
   // Where there is less to do at once than threads, segments are met by several of them, each in a
   // slot of its own. The order in which they are folded is the same.
   const bool split = plan_.segments() > 1 && row_sets * shape.kv_heads < at::get_num_threads();
   const int64_t slots = split ? plan_.segments() : std::min(plan_.segments(), 2);
-  const at::Tensor result = at::empty({slots * q.size(0), q.size(1), q.size(2)}, queries.options());
-  largest_ = at::empty({slots * q.size(0), q.size(1)}, queries.options());
-  sum_ = at::empty_like(largest_);
+  using device::KeptTensors;
+  const at::Tensor result =
+      KeptTensors::Empty({slots * q.size(0), q.size(1), q.size(2)}, at::kFloat);
+  // Running sums of the kernel.
+  const at::Tensor largest = KeptTensors::Empty({slots * q.size(0), q.size(1)}, at::kFloat);
+  const at::Tensor sum = KeptTensors::Empty(largest.sizes(), at::kFloat);
   PagedArguments arguments{.tasks = plan_.tasks().data(),
                            .pieces = plan_.pieces().data(),
                            .visible = plan_.visible().data(),
@@ -91,8 +96,8 @@ at::Tensor PagedAttention::Attend(int64_t layer, const at::Tensor& q) {
                            .layer = layer,
                            .rows = q.size(0),
                            .out = result.mutable_data_ptr<float>(),
-                           .largest = largest_.mutable_data_ptr<float>(),
-                           .sum = sum_.mutable_data_ptr<float>()};
+                           .largest = largest.mutable_data_ptr<float>(),
+                           .sum = sum.mutable_data_ptr<float>()};
   if (cache_.dtype() == at::kFloat) {
     arguments.float32 = cache_.Blocks<float>(layer);
   } else {
@@ -117,7 +122,8 @@ at::Tensor PagedAttention::Attend(int64_t layer, const at::Tensor& q) {
     }
     kernel.finish(arguments, chains[first], kv_head);
   });
-  return result.narrow(0, 0, q.size(0)).to(q.scalar_type());
+  result.resize_({q.size(0), q.size(1), q.size(2)});  // the first slot: nothing is moved
+  return q.scalar_type() == at::kFloat ? result : result.to(q.scalar_type());
 }
 
 at::Tensor PagedAttention::AttendByAten(int64_t layer, const at::Tensor& q) const {

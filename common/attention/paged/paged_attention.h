@@ -46,9 +46,6 @@ class PagedAttention final : public Attention {
   std::optional<PlanIndex> index_;  // only without the kernel
   const std::span<const ScoredRow> scored_;
   std::vector<int32_t> scored_of_;  // by row; empty where none is scored
-  // Running sums of the kernel, float32 [slots * rows, heads].
-  at::Tensor largest_;
-  at::Tensor sum_;
 };
 
 }  // namespace attnrl::attention

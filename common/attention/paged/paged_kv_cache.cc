@@ -3,7 +3,7 @@
 
 #include <ATen/ATen.h>
 
-#include <cstring>
+#include <algorithm>
 #include <vector>
 
 #include "common/attention/parallel.h"
@@ -16,22 +16,33 @@ namespace {
 constexpr int64_t kRowsAThread = 32;
 constexpr int64_t kRowsAMember = 4;
 
-// Keys are turned on the way in: the elements of a token lie kBlockTokens apart.
+// float32 with the elements of a row side by side.
+at::Tensor FloatRows(const at::Tensor& x) {
+  const at::Tensor wide = x.scalar_type() == at::kFloat ? x : x.to(at::kFloat);
+  const bool dense = wide.stride(2) == 1 && wide.stride(1) == wide.size(2);
+  return dense ? wide : wide.contiguous();
+}
+
+// Rounds to the cache's type, and turns keys: the elements of a token lie kBlockTokens apart.
 template <typename T>
-void Store(const PagedKvShape& shape, const std::vector<RowPlace>& places, const T* k, const T* v,
-           T* keys, T* values) {
+void Store(const PagedKvShape& shape, const std::vector<RowPlace>& places, const at::Tensor& k,
+           const at::Tensor& v, PagedKvCache::MutableLayerBlocks<T> to) {
   const int64_t n = shape.head_dim;
+  const auto* const new_keys = k.const_data_ptr<float>();
+  const auto* const new_values = v.const_data_ptr<float>();
+  const int64_t key_stride = k.stride(0);
+  const int64_t value_stride = v.stride(0);
   ParallelFor(static_cast<int64_t>(places.size()), kRowsAThread, kRowsAMember,
               [&](int64_t begin, int64_t end) {
                 for (int64_t row = begin; row < end; ++row) {
                   const RowPlace place = places[static_cast<size_t>(row)];
                   for (int64_t head = 0; head < shape.kv_heads; ++head) {
                     const int64_t block = (place.block * shape.kv_heads + head) * n * kBlockTokens;
-                    const int64_t from = (row * shape.kv_heads + head) * n;
-                    T* const key = keys + block + place.offset;
-                    for (int64_t d = 0; d < n; ++d) key[d * kBlockTokens] = k[from + d];
-                    std::memcpy(values + block + place.offset * n, v + from,
-                                static_cast<size_t>(n) * sizeof(T));
+                    const float* const from = new_keys + row * key_stride + head * n;
+                    T* const key = to.keys + block + place.offset;
+                    for (int64_t d = 0; d < n; ++d) key[d * kBlockTokens] = static_cast<T>(from[d]);
+                    const float* const value = new_values + row * value_stride + head * n;
+                    std::copy_n(value, n, to.values + block + place.offset * n);
                   }
                 }
               });
@@ -54,18 +65,12 @@ PagedKvCache::PagedKvCache(const PagedKvShape& shape, at::ScalarType dtype, at::
 
 void PagedKvCache::Append(int64_t layer, const AttentionPlan& plan, const at::Tensor& k,
                           const at::Tensor& v) {
-  const at::Tensor keys = keys_.select(0, layer);
-  const at::Tensor values = values_.select(0, layer);
-  const at::Tensor new_keys = k.to(dtype()).contiguous();
-  const at::Tensor new_values = v.to(dtype()).contiguous();
+  const at::Tensor keys = FloatRows(k);
+  const at::Tensor values = FloatRows(v);
   if (dtype() == at::kFloat) {
-    return Store(shape_, plan.places(), new_keys.const_data_ptr<float>(),
-                 new_values.const_data_ptr<float>(), keys.mutable_data_ptr<float>(),
-                 values.mutable_data_ptr<float>());
+    return Store(shape_, plan.places(), keys, values, MutableBlocks<float>(layer));
   }
-  Store(shape_, plan.places(), new_keys.const_data_ptr<at::BFloat16>(),
-        new_values.const_data_ptr<at::BFloat16>(), keys.mutable_data_ptr<at::BFloat16>(),
-        values.mutable_data_ptr<at::BFloat16>());
+  Store(shape_, plan.places(), keys, values, MutableBlocks<at::BFloat16>(layer));
 }
 
 void PagedKvCache::Append(int64_t layer, const PlanIndex& index, const at::Tensor& k,

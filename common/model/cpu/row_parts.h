@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <ATen/EmptyTensor.h>
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
 #include <cstdint>
 
 #include "common/attention/parallel.h"
+#include "common/device/kept_tensors.h"
 
 namespace attnrl::model {
 
@@ -23,9 +23,9 @@ void ForRows(int64_t rows, int64_t row_work, const Run& run) {
               std::max(int64_t{1}, kWorthAMember / work), run);
 }
 
-// float32 on the CPU; without a search for the function, which takes as long as a small kernel.
+// float32 on the CPU, of the thread's kept tensors where it has some.
 inline at::Tensor EmptyFloats(at::IntArrayRef sizes) {
-  return at::detail::empty_cpu(sizes, at::kFloat);
+  return device::KeptTensors::Empty(sizes, at::kFloat);
 }
 
 inline const float* Floats(const at::Tensor& x) { return x.const_data_ptr<float>(); }

@@ -18,6 +18,7 @@
 #include "common/attention/paged/paged_kv_cache.h"
 #include "common/attention/parallel.h"
 #include "common/base/status.h"
+#include "common/device/kept_tensors.h"
 #include "common/device/upload.h"
 #include "common/model/fci.h"
 #include "common/model/transformer.h"
@@ -99,6 +100,8 @@ class TorchRunner final : public StepRunner {
                                                 const model::Transformer& weights) override {
     try {
       const c10::InferenceMode inference;
+      std::optional<device::KeptTensors::Use> use;
+      if (options_.device.is_cpu()) use.emplace(kept_);
       attention_plan_.Build(plan.groups);
       const int64_t repeats = kernels_.attention == nullptr ? 0 : config_.heads / config_.kv_heads;
       std::optional<BatchRoom> room;
@@ -245,8 +248,8 @@ class TorchRunner final : public StepRunner {
     std::vector<SampledToken> tokens(rows.size());
     for (int64_t first = 0; first < hidden.size(0); first += kLogitRows) {
       const int64_t count = std::min(kLogitRows, hidden.size(0) - first);
-      const at::Tensor logits =
-          weights.Logits(hidden.narrow(0, first, count)).to(at::kCPU).contiguous();
+      const at::Tensor part = count == hidden.size(0) ? hidden : hidden.narrow(0, first, count);
+      const at::Tensor logits = weights.Logits(part).to(at::kCPU).contiguous();
       const auto width = static_cast<size_t>(logits.size(1));
       const auto* values = logits.const_data_ptr<float>();
       std::atomic<size_t> range = 0;  // one a thread at most
@@ -272,6 +275,7 @@ class TorchRunner final : public StepRunner {
   const attention::PromptRoom prompt_room_;
   attention::AttentionPlan attention_plan_;
   device::Upload upload_;
+  device::KeptTensors kept_;  // of steps on the CPU
   std::optional<kernels::ThreadTeam> team_;
   std::vector<Sampler> samplers_;  // one a thread
 };
