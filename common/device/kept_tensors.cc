@@ -33,7 +33,10 @@ void SetPart(const at::Tensor& whole, int64_t first, int64_t width, int64_t spli
 
 }  // namespace
 
-KeptTensors::Use::Use(KeptTensors& kept) { used = &kept; }
+KeptTensors::Use::Use(KeptTensors& kept) {
+  TORCH_CHECK(used == nullptr, "tensors of two objects on one thread at a time");
+  used = &kept;
+}
 KeptTensors::Use::~Use() { used = nullptr; }
 
 at::Tensor KeptTensors::Empty(at::IntArrayRef sizes, at::ScalarType type) {
@@ -46,6 +49,7 @@ at::Tensor KeptTensors::Empty(at::IntArrayRef sizes, at::ScalarType type) {
 
 KeptTensors::Parts KeptTensors::EmptyParts(int64_t rows, std::span<const int64_t> widths,
                                            int64_t split) {
+  TORCH_CHECK(widths.size() <= kMostParts, widths.size(), " parts, ", kMostParts, " at most");
   const int64_t sum = std::accumulate(widths.begin(), widths.end(), int64_t{0});
   const std::array sizes = {rows, sum};
   Parts made;
@@ -78,7 +82,9 @@ bool KeptTensors::Kept::IsFree() const {
 KeptTensors::Parts& KeptTensors::Find(int64_t elements, at::ScalarType type) {
   Kept* best = nullptr;
   for (Kept& kept : all_) {
-    if (kept.tensors.whole.scalar_type() != type || !kept.IsFree()) continue;
+    // One without a tensor is what an allocation that failed has left.
+    const bool none = !kept.tensors.whole.defined();
+    if (!none && (kept.tensors.whole.scalar_type() != type || !kept.IsFree())) continue;
     const bool fits = kept.capacity >= elements;
     const bool best_fits = best != nullptr && best->capacity >= elements;
     const bool smaller = best != nullptr && kept.capacity < best->capacity;
@@ -87,6 +93,7 @@ KeptTensors::Parts& KeptTensors::Find(int64_t elements, at::ScalarType type) {
   if (best == nullptr) best = &all_.emplace_back();
   if (!best->tensors.whole.defined() || best->capacity < elements) {
     best->tensors = {};  // first, so that both aren't there at once
+    best->capacity = 0;
     best->tensors.whole = at::detail::empty_cpu({elements}, type);
     best->capacity = elements;
   }

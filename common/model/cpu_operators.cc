@@ -45,6 +45,7 @@ class CpuOperators final : public Operators {
   at::Tensor NormWeight(const at::Tensor& weight) const override { return Float(weight); }
 
   at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const override {
+    TORCH_CHECK(x.dim() > 1, "norms of ", x.sizes(), "; [rows, ..., n] is wanted");
     const int64_t n = x.size(-1);
     const at::Tensor dense = DenseRows(x);
     const at::Tensor weights = Float(weight);

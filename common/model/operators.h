@@ -70,7 +70,8 @@ class Operators {
   virtual at::Tensor NormWeight(const at::Tensor& weight) const { return weight; }
   // table [vocab, hidden], ids int64 [rows] -> [rows, hidden], a tensor of its own.
   virtual at::Tensor Embed(const at::Tensor& table, const at::Tensor& ids) const = 0;
-  // x [..., n], weight [n] -> weight * x / sqrt(mean(x^2) + eps), statistics in float32 at least.
+  // x [rows, ..., n], weight [n] -> weight * x / sqrt(mean(x^2) + eps), statistics in float32 at
+  // least.
   virtual at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) const = 0;
   // x + y of one shape, which may lie where x was.
   virtual at::Tensor Add(at::Tensor x, const at::Tensor& y) const = 0;

@@ -183,6 +183,7 @@ class CachedAttention final : public attention::Attention {
 
   at::Tensor Forward(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v) override {
+    if (k.scalar_type() == dtype_) return exact_->Forward(layer, q, k, v);
     return exact_->Forward(layer, q, Round::apply(k, dtype_), Round::apply(v, dtype_));
   }
 
@@ -244,7 +245,8 @@ std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass,
   const at::ScalarType dtype = model::TrainedActivations(weights, pass.ids.device());
   std::unique_ptr<attention::Attention> exact =
       ExactAttention(pass, dtype, transformer.config().head_dim);
-  if (dtype == weights) return exact;
+  // Frozen weights have float32 activations on any CPU (common/model/cpu_operators.h).
+  if (weights != at::kBFloat16 || !pass.ids.is_cpu()) return exact;
   return std::make_unique<CachedAttention>(std::move(exact), weights);
 }
 

@@ -101,7 +101,9 @@ class TorchRunner final : public StepRunner {
     try {
       const c10::InferenceMode inference;
       std::optional<device::KeptTensors::Use> use;
-      if (options_.device.is_cpu()) use.emplace(kept_);
+      // Steps with prompts are rare and large: what they need isn't kept.
+      const bool decodes = plan.samples.size() == plan.ids.size();
+      if (options_.device.is_cpu() && decodes) use.emplace(kept_);
       attention_plan_.Build(plan.groups);
       const int64_t repeats = kernels_.attention == nullptr ? 0 : config_.heads / config_.kv_heads;
       std::optional<BatchRoom> room;
@@ -322,7 +324,9 @@ int64_t ResidentWeightBytes(const RunnerOptions& options, const model::ModelConf
 int64_t StepWorkspaceBytes(const RunnerOptions& options, const model::ModelConfig& config,
                            int64_t step_rows) {
   constexpr int64_t kLibraries = int64_t{256} << 20;
-  const auto size = static_cast<int64_t>(c10::elementSize(model::ToScalarType(options.dtype)));
+  const at::ScalarType activations =
+      options.device.is_cpu() ? at::kFloat : model::ToScalarType(options.dtype);
+  const auto size = static_cast<int64_t>(c10::elementSize(activations));
   // The most of a row that is there at once: what runs through the layers, a layer's projections,
   // and both halves of the block behind attention, each with what it is made of.
   const int64_t row = 6 * config.hidden_size +

@@ -65,6 +65,7 @@ struct Setup {
 struct Counts {
   double objects = 0;  // a step
   double tensors = 0;
+  int64_t first_tensors = 0;  // of the first step, which finds nothing kept
 };
 
 // Of steps in which all sequences decode a token, once a few have gone before.
@@ -112,6 +113,7 @@ Counts CountSteps(const Setup& setup) {
     const int64_t objects_before = objects;
     const int64_t tensors_before = tensors;
     const auto sampled = runner->Run(plan, *model);
+    if (step == 0) counts.first_tensors = tensors - tensors_before;
     if (step >= kBefore) {
       counts.objects += static_cast<double>(objects - objects_before) / kCounted;
       counts.tensors += static_cast<double>(tensors - tensors_before) / kCounted;
@@ -128,6 +130,7 @@ TEST(StepMemory, AStepNeedsNoNewTensorAndAsManyObjectsWhateverItsSize) {
   for (const model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
     const Counts small = CountSteps({.layers = 1, .sequences = 1, .dtype = dtype});
     const Counts large = CountSteps({.layers = 6, .sequences = 40, .dtype = dtype});
+    EXPECT_GT(small.first_tensors, 0) << "the counter sees nothing";
     EXPECT_EQ(small.tensors, 0);
     EXPECT_EQ(large.tensors, 0);
     EXPECT_LE(small.objects, kMostObjects);
