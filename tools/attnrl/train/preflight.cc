@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <iostream>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/machine.h"
 #include "common/base/status.h"
@@ -70,14 +72,19 @@ absl::Status CheckGpuMemory(const config::Config& config, const RunShape& shape,
 absl::Status CheckWeights(const config::Config& config, const RunShape& shape) {
   ATTNRL_ASSIGN_OR_RETURN(const auto files,
                           model::WeightFiles::Open(config.model.path, shape.model));
-  for (const auto& [name, extents] : model::TensorShapes(shape.model)) {
-    ATTNRL_ASSIGN_OR_RETURN(at::Tensor tensor, files.Read(name));
-    tensor = tensor.to(model::ToScalarType(shape.dtype));  // which may be more than it holds
-    // A sum is finite where every part is, but for an overflow, which float64 doesn't have here.
-    if (std::isfinite(tensor.sum(at::kDouble).item<double>())) continue;
-    return InputError(config.model.path,
-                      absl::StrCat("the tensor ", name, " holds values that are not finite"),
-                      "finite weights are needed");
+  try {
+    for (const auto& [name, extents] : model::TensorShapes(shape.model)) {
+      ATTNRL_ASSIGN_OR_RETURN(at::Tensor tensor, files.Read(name));
+      tensor = tensor.to(model::ToScalarType(shape.dtype));  // which may be more than it holds
+      // A sum is finite where every part is, but for an overflow, which float64 doesn't have here.
+      if (std::isfinite(tensor.sum(at::kDouble).item<double>())) continue;
+      return InputError(config.model.path,
+                        absl::StrCat("the tensor ", name, " holds values that are not finite"),
+                        "finite weights are needed");
+    }
+  } catch (const std::exception& error) {  // memory that is not there
+    return absl::ResourceExhaustedError(
+        absl::StrCat(config.model.path, ": can't be read: ", OneLine(error.what())));
   }
   return absl::OkStatus();
 }
