@@ -2,9 +2,9 @@
 // Speed of the learner's update: a random model, a batch of responses of fixed length, trained as
 // in a run. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 heads=4 kv_heads=2
 // intermediate=0 (three times hidden) vocab=300 prompt=99 response=170 samples=144 steps=2
-// threads=1 bfloat16=0 kl=0 (per mille) pass=16384; checkpoint=1 writes a checkpoint of the start
-// and waits for it at the end; 2 waits at once. Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and
-// MASTER_PORT) the first prints.
+// threads=1 bfloat16=0 kl=0 (per mille) pass=16384 again=0 (1: layers are computed again on the way
+// back, for less memory); checkpoint=1 writes a checkpoint of the start and waits for it at the end;
+// 2 waits at once. Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT) the first prints.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -112,7 +112,7 @@ int Run(int argc, char** argv) {
   Settings settings = {{"heads", 4},    {"kv_heads", 2},  {"intermediate", 0}, {"hidden", 128},
                        {"layers", 4},   {"vocab", 300},   {"prompt", 99},      {"kl", 0},
                        {"bfloat16", 0}, {"steps", 2},     {"response", 170},   {"threads", 1},
-                       {"pass", 16384}, {"samples", 144}, {"checkpoint", 0}};
+                       {"pass", 16384}, {"samples", 144}, {"checkpoint", 0},   {"again", 0}};
   if (!Parse(argc, argv, &settings)) return 2;
   KeepFreedMemory();  // as every service does
   learner::FixNumerics(static_cast<int>(settings["threads"]));
@@ -125,6 +125,7 @@ int Run(int argc, char** argv) {
   learner::TrainerOptions options;
   options.objective.kl_weight = static_cast<double>(settings["kl"]) / 1000;
   options.max_tokens_per_pass = settings["pass"];
+  if (settings["again"] != 0) options.checkpoint = learner::CheckpointLayers::kAll;
   options.first.learning_rate = 3e-4;
   learner::Trainer trainer(config, model::RandomTensors(config, 1, dtype), dtype, options,
                            group.get());
