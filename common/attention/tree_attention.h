@@ -26,8 +26,8 @@ std::vector<TreeSegment> TreeSegments(const std::vector<int64_t>& lengths,
                                       const std::vector<int64_t>& row_of);
 
 // Attention over sequences that share prefixes, differentiable: the same function as
-// DenseAttention, in memory of a few floats a row and head, without a mask and without a copy of
-// any key. Where HasForestFlash (cpu_flash.h), by own kernels, for segments of any length.
+// DenseAttention, without a mask and without copying keys for each sequence. Where HasForestFlash
+// (cpu_flash.h, which says what memory it takes), by own kernels, for segments of any length.
 // Otherwise where LibTorch has flash attention (HasFlash, flash_part.h): each segment attends to
 // itself (causal) and is attended to by all that follows it in one call, whose rows are everything
 // below it; the parts of a row are merged by their log-sum-exp. In the backward pass each part gets

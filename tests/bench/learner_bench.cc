@@ -3,8 +3,9 @@
 // in a run. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 heads=4 kv_heads=2
 // intermediate=0 (three times hidden) vocab=300 prompt=99 response=170 samples=144 steps=2
 // threads=1 bfloat16=0 kl=0 (per mille) pass=16384 again=0 (1: layers are computed again on the way
-// back, for less memory); checkpoint=1 writes a checkpoint of the start and waits for it at the end;
-// 2 waits at once. Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT) the first prints.
+// back, for less memory); checkpoint=1 writes a checkpoint of the start and waits for it at the
+// end; 2 waits at once. Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT) the first
+// prints.
 #include <sys/resource.h>
 #include <unistd.h>
 
