@@ -11,8 +11,9 @@
 namespace attnrl::learner {
 namespace {
 
-// Elements whose squares are summed at once: what float64 copies take is 128 MB.
-constexpr int64_t kNormSlice = int64_t{1} << 24;
+// Elements whose squares are summed at once: what float64 copies take is 8 MB, which stays in
+// cache.
+constexpr int64_t kNormSlice = int64_t{1} << 20;
 // Elements of each moment that are brought to the device at once: 256 MB together.
 constexpr int64_t kMomentSlice = int64_t{1} << 25;
 
@@ -37,22 +38,26 @@ void StepOn(const AdamWOptions& options, double weight_decay, const at::Tensor& 
 at::Tensor SquaresByPart(Parameters& parameters) {
   const FlatLayout& layout = parameters.layout();
   const int64_t parts = layout.sharding().parts / layout.sharding().ranks;
-  std::vector<at::Tensor> norms;  // of slices
-  std::vector<size_t> ends;       // of each part among them
+  std::vector<at::Tensor> slices;
+  std::vector<size_t> ends;  // of each part among them
   for (int64_t part = 0; part < parts; ++part) {
     for (const FlatLayout::Bucket& bucket : layout.buckets()) {
       const int64_t count = layout.OwnCount(bucket) / parts;
       const at::Tensor flat =
           parameters.gradient().narrow(0, layout.OwnOffset(bucket) + part * count, count);
-      for (int64_t first = 0; first < count; first += kNormSlice) {
-        norms.push_back(
-            at::linalg_vector_norm(flat.narrow(0, first, std::min(kNormSlice, count - first)), 2,
-                                   std::nullopt, false, at::kDouble));
-      }
-      ends.push_back(norms.size());
+      for (const at::Tensor& slice : flat.split(kNormSlice)) slices.push_back(slice);
+      ends.push_back(slices.size());
     }
   }
-  const at::Tensor host = at::stack(norms).to(at::kCPU);  // the only wait for the device
+  // All results in one tensor: one of its own for each would lie between the float64 copies, and
+  // the allocator couldn't use the room of a copy for the next one.
+  const at::Tensor norms = at::empty({static_cast<int64_t>(slices.size())},
+                                     parameters.gradient().options().dtype(at::kDouble));
+  for (size_t i = 0; i < slices.size(); ++i) {
+    at::Tensor norm = norms[static_cast<int64_t>(i)];
+    at::linalg_vector_norm_out(norm, slices[i], 2, std::nullopt, false, at::kDouble);
+  }
+  const at::Tensor host = norms.to(at::kCPU);  // the only wait for the device
   const auto* norm = host.const_data_ptr<double>();
   at::Tensor rows = at::zeros({layout.sharding().ranks, static_cast<int64_t>(ends.size())},
                               at::TensorOptions(at::kDouble));
