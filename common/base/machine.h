@@ -24,4 +24,8 @@ int ThreadsOr(int64_t wanted);
 // ones: a third of the time in which weights are fetched.
 void KeepFreedMemory();
 
+// Returns to the system all that is free in the allocator, in the middle of it too; takes some
+// milliseconds. For a caller that has freed much and won't ask for as much again. Any thread.
+void ReturnFreedMemory();
+
 }  // namespace attnrl

@@ -109,5 +109,28 @@ TEST(KeepFreedMemory, GivesMessagesThePagesOfTheLastOnes) {
   EXPECT_LT(PagesGiven() - before, 2'000);
 }
 
+int64_t ResidentPages() {
+  std::ifstream file("/proc/self/statm");
+  int64_t size = 0;
+  int64_t resident = 0;
+  file >> size >> resident;
+  return resident;
+}
+
+TEST(ReturnFreedMemory, ReturnsWhatIsFreeBetweenBlocksThatAreHeld) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers have an allocator of their own";
+#endif
+  constexpr size_t kBytes = 1 << 20;
+  KeepFreedMemory();
+  std::vector<std::unique_ptr<char[]>> blocks;
+  for (int i = 0; i < 200; ++i) blocks.push_back(std::make_unique<char[]>(kBytes));
+  const int64_t before = ResidentPages();
+  for (size_t i = 0; i < blocks.size(); i += 2) blocks[i].reset();
+  ReturnFreedMemory();
+  // 100 MiB were freed.
+  EXPECT_LT(ResidentPages(), before - 90 * (1 << 20) / ::sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace
 }  // namespace attnrl

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/attention/parallel.h"
+#include "common/base/machine.h"
 #include "common/model/cpu/taken_rows.h"
 #include "common/model/rotary.h"
 
@@ -56,6 +57,31 @@ LinearTensors Linear(Tensors& weights, const std::string& name, bool bias, int64
           .head_dim = head_dim};
 }
 
+// Makes projections, and returns the memory of weights that were packed and dropped. malloc would
+// keep it for blocks as small as these: a second model that nobody uses.
+class ProjectionMaker {
+ public:
+  explicit ProjectionMaker(const Operators& operators) : operators_(operators) {}
+
+  std::unique_ptr<const Projection> Make(const std::vector<LinearTensors>& maps) {
+    int64_t bytes = 0;
+    for (const LinearTensors& map : maps) bytes += static_cast<int64_t>(map.weight->nbytes());
+    std::unique_ptr<const Projection> projection = operators_.MakeProjection(maps);
+    if (!maps.front().weight->defined()) dropped_ += bytes;
+    if (dropped_ >= kWorthReturning) {
+      ReturnFreedMemory();
+      dropped_ = 0;
+    }
+    return projection;
+  }
+
+ private:
+  static constexpr int64_t kWorthReturning = int64_t{64} << 20;
+
+  const Operators& operators_;
+  int64_t dropped_ = 0;
+};
+
 }  // namespace
 
 struct Transformer::Layer {
@@ -84,6 +110,7 @@ Transformer::Transformer(const ModelConfig& config, Tensors weights, const Opera
   at::Tensor tied = embedding_;
   head_ = used_.MakeHead(config.tie_word_embeddings ? &tied : &Named(weights_, "lm_head.weight"));
   rotary_ = RotaryTable(config, embedding_.device());
+  ProjectionMaker maker(used_);
   for (int64_t i = 0; i < config.layers; ++i) {
     const std::string prefix = absl::StrCat("model.layers.", i, ".");
     const std::string attention = prefix + "self_attn.";
@@ -95,18 +122,17 @@ Transformer::Transformer(const ModelConfig& config, Tensors weights, const Opera
       layer.query_norm = norm(attention + "q_norm");
       layer.key_norm = norm(attention + "k_norm");
     }
-    layer.query_key_value = used_.MakeProjection({
+    layer.query_key_value = maker.Make({
         Linear(weights_, attention + "q_proj", config.qkv_bias, config.head_dim),
         Linear(weights_, attention + "k_proj", config.qkv_bias, config.head_dim),
         Linear(weights_, attention + "v_proj", config.qkv_bias, config.head_dim),
     });
-    layer.output =
-        used_.MakeProjection({Linear(weights_, attention + "o_proj", config.output_bias)});
-    layer.gate_up = used_.MakeProjection({
+    layer.output = maker.Make({Linear(weights_, attention + "o_proj", config.output_bias)});
+    layer.gate_up = maker.Make({
         Linear(weights_, mlp + "gate_proj", config.mlp_bias),
         Linear(weights_, mlp + "up_proj", config.mlp_bias),
     });
-    layer.down = used_.MakeProjection({Linear(weights_, mlp + "down_proj", config.mlp_bias)});
+    layer.down = maker.Make({Linear(weights_, mlp + "down_proj", config.mlp_bias)});
     layers_.push_back(std::move(layer));
   }
   std::erase_if(weights_, [](const auto& named) { return !named.second.defined(); });
