@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Speed of the learner's update: a random model, a batch of responses of fixed length, trained as
-// in a run. Prints one JSON object. Flags come as key=value: hidden=128 layers=4 heads=4 kv_heads=2
-// intermediate=0 (three times hidden) vocab=300 prompt=99 response=170 samples=144 steps=2
-// threads=1 bfloat16=0 kl=0 (per mille) pass=16384 again=0 (1: layers are computed again on the way
-// back, for less memory); checkpoint=1 writes a checkpoint of the start and waits for it at the
-// end; 2 waits at once. Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT) the first
-// prints.
+// Speed of the learner's update: a random model, a batch of responses, trained as in a run. Prints
+// one JSON object. Flags come as key=value: hidden=128 layers=4 heads=4 kv_heads=2 intermediate=0
+// (three times hidden) vocab=300 prompt=99 response=170 samples=144 steps=2 threads=1 bfloat16=0
+// kl=0 (per mille) pass=16384 again=0 (1: layers are computed again on the way back, for less
+// memory). Responses share nothing; with points=2, say, they are trees: six of a problem share its
+// prompt, and each has `children` (2) others that leave it at each of that many evenly spaced
+// points. shortest=0: lengths are drawn between that and `response`. packed=0 computes what leaves
+// share for each. checkpoint=1 writes a checkpoint of the start and waits for it at the end; 2
+// waits at once. Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT) the first prints.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/machine.h"
@@ -38,25 +41,74 @@
 namespace attnrl {
 namespace {
 
-scheduler::TrainingBatch MakeBatch(const Settings& settings) {
-  scheduler::TrainingBatch batch;
-  RandomStream random({.seed = 1});
-  const auto draw = [&] {
-    return static_cast<int32_t>(random.Below(static_cast<uint64_t>(settings.at("vocab"))));
-  };
-  for (int64_t i = 0; i < settings.at("samples"); ++i) {
-    scheduler::TrainingSample sample;
-    sample.position = static_cast<uint32_t>(i / 6);
-    sample.response = static_cast<uint32_t>(i % 6);
-    for (int64_t t = 0; t < settings.at("prompt"); ++t) sample.prompt_ids.push_back(draw());
-    for (int64_t t = 0; t < settings.at("response"); ++t) sample.response_ids.push_back(draw());
-    const auto tokens = static_cast<uint32_t>(sample.response_ids.size());
-    sample.logprobs.assign(tokens, -5.7f);
-    sample.advantages = {{tokens, i % 2 == 0 ? 1.0 : -1.0}};
-    sample.versions = {{tokens, 0, false}};
-    batch.samples.push_back(std::move(sample));
+// Responses, and where they have points what leaves them there.
+class BatchMaker {
+ public:
+  explicit BatchMaker(const Settings& settings) : settings_(settings) {}
+
+  scheduler::TrainingBatch Make() {
+    const int64_t points = settings_.at("points");
+    for (int64_t i = 0; i < settings_.at("samples"); ++i) {
+      if (points == 0 || i % kResponses == 0) prompt_ = Grow({}, settings_.at("prompt"));
+      const std::vector<int32_t> response = Grow({}, Length(0));
+      Add(i, response);
+      for (int64_t point = 1; point <= points; ++point) {
+        const auto at = static_cast<int64_t>(response.size()) * point / (points + 1);
+        for (int64_t child = 0; child < settings_.at("children"); ++child) {
+          Add(i, Grow({response.begin(), response.begin() + at}, Length(at)));
+        }
+      }
+    }
+    return std::move(batch_);
   }
-  return batch;
+
+ private:
+  static constexpr int64_t kResponses = 6;  // of a problem
+
+  // A length of a response that is longer than `prefix`.
+  int64_t Length(int64_t prefix) {
+    const int64_t most = settings_.at("response");
+    const int64_t shortest = settings_.at("shortest");
+    const int64_t least = shortest == 0 ? most : std::max(shortest, prefix + 1);
+    return least + Below(most - least + 1);
+  }
+
+  std::vector<int32_t> Grow(std::vector<int32_t> tokens, int64_t length) {
+    while (static_cast<int64_t>(tokens.size()) < length) {
+      tokens.push_back(static_cast<int32_t>(Below(settings_.at("vocab"))));
+    }
+    return tokens;
+  }
+
+  void Add(int64_t response, std::vector<int32_t> tokens) {
+    scheduler::TrainingSample sample;
+    sample.position = static_cast<uint32_t>(response / kResponses);
+    sample.response = static_cast<uint32_t>(response % kResponses);
+    sample.prompt_ids = prompt_;
+    sample.response_ids = std::move(tokens);
+    const auto count = static_cast<uint32_t>(sample.response_ids.size());
+    sample.logprobs.assign(count, -5.7f);
+    sample.advantages = {{count, batch_.samples.size() % 2 == 0 ? 1.0 : -1.0}};
+    sample.versions = {{count, 0, false}};
+    batch_.samples.push_back(std::move(sample));
+  }
+
+  int64_t Below(int64_t bound) {
+    return static_cast<int64_t>(random_.Below(static_cast<uint64_t>(bound)));
+  }
+
+  const Settings& settings_;
+  RandomStream random_{{.seed = 1}};
+  std::vector<int32_t> prompt_;
+  scheduler::TrainingBatch batch_;
+};
+
+int64_t TokensOf(const scheduler::TrainingBatch& batch) {
+  int64_t tokens = 0;
+  for (const scheduler::TrainingSample& sample : batch.samples) {
+    tokens += static_cast<int64_t>(sample.prompt_ids.size() + sample.response_ids.size());
+  }
+  return tokens;
 }
 
 // Processor time of this process: tells more than wall time on a busy machine.
@@ -113,7 +165,8 @@ int Run(int argc, char** argv) {
   Settings settings = {{"heads", 4},    {"kv_heads", 2},  {"intermediate", 0}, {"hidden", 128},
                        {"layers", 4},   {"vocab", 300},   {"prompt", 99},      {"kl", 0},
                        {"bfloat16", 0}, {"steps", 2},     {"response", 170},   {"threads", 1},
-                       {"pass", 16384}, {"samples", 144}, {"checkpoint", 0},   {"again", 0}};
+                       {"pass", 16384}, {"samples", 144}, {"checkpoint", 0},   {"again", 0},
+                       {"points", 0},   {"children", 2},  {"shortest", 0},     {"packed", 1}};
   if (!Parse(argc, argv, &settings)) return 2;
   KeepFreedMemory();  // as every service does
   learner::FixNumerics(static_cast<int>(settings["threads"]));
@@ -127,10 +180,11 @@ int Run(int argc, char** argv) {
   options.objective.kl_weight = static_cast<double>(settings["kl"]) / 1000;
   options.max_tokens_per_pass = settings["pass"];
   if (settings["again"] != 0) options.checkpoint = learner::CheckpointLayers::kAll;
+  if (settings["packed"] == 0) options.prefixes = learner::Prefixes::kEach;
   options.first.learning_rate = 3e-4;
   learner::Trainer trainer(config, model::RandomTensors(config, 1, dtype), dtype, options,
                            group.get());
-  const scheduler::TrainingBatch batch = MakeBatch(settings);
+  const scheduler::TrainingBatch batch = BatchMaker(settings).Make();
 
   if (group != nullptr && group->rank() > 0) {
     const absl::Status followed = trainer.Follow(nullptr);
@@ -162,11 +216,12 @@ int Run(int argc, char** argv) {
     return Fail(released);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto tokens = static_cast<double>(settings["steps"] * settings["samples"] *
-                                          (settings["prompt"] + settings["response"]));
+  const auto tokens = static_cast<double>(settings["steps"] * TokensOf(batch));
   nlohmann::ordered_json json = {{"benchmark", "learner"}};
   for (const auto& [name, value] : settings) json[name] = value;
   json["parameters"] = trainer.parameters().layout().parameters();
+  json["tokens"] = TokensOf(batch);  // of a step, leaf by leaf
+  json["rows"] = trainer.rows() / std::max(int64_t{1}, settings["steps"]);  // computed for them
   json["seconds"] = seconds;
   json["fastest_step_seconds"] = absl::ToDoubleSeconds(fastest);
   json["cpu_seconds"] = cpu_seconds;
