@@ -2,6 +2,7 @@
 #include "common/model/gpu_operators.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <cstdint>
 #include <stdexcept>
@@ -59,6 +60,7 @@ at::Tensor GpuOperators::AddAndNorm(at::Tensor* x, const at::Tensor& y, const at
 template <typename T>
 at::Tensor GpuOperators::NormBy(const at::Tensor& x, const at::Tensor& added,
                                 const at::Tensor& weight, double eps) const {
+  const c10::DeviceGuard here(x.device());
   at::Tensor y = at::empty_like(x);
   CheckLaunch(kernels_.Norm(
       cuda::ResidualNorm<T>{// Written only where something is added.
@@ -87,6 +89,7 @@ at::Tensor GpuOperators::GatedSilu(const at::Tensor& gate, const at::Tensor& up)
 
 template <typename T>
 at::Tensor GpuOperators::SiluBy(const at::Tensor& gate, const at::Tensor& up) const {
+  const c10::DeviceGuard here(gate.device());
   at::Tensor y = at::empty({gate.size(0), gate.size(1)}, gate.options());
   CheckLaunch(kernels_.Silu(cuda::GatedSilu<T>{.gate = Numbers<T>(gate),
                                                .up = Numbers<T>(up),

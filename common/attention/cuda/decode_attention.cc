@@ -2,6 +2,7 @@
 #include "common/attention/cuda/decode_attention.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
 #include <bit>
@@ -236,6 +237,7 @@ at::Tensor DecodeAttention::Forward(int64_t layer, const at::Tensor& q, const at
 template <typename T>
 at::Tensor DecodeAttention::Run(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                                 const at::Tensor& v) {
+  const c10::DeviceGuard here(q.device());
   const PagedKvShape& shape = cache_.shape();
   const auto numbers = [](const at::Tensor& x) {
     return static_cast<const T*>(x.const_data_ptr());

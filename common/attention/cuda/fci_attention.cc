@@ -2,6 +2,7 @@
 #include "common/attention/cuda/fci_attention.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
@@ -72,6 +73,7 @@ at::Tensor GpuFciAttention::Forward(int64_t layer, const at::Tensor& q, const at
 template <typename T>
 cuda::LaunchError GpuFciAttention::Score(const at::Tensor& q, const at::Tensor& k,
                                          const at::Tensor& lse) const {
+  const c10::DeviceGuard here(q.device());
   const at::Tensor columns = at::empty({q.size(1), q.size(0)}, q.options().dtype(at::kDouble));
   const FciPass<T> pass{.tiles = static_cast<const FciTile*>(tiles_.const_data_ptr()),
                         .first_query = static_cast<const int32_t*>(first_query_.const_data_ptr()),

@@ -43,8 +43,12 @@ Counter& TheCounter() {
 // Where operations go while a graph is recorded.
 thread_local std::vector<std::function<void()>>* recording = nullptr;
 
-// What the thread's current stream is by.
+// What the thread's current stream is by, and its current device.
 thread_local c10::StreamId stream = 0;
+thread_local c10::DeviceIndex current = 0;
+
+// The second of two, so that what takes the current device for it is found out.
+constexpr c10::DeviceIndex kIndex = 1;
 
 // Above 0 while an operation is computed by the CPU's, whose copies count for nothing.
 thread_local int computing = 0;
@@ -209,10 +213,12 @@ void ComputeOnHost(const c10::OperatorHandle& operation, torch::jit::Stack* stac
 // Streams are there by name; nothing is ever waited for.
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   c10::DeviceType type() const override { return kType; }
-  c10::Device exchangeDevice(c10::Device) const override { return FakeDevice(); }
-  c10::Device getDevice() const override { return FakeDevice(); }
-  void setDevice(c10::Device) const override {}
-  void uncheckedSetDevice(c10::Device) const noexcept override {}
+  c10::Device exchangeDevice(c10::Device to) const override {
+    return {kType, std::exchange(current, to.index())};
+  }
+  c10::Device getDevice() const override { return {kType, current}; }
+  void setDevice(c10::Device to) const override { current = to.index(); }
+  void uncheckedSetDevice(c10::Device to) const noexcept override { current = to.index(); }
   c10::Stream getStream(c10::Device) const noexcept override { return StreamOf(stream); }
   c10::Stream getDefaultStream(c10::Device) const override { return StreamOf(0); }
   c10::Stream getNewStream(c10::Device, int) const override {
@@ -222,7 +228,7 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   c10::Stream exchangeStream(c10::Stream to) const override {
     return StreamOf(std::exchange(stream, to.id()));
   }
-  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
+  c10::DeviceIndex deviceCount() const noexcept override { return kIndex + 1; }
   void record(void**, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override {}
   void block(void*, const c10::Stream&) const override {}
   bool queryEvent(void*) const override { return true; }
@@ -240,11 +246,15 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   bool isBuilt() const override { return true; }
   bool isAvailable() const override { return true; }
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
-  c10::DeviceIndex deviceCount() const override { return 1; }
-  void setCurrentDevice(c10::DeviceIndex) const override {}
-  c10::DeviceIndex getCurrentDevice() const override { return 0; }
-  c10::DeviceIndex exchangeDevice(c10::DeviceIndex) const override { return 0; }
-  c10::DeviceIndex maybeExchangeDevice(c10::DeviceIndex) const override { return 0; }
+  c10::DeviceIndex deviceCount() const override { return kIndex + 1; }
+  void setCurrentDevice(c10::DeviceIndex to) const override { current = to; }
+  c10::DeviceIndex getCurrentDevice() const override { return current; }
+  c10::DeviceIndex exchangeDevice(c10::DeviceIndex to) const override {
+    return std::exchange(current, to);
+  }
+  c10::DeviceIndex maybeExchangeDevice(c10::DeviceIndex to) const override {
+    return std::exchange(current, to);
+  }
   at::Allocator* getPinnedMemoryAllocator() const override { return &FakePinnedAllocator(); }
   bool isPinnedPtr(const void* data) const override { return IsFakePinned(data); }
 };
@@ -280,8 +290,10 @@ at::Device FakeDevice() {
     return true;
   }();
   static_cast<void>(registered);
-  return {kType, 0};
+  return {kType, kIndex};
 }
+
+bool FakeDeviceIsCurrent() { return current == kIndex; }
 
 void RecordOperations(std::vector<std::function<void()>>* to) { recording = to; }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/device/testing/fake_graph.h"
 
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 
@@ -24,6 +25,7 @@ class FakeGraph final : public Graph {
 
   void Replay() override {
     const c10::InferenceMode inference;
+    const c10::DeviceGuard here(FakeDevice());
     ++all_replays;
     for (const auto& each : work) each();
   }

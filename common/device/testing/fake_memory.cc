@@ -192,7 +192,10 @@ OpenMemory::~OpenMemory() {
   if (base_ != nullptr) Pages::Instance().Open(base_, -1);
 }
 
-OpenAllMemory::OpenAllMemory() { Pages::Instance().OpenAll(1); }
+OpenAllMemory::OpenAllMemory() {
+  TORCH_CHECK(FakeDeviceIsCurrent(), "a kernel was launched on another device than its memory's");
+  Pages::Instance().OpenAll(1);
+}
 OpenAllMemory::~OpenAllMemory() { Pages::Instance().OpenAll(-1); }
 
 KeptMemory::KeptMemory() { Pages::Instance().KeepFor(&bases_); }

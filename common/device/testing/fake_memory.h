@@ -30,6 +30,9 @@ class Uncounted {
 c10::Allocator& FakePinnedAllocator();
 bool IsFakePinned(const void* base);
 
+// Whether the fake device, the second of two, is the thread's current one.
+bool FakeDeviceIsCurrent();
+
 // The device computes an operation.
 void CountOperation();
 
@@ -47,6 +50,7 @@ class OpenMemory {
 };
 
 // The same for all allocations that there are: for a kernel that reads and writes through pointers.
+// Such a one runs on the thread's current device; throws where that isn't the fake one.
 class OpenAllMemory {
  public:
   OpenAllMemory();

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -69,6 +70,7 @@ ChunkedScores::RowScores ChunkedScores::Score(const at::Tensor& logits, const Ch
 
 ChunkedScores::RowScores ChunkedScores::ScoreByKernel(const at::Tensor& logits,
                                                       const Chunk& chunk) const {
+  const c10::DeviceGuard here(logits.device());
   RowScores scores = {at::empty({chunk.rows}, logits.options()),
                       at::empty({chunk.rows}, logits.options()),
                       at::empty({chunk.tokens.numel()}, logits.options())};
@@ -133,6 +135,7 @@ void ChunkedScores::Differentiate(at::Tensor& logits, const Chunk& chunk,
 void ChunkedScores::DifferentiateByKernel(const at::Tensor& logits, const Chunk& chunk,
                                           const at::Tensor& of_logprobs,
                                           const at::Tensor& of_entropies) const {
+  const c10::DeviceGuard here(logits.device());
   at::Tensor log_sum = log_sum_.narrow(0, chunk.first, chunk.rows);
   // Read where there is a gradient of the entropies; otherwise any numbers do.
   at::Tensor entropy =

@@ -2,6 +2,7 @@
 #include "services/rollout_worker/runner/device_sampler.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
@@ -108,6 +109,7 @@ at::Tensor DeviceDraws::Draw(const at::Tensor& logits, int64_t first) const {
 }
 
 at::Tensor DeviceDraws::DrawBy(SampleLaunch launch, const at::Tensor& logits, int64_t first) const {
+  const c10::DeviceGuard here(logits.device());
   const at::Tensor dense = logits.contiguous();
   const int64_t count = dense.size(0);
   const int64_t blocks = SampleRows::BlocksOf(dense.size(1));

@@ -2,6 +2,7 @@
 #include "services/rollout_worker/runner/device_scores.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
 
 #include <cstring>
@@ -110,6 +111,7 @@ void DeviceScores::Add(device::Upload& upload) {
 void DeviceScores::Apply(const device::Upload& upload, const attention::DecodeKernels& kernels) {
   if (count_ == 0) return;
   const at::Tensor updates = upload.Integers(part_);
+  const c10::DeviceGuard here(updates.device());
   const attention::ScoreUpdates all{
       .updates = static_cast<const attention::ScoreUpdate*>(updates.const_data_ptr()),
       .count = count_,

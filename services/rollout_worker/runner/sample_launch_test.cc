@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "common/kernels/cuda/testing/emulator.h"
 #include "services/rollout_worker/runner/device_sampler.h"
 #include "services/rollout_worker/testing/emulated_sampling.h"
 
@@ -21,6 +22,7 @@ struct Step {
   device::Upload upload;
 
   explicit Step(size_t count, int64_t vocabulary) : rows(count) {
+    cuda::EmulateUnder({});  // all is the host's here, unlike in other tests of this binary
     logits = at::empty({static_cast<int64_t>(count), vocabulary}, at::TensorOptions(at::kFloat));
     RandomStream random({.seed = 17});
     auto* const values = logits.mutable_data_ptr<float>();
