@@ -2,8 +2,8 @@
 #include "common/attention/cuda/fci_attention.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/DeviceGuard.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <cmath>
 #include <stdexcept>
