@@ -138,8 +138,11 @@ absl::Status LearnerLoop::SetAsking(bool asking) {
 
 absl::Status LearnerLoop::Register() {
   ATTNRL_RETURN_IF_ERROR(SetAsking(true));
-  const absl::Status registered = batches_.Register(options_.name);
+  absl::Status ranks;
+  const absl::Status registered =
+      batches_.Register(options_.name, [&](const std::string&) { KeepRanksAlive(&ranks); });
   ATTNRL_RETURN_IF_ERROR(SetAsking(false));
+  ATTNRL_RETURN_IF_ERROR(ranks);
   return registered;
 }
 

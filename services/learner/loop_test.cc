@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "services/learner/testing/loop_life.h"
+#include "services/learner/testing/memory_ranks.h"
 #include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
@@ -46,6 +47,65 @@ TEST_F(LoopTest, RegistersBeforeItSpeaksOfAnyBatch) {
   EXPECT_TRUE(absl::IsCancelled(life.PrepareAndRun()));
   EXPECT_THAT(life.batches.learners(), ::testing::ElementsAre("me"));
   EXPECT_TRUE(life.batches.requests().empty());
+}
+
+// Another rank's end is seen once something is sent to it, as over TCP.
+class MortalGroup final : public RankGroup {
+ public:
+  explicit MortalGroup(RankGroup& group) : group_(group) {}
+  int rank() const override { return group_.rank(); }
+  int size() const override { return group_.size(); }
+  std::unique_ptr<Transfer> Send(const at::Tensor& tensor, int to) override {
+    if (dead) throw RankError("rank 1 has closed its connection");
+    return group_.Send(tensor, to);
+  }
+  std::unique_ptr<Transfer> Receive(const at::Tensor& tensor, int from) override {
+    return group_.Receive(tensor, from);
+  }
+
+  bool dead = false;
+
+ private:
+  RankGroup& group_;
+};
+
+TEST_F(LoopTest, TheOtherRanksHearSignsOfLifeWhileTheSchedulerIsAwayAtTheStart) {
+  RunRanks(2, [&](RankGroup& group) {
+    if (group.rank() == 0) {
+      Life life(model_.path(), run_.path(), {}, at::kCPU, &group);
+      life.AddBatches(1);
+      life.batches.KeepWaitingOnce();
+      const absl::Status status = life.PrepareAndRun();
+      EXPECT_TRUE(status.ok()) << status;
+      return;
+    }
+    const auto trainer = TinyTrainer(model_.path(), TinyOptions(), model::DType::kFloat32, &group);
+    int signs = 0;  // of life, and the batch, which is there at once
+    const absl::Status followed = trainer->Follow([&signs] { return ++signs > 2; });
+    EXPECT_TRUE(followed.ok()) << followed;
+    EXPECT_EQ(signs, 2);
+  });
+}
+
+TEST_F(LoopTest, ARankThatIsGoneEndsTheWaitForASchedulerThatIsAwayAtTheStart) {
+  RunRanks(2, [&](RankGroup& memory) {
+    MortalGroup group(memory);
+    if (group.rank() != 0) {
+      const auto trainer =
+          TinyTrainer(model_.path(), TinyOptions(), model::DType::kFloat32, &group);
+      EXPECT_TRUE(absl::IsUnavailable(trainer->Follow(nullptr)));
+      return;
+    }
+    Life life(model_.path(), run_.path(), {}, at::kCPU, &group);
+    life.AddBatches(1);
+    life.batches.KeepWaitingOnce();
+    EXPECT_TRUE(life.loop.Prepare().ok());
+    group.dead = true;
+    EXPECT_THAT(life.loop.Run().message(), ::testing::HasSubstr("rank 1 has closed"));
+    EXPECT_TRUE(life.batches.requests().empty());
+    group.dead = false;
+    EXPECT_TRUE(life.trainer->Release(/*finished=*/false).ok());
+  });
 }
 
 TEST_F(LoopTest, EndsWhenAnotherLearnerHasTakenOver) {

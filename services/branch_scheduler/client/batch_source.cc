@@ -40,13 +40,14 @@ class StubBatchSource final : public BatchSource {
     signs_.join();
   }
 
-  absl::Status Register(const std::string& learner) override {
+  absl::Status Register(const std::string& learner,
+                        const std::function<void(const std::string&)>& waiting) override {
     v1::RegisterLearnerRequest message;
     message.set_learner(learner);
     message.set_place(place_);
     v1::RegisterLearnerReply reply;
     ATTNRL_RETURN_IF_ERROR(
-        UntilAnswered("BranchScheduler/RegisterLearner", "registering", nullptr, [&] {
+        UntilAnswered("BranchScheduler/RegisterLearner", "registering", waiting, [&] {
           const rpc::Call call(calls_, kRegisterDeadline);
           return rpc::FromGrpc(stub_->RegisterLearner(call.context(), message, &reply),
                                "registering");

@@ -205,8 +205,19 @@ TEST_F(ServiceTest, AWaitingLearnerHearsWhatIsMissingAndCanBeCancelled) {
   EXPECT_THAT(reason, HasSubstr("no worker is connected"));
 }
 
+TEST_F(ServiceTest, ALearnerThatCannotRegisterYetHearsSoAndCanBeCancelled) {
+  server_->Shutdown(absl::ZeroDuration());
+  std::string reason;
+  const absl::Status status = batches_->Register("learner", [&](const std::string& why) {
+    reason = why;
+    batches_->Cancel();
+  });
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_EQ(reason, "registering: the scheduler doesn't answer");
+}
+
 TEST_F(ServiceTest, ANewLearnerEndsTheWaitOfTheOlderOneAndRefusesItsCommits) {
-  ASSERT_TRUE(batches_->Register("older").ok());
+  ASSERT_TRUE(batches_->Register("older", nullptr).ok());
   absl::Status ended;
   absl::Notification waits;
   std::thread older([&] {
@@ -217,7 +228,7 @@ TEST_F(ServiceTest, ANewLearnerEndsTheWaitOfTheOlderOneAndRefusesItsCommits) {
   });
   ASSERT_TRUE(waits.WaitForNotificationWithTimeout(kLong));
   const auto newer = *ConnectBatchSource(address_);
-  ASSERT_TRUE(newer->Register("newer").ok());
+  ASSERT_TRUE(newer->Register("newer", nullptr).ok());
   older.join();
   EXPECT_TRUE(absl::IsAborted(ended)) << ended;
   EXPECT_THAT(ended.message(), HasSubstr("another learner, newer, has taken over"));

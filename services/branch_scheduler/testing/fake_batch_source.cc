@@ -39,9 +39,22 @@ std::vector<std::string> FakeBatchSource::learners() const {
   return learners_;
 }
 
-absl::Status FakeBatchSource::Register(const std::string& learner) {
+void FakeBatchSource::KeepWaitingOnce() {
   absl::MutexLock lock(&mutex_);
-  learners_.push_back(learner);
+  keep_waiting_ = true;
+}
+
+absl::Status FakeBatchSource::Register(const std::string& learner,
+                                       const std::function<void(const std::string&)>& waiting) {
+  bool wait = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    learners_.push_back(learner);
+    wait = std::exchange(keep_waiting_, false);
+  }
+  // Without the lock, since `waiting` may cancel.
+  if (wait && waiting) waiting("registering: kept waiting");
+  absl::MutexLock lock(&mutex_);
   return cancelled_ ? absl::CancelledError("the batch source was cancelled") : absl::OkStatus();
 }
 

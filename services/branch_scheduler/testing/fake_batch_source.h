@@ -22,10 +22,13 @@ class FakeBatchSource final : public BatchSource {
   void CommittedBefore(uint32_t number);
   // Who registered, in order.
   std::vector<std::string> learners() const;
+  // The next call of Register is answered only once its `waiting` has been told so.
+  void KeepWaitingOnce();
   // The next call of NextBatch or CommitBatch fails with this.
   void FailNext(absl::Status status);
 
-  absl::Status Register(const std::string& learner) override;
+  absl::Status Register(const std::string& learner,
+                        const std::function<void(const std::string&)>& waiting) override;
   absl::StatusOr<TrainingBatch> NextBatch(
       const BatchRequest& request, const std::function<void(const std::string&)>& waiting) override;
   absl::StatusOr<CommitReply> CommitBatch(
@@ -38,6 +41,7 @@ class FakeBatchSource final : public BatchSource {
   std::vector<BatchRequest> requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<BatchCommit> commits_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> learners_ ABSL_GUARDED_BY(mutex_);
+  bool keep_waiting_ ABSL_GUARDED_BY(mutex_) = false;
   uint32_t committed_before_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status fail_ ABSL_GUARDED_BY(mutex_);
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;

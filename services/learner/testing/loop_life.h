@@ -42,8 +42,8 @@ class RecordingObserver final : public LoopObserver {
 // One life of a learner process over the files of a run.
 struct Life {
   Life(const std::string& model, const std::string& run, LoopOptions options = {},
-       at::Device device = at::kCPU)
-      : trainer(TinyTrainer(model, TinyOptions(), model::DType::kFloat32, nullptr, device)),
+       at::Device device = at::kCPU, RankGroup* group = nullptr)
+      : trainer(TinyTrainer(model, TinyOptions(), model::DType::kFloat32, group, device)),
         checkpoints(CheckpointStore::Open(run).value()),
         versions(VersionStore::Open(run).value()),
         loop(Complete(std::move(options), model), *trainer, *checkpoints, *versions, batches, clock,
