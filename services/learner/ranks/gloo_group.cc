@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -102,13 +103,13 @@ class GlooGroup final : public RankGroup {
   std::unique_ptr<Transfer> Send(const at::Tensor& tensor, int to) override {
     return Start(to, [&] {
       std::vector<at::Tensor> tensors = {tensor};
-      return group_->send(tensors, to, sent_[static_cast<size_t>(to)]++);
+      return group_->send(tensors, to, MessageTag(sent_[static_cast<size_t>(to)]++));
     });
   }
   std::unique_ptr<Transfer> Receive(const at::Tensor& tensor, int from) override {
     return Start(from, [&] {
       std::vector<at::Tensor> tensors = {tensor};
-      return group_->recv(tensors, from, received_[static_cast<size_t>(from)]++);
+      return group_->recv(tensors, from, MessageTag(received_[static_cast<size_t>(from)]++));
     });
   }
 
@@ -125,8 +126,8 @@ class GlooGroup final : public RankGroup {
   const Store round_;
   const c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
   const absl::Duration timeout_;
-  std::vector<int> sent_;
-  std::vector<int> received_;
+  std::vector<uint32_t> sent_;
+  std::vector<uint32_t> received_;
 };
 
 // A socket that listens on this machine alone; the store itself would listen everywhere.

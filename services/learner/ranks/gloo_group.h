@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -10,6 +11,10 @@
 #include "services/learner/ranks/rank_group.h"
 
 namespace attnrl::learner {
+
+// Of the message of this number, counted from 0, from one rank to another. c10d takes no tag below
+// 0: after 2^31 messages they begin anew, long after the first ones have arrived.
+constexpr int MessageTag(uint32_t number) { return static_cast<int>(number & 0x7fff'ffffu); }
 
 struct JoinOptions {
   // How long ranks may take to find each other, and one to answer another later on.

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <thread>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <utility>
@@ -17,6 +18,13 @@ namespace attnrl::learner {
 namespace {
 
 using ::testing::HasSubstr;
+
+TEST(MessageTag, BeginsAnewBeforeItWouldBeNegative) {
+  EXPECT_EQ(MessageTag(0), 0);
+  EXPECT_EQ(MessageTag(0x7fff'ffffu), std::numeric_limits<int>::max());
+  EXPECT_EQ(MessageTag(0x8000'0000u), 0);
+  EXPECT_EQ(MessageTag(0xffff'ffffu), std::numeric_limits<int>::max());
+}
 
 class JoinRanksTest : public ::testing::Test {
  protected:
