@@ -209,15 +209,22 @@ absl::StatusOr<std::shared_ptr<const VersionData>> VersionStore::Read(const Vers
   if (cached) return cached;
   // One file at a time: of the workers that ask at once, the first one loads it for all.
   absl::MutexLock loading(&loading_);
-  ATTNRL_ASSIGN_OR_RETURN(const Stored stored, Find(version, &cached));
+  ATTNRL_ASSIGN_OR_RETURN(Stored stored, Find(version, &cached));
   if (cached) return cached;
-  ATTNRL_ASSIGN_OR_RETURN(VersionData data, ReadVersionFile(stored.file));
-  if (data.version.digest != stored.digest) {
-    return absl::DataLossError(absl::StrCat(stored.file, ": has digest ", data.version.digest,
+  absl::StatusOr<VersionData> data = ReadVersionFile(stored.file);
+  if (!data.ok()) {
+    // A checkpoint may have taken the version over, and its folder away, before the file was open.
+    const std::string before = std::move(stored.file);
+    ATTNRL_ASSIGN_OR_RETURN(stored, Find(version, &cached));
+    if (stored.file != before) data = ReadVersionFile(stored.file);
+  }
+  ATTNRL_RETURN_IF_ERROR(data.status());
+  if (data->version.digest != stored.digest) {
+    return absl::DataLossError(absl::StrCat(stored.file, ": has digest ", data->version.digest,
                                             ", was published with ", stored.digest));
   }
-  data.version.number = version.number;
-  auto read = std::make_shared<const VersionData>(std::move(data));
+  data->version.number = version.number;
+  auto read = std::make_shared<const VersionData>(*std::move(data));
   absl::MutexLock lock(&mutex_);
   Cache(read);
   return read;

@@ -2,7 +2,10 @@
 #include "services/learner/versions/version_store.h"
 
 #include <ATen/ATen.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <memory>
@@ -10,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/versions/version_file.h"
@@ -133,6 +137,28 @@ TEST_F(VersionStoreTest, ACheckpointTakesAVersionOver) {
   EXPECT_TRUE(absl::IsFailedPrecondition(store->Adopt({2, "another"}, file)));
   store->Forget(2);
   EXPECT_TRUE(absl::IsNotFound(store->Read(version).status()));
+}
+
+TEST_F(VersionStoreTest, AReaderOfAFileThatACheckpointTakesOverMeanwhileReadsThatOfTheCheckpoint) {
+  auto store = Open();
+  const Version version = Publish(*store, 2, Weights(1)).value();
+  for (const uint32_t later : {3u, 4u}) Publish(*store, later, Weights(1)).value();
+  const std::string file = run_ / "step-2.safetensors";
+  const std::string published = run_ / "weights/2/model.safetensors";
+  fs::rename(published, file);
+  // In its place a pipe, which the reader waits to open until somebody writes.
+  const std::string pipe = run_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  fs::create_hard_link(pipe, published);
+  absl::StatusOr<std::shared_ptr<const VersionData>> read = absl::UnknownError("not read");
+  std::thread reader([&] { read = store->Read(version); });
+  absl::SleepFor(absl::Milliseconds(200));  // time to get there; without it nothing is tested
+  ASSERT_TRUE(store->Adopt(version, file).ok());
+  const int writer = open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  reader.join();
+  close(writer);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ((*read)->version, version);
 }
 
 TEST_F(VersionStoreTest, AVersionIsInMemoryOnceHoweverManyReadIt) {
