@@ -63,14 +63,18 @@ void CheckpointWriter::Take(StateTensor, const std::string& name, const at::Tens
   {
     absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(&room));
-    --missing_;
-    if (done_) return;
+    if (done_) {
+      --missing_;
+      return;
+    }
   }
   at::Tensor copy = tensor.detach().to(at::TensorOptions(at::kCPU), /*non_blocking=*/false,
                                        /*copy=*/true);
   absl::MutexLock lock(&mutex_);
   waiting_.emplace_back(name, std::move(copy));
   waiting_bytes_ += bytes;
+  // Not before it is here: the writer waits for as many.
+  --missing_;
 }
 
 bool CheckpointWriter::done() const {
