@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 
@@ -56,6 +57,13 @@ LoraTargets LoraTargetsOf(config::LoraTargets targets) {
       break;
   }
   return LoraTargets::kLinear;
+}
+
+bool IsOfAllRanks(const std::string& key) {
+  if (key == "learner.device" || key == "learner.threads") return false;
+  return key == "rollout.max_response_tokens" || key == "rollout.temperature" ||
+         absl::StartsWith(key, "run.") || absl::StartsWith(key, "algorithm.") ||
+         absl::StartsWith(key, "learner.");
 }
 
 TrainerStage StageOf(const config::Config& config) {
@@ -128,6 +136,17 @@ LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_d
           .model_folder = config.model.path,
           .nonfinite_folder = run_dir + "/nonfinite",
           .max_nonfinite_batches = config.run.max_empty_batches};
+}
+
+std::map<std::string, std::string> SettingsOfAllRanks(const config::Config& config) {
+  std::map<std::string, std::string> settings = config::Fingerprint(config);
+  std::erase_if(settings, [](const auto& setting) { return !IsOfAllRanks(setting.first); });
+  for (const config::Stage& stage : config.stages) {
+    for (const auto& [key, value] : stage.settings) {
+      if (IsOfAllRanks(key)) settings[absl::StrCat(key, " from step ", stage.from_step)] = value;
+    }
+  }
+  return settings;
 }
 
 absl::StatusOr<model::DType> ComputeDTypeOf(const config::Config& config, model::DType stored) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "absl/status/status.h"
@@ -17,6 +18,10 @@ TrainerOptions TrainerOptionsOf(const config::Config& config);
 LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_dir);
 // Whether so many ranks can train: InputError by the name of what they don't go with.
 absl::Status CheckRanks(const config::Config& config, int ranks);
+// What all ranks must have alike to train one model, key -> text: what a run holds fast
+// (config::Fingerprint) of how a batch is trained. A stage's are "KEY from step N". Not the device,
+// threads and paths, which are each host's own.
+std::map<std::string, std::string> SettingsOfAllRanks(const config::Config& config);
 // model.dtype; `stored` is that of config.json ("auto").
 absl::StatusOr<model::DType> ComputeDTypeOf(const config::Config& config, model::DType stored);
 

@@ -4,11 +4,14 @@
 #include <ATen/ATen.h>
 
 #include <exception>
+#include <map>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
 #include "common/observe/log.h"
@@ -35,7 +38,33 @@ absl::StatusOr<StartModel> Load(const config::Config& config, const std::string&
   return start;
 }
 
-// Everything that ranks compute by but the weights, for comparison.
+// InputError on a rank that would train otherwise than rank 0, naming the first key that differs.
+absl::Status CompareSettings(const config::Config& config, RankGroup& group) {
+  const std::map<std::string, std::string> own = SettingsOfAllRanks(config);
+  const std::string text =
+      BroadcastBytes(group, absl::StrJoin(own, "\n", absl::PairFormatter("=")));
+  std::map<std::string, std::string> zero;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    zero.insert(absl::StrSplit(line, absl::MaxSplits('=', 1)));
+  }
+  // Of two builds one may not know a key of the other.
+  const auto value = [](const auto& settings, const std::string& key) {
+    const auto found = settings.find(key);
+    return found == settings.end() ? "not set" : found->second;
+  };
+  std::map<std::string, std::string> all = own;
+  all.insert(zero.begin(), zero.end());
+  for (const auto& [key, unused] : all) {
+    if (value(own, key) == value(zero, key)) continue;
+    return InputError(key,
+                      absl::StrCat("is ", value(own, key), " on rank ", group.rank(), " and ",
+                                   value(zero, key), " on rank 0"),
+                      "the same on every rank");
+  }
+  return absl::OkStatus();
+}
+
+// Everything that ranks compute by but settings and weights, for comparison.
 std::string Describe(const StartModel& start) {
   const model::ModelConfig& shape = start.shape;
   const model::RopeScaling& rope = shape.rope_scaling;
@@ -97,10 +126,12 @@ absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGro
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device,
                           device::ParseDevice(config.learner.device, "learner.device"));
   const bool leads = group.rank() == 0;
-  if (!leads) {
-    ATTNRL_ASSIGN_OR_RETURN(start, LoadShape(config, config.model.path));
-  }
   try {
+    // First of all: what ranks send each other later depends on them.
+    ATTNRL_RETURN_IF_ERROR(CompareSettings(config, group));
+    if (!leads) {
+      ATTNRL_ASSIGN_OR_RETURN(start, LoadShape(config, config.model.path));
+    }
     const std::string own = Describe(start);
     if (BroadcastBytes(group, own) != own) {
       return InputError("model.path", absl::StrCat(start.folder, " is another model than rank 0's"),

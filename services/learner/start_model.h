@@ -35,7 +35,7 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
 
 // Rank 0 hands its start model to the other ranks, which need only the shape in model.path. All
 // call ShareStartModel together; `start` is rank 0's, ignored on the others. InputError on the
-// rank whose config.json says something else.
+// rank whose configuration (SettingsOfAllRanks) or config.json says something else.
 absl::StatusOr<StartModel> ShareStartModel(const config::Config& config, RankGroup& group,
                                            StartModel start);
 

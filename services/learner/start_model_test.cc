@@ -7,10 +7,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/options.h"
 #include "services/learner/testing/memory_ranks.h"
@@ -229,6 +232,61 @@ TEST_F(PreciseStartTest, MastersOfOtherRanksHaveTheFoldersBitsToo) {
     if (group.rank() == 0) {
       EXPECT_EQ(model::Digest(masters), model::Digest(stored_));
     }
+  });
+}
+
+TEST_F(PreciseStartTest, ARankThatWouldTrainOtherwiseEndsAndNamesTheFirstKey) {
+  config_.stages = {{.from_step = 5, .settings = {{"learner.learning_rate", "0.001"}}}};
+  const std::map<std::string, std::function<void(config::Config&)>> kOthers = {
+      {"learner.learning_rate: is 0.5 on rank 1 and 0.01 on rank 0",
+       [](config::Config& other) { other.learner.learning_rate = 0.5; }},
+      {"learner.max_tokens_per_pass: is 7 on rank 1 and 16384 on rank 0",
+       [](config::Config& other) {
+         other.learner.max_tokens_per_pass = 7;
+         other.learner.weight_decay = 0.5;  // a later key
+       }},
+      {"rollout.temperature: is 0.5 on rank 1 and 1 on rank 0",
+       [](config::Config& other) { other.rollout.temperature = 0.5; }},
+      {"learner.learning_rate from step 5: is not set on rank 1 and 0.001 on rank 0",
+       [](config::Config& other) { other.stages.clear(); }},
+      {"algorithm.sampling.initial_responses from step 9: is 4 on rank 1 and not set on rank 0",
+       [](config::Config& other) {
+         other.stages.push_back(
+             {.from_step = 9, .settings = {{"algorithm.sampling.initial_responses", "4"}}});
+       }}};
+  for (const auto& [text, change] : kOthers) {
+    RunRanks(2, [&](RankGroup& group) {
+      config::Config config = config_;
+      if (group.rank() == 1) change(config);
+      auto start = group.rank() == 0 ? Start() : absl::StatusOr<StartModel>(StartModel());
+      start = ShareStartModel(config, group, *std::move(start));
+      EXPECT_EQ(start.ok(), group.rank() == 0) << start.status();
+      if (group.rank() == 0) return;
+      EXPECT_TRUE(IsInputError(start.status()));
+      EXPECT_EQ(std::string(start.status().message()), text + "; the same on every rank");
+    });
+  }
+}
+
+TEST_F(PreciseStartTest, RanksMayDifferInWhatIsOfTheirHostsAndOfRankZeroAlone) {
+  RunRanks(2, [&](RankGroup& group) {
+    config::Config config = config_;
+    if (group.rank() == 1) {
+      config.model.path = config.model.path + "/../start";
+      config.data.train = "/other/train.jsonl";
+      config.run.steps += 1;
+      config.rollout.threads = 3;
+      config.learner.address = "unix:/other";
+      config.learner.threads += 1;
+      config.learner.checkpoint_layers = config::CheckpointLayers::kAll;
+      config.learner.checkpoints_kept += 1;
+      config.learner.rank_timeout_seconds += 1;
+      config.observe.log_level = "debug";
+      config.stages = {{.from_step = 5, .settings = {{"data.train", "/other/later.jsonl"}}}};
+    }
+    auto start = group.rank() == 0 ? Start() : absl::StatusOr<StartModel>(StartModel());
+    start = ShareStartModel(config, group, *std::move(start));
+    EXPECT_TRUE(start.ok()) << start.status();
   });
 }
 
