@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "common/base/status.h"
 #include "services/learner/testing/loop_life.h"
 #include "services/learner/testing/memory_ranks.h"
 #include "services/learner/versions/version_file.h"
@@ -302,7 +303,7 @@ TEST_F(LoopTest, ARunOfNothingButStepsThatAreNotFiniteEndsWithAnError) {
   life.trainer->parameters().Refresh();
   life.AddBatches(2);
   const absl::Status status = life.PrepareAndRun();
-  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_TRUE(IsInputError(status)) << status;
   EXPECT_EQ(life.batches.commits().size(), 1u) << "the run is not finished";
   EXPECT_TRUE(Exists("nonfinite/batch-1.jsonl"));
 }

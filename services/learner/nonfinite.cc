@@ -27,18 +27,17 @@ int FilesIn(const std::string& folder) {
 
 absl::Status NonfiniteGuard::Check(const scheduler::TrainingBatch& batch,
                                    const scheduler::TrainStatistics& statistics,
-                                   const TrainerCounters& counters) {
+                                   const TrainerCounters& counters) const {
   if (statistics.nonfinite_steps > 0) Keep(batch);
-  if (statistics.optimizer_steps > 0) in_a_row_ = 0;
-  const bool trained = statistics.optimizer_steps > 0 || statistics.nonfinite_steps > 0;
-  if (trained && statistics.optimizer_steps == 0) ++in_a_row_;
   // Also where the last batch has no sample, and the others came before a restart.
   const bool none_ever = batch.last && counters.updates == 0 && counters.nonfinite > 0;
-  const bool none_lately = trained && in_a_row_ >= most_batches_;
+  const bool none_lately =
+      statistics.nonfinite_steps > 0 && counters.nonfinite_batches >= most_batches_;
   if (!none_ever && !none_lately) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      none_ever ? "no optimizer step of the whole run"
-                : absl::StrCat("no optimizer step of the last ", in_a_row_, " batches"),
+  return absl::InvalidArgumentError(absl::StrCat(
+      none_ever
+          ? "no optimizer step of the whole run"
+          : absl::StrCat("no optimizer step of the last ", counters.nonfinite_batches, " batches"),
       " had a finite loss and gradient; look at the model's weights and at learner.learning_rate",
       folder_.empty() ? "" : absl::StrCat("; batches to replay are in ", folder_)));
 }

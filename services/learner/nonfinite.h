@@ -20,17 +20,18 @@ class NonfiniteGuard {
       : folder_(std::move(folder)), most_batches_(most_batches) {}
 
   // After every batch, before it is published. `counters` are those of the run so far.
-  // FailedPrecondition where the last `most_batches` batches that trained, or all of the
-  // run at its end, had steps that were not finite and no others.
+  // InvalidArgument where the last `most_batches` batches that trained, or all of the run at its
+  // end, had steps that were not finite and no others: a learner that started again would only
+  // come back here.
   absl::Status Check(const scheduler::TrainingBatch& batch,
-                     const scheduler::TrainStatistics& statistics, const TrainerCounters& counters);
+                     const scheduler::TrainStatistics& statistics,
+                     const TrainerCounters& counters) const;
 
  private:
   void Keep(const scheduler::TrainingBatch& batch) const;
 
   const std::string folder_;
   const int64_t most_batches_;
-  int64_t in_a_row_ = 0;
 };
 
 }  // namespace attnrl::learner

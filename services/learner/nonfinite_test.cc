@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/train/tree_samples.h"
@@ -24,8 +25,10 @@ scheduler::TrainStatistics Steps(uint32_t finite, uint32_t nonfinite) {
   return statistics;
 }
 
-// The counters of a run that has skipped some steps.
-TrainerCounters After(int64_t updates) { return {.updates = updates, .nonfinite = 4}; }
+// The counters of a run that has skipped some steps, those of the last `batches` all.
+TrainerCounters After(int64_t updates, int64_t batches = 0) {
+  return {.updates = updates, .nonfinite = 4, .nonfinite_batches = batches};
+}
 
 class NonfiniteTest : public ::testing::Test {
  protected:
@@ -37,7 +40,7 @@ class NonfiniteTest : public ::testing::Test {
 };
 
 TEST_F(NonfiniteTest, KeepsABatchThatReadsBackForReplay) {
-  NonfiniteGuard guard = Guard(10);
+  const NonfiniteGuard guard = Guard(10);
   auto batch = TinyBatch(3);
   batch.samples[2].truncated = true;
   ASSERT_TRUE(guard.Check(TinyBatch(2), Steps(2, 0), After(2)).ok());
@@ -53,7 +56,7 @@ TEST_F(NonfiniteTest, KeepsABatchThatReadsBackForReplay) {
 }
 
 TEST_F(NonfiniteTest, KeepsTheFirstFewBatchesOnly) {
-  NonfiniteGuard guard = Guard(1000);
+  const NonfiniteGuard guard = Guard(1000);
   for (uint32_t b = 0; b < 9; ++b)
     ASSERT_TRUE(guard.Check(TinyBatch(b), Steps(1, 1), After(1)).ok());
   EXPECT_TRUE(std::filesystem::exists(Path(3)));
@@ -61,32 +64,30 @@ TEST_F(NonfiniteTest, KeepsTheFirstFewBatchesOnly) {
 }
 
 TEST_F(NonfiniteTest, EndsAfterBatchesInARowWithoutAFiniteStep) {
-  NonfiniteGuard guard = Guard(3);
-  EXPECT_TRUE(guard.Check(TinyBatch(0), Steps(0, 2), After(0)).ok());
-  EXPECT_TRUE(guard.Check(TinyBatch(1), Steps(0, 2), After(0)).ok());
-  EXPECT_TRUE(guard.Check(TinyBatch(2), Steps(1, 1), After(1)).ok()) << "one was finite";
-  EXPECT_TRUE(guard.Check(TinyBatch(3), Steps(0, 2), After(1)).ok());
-  EXPECT_TRUE(guard.Check(TinyBatch(4), Steps(0, 2), After(1)).ok());
-  EXPECT_TRUE(guard.Check({.batch = 5}, Steps(0, 0), After(1)).ok()) << "no sample to train on";
-  const absl::Status ended = guard.Check(TinyBatch(6), Steps(0, 2), After(1));
-  EXPECT_TRUE(absl::IsFailedPrecondition(ended));
+  const NonfiniteGuard guard = Guard(3);
+  EXPECT_TRUE(guard.Check(TinyBatch(0), Steps(1, 1), After(1, 0)).ok()) << "one was finite";
+  EXPECT_TRUE(guard.Check(TinyBatch(1), Steps(0, 2), After(1, 1)).ok());
+  EXPECT_TRUE(guard.Check(TinyBatch(2), Steps(0, 2), After(1, 2)).ok());
+  EXPECT_TRUE(guard.Check({.batch = 3}, Steps(0, 0), After(1, 3)).ok()) << "no sample to train on";
+  const absl::Status ended = guard.Check(TinyBatch(4), Steps(0, 2), After(1, 3));
+  EXPECT_TRUE(IsInputError(ended)) << "else it would be started again";
+  EXPECT_THAT(std::string(ended.message()), HasSubstr("of the last 3 batches had a finite"));
   EXPECT_THAT(std::string(ended.message()), HasSubstr(folder_.path() + "/nonfinite"));
 }
 
 TEST_F(NonfiniteTest, EndsAShortRunOfNothingElse) {
-  NonfiniteGuard guard = Guard(10);
-  EXPECT_TRUE(guard.Check(TinyBatch(0), Steps(0, 2), After(0)).ok());
-  EXPECT_TRUE(absl::IsFailedPrecondition(
-      guard.Check(TinyBatch(1, 3, /*last=*/true), Steps(0, 2), After(0))));
-  NonfiniteGuard other = Guard(10);
-  EXPECT_TRUE(other.Check(TinyBatch(1, 3, /*last=*/true), Steps(0, 2), After(1)).ok());
+  const NonfiniteGuard guard = Guard(10);
+  EXPECT_TRUE(guard.Check(TinyBatch(0), Steps(0, 2), After(0, 1)).ok());
+  const auto last = TinyBatch(1, 3, /*last=*/true);
+  EXPECT_TRUE(IsInputError(guard.Check(last, Steps(0, 2), After(0, 2))));
+  EXPECT_TRUE(guard.Check(last, Steps(0, 2), After(1, 2)).ok());
 }
 
 TEST_F(NonfiniteTest, EndsARunOfNothingElseWhoseLastBatchHasNoSample) {
   const scheduler::TrainingBatch last = {.batch = 2, .last = true};
   // The steps that failed may lie before a restart.
-  NonfiniteGuard guard = Guard(10);
-  EXPECT_TRUE(absl::IsFailedPrecondition(guard.Check(last, Steps(0, 0), After(0))));
+  const NonfiniteGuard guard = Guard(10);
+  EXPECT_TRUE(IsInputError(guard.Check(last, Steps(0, 0), After(0))));
   EXPECT_TRUE(guard.Check(last, Steps(0, 0), After(1)).ok());
   EXPECT_TRUE(guard.Check(last, Steps(0, 0), {}).ok()) << "nothing was ever trained on";
   EXPECT_TRUE(guard.Check({.batch = 1}, Steps(0, 0), After(0)).ok()) << "not the last one";

@@ -122,6 +122,7 @@ std::string CheckpointStateJson(const CheckpointInfo& info) {
                               {"updates", info.counters.updates},
                               {"nonfinite", info.counters.nonfinite},
                               {"replay_mismatches", info.counters.replay_mismatches},
+                              {"nonfinite_batches", info.counters.nonfinite_batches},
                               {"statistics", StatisticsJson(info.statistics)},
                               {"accuracy", AccuracyJson(info.accuracy)}};
   return PrintJson(state, 1) + "\n";
@@ -140,7 +141,9 @@ absl::StatusOr<CheckpointInfo> ParseCheckpointState(const std::string& text) {
         .digest = state.at("digest").get<std::string>(),
         .counters = {.updates = state.at("updates").get<int64_t>(),
                      .nonfinite = state.at("nonfinite").get<int64_t>(),
-                     .replay_mismatches = state.at("replay_mismatches").get<int64_t>()},
+                     .replay_mismatches = state.at("replay_mismatches").get<int64_t>(),
+                     // Not in checkpoints that were made before it was kept.
+                     .nonfinite_batches = state.value("nonfinite_batches", int64_t{0})},
         .statistics = ParseStatistics(state.at("statistics")),
         .accuracy = ParseAccuracy(state)};
   } catch (const std::exception& error) {

@@ -22,7 +22,6 @@
 #include "absl/synchronization/mutex.h"
 #include "common/storage/files.h"
 #include "common/testing/temporary_folder.h"
-#include "services/learner/checkpoint/checkpoint_state.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/versions/version_file.h"
 
@@ -327,50 +326,6 @@ TEST_F(CheckpointTest, AFullDiskIsSaidByNameAndLeavesTheOneBefore) {
   }
   EXPECT_FALSE(fs::exists(run_ / "checkpoints/.tmp-step-2"));
   EXPECT_EQ(CheckpointStore::Open(run_.path()).value()->FindIntact()->step, 1u);
-}
-
-TEST(CheckpointState, ComesBackAsItWasWritten) {
-  CheckpointInfo info{.step = 7, .digest = "abc", .counters = {11, 2, 1}};
-  info.statistics.loss = 0.125;
-  info.statistics.kl = NAN;
-  info.statistics.effective_samples = 0.5;
-  info.statistics.trained_tokens = 1234;
-  info.statistics.train = scheduler::Span{1.5, 2.25};
-  info.accuracy.since = 4;
-  info.accuracy.Add(1, 3);
-  info.accuracy.Add(5, 12);
-  const auto parsed = ParseCheckpointState(CheckpointStateJson(info));
-  ASSERT_TRUE(parsed.ok()) << parsed.status();
-  EXPECT_EQ(parsed->step, 7u);
-  EXPECT_EQ(parsed->digest, "abc");
-  EXPECT_EQ(parsed->counters, info.counters);
-  EXPECT_EQ(parsed->statistics.loss, 0.125);
-  EXPECT_TRUE(std::isnan(parsed->statistics.kl));
-  EXPECT_EQ(parsed->statistics.effective_samples, 0.5);
-  EXPECT_EQ(parsed->statistics.trained_tokens, 1234u);
-  EXPECT_EQ(parsed->statistics.train, info.statistics.train);
-  EXPECT_FALSE(parsed->statistics.sync.has_value());
-  EXPECT_EQ(parsed->accuracy, info.accuracy) << "to the last bit";
-  EXPECT_TRUE(absl::IsDataLoss(ParseCheckpointState("{").status()));
-  EXPECT_TRUE(absl::IsDataLoss(ParseCheckpointState("{\"format\":1}").status()));
-}
-
-TEST(CheckpointState, ASpanThatEndsBeforeItsStartIsReadAsOneWithoutLength) {
-  CheckpointInfo info{.step = 7, .digest = "abc"};
-  info.statistics.train = scheduler::Span{5000, 1400};
-  info.statistics.sync = scheduler::Span{1400, 1401};
-  const auto parsed = ParseCheckpointState(CheckpointStateJson(info));
-  ASSERT_TRUE(parsed.ok()) << parsed.status();
-  EXPECT_EQ(parsed->statistics.train, (scheduler::Span{5000, 5000}));
-  EXPECT_EQ(parsed->statistics.sync, info.statistics.sync);
-}
-
-TEST(CheckpointState, OfBeforeThereWereAccuraciesHasNone) {
-  auto state = nlohmann::json::parse(CheckpointStateJson({.step = 7, .accuracy = {1, 2, 0}}));
-  state.erase("accuracy");
-  const auto parsed = ParseCheckpointState(state.dump());
-  ASSERT_TRUE(parsed.ok()) << parsed.status();
-  EXPECT_TRUE(std::isnan(parsed->accuracy.value()));
 }
 
 TEST(RecentAccuracy, OfLaterDataIsAboveThatOfEarlier) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -63,6 +64,24 @@ TEST_F(LoopTest, AKilledLearnerReplaysFromItsCheckpointAndEndsWithTheSameBits) {
     }
     EXPECT_EQ(life.observer.reports.front().batch, last < 2 ? 0u : 3u);
   }
+}
+
+TEST_F(LoopTest, GoesOnCountingBatchesWithoutAFiniteStepWhereItWasKilled) {
+  const LoopOptions options = {.checkpoint_every = 1, .max_nonfinite_batches = 3};
+  {
+    Life life(model_.path(), run_.path(), options);
+    life.trainer->parameters().values().fill_(NAN);
+    life.trainer->parameters().Refresh();
+    life.AddBatches(9);
+    life.DieAfter(1);
+    EXPECT_TRUE(absl::IsInternal(life.PrepareAndRun()));
+  }
+  Life life(model_.path(), run_.path(), options);
+  life.AddBatches(9);
+  life.batches.CommittedBefore(2);
+  const absl::Status status = life.PrepareAndRun();
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("no optimizer step of the last 3 batches"));
+  EXPECT_EQ(life.batches.commits().back().batch, 1u);
 }
 
 TEST_F(LoopTest, ACommitThatWasLostIsMadeAgain) {

@@ -260,6 +260,8 @@ absl::StatusOr<scheduler::TrainStatistics> Trainer::TrainTogether(
     ATTNRL_RETURN_IF_ERROR(Update(batch, minibatch, abandon, &totals));
   }
   proximal_.clear();
+  if (totals.steps > 0) counters_.nonfinite_batches = 0;
+  if (totals.steps == 0 && totals.nonfinite > 0) ++counters_.nonfinite_batches;
   const bool none = totals.sums.tokens == 0;
   const double tokens = totals.sums.tokens;
   const auto mean = [none, tokens](double sum) { return none ? NAN : sum / tokens; };

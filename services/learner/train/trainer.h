@@ -67,6 +67,8 @@ struct TrainerCounters {
   int64_t updates = 0;            // optimizer steps taken: AdamW's step number
   int64_t nonfinite = 0;          // optimizer steps skipped for a loss or gradient not finite
   int64_t replay_mismatches = 0;  // replayed batches that ended with other bits than published
+  // The last batches that had an optimizer step, as long as every one of them was skipped for that.
+  int64_t nonfinite_batches = 0;
   bool operator==(const TrainerCounters&) const = default;
 };
 

@@ -223,6 +223,21 @@ TEST_F(TrainerTest, ABatchWithoutSamplesChangesNothing) {
   EXPECT_EQ(trainer->counters(), counters);
 }
 
+TEST_F(TrainerTest, CountsBatchesInARowWithoutAFiniteStep) {
+  TrainerOptions options = TinyOptions();
+  options.minibatch_problems = 3;  // one minibatch a batch
+  auto trainer = Make(options);
+  auto broken = TinyBatch(0);
+  broken.samples[0].advantages[0].advantage = std::numeric_limits<double>::quiet_NaN();
+  std::vector<int64_t> counts;
+  for (const scheduler::TrainingBatch& batch :
+       {broken, broken, scheduler::TrainingBatch{}, broken, TinyBatch(1), broken}) {
+    ASSERT_TRUE(trainer->Train(batch, nullptr).ok());
+    counts.push_back(trainer->counters().nonfinite_batches);
+  }
+  EXPECT_EQ(counts, (std::vector<int64_t>{1, 2, 2, 3, 0, 1}));
+}
+
 TEST_F(TrainerTest, AMinibatchThatIsNotFiniteIsSkippedAndCounted) {
   TrainerOptions options = TinyOptions();
   options.minibatch_problems = 1;  // one minibatch a problem
