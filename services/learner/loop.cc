@@ -61,54 +61,20 @@ LearnerLoop::LearnerLoop(LoopOptions options, Trainer& trainer, CheckpointStore&
       observer_(observer),
       guard_(options_.nonfinite_folder, options_.max_nonfinite_batches) {}
 
-absl::Status LearnerLoop::Prepare() {
-  const auto found = checkpoints_.FindIntact();
-  // Only a run without trained versions begins anew, also one that died before its first checkpoint
-  // was complete: one that has lost its checkpoints would publish other bits under numbers that
-  // workers know.
-  const std::optional<Version> newest = versions_.Newest();
-  if (absl::IsNotFound(found.status()) && (!newest.has_value() || newest->number == 0)) {
+absl::Status LearnerLoop::Prepare(const std::optional<CheckpointInfo>& start) {
+  if (!start.has_value()) {
     auto bits =
         std::make_shared<const VersionData>(ToVersionData(0, trainer_.parameters().OnHost()));
     ATTNRL_RETURN_IF_ERROR(versions_.Publish(bits));
     ATTNRL_RETURN_IF_ERROR(BeginCheckpoint(std::move(bits)));
     return TakeCheckpoint(/*wait=*/true, nullptr);
   }
-  ATTNRL_RETURN_IF_ERROR(found.status());
-  // Older ones too: a worker may still need their versions, which lie nowhere else.
-  for (uint32_t step : checkpoints_.steps()) {
-    const auto info = checkpoints_.Info(step);
-    if (!info.ok()) {  // an older one may be damaged: only its version can't be served
-      observe::LogWarning("ignoring a damaged checkpoint",
-                          {{"step", step}, {"reason", std::string(info.status().message())}});
-      continue;
-    }
-    ATTNRL_RETURN_IF_ERROR(versions_.Adopt({step, info->digest}, checkpoints_.ModelFile(step)));
-  }
-  ATTNRL_RETURN_IF_ERROR(Salvage(found->step));
-  ATTNRL_RETURN_IF_ERROR(checkpoints_.Restore(*found, trainer_));
-  next_ = checkpoint_ = found->step;
-  statistics_ = found->statistics;
-  accuracy_ = found->accuracy;
+  ATTNRL_RETURN_IF_ERROR(checkpoints_.Restore(*start, trainer_));
+  next_ = checkpoint_ = start->step;
+  statistics_ = start->statistics;
+  accuracy_ = start->accuracy;
   observe::LogInfo("resumed from a checkpoint",
                    {{"step", next_}, {"newest_version", versions_.Newest()->number}});
-  return absl::OkStatus();
-}
-
-// A checkpoint that was set aside may hold bits that lie nowhere else, and that training from here
-// need not make again to the bit.
-absl::Status LearnerLoop::Salvage(uint32_t after) {
-  const std::optional<Version> newest = versions_.Newest();
-  for (uint32_t number = after + 1; newest.has_value() && number <= newest->number; ++number) {
-    const std::optional<std::string> digest = versions_.DigestOf(number);
-    if (!digest.has_value() || versions_.Holds(number)) continue;
-    absl::StatusOr<VersionData> data = ReadVersionFile(checkpoints_.SetAsideModelFile(number));
-    if (!data.ok() || data->version.digest != *digest) continue;  // none, or damaged itself
-    data->version.number = number;
-    ATTNRL_RETURN_IF_ERROR(
-        versions_.Publish(std::make_shared<const VersionData>(*std::move(data))));
-    observe::LogWarning("took a version from a damaged checkpoint", {{"version", number}});
-  }
   return absl::OkStatus();
 }
 

@@ -69,11 +69,11 @@ class LoopObserver {
 };
 
 // The learner's life: asks for batch b, trains W(b) to W(b+1), makes it durable, announces and
-// commits it, b = b + 1. It starts at the newest intact checkpoint: batches whose version is
-// published already are trained again only to regain the optimizer's state (their published bits
-// stay what they are); batches without samples publish the bits of the version before. Checkpoints:
-// step 0 at the start, every `checkpoint_every` steps, where the run ends, and after Stop. One is
-// written while training goes on; only the last is waited for.
+// commits it, b = b + 1. From the checkpoint that it starts at, batches whose version is published
+// already are trained again only to regain the optimizer's state (their published bits stay what
+// they are); batches without samples publish the bits of the version before. Checkpoints: step 0 at
+// the start, every `checkpoint_every` steps, where the run ends, and after Stop. One is written
+// while training goes on, and waited for where the next one begins, and at the end.
 //
 // Prepare, then Run, once each, from one thread. Run returns when the run has ended (OK), after
 // Stop (OK) or with the first error; whatever was committed by then is durable. ABORTED: another
@@ -85,9 +85,9 @@ class LearnerLoop {
               VersionStore& versions, scheduler::BatchSource& batches, const Clock& clock,
               LoopObserver& observer);
 
-  // Loads the newest intact checkpoint into the trainer, or makes step 0 of the trainer as it is
-  // when there is none yet; announces every version that is durable.
-  absl::Status Prepare();
+  // Loads the checkpoint that FindResumePoint has found into the trainer, or makes step 0 of the
+  // trainer as it is.
+  absl::Status Prepare(const std::optional<CheckpointInfo>& start);
   absl::Status Run();
   // After Run: whether that was the end of the run, not Stop.
   bool finished() const { return finished_; }
@@ -99,7 +99,6 @@ class LearnerLoop {
   // From here on the scheduler refuses every earlier learner.
   absl::Status Register();
   absl::StatusOr<bool> Step();  // false: the run has ended
-  absl::Status Salvage(uint32_t after);
   absl::Status Recommit();
   absl::StatusOr<scheduler::TrainingBatch> Ask(double* wait_seconds);
   // While the scheduler is waited for: the other ranks wait too. Ends the wait where one is gone.

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 TEST_F(LoopTest, StepZeroIsWrittenBeforeAnythingIsAsked) {
   Life life(model_.path(), run_.path());
-  ASSERT_TRUE(life.loop.Prepare().ok());
+  ASSERT_TRUE(life.Prepare().ok());
   EXPECT_TRUE(Exists("checkpoints/step-0/model.safetensors"));
   EXPECT_EQ(life.versions->Newest()->number, 0u);
   EXPECT_TRUE(life.batches.requests().empty());
@@ -100,7 +100,7 @@ TEST_F(LoopTest, ARankThatIsGoneEndsTheWaitForASchedulerThatIsAwayAtTheStart) {
     Life life(model_.path(), run_.path(), {}, at::kCPU, &group);
     life.AddBatches(1);
     life.batches.KeepWaitingOnce();
-    EXPECT_TRUE(life.loop.Prepare().ok());
+    EXPECT_TRUE(life.Prepare().ok());
     group.dead = true;
     EXPECT_THAT(life.loop.Run().message(), ::testing::HasSubstr("rank 1 has closed"));
     EXPECT_TRUE(life.batches.requests().empty());

@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kPrefix[] = "step-";
-constexpr char kSetAside[] = "/damaged-step-";
+constexpr char kSetAside[] = "damaged-step-";
 constexpr char kUnfinished[] = ".tmp-";
 
 std::optional<uint32_t> ParseStep(const std::string& name) {
@@ -71,6 +71,7 @@ absl::StatusOr<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std
   for (const auto& entry : fs::directory_iterator(store->folder_, error)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with(kUnfinished)) unfinished.push_back(entry.path().string());
+    if (name.starts_with(kSetAside)) store->set_aside_ = true;
     if (const auto step = ParseStep(name)) store->steps_.push_back(*step);
   }
   if (error) return absl::InternalError(absl::StrCat(store->folder_, ": ", error.message()));
@@ -96,7 +97,7 @@ std::string CheckpointStore::ModelFile(uint32_t step) const {
 }
 
 std::string CheckpointStore::SetAsideModelFile(uint32_t step) const {
-  return absl::StrCat(folder_, kSetAside, step, "/", kModelFile);
+  return absl::StrCat(folder_, "/", kSetAside, step, "/", kModelFile);
 }
 
 absl::Status CheckpointStore::Begin(CheckpointInfo info, const std::string& source_dir,
@@ -156,7 +157,9 @@ absl::Status CheckpointStore::Verify(uint32_t step) const {
 }
 
 absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
-  if (steps_.empty()) return absl::NotFoundError(absl::StrCat(folder_, ": no checkpoint"));
+  if (steps_.empty() && !set_aside_) {
+    return absl::NotFoundError(absl::StrCat(folder_, ": no checkpoint"));
+  }
   while (!steps_.empty()) {
     const uint32_t step = steps_.back();
     const absl::Status intact = Verify(step);
@@ -165,15 +168,20 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
     observe::LogWarning("damaged checkpoint set aside",
                         {{"step", step}, {"reason", std::string(intact.message())}});
     // Kept for people to look at, out of the way of the one that training will write anew.
-    const std::string aside = absl::StrCat(folder_, kSetAside, step);
+    const std::string aside = absl::StrCat(folder_, "/", kSetAside, step);
     ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(aside));
     ATTNRL_RETURN_IF_ERROR(storage::RenameDurably(Folder(step), aside));
     steps_.pop_back();
     accuracies_.erase(step);
+    set_aside_ = true;
   }
-  return absl::DataLossError(absl::StrCat(
-      folder_, ": no checkpoint is intact; put a good copy of one there as ", kPrefix,
-      "N (damaged ones were set aside as damaged-", kPrefix, "N), or start another run"));
+  return NoneIntact();
+}
+
+absl::Status CheckpointStore::NoneIntact() const {
+  return absl::InvalidArgumentError(
+      absl::StrCat(folder_, ": no checkpoint is intact; put a good copy of one there as ", kPrefix,
+                   "N (damaged ones are set aside as ", kSetAside, "N), or start another run"));
 }
 
 absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& trainer) const {

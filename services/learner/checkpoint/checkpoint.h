@@ -63,9 +63,12 @@ class CheckpointStore {
 
   // What one checkpoint says about itself, unchecked. DATA_LOSS where it can't be read.
   absl::StatusOr<CheckpointInfo> Info(uint32_t step) const;
-  // The newest one whose every file has its digest. Damaged newer ones are set aside as
-  // damaged-step-N and logged. NOT_FOUND: there was none at all; DATA_LOSS: none is intact.
+  // The newest one whose every file has its digest, which reads all of them: minutes for a large
+  // model. Damaged newer ones are set aside as damaged-step-N and logged. NOT_FOUND: there never
+  // was any; NoneIntact where all were set aside, now or at an earlier start.
   absl::StatusOr<CheckpointInfo> FindIntact();
+  // InvalidArgument, for a run that should have a checkpoint: says what a person can do about it.
+  absl::Status NoneIntact() const;
   // Reads masters, moments and counters of an intact checkpoint into `trainer`. Memory besides: one
   // bucket of the gradient (a layer, or the head) and one tensor.
   absl::Status Restore(const CheckpointInfo& info, Trainer& trainer) const;
@@ -86,6 +89,7 @@ class CheckpointStore {
   std::vector<uint32_t> BestFirst() const;
 
   const std::string folder_;  // RUN_DIR/checkpoints
+  bool set_aside_ = false;    // at least one, ever
   std::vector<uint32_t> steps_;
   std::map<uint32_t, RecentAccuracy> accuracies_;  // of those in steps_ that have one
   std::unique_ptr<CheckpointWriter> writer_;       // null: nothing is under way

@@ -152,14 +152,16 @@ TEST_F(CheckpointTest, TheOneBeforeIsUsedWhateverHappensToAnyFile) {
   }
 }
 
-TEST_F(CheckpointTest, NoneIntactIsDataLossAndNoneAtAllIsNotFound) {
+TEST_F(CheckpointTest, NoneIntactIsSaidAtEachStartAndNoneAtAllIsNotFound) {
   EXPECT_TRUE(absl::IsNotFound(store_->FindIntact().status()));
   auto trainer = TinyTrainer(model_.path(), TinyOptions());
   ASSERT_TRUE(Write(0, *trainer).ok());
   fs::remove(store_->Folder(0) + "/trainer/masters.safetensors");
   const absl::Status none = store_->FindIntact().status();
-  EXPECT_TRUE(absl::IsDataLoss(none));
+  EXPECT_TRUE(absl::IsInvalidArgument(none));
   EXPECT_NE(none.message().find("put a good copy of one there"), absl::string_view::npos) << none;
+  EXPECT_EQ(store_->FindIntact().status(), none);
+  EXPECT_EQ(CheckpointStore::Open(run_.path()).value()->FindIntact().status(), none);
 }
 
 TEST_F(CheckpointTest, AHalfWrittenOneIsTakenAwayAtTheStart) {

@@ -23,6 +23,7 @@
 #include "common/storage/files.h"
 #include "services/branch_scheduler/client/batch_source.h"
 #include "services/learner/checkpoint/checkpoint.h"
+#include "services/learner/checkpoint/resume_point.h"
 #include "services/learner/follower.h"
 #include "services/learner/loop.h"
 #include "services/learner/metrics.h"
@@ -174,7 +175,9 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   if (place.rank > 0) return ServeFollower(config, place, shutdown);
   ATTNRL_ASSIGN_OR_RETURN(const auto checkpoints, CheckpointStore::Open(flags.run_dir));
   ATTNRL_ASSIGN_OR_RETURN(const auto versions, VersionStore::Open(flags.run_dir));
-  // Before the others are met, who would wait meanwhile.
+  // Both read whole models, and the others would wait meanwhile: they are met later.
+  ATTNRL_ASSIGN_OR_RETURN(const std::optional<CheckpointInfo> resume_point,
+                          FindResumePoint(*checkpoints, *versions));
   ATTNRL_ASSIGN_OR_RETURN(StartModel start,
                           LoadStartModel(config, *checkpoints, versions->DigestOf(0)));
   std::unique_ptr<RankGroup> group;
@@ -195,7 +198,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   options.name = NameOfThisProcess();
   LearnerLoop loop(std::move(options), *trainer, *checkpoints, *versions, *batches, Clock::Real(),
                    observer);
-  ATTNRL_RETURN_IF_ERROR(loop.Prepare());
+  ATTNRL_RETURN_IF_ERROR(loop.Prepare(resume_point));
   WeightStoreService service(*versions,
                              static_cast<uint64_t>(config.learner.send_bytes_per_second));
   ATTNRL_ASSIGN_OR_RETURN(const auto server,

@@ -6,15 +6,18 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/storage/files.h"
+#include "common/testing/free_port.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/client/weight_client.h"
 #include "services/learner/testing/training_batches.h"
@@ -47,6 +50,42 @@ TEST(ServeLearner, ASecondOneInTheSameRunDirectoryIsRefusedBeforeItTouchesAnythi
   EXPECT_THAT(std::string(second.message()),
               ::testing::HasSubstr(absl::StrCat("the learner of ", run.path(), ": in use by")));
   EXPECT_EQ(FilesOf(run.path()), before);
+}
+
+// Starts rank 0 of two twice in a run whose only checkpoint is damaged. The exit code of a service
+// that finds its input wrong, if both do.
+[[noreturn]] void StartTwiceWithoutAnIntactCheckpoint() {
+  const TemporaryFolder run;
+  std::filesystem::create_directory(run / "logs");
+  run.Write("checkpoints/step-4/model.safetensors", "damaged");
+  for (const auto& [name, value] :
+       {std::pair("WORLD_SIZE", "2"), {"RANK", "0"}, {"MASTER_ADDR", "localhost"}}) {
+    ::setenv(name, value, 1);
+  }
+  ::setenv("MASTER_PORT", absl::StrCat(FreePort()).c_str(), 1);
+  config::Config config;
+  config.model.path = run / "model";
+  config.learner.ranks = 2;
+  config.learner.rank_timeout_seconds = 1;
+  config.learner.address = "unix:" + run.path() + "/learner.sock";
+  config.scheduler.address = "unix:" + run.path() + "/nobody.sock";
+  const rpc::ShutdownSignal& shutdown = rpc::ShutdownSignal::Install();
+  int refused = 0;
+  for (int start = 0; start < 2; ++start) {
+    const absl::Status status = Serve(config, {.run_dir = run.path(), .name = "learner"}, shutdown);
+    std::cerr << "start " << start << ": " << status << std::endl;
+    refused += IsInputError(status) ? 1 : 0;
+  }
+  std::error_code ignored;
+  std::filesystem::remove_all(run.path(), ignored);
+  ::_exit(refused == 2 ? 2 : 1);
+}
+
+// Checkpoints are read before the other rank is waited for, which doesn't come here.
+TEST(ServeLearnerDeathTest, EachStartWithoutAnIntactCheckpointSaysSoBeforeOtherRanksAreMet) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(StartTwiceWithoutAnIntactCheckpoint(), ::testing::ExitedWithCode(2),
+              "start 1: .*no checkpoint is intact; put a good copy of one there as step-N");
 }
 
 // What fetching W(0) from a learner that sends so many bytes a second gives the second time, within

@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/testing/temporary_folder.h"
 #include "services/branch_scheduler/testing/fake_batch_source.h"
+#include "services/learner/checkpoint/resume_point.h"
 #include "services/learner/loop.h"
 #include "services/learner/testing/training_batches.h"
 
@@ -54,8 +55,12 @@ struct Life {
     options.model_folder = model;
     return options;
   }
+  absl::Status Prepare() {
+    const auto start = FindResumePoint(*checkpoints, *versions);
+    return start.ok() ? loop.Prepare(*start) : start.status();
+  }
   absl::Status PrepareAndRun() {
-    absl::Status status = loop.Prepare();
+    absl::Status status = Prepare();
     return status.ok() ? loop.Run() : status;
   }
   void AddBatches(uint32_t steps) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "common/base/status.h"
 #include "services/learner/testing/loop_life.h"
 #include "services/learner/versions/journal.h"
 #include "services/learner/versions/version_file.h"
@@ -98,7 +99,7 @@ TEST_F(LoopTest, ACommitThatWasLostIsMadeAgain) {
         life.batches.Add(TinyBatch(1));
       });
     };
-    ASSERT_TRUE(life.loop.Prepare().ok());
+    ASSERT_TRUE(life.Prepare().ok());
     EXPECT_FALSE(life.loop.Run().ok());
     other.join();
     ASSERT_EQ(life.batches.commits().size(), 2u);
@@ -175,6 +176,25 @@ TEST_F(LoopTest, ADamagedCheckpointFallsBackAndIsMadeAgain) {
   EXPECT_EQ(life.observer.reports.front().batch, 2u);
   EXPECT_TRUE(Exists("checkpoints/step-4"));
   EXPECT_EQ(life.Digests().at(5), expected.at(5));
+}
+
+TEST_F(LoopTest, SaysAtEachStartThatNoCheckpointIsLeft) {
+  {
+    Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
+    life.AddBatches(5);
+    life.DieAfter(3);
+    EXPECT_FALSE(life.PrepareAndRun().ok());
+  }
+  // Removed by somebody, not set aside.
+  for (const char* step : {"step-0", "step-2", "step-4"}) {
+    fs::remove_all(run_ / ("checkpoints/" + std::string(step)));
+  }
+  for (int start = 0; start < 2; ++start) {
+    Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
+    const absl::Status status = life.PrepareAndRun();
+    EXPECT_TRUE(IsInputError(status)) << "else it would be started again: " << status;
+    EXPECT_THAT(status.message(), ::testing::HasSubstr("put a good copy of one there as step-N"));
+  }
 }
 
 // A run of five batches that died behind its checkpoint of step 4, which is damaged, and whose bits
