@@ -282,8 +282,12 @@ absl::Status LearnerLoop::BeginCheckpoint(Bits bits) {
 }
 
 absl::Status LearnerLoop::TakeCheckpoint(bool wait, StepReport* report) {
+  // In copy_time: what is waited for below is the disk.
+  if (wait) ATTNRL_RETURN_IF_ERROR(trainer_.FinishCopy());
+  const Stopwatch disk(clock_);
   ATTNRL_ASSIGN_OR_RETURN(const auto complete, checkpoints_.TakeComplete(trainer_, wait));
   if (!complete.has_value()) return absl::OkStatus();
+  const double pause = absl::ToDoubleSeconds(trainer_.copy_time() + disk.Elapsed());
   // Only now: the scheduler drops what a checkpoint that it hears of makes needless.
   checkpoint_ = complete->step;
   ATTNRL_RETURN_IF_ERROR(
@@ -291,11 +295,11 @@ absl::Status LearnerLoop::TakeCheckpoint(bool wait, StepReport* report) {
   observe::LogInfo("checkpoint complete",
                    {{"step", complete->step},
                     {"seconds", absl::ToDoubleSeconds(checkpoint_watch_->Elapsed())},
-                    {"pause_seconds", absl::ToDoubleSeconds(trainer_.copy_time())},
+                    {"pause_seconds", pause},
                     {"accuracy", complete->accuracy.value()}});
   if (report == nullptr) return absl::OkStatus();
   report->checkpoint = complete->step;
-  report->checkpoint_pause_seconds = absl::ToDoubleSeconds(trainer_.copy_time());
+  report->checkpoint_pause_seconds += pause;  // of two, where the last one follows another
   report->statistics.checkpoint = SpanOf(*checkpoint_watch_);
   return absl::OkStatus();
 }

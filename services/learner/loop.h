@@ -50,7 +50,7 @@ struct StepReport {
   bool replayed = false;
   bool mismatch = false;                    // the replay ended with other bits than were published
   std::optional<uint32_t> checkpoint = {};  // became complete since the step before
-  double checkpoint_pause_seconds = 0;      // training stood still for it
+  double checkpoint_pause_seconds = 0;      // training stood still for it: copies, and the disk
   uint32_t samples = 0;
   double reward_mean = 0;                  // over the samples trained; NaN where there are none
   std::map<uint32_t, uint64_t> lags = {};  // lag -> samples whose oldest token has it

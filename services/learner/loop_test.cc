@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <thread>
@@ -203,6 +205,31 @@ TEST_F(LoopTest, NoSpanIsTurnedRoundByAWallClockThatIsSetBack) {
     checkpoints += statistics.checkpoint.has_value() ? 1 : 0;
   }
   EXPECT_GT(checkpoints, 0u);
+}
+
+// Whatever is done between two looks at it takes an hour or more.
+class SlowClock final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::UnixEpoch() + Monotonic(); }
+  absl::Duration Monotonic() const override { return absl::Hours(++looks_); }
+  void Sleep(absl::Duration) override {}
+
+ private:
+  mutable std::atomic<int64_t> looks_ = 0;
+};
+
+TEST_F(LoopTest, TheWaitForADiskIsPartOfTheCheckpointsPause) {
+  Life life(model_.path(), run_.path());
+  const SlowClock clock;
+  LearnerLoop loop(Life::Complete({.checkpoint_every = 1}, model_.path()), *life.trainer,
+                   *life.checkpoints, *life.versions, life.batches, clock, life.observer);
+  life.AddBatches(2);
+  ASSERT_TRUE(loop.Prepare(std::nullopt).ok());
+  ASSERT_TRUE(loop.Run().ok());
+  ASSERT_EQ(life.observer.reports.size(), 2u);
+  EXPECT_EQ(life.observer.reports[1].checkpoint, 2u);
+  EXPECT_GE(life.observer.reports[1].checkpoint_pause_seconds, 3600);
+  EXPECT_LT(life.trainer->copy_time(), absl::Hours(1)) << "of the real clock";
 }
 
 // Of 12 responses each, most right in the batches 2 and 3: behind them is the best checkpoint.

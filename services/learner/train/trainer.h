@@ -116,7 +116,7 @@ class Trainer {
   // Hands over what is left; nothing where nothing was begun.
   absl::Status FinishCopy();
   bool copying() const { return copy_.has_value(); }
-  // How long training stood still for the copy begun last.
+  // How long training stood still for the copy begun last, without what its reader does with it.
   absl::Duration copy_time() const { return copy_time_; }
 
   // Takes one flat tensor, whose parts `read` gives one by one; InvalidArgument, before anything is
