@@ -55,6 +55,10 @@ void NonfiniteGuard::Keep(const scheduler::TrainingBatch& batch) const {
   }
   observe::LogWarning("kept a batch with a step that is not finite",
                       {{"batch", batch.batch}, {"file", path}});
+  if (FilesIn(folder_) >= kKept) {
+    observe::LogWarning("further batches with a step that is not finite are counted, not kept",
+                        {{"folder", folder_}, {"kept", kKept}});
+  }
 }
 
 }  // namespace attnrl::learner

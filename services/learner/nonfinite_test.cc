@@ -6,9 +6,12 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/status.h"
+#include "common/observe/log.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
 #include "services/learner/train/tree_samples.h"
@@ -55,12 +58,18 @@ TEST_F(NonfiniteTest, KeepsABatchThatReadsBackForReplay) {
   }
 }
 
-TEST_F(NonfiniteTest, KeepsTheFirstFewBatchesOnly) {
+TEST_F(NonfiniteTest, KeepsTheFirstFewBatchesOnlyAndSaysSoOnce) {
+  ASSERT_TRUE(observe::StartLog({.service = "learner", .file = folder_ / "log"}).ok());
   const NonfiniteGuard guard = Guard(1000);
   for (uint32_t b = 0; b < 9; ++b)
     ASSERT_TRUE(guard.Check(TinyBatch(b), Steps(1, 1), After(1)).ok());
+  observe::StopLog();
   EXPECT_TRUE(std::filesystem::exists(Path(3)));
   EXPECT_FALSE(std::filesystem::exists(Path(4)));
+  const std::vector<std::string> parts =
+      absl::StrSplit(folder_.Read("log"), "are counted, not kept");
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_THAT(parts[0], HasSubstr("batch-3.jsonl")) << "after the last one that is kept";
 }
 
 TEST_F(NonfiniteTest, EndsAfterBatchesInARowWithoutAFiniteStep) {
