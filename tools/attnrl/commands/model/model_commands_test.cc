@@ -41,12 +41,31 @@ class ModelCommands : public CommandTest {
     std::string steps = "1";
     std::string seed = "3";
     std::string snapshot_every = "0";
+    std::string learning_rate = "2e-3";
+    std::string warmup = "50";
   };
   static absl::Status Train(const std::string& output, const Training& training) {
-    return Run({"sft", "--model", *shared_ / "recipe", "--data", *shared_ / "train.jsonl",
-                "--output", *shared_ / output, "--batch", "2", "--save-dtype", "float32", "--steps",
-                training.steps, "--seed", training.seed, "--snapshot-every",
-                training.snapshot_every});
+    return Run({"sft",
+                "--model",
+                *shared_ / "recipe",
+                "--data",
+                *shared_ / "train.jsonl",
+                "--output",
+                *shared_ / output,
+                "--batch",
+                "2",
+                "--save-dtype",
+                "float32",
+                "--steps",
+                training.steps,
+                "--seed",
+                training.seed,
+                "--snapshot-every",
+                training.snapshot_every,
+                "--learning-rate",
+                training.learning_rate,
+                "--warmup",
+                training.warmup});
   }
   // Runs a command on the model over the records of `input`; what it wrote.
   std::vector<Json> Records(const std::string& command, const std::string& input,
@@ -114,6 +133,25 @@ TEST_F(ModelCommands, SftOfNothingButStepsThatAreNotFiniteFailsAndWritesNothing)
   EXPECT_THAT(std::string(status.message()), StartsWith("none of the 2 steps had a finite loss"));
   EXPECT_FALSE(fs::exists(*shared_ / "trained"));
   EXPECT_FALSE(fs::exists(*shared_ / "trained-step1"));
+}
+
+TEST_F(ModelCommands, SftEndsAfterTwentySkippedStepsInARowWhereverTheyBegin) {
+  const CapturedOutput quiet;
+  // The first step is finite, and what it makes of the weights is too large for the next.
+  const absl::Status status =
+      Train("diverged", {.steps = "50", .learning_rate = "1e18", .warmup = "1"});
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), StartsWith("none of the last 20 steps had a finite"));
+  EXPECT_FALSE(fs::exists(*shared_ / "diverged"));
+}
+
+TEST_F(ModelCommands, SftNeverWritesWeightsThatAreNotFinite) {
+  const CapturedOutput quiet;
+  const absl::Status status =
+      Train("infinite", {.steps = "1", .learning_rate = "1e39", .warmup = "1"});
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(" is not finite in float32; "));
+  EXPECT_FALSE(fs::exists(*shared_ / "infinite"));
 }
 
 TEST_F(ModelCommands, GenerateAnswersInTheOrderOfTheInputWhateverTheBatch) {

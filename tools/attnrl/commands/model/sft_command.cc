@@ -29,7 +29,7 @@
 namespace attnrl::tools {
 namespace {
 
-// Steps at the start after which training ends where all of them were skipped.
+// Steps in a row after which training ends where all of them were skipped.
 constexpr int64_t kMostSkipped = 20;
 
 struct SftFlags {
@@ -172,10 +172,23 @@ absl::StatusOr<std::vector<learner::SupervisedExample>> ReadExamples(
   return examples;
 }
 
+// `what` is not finite, so there will be no `folder`.
+absl::Status NotFinite(const std::string& what, const SftFlags& flags, const std::string& folder) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      what, "; the weights of ", flags.model,
+      " may not be finite, or --learning-rate is too high. ", folder, " was not written"));
+}
+
 absl::Status Save(const SftFlags& flags, const std::string& folder, model::DType dtype,
                   const learner::SupervisedTrainer& trainer) {
   model::Tensors weights = trainer.Weights();
-  for (auto& [name, tensor] : weights) tensor = tensor.to(model::ToScalarType(dtype));
+  for (auto& [name, tensor] : weights) {
+    tensor = tensor.to(model::ToScalarType(dtype));
+    if (!tensor.isfinite().all().item<bool>()) {
+      return NotFinite(name + " is not finite in " + std::string(model::DTypeName(dtype)), flags,
+                       folder);
+    }
+  }
   return model::WriteModelFolder(folder, flags.model, weights).status();
 }
 
@@ -185,29 +198,28 @@ absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
   Progress progress({.what = "sft", .total = steps});
   const absl::Duration start = Clock::Real().Monotonic();
   double tokens = 0, loss = 0;
-  int64_t skipped = 0;
-  const auto none = [&](int64_t step) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "none of the ", step, " steps had a finite loss and gradient; the weights of ", flags.model,
-        " may not be finite, or --learning-rate is too high. Nothing was written"));
-  };
+  int64_t skipped = 0, in_a_row = 0;
   for (int64_t step = 1; step <= steps; ++step) {
     ATTNRL_ASSIGN_OR_RETURN(const learner::SupervisedStep done, trainer.Step());
     skipped += done.skipped ? 1 : 0;
+    in_a_row = done.skipped ? in_a_row + 1 : 0;
     tokens += static_cast<double>(done.tokens);
     // A mean over about the last fifty steps: one small batch says little.
     loss += (done.loss - loss) / static_cast<double>(std::min<int64_t>(step, 50));
     progress.Update(
         step, absl::StrFormat("loss %.3f, %.0f tokens/s", loss,
                               tokens / absl::ToDoubleSeconds(Clock::Real().Monotonic() - start)));
-    if (skipped == step && step >= kMostSkipped) return none(step);
+    if (in_a_row >= kMostSkipped || in_a_row == steps) {
+      return NotFinite(absl::StrCat("none of the ", in_a_row < step ? "last " : "", in_a_row,
+                                    " steps had a finite loss and gradient"),
+                       flags, flags.output);
+    }
     if (skipped < step && flags.snapshot_every > 0 && step % flags.snapshot_every == 0 &&
         step < steps) {
       ATTNRL_RETURN_IF_ERROR(
           Save(flags, absl::StrCat(flags.output, "-step", step), save_dtype, trainer));
     }
   }
-  if (skipped == steps) return none(steps);
   progress.Finish(absl::StrFormat("loss %.3f, %.2f million tokens", loss, tokens / 1e6));
   if (skipped > 0) std::cerr << skipped << " steps skipped: loss or gradient not finite\n";
   return Save(flags, flags.output, save_dtype, trainer);
