@@ -69,57 +69,65 @@ at::Tensor ToTensor(const std::vector<int64_t>& values) {
   return at::tensor(values, at::TensorOptions(at::kLong));
 }
 
+// Of a layout.
+int64_t RowsOf(const std::vector<int64_t>& row_of) {
+  return row_of.empty() ? 0 : *std::max_element(row_of.begin(), row_of.end()) + 1;
+}
+
 std::vector<int64_t> EveryRow(const std::vector<int64_t>& lengths) {
   std::vector<int64_t> rows(static_cast<size_t>(std::reduce(lengths.begin(), lengths.end())));
   std::iota(rows.begin(), rows.end(), int64_t{0});
   return rows;
 }
 
-// A sequence whose last `length - shared` rows ask here; those before ask in another sequence.
-struct Part {
-  const int64_t* rows;
-  int64_t length;
-  int64_t shared;
+int64_t WorkOf(const DenseSequence& sequence) { return sequence.queries() * sequence.length; }
 
-  int64_t queries() const { return length - shared; }
-  int64_t work() const { return queries() * length; }
+// Sequences that are padded to one shape.
+struct Padded {
+  std::vector<DenseSequence> sequences;
+  int64_t queries = 0;  // of the largest
+  int64_t keys = 0;
+
+  int64_t count() const { return static_cast<int64_t>(sequences.size()); }
+  bool masked() const { return sequences.front().shared != 0; }
 };
 
-// The sequences in whose company rows ask, in an order in which similar shapes follow each other:
-// first those that share nothing. Every row asks in the first sequence that has it.
-std::vector<Part> PartsOf(const std::vector<int64_t>& lengths, const std::vector<int64_t>& row_of,
-                          int64_t rows) {
-  std::vector<bool> asks(static_cast<size_t>(rows), false);
-  std::vector<Part> parts;
-  const int64_t* next = row_of.data();
-  for (const int64_t length : lengths) {
-    const auto unseen = [&](int64_t row) { return !asks[static_cast<size_t>(row)]; };
-    const int64_t shared = std::find_if(next, next + length, unseen) - next;
-    for (int64_t i = shared; i < length; ++i) asks[static_cast<size_t>(next[i])] = true;
-    if (shared < length) parts.push_back({next, length, shared});
-    next += length;
+// Similar shapes together, first those that share nothing, which need no mask: padding to the
+// largest of a group may add a quarter to its work.
+std::vector<Padded> GroupsOf(std::vector<DenseSequence> sequences) {
+  std::stable_sort(
+      sequences.begin(), sequences.end(), [](const DenseSequence& a, const DenseSequence& b) {
+        if ((a.shared == 0) != (b.shared == 0)) return a.shared == 0;
+        return a.queries() != b.queries() ? a.queries() > b.queries() : a.length > b.length;
+      });
+  std::vector<Padded> groups;
+  int64_t work = 0;  // of the last group, unpadded
+  for (const DenseSequence& sequence : sequences) {
+    work += WorkOf(sequence);
+    if (!groups.empty()) {
+      const Padded& last = groups.back();
+      const int64_t padded = (last.count() + 1) * std::max(last.queries, sequence.queries()) *
+                             std::max(last.keys, sequence.length);
+      if (4 * padded > 5 * work || (sequence.shared != 0) != last.masked()) {
+        groups.emplace_back();
+        work = WorkOf(sequence);
+      }
+    } else {
+      groups.emplace_back();
+    }
+    Padded& group = groups.back();
+    group.sequences.push_back(sequence);
+    group.queries = std::max(group.queries, sequence.queries());
+    group.keys = std::max(group.keys, sequence.length);
   }
-  std::stable_sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
-    if ((a.shared == 0) != (b.shared == 0)) return a.shared == 0;
-    return a.queries() != b.queries() ? a.queries() > b.queries() : a.length > b.length;
-  });
-  return parts;
+  return groups;
 }
 
-// Where the group that begins at `begin` ends: padding to its largest may add a quarter to its
-// work, and those that share nothing need no mask.
-size_t EndOfGroup(const std::vector<Part>& parts, size_t begin) {
-  int64_t queries = 0, keys = 0, work = 0;
-  size_t end = begin;
-  for (; end < parts.size(); ++end) {
-    const Part& part = parts[end];
-    queries = std::max(queries, part.queries());
-    keys = std::max(keys, part.length);
-    work += part.work();
-    const bool fits = 4 * static_cast<int64_t>(end + 1 - begin) * queries * keys <= 5 * work;
-    if (!fits || (part.shared == 0) != (parts[begin].shared == 0)) break;
-  }
-  return end;
+// Keys from one row of a mask to the next: ATen's kernels for GPUs copy any other mask in each
+// call.
+int64_t MaskStride(int64_t keys) {
+  constexpr int64_t kAligned = 8;
+  return (keys + kAligned - 1) / kAligned * kAligned;
 }
 
 constexpr int64_t kNone = -1;
@@ -131,24 +139,25 @@ struct Layout {
   explicit Layout(int64_t rows)
       : query_of(static_cast<size_t>(rows), kNone), first_key(static_cast<size_t>(rows), kNone) {}
 
-  // The rows of `part` that ask, padded to `queries`.
-  void AddQueries(const Part& part, int64_t queries) {
+  // The rows of `sequence` that ask, padded to `queries`. `rows`: of its tokens.
+  void AddQueries(const DenseSequence& sequence, const int64_t* rows, int64_t queries) {
     for (int64_t i = 0; i < queries; ++i) {
-      const int64_t row = part.rows[part.shared + std::min(i, part.queries() - 1)];
+      const int64_t row = rows[sequence.shared + std::min(i, sequence.queries() - 1)];
       const auto padded = static_cast<int64_t>(query_gather.size());
       query_gather.push_back(row);
       // Padding asks as the last row does again; its result goes nowhere and its gradient is 0.
-      (i < part.queries() ? query_of[static_cast<size_t>(row)] : unused.emplace_back()) = padded;
+      (i < sequence.queries() ? query_of[static_cast<size_t>(row)] : unused.emplace_back()) =
+          padded;
     }
   }
 
-  // All rows of `part`, padded to `keys`.
-  void AddKeys(const Part& part, int64_t keys) {
+  // All rows of `sequence`, padded to `keys`.
+  void AddKeys(const DenseSequence& sequence, const int64_t* rows, int64_t keys) {
     for (int64_t i = 0; i < keys; ++i) {
-      const int64_t row = part.rows[std::min(i, part.length - 1)];
+      const int64_t row = rows[std::min(i, sequence.length - 1)];
       const auto padded = static_cast<int64_t>(key_gather.size());
       key_gather.push_back(row);
-      if (i >= part.length) continue;  // nobody sees it
+      if (i >= sequence.length) continue;  // nobody sees it
       int64_t& first = first_key[static_cast<size_t>(row)];
       (first == kNone ? first : repeats.emplace_back()) = padded;
     }
@@ -157,30 +166,56 @@ struct Layout {
 
 }  // namespace
 
+std::vector<DenseSequence> DenseSequences(const std::vector<int64_t>& lengths,
+                                          const std::vector<int64_t>& row_of) {
+  std::vector<bool> asks(static_cast<size_t>(RowsOf(row_of)), false);
+  std::vector<DenseSequence> sequences;
+  int64_t first = 0;
+  for (const int64_t length : lengths) {
+    const int64_t* const rows = row_of.data() + first;
+    const auto unseen = [&](int64_t row) { return !asks[static_cast<size_t>(row)]; };
+    const int64_t shared = std::find_if(rows, rows + length, unseen) - rows;
+    for (int64_t i = shared; i < length; ++i) asks[static_cast<size_t>(rows[i])] = true;
+    if (shared < length) sequences.push_back({length, shared, first});
+    first += length;
+  }
+  return sequences;
+}
+
+DenseMemory DenseMemoryOf(std::vector<DenseSequence> sequences, const DenseHeads& heads) {
+  constexpr int64_t kIndex = sizeof(int64_t), kFloat = sizeof(float);
+  DenseMemory memory;
+  for (const Padded& group : GroupsOf(std::move(sequences))) {
+    const int64_t queries = group.count() * group.queries, keys = group.count() * group.keys;
+    // Each padded row has its place in both directions.
+    memory.layout += 2 * kIndex * (queries + keys);
+    if (group.masked()) memory.layout += heads.element * queries * MaskStride(group.keys);
+    // Queries and results, and keys and values for each query head; a log-sum-exp.
+    memory.call += 2 * heads.element * heads.dim * heads.query * (queries + keys) +
+                   kFloat * heads.query * queries;
+  }
+  return memory;
+}
+
 DenseAttention::DenseAttention(const std::vector<int64_t>& lengths)
     : DenseAttention(lengths, EveryRow(lengths)) {}
 
 DenseAttention::DenseAttention(const std::vector<int64_t>& lengths,
                                const std::vector<int64_t>& row_of) {
-  const int64_t rows = row_of.empty() ? 0 : *std::max_element(row_of.begin(), row_of.end()) + 1;
-  const std::vector<Part> parts = PartsOf(lengths, row_of, rows);
-  Layout layout(rows);
-  for (size_t begin = 0, end = 0; begin < parts.size(); begin = end) {
-    end = EndOfGroup(parts, begin);
+  Layout layout(RowsOf(row_of));
+  for (const Padded& padded : GroupsOf(DenseSequences(lengths, row_of))) {
     Group& group = groups_.emplace_back();
-    group.sequences = static_cast<int64_t>(end - begin);
+    group.sequences = padded.count();
+    group.queries = padded.queries;
+    group.keys = padded.keys;
+    group.masked = padded.masked();
     std::vector<int64_t> shared;
-    for (size_t i = begin; i < end; ++i) {
-      group.queries = std::max(group.queries, parts[i].queries());
-      group.keys = std::max(group.keys, parts[i].length);
-      shared.push_back(parts[i].shared);
+    for (const DenseSequence& sequence : padded.sequences) {
+      shared.push_back(sequence.shared);
+      layout.AddQueries(sequence, &row_of[static_cast<size_t>(sequence.first)], group.queries);
+      layout.AddKeys(sequence, &row_of[static_cast<size_t>(sequence.first)], group.keys);
     }
-    group.masked = shared.front() != 0;
     group.shared = ToTensor(shared);
-    for (size_t i = begin; i < end; ++i) {
-      layout.AddQueries(parts[i], group.queries);
-      layout.AddKeys(parts[i], group.keys);
-    }
   }
   query_gather_ = ToTensor(layout.query_gather);
   query_of_ = ToTensor(layout.query_of);
@@ -214,7 +249,8 @@ void DenseAttention::MoveTo(const at::Tensor& q) {
     const at::Tensor last =
         group.shared.view({-1, 1, 1, 1}) + at::arange(group.queries, options).view({1, 1, -1, 1});
     const at::Tensor hidden = at::arange(group.keys, options).view({1, 1, 1, -1}).gt(last);
-    group.mask = at::zeros(hidden.sizes(), q.options())
+    group.mask = at::zeros({group.sequences, 1, group.queries, MaskStride(group.keys)}, q.options())
+                     .narrow(-1, 0, group.keys)
                      .masked_fill_(hidden, -std::numeric_limits<double>::infinity());
   }
 }

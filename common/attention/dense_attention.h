@@ -4,16 +4,51 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "common/attention/attention.h"
 
 namespace attnrl::attention {
 
+// A sequence as DenseAttention takes it.
+struct DenseSequence {
+  int64_t length = 0;  // rows
+  int64_t shared = 0;  // the first of them, which ask in the company of an earlier sequence
+  int64_t first = 0;   // of its rows in `row_of`
+
+  int64_t queries() const { return length - shared; }
+};
+
+// The sequences in whose company rows ask: every row asks in the first that has it. Arguments as of
+// DenseAttention.
+std::vector<DenseSequence> DenseSequences(const std::vector<int64_t>& lengths,
+                                          const std::vector<int64_t>& row_of);
+
+// The heads of a layer, in elements of so many bytes.
+struct DenseHeads {
+  int64_t query = 1;
+  int64_t kv = 1;
+  int64_t dim = 1;
+  int64_t element = 4;
+};
+
+// Bytes that DenseAttention takes beside its arguments and its result.
+struct DenseMemory {
+  int64_t layout = 0;  // masks and indices: once, for all layers
+  int64_t call = 0;    // what the way back of a layer needs; it takes about as much for a moment
+
+  // With `layers` layers that wait for their way back at once.
+  int64_t Total(int64_t layers) const { return layout + (layers + 1) * call; }
+};
+
+// Of sequences in any order; where ATen has a kernel that holds no scores.
+DenseMemory DenseMemoryOf(std::vector<DenseSequence> sequences, const DenseHeads& heads);
+
 // Attention over whole sequences without a cache, differentiable: for training, scoring and the
 // reference of the tests. Sequences of similar length are padded to each other and go through one
 // ATen scaled_dot_product_attention a group, which never holds a length x length matrix of scores;
-// where sequences share rows, a mask of that size.
+// where sequences share rows, a mask of that size. DenseMemoryOf says what it takes.
 //
 //   DenseAttention attention({17, 400, 390});  // rows 0-16, 17-416, 417-806
 //   at::Tensor hidden = transformer.Hidden(ids, positions, attention);

@@ -222,5 +222,27 @@ TEST(DenseAttention, ServesPassesOfAnyType) {
   }
 }
 
+TEST(DenseMemory, AddsUpMasksIndicesAndWhatIsShownToEachSequence) {
+  // A stem of 5 rows with a tail of 3 asks causally; a branch of 2 rows over 5 + 2 keys.
+  const std::vector<DenseSequence> sequences = {{.length = 8}, {.length = 7, .shared = 5}};
+  const DenseMemory memory =
+      DenseMemoryOf(sequences, {.query = 6, .kv = 2, .dim = 4, .element = 2});
+  const int64_t rows = 8 + 2, keys = 8 + 7;
+  EXPECT_EQ(memory.layout, 2 * 8 * (rows + keys) + 2 * 2 * 8) << "mask rows of 7 keys are aligned";
+  EXPECT_EQ(memory.call, 2 * 2 * 4 * 6 * (rows + keys) + 4 * 6 * rows);
+  EXPECT_EQ(memory.Total(3), memory.layout + 4 * memory.call);
+}
+
+TEST(DenseMemory, IsThatOfTheSequencesInWhichRowsAsk) {
+  // The third repeats the first, and no row asks there.
+  const std::vector<DenseSequence> found =
+      DenseSequences({3, 4, 3}, {0, 1, 2, 0, 1, 3, 4, 0, 1, 2});
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].queries(), 3);
+  EXPECT_EQ(found[1].length, 4);
+  EXPECT_EQ(found[1].shared, 2);
+  EXPECT_EQ(found[1].first, 3);
+}
+
 }  // namespace
 }  // namespace attnrl::attention

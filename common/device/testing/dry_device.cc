@@ -3,10 +3,12 @@
 
 #include <ATen/ATen.h>
 #include <ATen/ExpandUtils.h>
+#include <ATen/core/grad_mode.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <torch/library.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -124,6 +126,49 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> FlashBackward(
   return {at::empty_like(q), at::empty_like(k), at::empty_like(v)};
 }
 
+// Attention that holds no scores, as GPUs have it for any type: with log-sum-exps of 32 rows at a
+// time, and on the way back a product of gradient and result for each row.
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> FusedForward(
+    const at::Tensor& q, const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
+    bool for_gradients, double, bool, std::optional<double>) {
+  const int64_t rows = for_gradients ? (q.size(2) + 31) / 32 * 32 : 0;
+  const at::Tensor none = at::empty({}, q.options().dtype(at::kLong));
+  // Heads lie side by side in a row.
+  const at::Tensor result = at::empty({q.size(0), q.size(2), q.size(1), q.size(3)}, q.options());
+  return {result.transpose(1, 2),
+          at::empty({q.size(0), q.size(1), rows}, q.options().dtype(at::kFloat)), none, none};
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> FusedBackward(
+    const at::Tensor&, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+    const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
+    double, std::array<bool, 4>, bool, std::optional<double>) {
+  const at::Tensor products =
+      at::empty({q.size(0), q.size(1), q.size(2)}, q.options().dtype(at::kFloat));
+  return {at::empty_like(q), at::empty_like(k), at::empty_like(v), at::Tensor()};
+}
+
+// LibTorch would take plain operations, with all scores. Masks whose rows aren't aligned are
+// copied, as for GPUs.
+at::Tensor Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                  const std::optional<at::Tensor>& mask, double dropout, bool causal,
+                  std::optional<double> scale, bool) {
+  constexpr int64_t kAligned = 8;
+  std::optional<at::Tensor> bias = mask;
+  if (bias.has_value() && bias->stride(-2) % kAligned != 0) {
+    const int64_t keys = bias->size(-1);
+    bias = at::constant_pad_nd(*bias, {0, kAligned - keys % kAligned}).narrow(-1, 0, keys);
+  }
+  if (bias.has_value()) bias = bias->expand({q.size(0), q.size(1), q.size(2), k.size(2)});
+  const bool gradients = at::GradMode::is_enabled() && q.requires_grad();
+  return std::get<0>(at::_scaled_dot_product_efficient_attention(q, k, v, bias, gradients, dropout,
+                                                                 causal, scale));
+}
+
+TORCH_LIBRARY_IMPL(aten, AutogradMeta, library) {
+  library.impl("scaled_dot_product_attention", TORCH_FN(Attend));
+}
+
 TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("copy_", TORCH_FN(Copy));
   library.impl("_local_scalar_dense", TORCH_FN(Zero));
@@ -136,6 +181,8 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("_fused_adamw_", TORCH_FN(FusedAdamW));
   library.impl("_flash_attention_forward", TORCH_FN(FlashForward));
   library.impl("_flash_attention_backward", TORCH_FN(FlashBackward));
+  library.impl("_scaled_dot_product_efficient_attention", TORCH_FN(FusedForward));
+  library.impl("_scaled_dot_product_efficient_attention_backward", TORCH_FN(FusedBackward));
 }
 
 }  // namespace

@@ -13,8 +13,8 @@ namespace attnrl::device {
 // on it: LibTorch's "meta" device, with an allocator of `bytes` bytes that counts, in multiples of
 // 512 as CUDA's does. Tensors have shapes and no values; what is brought to the host, and item(),
 // is zero. More than there is throws c10::OutOfMemoryError. Counts what operations return and what
-// autograd keeps, not workspaces inside kernels, but for flash attention's. Calls for other sizes
-// replace the size. One thread.
+// autograd keeps, not workspaces inside kernels, but for those of attention, which are a GPU's.
+// Calls for other sizes replace the size. One thread.
 at::Device DryDevice(int64_t bytes);
 
 // Bytes in use, and the most that there were since the last ResetDryPeak.

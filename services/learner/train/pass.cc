@@ -10,7 +10,6 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "common/attention/cpu_flash.h"
-#include "common/attention/dense_attention.h"
 #include "common/attention/flash_part.h"
 #include "common/attention/tree_attention.h"
 #include "common/device/upload.h"
@@ -142,19 +141,31 @@ ByRow OrderByRow(const std::vector<int64_t>& row_of_token, size_t rows) {
   return by_row;
 }
 
-// By whichever kernels are fastest for heads of `head_dim` numbers of this type.
+attention::DenseHeads HeadsOf(const model::ModelConfig& config, at::ScalarType dtype) {
+  return {.query = config.heads,
+          .kv = config.kv_heads,
+          .dim = config.head_dim,
+          .element = static_cast<int64_t>(c10::elementSize(dtype))};
+}
+
+// By whichever kernels are fastest for heads of this model and type, within kMostDenseBytes.
 std::unique_ptr<attention::Attention> ExactAttention(const Pass& pass, at::ScalarType dtype,
-                                                     int64_t head_dim) {
+                                                     const model::ModelConfig& config) {
   // Own kernels of the CPU meet segments of any length as fast as they can be. Elsewhere, measured
   // with LibTorch's on two threads of a CPU, TreeAttention takes 1.2 to 2 times as long as the
   // padding and masks of DenseAttention with segments of 16 to 128 rows on average, and is faster
   // with 512 and more. Between them it is at most 1.2 times slower and needs less memory.
   constexpr size_t kLongSegment = 256;
-  const bool own = attention::HasForestFlash(pass.ids.device(), dtype, head_dim);
-  if (own || attention::HasFlash(pass.ids.device(), dtype, head_dim)) {
+  const bool own = attention::HasForestFlash(pass.ids.device(), dtype, config.head_dim);
+  if (own || attention::HasFlash(pass.ids.device(), dtype, config.head_dim)) {
     std::vector<attention::TreeSegment> segments =
         attention::TreeSegments(pass.lengths, pass.row_of);
-    if (own || static_cast<size_t>(pass.ids.numel()) >= kLongSegment * segments.size()) {
+    const auto much = [&] {
+      return attention::DenseMemoryOf(attention::DenseSequences(pass.lengths, pass.row_of),
+                                      HeadsOf(config, dtype))
+                 .Total(/*layers=*/1) > kMostDenseBytes;
+    };
+    if (own || static_cast<size_t>(pass.ids.numel()) >= kLongSegment * segments.size() || much()) {
       return std::make_unique<attention::TreeAttention>(std::move(segments));
     }
   }
@@ -243,11 +254,23 @@ std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass,
                                                     const model::Transformer& transformer) {
   const at::ScalarType weights = transformer.weights_dtype();
   const at::ScalarType dtype = model::TrainedActivations(weights, pass.ids.device());
-  std::unique_ptr<attention::Attention> exact =
-      ExactAttention(pass, dtype, transformer.config().head_dim);
+  std::unique_ptr<attention::Attention> exact = ExactAttention(pass, dtype, transformer.config());
   // Frozen weights have float32 activations on any CPU (common/model/cpu_operators.h).
   if (weights != at::kBFloat16 || !pass.ids.is_cpu()) return exact;
   return std::make_unique<CachedAttention>(std::move(exact), weights);
+}
+
+int64_t AttentionBytes(const model::ModelConfig& config, const at::Device& device,
+                       at::ScalarType dtype, std::vector<attention::DenseSequence> sequences,
+                       int64_t layers) {
+  if (attention::HasForestFlash(device, dtype, config.head_dim)) return 0;
+  attention::DenseMemory memory =
+      attention::DenseMemoryOf(std::move(sequences), HeadsOf(config, dtype));
+  if (attention::HasFlash(device, dtype, config.head_dim)) {
+    memory.layout = std::min(memory.layout, kMostDenseBytes);
+    memory.call = std::min(memory.call, kMostDenseBytes / 2);
+  }
+  return memory.Total(layers);
 }
 
 std::vector<std::vector<size_t>> PlanPasses(std::span<const PassSequence> sequences,

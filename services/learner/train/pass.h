@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/attention/attention.h"
+#include "common/attention/dense_attention.h"
 #include "common/model/transformer.h"
 
 namespace attnrl::learner {
@@ -46,12 +47,24 @@ struct Pass {
 // All tensors in one copy to the device, for which the host doesn't wait.
 Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const at::Device& device);
 
-// The attention of a pass of `transformer`: TreeAttention where it has own kernels, or segments are
-// long and LibTorch has one, DenseAttention elsewhere. Where activations are wider than weights,
+// The attention of a pass of `transformer`: TreeAttention where it has own kernels, and where
+// LibTorch has one and segments are long or DenseAttention would take more than kMostDenseBytes for
+// a layer and its way back; DenseAttention elsewhere. Where activations are wider than weights,
 // keys and values are rounded to the weights' dtype, as in the engine's cache: log-probs are then
 // nearer to those measured when tokens were sampled.
 std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass,
                                                     const model::Transformer& transformer);
+
+// What DenseAttention may take where there is another way. Over it, time matters less than that a
+// pass fits: short segments then take up to twice as long.
+inline constexpr int64_t kMostDenseBytes = int64_t{1} << 30;
+
+// Bytes that the attention of a pass of these sequences takes at most, beside what ActivationBytes
+// counts of a row (pass_gradient.h), in activations of `dtype` and with `layers` layers that wait
+// for their way back at once.
+int64_t AttentionBytes(const model::ModelConfig& config, const at::Device& device,
+                       at::ScalarType dtype, std::vector<attention::DenseSequence> sequences,
+                       int64_t layers);
 
 // Cuts sequences into passes of at most `max_rows` rows; a longer one is alone in its pass. The
 // longest pass is as short as it can be without a pass more. With shared prefixes, sequences come

@@ -59,7 +59,7 @@ TEST(MakePass, CountsEveryDistinctTokenOfTheResponsesOnce) {
 }
 
 // Whether two responses behind a prompt, of so many tokens each, are attended to as a tree.
-bool AttendsToTree(size_t tokens, int64_t head_dim) {
+bool AttendsToTree(size_t tokens, int64_t head_dim, int64_t heads = 1) {
   const std::vector<int32_t> prompt(tokens, 1);
   const std::vector<Sequence> sequences = {{prompt, std::vector<int32_t>(tokens, 2)},
                                            {prompt, std::vector<int32_t>(tokens, 3)}};
@@ -68,7 +68,8 @@ bool AttendsToTree(size_t tokens, int64_t head_dim) {
   config.vocab_size = 4;
   config.hidden_size = head_dim;
   config.intermediate_size = 4;
-  config.layers = config.heads = config.kv_heads = 1;
+  config.layers = config.kv_heads = 1;
+  config.heads = heads;
   config.head_dim = head_dim;
   config.max_position_embeddings = 2000;
   const model::Transformer transformer(config,
@@ -110,6 +111,28 @@ TEST(MakeAttention, RoundsKeysAndValuesWhereActivationsAreWiderThanWeights) {
 TEST(MakeAttention, ReadsLongSegmentsInPlaceAndPadsShortOnesElsewhere) {
   EXPECT_TRUE(AttendsToTree(600, 4));
   EXPECT_FALSE(AttendsToTree(100, 4));
+}
+
+TEST(MakeAttention, ReadsShortSegmentsInPlaceWhereCopiesOfKeysWouldTakeMuch) {
+  EXPECT_TRUE(AttendsToTree(100, 4, /*heads=*/1 << 16));
+  EXPECT_FALSE(AttendsToTree(100, 4, /*heads=*/1 << 13));
+}
+
+TEST(AttentionBytes, AreThoseOfDenseAttentionWhereNoOtherWayIs) {
+  model::ModelConfig config;
+  config.heads = 16;
+  config.kv_heads = 4;
+  config.head_dim = 128;
+  const auto bytes = [&](at::Device device, at::ScalarType dtype) {
+    // 8 K rows of which one response is made, and continuations at its end.
+    const std::vector<attention::DenseSequence> sequences = {
+        {.length = 8192}, {.length = 8192, .shared = 8000}, {.length = 8192, .shared = 8000}};
+    return AttentionBytes(config, device, dtype, sequences, /*layers=*/1);
+  };
+  const int64_t rows = 8192 + 2 * 192, keys = 3 * 8192;
+  const int64_t call = 2 * 4 * 128 * 16 * (rows + keys) + 4 * 16 * rows;
+  EXPECT_EQ(bytes(at::kCUDA, at::kFloat), 2 * call + 2 * 8 * (rows + keys) + 4 * 2 * 192 * 8192);
+  EXPECT_LE(bytes(at::kCUDA, at::kBFloat16), kMostDenseBytes + 8 * (rows + keys) * 2 * 2);
 }
 
 class PlanPassesTest : public ::testing::TestWithParam<Prefixes> {};

@@ -14,6 +14,7 @@
 #include "common/model/files/weights.h"
 #include "common/model/operators.h"
 #include "services/learner/checkpoint/checkpoint_writer.h"
+#include "services/learner/train/pass.h"
 #include "services/learner/train/pass_gradient.h"
 #include "services/rollout_worker/engine/stepper.h"
 #include "services/rollout_worker/runner/runner.h"
@@ -55,22 +56,64 @@ int64_t PassRows(const config::Config& config) {
   return std::max(config.learner.max_tokens_per_pass, LongestSequence(config));
 }
 
-int64_t ActivationElement(const config::Config& config, const RunShape& shape) {
-  const at::Device device = config.learner.device == "cpu" ? at::kCPU : at::kCUDA;
-  const at::ScalarType weights = model::ToScalarType(shape.dtype);
-  return static_cast<int64_t>(c10::elementSize(model::TrainedActivations(weights, device)));
+at::Device DeviceOf(const config::Learner& learner) {
+  return learner.device == "cpu" ? at::kCPU : at::kCUDA;
+}
+
+// The sequences of the largest pass: responses of the greatest length, the last one of what is
+// left, whose continuations have the last `own` rows to themselves.
+std::vector<attention::DenseSequence> PassSequences(const config::Config& config, int64_t own) {
+  const config::Branching& branching = config.algorithm.branching;
+  const int64_t prompt = config.rollout.max_prompt_tokens;
+  const int64_t continuations =
+      config.algorithm.branches() ? branching.points * branching.children : 0;
+  const int64_t of_problem = config.algorithm.sampling.initial_responses * (1 + continuations);
+  std::vector<attention::DenseSequence> sequences;
+  int64_t left = PassRows(config);
+  for (int64_t leaf = 0, length = 0; left > 0; ++leaf) {
+    int64_t shared = leaf % of_problem == 0 ? 0 : prompt;
+    if (leaf % (1 + continuations) == 0) {
+      length =
+          std::min(LongestSequence(config), shared + std::max<int64_t>(1, left - continuations));
+    } else {
+      shared = std::min(length - 1, std::max(prompt, length - own));
+    }
+    left -= length - shared;
+    sequences.push_back({.length = length, .shared = shared});
+  }
+  return sequences;
+}
+
+// Bytes of attention in the largest pass. Branch points lie anywhere: late ones show many keys more
+// than once, early ones have many rows under masks, and what lies between needs less than either.
+// When attention goes back, `freed` bytes of its layer, which came after it, are gone.
+int64_t AttentionOfPass(const config::Config& config, const RunShape& shape, at::ScalarType dtype,
+                        int64_t layers, int64_t freed) {
+  const auto with = [&](int64_t own) {
+    const std::vector<attention::DenseSequence> sequences = PassSequences(config, own);
+    const auto bytes = [&](int64_t kept) {
+      return learner::AttentionBytes(shape.model, DeviceOf(config.learner), dtype, sequences, kept);
+    };
+    return bytes(layers) - std::min(freed, bytes(1) - bytes(0));
+  };
+  return std::max(with(1), with(config.rollout.max_response_tokens));
 }
 
 // Bytes of the largest training pass in `memory` bytes: the input of each layer, activations of all
-// layers or of one, and two chunks of logits.
+// layers or of one, what attention takes besides, and two chunks of logits.
 int64_t PassBytes(const config::Config& config, const RunShape& shape, int64_t memory) {
   constexpr int64_t kChunk = int64_t{256} << 20;
   const int64_t rows = PassRows(config);
-  const int64_t element = ActivationElement(config, shape);
+  const at::ScalarType dtype =
+      model::TrainedActivations(model::ToScalarType(shape.dtype), DeviceOf(config.learner));
+  const auto element = static_cast<int64_t>(c10::elementSize(dtype));
   const bool again =
       learner::ComputesAgain(CheckpointOf(config.learner), shape.model, rows, element, memory);
+  const int64_t layers = again ? 1 : shape.model.layers;
+  const int64_t of_mlp = 5 * element * rows * shape.model.intermediate_size;
   return element * rows * shape.model.layers * shape.model.hidden_size +
-         rows * (again ? 1 : shape.model.layers) * learner::ActivationBytes(shape.model, element) +
+         rows * layers * learner::ActivationBytes(shape.model, element) +
+         AttentionOfPass(config, shape, dtype, layers, of_mlp) +
          2 * std::min(kChunk, kFloatBytes * rows * shape.model.vocab_size);
 }
 

@@ -71,7 +71,7 @@ model::ModelConfig Tiny() {
   model.layers = 3;
   model.heads = 4;
   model.kv_heads = 2;
-  model.head_dim = 2;
+  model.head_dim = 16;
   model.vocab_size = 100;
   return model;
 }
@@ -93,11 +93,11 @@ TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
   EXPECT_EQ(memory.worker_bytes, kProcess + 3 * (2 * weights + head) + 2 * weights + 24'000);
   const auto element =
       static_cast<int64_t>(c10::elementSize(model::TrainedActivations(at::kBFloat16, at::kCPU)));
-  // A token keeps in each layer 10 x 8, 5 x (4 + 2 x 2) x 2 and 5 x 16 numbers and its input of 8,
+  // A token keeps in each layer 10 x 8, 5 x (4 + 2 x 2) x 16 and 5 x 16 numbers and its input of 8,
   // and twice 100 logits; the head is there in float32 too. Of the weights there are masters,
   // gradient and two moments, those to compute with, two versions, and a checkpoint of three.
   EXPECT_EQ(memory.learner_bytes, kProcess + weights * (4 * 4 + 2 + 2 * 2 + 3 * 4) + head +
-                                      400 * (element * 3 * (80 + 80 + 80 + 8) + 4 * 200));
+                                      400 * (element * 3 * (80 + 640 + 80 + 8) + 4 * 200));
   EXPECT_EQ(memory.scheduler_bytes, 2 * kPlain);
   EXPECT_EQ(memory.verifier_bytes, kPlain);
   EXPECT_EQ(memory.total_bytes, 3 * memory.worker_bytes + memory.learner_bytes +
@@ -151,6 +151,23 @@ TEST(MemoryEstimate, OfTheLearnerHasRoomForTheLongestSequenceInAnyPass) {
   };
   EXPECT_EQ(learner(1), learner(1000));
   EXPECT_LT(learner(1000), learner(1001));
+}
+
+// Which has no kernel without padding and masks.
+TEST(MemoryEstimate, OfAPassInFloat32OnAGpuHasRoomForKeysThatAreShownToEachContinuation) {
+  config::Config config;
+  config.learner.device = "cuda";
+  const auto device = [&config](model::DType dtype, int64_t children) {
+    config.algorithm.branching.children = children;
+    return EstimateLearnerDevice(config, {HalfBillion(), dtype}, 0).total();
+  };
+  // Keys and values of 14 heads of 64 numbers, for two more continuations at each of two points.
+  const int64_t shown = int64_t{4} * 2 * 14 * 64 * 4 * config.learner.max_tokens_per_pass;
+  const int64_t more = device(model::DType::kFloat32, 4) - device(model::DType::kFloat32, 2);
+  EXPECT_GT(more, shown);
+  EXPECT_LT(more, shown * 6 / 5);
+  EXPECT_LT(device(kHalf, 40) - device(kHalf, 20), shown / 10)
+      << "bounded but for indices, since there is another way";
 }
 
 TEST(MemoryEstimate, OfALongPassDoesNotGrowWithTokensTimesVocabulary) {
