@@ -60,6 +60,13 @@ std::vector<size_t> Order(std::span<const PassSequence> sequences, Prefixes pref
   return order;
 }
 
+// Rows that a sequence needs not, behind `before` (null: the first). The last token of that one has
+// no row.
+size_t SharedRows(const PassSequence* before, const PassSequence& sequence, Prefixes prefixes) {
+  if (before == nullptr) return 0;
+  return std::min({Common(*before, sequence, prefixes), before->rows(), sequence.rows()});
+}
+
 // Of each row.
 struct Rows {
   std::vector<int64_t> ids;
@@ -80,9 +87,7 @@ Rows ShareRows(std::span<const PassSequence> sequences, Prefixes prefixes, Pass*
   for (const size_t index : Order(sequences, prefixes)) {
     const PassSequence& sequence = sequences[index];
     const Tokens tokens(sequence);
-    // The last token of the sequence before has no row.
-    const size_t shared =
-        before == nullptr ? 0 : std::min(Common(*before, sequence, prefixes), before->rows());
+    const size_t shared = SharedRows(before, sequence, prefixes);
     int64_t* row_of = &pass->row_of[starts[index]];
     for (size_t position = 0; position < sequence.rows(); ++position) {
       if (position < shared) {
@@ -250,6 +255,16 @@ Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes,
   return pass;
 }
 
+int64_t CountRows(std::span<const PassSequence> sequences, Prefixes prefixes) {
+  size_t rows = 0;
+  const PassSequence* before = nullptr;
+  for (const size_t index : Order(sequences, prefixes)) {
+    rows += sequences[index].rows() - SharedRows(before, sequences[index], prefixes);
+    before = &sequences[index];
+  }
+  return static_cast<int64_t>(rows);
+}
+
 std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass,
                                                     const model::Transformer& transformer) {
   const at::ScalarType weights = transformer.weights_dtype();
@@ -279,10 +294,8 @@ std::vector<std::vector<size_t>> PlanPasses(std::span<const PassSequence> sequen
   for (const size_t index : Order(sequences, prefixes)) {
     const PassSequence& sequence = sequences[index];
     // What it shares with the sequence before costs no rows, but only within the same pass.
-    const size_t shared =
-        planned.empty() ? 0
-                        : std::min({Common(sequences[planned.back().index], sequence, prefixes),
-                                    sequences[planned.back().index].rows(), sequence.rows()});
+    const PassSequence* const before = planned.empty() ? nullptr : &sequences[planned.back().index];
+    const size_t shared = SharedRows(before, sequence, prefixes);
     planned.push_back({index, sequence.rows(), sequence.rows() - shared});
   }
   std::vector<std::vector<size_t>> passes = Fill(planned, static_cast<size_t>(max_rows));

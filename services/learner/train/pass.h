@@ -47,6 +47,9 @@ struct Pass {
 // All tensors in one copy to the device, for which the host doesn't wait.
 Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const at::Device& device);
 
+// Rows of a pass of these sequences.
+int64_t CountRows(std::span<const PassSequence> sequences, Prefixes prefixes);
+
 // The attention of a pass of `transformer`: TreeAttention where it has own kernels, and where
 // LibTorch has one and segments are long or DenseAttention would take more than kMostDenseBytes for
 // a layer and its way back; DenseAttention elsewhere. Where activations are wider than weights,

@@ -19,24 +19,41 @@ bool SameResponse(const TrainingSample& a, const TrainingSample& b) {
   return a.position == b.position && a.response == b.response;
 }
 
-// Where the parts begin, and the end of the last.
-std::vector<size_t> CutParts(const Samples& samples, int parts) {
-  std::vector<size_t> boundaries;  // at which a response begins, and the end
-  std::vector<double> before;      // tokens before each of them
-  double tokens = 0;
-  for (size_t i = 0; i < samples.size(); ++i) {
-    if (i == 0 || !SameResponse(*samples[i - 1], *samples[i])) {
-      boundaries.push_back(i);
-      before.push_back(tokens);
-    }
-    tokens += static_cast<double>(samples[i]->prompt_ids.size() + samples[i]->response_ids.size());
+std::vector<PassSequence> SequencesOf(std::span<const TrainingSample* const> samples) {
+  std::vector<PassSequence> sequences;
+  for (const TrainingSample* sample : samples) {
+    sequences.push_back({sample->prompt_ids, sample->response_ids});
   }
-  boundaries.push_back(samples.size());
-  before.push_back(tokens);
+  return sequences;
+}
+
+// Rows that the tree of one response adds to those before it.
+double RowsOfTree(std::span<const TrainingSample* const> tree, const TrainingSample* before,
+                  Prefixes prefixes) {
+  int64_t rows = CountRows(SequencesOf(tree), prefixes);
+  if (prefixes == Prefixes::kOnce && before != nullptr && before->position == tree[0]->position) {
+    rows -= static_cast<int64_t>(tree[0]->prompt_ids.size());
+  }
+  return static_cast<double>(rows);
+}
+
+// Where the parts begin, and the end of the last. By rows, which take the time of training: of two
+// trees of equally many tokens, one that branches early has several times as many.
+std::vector<size_t> CutParts(const Samples& samples, int parts, Prefixes prefixes) {
+  std::vector<size_t> boundaries = {0};  // at which a response begins, and the end
+  std::vector<double> before = {0};      // rows before each of them
+  for (size_t i = 1; i <= samples.size(); ++i) {
+    if (i < samples.size() && SameResponse(*samples[i - 1], *samples[i])) continue;
+    const size_t first = boundaries.back();
+    before.push_back(before.back() + RowsOfTree(std::span(samples).subspan(first, i - first),
+                                                first > 0 ? samples[first - 1] : nullptr,
+                                                prefixes));
+    boundaries.push_back(i);
+  }
   std::vector<size_t> cuts = {0};
   size_t at = 0;
   for (int part = 1; part < parts; ++part) {
-    const double share = tokens * part / parts;
+    const double share = before.back() * part / parts;
     while (at + 1 < boundaries.size() &&
            std::abs(before[at + 1] - share) < std::abs(before[at] - share)) {
       ++at;
@@ -49,10 +66,7 @@ std::vector<size_t> CutParts(const Samples& samples, int parts) {
 
 std::vector<PassSamples> CutIntoPasses(std::span<const TrainingSample* const> samples,
                                        Prefixes prefixes, int64_t max_tokens) {
-  std::vector<PassSequence> sequences;
-  for (const TrainingSample* sample : samples) {
-    sequences.push_back({sample->prompt_ids, sample->response_ids});
-  }
+  const std::vector<PassSequence> sequences = SequencesOf(samples);
   std::vector<PassSamples> passes;
   for (const std::vector<size_t>& members : PlanPasses(sequences, prefixes, max_tokens)) {
     passes.emplace_back();
@@ -77,7 +91,7 @@ Samples Unmasked(const TrainingBatch& batch, const std::vector<size_t>& minibatc
 
 std::vector<std::vector<PassSamples>> PassesByPart(const Samples& samples, int parts,
                                                    Prefixes prefixes, int64_t max_tokens) {
-  const std::vector<size_t> cuts = CutParts(samples, parts);
+  const std::vector<size_t> cuts = CutParts(samples, parts, prefixes);
   std::vector<std::vector<PassSamples>> passes;
   for (size_t part = 0; part + 1 < cuts.size(); ++part) {
     passes.push_back(CutIntoPasses(

@@ -24,7 +24,8 @@ Samples Unmasked(const scheduler::TrainingBatch& batch, const std::vector<size_t
 
 // The passes of each of `parts` parts of a minibatch, with at most `max_tokens` rows each. Parts
 // are cut at the boundaries of responses, so that a tree stays whole, nearest to even shares of the
-// tokens; where there are fewer responses than parts, some have none.
+// rows, those that leaves share counted once; where there are fewer responses than parts, some have
+// none.
 std::vector<std::vector<PassSamples>> PassesByPart(const Samples& samples, int parts,
                                                    Prefixes prefixes, int64_t max_tokens);
 
