@@ -11,14 +11,10 @@
 #include "common/model/cpu_operators.h"
 #include "common/model/gpu_operators.h"
 #include "common/model/operators.h"
+#include "common/model/wide.h"
 
 namespace attnrl::model {
 namespace {
-
-// bfloat16 and float16 in float32; float32 and float64 as they are.
-at::Tensor AtLeastFloat32(const at::Tensor& x) {
-  return at::isReducedFloatingType(x.scalar_type()) ? x.to(at::kFloat) : x;
-}
 
 std::optional<at::Tensor> Optional(const at::Tensor* tensor) {
   if (tensor == nullptr || !tensor->defined()) return std::nullopt;

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The trainer on a device whose memory the host can't touch.
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "common/device/testing/dry_device.h"
 #include "common/device/testing/fake_device.h"
+#include "common/model/files/weights.h"
 #include "common/testing/temporary_folder.h"
 #include "services/learner/testing/training_batches.h"
+#include "services/learner/train/token_scores.h"
 #include "services/learner/train/trainer.h"
 
 namespace attnrl::learner {
@@ -158,6 +163,53 @@ TEST(TrainerOnADevice, PublishesItsWeightsInOneCopyToTheHost) {
   for (const auto& [name, leaf] : trainer->parameters().leaves()) {
     EXPECT_TRUE(at::equal(published.at(name), leaf.detach().cpu())) << name;
   }
+}
+
+// Conversions between types while this lives.
+class Conversions {
+ public:
+  Conversions() {
+    found_ = 0;
+    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(&Look));
+  }
+  ~Conversions() { at::removeCallback(handle_); }
+  static int64_t found() { return found_; }
+
+ private:
+  static std::unique_ptr<at::ObserverContext> Look(const at::RecordFunction& call) {
+    if (std::string(call.name()) == "aten::_to_copy") ++found_;
+    return nullptr;
+  }
+
+  static inline int64_t found_ = 0;
+  at::CallbackHandle handle_;
+};
+
+// Of a vocabulary whose logits come in several chunks, on a device that computes nothing.
+TEST(ScorePassOnADevice, WidensAHeadInTrainingOnceAPass) {
+  const TemporaryFolder folder;
+  WriteTinyModel(folder.path());
+  model::ModelConfig config = TinyConfig(folder.path());
+  config.vocab_size = 1 << 20;
+  config.max_position_embeddings = 2000;
+  const at::Device device = device::DryDevice(int64_t{1} << 40);
+  model::Tensors weights;
+  for (const auto& [name, shape] : model::TensorShapes(config)) {
+    weights[name] = at::empty(shape, at::device(device).dtype(at::kBFloat16));
+    weights[name].set_requires_grad(true);
+  }
+  const model::Transformer transformer(config, weights);
+  constexpr int64_t kRows = 64;  // of a chunk
+  ASSERT_EQ(kLogitBytes, kRows * config.vocab_size * 4);
+  const auto conversions = [&](int64_t chunks) {
+    const std::vector<int32_t> prompt = {1}, response(static_cast<size_t>(chunks * kRows), 3);
+    const std::vector<PassSequence> sequences = {{prompt, response}};
+    const Pass pass = MakePass(sequences, Prefixes::kOnce, device);
+    const Conversions meter;
+    ScorePass(transformer, pass, /*temperature=*/1, /*entropy=*/false);
+    return meter.found();
+  };
+  EXPECT_EQ(conversions(16) - conversions(5), 16 - 5) << "of the states of each chunk";
 }
 
 }  // namespace

@@ -9,15 +9,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/device/device.h"
+#include "common/model/wide.h"
 
 namespace attnrl::learner {
 namespace {
 
 constexpr const char* kEmbedding = "model.embed_tokens.weight";
-
-at::Tensor AtLeastFloat32(const at::Tensor& x) {
-  return x.detach().to(x.scalar_type() == at::kBFloat16 ? at::kFloat : x.scalar_type());
-}
 
 }  // namespace
 
@@ -37,8 +34,8 @@ PassGradient::PassGradient(const model::Transformer& transformer, Parameters& pa
     : transformer_(transformer),
       parameters_(parameters),
       pass_(pass),
-      head_name_(transformer.config().tie_word_embeddings ? kEmbedding : "lm_head.weight"),
-      head_(AtLeastFloat32(parameters.leaves().at(head_name_))),
+      head_name_(HeadName(transformer.config())),
+      head_(model::AtLeastFloat32(parameters.leaves().at(head_name_).detach())),
       attention_(MakeAttention(pass, transformer)),
       rotary_(transformer.RotaryOf(pass.positions)),
       chunks_(pass, transformer.config().vocab_size, options.temperature,

@@ -148,6 +148,19 @@ TEST_F(PassGradientTest, OfAModelWithAHeadOfItsOwnReachesTheHead) {
              3e-6);
 }
 
+TEST_F(PassGradientTest, HasTheScoresOfAPassWithoutGradients) {
+  for (const model::DType compute : {model::DType::kFloat32, model::DType::kBFloat16}) {
+    Parameters parameters(weights_, compute);
+    const model::Transformer transformer(config_, parameters.leaves());
+    const Pass pass = MakePass(Views(Forest()), Prefixes::kOnce, at::kCPU);
+    const PassGradient gradient(transformer, parameters, pass, {.temperature = 0.8});
+    const model::TokenScores scores = ScorePass(transformer, pass, 0.8, /*entropy=*/true);
+    const double tolerance = compute == model::DType::kFloat32 ? 1e-5 : 0.02;
+    EXPECT_TRUE(scores.logprobs.allclose(gradient.scores().logprobs, tolerance, tolerance));
+    EXPECT_TRUE(scores.entropy.allclose(gradient.scores().entropy, tolerance, tolerance));
+  }
+}
+
 TEST_F(PassGradientTest, CountsTemperatureZeroAsOne) {
   const Result zero = Find(Forest(), Prefixes::kOnce, CheckpointLayers::kAll, 0);
   const Result one = Find(Forest(), Prefixes::kOnce, CheckpointLayers::kAll, 1);

@@ -9,17 +9,31 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/model/wide.h"
+
 namespace attnrl::learner {
 namespace {
-
-// A product with fewer rows than some hundred is slower for each of them, so not much less.
-constexpr int64_t kChunkBytes = int64_t{256} << 20;
 
 void Check(cuda::LaunchError error) {
   if (error != nullptr) throw std::runtime_error(error);
 }
 
+// Null where the tensor is undefined.
+float* FloatsOf(const at::Tensor& x) { return x.defined() ? x.mutable_data_ptr<float>() : nullptr; }
+
+// The weight that makes the logits in float32, where it is trained and Transformer::Logits would
+// widen it in each call; undefined where that has it ready.
+at::Tensor TrainedHead(const model::Transformer& transformer) {
+  const auto head = transformer.weights().find(HeadName(transformer.config()));
+  if (head == transformer.weights().end() || !head->second.requires_grad()) return {};
+  return model::AtLeastFloat32(head->second);
+}
+
 }  // namespace
+
+const char* HeadName(const model::ModelConfig& config) {
+  return config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+}
 
 ChunkedScores::ChunkedScores(const Pass& pass, int64_t vocabulary, double temperature,
                              Logits logits, const ScoreKernels* kernels)
@@ -29,7 +43,7 @@ ChunkedScores::ChunkedScores(const Pass& pass, int64_t vocabulary, double temper
       tokens_(pass.targets.numel()) {
   const int64_t rows = pass.scored.numel();
   const int64_t size =
-      std::max(int64_t{1}, kChunkBytes / (static_cast<int64_t>(sizeof(float)) * vocabulary));
+      std::max(int64_t{1}, kLogitBytes / (static_cast<int64_t>(sizeof(float)) * vocabulary));
   for (int64_t first = 0; first < rows; first += size) {
     Chunk chunk;
     chunk.first = first;
@@ -68,19 +82,20 @@ ChunkedScores::RowScores ChunkedScores::Score(const at::Tensor& logits, const Ch
   return scores;
 }
 
-ChunkedScores::RowScores ChunkedScores::ScoreByKernel(const at::Tensor& logits,
-                                                      const Chunk& chunk) const {
+ChunkedScores::RowScores ChunkedScores::ScoreByKernel(const at::Tensor& logits, const Chunk& chunk,
+                                                      bool entropy) const {
   const c10::DeviceGuard here(logits.device());
-  RowScores scores = {at::empty({chunk.rows}, logits.options()),
-                      at::empty({chunk.rows}, logits.options()),
-                      at::empty({chunk.tokens.numel()}, logits.options())};
+  RowScores scores;
+  scores.log_sum = at::empty({chunk.rows}, logits.options());
+  if (entropy) scores.entropy = at::empty({chunk.rows}, logits.options());
+  scores.logprobs = at::empty({chunk.tokens.numel()}, logits.options());
   Check(kernels_->Scores({.logits = logits.mutable_data_ptr<float>(),
                           .vocabulary = logits.size(1),
                           .inverse_temperature = static_cast<float>(1 / temperature_),
                           .first_token = chunk.first_token.const_data_ptr<int32_t>(),
                           .ids = chunk.ids.const_data_ptr<int32_t>(),
                           .log_sum = scores.log_sum.mutable_data_ptr<float>(),
-                          .entropy = scores.entropy.mutable_data_ptr<float>(),
+                          .entropy = FloatsOf(scores.entropy),
                           .logprobs = scores.logprobs.mutable_data_ptr<float>()},
                          chunk.rows));
   return scores;
@@ -93,7 +108,7 @@ model::TokenScores ChunkedScores::Forward(const at::Tensor& hidden, bool entropy
   for (const Chunk& chunk : chunks_) {
     const at::Tensor logits = LogitsOf(hidden, chunk);
     const RowScores rows =
-        kernels_ != nullptr ? ScoreByKernel(logits, chunk) : Score(logits, chunk, entropy);
+        kernels_ != nullptr ? ScoreByKernel(logits, chunk, entropy) : Score(logits, chunk, entropy);
     if (!scores.logprobs.defined()) scores.logprobs = at::empty({tokens_}, logits.options());
     scores.logprobs.index_copy_(0, chunk.tokens, rows.logprobs);
     log_sums.push_back(rows.log_sum);
@@ -137,9 +152,8 @@ void ChunkedScores::DifferentiateByKernel(const at::Tensor& logits, const Chunk&
                                           const at::Tensor& of_entropies) const {
   const c10::DeviceGuard here(logits.device());
   at::Tensor log_sum = log_sum_.narrow(0, chunk.first, chunk.rows);
-  // Read where there is a gradient of the entropies; otherwise any numbers do.
-  at::Tensor entropy =
-      entropy_.defined() ? entropy_.narrow(0, chunk.first, chunk.rows) : at::zeros_like(log_sum);
+  const at::Tensor entropy =
+      entropy_.defined() ? entropy_.narrow(0, chunk.first, chunk.rows) : at::Tensor();
   Check(kernels_->Gradient(
       {.logits = logits.mutable_data_ptr<float>(),
        .vocabulary = logits.size(1),
@@ -147,7 +161,7 @@ void ChunkedScores::DifferentiateByKernel(const at::Tensor& logits, const Chunk&
        .first_token = chunk.first_token.const_data_ptr<int32_t>(),
        .ids = chunk.ids.const_data_ptr<int32_t>(),
        .log_sum = log_sum.mutable_data_ptr<float>(),
-       .entropy = entropy.mutable_data_ptr<float>(),
+       .entropy = FloatsOf(entropy),
        .logprob_gradient = of_logprobs.const_data_ptr<float>(),
        .entropy_gradient = of_entropies.defined() ? of_entropies.const_data_ptr<float>() : nullptr},
       chunk.rows));
@@ -184,8 +198,12 @@ model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& 
   const at::NoGradGuard no_grad;
   const auto attention = MakeAttention(pass, transformer);
   const at::Tensor hidden = transformer.Hidden(pass.ids, pass.positions, *attention, pass.scored);
+  const at::Tensor head = TrainedHead(transformer);
   ChunkedScores scores(pass, transformer.config().vocab_size, temperature,
-                       [&](const at::Tensor& states) { return transformer.Logits(states); });
+                       [&](const at::Tensor& states) {
+                         return head.defined() ? at::linear(states.to(head.scalar_type()), head)
+                                               : transformer.Logits(states);
+                       });
   return scores.Forward(hidden, entropy);
 }
 

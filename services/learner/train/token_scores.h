@@ -13,9 +13,14 @@
 
 namespace attnrl::learner {
 
+// What ChunkedScores has of logits at a time: a product with fewer rows than some hundred is slower
+// for each of them.
+inline constexpr int64_t kLogitBytes = int64_t{256} << 20;
+
 // From the states after the final norm to log-probs and entropies and back, in chunks of rows: at
-// most 256 MB of logits at a time, whatever the vocabulary and the length of the pass. What stays
-// is two floats a scored row: logits are computed again on the way back, unless one chunk has all.
+// most kLogitBytes of logits at a time, whatever the vocabulary and the length of the pass. What
+// stays is two floats a scored row: logits are computed again on the way back, unless one chunk has
+// all.
 //
 // For one pass, forward first. Works on the device of its tensors; logits are float32 (float64 for
 // a model of float64). Makes no autograd graph. One thread at a time.
@@ -61,7 +66,7 @@ class ChunkedScores {
   // Divided by the temperature, unless there are kernels, which do that.
   at::Tensor LogitsOf(const at::Tensor& hidden, const Chunk& chunk) const;
   RowScores Score(const at::Tensor& logits, const Chunk& chunk, bool entropy) const;
-  RowScores ScoreByKernel(const at::Tensor& logits, const Chunk& chunk) const;
+  RowScores ScoreByKernel(const at::Tensor& logits, const Chunk& chunk, bool entropy) const;
   // The gradient takes the place of the logits. Arguments of the chunk's tokens.
   void Differentiate(at::Tensor& logits, const Chunk& chunk, const at::Tensor& of_logprobs,
                      const at::Tensor& of_entropies) const;
@@ -78,7 +83,11 @@ class ChunkedScores {
   at::Tensor entropy_;        // of each scored row; undefined where it wasn't wanted
 };
 
-// Scores of a pass without any gradient.
+// The name of the weight that makes the logits.
+const char* HeadName(const model::ModelConfig& config);
+
+// Scores of a pass without any gradient. A head in training is made float32 once for all chunks,
+// and lies there in float32 meanwhile.
 model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
                              double temperature, bool entropy);
 

@@ -18,7 +18,7 @@ struct ScoreRows {
   const int32_t* first_token = nullptr;
   const int32_t* ids = nullptr;
   float* log_sum = nullptr;   // [rows]: log of the sum of exp(logit / temperature)
-  float* entropy = nullptr;   // [rows], nats
+  float* entropy = nullptr;   // [rows], nats; null: none, and no gradient of it
   float* logprobs = nullptr;  // [tokens]
   // For the way back, [tokens]; null: no gradient of the entropy.
   const float* logprob_gradient = nullptr;

@@ -64,7 +64,7 @@ struct ScoreRowsKernel {
     const float log_sum = sums.largest + log_of_sum;
     if (cuda::ThreadIndex() == 0) {
       a.log_sum[row] = log_sum;
-      a.entropy[row] = log_of_sum - sums.weighted / sums.sum;
+      if (a.entropy != nullptr) a.entropy[row] = log_of_sum - sums.weighted / sums.sum;
     }
     const int32_t last = a.first_token[row + 1];
     for (int32_t t = a.first_token[row] + cuda::ThreadIndex(); t < last; t += kThreads) {
@@ -91,7 +91,7 @@ struct ScoreGradientKernel {
     }
     float* const logits = a.logits + row * a.vocabulary;
     const float log_sum = a.log_sum[row];
-    const float entropy = a.entropy[row];
+    const float entropy = a.entropy_gradient != nullptr ? a.entropy[row] : 0.0F;
     for (int64_t id = cuda::ThreadIndex(); id < a.vocabulary; id += kThreads) {
       const float logprob = logits[id] * a.inverse_temperature - log_sum;
       const float p = cuda::Exp2(logprob * cuda::kLog2E);

@@ -50,21 +50,23 @@ TEST(ScoreRows, GiveLogProbsEntropiesAndGradientsOfTheDefinitions) {
   }
 }
 
-TEST(ScoreRows, LeaveOutTheGradientOfTheEntropyWhereThereIsNone) {
+TEST(ScoreRows, LeaveOutTheEntropyAndItsGradientWhereNobodyWantsThem) {
   ScoreCase of(3, 40, 1);
   of.entropy_gradient.assign(of.entropy_gradient.size(), 0);
   const ScoresInDouble expected(of);
-  std::vector<float> log_sum(3), entropy(3), logprobs(of.ids.size());
+  std::vector<float> log_sum(3), logprobs(of.ids.size());
   const ScoreRows chunk{.logits = of.logits.data(),
                         .vocabulary = 40,
                         .first_token = of.first_token.data(),
                         .ids = of.ids.data(),
                         .log_sum = log_sum.data(),
-                        .entropy = entropy.data(),
                         .logprobs = logprobs.data(),
                         .logprob_gradient = of.logprob_gradient.data()};
   const auto order = cuda::ThreadOrder::kShuffled;
   ASSERT_TRUE(cuda::Emulate<ScoreRowsKernel>({3}, chunk, order).ok());
+  for (size_t i = 0; i < logprobs.size(); ++i) {
+    EXPECT_NEAR(logprobs[i], expected.logprobs[i], 4e-6) << i;
+  }
   ASSERT_TRUE(cuda::Emulate<ScoreGradientKernel>({3}, chunk, order).ok());
   for (size_t i = 0; i < of.logits.size(); ++i) {
     EXPECT_NEAR(of.logits[i], expected.gradient[i], 2e-6) << i;
