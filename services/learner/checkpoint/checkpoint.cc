@@ -185,8 +185,9 @@ absl::Status CheckpointStore::NoneIntact() const {
 }
 
 absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& trainer) const {
-  for (const auto& [which, file] : kStateFiles) {
-    ATTNRL_RETURN_IF_ERROR(ReadState(absl::StrCat(Folder(info.step), "/", file), which, trainer));
+  for (const StateTensor which : kStateTensors) {
+    const std::string path = absl::StrCat(Folder(info.step), "/", StateFile(which));
+    ATTNRL_RETURN_IF_ERROR(ReadState(path, which, trainer));
   }
   return trainer.Resume(info.counters);
 }

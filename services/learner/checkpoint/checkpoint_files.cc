@@ -27,7 +27,7 @@ constexpr int kManifestFormat = 1;
 // What a checkpoint can't do without.
 std::vector<std::string> NeededFiles() {
   std::vector<std::string> files = {"config.json", kModelFile, kStateJson};
-  for (const auto& [which, file] : kStateFiles) files.emplace_back(file);
+  for (const StateTensor which : kStateTensors) files.emplace_back(StateFile(which));
   return files;
 }
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <map>
 #include <string>
-#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,11 +15,18 @@ namespace attnrl::learner {
 inline constexpr char kModelFile[] = "model.safetensors";
 inline constexpr char kTrainerFolder[] = "trainer";
 inline constexpr char kStateJson[] = "trainer/state.json";
-// In the order in which they are written.
-inline constexpr std::array<std::pair<StateTensor, const char*>, 3> kStateFiles = {
-    {{StateTensor::kMasters, "trainer/masters.safetensors"},
-     {StateTensor::kFirstMoment, "trainer/first_moment.safetensors"},
-     {StateTensor::kSecondMoment, "trainer/second_moment.safetensors"}}};
+// The file of a part of the trainer's state.
+constexpr const char* StateFile(StateTensor which) {
+  switch (which) {
+    case StateTensor::kFirstMoment:
+      return "trainer/first_moment.safetensors";
+    case StateTensor::kSecondMoment:
+      return "trainer/second_moment.safetensors";
+    case StateTensor::kMasters:
+      break;
+  }
+  return "trainer/masters.safetensors";
+}
 
 // Writes the manifest of all files that `folder` has. `digests`: SHA-256 of some of them, which
 // aren't read.

@@ -39,7 +39,7 @@ CheckpointWriter::CheckpointWriter(Plan plan, FlatLayout layout)
     : plan_(std::move(plan)),
       layout_(std::move(layout)),
       limit_(std::max(kBufferBytes, LargestBucket(layout_))),
-      missing_(kStateFiles.size() * layout_.slices().size()),
+      missing_(kStateTensors.size() * layout_.slices().size()),
       thread_([this] { Run(); }) {}
 
 CheckpointWriter::~CheckpointWriter() {
@@ -55,7 +55,7 @@ int64_t CheckpointWriter::Room() {
   return done_ ? limit_ : limit_ - waiting_bytes_;
 }
 
-void CheckpointWriter::Take(StateTensor, const std::string& name, const at::Tensor& tensor) {
+void CheckpointWriter::Take(StateTensor which, const std::string& name, const at::Tensor& tensor) {
   const int64_t bytes = BytesOf(tensor);
   const auto room = [this, bytes]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return done_ || waiting_bytes_ + bytes <= limit_;
@@ -71,7 +71,7 @@ void CheckpointWriter::Take(StateTensor, const std::string& name, const at::Tens
   at::Tensor copy = tensor.detach().to(at::TensorOptions(at::kCPU), /*non_blocking=*/false,
                                        /*copy=*/true);
   absl::MutexLock lock(&mutex_);
-  waiting_.emplace_back(name, std::move(copy));
+  waiting_.push_back({which, name, std::move(copy)});
   waiting_bytes_ += bytes;
   // Not before it is here: the writer waits for as many.
   --missing_;
@@ -109,8 +109,8 @@ absl::Status CheckpointWriter::Write() {
   std::map<std::string, std::string> digests;
   ATTNRL_RETURN_IF_ERROR(model::CopyModelFiles(plan_.source_dir, folder, DTypeOf(*plan_.version)));
   ATTNRL_RETURN_IF_ERROR(storage::EnsureDirectory(absl::StrCat(folder, "/", kTrainerFolder)));
-  for (const auto& [which, file] : kStateFiles) {
-    ATTNRL_ASSIGN_OR_RETURN(digests[file], WriteState(absl::StrCat(folder, "/", file)));
+  for (const StateTensor which : kStateTensors) {
+    ATTNRL_ASSIGN_OR_RETURN(digests[StateFile(which)], WriteState(which));
   }
   // After the state, for whose room in the buffer training may be waiting.
   digests[kModelFile] = VersionFileDigest(*plan_.version);
@@ -121,7 +121,8 @@ absl::Status CheckpointWriter::Write() {
   return storage::RenameDurably(folder, plan_.folder);
 }
 
-absl::StatusOr<std::string> CheckpointWriter::WriteState(const std::string& path) {
+absl::StatusOr<std::string> CheckpointWriter::WriteState(StateTensor which) {
+  const std::string path = absl::StrCat(plan_.unfinished, "/", StateFile(which));
   std::map<std::string, model::SafetensorsWriter::Entry> layout;
   for (const FlatLayout::Slice& slice : layout_.slices()) {
     layout[slice.name] = {at::kFloat, slice.shape};
@@ -131,15 +132,19 @@ absl::StatusOr<std::string> CheckpointWriter::WriteState(const std::string& path
       model::SafetensorsWriter writer,
       model::SafetensorsWriter::Create(path, layout, {{"format", "pt"}}, &digest));
   for (size_t i = 0; i < layout.size(); ++i) {
-    ATTNRL_ASSIGN_OR_RETURN(const auto next, Next());
-    ATTNRL_RETURN_IF_ERROR(writer.Add(next.first, next.second));
+    ATTNRL_ASSIGN_OR_RETURN(const Taken next, Next());
+    if (next.which != which) {
+      return absl::InternalError(absl::StrCat(path, ": got ", next.name, " of ",
+                                              StateFile(next.which), ", whose turn it isn't"));
+    }
+    ATTNRL_RETURN_IF_ERROR(writer.Add(next.name, next.tensor));
     Written();
   }
   ATTNRL_RETURN_IF_ERROR(writer.Finish());
   return digest.HexDigest();
 }
 
-absl::StatusOr<std::pair<std::string, at::Tensor>> CheckpointWriter::Next() {
+absl::StatusOr<CheckpointWriter::Taken> CheckpointWriter::Next() {
   const auto ready = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return abandoned_ || !waiting_.empty();
   };
@@ -151,7 +156,7 @@ absl::StatusOr<std::pair<std::string, at::Tensor>> CheckpointWriter::Next() {
 
 void CheckpointWriter::Written() {
   absl::MutexLock lock(&mutex_);
-  waiting_bytes_ -= BytesOf(waiting_.front().second);
+  waiting_bytes_ -= BytesOf(waiting_.front().tensor);
   waiting_.pop_front();
 }
 

@@ -9,7 +9,6 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -57,12 +56,18 @@ class CheckpointWriter final : public StateSink {
   absl::Status Wait();
 
  private:
+  struct Taken {
+    StateTensor which;
+    std::string name;
+    at::Tensor tensor;
+  };
+
   void Run();
   absl::Status Write();
-  // Writes one file of the state as it comes; its SHA-256.
-  absl::StatusOr<std::string> WriteState(const std::string& path);
+  // Writes one file of the state as it comes; its SHA-256. INTERNAL: something else came.
+  absl::StatusOr<std::string> WriteState(StateTensor which);
   // The tensor taken first; it counts as waiting until Written. CANCELLED: no more will come.
-  absl::StatusOr<std::pair<std::string, at::Tensor>> Next();
+  absl::StatusOr<Taken> Next();
   void Written();
 
   const Plan plan_;
@@ -70,7 +75,7 @@ class CheckpointWriter final : public StateSink {
   const int64_t limit_;  // bytes that may wait
 
   mutable absl::Mutex mutex_;
-  std::deque<std::pair<std::string, at::Tensor>> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Taken> waiting_ ABSL_GUARDED_BY(mutex_);
   int64_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t missing_ ABSL_GUARDED_BY(mutex_);  // tensors that will still be taken
   bool abandoned_ ABSL_GUARDED_BY(mutex_) = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -74,6 +75,9 @@ struct TrainerCounters {
 
 // The flat tensors that a checkpoint keeps.
 enum class StateTensor : char { kMasters, kFirstMoment, kSecondMoment };
+// All of them, in the order in which they are handed over and written.
+inline constexpr std::array kStateTensors = {StateTensor::kMasters, StateTensor::kFirstMoment,
+                                             StateTensor::kSecondMoment};
 
 // Gets a copy of a trainer's state piece by piece. Called by the trainer's thread.
 class StateSink {
@@ -82,8 +86,8 @@ class StateSink {
   // Bytes that Take would accept now without waiting; at some time as many as the largest bucket
   // of the layout has.
   virtual int64_t Room() = 0;
-  // The next tensor, in float32: of the masters, of the first and of the second moments, each in
-  // byte order of the names. `tensor` changes after the call.
+  // The next tensor, in float32, in the order of kStateTensors and of each in byte order of the
+  // names. `tensor` changes after the call.
   virtual void Take(StateTensor which, const std::string& name, const at::Tensor& tensor) = 0;
 };
 

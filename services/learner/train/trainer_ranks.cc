@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
-#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -28,10 +27,6 @@ constexpr char kResume = 'r';      // counters
 constexpr char kKeepAlive = 'k';   // nothing
 constexpr char kRelease = 'e';     // kFinished: the run has ended; or nothing
 constexpr char kFinished[] = "finished";
-
-// In the order of a copy.
-constexpr StateTensor kState[] = {StateTensor::kMasters, StateTensor::kFirstMoment,
-                                  StateTensor::kSecondMoment};
 
 std::string Argument(StateTensor which) { return std::string(1, static_cast<char>(which)); }
 
@@ -147,18 +142,18 @@ void Trainer::HandOver(bool all) {
   const std::vector<FlatLayout::Bucket> buckets = parameters_.layout().BucketsByPlace();
   const size_t end = EndOfHandOver(buckets, all);
   for (size_t& piece = copy_->next; piece < end; ++piece) {
-    const StateTensor which = kState[piece / buckets.size()];
+    const StateTensor which = kStateTensors[piece / buckets.size()];
     parameters_.ForEachIn(buckets[piece % buckets.size()], Flat(which),
                           [&](const std::string& name, const at::Tensor& tensor) {
                             copy_->sink->Take(which, name, tensor);
                           });
   }
-  if (end == std::size(kState) * buckets.size()) copy_.reset();
+  if (end == kStateTensors.size() * buckets.size()) copy_.reset();
   copy_time_ += Clock::Real().Monotonic() - start;
 }
 
 size_t Trainer::EndOfHandOver(const std::vector<FlatLayout::Bucket>& buckets, bool all) const {
-  const size_t pieces = std::size(kState) * buckets.size();
+  const size_t pieces = kStateTensors.size() * buckets.size();
   if (all) return pieces;
   size_t end = copy_->next;
   for (int64_t room = copy_->sink != nullptr ? copy_->sink->Room() : 0; end < pieces; ++end) {
