@@ -13,12 +13,6 @@ namespace {
 
 constexpr std::string_view kWeight = ".weight";
 
-bool IsTarget(const std::string& name, const at::Tensor& weight, LoraTargets targets) {
-  if (weight.dim() != 2 || !name.starts_with("model.layers.")) return false;
-  const bool mlp = name.find(".mlp.") != std::string::npos;
-  return targets == LoraTargets::kLinear || mlp == (targets == LoraTargets::kMlp);
-}
-
 std::string Sibling(const std::string& weight, std::string_view name) {
   return weight.substr(0, weight.size() - kWeight.size()) + std::string(name) +
          std::string(kWeight);
@@ -26,10 +20,16 @@ std::string Sibling(const std::string& weight, std::string_view name) {
 
 }  // namespace
 
+bool Lora::IsTarget(const std::string& name, size_t dimensions, LoraTargets targets) {
+  if (dimensions != 2 || !name.starts_with("model.layers.")) return false;
+  const bool mlp = name.find(".mlp.") != std::string::npos;
+  return targets == LoraTargets::kLinear || mlp == (targets == LoraTargets::kMlp);
+}
+
 Lora::Lora(const model::Tensors& weights, const LoraOptions& options)
     : options_(options), scale_(options.alpha / static_cast<double>(options.rank)) {
   for (const auto& [name, weight] : weights) {
-    if (IsTarget(name, weight, options.targets)) base_[name] = weight.detach();
+    if (IsTarget(name, weight.sizes().size(), options.targets)) base_[name] = weight.detach();
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -31,6 +32,9 @@ class Lora {
  public:
   // `weights` are the model's, kept as they are: the W of above.
   Lora(const model::Tensors& weights, const LoraOptions& options);
+
+  // Whether the weight of this name, of so many dimensions, has adapters.
+  static bool IsTarget(const std::string& name, size_t dimensions, LoraTargets targets);
 
   bool Targets(const std::string& weight) const { return base_.contains(weight); }
   static std::string NameOfA(const std::string& weight);

@@ -12,6 +12,7 @@
 
 #include "common/base/status.h"
 #include "common/device/device.h"
+#include "common/model/files/weights.h"
 
 namespace attnrl::learner {
 namespace {
@@ -21,10 +22,6 @@ using Slice = FlatLayout::Slice;
 
 // Buckets of new weights on their way at once.
 constexpr size_t kMostInFlight = 4;
-
-at::ScalarType ScalarTypeOf(model::DType dtype) {
-  return dtype == model::DType::kBFloat16 ? at::kBFloat16 : at::kFloat;
-}
 
 std::map<std::string, std::vector<int64_t>> ShapesOf(const model::Tensors& weights) {
   std::map<std::string, std::vector<int64_t>> shapes;
@@ -91,7 +88,7 @@ void Parameters::Make(const model::Tensors& trained) {
     values_.narrow(0, layout_.OwnOffset(bucket), own)
         .copy_(whole.narrow(0, layout_.sharding().rank * own, own));
   }
-  const at::ScalarType type = lora_.has_value() ? at::kFloat : ScalarTypeOf(compute_);
+  const at::ScalarType type = lora_.has_value() ? at::kFloat : model::ToScalarType(compute_);
   const bool shares = type == at::kFloat && group_ == nullptr;
   computed_ = shares ? values_ : Zeros(trained, layout_.padded(), type);
   for (const Slice& slice : layout_.slices()) {
@@ -105,10 +102,10 @@ void Parameters::MakeLeaves(const model::Tensors& weights) {
       leaves_[name] = View(computed_, *layout_.Find(name)).detach().set_requires_grad(true);
     } else if (lora_->Targets(name)) {
       // B is zero: the merged weight is the weight.
-      leaves_[name] = weight.detach().to(ScalarTypeOf(compute_), false, true);
+      leaves_[name] = weight.detach().to(model::ToScalarType(compute_), false, true);
       leaves_[name].set_requires_grad(true);
     } else {
-      leaves_[name] = weight.detach().to(ScalarTypeOf(compute_));
+      leaves_[name] = weight.detach().to(model::ToScalarType(compute_));
     }
   }
 }

@@ -15,7 +15,6 @@
 namespace attnrl::learner {
 namespace {
 
-constexpr size_t kCachedVersions = 2;
 constexpr char kJournal[] = "published.json";
 constexpr char kUnfinished[] = ".tmp-";
 

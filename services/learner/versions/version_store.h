@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -20,13 +21,16 @@
 
 namespace attnrl::learner {
 
+// Versions whose bits a VersionStore keeps in memory: those published or read last.
+inline constexpr size_t kCachedVersions = 2;
+
 // The published versions of a run on the learner's volume: RUN_DIR/weights/<N>/ for those that no
 // checkpoint holds (services/learner/versions/README.md, "Format"). A version is announced only
 // when it is durable. A number, once published, keeps its digest: weights/published.json remembers
 // all of them, also those whose bits are pruned; a damaged one is set aside and made anew.
 //
 // Thread-safe: the training loop publishes and prunes; RPC handlers read. Memory: the bits
-// of the two versions published or read last, however many workers they are sent to, of one that
+// of kCachedVersions, however many workers they are sent to, of one that
 // is being read, and of older ones whose sending has not ended.
 class VersionStore final : public VersionSource {
  public:

@@ -14,8 +14,12 @@
 #include "common/model/files/weights.h"
 #include "common/model/operators.h"
 #include "services/learner/checkpoint/checkpoint_writer.h"
+#include "services/learner/options.h"
+#include "services/learner/parameters/lora.h"
 #include "services/learner/train/pass.h"
 #include "services/learner/train/pass_gradient.h"
+#include "services/learner/train/token_scores.h"
+#include "services/learner/versions/version_store.h"
 #include "services/rollout_worker/engine/stepper.h"
 #include "services/rollout_worker/runner/runner.h"
 #include "tools/attnrl/train/report.h"
@@ -32,23 +36,9 @@ constexpr int64_t kDeviceContext = 1000 * kMegabyte;
 // What CUDA and its libraries take of the host in a process with a context; an assumption.
 constexpr int64_t kHostOfContext = 1000 * kMegabyte;
 constexpr int64_t kFloatBytes = 4;
-// Whose bits the learner keeps for workers (version_store.cc).
-constexpr int64_t kPublishedVersions = 2;
 
 int64_t LongestSequence(const config::Config& config) {
   return config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
-}
-
-learner::CheckpointLayers CheckpointOf(const config::Learner& learner) {
-  switch (learner.checkpoint_layers) {
-    case config::CheckpointLayers::kAll:
-      return learner::CheckpointLayers::kAll;
-    case config::CheckpointLayers::kNone:
-      return learner::CheckpointLayers::kNone;
-    case config::CheckpointLayers::kAuto:
-      break;
-  }
-  return learner::CheckpointLayers::kAuto;
 }
 
 // Rows of the largest training pass: a longer sequence is alone in its own.
@@ -102,31 +92,26 @@ int64_t AttentionOfPass(const config::Config& config, const RunShape& shape, at:
 // Bytes of the largest training pass in `memory` bytes: the input of each layer, activations of all
 // layers or of one, what attention takes besides, and two chunks of logits.
 int64_t PassBytes(const config::Config& config, const RunShape& shape, int64_t memory) {
-  constexpr int64_t kChunk = int64_t{256} << 20;
   const int64_t rows = PassRows(config);
   const at::ScalarType dtype =
       model::TrainedActivations(model::ToScalarType(shape.dtype), DeviceOf(config.learner));
   const auto element = static_cast<int64_t>(c10::elementSize(dtype));
-  const bool again =
-      learner::ComputesAgain(CheckpointOf(config.learner), shape.model, rows, element, memory);
+  const bool again = learner::ComputesAgain(learner::TrainerOptionsOf(config).checkpoint,
+                                            shape.model, rows, element, memory);
   const int64_t layers = again ? 1 : shape.model.layers;
   const int64_t of_mlp = 5 * element * rows * shape.model.intermediate_size;
   return element * rows * shape.model.layers * shape.model.hidden_size +
          rows * layers * learner::ActivationBytes(shape.model, element) +
          AttentionOfPass(config, shape, dtype, layers, of_mlp) +
-         2 * std::min(kChunk, kFloatBytes * rows * shape.model.vocab_size);
+         2 * std::min(learner::kLogitBytes, kFloatBytes * rows * shape.model.vocab_size);
 }
 
 // Parameters of the adapters: rank times the sum of both extents of each weight that has some.
-int64_t AdapterParameters(const config::LearnerLora& lora, const model::ModelConfig& shape) {
+int64_t AdapterParameters(const learner::LoraOptions& lora, const model::ModelConfig& shape) {
   int64_t extents = 0;
   for (const auto& [name, extent] : model::TensorShapes(shape)) {
-    if (extent.size() != 2 || !absl::StartsWith(name, "model.layers.")) continue;
-    const bool mlp = absl::StrContains(name, ".mlp.");
-    if (lora.targets == config::LoraTargets::kLinear ||
-        mlp == (lora.targets == config::LoraTargets::kMlp)) {
+    if (learner::Lora::IsTarget(name, extent.size(), lora.targets))
       extents += extent[0] + extent[1];
-    }
   }
   return lora.rank * extents;
 }
@@ -216,6 +201,12 @@ int64_t ComputingBytes(const config::Config& config, const RunShape& shape) {
          StartBytes(config, shape, training);
 }
 
+// Versions whose bits the learner keeps for workers. From a GPU the weights come over into memory
+// of their own, from which versions are made.
+int64_t KeptVersions(bool on_gpu) {
+  return static_cast<int64_t>(learner::kCachedVersions) + (on_gpu ? 1 : 0);
+}
+
 // How a worker on a GPU runs its model.
 rollout::RunnerOptions OnGpu(const RunShape& shape) {
   return {.dtype = shape.dtype, .device = at::Device(at::kCUDA)};
@@ -224,8 +215,9 @@ rollout::RunnerOptions OnGpu(const RunShape& shape) {
 }  // namespace
 
 int64_t TrainedParameters(const config::Config& config, const model::ModelConfig& shape) {
-  return config.learner.lora.rank > 0 ? AdapterParameters(config.learner.lora, shape)
-                                      : model::CountParameters(shape);
+  return config.learner.lora.rank > 0
+             ? AdapterParameters(learner::TrainerOptionsOf(config).lora, shape)
+             : model::CountParameters(shape);
 }
 
 MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shape,
@@ -243,9 +235,8 @@ MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shap
   const bool on_gpu = config.learner.device != "cpu";
   memory.rank_bytes = kTorchProcess + OffloadedBytes(config, shape.model) +
                       (on_gpu ? kHostOfContext : ComputingBytes(config, shape));
-  // From a GPU the weights come over into memory of their own, from which versions are made.
-  memory.learner_bytes = memory.rank_bytes + (kPublishedVersions + (on_gpu ? 1 : 0)) * weights +
-                         CheckpointBytes(config, shape.model);
+  memory.learner_bytes =
+      memory.rank_bytes + KeptVersions(on_gpu) * weights + CheckpointBytes(config, shape.model);
   memory.scheduler_bytes = 2 * kPlainProcess;
   memory.verifier_bytes = kPlainProcess;
   memory.total_bytes = memory.worker_bytes * config.rollout.workers + memory.learner_bytes +
