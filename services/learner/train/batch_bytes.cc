@@ -83,6 +83,8 @@ void VisitHead(Visitor& visit, Batch& batch) {
   visit(batch.base);
   visit(batch.problems);
   visit(batch.last);
+  visit(batch.graded_responses);
+  visit(batch.right_responses);
 }
 
 }  // namespace

@@ -11,6 +11,9 @@ namespace {
 TEST(BatchBytes, ComeBackAsTheBatchTheyWere) {
   scheduler::TrainingBatch batch = TinyBatch(3, 2, /*last=*/true);
   batch.base = 2;
+  batch.graded_responses = 7;
+  batch.right_responses = 5;
+  batch.samples[1].node = 4;
   batch.samples[1].truncated = true;
   batch.samples[1].logprobs[0] = -1.0f / 3;
   const auto read = ParseBatchBytes(BatchBytes(batch));
