@@ -14,7 +14,7 @@
 
 namespace attnrl::learner {
 
-// Writes config.json and a tokenizer of a two-layer model of 3,000 parameters and vocabulary 32.
+// Writes config.json and a tokenizer of a two-layer model of 4,496 parameters and vocabulary 32.
 void WriteTinyModel(const std::string& folder);
 model::ModelConfig TinyConfig(const std::string& folder);
 
