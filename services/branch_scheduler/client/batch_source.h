@@ -23,8 +23,8 @@ class BatchSource {
 
   // First of all: this process, `learner` by name, is the learner from now on, and whatever the
   // calls below say, it says. They fail with ABORTED, naming the other, once another learner has
-  // registered. The name is unique to the process and has 1 to 256 bytes. Blocks until
-  // the scheduler answers, which it does not while another learner is at work; `waiting` as below.
+  // registered. The name is unique to the process and has 1 to 256 bytes. Blocks until the
+  // scheduler answers, which it does not while another learner is at work; `waiting` as below.
   virtual absl::Status Register(const std::string& learner,
                                 const std::function<void(const std::string&)>& waiting) = 0;
 

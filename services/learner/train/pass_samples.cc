@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -27,14 +28,15 @@ std::vector<PassSequence> SequencesOf(std::span<const TrainingSample* const> sam
   return sequences;
 }
 
-// Rows that the tree of one response adds to those before it.
+// Rows that the tree of one response adds to those before it, which are one at least: a response of
+// one token adds none to its problem's, and a cut has to get past it.
 double RowsOfTree(std::span<const TrainingSample* const> tree, const TrainingSample* before,
                   Prefixes prefixes) {
   int64_t rows = CountRows(SequencesOf(tree), prefixes);
   if (prefixes == Prefixes::kOnce && before != nullptr && before->position == tree[0]->position) {
     rows -= static_cast<int64_t>(tree[0]->prompt_ids.size());
   }
-  return static_cast<double>(rows);
+  return static_cast<double>(std::max<int64_t>(1, rows));
 }
 
 // Where the parts begin, and the end of the last. By rows, which take the time of training: of two

@@ -61,6 +61,19 @@ TEST(PassesByPart, KeepTreesWholeAndMayBeEmpty) {
   EXPECT_THAT(Parts(Trees({}), 2, Prefixes::kOnce), ElementsAre(0, 0));
 }
 
+TEST(PassesByPart, AreEvenAcrossAResponseOfOneToken) {
+  scheduler::TrainingBatch batch;
+  for (const scheduler::TrainingSample& sample : Trees({50, 50, 50, 50, 50, 50}).samples) {
+    if (sample.response != 1) batch.samples.push_back(sample);
+    if (sample.response != 0 || batch.samples.size() < 3) continue;
+    batch.samples.push_back(sample);
+    batch.samples.back().response = 1;
+    batch.samples.back().response_ids = {9};
+  }
+  // Five trees of three leaves around it.
+  EXPECT_THAT(Parts(batch, 2, Prefixes::kOnce), ElementsAre(7, 9));
+}
+
 // Of which the last branches behind what the leaf before it in the batch doesn't have.
 TEST(CountRows, CountsWhatAnyLeavesShareOnce) {
   const std::vector<int32_t> prompt = {1, 2};

@@ -30,8 +30,8 @@ inline constexpr size_t kCachedVersions = 2;
 // all of them, also those whose bits are pruned; a damaged one is set aside and made anew.
 //
 // Thread-safe: the training loop publishes and prunes; RPC handlers read. Memory: the bits
-// of kCachedVersions, however many workers they are sent to, of one that
-// is being read, and of older ones whose sending has not ended.
+// of kCachedVersions, however many workers they are sent to, of one that is being read, and of
+// older ones whose sending has not ended.
 class VersionStore final : public VersionSource {
  public:
   // Removes half-written folders of `run_dir`/weights and reads what is durable there. A version

@@ -110,8 +110,8 @@ int64_t PassBytes(const config::Config& config, const RunShape& shape, int64_t m
 int64_t AdapterParameters(const learner::LoraOptions& lora, const model::ModelConfig& shape) {
   int64_t extents = 0;
   for (const auto& [name, extent] : model::TensorShapes(shape)) {
-    if (learner::Lora::IsTarget(name, extent.size(), lora.targets))
-      extents += extent[0] + extent[1];
+    if (!learner::Lora::IsTarget(name, extent.size(), lora.targets)) continue;
+    extents += extent[0] + extent[1];
   }
   return lora.rank * extents;
 }
