@@ -82,7 +82,7 @@ TEST(RunnerOnADevice, CantBeDeterministic) {
   const auto runner =
       MakeRunner({.blocks = 4, .deterministic = true, .device = FakeDevice()}, Config());
   EXPECT_TRUE(IsInputError(runner.status()));
-  EXPECT_THAT(std::string(runner.status().message()), testing::HasSubstr("device fake:0"));
+  EXPECT_THAT(std::string(runner.status().message()), testing::HasSubstr("device fake:1"));
 }
 
 TEST(RunnerOnADevice, ACacheBeyondItsMemoryIsRefusedWithItsSize) {

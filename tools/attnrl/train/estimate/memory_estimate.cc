@@ -50,16 +50,17 @@ at::Device DeviceOf(const config::Learner& learner) {
   return learner.device == "cpu" ? at::kCPU : at::kCUDA;
 }
 
-// The sequences of the largest pass: responses of the greatest length, the last one of what is
-// left, whose continuations have the last `own` rows to themselves.
-std::vector<attention::DenseSequence> PassSequences(const config::Config& config, int64_t own) {
+// The sequences of a pass of `rows`: responses of the greatest length, the last one of what is left,
+// whose continuations have the last `own` rows to themselves.
+std::vector<attention::DenseSequence> PassSequences(const config::Config& config, int64_t rows,
+                                                    int64_t own) {
   const config::Branching& branching = config.algorithm.branching;
   const int64_t prompt = config.rollout.max_prompt_tokens;
   const int64_t continuations =
       config.algorithm.branches() ? branching.points * branching.children : 0;
   const int64_t of_problem = config.algorithm.sampling.initial_responses * (1 + continuations);
   std::vector<attention::DenseSequence> sequences;
-  int64_t left = PassRows(config);
+  int64_t left = rows;
   for (int64_t leaf = 0, length = 0; left > 0; ++leaf) {
     int64_t shared = leaf % of_problem == 0 ? 0 : prompt;
     if (leaf % (1 + continuations) == 0) {
@@ -79,12 +80,20 @@ std::vector<attention::DenseSequence> PassSequences(const config::Config& config
 // When attention goes back, `freed` bytes of its layer, which came after it, are gone.
 int64_t AttentionOfPass(const config::Config& config, const RunShape& shape, at::ScalarType dtype,
                         int64_t layers, int64_t freed) {
+  // A setting may ask for any number of rows; of more than these all parts are alike.
+  constexpr int64_t kMostCounted = int64_t{1} << 20;
+  const int64_t rows = PassRows(config);
+  const int64_t counted = std::min(rows, kMostCounted);
+  const double passes = static_cast<double>(rows) / static_cast<double>(counted);
   const auto with = [&](int64_t own) {
-    const std::vector<attention::DenseSequence> sequences = PassSequences(config, own);
+    const std::vector<attention::DenseSequence> sequences = PassSequences(config, counted, own);
     const auto bytes = [&](int64_t kept) {
       return learner::AttentionBytes(shape.model, DeviceOf(config.learner), dtype, sequences, kept);
     };
-    return bytes(layers) - std::min(freed, bytes(1) - bytes(0));
+    const auto all = [&](int64_t kept) {
+      return static_cast<int64_t>(passes * static_cast<double>(bytes(kept)));
+    };
+    return all(layers) - std::min(freed, all(1) - all(0));
   };
   return std::max(with(1), with(config.rollout.max_response_tokens));
 }
