@@ -50,8 +50,8 @@ at::Device DeviceOf(const config::Learner& learner) {
   return learner.device == "cpu" ? at::kCPU : at::kCUDA;
 }
 
-// The sequences of a pass of `rows`: responses of the greatest length, the last one of what is left,
-// whose continuations have the last `own` rows to themselves.
+// The sequences of a pass of `rows`: responses of the greatest length, the last one of what is
+// left, whose continuations have the last `own` rows to themselves.
 std::vector<attention::DenseSequence> PassSequences(const config::Config& config, int64_t rows,
                                                     int64_t own) {
   const config::Branching& branching = config.algorithm.branching;
