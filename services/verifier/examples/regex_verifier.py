@@ -34,11 +34,11 @@ MAX_ANSWER = 1000
 
 def load_messages():
     """The module of verifier.proto's messages, made by protoc."""
-    folder = tempfile.mkdtemp(prefix="verifier-proto-")
-    command = ["protoc", f"--proto_path={ROOT}", f"--python_out={folder}", str(ROOT / PROTO)]
-    subprocess.run(command, check=True)
-    sys.path.insert(0, folder)
-    return importlib.import_module("proto.attnrl.v1.verifier_pb2")
+    with tempfile.TemporaryDirectory(prefix="verifier-proto-") as folder:
+        command = ["protoc", f"--proto_path={ROOT}", f"--python_out={folder}", str(ROOT / PROTO)]
+        subprocess.run(command, check=True)
+        sys.path.insert(0, folder)
+        return importlib.import_module("proto.attnrl.v1.verifier_pb2")
 
 
 def grade(pb, request):
