@@ -19,6 +19,16 @@ die() {
   exit "${2:-1}"
 }
 
+# has_space FOLDER MEGABYTES: whether the folder's disk has that much room; says so on stderr where
+# it hasn't.
+has_space() {
+  local free
+  free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+  [ "${free:-0}" -ge "$2" ] && return
+  echo "error: $1: its disk has ${free:-no} MB free, at least $2 MB are needed" >&2
+  return 1
+}
+
 # Whether this is Debian, Ubuntu or made from one of them.
 is_debian_like() {
   local families
