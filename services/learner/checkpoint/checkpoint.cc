@@ -60,6 +60,24 @@ bool IsDamage(const absl::Status& status) {
 
 }  // namespace
 
+absl::StatusOr<CheckpointInfo> ReadCheckpointInfo(const std::string& folder) {
+  const std::string path = absl::StrCat(folder, "/", kStateJson);
+  ATTNRL_ASSIGN_OR_RETURN(const std::string text, storage::ReadFile(path));
+  auto info = ParseCheckpointState(text);
+  if (!info.ok()) return Annotate(info.status(), path);
+  return info;
+}
+
+absl::StatusOr<CheckpointInfo> RestoreCheckpoint(const std::string& folder, Trainer& trainer) {
+  ATTNRL_ASSIGN_OR_RETURN(const CheckpointInfo info, ReadCheckpointInfo(folder));
+  for (const StateTensor which : kStateTensors) {
+    const std::string path = absl::StrCat(folder, "/", StateFile(which));
+    ATTNRL_RETURN_IF_ERROR(ReadState(path, which, trainer));
+  }
+  ATTNRL_RETURN_IF_ERROR(trainer.Resume(info.counters));
+  return info;
+}
+
 CheckpointStore::CheckpointStore(std::string folder) : folder_(std::move(folder)) {}
 CheckpointStore::~CheckpointStore() = default;
 
@@ -139,11 +157,7 @@ absl::StatusOr<std::optional<CheckpointInfo>> CheckpointStore::TakeComplete(Trai
 }
 
 absl::StatusOr<CheckpointInfo> CheckpointStore::Info(uint32_t step) const {
-  const std::string path = absl::StrCat(Folder(step), "/", kStateJson);
-  ATTNRL_ASSIGN_OR_RETURN(const std::string text, storage::ReadFile(path));
-  auto info = ParseCheckpointState(text);
-  if (!info.ok()) return Annotate(info.status(), path);
-  return info;
+  return ReadCheckpointInfo(Folder(step));
 }
 
 absl::Status CheckpointStore::Verify(uint32_t step) const {
@@ -185,11 +199,7 @@ absl::Status CheckpointStore::NoneIntact() const {
 }
 
 absl::Status CheckpointStore::Restore(const CheckpointInfo& info, Trainer& trainer) const {
-  for (const StateTensor which : kStateTensors) {
-    const std::string path = absl::StrCat(Folder(info.step), "/", StateFile(which));
-    ATTNRL_RETURN_IF_ERROR(ReadState(path, which, trainer));
-  }
-  return trainer.Resume(info.counters);
+  return RestoreCheckpoint(Folder(info.step), trainer).status();
 }
 
 void CheckpointStore::NoteAccuracy(const CheckpointInfo& info) {

@@ -26,6 +26,13 @@ struct CheckpointInfo {
   RecentAccuracy accuracy = {};  // of the batches before `step`
 };
 
+// What the checkpoint in `folder` says about itself, unchecked. DATA_LOSS where it can't be read.
+absl::StatusOr<CheckpointInfo> ReadCheckpointInfo(const std::string& folder);
+// Reads its masters, moments and counters, unchecked, into `trainer`, which was made of the model
+// that the run started from. Memory besides: one bucket of the gradient (a layer, or the head) and
+// one tensor.
+absl::StatusOr<CheckpointInfo> RestoreCheckpoint(const std::string& folder, Trainer& trainer);
+
 class CheckpointWriter;
 
 // A version that is durable as a safetensors file.
@@ -61,7 +68,7 @@ class CheckpointStore {
   // error otherwise; RESOURCE_EXHAUSTED names the path when the disk is full.
   absl::StatusOr<std::optional<CheckpointInfo>> TakeComplete(Trainer& trainer, bool wait);
 
-  // What one checkpoint says about itself, unchecked. DATA_LOSS where it can't be read.
+  // ReadCheckpointInfo of one of them.
   absl::StatusOr<CheckpointInfo> Info(uint32_t step) const;
   // The newest one whose every file has its digest, which reads all of them: minutes for a large
   // model. Damaged newer ones are set aside as damaged-step-N and logged. NOT_FOUND: there never
@@ -69,8 +76,7 @@ class CheckpointStore {
   absl::StatusOr<CheckpointInfo> FindIntact();
   // InvalidArgument, for a run that should have a checkpoint: says what a person can do about it.
   absl::Status NoneIntact() const;
-  // Reads masters, moments and counters of an intact checkpoint into `trainer`. Memory besides: one
-  // bucket of the gradient (a layer, or the head) and one tensor.
+  // RestoreCheckpoint of an intact one.
   absl::Status Restore(const CheckpointInfo& info, Trainer& trainer) const;
 
   // Steps that may be removed: all but step 0, the `kept` newest, the `best` most accurate and

@@ -73,25 +73,23 @@ class CheckpointTest : public ::testing::Test {
     std::ofstream(folder / "trainer/manifest.json") << manifest.dump();
   }
 
-  TemporaryFolder model_, run_;
-  std::unique_ptr<CheckpointStore> store_;
-};
-
-TEST_F(CheckpointTest, TrainingGoesOnWithTheSameBits) {
-  for (model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
-    auto whole = TinyTrainer(model_.path(), TinyOptions(), dtype);
+  // Trains four batches at once, and two, a checkpoint as `step`, and two more: the same bits.
+  void ExpectSameBitsThroughACheckpoint(const TrainerOptions& options, model::DType dtype,
+                                        uint32_t step) {
+    auto whole = TinyTrainer(model_.path(), options, dtype);
     for (uint32_t b = 0; b < 4; ++b) ASSERT_TRUE(whole->Train(TinyBatch(b), nullptr).ok());
 
-    const uint32_t step = dtype == model::DType::kFloat32 ? 2 : 20;
-    auto first = TinyTrainer(model_.path(), TinyOptions(), dtype);
+    auto first = TinyTrainer(model_.path(), options, dtype);
     for (uint32_t b = 0; b < 2; ++b) ASSERT_TRUE(first->Train(TinyBatch(b), nullptr).ok());
     ASSERT_TRUE(Write(step, *first).ok());
-    auto second = TinyTrainer(model_.path(), TinyOptions(), dtype);
+    auto second = TinyTrainer(model_.path(), options, dtype);
     const auto info = store_->FindIntact();
     ASSERT_TRUE(info.ok()) << info.status();
     EXPECT_EQ(info->step, step);
     EXPECT_EQ(info->digest, Digest(*first));
+    ASSERT_NE(info->digest, Digest(*second)) << "nothing was trained";
     ASSERT_TRUE(store_->Restore(*info, *second).ok());
+    EXPECT_EQ(Digest(*second), info->digest);
     for (uint32_t b = 2; b < 4; ++b) ASSERT_TRUE(second->Train(TinyBatch(b), nullptr).ok());
 
     EXPECT_EQ(Digest(*second), Digest(*whole));
@@ -99,6 +97,21 @@ TEST_F(CheckpointTest, TrainingGoesOnWithTheSameBits) {
     EXPECT_TRUE(second->parameters().second_moment().equal(whole->parameters().second_moment()));
     EXPECT_EQ(second->counters(), whole->counters());
   }
+
+  TemporaryFolder model_, run_;
+  std::unique_ptr<CheckpointStore> store_;
+};
+
+TEST_F(CheckpointTest, TrainingGoesOnWithTheSameBits) {
+  ExpectSameBitsThroughACheckpoint(TinyOptions(), model::DType::kFloat32, 2);
+  ExpectSameBitsThroughACheckpoint(TinyOptions(), model::DType::kBFloat16, 20);
+}
+
+TEST_F(CheckpointTest, TrainingOfAdaptersGoesOnWithTheSameBits) {
+  TrainerOptions options = TinyOptions();
+  options.lora = {.rank = 2, .alpha = 8, .seed = 1};
+  ExpectSameBitsThroughACheckpoint(options, model::DType::kFloat32, 2);
+  ExpectSameBitsThroughACheckpoint(options, model::DType::kBFloat16, 20);
 }
 
 TEST_F(CheckpointTest, IsAModelFolderOfThePublishedBits) {

@@ -23,6 +23,7 @@
 #include "common/model/files/weights.h"
 #include "common/storage/jsonl.h"
 #include "services/branch_scheduler/records/tree_files.h"
+#include "services/learner/checkpoint/checkpoint.h"
 #include "services/learner/options.h"
 #include "services/learner/train/numerics.h"
 #include "services/learner/train/trainer.h"
@@ -42,6 +43,7 @@ struct BenchFlags {
   int64_t steps = 0;
   bool packed = false;
   bool unpacked = false;
+  bool replay = false;
 };
 
 void AddFlags(Command& command, BenchFlags& flags) {
@@ -59,6 +61,9 @@ void AddFlags(Command& command, BenchFlags& flags) {
       command.AddSwitch("--packed", &flags.packed, "Compute once what leaves share (default)");
   command.AddSwitch("--unpacked", &flags.unpacked, "Compute every leaf separately")
       .Excludes(packed);
+  command.AddSwitch("--replay", &flags.replay,
+                    "Train on from --model, a checkpoint of a run, with its optimizer's state and "
+                    "the run's start model as the reference");
   command
       .Add("--dump-grads", &flags.dump_grads,
            "Safetensors file for the gradient of the first minibatch, before clipping")
@@ -74,7 +79,9 @@ void AddFlags(Command& command, BenchFlags& flags) {
   command.Add("--stats", &flags.stats, "File for the figures (JSON; default: stdout)").Writable();
   command.Footer(
       "Example:\n  attnrl learn-bench --model runs/a/checkpoints/step-0 --input "
-      "runs/a/trees/batch-0.jsonl.zst --unpacked --dump-grads grads.safetensors");
+      "runs/a/trees/batch-0.jsonl.zst --unpacked --dump-grads grads.safetensors\n"
+      "  attnrl learn-bench --replay --model runs/a/checkpoints/step-20 --config "
+      "runs/a/config.yaml --input runs/a/nonfinite");
 }
 
 absl::StatusOr<std::vector<TrainingBatch>> ReadBatches(const BenchFlags& flags,
@@ -146,6 +153,28 @@ absl::StatusOr<learner::TrainerOptions> Options(const BenchFlags& flags) {
   return learner::TrainerOptionsOf(config);
 }
 
+// The folder of the model that the trainer is made of; with --replay that of the run's start.
+absl::StatusOr<std::string> StartFolder(const BenchFlags& flags,
+                                        const std::vector<TrainingBatch>& batches) {
+  if (!flags.replay) return flags.model;
+  constexpr const char* kAllowed = "RUN_DIR/checkpoints/step-N";
+  const auto info = learner::ReadCheckpointInfo(flags.model);
+  if (!info.ok()) {
+    return InputError("--replay --model " + flags.model, std::string(info.status().message()),
+                      kAllowed);
+  }
+  if (batches.front().batch < info->step) {
+    return InputError(
+        "--input",
+        absl::StrCat("batch ", batches.front().batch, " was trained before ", flags.model),
+        absl::StrCat("batches from ", info->step, " on, or an earlier checkpoint"));
+  }
+  std::string start = (std::filesystem::path(flags.model) / ".." / "step-0").lexically_normal();
+  if (std::filesystem::exists(start)) return start;
+  return InputError("--replay --model " + flags.model,
+                    start + " isn't there, with which the run began", kAllowed);
+}
+
 absl::Status DumpGradient(const std::string& path, const TrainingBatch& batch,
                           learner::Trainer& trainer) {
   ATTNRL_RETURN_IF_ERROR(
@@ -172,12 +201,16 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::vector<TrainingBatch>&
   const absl::Duration start = clock.Monotonic();
   int64_t unpacked = 0;
   const int64_t before = trainer.rows();
+  int64_t steps_taken = 0;
+  int64_t nonfinite = 0;
   scheduler::TrainStatistics first;
   for (int64_t step = 0; step < steps; ++step) {
     const TrainingBatch& batch = batches[static_cast<size_t>(step) % batches.size()];
     ATTNRL_ASSIGN_OR_RETURN(const scheduler::TrainStatistics statistics,
                             trainer.Train(batch, nullptr));
     if (step == 0) first = statistics;
+    steps_taken += statistics.optimizer_steps;
+    nonfinite += statistics.nonfinite_steps;
     for (const auto& sample : batch.samples) {
       unpacked += static_cast<int64_t>(sample.prompt_ids.size() + sample.response_ids.size()) - 1;
     }
@@ -190,7 +223,9 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::vector<TrainingBatch>&
                                 {"tokens_per_second", static_cast<double>(tokens) / seconds},
                                 {"peak_rss_bytes", PeakRssBytes()},
                                 {"loss", NumberOrNull(first.loss)},
-                                {"grad_norm", NumberOrNull(first.grad_norm)}};
+                                {"grad_norm", NumberOrNull(first.grad_norm)},
+                                {"optimizer_steps", steps_taken},
+                                {"nonfinite_steps", nonfinite}};
 }
 
 absl::Status LearnBench(const BenchFlags& flags) {
@@ -205,10 +240,14 @@ absl::Status LearnBench(const BenchFlags& flags) {
     ATTNRL_ASSIGN_OR_RETURN(dtype, model::ParseDType(flags.dtype, "--dtype"));
   }
   ATTNRL_ASSIGN_OR_RETURN(const auto batches, ReadBatches(flags, config));
+  ATTNRL_ASSIGN_OR_RETURN(const std::string start, StartFolder(flags, batches));
   // As in a run, masters start from the folder's own precision.
   ATTNRL_ASSIGN_OR_RETURN(model::Tensors weights,
-                          model::LoadTensors(flags.model, config, std::nullopt, device));
+                          model::LoadTensors(start, config, std::nullopt, device));
   learner::Trainer trainer(config, std::move(weights), dtype, options);
+  if (flags.replay) {
+    ATTNRL_RETURN_IF_ERROR(learner::RestoreCheckpoint(flags.model, trainer).status());
+  }
   if (!flags.dump_grads.empty()) {
     ATTNRL_RETURN_IF_ERROR(DumpGradient(flags.dump_grads, batches.front(), trainer));
   }

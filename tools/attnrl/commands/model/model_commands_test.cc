@@ -256,54 +256,6 @@ TEST_F(ModelCommands, TokenizeGivesBackEveryPromptOfTheTask) {
   for (size_t i = 0; i < back.size(); ++i) EXPECT_EQ(back[i]["text"], texts[i]);
 }
 
-TEST_F(ModelCommands, LearnBenchComputesTheSameLossWhetherItPacksOrNot) {
-  const Json batch = Json::parse(R"({"batch":0,"position":0,"problem_id":"p","kept":"all",
-    "prompt_ids":[97,61,51],"responses":[{"token_ids":[98,61,97,10],"logprobs":[-1,-1,-1,-1],
-    "finish_reason":"stop","version":0,"reward":1.0,"segments":[[2,0.5],[2,1]],"branches":[
-    {"split":2,"children":[{"token_ids":[52,10],"logprobs":[-1,-1],"finish_reason":"length",
-    "version":0,"reward":0.0,"segments":[[2,0.5],[2,-1]]}]}]}]})");
-  const auto bench = [&](const std::string& flag) {
-    const CapturedOutput output;
-    const absl::Status status = Run({"learn-bench", "--model", Model(), "--input",
-                                     folder_.Write("trees/batch-0.jsonl", batch.dump()), flag});
-    EXPECT_TRUE(status.ok()) << status;
-    return Json::parse(output.out());
-  };
-  const Json packed = bench("--packed");
-  const Json unpacked = bench("--unpacked");
-  EXPECT_NEAR(packed["loss"].get<double>(), unpacked["loss"].get<double>(), 1e-5);
-  EXPECT_NEAR(packed["grad_norm"].get<double>(), unpacked["grad_norm"].get<double>(), 1e-4);
-  EXPECT_EQ(packed["unpacked_tokens"], 12);
-  EXPECT_EQ(unpacked["tokens"], 12);
-  EXPECT_LT(packed["tokens"], 12);
-}
-
-TEST_F(ModelCommands, LearnBenchTakesSettingsOverTheDefaultsWithoutAFile) {
-  const Json batch = Json::parse(R"({"batch":0,"position":0,"problem_id":"p","kept":"all",
-    "prompt_ids":[97],"responses":[{"token_ids":[98,61],"logprobs":[-1,-1],
-    "finish_reason":"stop","version":0,"reward":1.0,"segments":[[2,0.5]],"branches":[]}]})");
-  const auto loss = [&](const std::string& set) {
-    const CapturedOutput output;
-    const absl::Status status =
-        Run({"learn-bench", "--model", Model(), "--input",
-             folder_.Write("trees/batch-0.jsonl", batch.dump()), "--set", set});
-    EXPECT_TRUE(status.ok()) << status;
-    return Json::parse(output.out())["loss"].get<double>();
-  };
-  EXPECT_GT(loss("learner.entropy_weight=0"), loss("learner.entropy_weight=1"));
-}
-
-TEST_F(ModelCommands, LearnBenchRefusesSettingsThatItWouldIgnore) {
-  const auto refusal = [&](const std::string& set) {
-    return Refused(Run({"learn-bench", "--model", Model(), "--input", "none", "--set", set}));
-  };
-  EXPECT_EQ(refusal("learner.ranks=2"),
-            "learner.ranks: is 2, and learn-bench is one process; --set learner.ranks=1");
-  EXPECT_EQ(refusal("learner.threads=2"),
-            "--set learner.threads=2: has no effect on learn-bench; --threads N");
-  EXPECT_THAT(refusal("learner.ranks=1"), StartsWith("none: can't be read"));
-}
-
 TEST_F(ModelCommands, ChatAnswersEachLineOfItsInputThroughTheTemplate) {
   const std::vector<std::string> words = {
       "chat", "--model", Model(), "--threads", "1", "--max-new-tokens", "3", "--context", "400"};
