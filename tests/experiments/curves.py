@@ -11,9 +11,10 @@ about the same number of tokens whatever the method. The accuracy is pass@1 on 3
 at the start and at the end of each quarter; the seconds are processor seconds of all services, so
 that other load on the machine changes them little.
 
-Prints two Markdown tables. Runs that OUT already holds are not made again, so the script can be
-stopped and started. ATTNRL_BIN names another binary. A run takes about two minutes on two quiet
-cores, all of them three quarters of an hour.
+Prints three Markdown tables: the accuracy with each rate, the final runs, and what their metrics
+say. Runs that OUT already holds are not made again, so the script can be stopped and started.
+ATTNRL_BIN names another binary. A run takes two to five minutes on two quiet cores, all of them an
+hour and a half.
 """
 
 import argparse
@@ -32,7 +33,7 @@ BIN = os.environ.get("ATTNRL_BIN", str(ROOT / "build/bin/attnrl"))
 CONFIG = ROOT / "deploy/local/quickstart.yaml"
 # The accuracy is measured at the start and at the end of each part of a run.
 PARTS = 4
-RATES = (1.25e-4, 2.5e-4, 5e-4)
+RATES = (1.25e-4, 2.5e-4, 5e-4, 1e-3)
 TUNING_SEED = 11
 TRAINING_PROBLEMS = 3000
 UNSEEN_PROBLEMS = 300
@@ -58,16 +59,16 @@ def shape(name, responses, points, problems, **settings):
     }
 
 
-# The number of problems makes a batch about 26,000 tokens for each. `earliest` and `random` are
-# attnrl with another choice of branch points.
+# The number of problems makes a batch about as many tokens for each. `earliest` and `random` are
+# attnrl with another choice of branch points; continuations from random ones are half as long.
 METHODS = {
-    "grpo": shape("grpo", 4, 1, 38),
-    "treerl": shape("treerl", 2, 2, 40),
+    "grpo": shape("grpo", 4, 1, 41),
+    "treerl": shape("treerl", 2, 2, 39),
     "attnrl": shape("attnrl", 2, 1, 29),
     "earliest": shape("attnrl", 2, 1, 29, **{"algorithm.branching.criterion": "earliest"}),
-    "random": shape("attnrl", 2, 1, 29, **{"algorithm.branching.criterion": "random"}),
+    "random": shape("attnrl", 2, 1, 40, **{"algorithm.branching.criterion": "random"}),
 }
-TOKENS_PER_STEP = 26_000
+TOKENS_PER_STEP = 28_000
 
 
 class Run:
@@ -239,6 +240,26 @@ def print_results(runs):
         print(table_row(f"**{method}**", "", "mean", *[""] * (len(header) - 3), *cells))
 
 
+def print_metrics(runs):
+    """What the metrics of the final runs say, as means over the steps of each method."""
+    keys = {
+        "tokens of a response": "response_tokens_mean",
+        "tokens of a continuation": "continuation_tokens_mean",
+        "pairs of initial responses that differ": "initial_gain",
+        "pairs of continuations that differ": "branch_gain",
+        "tokens a step": "generated_tokens",
+    }
+    print_header("method", *keys)
+    for method, group in itertools.groupby(runs, key=lambda run: run.method):
+        lines = [line for run in group for line in run.metrics()]
+        cells = []
+        for key in keys.values():
+            values = [line[key] for line in lines if line[key] is not None]
+            mean = statistics.mean(values) if values else None
+            cells.append("" if mean is None else f"{mean:.3f}" if mean < 1 else f"{mean:,.0f}")
+        print(table_row(method, *cells))
+
+
 def spread(values):
     """The mean, and the standard deviation of one run."""
     deviation = statistics.stdev(values) if len(values) > 1 else 0
@@ -277,7 +298,10 @@ def main():
             )
             values = ", ".join(f"{value:.3f}" for _, value in runs[-1].curve())
             print(f"{method}, seed {seed}: {values}", file=sys.stderr, flush=True)
-    print_results(sorted(runs, key=lambda run: flags.methods.index(run.method)))
+    runs.sort(key=lambda run: flags.methods.index(run.method))
+    print_results(runs)
+    print()
+    print_metrics(runs)
 
 
 if __name__ == "__main__":
