@@ -3,13 +3,17 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/base/machine.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
 #include "common/model/files/weights.h"
@@ -38,17 +42,27 @@ at::Tensor View(const at::Tensor& flat, const Slice& slice, int64_t base = 0) {
   return flat.narrow(0, slice.offset - base, slice.count).view(slice.shape);
 }
 
-at::Tensor Zeros(const model::Tensors& weights, int64_t count, at::ScalarType dtype) {
-  at::TensorOptions options = at::TensorOptions(dtype);
-  if (!weights.empty()) options = options.device(weights.begin()->second.device());
-  return at::zeros({count}, options);
+// On the host memory of its own, of which the system makes a page when it is written first.
+at::Tensor Zeros(int64_t count, at::ScalarType dtype, at::Device device) {
+  const at::TensorOptions options = at::TensorOptions(dtype).device(device);
+  if (!device.is_cpu() || count == 0) return at::zeros({count}, options);
+  const size_t bytes = static_cast<size_t>(count) * c10::elementSize(dtype);
+  void* const pages =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) {
+    throw std::runtime_error(absl::StrCat("not enough memory for ", bytes, " bytes"));
+  }
+  return at::from_blob(
+      pages, {count}, [bytes](void* begin) { ::munmap(begin, bytes); }, options);
 }
 
 // From pinned memory a GPU reads without the host's help.
 at::Tensor MomentOf(const at::Tensor& values, Parameters::Moments moments) {
-  if (moments == Parameters::Moments::kOnDevice) return at::zeros_like(values);
-  return at::zeros(values.sizes(), at::TensorOptions(values.scalar_type())
-                                       .pinned_memory(device::PinsMemoryFor(values.device())));
+  if (moments == Parameters::Moments::kOnHost && device::PinsMemoryFor(values.device())) {
+    return at::zeros(values.sizes(), at::TensorOptions(at::kFloat).pinned_memory(true));
+  }
+  return Zeros(values.numel(), at::kFloat,
+               moments == Parameters::Moments::kOnHost ? at::kCPU : values.device());
 }
 
 // On the host, in memory of its own. Waits for the device.
@@ -61,36 +75,42 @@ at::Tensor CopyOnHost(const at::Tensor& tensor) {
 
 }  // namespace
 
-Parameters::Parameters(const model::Tensors& weights, model::DType compute, RankGroup* group,
-                       int parts, const LoraOptions& lora, Moments moments)
+Parameters::Parameters(model::Tensors weights, model::DType compute, RankGroup* group, int parts,
+                       const LoraOptions& lora, Moments moments)
     : compute_(compute),
       group_(group),
       lora_(lora.rank > 0 ? std::optional<Lora>(std::in_place, weights, lora) : std::nullopt),
-      layout_(lora_.has_value() ? lora_->Shapes() : ShapesOf(weights), ShardingOf(group, parts)),
-      values_(Zeros(weights, layout_.shard(), at::kFloat)),
-      gradient_(at::zeros_like(values_)),
-      first_moment_(MomentOf(values_, moments)),
-      second_moment_(MomentOf(values_, moments)),
-      sum_(layout_, group, gradient_) {
+      layout_(lora_.has_value() ? lora_->Shapes() : ShapesOf(weights), ShardingOf(group, parts)) {
   at::NoGradGuard no_grad;
   Make(lora_.has_value() ? lora_->Initial() : weights);
   MakeLeaves(weights);
+  weights.clear();
+  ReturnFreedMemory();
+  // Only now, in the room of the weights.
+  gradient_ = Zeros(layout_.shard(), at::kFloat, values_.device());
+  first_moment_ = MomentOf(values_, moments);
+  second_moment_ = MomentOf(values_, moments);
+  sum_.emplace(layout_, group, gradient_);
 }
 
 void Parameters::Make(const model::Tensors& trained) {
+  const at::Device device = trained.empty() ? at::kCPU : trained.begin()->second.device();
+  values_ = Zeros(layout_.shard(), at::kFloat, device);
   for (const Bucket& bucket : layout_.buckets()) {
-    const at::Tensor whole = at::zeros({bucket.count}, values_.options());
+    const int64_t own = layout_.OwnCount(bucket);
+    const int64_t begin = bucket.offset + layout_.sharding().rank * own;
     for (size_t i = bucket.first; i < bucket.last; ++i) {
       const Slice& slice = layout_.slices()[i];
-      View(whole, slice, bucket.offset).copy_(trained.at(slice.name));
+      const int64_t from = std::max(slice.offset, begin);
+      const int64_t count = std::min(slice.offset + slice.count, begin + own) - from;
+      if (count <= 0) continue;
+      values_.narrow(0, layout_.OwnOffset(bucket) + from - begin, count)
+          .copy_(trained.at(slice.name).reshape({-1}).narrow(0, from - slice.offset, count));
     }
-    const int64_t own = layout_.OwnCount(bucket);
-    values_.narrow(0, layout_.OwnOffset(bucket), own)
-        .copy_(whole.narrow(0, layout_.sharding().rank * own, own));
   }
   const at::ScalarType type = lora_.has_value() ? at::kFloat : model::ToScalarType(compute_);
   const bool shares = type == at::kFloat && group_ == nullptr;
-  computed_ = shares ? values_ : Zeros(trained, layout_.padded(), type);
+  computed_ = shares ? values_ : Zeros(layout_.padded(), type, device);
   for (const Slice& slice : layout_.slices()) {
     if (!shares) View(computed_, slice).copy_(trained.at(slice.name));
   }
@@ -118,7 +138,8 @@ void Parameters::AddGradients() {
     if (lora_.has_value()) {
       const Slice& a = *layout_.Find(Lora::NameOfA(name));
       const Slice& b = *layout_.Find(Lora::NameOfB(name));
-      lora_->AddGradient(gradient, View(computed_, a), View(computed_, b), sum_.Of(a), sum_.Of(b));
+      lora_->AddGradient(gradient, View(computed_, a), View(computed_, b), sum_->Of(a),
+                         sum_->Of(b));
     } else {
       GradientOf(name).add_(gradient);
     }
@@ -128,7 +149,7 @@ void Parameters::AddGradients() {
 
 at::Tensor Parameters::GradientOf(const std::string& name) {
   const Slice* slice = layout_.Find(name);
-  return slice == nullptr ? at::Tensor() : sum_.Of(*slice);
+  return slice == nullptr ? at::Tensor() : sum_->Of(*slice);
 }
 
 void Parameters::ZeroGradient() { gradient_.zero_(); }
@@ -142,7 +163,7 @@ void Parameters::Refresh() {
     const int64_t own = layout_.OwnCount(bucket);
     const at::Tensor rows =
         computed_.narrow(0, bucket.offset, bucket.count).view({sharding.ranks, own});
-    rows[sharding.rank].copy_(values_.narrow(0, layout_.OwnOffset(bucket), own));
+    rows[sharding.rank].copy_(PartOf(bucket, values_));
     if (group_ == nullptr) continue;
     in_flight.emplace_back(*group_, rows);
     if (in_flight.size() <= kMostInFlight) continue;
@@ -162,9 +183,13 @@ void Parameters::MergeAdapters() {
   }
 }
 
+at::Tensor Parameters::PartOf(const Bucket& bucket, const at::Tensor& flat) const {
+  return flat.narrow(0, layout_.OwnOffset(bucket), layout_.OwnCount(bucket));
+}
+
 at::Tensor Parameters::GatherBucket(const at::Tensor& flat, const Bucket& bucket) const {
   const int64_t own = layout_.OwnCount(bucket);
-  const at::Tensor part = flat.narrow(0, layout_.OwnOffset(bucket), own);
+  const at::Tensor part = PartOf(bucket, flat);
   if (group_ == nullptr) return part;
   if (group_->rank() != 0) {
     group_->Send(part, 0)->Wait();
@@ -178,13 +203,11 @@ at::Tensor Parameters::GatherBucket(const at::Tensor& flat, const Bucket& bucket
   return whole;
 }
 
-void Parameters::ScatterBucket(const at::Tensor& whole, const Bucket& bucket,
-                               at::Tensor& flat) const {
-  const int64_t own = layout_.OwnCount(bucket);
-  const at::Tensor part = flat.narrow(0, layout_.OwnOffset(bucket), own);
-  if (layout_.sharding().rank != 0) return group_->Receive(part, 0)->Wait();
+void Parameters::ScatterBucket(const at::Tensor& whole, const at::Tensor& part) const {
+  const int64_t own = part.numel();
+  if (group_->rank() != 0) return group_->Receive(part, 0)->Wait();
   part.copy_(whole.narrow(0, 0, own));
-  for (int rank = 1; rank < layout_.sharding().ranks; ++rank) {
+  for (int rank = 1; rank < group_->size(); ++rank) {
     group_->Send(whole.narrow(0, rank * own, own), rank)->Wait();
   }
 }
@@ -221,16 +244,17 @@ bool Parameters::Fits(const Shapes& shapes) const {
 absl::Status Parameters::Assign(const Read& read, at::Tensor& flat) const {
   at::NoGradGuard no_grad;
   for (const Bucket& bucket : layout_.buckets()) {
-    at::Tensor whole;
-    if (layout_.sharding().rank == 0) {
-      whole = at::zeros({bucket.count}, flat.options());
-      for (size_t i = bucket.first; i < bucket.last; ++i) {
-        const Slice& slice = layout_.slices()[i];
-        ATTNRL_ASSIGN_OR_RETURN(const at::Tensor tensor, read(slice.name));
-        View(whole, slice, bucket.offset).copy_(tensor);
-      }
+    const at::Tensor part = PartOf(bucket, flat);
+    at::Tensor whole = part;
+    if (group_ != nullptr) {
+      whole = group_->rank() == 0 ? at::zeros({bucket.count}, flat.options()) : at::Tensor();
     }
-    ScatterBucket(whole, bucket, flat);
+    for (size_t i = bucket.first; whole.defined() && i < bucket.last; ++i) {
+      const Slice& slice = layout_.slices()[i];
+      ATTNRL_ASSIGN_OR_RETURN(const at::Tensor tensor, read(slice.name));
+      View(whole, slice, bucket.offset).copy_(tensor);
+    }
+    if (group_ != nullptr) ScatterBucket(whole, part);
   }
   return absl::OkStatus();
 }

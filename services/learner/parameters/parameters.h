@@ -36,11 +36,13 @@ class Parameters {
   // Where both moments lie: with the weights, or in the memory of the host.
   enum class Moments { kOnDevice, kOnHost };
 
-  // Copies `weights` (any dtype), on the device on which they lie; all ranks give the same. The
-  // gradient of a minibatch is made in `parts`, a multiple of the ranks (0: as many). With a rank
-  // in `lora` adapters are trained in place of the weights: they are what the flat tensors hold;
-  // the leaves are the merged weights, of which only those with adapters require a gradient.
-  Parameters(const model::Tensors& weights, model::DType compute, RankGroup* group = nullptr,
+  // Copies `weights` (any dtype), on the device on which they lie; all ranks give the same. They
+  // are dropped before gradient and moments are made, which on the host take memory where they were
+  // written. The gradient of a minibatch is made in `parts`, a multiple of the ranks (0: as many).
+  // With a rank in `lora` adapters are trained in place of the weights: they are what the flat
+  // tensors hold; the leaves are the merged weights, of which only those with adapters require a
+  // gradient.
+  Parameters(model::Tensors weights, model::DType compute, RankGroup* group = nullptr,
              int parts = 0, const LoraOptions& lora = {}, Moments moments = Moments::kOnDevice);
 
   const FlatLayout& layout() const { return layout_; }
@@ -54,7 +56,7 @@ class Parameters {
   void AddGradients();
   // Where a pass adds its gradient of one leaf; undefined: it isn't trained.
   at::Tensor GradientOf(const std::string& name);
-  GradientSum& gradient_sum() { return sum_; }
+  GradientSum& gradient_sum() { return *sum_; }
   void ZeroGradient();
   // Copies the masters into the leaves; all ranks together.
   void Refresh();
@@ -77,7 +79,7 @@ class Parameters {
   bool Fits(const Shapes& shapes) const;
   // The inverse of Named: rank 0 reads one tensor after the other, all of which fit, and hands them
   // to all. The first error of `read`, after which the other ranks wait for what won't come. Memory
-  // besides: one bucket and one tensor.
+  // besides: one tensor, and of several ranks one bucket.
   using Read = std::function<absl::StatusOr<at::Tensor>(const std::string& name)>;
   absl::Status Assign(const Read& read, at::Tensor& flat) const;
   // The leaves: what is published. In memory of the host and of its own, where they come in one
@@ -87,15 +89,16 @@ class Parameters {
   model::Tensors OnHost() const { return values_.is_cpu() ? leaves_ : Published(); }
 
  private:
-  void Make(const model::Tensors& trained);  // the flat tensors
+  void Make(const model::Tensors& trained);  // values_ and computed_
   void MakeLeaves(const model::Tensors& weights);
   void MergeAdapters();
 
+  // The rank's part of a bucket.
+  at::Tensor PartOf(const FlatLayout::Bucket& bucket, const at::Tensor& flat) const;
   // The whole bucket of a flat tensor on rank 0; undefined on the others.
   at::Tensor GatherBucket(const at::Tensor& flat, const FlatLayout::Bucket& bucket) const;
-  // The rank's part of a bucket, which rank 0 has whole.
-  void ScatterBucket(const at::Tensor& whole, const FlatLayout::Bucket& bucket,
-                     at::Tensor& flat) const;
+  // Of several ranks this one's part of a bucket, which rank 0 has whole.
+  void ScatterBucket(const at::Tensor& whole, const at::Tensor& part) const;
 
   const model::DType compute_;
   RankGroup* const group_;
@@ -108,7 +111,7 @@ class Parameters {
   // Flat, whole: in the compute dtype, adapters in float32; may be values_.
   at::Tensor computed_;
   model::Tensors leaves_;
-  GradientSum sum_;
+  std::optional<GradientSum> sum_;
 };
 
 }  // namespace attnrl::learner

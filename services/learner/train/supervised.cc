@@ -8,6 +8,7 @@
 #include <exception>
 #include <numbers>
 #include <numeric>
+#include <utility>
 
 #include "common/base/philox.h"
 #include "services/learner/train/library_error.h"
@@ -27,13 +28,12 @@ double LearningRateAt(const SupervisedOptions& options, int64_t step) {
   return peak * (0.1 + 0.45 * (1 + std::cos(std::numbers::pi * progress)));
 }
 
-SupervisedTrainer::SupervisedTrainer(const model::ModelConfig& config,
-                                     const model::Tensors& weights,
+SupervisedTrainer::SupervisedTrainer(const model::ModelConfig& config, model::Tensors weights,
                                      const std::vector<SupervisedExample>& examples,
                                      const SupervisedOptions& options)
     : examples_(examples),
       options_(options),
-      parameters_(weights, model::DType::kFloat32),
+      parameters_(std::move(weights), model::DType::kFloat32),
       transformer_(config, parameters_.leaves()) {}
 
 std::vector<size_t> SupervisedTrainer::NextBatch() {

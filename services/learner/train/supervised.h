@@ -55,7 +55,7 @@ struct SupervisedStep {
 class SupervisedTrainer {
  public:
   // `examples` must not be empty and outlives the trainer.
-  SupervisedTrainer(const model::ModelConfig& config, const model::Tensors& weights,
+  SupervisedTrainer(const model::ModelConfig& config, model::Tensors weights,
                     const std::vector<SupervisedExample>& examples,
                     const SupervisedOptions& options);
 

@@ -37,8 +37,7 @@ void CountFlops(const model::ModelConfig& config, const Pass& pass, double passe
 // Of a minibatch in the deterministic mode: ranks are a divisor of it.
 constexpr int kDeterministicParts = 4;
 
-// In place, one tensor after the other: both precisions of all of them would be a model more.
-const model::Tensors& Round(model::Tensors& weights, model::DType dtype) {
+model::Tensors Rounded(model::Tensors weights, model::DType dtype) {
   for (auto& [name, weight] : weights) weight = weight.to(model::ToScalarType(dtype));
   return weights;
 }
@@ -55,14 +54,13 @@ struct Trainer::Totals {
 Trainer::Trainer(const model::ModelConfig& config, model::Tensors weights, model::DType compute,
                  const TrainerOptions& options, RankGroup* group)
     : options_(options),
-      parameters_(options.lora.rank > 0 ? Round(weights, compute) : weights, compute, group,
-                  options.deterministic ? kDeterministicParts : 0, options.lora, options.moments),
-      transformer_(config, parameters_.leaves()) {
-  if (options_.objective.kl_weight != 0) {
-    Round(weights, compute);
-    reference_ = std::make_unique<model::Transformer>(config, std::move(weights));
-  }
-}
+      reference_(options.objective.kl_weight == 0
+                     ? nullptr
+                     : std::make_unique<model::Transformer>(config, Rounded(weights, compute))),
+      parameters_(options.lora.rank > 0 ? Rounded(std::move(weights), compute) : std::move(weights),
+                  compute, group, options.deterministic ? kDeterministicParts : 0, options.lora,
+                  options.moments),
+      transformer_(config, parameters_.leaves()) {}
 
 const TrainerStage& TrainerOptions::At(uint32_t batch) const {
   const auto after = later.upper_bound(batch);

@@ -205,6 +205,8 @@ class Trainer {
   };
 
   const TrainerOptions options_;
+  // Made first: the parameters drop the weights. Null: no KL term.
+  std::unique_ptr<model::Transformer> reference_;
   Parameters parameters_;
   TrainerCounters counters_;
   int64_t rows_ = 0;
@@ -213,7 +215,6 @@ class Trainer {
   // By sample of the batch in training; empty: the policy in training is still the same.
   std::unordered_map<const scheduler::TrainingSample*, at::Tensor> proximal_;
   model::Transformer transformer_;
-  std::unique_ptr<model::Transformer> reference_;  // null: no KL term
 };
 
 }  // namespace attnrl::learner

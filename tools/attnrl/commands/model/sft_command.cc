@@ -256,7 +256,7 @@ absl::Status Sft(SftFlags& flags) {
   const model::DType save_dtype = flags.save_dtype.empty()         ? config.dtype
                                   : flags.save_dtype == "bfloat16" ? model::DType::kBFloat16
                                                                    : model::DType::kFloat32;
-  learner::SupervisedTrainer trainer(config, weights, examples, options);
+  learner::SupervisedTrainer trainer(config, std::move(weights), examples, options);
   std::cerr << absl::StrFormat("%d examples, %.2f million parameters, %d steps of %d\n",
                                examples.size(), static_cast<double>(trainer.parameters()) / 1e6,
                                options.steps, options.batch);

@@ -187,12 +187,15 @@ bool KeepsStart(const config::Learner& learner) {
   return learner.kl_weight > 0 || learner.lora.rank > 0;
 }
 
-// Where the weights that a run started from don't stay, they lie beside the masters until those are
-// made: what they take more than `training`, which comes only afterwards.
+// Where the weights that a run started from aren't what adapters change, they lie beside masters,
+// leaves and reference until those are made: what they take more than gradient, moments and
+// `training`, which come only afterwards.
 int64_t StartBytes(const config::Config& config, const RunShape& shape, int64_t training) {
-  if (KeepsStart(config.learner)) return 0;
-  const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
-  return std::max<int64_t>(0, weights - training);
+  if (config.learner.lora.rank > 0) return 0;
+  const int64_t parameters = model::CountParameters(shape.model);
+  const int64_t masters = kFloatBytes * parameters / config.learner.ranks;
+  const int64_t later = StateBytes(config, shape.model) - masters + training;
+  return std::max<int64_t>(0, parameters * shape.dtype_bytes() - later);
 }
 
 // What a rank has of the pass and of the weights that it computes with, on the CPU: the reference
@@ -337,7 +340,7 @@ DeviceEstimate EstimateLearnerDevice(const config::Config& config, const RunShap
                     {"head in float32", HeadBytes(shape)},
                     {absl::StrCat("pass of ", FormatCount(PassRows(config)), " tokens"), pass},
                     {"gradient of one layer or the head", gradient},
-                    {"model as it is read, beyond the pass",
+                    {"model as it is read, beyond what follows",
                      StartBytes(config, shape, HeadBytes(shape) + pass + gradient)},
                     {"context and libraries", kDeviceContext}};
   std::erase_if(estimate.parts, [](const DeviceEstimate::Part& part) { return part.bytes == 0; });
