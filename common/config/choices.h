@@ -48,6 +48,12 @@ inline std::vector<Word<LossAggregation>> WordsOf(LossAggregation) {
           {"seq_mean_token_sum_norm", LossAggregation::kSequenceSum}};
 }
 
+// How the learning rate falls once it does.
+enum class Decay { kLinear, kCosine };
+inline std::vector<Word<Decay>> WordsOf(Decay) {
+  return {{"linear", Decay::kLinear}, {"cosine", Decay::kCosine}};
+}
+
 // Which layers' activations are computed again on the way back.
 enum class CheckpointLayers { kAuto, kAll, kNone };
 inline std::vector<Word<CheckpointLayers>> WordsOf(CheckpointLayers) {

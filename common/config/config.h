@@ -144,6 +144,8 @@ struct Learner {
   int64_t warmup_steps = 0;
   int64_t decay_after = 0;  // steps; 0: the learning rate stays constant
   int64_t decay_steps = 100;
+  Decay decay = Decay::kLinear;
+  double decay_to = 0.1;            // of learning_rate
   int64_t minibatch_problems = 32;  // 0: steps_per_batch says how a batch is cut
   int64_t steps_per_batch = 0;      // 0: minibatch_problems says it
   double clip_low = 0.2;

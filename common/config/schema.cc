@@ -263,9 +263,12 @@ void AddLearner(Table& table) {
             "Training steps over which the learning rate rises linearly; 0: no warm-up.");
   table.Int(ATTNRL_KEY(learner.decay_after), 0, kMillion,
             "Training steps before the learning rate starts to decay; 0: it never decays.");
-  table.Int(
-      ATTNRL_KEY(learner.decay_steps), 1, kMillion,
-      "Training steps over which the learning rate decays linearly to a tenth, where it stays.");
+  table.Int(ATTNRL_KEY(learner.decay_steps), 1, kMillion,
+            "Training steps over which the learning rate decays to decay_to, where it stays.");
+  table.Choice(ATTNRL_KEY(learner.decay),
+               "Course of the decay: along a line, or along half a cosine.");
+  table.Real(ATTNRL_KEY(learner.decay_to), 0, 1,
+             "Share of the learning rate where its decay ends; 0: nothing is learned from there.");
   table.Int(ATTNRL_KEY(learner.minibatch_problems), 0, kMillion,
             "Problems in a minibatch as published: an optimizer step takes about this number times "
             "initial_responses samples, and each leaf of a tree is a sample. 0: steps_per_batch.");

@@ -25,6 +25,7 @@ class Rules {
     ATTNRL_RETURN_IF_ERROR(CheckAlgorithm());
     ATTNRL_RETURN_IF_ERROR(CheckSampling());
     ATTNRL_RETURN_IF_ERROR(CheckLearner());
+    ATTNRL_RETURN_IF_ERROR(CheckDecay());
     ATTNRL_RETURN_IF_ERROR(CheckRollout());
     ATTNRL_RETURN_IF_ERROR(CheckStore());
     return CheckSecurity();
@@ -118,6 +119,21 @@ class Rules {
     if (learner.steps_per_batch == 0 && learner.minibatch_problems == 0) {
       return Wrong("learner.minibatch_problems", "more than 0, or steps_per_batch more than 0");
     }
+    return absl::OkStatus();
+  }
+
+  // Of the learning rate: a course or an end of it that says nothing would be taken for a decay.
+  absl::Status CheckDecay() const {
+    const Learner& learner = config_.learner;
+    if (learner.decay_after > 0) {
+      if (learner.decay_after >= learner.warmup_steps) return absl::OkStatus();
+      return Wrong("learner.decay_after",
+                   absl::StrCat("0, or at least warmup_steps, which is ", learner.warmup_steps));
+    }
+    const std::string never =
+        ", or decay_after more than 0, as with 0 the learning rate never decays";
+    if (learner.decay != Learner{}.decay) return Wrong("learner.decay", "linear" + never);
+    if (learner.decay_to != Learner{}.decay_to) return Wrong("learner.decay_to", "0.1" + never);
     return absl::OkStatus();
   }
 

@@ -60,6 +60,12 @@ TEST(Validate, NamesTheRuleBetweenKeysAtTheSourceOfTheKeyThatBreaksIt) {
        "is cuda:1; cpu, or cuda, which gives each of the 2 ranks a GPU of its own"},
       {"", "learner.offload_optimizer=cpu",
        "is cpu; none, as learner.device is cpu, whose memory the moments lie in anyway"},
+      {"learner: {warmup_steps: 5}", "learner.decay_after=4",
+       "is 4; 0, or at least warmup_steps, which is 5"},
+      {"learner: {decay_steps: 9}", "learner.decay=cosine",
+       "is cosine; linear, or decay_after more than 0, as with 0 the learning rate never decays"},
+      {"", "learner.decay_to=0",
+       "is 0; 0.1, or decay_after more than 0, as with 0 the learning rate never decays"},
       {"", "rollout.device=cuda:100", "is \"cuda:100\"; cpu | cuda | cuda:N"},
       {"", "rollout.temperature=1e-7", "is 1.0e-07; 0, or at least 1e-06"},
       {"", "rollout.top_p=0.9", "is 0.9; 1 in training"},
@@ -98,6 +104,13 @@ TEST(Validate, LetsEveryCriterionAndSwitchThroughWhereResponsesBranch) {
   EXPECT_TRUE(LoadText("algorithm: {name: grpo, sampling: {adaptive_batch: true}}").ok());
   EXPECT_TRUE(LoadText("algorithm: {name: treerl, sampling: {initial_responses: 1}}").ok());
   EXPECT_TRUE(LoadText("algorithm: {sampling: {batch_min: 7, batch_max: 7}}").ok());
+}
+
+TEST(Validate, LetsTheLearningRateDecayFromTheEndOfTheWarmUpOn) {
+  const char* decay = "learner: {warmup_steps: 5, decay_after: 5, decay: cosine, decay_to: 0}";
+  EXPECT_EQ(LoadText(decay).status(), absl::OkStatus());
+  EXPECT_EQ(LoadText("learner: {decay_after: 1, decay_to: 1}").status(), absl::OkStatus());
+  EXPECT_EQ(LoadText("learner: {warmup_steps: 5}").status(), absl::OkStatus());
 }
 
 // The next number outside on either side, as text.

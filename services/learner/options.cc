@@ -47,6 +47,10 @@ CheckpointLayers CheckpointLayersOf(config::CheckpointLayers layers) {
   return CheckpointLayers::kAuto;
 }
 
+Decay DecayOf(config::Decay decay) {
+  return decay == config::Decay::kCosine ? Decay::kCosine : Decay::kLinear;
+}
+
 LoraTargets LoraTargetsOf(config::LoraTargets targets) {
   switch (targets) {
     case config::LoraTargets::kAttention:
@@ -89,9 +93,11 @@ TrainerOptions TrainerOptionsOf(const config::Config& config) {
                                    .weight_decay = learner.weight_decay,
                                    .decay_norms_and_biases = learner.decay_norms_and_biases},
                          .first = StageOf(config),
-                         .warmup_steps = learner.warmup_steps,
-                         .decay_after = learner.decay_after,
-                         .decay_steps = learner.decay_steps,
+                         .rate = {.warmup_steps = learner.warmup_steps,
+                                  .decay_after = learner.decay_after,
+                                  .decay_steps = learner.decay_steps,
+                                  .decay = DecayOf(learner.decay),
+                                  .decay_to = learner.decay_to},
                          .max_grad_norm = learner.max_grad_norm,
                          .seed = config.run.seed,
                          .minibatch_problems = learner.minibatch_problems,

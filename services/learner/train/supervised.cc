@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
-#include <numbers>
 #include <numeric>
 #include <utility>
 
 #include "common/base/philox.h"
+#include "services/learner/schedule/learning_rate.h"
 #include "services/learner/train/library_error.h"
 #include "services/learner/train/pass.h"
 #include "services/learner/train/pass_gradient.h"
@@ -24,8 +24,8 @@ double LearningRateAt(const SupervisedOptions& options, int64_t step) {
   }
   if (options.schedule == LearningRateSchedule::kConstant) return peak;
   const double span = static_cast<double>(std::max<int64_t>(1, options.steps - options.warmup));
-  const double progress = std::min(1.0, static_cast<double>(step - options.warmup) / span);
-  return peak * (0.1 + 0.45 * (1 + std::cos(std::numbers::pi * progress)));
+  const double progress = static_cast<double>(step - options.warmup) / span;
+  return peak * ShareOfPeak(Decay::kCosine, 0.1, progress);
 }
 
 SupervisedTrainer::SupervisedTrainer(const model::ModelConfig& config, model::Tensors weights,

@@ -237,16 +237,8 @@ absl::Status Trainer::Update(const TrainingBatch& batch, const std::vector<size_
   return absl::OkStatus();
 }
 
-// A pure function of the batch, so that a resumed run goes on where it was.
 double Trainer::LearningRate(uint32_t batch) const {
-  const double peak = options_.At(batch).learning_rate;
-  if (batch < options_.warmup_steps) {
-    return peak * (static_cast<double>(batch) + 1) / static_cast<double>(options_.warmup_steps + 1);
-  }
-  if (options_.decay_after == 0 || batch < options_.decay_after) return peak;
-  const double fallen = static_cast<double>(batch - options_.decay_after + 1) /
-                        static_cast<double>(options_.decay_steps);
-  return peak * std::max(0.1, 1 - 0.9 * fallen);
+  return LearningRateAt(options_.rate, options_.At(batch).learning_rate, batch);
 }
 
 absl::StatusOr<scheduler::TrainStatistics> Trainer::TrainTogether(

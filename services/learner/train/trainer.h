@@ -20,6 +20,7 @@
 #include "services/learner/parameters/adamw.h"
 #include "services/learner/parameters/parameters.h"
 #include "services/learner/ranks/rank_group.h"
+#include "services/learner/schedule/learning_rate.h"
 #include "services/learner/train/objective.h"
 #include "services/learner/train/pass.h"
 #include "services/learner/train/pass_gradient.h"
@@ -40,11 +41,7 @@ struct TrainerOptions {
   AdamWOptions adamw;  // its learning rate is the stage's
   TrainerStage first = {};
   std::map<int64_t, TrainerStage> later = {};  // by the batch that a stage begins with
-  // Training steps in which the learning rate rises linearly to the stage's.
-  int64_t warmup_steps = 0;
-  // After this many training steps (0: never) it falls linearly to a tenth, over decay_steps.
-  int64_t decay_after = 0;
-  int64_t decay_steps = 100;
+  RateSchedule rate = {};  // by the number of the batch; its peak is the stage's learning rate
   double max_grad_norm = 1;
   uint64_t seed = 0;
   int64_t minibatch_problems = 32;

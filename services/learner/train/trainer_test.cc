@@ -169,7 +169,7 @@ TEST_F(TrainerTest, LearningRateZeroChangesNoBit) {
 TEST_F(TrainerTest, TheLearningRateRisesOverTheWarmUpByTheNumberOfTheBatch) {
   TrainerOptions options = TinyOptions();
   options.first.learning_rate = 0.3;
-  options.warmup_steps = 2;
+  options.rate.warmup_steps = 2;
   auto trainer = Make(options);
   for (const auto& [batch, expected] :
        {std::pair<uint32_t, double>{1, 0.2}, {0, 0.1}, {2, 0.3}, {9, 0.3}}) {
@@ -179,34 +179,40 @@ TEST_F(TrainerTest, TheLearningRateRisesOverTheWarmUpByTheNumberOfTheBatch) {
   }
 }
 
-TEST_F(TrainerTest, TheLearningRateFallsToATenthAfterItsStep) {
-  TrainerOptions options = TinyOptions();
-  options.first.learning_rate = 0.1;
-  options.decay_after = 3;
-  options.decay_steps = 2;
-  auto trainer = Make(options);
-  for (const auto& [batch, expected] :
-       {std::pair<uint32_t, double>{2, 0.1}, {3, 0.055}, {4, 0.01}, {9, 0.01}}) {
-    const auto statistics = trainer->Train(TinyBatch(batch), nullptr);
-    ASSERT_TRUE(statistics.ok());
-    EXPECT_NEAR(statistics->learning_rate, expected, 1e-12) << batch;
-  }
-}
-
 TEST_F(TrainerTest, AStageBringsItsLearningRateIntoTheSameWarmUpAndDecay) {
   TrainerOptions options = TinyOptions();
   options.first.learning_rate = 0.1;
   options.later[1] = {.learning_rate = 0.4};
   options.later[3] = {.learning_rate = 0.2};
-  options.warmup_steps = 1;
-  options.decay_after = 4;
-  options.decay_steps = 2;
+  options.rate = {.warmup_steps = 1, .decay_after = 4, .decay_steps = 2};
   auto trainer = Make(options);
   for (const auto& [batch, expected] :
        {std::pair<uint32_t, double>{0, 0.05}, {1, 0.4}, {2, 0.4}, {3, 0.2}, {4, 0.11}, {9, 0.02}}) {
     const auto statistics = trainer->Train(TinyBatch(batch), nullptr);
     ASSERT_TRUE(statistics.ok());
     EXPECT_NEAR(statistics->learning_rate, expected, 1e-12) << batch;
+  }
+}
+
+TEST_F(TrainerTest, ALearningRateOnACosineGoesOnWhereverATrainerBegins) {
+  TrainerOptions options = TinyOptions();
+  options.first.learning_rate = 0.1;
+  options.later[3] = {.learning_rate = 0.2};
+  options.rate = {.warmup_steps = 1,
+                  .decay_after = 1,
+                  .decay_steps = 4,
+                  .decay = Decay::kCosine,
+                  .decay_to = 0.2};
+  const double root = std::sqrt(0.5);  // cos(pi / 4)
+  const std::vector<double> expected = {
+      0.05, 0.1 * (0.6 + 0.4 * root), 0.1 * 0.6, 0.2 * (0.6 - 0.4 * root), 0.2 * 0.2, 0.2 * 0.2};
+  for (const uint32_t begin : {0u, 2u, 3u, 5u}) {
+    auto trainer = Make(options);
+    for (uint32_t batch = begin; batch < expected.size(); ++batch) {
+      const auto statistics = trainer->Train(TinyBatch(batch), nullptr);
+      ASSERT_TRUE(statistics.ok());
+      EXPECT_NEAR(statistics->learning_rate, expected[batch], 1e-15) << begin << " " << batch;
+    }
   }
 }
 
