@@ -4,25 +4,27 @@
 #include <string>
 
 #include "absl/strings/str_format.h"
+#include "common/base/utf8.h"
 
 namespace attnrl {
 namespace {
 
-// Appends the first character of `text`, escaped where it could be a command for a terminal.
-// Returns how many bytes of `text` that was.
+// Appends the first character of `text`, escaped where it could be a command for a terminal or is
+// not UTF-8: messages of the wire hold nothing else. Returns how many bytes of `text` that was.
 size_t AppendEscaped(std::string_view text, std::string* out) {
+  const Utf8Part part = NextUtf8Part(text);
   const auto byte = static_cast<unsigned char>(text[0]);
-  const auto next = text.size() > 1 ? static_cast<unsigned char>(text[1]) : 0;
-  if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {  // U+0080 to U+009F
-    *out += absl::StrFormat("\\u%04x", next);
-    return 2;
-  }
-  if (byte < 0x20 || byte == 0x7f) {
+  const auto last = static_cast<unsigned char>(text[part.length - 1]);
+  if (!part.well_formed || byte < 0x20 || byte == 0x7f) {
     *out += absl::StrFormat("\\x%02x", byte);
-  } else {
-    *out += text[0];
+    return 1;
   }
-  return 1;
+  if (part.length == 2 && byte == 0xC2 && last < 0xA0) {  // U+0080 to U+009F
+    *out += absl::StrFormat("\\u%04x", last);
+  } else {
+    *out += text.substr(0, part.length);
+  }
+  return part.length;
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <string>
 
 #include "absl/strings/cord.h"
+#include "common/base/philox.h"
+#include "common/base/utf8.h"
 #include "gtest/gtest.h"
 
 namespace attnrl {
@@ -54,11 +56,11 @@ TEST(OneLine, CannotForgeALogLineAndIsBounded) {
   EXPECT_EQ(OneLine("abcdef", 3), "abc...");
 }
 
-TEST(OneLine, EscapesControlCharactersAndNothingElse) {
+TEST(OneLine, EscapesControlCharactersAndWhatIsNotUtf8) {
   for (int byte = 0; byte < 256; ++byte) {
     const std::string text(1, static_cast<char>(byte));
     std::string expected = text;
-    if (byte < 0x20 || byte == 0x7f) {
+    if (byte < 0x20 || byte >= 0x7f) {
       const char* digits = "0123456789abcdef";
       expected = std::string("\\x") + digits[byte / 16] + digits[byte % 16];
     }
@@ -68,7 +70,20 @@ TEST(OneLine, EscapesControlCharactersAndNothingElse) {
   EXPECT_EQ(OneLine(longest), longest);
   EXPECT_EQ(OneLine(longest + "a"), longest + "...");
   EXPECT_EQ(OneLine("a\nb", 2), "a\\n...") << "an escape is never cut";
+  EXPECT_EQ(OneLine("a\u00e9b", 2), "a\u00e9...") << "a character is never cut";
+  EXPECT_EQ(OneLine("a\xe2\x82"), "a\\xe2\\x82");
   EXPECT_EQ(OneLine("", 0), "");
+}
+
+TEST(OneLine, IsUtf8WhateverItIsMadeOf) {
+  const std::string bytes = "az\n\x7f\x80\xbf\xc2\x9b\xdf\xe2\x82\xac\xed\xf0\x9f\x98\x80\xff";
+  for (uint64_t seed = 0; seed < 1000; ++seed) {
+    RandomStream random({.seed = seed});
+    std::string text;
+    for (int i = 0; i < 12; ++i) text += bytes[random.Below(bytes.size())];
+    for (size_t limit = 0; limit < 12; ++limit) EXPECT_TRUE(IsUtf8(OneLine(text, limit))) << seed;
+    EXPECT_TRUE(IsUtf8(Escaped(text))) << seed;
+  }
 }
 
 TEST(Annotate, KeepsPayloads) {

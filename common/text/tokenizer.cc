@@ -10,13 +10,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/base/status.h"
+#include "common/base/utf8.h"
 #include "common/json/json.h"
 #include "common/text/added_tokens.h"
 #include "common/text/byte_alphabet.h"
 #include "common/text/byte_pairs.h"
+#include "common/text/nfc.h"
 #include "common/text/pre_tokenizer.h"
 #include "common/text/tokenizer_file.h"
-#include "common/text/utf8.h"
 
 namespace attnrl::text {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/text/utf8.h"
+#include "common/base/utf8.h"
 #include "tools/attnrl/tree/markup.h"
 
 namespace attnrl::tools {
@@ -74,7 +74,7 @@ class Drawing {
                     Number(y - 5), R"(" width="10" height="10"/>)");
     std::string answer = leaf.extracted.value_or(leaf.finish_reason == "length" ? "cut off" : "");
     if (answer.size() > kAnswerCharacters) {
-      answer = text::LossyUtf8(answer.substr(0, kAnswerCharacters - 1));
+      answer = LossyUtf8(answer.substr(0, kAnswerCharacters - 1));
       answer = answer.substr(0, answer.find("\ufffd")) + "\u2026";
     }
     absl::StrAppend(&body_, R"(<text class="answer" x=")", Number(x + 8), "\" y=\"",

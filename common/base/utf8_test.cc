@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/text/utf8.h"
+#include "common/base/utf8.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "common/base/philox.h"
-#include "common/text/byte_alphabet.h"
 
-namespace attnrl::text {
+namespace attnrl {
 namespace {
 
 TEST(LossyUtf8, KeepsWellFormedText) {
@@ -78,33 +77,5 @@ TEST(LossyUtf8, IsUtf8WhateverTheBytesAreAndKeepsWhatIsUtf8) {
   }
 }
 
-TEST(ComposeNfc, JoinsCombiningCharacters) {
-  EXPECT_EQ(ComposeNfc("e\xCC\x81!"), "\xC3\xA9!");
-  EXPECT_EQ(ComposeNfc(""), "");
-  EXPECT_EQ(ComposeNfc("plain"), "plain");
-}
-
-TEST(ByteAlphabet, IsTheOneOfGpt2) {
-  EXPECT_EQ(ByteCharacter('a'), "a");
-  EXPECT_EQ(ByteCharacter(' '), "Ġ");
-  EXPECT_EQ(ByteCharacter('\n'), "Ċ");
-  EXPECT_EQ(ByteCharacter(0), "Ā");
-  EXPECT_EQ(ByteCharacter(0xAD), "Ń");
-}
-
-TEST(ByteAlphabet, LeadsBackToEveryByte) {
-  for (int byte = 0; byte < 256; ++byte) {
-    const auto bytes = AlphabetBytes(ByteCharacter(static_cast<uint8_t>(byte)));
-    ASSERT_TRUE(bytes.has_value());
-    EXPECT_EQ(*bytes, std::string(1, static_cast<char>(byte)));
-  }
-}
-
-TEST(ByteAlphabet, HasNoOtherCharacters) {
-  EXPECT_EQ(AlphabetBytes("a b"), std::nullopt);
-  EXPECT_EQ(AlphabetBytes("<｜User｜>"), std::nullopt);
-  EXPECT_EQ(AlphabetBytes("\xC5"), std::nullopt);
-}
-
 }  // namespace
-}  // namespace attnrl::text
+}  // namespace attnrl
