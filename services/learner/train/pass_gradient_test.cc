@@ -224,5 +224,17 @@ TEST_F(PassGradientTest, OfALayerIsOnItsWayToOtherRanksBeforeTheLayerBeforeItIsD
   EXPECT_EQ(ranks.sent, static_cast<int>(parameters.layout().buckets().size()));
 }
 
+TEST_F(PassGradientTest, ComputesLayersAgainWhereActivationsTakeMoreThanAnEighthOfTheMemory) {
+  const int64_t bytes = 100 * config_.layers * ActivationBytes(config_, 4);
+  const auto again = [&](CheckpointLayers checkpoint, int64_t memory) {
+    return ComputesAgain(checkpoint, config_, 100, 4, memory);
+  };
+  EXPECT_FALSE(again(CheckpointLayers::kAuto, 8 * bytes));
+  EXPECT_TRUE(again(CheckpointLayers::kAuto, 8 * bytes - 8));
+  EXPECT_FALSE(again(CheckpointLayers::kAuto, 0)) << "the memory isn't known";
+  EXPECT_TRUE(again(CheckpointLayers::kAll, 80 * bytes));
+  EXPECT_FALSE(again(CheckpointLayers::kNone, bytes));
+}
+
 }  // namespace
 }  // namespace attnrl::learner
