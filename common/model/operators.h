@@ -45,6 +45,9 @@ struct RotaryRows {
 // or float32 on a CPU that multiplies bfloat16 numbers as float32.
 at::ScalarType TrainedActivations(at::ScalarType weights, const at::Device& device);
 
+// bfloat16 and float16 in float32; float32 and float64 as they are.
+at::Tensor AtLeastFloat32(const at::Tensor& x);
+
 // The operations of the transformer outside attention, as a seam: Standard() is ATen on any device
 // with gradients, and own CPU kernels where it may choose; FixedOrder() is own CPU kernels in which
 // the bits of a row depend on that row alone. Implementations are stateless and safe from any

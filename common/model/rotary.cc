@@ -13,6 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "common/model/cpu/taken_rows.h"
 
 namespace attnrl::model {
 namespace {
@@ -119,6 +120,10 @@ std::shared_ptr<const RotaryRows> RotaryTable(const ModelConfig& config, const a
       std::make_shared<const RotaryRows>(RotaryRows{rows.cosine.to(device), rows.sine.to(device)});
   held = table;
   return table;
+}
+
+RotaryRows RotaryAt(const RotaryRows& table, const at::Tensor& positions) {
+  return {TakeRows(table.cosine, positions), TakeRows(table.sine, positions)};
 }
 
 }  // namespace attnrl::model

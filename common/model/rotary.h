@@ -23,4 +23,7 @@ std::vector<double> RotaryFrequencies(const ModelConfig& config);
 // held. Thread-safe.
 std::shared_ptr<const RotaryRows> RotaryTable(const ModelConfig& config, const at::Device& device);
 
+// The rows of such a table at positions int64 [rows].
+RotaryRows RotaryAt(const RotaryRows& table, const at::Tensor& positions);
+
 }  // namespace attnrl::model

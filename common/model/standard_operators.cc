@@ -11,7 +11,6 @@
 #include "common/model/cpu_operators.h"
 #include "common/model/gpu_operators.h"
 #include "common/model/operators.h"
-#include "common/model/wide.h"
 
 namespace attnrl::model {
 namespace {
@@ -238,6 +237,10 @@ class StandardOperators final : public Operators {
 };
 
 }  // namespace
+
+at::Tensor AtLeastFloat32(const at::Tensor& x) {
+  return at::isReducedFloatingType(x.scalar_type()) ? x.to(at::kFloat) : x;
+}
 
 at::ScalarType TrainedActivations(at::ScalarType weights, const at::Device& device) {
   // LibTorch multiplies bfloat16 numbers one by one there, ten times slower than float32.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/attention/attention.h"
+#include "common/model/decoder_layer.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
 #include "common/model/operators.h"
@@ -34,8 +35,6 @@ class Transformer {
   // on the CPU, where matrices are packed, lacks them.
   Transformer(const ModelConfig& config, Tensors weights,
               const Operators& operators = Operators::Standard());
-  ~Transformer();
-  Transformer(Transformer&&) noexcept;
 
   // ids, positions int64 [rows] -> the states after the final norm, [rows, hidden]. Positions are
   // below config().max_position_embeddings. `wanted` (int64, each row once; undefined: all): the
@@ -70,32 +69,11 @@ class Transformer {
   const Operators& operators() const { return operators_; }
 
  private:
-  struct Layer;
-
-  // What a layer's attention is called with.
-  struct AttentionInput {
-    at::Tensor q;  // [rows, heads, head_dim]
-    at::Tensor k;  // [rows, kv_heads, head_dim]
-    at::Tensor v;
-  };
-  // The parts of a layer. `normed`: the residual stream after the norm before the part; `rotary`
-  // null: positions aren't applied.
-  AttentionInput Project(int64_t index, const at::Tensor& normed, const RotaryRows* rotary) const;
-  at::Tensor OutputBlock(int64_t index, const at::Tensor& attended) const;
-  at::Tensor MlpBlock(int64_t index, const at::Tensor& normed) const;
-  // The residual stream between two layers: x + added, whose sum the next norm takes.
-  struct Stream {
-    at::Tensor x;
-    at::Tensor added;  // undefined: nothing
-  };
-  void RunLayer(int64_t index, Stream* stream, const RotaryRows* rotary,
-                attention::Attention& attention, const at::Tensor& wanted) const;
-
   ModelConfig config_;
   Tensors weights_;
   const Operators& operators_;
   const Operators& used_;  // operators_.For(the weights)
-  std::vector<Layer> layers_;
+  std::vector<DecoderLayer> layers_;
   at::Tensor embedding_;
   at::Tensor final_norm_;
   std::unique_ptr<const Projection> head_;

@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/device/device.h"
-#include "common/model/wide.h"
+#include "common/model/operators.h"
 
 namespace attnrl::learner {
 namespace {

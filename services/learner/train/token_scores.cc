@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "common/model/wide.h"
+#include "common/model/operators.h"
 
 namespace attnrl::learner {
 namespace {
