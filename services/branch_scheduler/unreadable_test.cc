@@ -94,5 +94,31 @@ TEST(LeaveOutUnreadable, WaitsForAVerifierThatIsAwayAndForNoOther) {
   EXPECT_EQ(set.problems.size(), 1u) << "as it was";
 }
 
+// Is done with so many in time.
+class SlowVerifier final : public verifier::VerifierClient {
+ public:
+  explicit SlowVerifier(size_t most) : most_(most) {}
+  absl::StatusOr<std::vector<verifier::GradeResult>> Verify(
+      const std::vector<verifier::GradeRequest>& requests, absl::Duration /*deadline*/) override {
+    if (requests.size() > most_) return absl::DeadlineExceededError("slow");
+    std::vector<verifier::GradeResult> results;
+    for (const verifier::GradeRequest& request : requests) results.push_back(Read(request));
+    return results;
+  }
+  void Cancel() override {}
+
+ private:
+  const size_t most_;
+};
+
+TEST(LeaveOutUnreadable, AsksASlowVerifierAboutFewerAtOnce) {
+  SlowVerifier verifier(3);
+  DataSet set = SetOf({"?", "2", "3", "4?", "5", "6", "7?"});
+  const auto left_out = LeaveOutUnreadable("math", verifier, Never, set);
+  ASSERT_TRUE(left_out.ok()) << left_out.status();
+  EXPECT_THAT(left_out->places, ElementsAre("in:1", "in:4", "in:7"));
+  EXPECT_EQ(set.problems.size(), 4u);
+}
+
 }  // namespace
 }  // namespace attnrl::scheduler

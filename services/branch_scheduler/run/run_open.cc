@@ -227,7 +227,9 @@ absl::StatusOr<BatchState> Run::LoadBatch(const Store::BatchRow& row,
       }
       item.grades = *std::move(grades);
     }
-    Response& response = batch.problems[key.position].responses[key.response];
+    Problem& problem = batch.problems[key.position];
+    if (item.worker.empty()) problem.parked = true;  // a result of nobody, as Park stores it
+    Response& response = problem.responses[key.response];
     if (key.kind == ItemKind::kInitial) {
       ++batch.initial_done;
       response.initial = std::move(item);

@@ -315,6 +315,7 @@ std::set<std::string> Run::Workers() const {
       }
     }
   }
+  names.erase("");  // of what is parked
   return names;
 }
 

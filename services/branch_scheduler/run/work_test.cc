@@ -324,22 +324,6 @@ TEST_F(RunWork, TheOverlapCountsAgainAfterAWallClockThatIsSetBack) {
   EXPECT_EQ(OverlapAfter(2, {20.25, 20.3}), 1.0);
 }
 
-TEST_F(RunWork, WhatIsParkedIsNotRunnableThoughItWasNamedBefore) {
-  const ItemId one = FirstContinuation();
-  const ItemKey key = KeyOfItem(one);
-  const ItemId other = IdOf({key.batch, key.position, 1 - key.response, kContinuation});
-  ASSERT_EQ(bench.open.erase(one) + bench.open.erase(other), 2u);
-  ASSERT_TRUE(bench
-                  .InTransaction([&] {
-                    // The first one names the other again.
-                    const absl::Status parked = bench.run().Park(one, "nobody can do it");
-                    return parked.ok() ? bench.run().Park(other, "nor this") : parked;
-                  })
-                  .ok());
-  EXPECT_FALSE(bench.open.contains(one));
-  EXPECT_FALSE(bench.open.contains(other));
-}
-
 TEST_F(RunWork, TreeFactsAddUpOverCommits) {
   std::map<std::string, uint64_t> points;
   std::map<std::string, uint64_t> kept;
