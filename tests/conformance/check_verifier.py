@@ -3,11 +3,13 @@
 """Checks that a verifier keeps what proto/attnrl/v1/verifier.proto promises.
 
   check_verifier.py --address 127.0.0.1:7003 --right '\\boxed{42}' --answer 42
-  check_verifier.py --address unix:/tmp/v.sock --right '<answer>42</answer>' --answer '4[0-9]'
+  check_verifier.py --address unix:/tmp/v.sock --right '<answer>42</answer>' --answer '4[0-9]' \\
+    --task regex
 
---right is a response that the verifier accepts for --answer. Calls it as a run would, prints a line
-for each promise, and exits with 1 if one is broken. Needs grpcio, protobuf and protoc, and changes
-nothing.
+--right is a response that the verifier accepts for --answer. --task is what a run calls it with:
+its data.grader, or the field "grader" of a problem ("math" unless said). Calls it as a run would,
+prints a line for each promise, and exits with 1 if one is broken. Needs grpcio, protobuf and
+protoc, and changes nothing.
 """
 
 import argparse
@@ -49,10 +51,11 @@ def require(holds, text):
 class Checker:
     """The promises, one method each; their names are what is printed."""
 
-    def __init__(self, pb, channel, right, answer):
+    def __init__(self, pb, channel, options):
         self.pb = pb
-        self.right = right
-        self.answer = answer
+        self.task = options.task
+        self.right = options.right
+        self.answer = options.answer
         self.call = channel.unary_unary(
             "/attnrl.v1.Verifier/Verify",
             request_serializer=pb.VerifyRequest.SerializeToString,
@@ -61,7 +64,7 @@ class Checker:
 
     def verify(self, *responses):
         """The results of (id, response, answers) triples."""
-        request = self.pb.VerifyRequest()
+        request = self.pb.VerifyRequest(task=self.task)
         for identity, response, answers in responses:
             request.responses.add(id=identity, response=response, answers=answers)
         reply = self.call(request, timeout=DEADLINE_S)
@@ -126,7 +129,7 @@ class Checker:
 
     def answers_are_read_where_that_is_asked_for(self):
         """With `check`: --answer can be read; or else the verifier says that it doesn't know."""
-        request = self.pb.VerifyRequest(check=True)
+        request = self.pb.VerifyRequest(task=self.task, check=True)
         request.responses.add(id="a", answers=[self.answer])
         reply = self.call(request, timeout=DEADLINE_S)
         if not reply.checked:
@@ -159,13 +162,14 @@ def main():
     parser.add_argument("--address", required=True, help="unix:/path or host:port")
     parser.add_argument("--right", required=True, help="a response that is right for --answer")
     parser.add_argument("--answer", required=True, help="an accepted answer")
+    parser.add_argument("--task", default="math", help="data.grader of the run (math)")
     options = parser.parse_args()
     channel = grpc.insecure_channel(options.address)
     try:
         grpc.channel_ready_future(channel).result(timeout=30)
     except grpc.FutureTimeoutError:
         sys.exit(f"error: {options.address}: no verifier answered within 30 s")
-    checker = Checker(load_messages(), channel, options.right, options.answer)
+    checker = Checker(load_messages(), channel, options)
     broken = 0
     for name in [name for name in vars(Checker) if "_" in name.strip("_")]:
         try:

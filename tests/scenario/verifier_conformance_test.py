@@ -33,14 +33,14 @@ PYTHON = find_python()
 class VerifierConformance(unittest.TestCase):
     """Each server, checked from outside."""
 
-    def check(self, command, socket, right, answer):
+    def check(self, command, socket, task, right, answer):
         """Starts a server, and runs every check against it."""
         with tempfile.TemporaryFile() as log:
             server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
             try:
                 wait_until("the server's socket", socket.exists, 60)
                 words = [PYTHON, CHECK, "--address", f"unix:{socket}"]
-                words += ["--right", right, "--answer", answer]
+                words += ["--task", task, "--right", right, "--answer", answer]
                 checked = subprocess.run(
                     words, capture_output=True, text=True, timeout=300, check=False
                 )
@@ -55,13 +55,13 @@ class VerifierConformance(unittest.TestCase):
             socket = pathlib.Path(folder) / "verifier.sock"
             command = [BIN / "attnrl-verifier", "--config", CONFIG]
             command += ["--set", f"verifier.address=unix:{socket}"]
-            self.check(command, socket, "so \\boxed{\\frac{84}{2}}", "42")
+            self.check(command, socket, "math", "so \\boxed{\\frac{84}{2}}", "42")
 
     def test_the_example_keeps_its_promises(self):
         with tempfile.TemporaryDirectory() as folder:
             socket = pathlib.Path(folder) / "verifier.sock"
             command = [PYTHON, EXAMPLE, "--address", f"unix:{socket}"]
-            self.check(command, socket, "so <answer>42</answer>", "4[0-9]")
+            self.check(command, socket, "regex", "so <answer>42</answer>", "4[0-9]")
 
 
 if __name__ == "__main__":
