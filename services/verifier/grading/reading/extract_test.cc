@@ -100,6 +100,19 @@ TEST(FindAnswer, TakesTheLastFormulaOrANumberThatIsStatedBehindIt) {
   EXPECT_EQ(Found("I counted 41, then 42."), "I counted 41, then 42");
 }
 
+TEST(FindAnswer, TakesANumberOnlyBehindAWholeWordThatStatesIt) {
+  const std::string rest =
+      " and that is what I have to say about it, as well as about all the others.";
+  EXPECT_EQ(Found("Let $x$ be. We counted approximately 12" + rest), "12");
+  EXPECT_EQ(Found("Let $x$ be. We counted unapproximately 12" + rest), "x");
+  EXPECT_EQ(Found("Let $x$ be. Of the colours:blue:red:green: 12" + rest), "12");
+}
+
+TEST(FindAnswer, TakesLinearTimeOverNumbersWithoutSpaces) {
+  EXPECT_EQ(Found("so " + Repeated("2*", 1 << 22) + "2"), "(none)");
+  EXPECT_EQ(Found(Repeated(":1", 1 << 22)), "1");
+}
+
 TEST(ExtractAnswer, NeedsTheCommandItself) {
   EXPECT_EQ(Boxed("boxed{42}"), "(none)");
   EXPECT_EQ(Boxed("\\framebox{42} \\fbox{42} \\boxedx{42} \\boxed 42"), "(none)");

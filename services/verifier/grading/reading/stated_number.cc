@@ -45,21 +45,25 @@ std::optional<Number> NumberAt(std::string_view text, size_t at) {
   return number;
 }
 
+constexpr std::string_view kStating[] = {
+    "is",    "are",           "be",   "was", "were",   "by", "equals", "exactly", "about",  "total",
+    "gives", "approximately", "only", "get", "obtain", "=",  "means",  "costs",   "remains"};
+constexpr size_t kLongestStating = std::ranges::max(kStating, {}, &std::string_view::size).size();
+
+// The end of a longer word, as far as it shows that the word is none of the above: a formula
+// without white space may be as long as the response, and each of its numbers asks.
 std::string_view WordBefore(std::string_view text, size_t end) {
   while (end > 0 && (IsSpace(text[end - 1]) || text[end - 1] == '$')) --end;
   size_t begin = end;
-  while (begin > 0 && !IsSpace(text[begin - 1])) --begin;
+  while (begin > 0 && end - begin <= kLongestStating && !IsSpace(text[begin - 1])) --begin;
   return text.substr(begin, end - begin);
 }
 
 bool IsStated(std::string_view text, const Number& number) {
-  constexpr std::string_view kStating[] = {"is",    "are",           "be",      "was",    "were",
-                                           "by",    "equals",        "exactly", "about",  "total",
-                                           "gives", "approximately", "only",    "get",    "obtain",
-                                           "=",     "means",         "costs",   "remains"};
   const std::string_view word = WordBefore(text, number.begin);
   if (word.ends_with(':')) return true;
-  return std::find(std::begin(kStating), std::end(kStating), word) != std::end(kStating);
+  return word.size() <= kLongestStating &&
+         std::find(std::begin(kStating), std::end(kStating), word) != std::end(kStating);
 }
 
 template <typename Wanted>
