@@ -15,6 +15,7 @@
 
 #include "common/base/status.h"
 #include "common/testing/temporary_folder.h"
+#include "services/verifier/limits.h"
 #include "services/verifier/testing/pools.h"
 
 namespace attnrl::verifier {
@@ -54,6 +55,24 @@ TEST(GraderPool, LargeResponsesPassThroughTheSandbox) {
   EXPECT_EQ((*results)[1].status, GradeStatus::kLimit);
   EXPECT_EQ((*results)[2].status, GradeStatus::kLimit);
   EXPECT_LE((*results)[2].extracted.size(), 1u << 20);
+  EXPECT_EQ(pool->counters().restarts, 0);
+}
+
+TEST(GraderPool, BracesAndBoxesOfTheLargestResponsePassThroughTheSandbox) {
+  auto pool = StartPool({.binary = kRealGrader});
+  std::vector<GradeRequest> requests;
+  for (const std::string_view piece : {"{", "\\boxed{", "\\boxed{},", "\\boxed{{", "{}"}) {
+    std::string response;
+    while (response.size() + piece.size() <= Limits().response_bytes) response += piece;
+    requests.push_back({"", std::move(response), {"1"}});
+  }
+  auto results = pool->Grade(requests);
+  ASSERT_TRUE(results.ok()) << results.status();
+  std::vector<GradeStatus> statuses;
+  for (const GradeResult& result : *results) statuses.push_back(result.status);
+  constexpr GradeStatus kNone = GradeStatus::kNoAnswer;
+  EXPECT_EQ(statuses,
+            (std::vector<GradeStatus>{kNone, kNone, GradeStatus::kUnparsable, kNone, kNone}));
   EXPECT_EQ(pool->counters().restarts, 0);
 }
 

@@ -58,10 +58,13 @@ std::vector<std::string_view> BoxesBefore(std::string_view text, const std::vect
 
 std::optional<Extracted> ExtractAnswer(std::string_view response) {
   const std::string_view text = AfterThinking(response);
+  // Boxes that are open. Braces of other groups are only counted, as a response may be nothing but
+  // braces: the bytes that an open box takes stand in the response as its name.
   struct Open {
     size_t brace;
-    size_t begin = kNoBox;  // of a box: its backslash
-    bool doubled = false;
+    size_t begin;  // its backslash
+    bool doubled;
+    size_t groups = 0;  // open ones inside of it
   };
   std::vector<Open> open;
   std::vector<Closed> boxes;
@@ -69,7 +72,7 @@ std::optional<Extracted> ExtractAnswer(std::string_view response) {
   size_t last_begin = 0;
   size_t last_place = 0;
   for (size_t i = 0; i < text.size();) {
-    char c = text[i];
+    const char c = text[i];
     if (c == '\\') {
       // "\\boxed{" (a doubled backslash) is how a box looks after a careless escape.
       size_t name = i + 1;
@@ -82,16 +85,17 @@ std::optional<Extracted> ExtractAnswer(std::string_view response) {
       i += i + 1 < text.size() && !IsLetter(text[i + 1]) ? 2 : 1;
       continue;
     }
-    if (c == '{') open.push_back({i});
-    if (c == '}' && !open.empty()) {
-      Open group = open.back();
+    if (!open.empty() && c == '{') ++open.back().groups;
+    if (!open.empty() && c == '}' && open.back().groups > 0) {
+      --open.back().groups;
+    } else if (!open.empty() && c == '}') {
+      const Open box = open.back();
       open.pop_back();
-      const bool box = group.begin != kNoBox;
-      if (box) boxes.push_back({group.begin, group.brace, i + 1});
-      if (box && (!last || group.brace > last_begin)) {
-        last_begin = group.brace;
+      boxes.push_back({box.begin, box.brace, i + 1});
+      if (!last || box.brace > last_begin) {
+        last_begin = box.brace;
         last_place = boxes.size() - 1;
-        last = Extracted{text.substr(group.brace + 1, i - group.brace - 1), group.doubled};
+        last = Extracted{text.substr(box.brace + 1, i - box.brace - 1), box.doubled};
       }
     }
     ++i;
