@@ -15,8 +15,8 @@ namespace attnrl::verifier {
 using AcceptedAnswer = std::shared_ptr<const std::vector<Reading>>;
 
 // Reads `accepted`, raw as in the data set, or remembers how it was read. Costs the same work
-// either way, so that no verdict depends on what was graded before. Each thread remembers some
-// thousand answers of the limits it was last asked with, 16 MiB of text at most. Never null.
+// either way, so that no verdict depends on what was graded before. Each thread remembers what it
+// was last asked for, within the limits of that call and 64 MiB. Never null.
 AcceptedAnswer ReadAccepted(const std::string& accepted, const Limits& limits, Work& work);
 
 }  // namespace attnrl::verifier

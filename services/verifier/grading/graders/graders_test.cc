@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -184,6 +185,23 @@ TEST(AcceptedAnswers, OfWhichThousandsAreAskedForAreStillRead) {
     const AcceptedAnswer answer = ReadAccepted(std::to_string(i), {}, work);
     ASSERT_EQ(answer->front().tokens.front().text, std::to_string(i));
   }
+}
+
+TEST(AcceptedAnswers, AreRememberedWithinABoundOfBytes) {
+  std::string sum = "1";
+  while (sum.size() < 4000) sum += "+1";
+  std::vector<std::weak_ptr<const std::vector<Reading>>> read;
+  for (int i = 0; i < 300; ++i) {
+    Work work(Limits().work);
+    read.push_back(ReadAccepted(std::to_string(1000 + i) + "+" + sum, {}, work));
+  }
+  size_t tokens = 0;
+  for (const auto& one : read) {
+    if (const auto readings = one.lock()) tokens += readings->front().tokens.size();
+  }
+  EXPECT_GT(tokens, 0u);
+  EXPECT_LT(tokens * sizeof(Token), size_t{64} << 20);
+  EXPECT_FALSE(read.back().expired());
 }
 
 }  // namespace
