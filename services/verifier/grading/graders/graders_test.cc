@@ -112,6 +112,17 @@ TEST(MultipleChoice, TakesTheLetterHoweverItIsDressed) {
                              "Optional"}) {
     EXPECT_FALSE(Accepts("multiple_choice", answer, "C")) << answer;
   }
+  for (const char* answer : {"C) A and B", "(C) A and D", "C. Both A and D",
+                             "\\textbf{(C)}\\ A and B.", "\\text{(C) Both }A\\text{ and }B"}) {
+    EXPECT_TRUE(Accepts("multiple_choice", answer, "C")) << answer;
+    EXPECT_TRUE(Accepts("multiple_choice", "C", answer)) << answer;
+  }
+  for (const char* answer :
+       {"A and B", "A or B", "A) / B)", "C A and B", "C, A and B", "C) C and B", "C) A and A",
+        "C) A or B", "C) and B", "C) A and B or D", "C) A and B, D", "(C) (A) and (B)",
+        "C) A) and B)", "C) a and b", "A, C) A and B"}) {
+    EXPECT_FALSE(Accepts("multiple_choice", answer, "C")) << answer;
+  }
   EXPECT_TRUE(Accepts("multiple_choice", "C, A", "\\text{A,C}"));
   EXPECT_TRUE(Accepts("multiple_choice", "C. 45 or more", "C"));
   EXPECT_FALSE(Accepts("multiple_choice", "C", "45"));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accepts the letter of a choice, however it is dressed: "C", "(c)", "C.", "\text{(C)}", and with
 // the text of the choice behind it: "(C) 45", "\textbf{(C)}\ 45". Several letters ("A, C") are a
-// set, and what names another choice besides ("A or B", "A/B", "A; B") is none.
+// set, and what names another choice besides ("A or B", "A/B", "A; B") is none, but for the text of
+// a choice that is two others: "D) A and B".
 #include <algorithm>
 #include <set>
 #include <string_view>
@@ -108,6 +109,33 @@ bool IsHedged(std::string_view rest, bool closed) {
   return false;
 }
 
+// "Both A and C" behind "B.": the text of a choice that names two others, and nothing else.
+bool NamesTwoOthers(std::string_view text, char letter) {
+  const auto skip = [&text] {
+    text.remove_prefix(std::min(text.find_first_not_of(" {}"), text.size()));
+  };
+  const auto take = [&](std::string_view word) {
+    skip();
+    const bool there = text.size() > word.size() && !IsLetter(text[word.size()]) &&
+                       std::equal(word.begin(), word.end(), text.begin(), SameLetter);
+    if (there) text.remove_prefix(word.size());
+    return there;
+  };
+  const auto take_other = [&] {
+    skip();
+    const bool there = !text.empty() && IsLoneChoice(text, 0) && text[0] != letter;
+    const char other = there ? text[0] : '\0';
+    if (there) text.remove_prefix(1);
+    return other;
+  };
+  take("both");
+  const char first = take_other();
+  if (first == '\0' || !take("and")) return false;
+  const char second = take_other();
+  return second != '\0' && second != first &&
+         text.find_first_not_of(" {}.") == std::string_view::npos;
+}
+
 // Without "Option", "Choice" or "Answer" in front.
 std::string_view WithoutName(std::string_view text) {
   const size_t begin = std::min(text.find_first_not_of(" {"), text.size());
@@ -150,6 +178,7 @@ std::set<char> Letters(std::string_view text) {
     closed = text.substr(at, end - at).find_first_not_of('}') != std::string_view::npos;
     has_text = closed;
     at = end;
+    if (closed && letters.size() == 1 && NamesTwoOthers(text.substr(at), Upper(c))) return letters;
   }
   if (IsHedged(text.substr(at), has_text)) return {};
   return letters;
