@@ -44,6 +44,7 @@ const std::vector<std::vector<std::string>> kClasses = {
     {"[1,2)", "\\left[1, 2\\right)"},
     {"(1,2]", "(1, 2.0]"},
     {"x\\leq 3", "x\\le 3", "x\\leqslant3", "x \u2264 3"},
+    {"x\\approx 3", "x \u2248 3"},
     {"x<3", "x\\lt 3", "x < 3", "3 > x", "(-\\infty,3)", "(-\u221e, 3)",
      "\\left(-\\infty,3.0\\right)"},
     {"\\infty", "\u221e", "{\\infty}"},

@@ -13,4 +13,7 @@ namespace attnrl::verifier {
 // more of them, and who asks for a number gets no percentage. False where `work` is exhausted.
 bool IsSame(const Expression& given, const Expression& wanted, Work& work, std::string* rule);
 
+// A variable or an unknown function with its arguments; not \pi.
+bool IsName(const Expression& node);
+
 }  // namespace attnrl::verifier

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "services/verifier/grading/deciding/decide.h"
 #include "services/verifier/grading/expression/exact.h"
 #include "services/verifier/grading/expression/expression.h"
 #include "services/verifier/limits.h"
@@ -60,9 +61,6 @@ class Decider {
 };
 
 bool HasNoVariables(const Expression& node);
-
-// A variable or an unknown function with its arguments; not \pi.
-bool IsName(const Expression& node);
 
 // "x = 5", "f(x) = 2x": one equation with a name alone on its left side.
 bool IsAssignment(const Expression& node);

@@ -142,6 +142,65 @@ TEST(NumericTolerance, IsWhatStandsBehindThePlusMinusSign) {
   EXPECT_TRUE(Accepts("numeric_tolerance", "10.3", "10 \\pm 0.5"));
   EXPECT_TRUE(Accepts("numeric_tolerance", "10.5", "10 \\pm 0.5"));
   EXPECT_FALSE(Accepts("numeric_tolerance", "10.51", "10 \\pm 0.5"));
+  EXPECT_TRUE(Accepts("numeric_tolerance", "9.9", "9.8 \\pm 0.1"));
+}
+
+struct Measured {
+  const char* answer;
+  const char* accepted;
+};
+
+TEST(NumericTolerance, LooksThroughMarksNamesUnitsAndPlusMinusOfBothSides) {
+  for (const auto& [answer, accepted] :
+       std::vector<Measured>{{"\\approx 9.81", "9.8"},
+                             {"≈ 9.81", "9.8"},
+                             {"g = 9.81", "9.8"},
+                             {"g \\approx 9.81", "9.8"},
+                             {"x = 9.81\\text{ m/s}^2", "9.8"},
+                             {"9.81 \\pm 0.01", "9.8"},
+                             {"g = 9.81 \\pm 0.01\\text{ m/s}^2", "9.8\\text{ m/s}^2"},
+                             {"\\approx 9.81\\text{ m/s}^2", "9.8\\text{ m/s}^2"},
+                             {"981\\text{ cm/s}^2", "9.8 \\pm 0.1\\text{ m/s}^2"},
+                             {"9.9\\text{ m/s}^2", "9.8 \\pm 0.1\\text{ m/s}^2"},
+                             {"9.71", "9.8\\text{ m/s}^2 \\pm 0.1\\text{ m/s}^2"},
+                             {"9.85", "(9.8 \\pm 0.1)\\text{ m/s}^2"},
+                             {"9.81", "g \\approx 9.8"},
+                             {"g = 9.81", "g = 9.8"},
+                             {"3.14", "\\pi"},
+                             {"\\frac{22}{7}", "\\pi"},
+                             {"\\pi + 0.05", "\\pi \\pm 0.1"},
+                             {"4.44", "\\sqrt{2}\\pi"},
+                             {"50\\%", "0.5"},
+                             {"0.5", "50\\%"},
+                             {"50", "50\\%"},
+                             {"p = 50.2\\%", "\\frac12"}}) {
+    EXPECT_TRUE(Accepts("numeric_tolerance", answer, accepted)) << answer << " for " << accepted;
+  }
+  for (const auto& [answer, accepted] :
+       std::vector<Measured>{{"\\approx 9.9", "9.8"},
+                             {"g = 9.9", "9.8"},
+                             {"g < 9.81", "9.8"},
+                             {"9.81 = 9.81", "9.8"},
+                             {"g = 9.81 = 4", "9.8"},
+                             {"h = 9.81", "g = 9.8"},
+                             {"9.8 \\pm 1000", "9.8"},
+                             {"9.8 \\pm 0.2", "9.8 \\pm 0.1"},
+                             {"9.8\\text{ m} \\pm 0.1", "9.8"},
+                             {"90^\\circ \\pm 1", "1.57"},
+                             {"9.91\\text{ m/s}^2", "9.8 \\pm 0.1\\text{ m/s}^2"},
+                             {"9.8\\text{ m}", "9.8 \\pm 0.1\\text{ m/s}^2"},
+                             {"10", "10 \\pm 5\\%"},
+                             {"3.1", "\\pi"},
+                             {"-\\pi", "\\pi"},
+                             {"\\pi \\pm 1", "\\pi"},
+                             {"\\pi + 0.11", "\\pi \\pm 0.1"},
+                             {"50", "0.5"},
+                             {"0.5\\%", "0.5"},
+                             {"0.5\\%", "50"},
+                             {"5000", "50\\%"},
+                             {"50\\%", "0.5\\text{ m}"}}) {
+    EXPECT_FALSE(Accepts("numeric_tolerance", answer, accepted)) << answer << " for " << accepted;
+  }
 }
 
 TEST(NumericTolerance, ConvertsUnits) {
@@ -167,7 +226,10 @@ TEST(Graders, SayHowTheyReadAcceptedAnswers) {
             "vvvtxxxxxx");
   EXPECT_EQ(Kinds("exact_match", {"x", "\\frac{1}{", "\\text{}", " "}), "vvxx");
   EXPECT_EQ(Kinds("multiple_choice", {"(B)", "A, C", "Paris", ""}), "vvxx");
-  EXPECT_EQ(Kinds("numeric_tolerance", {"9.8 \\pm 0.1", "5\\text{ m}", "x", "1, 2", ""}), "vvxxx");
+  EXPECT_EQ(Kinds("numeric_tolerance",
+                  {"9.8 \\pm 0.1", "5\\text{ m}", "x", "1, 2", "", "9.8\\pm0.1\\text{ m/s}^2",
+                   "\\pi", "g = 9.8", "0", "(1, 2)", "10 \\pm 5\\%", "x = y"}),
+            "vvxxxvvvvxxx");
 }
 
 TEST(AcceptedAnswers, CostTheSameReadOrRemembered) {

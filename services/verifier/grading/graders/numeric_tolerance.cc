@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accepts a number near the accepted one: within what stands behind its \pm ("9.8 \pm 0.1"), or
-// within 1 % of it. For measurements; units are converted where both sides have one. A range, a
-// list or an expression with variables is near nothing.
+// within 1 % of it. For measurements: a mark ("\approx"), a name ("g =") and a unit may be left
+// out, units are converted where both sides have one. A range, a list or an expression with
+// variables is near nothing.
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "services/verifier/grading/deciding/balls.h"
+#include "services/verifier/grading/deciding/decide.h"
 #include "services/verifier/grading/expression/exact.h"
 #include "services/verifier/grading/graders/accepted_answers.h"
 #include "services/verifier/grading/graders/makers.h"
@@ -16,48 +21,117 @@ namespace {
 
 const Rational kRelative(1, 100);
 
-// A number with what may be next to it.
-struct Quantity {
-  const Expression* value = nullptr;
-  std::string dimension = {};
-  Rational factor = Rational(1);
-};
-
-Quantity QuantityOf(const Expression& expression) {
-  if (expression.kind != Kind::kQuantity) return {&expression};
-  return {&expression.arguments[0], expression.name, expression.arguments[1].number};
+Expression Times(const Expression& value, Expression factor) {
+  std::vector<Expression> factors;
+  factors.push_back(value);
+  factors.push_back(std::move(factor));
+  return MakeProduct(std::move(factors));
 }
 
-// "9.8 \pm 0.1", "9.8": the middle and how far from it one may be.
-struct Goal {
-  Rational middle;
-  Rational bound;
+Rational Absolute(const Rational& value) { return value.IsNegative() ? Rational() - value : value; }
+
+// "g \approx 9.8 \pm 0.1\text{ m/s}^2": a value with what may be next to it.
+struct Measurement {
+  // Parts of the answer: "g", null without a name, and what is said to be it.
+  const Expression* name = nullptr;
+  const Expression* value = nullptr;
+  std::optional<Rational> bound = {};
+  std::string dimension = {};
+  Rational factor = Rational(1);  // of its unit
 };
-std::optional<Goal> GoalOf(const Expression& wanted, Work& work) {
-  const bool both = wanted.kind == Kind::kSum && wanted.arguments.size() == 2 &&
-                    wanted.arguments[1].kind == Kind::kPlusMinus;
-  const std::optional<Rational> middle = ExactValue(both ? wanted.arguments[0] : wanted, work);
-  if (!middle) return std::nullopt;
-  Rational bound = *middle * kRelative;
-  if (both) {
-    const std::optional<Rational> given = ExactValue(wanted.arguments[1].arguments[0], work);
-    if (!given) return std::nullopt;
-    bound = *given;
+
+// Without its mark or its name; null: it is another relation.
+const Expression* TakeName(const Expression& answer, Measurement& measurement) {
+  if (answer.kind != Kind::kRelation) return &answer;
+  if (answer.arguments.size() == 1) return answer.arguments.data();
+  const bool named = answer.arguments.size() == 2 && IsName(answer.arguments[0]) &&
+                     (answer.name == "=" || answer.name == "\\approx");
+  if (!named) return nullptr;
+  measurement.name = answer.arguments.data();
+  return &answer.arguments[1];
+}
+
+// Without its unit.
+const Expression* TakeUnit(const Expression& answer, Measurement& measurement) {
+  if (answer.kind != Kind::kQuantity) return &answer;
+  measurement.dimension = answer.name;
+  measurement.factor = answer.arguments[1].number;
+  return answer.arguments.data();
+}
+
+// nullopt: it is none.
+std::optional<Measurement> MeasurementOf(const Expression& answer, Work& work) {
+  Measurement measurement;
+  const Expression* node = TakeName(answer, measurement);
+  if (node == nullptr) return std::nullopt;
+  node = TakeUnit(*node, measurement);
+  measurement.value = node;
+  const bool both = node->kind == Kind::kSum && node->arguments.size() == 2 &&
+                    node->arguments[1].kind == Kind::kPlusMinus;
+  if (!both) return measurement;
+  measurement.value = node->arguments.data();
+  const Expression* bound = node->arguments[1].arguments.data();
+  if (bound->kind == Kind::kQuantity) {
+    // "9.8 \pm 0.1\text{ m}", "9.8\text{ m} \pm 0.1\text{ m}": the unit of both. "10 \pm 5\%" may
+    // mean a part of ten.
+    Measurement alone;
+    measurement.value = TakeUnit(*measurement.value, alone);
+    if (!measurement.dimension.empty()) return std::nullopt;
+    bound = TakeUnit(*bound, measurement);
+    const bool same =
+        alone.dimension == measurement.dimension && alone.factor == measurement.factor;
+    if (!same && (measurement.dimension == "%" || !alone.dimension.empty())) return std::nullopt;
   }
-  return Goal{*middle, bound.IsNegative() ? Rational() - bound : bound};
+  if (measurement.value->kind == Kind::kQuantity) return std::nullopt;
+  const std::optional<Rational> value = ExactValue(*bound, work);
+  if (!value) return std::nullopt;
+  measurement.bound = Absolute(*value);
+  return measurement;
+}
+
+// Whether `given` is near `wanted` times `scale`, which is above zero. A given \pm, too, must be no
+// larger than what is allowed: nobody measures by "10 \pm 1000".
+bool IsNear(const Measurement& given, const Measurement& wanted, const Rational& scale,
+            Work& work) {
+  if (const std::optional<Rational> value = ExactValue(*wanted.value, work)) {
+    const Rational middle = *value * scale;
+    const Rational bound = wanted.bound ? *wanted.bound * scale : Absolute(middle) * kRelative;
+    if (given.bound && bound < *given.bound) return false;
+    const std::optional<Rational> mine = ExactValue(*given.value, work);
+    if (!mine) return IsWithin(*given.value, middle, bound, work);
+    constexpr int64_t kBits = 8;  // that one step subtracts
+    return work.Spend((mine->Bits() + middle.Bits()) / kBits) &&
+           !(bound < Absolute(*mine - middle));
+  }
+  // "\pi": no exact number, and so not zero.
+  const Expression middle = Times(*wanted.value, MakeNumber(scale));
+  if (wanted.bound) {
+    const Rational bound = *wanted.bound * scale;
+    if (given.bound && bound < *given.bound) return false;
+    return IsWithin(MakeSum({*given.value, Negated(middle)}), Rational(), bound, work);
+  }
+  const Expression part = Reciprocal(middle);
+  return IsWithin(Times(*given.value, part), Rational(1), kRelative, work) &&
+         (!given.bound ||
+          IsWithin(Times(MakeNumber(*given.bound), part), Rational(), kRelative, work));
 }
 
 bool IsNear(const Expression& given, const Expression& wanted, Work& work) {
-  const Quantity mine = QuantityOf(given);
-  const Quantity theirs = QuantityOf(wanted);
-  const bool units = !mine.dimension.empty() && !theirs.dimension.empty();
-  if (units && mine.dimension != theirs.dimension) return false;
-  // A unit may be left out; a percentage is another number.
-  if (!units && mine.dimension == "%") return false;
-  const std::optional<Goal> goal = GoalOf(*theirs.value, work);
-  if (!goal) return false;
-  const Rational scale = units ? theirs.factor / mine.factor : Rational(1);
-  return IsWithin(*mine.value, goal->middle * scale, goal->bound * scale, work);
+  // Both are copied where values are compared.
+  if (!work.Spend(kCopyWork * (Size(given) + Size(wanted)))) return false;
+  const std::optional<Measurement> mine = MeasurementOf(given, work);
+  const std::optional<Measurement> theirs = mine ? MeasurementOf(wanted, work) : std::nullopt;
+  if (!theirs) return false;
+  if (mine->name && theirs->name && !(*mine->name == *theirs->name)) return false;
+  const Rational hundred(100);
+  // A unit may be left out; a percentage is a hundredth, which may be left out where it is wanted.
+  if (mine->dimension == theirs->dimension) {
+    return IsNear(*mine, *theirs, theirs->factor / mine->factor, work);
+  }
+  if (!mine->dimension.empty() && !theirs->dimension.empty()) return false;
+  if (mine->dimension == "%") return IsNear(*mine, *theirs, hundred, work);
+  return IsNear(*mine, *theirs, Rational(1), work) ||
+         (theirs->dimension == "%" && IsNear(*mine, *theirs, Rational(1) / hundred, work));
 }
 
 class NumericTolerance final : public Grader {
@@ -98,7 +172,7 @@ class NumericTolerance final : public Grader {
   AnswerKind Check(const std::string& accepted) override {
     Work work(limits_.work);
     for (const Reading& reading : *ReadAccepted(accepted, limits_, work)) {
-      if (reading.expression && GoalOf(*QuantityOf(*reading.expression).value, work)) {
+      if (reading.expression && IsNear(*reading.expression, *reading.expression, work)) {
         return AnswerKind::kValue;
       }
     }

@@ -109,6 +109,7 @@ std::vector<Symbol> MakeTable() {
       {"\u2265", kPlain, "\\geq"},
       {"\\ne", kPlain, "\\neq"},
       {"\u2260", kPlain, "\\neq"},
+      {"\u2248", kPlain, "\\approx"},
       {"\u03c0", kPlain, "\\pi"},
       {"\u03b1", kPlain, "\\alpha"},
       {"\u03b2", kPlain, "\\beta"},
