@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/rpc/call_group.h"
 
+#include <thread>
+
+#include "absl/synchronization/notification.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/measurement.h"
 
@@ -41,5 +44,19 @@ Call::Call(CallGroup& group, absl::Duration deadline)
 }
 
 Call::~Call() { group_.Remove(context_.get()); }
+
+grpc::Status Call::Finish(const std::function<grpc::Status()>& finish, absl::Duration wait) const {
+  absl::Notification finished;
+  bool given_up = false;
+  std::thread watch([&] {
+    given_up = !finished.WaitForNotificationWithTimeout(wait);
+    if (given_up) Cancel();
+  });
+  const grpc::Status status = finish();
+  finished.Notify();
+  watch.join();
+  if (!given_up) return status;
+  return {grpc::StatusCode::UNAVAILABLE, "the other side sent a message that can't be read"};
+}
 
 }  // namespace attnrl::rpc

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <grpcpp/client_context.h>
+#include <grpcpp/support/status.h>
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string_view>
@@ -55,6 +57,11 @@ class Call {
   grpc::ClientContext* context() const { return context_.get(); }
   // Ends this call only.
   void Cancel() const { context_->TryCancel(); }
+  // The status of a stream from which Read has returned false. It is there by then, unless a
+  // message came that can't be parsed: that ends reading, too, but not the stream, and its Finish
+  // would wait for ever. After `wait` the call is cancelled: UNAVAILABLE. `finish` calls Finish.
+  grpc::Status Finish(const std::function<grpc::Status()>& finish,
+                      absl::Duration wait = absl::Seconds(5)) const;
 
  private:
   CallGroup& group_;

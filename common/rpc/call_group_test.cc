@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "common/rpc/testing/test_services.h"
 
 namespace attnrl::rpc {
@@ -98,6 +99,52 @@ TEST_F(CallGroupTest, CancelEndsAWaitForARetryThatIsNotMadeThen) {
   canceller.join();
   EXPECT_FALSE(calls_.WaitToRetry("Verifier/Verify", kEndless));
   EXPECT_EQ(Series(kRetries), before);
+}
+
+// Streams one message whose text isn't UTF-8, which no receiver parses, or none; then stays or
+// ends.
+class Streamer final : public v1::WeightStore::Service {
+ public:
+  grpc::Status Fetch(grpc::ServerContext* context, const v1::FetchVersionRequest* request,
+                     grpc::ServerWriter<v1::VersionPiece>* writer) override {
+    if (request->manifest_only()) return {grpc::StatusCode::NOT_FOUND, "no such version"};
+    v1::VersionPiece piece;
+    piece.mutable_elsewhere()->add_addresses("\xff");
+    writer->Write(piece);
+    while (!context->IsCancelled()) absl::SleepFor(absl::Milliseconds(5));
+    return grpc::Status::OK;
+  }
+};
+
+class StreamEndTest : public ::testing::Test {
+ protected:
+  absl::Status Fetch(bool ends, absl::Duration wait) {
+    const std::string address = folder_.Address("s.sock");
+    const auto server = Server::Start({.address = address}, {&service_}).value();
+    const auto stub = v1::WeightStore::NewStub(Connect(address).value());
+    const Call call(calls_, kEndless);
+    v1::FetchVersionRequest request;
+    request.set_manifest_only(ends);
+    const auto stream = stub->Fetch(call.context(), request);
+    v1::VersionPiece piece;
+    while (stream->Read(&piece)) ADD_FAILURE() << "it was parsed";
+    return FromGrpc(call.Finish([&] { return stream->Finish(); }, wait), "fetch");
+  }
+
+  SocketFolder folder_;
+  Streamer service_;
+  CallGroup calls_;
+};
+
+TEST_F(StreamEndTest, AMessageThatCannotBeParsedEndsAStreamThatLives) {
+  const absl::Status status = Fetch(/*ends=*/false, absl::Milliseconds(200));
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_EQ(status.message(), "fetch: the other side sent a message that can't be read");
+}
+
+TEST_F(StreamEndTest, AStreamThatEndedSaysWhy) {
+  const absl::Status status = Fetch(/*ends=*/true, kDeadline);
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ class StubAdmin final : public Admin {
     v1::StatusReply reply;
     while (wanted && stream->Read(&reply)) wanted = use(FromProto(reply));
     if (!wanted) call.Cancel();
-    const absl::Status status = rpc::FromGrpc(stream->Finish(), "status of the scheduler");
+    const absl::Status status =
+        rpc::FromGrpc(call.Finish([&] { return stream->Finish(); }), "status of the scheduler");
     if (!wanted) return absl::OkStatus();
     if (calls_.cancelled()) return absl::CancelledError("watching the scheduler was cancelled");
     return status.ok() || absl::IsCancelled(status)

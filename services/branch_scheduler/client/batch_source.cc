@@ -152,7 +152,7 @@ class StubBatchSource final : public BatchSource {
       }
       if (reply.has_end()) ended = reply.end().samples();
     }
-    ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(stream->Finish(), what));
+    ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(call.Finish([&] { return stream->Finish(); }), what));
     if (ended != announced || batch.samples.size() != announced || batch.batch != request.batch) {
       return absl::DataLossError(absl::StrCat(what, ": ", batch.samples.size(),
                                               " samples arrived, but ", announced,

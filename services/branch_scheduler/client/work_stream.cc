@@ -84,7 +84,8 @@ class StubWorkStream final : public WorkStream {
     }
     if (!broken.ok()) call_.Cancel();
     absl::MutexLock lock(&mutex_);
-    const absl::Status status = rpc::FromGrpc(stream_->Finish(), "the work stream");
+    const absl::Status status =
+        rpc::FromGrpc(call_.Finish([this] { return stream_->Finish(); }), "the work stream");
     ended_ = broken.ok() ? Meaning(status) : broken;
     received_.Close();
   }

@@ -16,15 +16,16 @@ using scheduler::RunState;
 
 absl::Status Resume(const SchedulerFlags& flags) {
   ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<scheduler::Admin> admin, flags.Find());
+  // Only for what is said afterwards: where it can't be had, the run must go on all the same.
   const absl::StatusOr<scheduler::RunStatus> before = admin->Status(SchedulerFlags::kDeadline);
-  if (!before.ok()) return flags.Explain(before.status());
   if (absl::Status status = admin->Resume(/*keep_pause=*/false, SchedulerFlags::kDeadline);
       !status.ok()) {
     return flags.Explain(status);
   }
   const absl::StatusOr<scheduler::RunStatus> now = admin->Status(SchedulerFlags::kDeadline);
   if (!now.ok()) return flags.Explain(now.status());
-  const bool stood = before->state == RunState::kPaused || before->state == RunState::kDraining;
+  const bool stood =
+      !before.ok() || before->state == RunState::kPaused || before->state == RunState::kDraining;
   const std::string state(scheduler::RunStateName(now->state));
   if (flags.json) {
     std::cout << PrintJson(nlohmann::ordered_json{{"state", state}, {"resumed", stood}})
