@@ -6,8 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/data_set/problems.h"
+#include "services/verifier/types.h"
 
 namespace attnrl::tools {
 namespace {
@@ -26,13 +28,20 @@ std::pair<double, double> Average(const std::vector<EvalResult>& results) {
 }  // namespace
 
 absl::StatusOr<EvalSet> ReadEvalSet(const std::string& file, const data_set::FieldNames& names,
-                                    PromptReader& reader) {
+                                    const std::string& grader, PromptReader& reader) {
   EvalSet set;
   set.name = std::filesystem::path(file).stem().string();
   ATTNRL_RETURN_IF_ERROR(
       data_set::ReadProblems(file, names, [&](data_set::Problem problem) -> absl::Status {
         ATTNRL_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
                                 reader.Read(problem.question, problem.where));
+        const std::string& used = problem.grader.empty() ? grader : problem.grader;
+        if (!verifier::IsGrader(used)) {
+          return InputError(problem.where,
+                            absl::StrCat("field \"grader\" holds \"", OneLine(used, 40), "\""),
+                            absl::StrCat("graders are ", absl::StrJoin(verifier::kGraders, ", ")));
+        }
+        set.graders.push_back(used);
         set.prompts.push_back(std::move(prompt));
         set.answers.push_back(std::move(problem.answers.texts));
         return absl::OkStatus();

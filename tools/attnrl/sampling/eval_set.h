@@ -18,10 +18,12 @@ struct EvalSet {
   std::string name;  // the file's stem
   std::vector<std::vector<int32_t>> prompts;
   std::vector<std::vector<std::string>> answers;
+  std::vector<std::string> graders = {};  // a name of verifier::kGraders for each problem
 };
-// InputError at file:line, and for a file without records.
+// `grader` is that of problems which name none. InputError at file:line, and for a file without
+// records.
 absl::StatusOr<EvalSet> ReadEvalSet(const std::string& file, const data_set::FieldNames& names,
-                                    PromptReader& reader);
+                                    const std::string& grader, PromptReader& reader);
 
 // Counts of one set while it is measured.
 struct EvalTally {

@@ -16,11 +16,12 @@ class EvalSetTest : public ::testing::Test {
  protected:
   EvalSetTest() { folder_.Write("tokenizer.json", text::SmallTokenizer().dump()); }
 
-  absl::StatusOr<EvalSet> Read(const std::string& content, const data_set::FieldNames& names = {}) {
+  absl::StatusOr<EvalSet> Read(const std::string& content, const data_set::FieldNames& names = {},
+                               const std::string& grader = "math") {
     folder_.Write("unseen.jsonl", content);
     PromptReader reader({.model_dir = folder_.path(), .context = 50, .vocabulary = 260},
                         *text::Tokenizer::Load(folder_.path()));
-    return ReadEvalSet(folder_.path() + "/unseen.jsonl", names, reader);
+    return ReadEvalSet(folder_.path() + "/unseen.jsonl", names, grader, reader);
   }
 
   TemporaryFolder folder_;
@@ -41,6 +42,16 @@ TEST_F(EvalSetTest, TakesPublishedFormsAndTheFieldsThatAreNamed) {
   const auto named = Read(R"({"prompt":"x","gold":0.50})", {.answer = "gold"});
   ASSERT_TRUE(named.ok()) << named.status();
   EXPECT_EQ(named->answers[0], std::vector<std::string>{"0.50"});
+}
+
+TEST_F(EvalSetTest, HasTheGraderThatAProblemNamesAndOtherwiseTheOneGiven) {
+  const auto set = Read(R"({"prompt":"x","answer":"A","grader":"multiple_choice"}
+{"prompt":"y","answer":"7"})",
+                        {}, "exact_match");
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->graders, (std::vector<std::string>{"multiple_choice", "exact_match"}));
+  EXPECT_THAT(std::string(Read(R"({"prompt":"x","answer":"A","grader":"mth"})").status().message()),
+              HasSubstr("unseen.jsonl:1: field \"grader\" holds \"mth\"; graders are math, "));
 }
 
 TEST_F(EvalSetTest, RefusesAnEmptySetAndRecordsWithoutAnswers) {

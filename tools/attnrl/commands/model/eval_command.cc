@@ -15,6 +15,7 @@
 #include "common/json/json.h"
 #include "common/storage/files.h"
 #include "services/verifier/process/grader_pool.h"
+#include "services/verifier/types.h"
 #include "tools/attnrl/command.h"
 #include "tools/attnrl/progress.h"
 #include "tools/attnrl/sampling/eval_set.h"
@@ -35,6 +36,7 @@ struct Flags {
   std::vector<std::string> fields;  // "answer=NAME"
   std::string prompt_suffix;
   std::string chat = "auto";
+  std::string grader = "math";
   std::string output;
 };
 
@@ -69,7 +71,7 @@ absl::StatusOr<std::vector<EvalSet>> ReadSets(const Flags& flags, const data_set
   std::vector<EvalSet> sets;
   std::set<std::string> taken;
   for (const std::string& file : flags.data) {
-    ATTNRL_ASSIGN_OR_RETURN(EvalSet set, ReadEvalSet(file, names, reader));
+    ATTNRL_ASSIGN_OR_RETURN(EvalSet set, ReadEvalSet(file, names, flags.grader, reader));
     if (!taken.insert(set.name).second) {
       return InputError("--data", absl::StrCat("two sets named ", set.name),
                         "files of different names are needed");
@@ -91,7 +93,7 @@ class Grading {
     tally_.response_tokens += static_cast<int64_t>(completion.token_ids.size());
     if (completion.finish == rollout::FinishReason::kLength) ++tally_.truncated;
     requests_.push_back({absl::StrCat(problem), folder_.tokenizer.Decode(completion.token_ids),
-                         set_.answers[problem]});
+                         set_.answers[problem], set_.graders[problem]});
     problems_.push_back(problem);
     return requests_.size() < kGradeAtOnce ? absl::OkStatus() : Flush();
   }
@@ -187,6 +189,10 @@ void AddEvalCommand(Command& app, Work* run) {
            "What becomes of a prompt that is a text: a user's message in the chat template where "
            "the model has one (auto), or nothing (raw)")
       .OneOf({"auto", "raw"});
+  command
+      .Add("--grader", &flags->grader,
+           "How answers are compared, where a record has no field \"grader\"")
+      .OneOf({std::begin(verifier::kGraders), std::end(verifier::kGraders)});
   command.Add("--output", &flags->output, "File for the figures, in addition to the table (JSON)")
       .Writable();
   command.Footer(
