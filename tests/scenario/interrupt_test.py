@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ctrl-C gives work back, says how to resume, and leaves nothing running; the resumed run has the
-same bits.
+same bits. Commands on a model end, and leave files that were whole as they are.
 """
 
 import os
+import pathlib
+import pty
 import signal
+import subprocess
+import tempfile
+import unittest
 
-from framework import EXACT, SMALL, Scenario, children, main, still_running, wait_until
+from framework import BIN, EXACT, ROOT, SMALL, Scenario, children, main, still_running, wait_until
+
+MODEL = ROOT / "deploy/local/model"
 
 
 class Interrupt(Scenario):
@@ -55,6 +62,50 @@ class Interrupt(Scenario):
             10,
             lambda: f"left: {still_running(family)}",
         )
+
+
+class InterruptedCommands(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="attnrl-interrupt-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def test_generate_leaves_the_whole_file_that_was_there(self):
+        prompts, output = self.folder / "in.jsonl", self.folder / "out.jsonl"
+        prompts.write_text('{"id": 1, "prompt": "a=1\\nb=2\\n"}\n')
+        output.write_text("whole\n")
+        command = [BIN / "attnrl", "generate", "--model", MODEL, "--input", prompts]
+        command += ["--output", output, "--samples", "20000", "--max-batch", "4"]
+        process = subprocess.Popen(
+            [*command, "--max-new-tokens", "100"], stderr=subprocess.PIPE, text=True
+        )
+        said = process.stderr.readline()  # progress: it samples
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 130, said + rest)
+        self.assertIn("run the command again", rest)
+        self.assertEqual(output.read_text(), "whole\n")
+
+    def test_the_first_ctrl_c_ends_a_chat_that_waits_for_a_question(self):
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        command = [BIN / "attnrl", "chat", "--model", MODEL, "--chat-template", "chatml"]
+        command += ["--max-new-tokens", "4"]
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        seen = []
+
+        def prompts():
+            seen.append(os.read(ours, 65536).decode(errors="replace"))
+            return "".join(seen).count("> ")
+
+        wait_until("the first prompt", lambda: prompts() == 1, 60)
+        os.write(ours, b"a=1\n")
+        wait_until("the answer and another prompt", lambda: prompts() == 2, 60, lambda: repr(seen))
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=60), 130, seen)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -158,6 +160,17 @@ class Chat {
   uint32_t asked_ = 0;
 };
 
+// Waits for a line on the terminal; false: a shutdown was asked for, which reading wouldn't notice.
+bool WaitForLine() {
+  const rpc::ShutdownSignal& shutdown = rpc::ShutdownSignal::Install();
+  pollfd input = {.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  while (!shutdown.requested()) {
+    const int ready = poll(&input, 1, static_cast<int>(absl::ToInt64Milliseconds(kLookUp)));
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
+  }
+  return false;
+}
+
 absl::Status Run(const Flags& flags) {
   ATTNRL_RETURN_IF_ERROR(CheckSamplingFlags(flags.sampling));
   ATTNRL_ASSIGN_OR_RETURN(const ModelFolder folder, OpenModelFolder(flags.model));
@@ -181,6 +194,11 @@ absl::Status Run(const Flags& flags) {
   std::vector<char> buffer(kMostLineBytes + 1);
   while (status.ok() && std::cout) {
     if (terminal) std::cerr << "> " << std::flush;
+    if (terminal && !WaitForLine()) {
+      std::cerr << std::endl;
+      status = absl::CancelledError("stopped");
+      break;
+    }
     if (!std::cin.getline(buffer.data(), static_cast<std::streamsize>(buffer.size()))) {
       if (!std::cin.eof()) {
         status = InputError("standard input", "a line is too long",

@@ -98,7 +98,8 @@ absl::Status Run(const Flags& flags) {
   const absl::Status status =
       RunSampling(*engine, job, folder.config.max_position_embeddings, progress, write);
   const double seconds = absl::ToDoubleSeconds(Clock::Real().Monotonic() - start);
-  ATTNRL_RETURN_IF_ERROR(writer.Close());
+  // What a file held before stays where not all is there; on stdout some is better than nothing.
+  if (status.ok() || flags.output == "-") ATTNRL_RETURN_IF_ERROR(writer.Close());
   ATTNRL_RETURN_IF_ERROR(status);
   engine->Stop();
   progress.Finish(absl::StrCat(engine->stats().generated_tokens, " tokens"));

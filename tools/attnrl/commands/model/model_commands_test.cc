@@ -120,6 +120,20 @@ TEST_F(ModelCommands, SftWritesASnapshotAfterEachMultipleButTheLast) {
   EXPECT_EQ(folders, (std::set<std::string>{"many", "many-step2", "many-step4"}));
 }
 
+TEST_F(ModelCommands, SftRefusesFoldersThatItCouldNotWriteBeforeItTrains) {
+  const CapturedOutput quiet;
+  fs::create_directory(*shared_ / "due-step4");
+  const absl::Status taken = Train("due", {.steps = "6", .snapshot_every = "2"});
+  EXPECT_EQ(absl::StrReplaceAll(taken.message(), {{shared_->path(), "D"}}),
+            "--snapshot-every: D/due-step4 exists; new folders are needed");
+  EXPECT_FALSE(fs::exists(*shared_ / "due-step2"));
+  EXPECT_TRUE(Train("due", {.steps = "4", .snapshot_every = "4"}).ok()) << "it isn't written";
+  shared_->Write("file", "");
+  const absl::Status nowhere = Train("file/trained", {});
+  EXPECT_TRUE(IsInputError(nowhere)) << nowhere;
+  EXPECT_THAT(std::string(nowhere.message()), StartsWith("--output: "));
+}
+
 TEST_F(ModelCommands, SftOfNothingButStepsThatAreNotFiniteFailsAndWritesNothing) {
   const CapturedOutput quiet;
   fs::copy(Model(), *shared_ / "broken");

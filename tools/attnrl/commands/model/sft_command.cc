@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/core/Tensor.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -18,6 +19,7 @@
 #include "common/device/device.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
+#include "common/storage/files.h"
 #include "common/storage/jsonl.h"
 #include "common/text/prompt_text.h"
 #include "common/text/tokenizer.h"
@@ -192,6 +194,10 @@ absl::Status Save(const SftFlags& flags, const std::string& folder, model::DType
   return model::WriteModelFolder(folder, flags.model, weights).status();
 }
 
+std::string SnapshotFolder(const SftFlags& flags, int64_t step) {
+  return absl::StrCat(flags.output, "-step", step);
+}
+
 absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
                           learner::SupervisedTrainer& trainer) {
   const int64_t steps = flags.options.steps;
@@ -216,13 +222,29 @@ absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
     }
     if (skipped < step && flags.snapshot_every > 0 && step % flags.snapshot_every == 0 &&
         step < steps) {
-      ATTNRL_RETURN_IF_ERROR(
-          Save(flags, absl::StrCat(flags.output, "-step", step), save_dtype, trainer));
+      ATTNRL_RETURN_IF_ERROR(Save(flags, SnapshotFolder(flags, step), save_dtype, trainer));
     }
   }
   progress.Finish(absl::StrFormat("loss %.3f, %.2f million tokens", loss, tokens / 1e6));
   if (skipped > 0) std::cerr << skipped << " steps skipped: loss or gradient not finite\n";
   return Save(flags, flags.output, save_dtype, trainer);
+}
+
+// Before hours of training: that every folder can be written at its end.
+absl::Status CheckOutput(const SftFlags& flags, int64_t steps) {
+  const std::string trial = absl::StrCat(flags.output, ".unfinished-", getpid());
+  absl::Status made = storage::EnsureDirectory(trial);
+  if (made.ok()) made = storage::RemoveTree(trial);
+  if (!made.ok()) {
+    return InputError("--output", std::string(made.message()), "a folder that can be made");
+  }
+  if (flags.snapshot_every == 0) return absl::OkStatus();
+  for (int64_t step = flags.snapshot_every; step < steps; step += flags.snapshot_every) {
+    const std::string folder = SnapshotFolder(flags, step);
+    if (!std::filesystem::exists(folder)) continue;
+    return InputError("--snapshot-every", folder + " exists", "new folders are needed");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Sft(SftFlags& flags) {
@@ -251,6 +273,7 @@ absl::Status Sft(SftFlags& flags) {
     const int64_t count = static_cast<int64_t>(examples.size());
     options.steps = (count + options.batch - 1) / options.batch;
   }
+  ATTNRL_RETURN_IF_ERROR(CheckOutput(flags, options.steps));
   options.schedule = flags.schedule == "cosine" ? learner::LearningRateSchedule::kCosine
                                                 : learner::LearningRateSchedule::kConstant;
   const model::DType save_dtype = flags.save_dtype.empty()         ? config.dtype
