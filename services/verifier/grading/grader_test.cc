@@ -69,6 +69,23 @@ INSTANTIATE_TEST_SUITE_P(Units, SameAnswer,
                                          Pair{"\\frac{10}{2}\\mathrm{m/s}", "5\\text{ m/s}"},
                                          Pair{"90, 60^\\circ", "90^\\circ, 60^\\circ"}));
 
+INSTANTIATE_TEST_SUITE_P(
+    Sets, SameAnswer,
+    testing::Values(Pair{"x\\in(2,\\infty)", "x>2"}, Pair{"x>2", "x\\in(2,\\infty)"},
+                    Pair{"x\\in(2,3)", "2<x<3"}, Pair{"2<x<3", "x\\in(2,3)"},
+                    Pair{"x\\in(2,3]", "3\\geq x>2"},
+                    Pair{"x<2 \\text{ or } x>3", "(-\\infty,2)\\cup(3,\\infty)"},
+                    Pair{"(3,\\infty)\\cup(-\\infty,2)", "x<2 \\text{ or } x>3"},
+                    Pair{"x\\in(-\\infty,2)\\cup(3,\\infty)", "x<2 \\text{ or } x>3"},
+                    Pair{"x<0 \\text{ or } 1\\leq x<2 \\text{ or } x>3",
+                         "(-\\infty,0)\\cup[1,2)\\cup(3,\\infty)"},
+                    Pair{"x<2 \\text{ or } x>3", "x>3, x<2"}, Pair{"1 \\text{ or } 2", "2, 1"},
+                    Pair{"x=3, y=4", "(3,4)"}, Pair{"(3,4)", "x=3, y=4"},
+                    Pair{"(1,2,3)", "z=3, x=1, y=2"}, Pair{"\\mathbb{R}", "(-\\infty,\\infty)"},
+                    Pair{"(-\\infty,+\\infty)", "\\mathbb R"},
+                    Pair{"-\\infty<x<\\infty", "x\\in\\mathbb{R}"}, Pair{"x/2", "f^{-1}(x)=x/2"},
+                    Pair{"f^{-1}(x)=x/2", "\\frac{x}{2}"}));
+
 class OtherAnswer : public testing::TestWithParam<Pair> {};
 TEST_P(OtherAnswer, IsRefused) {
   GradeResult result = GradeBox(GetParam().boxed, GetParam().accepted);
@@ -86,6 +103,31 @@ INSTANTIATE_TEST_SUITE_P(
                     Pair{"1,234", "1.234"}, Pair{"\\frac{2\\cdot 1}{2}", "2\\frac12"},
                     Pair{"1 2", "12"}, Pair{"4.2.0", "42"}, Pair{"1/2(3)", "1.5"},
                     Pair{"2:1", "\\frac{1}{2}"}, Pair{"42!", "42"}, Pair{"5%", "5"}));
+INSTANTIATE_TEST_SUITE_P(
+    Sets, OtherAnswer,
+    testing::Values(Pair{"x\\in[2,\\infty)", "x>2"}, Pair{"y\\in(2,\\infty)", "x>2"},
+                    Pair{"x\\in(2,3]", "2<x<3"}, Pair{"2\\leq x<3", "x\\in(2,3)"},
+                    Pair{"x\\in\\{2,3\\}", "2<x<3"}, Pair{"x\\in(2,3)", "x=2, y=3"},
+                    Pair{"x\\notin(2,3)", "2<x<3"},
+                    Pair{"t<2 \\text{ or } t>3", "x\\in(-\\infty,2)\\cup(3,\\infty)"},
+                    Pair{"x<2 \\text{ and } x>3", "(-\\infty,2)\\cup(3,\\infty)"},
+                    Pair{"x<2, x>3", "(-\\infty,2)\\cup(3,\\infty)"},
+                    Pair{"x<0, x>1 \\text{ or } x>3",
+                         "(-\\infty,0)\\cup(1,\\infty)\\cup(3,\\infty)"},
+                    Pair{"x<2 \\text{ or } x\\geq 3", "(-\\infty,2)\\cup(3,\\infty)"},
+                    Pair{"x<2 \\text{ or } y>3", "(-\\infty,2)\\cup(3,\\infty)"},
+                    Pair{"x<2 \\text{ or } x>3", "(-\\infty,2)\\cap(3,\\infty)"},
+                    Pair{"x<2 \\text{ or } 2x>6", "(-\\infty,2)\\cup(3,\\infty)"},
+                    Pair{"x<2 \\text{ or } x>3", "(-\\infty,2)"}, Pair{"x=3, y=4", "[3,4]"},
+                    Pair{"x=3, y=4", "(4,3)"}, Pair{"y=3, z=4", "(3,4)"}, Pair{"a=3, b=4", "(3,4)"},
+                    Pair{"x=3 \\text{ or } y=4", "(3,4)"}, Pair{"x=3, x=4", "(3,4)"},
+                    Pair{"x=3, y=4, z=5", "(3,4)"}, Pair{"(3,4)", "a=3, b=4"},
+                    Pair{"(4,3)", "x=3, y=4"}, Pair{"[3,4)", "x=3, y=4"},
+                    Pair{"R", "(-\\infty,\\infty)"}, Pair{"[-\\infty,\\infty)", "\\mathbb{R}"},
+                    Pair{"(\\infty,-\\infty)", "\\mathbb{R}"},
+                    Pair{"(-\\infty,\\infty)", "\\mathbb{N}"}, Pair{"2x", "f^{-1}(x)=x/2"},
+                    Pair{"f(x)=x/2", "f^{-1}(x)=x/2"}, Pair{"f^{-1}(x)=x/2", "f(x)=x/2"},
+                    Pair{"x/f", "f^{-1}(x)"}));
 INSTANTIATE_TEST_SUITE_P(Units, OtherAnswer,
                          testing::Values(Pair{"5\\text{ m}", "5\\text{ cm}"},
                                          Pair{"5\\text{ or }6", "5"},

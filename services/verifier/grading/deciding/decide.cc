@@ -29,6 +29,14 @@ bool IsQuantityName(const Expression& node) {
   return std::all_of(node.arguments.begin(), node.arguments.end(), IsQuantityName);
 }
 
+// "\mathbb{R}", "(-\infty, \infty)"
+bool IsRealLine(const Expression& node) {
+  if (node.kind == Kind::kSymbol) return node.name == "\\mathbb{R}";
+  const Expression infinity = MakeSymbol("\\infty");
+  return node.kind == Kind::kTuple && node.name == "()" && node.arguments.size() == 2 &&
+         node.arguments[0] == Negated(infinity) && node.arguments[1] == infinity;
+}
+
 bool IsMark(const Expression& node) {
   return node.kind == Kind::kRelation && node.arguments.size() == 1;
 }
@@ -71,6 +79,8 @@ bool Decider::Same(const Expression& given, const Expression& wanted) {
   // Both are walked through some times before anything is decided.
   if (!work_.Spend(Size(given) + Size(wanted))) return false;
   if (given == wanted && given.kind != Kind::kText) return Because("the same form", true);
+  if (const std::optional<bool> same = SameSet(given, wanted)) return *same;
+  if (const std::optional<bool> same = SamePoint(given, wanted)) return *same;
   if (IsCollection(given) || IsCollection(wanted) || HasPlusMinus(given) || HasPlusMinus(wanted)) {
     return SameCollection(given, wanted);
   }
@@ -104,6 +114,7 @@ bool Decider::Same(const Expression& given, const Expression& wanted) {
     return Because("the same words",
                    given.kind == wanted.kind && SameWords(given.name, wanted.name));
   }
+  if (IsRealLine(given) && IsRealLine(wanted)) return Because("all real numbers", true);
   if (given.kind == Kind::kMatrix || wanted.kind == Kind::kMatrix || given.kind == Kind::kTuple ||
       wanted.kind == Kind::kTuple) {
     return given.kind == wanted.kind && given.name == wanted.name &&

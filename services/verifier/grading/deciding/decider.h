@@ -42,6 +42,8 @@ class Decider {
   bool SameMembers(Members given, Members wanted);
 
   // relations.cc
+  std::optional<bool> SameSet(const Expression& given, const Expression& wanted);
+  std::optional<bool> SamePoint(const Expression& given, const Expression& wanted);
   bool SameRelation(const Expression& given, const Expression& wanted);
   bool SameEquation(const Members& given, const Members& wanted);
   bool SameInequality(const Members& given, const Members& wanted, bool flipped);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -77,9 +79,14 @@ Expression Turned(const Expression& relation) {
   return turned;
 }
 
-}  // namespace
+// Where a quantity is said to be: "x \in (2, 3)", "2 < x < 3", "x < 2 or x > 3".
+struct Membership {
+  Expression name;
+  Expression set;
+};
 
-std::optional<Expression> AsInterval(const Expression& node) {
+// Of an inequality about one quantity.
+std::optional<Membership> AsBounded(const Expression& node) {
   if (node.kind != Kind::kRelation) return std::nullopt;
   std::vector<std::string> operators = Operators(node);
   if (!std::all_of(operators.begin(), operators.end(), IsOrder)) return std::nullopt;
@@ -87,6 +94,7 @@ std::optional<Expression> AsInterval(const Expression& node) {
   const Expression ordered = rising ? node : Turned(node);
   operators = Operators(ordered);
   std::vector<Expression> ends;
+  size_t name = 1;
   const auto is_rising = [](const std::string& one) { return one == "<" || one == "\\leq"; };
   if (!std::all_of(operators.begin(), operators.end(), is_rising)) return std::nullopt;
   std::string brackets = "()";
@@ -97,6 +105,7 @@ std::optional<Expression> AsInterval(const Expression& node) {
   } else if (operators.size() == 1 && IsName(ordered.arguments[0]) &&
              !IsName(ordered.arguments[1])) {
     ends = {Negated(MakeSymbol("\\infty")), ordered.arguments[1]};
+    name = 0;
     if (operators[0] == "\\leq") brackets[1] = ']';
   } else if (operators.size() == 1 && IsName(ordered.arguments[1])) {
     ends = {ordered.arguments[0], MakeSymbol("\\infty")};
@@ -104,7 +113,85 @@ std::optional<Expression> AsInterval(const Expression& node) {
   } else {
     return std::nullopt;
   }
-  return MakeNode(Kind::kTuple, brackets, std::move(ends));
+  return Membership{ordered.arguments[name], MakeNode(Kind::kTuple, brackets, std::move(ends))};
+}
+
+bool IsAlternatives(const Expression& node) {
+  return node.kind == Kind::kList && node.name == "or";
+}
+
+// "x = 3, y = 4" as (3, 4). Only the usual names of coordinates have an order that everybody knows.
+std::optional<Expression> AsPoint(const Expression& list) {
+  static constexpr std::string_view kNames[] = {"x", "y", "z"};
+  const size_t size = list.arguments.size();
+  if (IsAlternatives(list) || size < 2 || size > std::size(kNames)) return std::nullopt;
+  std::vector<Expression> coordinates;
+  for (size_t i = 0; i < size; ++i) {
+    const auto named =
+        std::find_if(list.arguments.begin(), list.arguments.end(), [&](const Expression& member) {
+          return IsAssignment(member) && member.arguments.size() == 2 &&
+                 member.arguments[0] == MakeSymbol(std::string(kNames[i]));
+        });
+    if (named == list.arguments.end() || HasPlusMinus(*named)) return std::nullopt;
+    coordinates.push_back(named->arguments[1]);
+  }
+  return MakeNode(Kind::kTuple, "()", std::move(coordinates));
+}
+
+std::optional<Membership> AsMembership(const Expression& node) {
+  if (node.kind == Kind::kRelation && node.name == "\\in" && IsName(node.arguments[0]) &&
+      IsSetLike(node.arguments[1])) {
+    return Membership{node.arguments[0], node.arguments[1]};
+  }
+  if (!IsAlternatives(node)) return AsBounded(node);
+  Membership all;
+  std::vector<Expression> intervals;
+  for (const Expression& member : node.arguments) {
+    std::optional<Membership> one = AsBounded(member);
+    if (!one || (!intervals.empty() && !(one->name == all.name))) return std::nullopt;
+    all.name = std::move(one->name);
+    intervals.push_back(std::move(one->set));
+  }
+  all.set = MakeNode(Kind::kUnion, "\\cup", std::move(intervals));
+  return all;
+}
+
+}  // namespace
+
+std::optional<Expression> AsInterval(const Expression& node) {
+  std::optional<Membership> bounded = AsBounded(node);
+  if (!bounded) return std::nullopt;
+  return std::move(bounded->set);
+}
+
+// "x \in (2, 3)" for "2 < x < 3", "x < 2 or x > 3" for a union, and the other way round; nullopt:
+// both sides are written in one way, or this is no matter of sets.
+std::optional<bool> Decider::SameSet(const Expression& given, const Expression& wanted) {
+  const bool relations = given.kind == Kind::kRelation && wanted.kind == Kind::kRelation &&
+                         (given.name == "\\in") != (wanted.name == "\\in");
+  const bool alternatives = IsAlternatives(given) != IsAlternatives(wanted) &&
+                            given.kind != wanted.kind && given.kind != Kind::kSet &&
+                            wanted.kind != Kind::kSet;
+  if (!relations && !alternatives) return std::nullopt;
+  if (!PayForCopies(given, wanted)) return false;
+  const std::optional<Membership> mine = AsMembership(given);
+  const std::optional<Membership> theirs = AsMembership(wanted);
+  if (mine && theirs) {
+    return mine->name == theirs->name && Because("the same set", Same(mine->set, theirs->set));
+  }
+  if (mine && IsAlternatives(given)) return Same(mine->set, wanted);
+  if (theirs && IsAlternatives(wanted)) return Same(given, theirs->set);
+  return std::nullopt;
+}
+
+// "x = 3, y = 4" for "(3, 4)", and the other way round; nullopt: it is nothing of the kind.
+std::optional<bool> Decider::SamePoint(const Expression& given, const Expression& wanted) {
+  const bool from_list = given.kind == Kind::kList && wanted.kind == Kind::kTuple;
+  if (!from_list && (given.kind != Kind::kTuple || wanted.kind != Kind::kList)) return std::nullopt;
+  if (!PayForCopies(given, wanted)) return false;
+  const std::optional<Expression> point = AsPoint(from_list ? given : wanted);
+  if (!point) return std::nullopt;
+  return from_list ? Same(*point, wanted) : Same(given, *point);
 }
 
 bool Decider::SameRelation(const Expression& given, const Expression& wanted) {

@@ -22,7 +22,7 @@ enum class Kind {
   kQuantity,   // the argument in the unit `name` (reading/units.h)
   kBased,      // the argument, written in the base `name`
   kRelation,   // arguments with an operator between each two: name "=", "<|\\leq", ...
-  kList,       // members between commas, in no order
+  kList,       // members between commas, in no order; name "or" where "or" is between each two
   kSet,        // members between braces, in no order
   kTuple,      // members in order; name is the brackets: "()", "[)", "[]", ...
   kUnion,      // of sets; name is "\\cup", "\\cap" or "\\setminus"

@@ -203,8 +203,8 @@ std::optional<Expression> TokenParser::Root() {
   ++at_;
   Expression degree = MakeNumber(Rational(2));
   if (Take("[")) {
-    bool separated = false;
-    std::optional<std::vector<Expression>> members = Members(&separated);
+    Separators separators;
+    std::optional<std::vector<Expression>> members = Members(&separators);
     if (!members || members->size() != 1 || !Take("]")) return std::nullopt;
     degree = std::move(members->front());
   }

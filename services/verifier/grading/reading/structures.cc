@@ -51,8 +51,8 @@ std::optional<Expression> TokenParser::Braced() {
   if (!level || !close) return std::nullopt;
   ++at_;
   const size_t end = std::exchange(end_, *close);
-  bool separated = false;
-  std::optional<std::vector<Expression>> members = Members(&separated);
+  Separators separators;
+  std::optional<std::vector<Expression>> members = Members(&separators);
   const bool whole = AtEnd();
   end_ = end;
   at_ = *close + 1;
@@ -95,11 +95,11 @@ std::optional<Expression> TokenParser::Answer() {
   if (AtEnd()) return std::nullopt;
   SkipNeedlessParentheses();
   if (std::optional<std::string> words = OnlyWords()) return MakeNode(Kind::kText, *words, {});
-  bool separated = false;
-  std::optional<std::vector<Expression>> members = Members(&separated);
+  Separators separators;
+  std::optional<std::vector<Expression>> members = Members(&separators);
   if (!members || !AtEnd() || members->empty()) return std::nullopt;
-  if (!separated) return std::move(members->front());
-  return MakeNode(Kind::kList, "", *std::move(members));
+  if (!separators.any) return std::move(members->front());
+  return MakeNode(Kind::kList, separators.all_or ? "or" : "", *std::move(members));
 }
 
 // "AB", "Friday", "no solution": words, or a name of two points; no products, whose order would not
@@ -134,32 +134,36 @@ bool TokenParser::AtClose() const {
 }
 
 // A comma, a semicolon, a wide space, "and", "or", or several of these.
-bool TokenParser::TakeSeparator() {
+bool TokenParser::TakeSeparator(Separators* separators) {
   bool taken = false;
+  bool has_and = false;
+  bool has_or = false;
   while (!AtEnd()) {
     const std::string word = Word();
     if (Peek() == "," || Peek() == ";" || Peek() == "\\quad") {
       ++at_;
     } else if (word == "and" || word == "or") {
+      has_and = has_and || word == "and";
+      has_or = has_or || word == "or";
       at_ += word.size();
     } else {
       break;
     }
     taken = true;
   }
+  separators->any = separators->any || taken;
+  separators->all_or = separators->all_or && has_or && !has_and;
   return taken;
 }
 
-std::optional<std::vector<Expression>> TokenParser::Members(bool* separated) {
+std::optional<std::vector<Expression>> TokenParser::Members(Separators* separators) {
   std::vector<Expression> members;
-  *separated = false;
   while (true) {
     Result member = Relation();
     if (!member) return std::nullopt;
     members.push_back(*std::move(member));
     if (AtClose()) return members;
-    if (!TakeSeparator()) return std::nullopt;
-    *separated = true;
+    if (!TakeSeparator(separators)) return std::nullopt;
     if (AtClose()) return std::nullopt;
   }
 }
@@ -219,8 +223,8 @@ std::optional<Expression> TokenParser::Bracketed() {
     bars_ = bars;
     return MakeNode(Kind::kSet, "", {});
   }
-  bool separated = false;
-  std::optional<std::vector<Expression>> members = Members(&separated);
+  Separators separators;
+  std::optional<std::vector<Expression>> members = Members(&separators);
   bars_ = bars;
   if (!members || AtEnd()) return std::nullopt;
   const std::string close(Peek());
@@ -233,7 +237,7 @@ std::optional<Expression> TokenParser::Bracketed() {
     return MakeNode(Kind::kTuple, "()", *std::move(members));
   }
   if ((open != "(" && open != "[") || (close != ")" && close != "]")) return std::nullopt;
-  if (!separated && (open == "(") == (close == ")")) {
+  if (!separators.any && (open == "(") == (close == ")")) {
     Expression& only = members->front();
     // [\begin{array}...\end{array}], (x), [x]^2: nothing but a group.
     const bool base = Peek() == "^";

@@ -287,6 +287,10 @@ std::optional<Expression> TokenParser::Script(Expression base) {
     if (base.kind == Kind::kSymbol && Peek() == "(" && IsCall(base.name)) return Call(base.name);
     return base;
   }
+  // f^{-1}(x): an inverse function, named by all of it.
+  const bool function = base.kind == Kind::kSymbol && base.name.size() == 1 &&
+                        std::string_view("fghFGH").find(base.name[0]) != std::string_view::npos;
+  if (function && *spelling == "-1" && Peek() == "(") return Call(base.name + "^{-1}");
   at_ = begin;
   Result exponent = Braced();
   if (!exponent) return std::nullopt;

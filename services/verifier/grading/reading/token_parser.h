@@ -31,6 +31,12 @@ class TokenParser {
   using Result = std::optional<Expression>;
   static constexpr std::string_view kEnd = {};
 
+  // What stands between members.
+  struct Separators {
+    bool any = false;
+    bool all_or = true;  // "or" between each two, and no "and"
+  };
+
   // Counts a level of nesting down for as long as it lives, and one more level below it up then.
   class Level {
    public:
@@ -71,8 +77,8 @@ class TokenParser {
   // All of it, where it is nothing but words.
   std::optional<std::string> OnlyWords();
   // Members between commas up to `close` (not read), as a list or the only member.
-  std::optional<std::vector<Expression>> Members(bool* separated);
-  bool TakeSeparator();
+  std::optional<std::vector<Expression>> Members(Separators* separators);
+  bool TakeSeparator(Separators* separators);
   bool AtClose() const;
   Result Relation();
   Result SetExpression();
