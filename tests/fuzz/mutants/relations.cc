@@ -172,6 +172,42 @@ Made OtherInequality(const Gold& gold, RandomStream& random) {
   return Replaced(gold.text, {at, std::string_view(from).size()}, to);
 }
 
+// "[a, b)" as what says that x is elsewhere, or nowhere: with another end, or of two names.
+Made OtherPlace(const Gold& gold, RandomStream& random) {
+  const bool brackets = (gold.open == "(" || gold.open == "[") && gold.members.size() == 2;
+  if (!brackets || gold.Has("=") || gold.Has("\\infty")) return std::nullopt;
+  const std::string& low = gold.members[0];
+  const std::string& high = gold.members[1];
+  const bool above = gold.open == "(";
+  const bool below = gold.close == ")";
+  // One end or both are what they are not.
+  const uint64_t ends = 1 + random.Below(3);
+  const bool other_above = above != ((ends & 1) != 0);
+  const bool other_below = below != ((ends & 2) != 0);
+  switch (random.Below(7)) {
+    case 0:
+      return "x \\in " + std::string(other_above ? "(" : "[") + low + ", " + high +
+             (other_below ? ")" : "]");
+    case 1:
+      return low + (other_above ? " < " : " \\leq ") + "x" + (other_below ? " < " : " \\leq ") +
+             high;
+    case 2:
+      return "x < " + low + " \\text{ or } x > " + high;
+    case 3:
+      return "x = " + low + " \\text{ or } y = " + high;
+    case 4:
+      return "y = " + low + ", z = " + high;
+    case 5:
+      return above && below ? Made() : "x = " + low + ", y = " + high;
+    default: {
+      const Gold first = Describe(low);
+      const Gold second = Describe(high);
+      if (!first.integer || !second.integer || first.value == second.value) return std::nullopt;
+      return "y = " + low + ", x = " + high;
+    }
+  }
+}
+
 Made OtherEquation(const Gold& gold, RandomStream& random) {
   const size_t equals = gold.text.find('=');
   if (equals == std::string::npos || gold.text.find('=', equals + 1) != std::string::npos ||
@@ -248,13 +284,10 @@ Made OtherSubscript(const Gold& gold, RandomStream& random) {
 }  // namespace
 
 std::vector<Rule> RelationRules() {
-  return {{"several answers", SeveralAnswers},
-          {"an equation to be solved", Unsolved},
-          {"another name", OtherName},
-          {"another inequality", OtherInequality},
-          {"another equation", OtherEquation},
-          {"another variable", OtherVariable},
-          {"a constant as a variable", ConstantAsVariable},
+  return {{"several answers", SeveralAnswers},  {"an equation to be solved", Unsolved},
+          {"another name", OtherName},          {"another inequality", OtherInequality},
+          {"another place", OtherPlace},        {"another equation", OtherEquation},
+          {"another variable", OtherVariable},  {"a constant as a variable", ConstantAsVariable},
           {"another subscript", OtherSubscript}};
 }
 
