@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
+#include "common/observe/notice.h"
 
 namespace attnrl::observe {
 namespace {
@@ -85,24 +86,26 @@ class Log {
     options_ = BeforeStart();
   }
 
-  void Write(Level level, std::string_view message, Fields fields, bool console = true) {
+  void Write(Level level, std::string_view message, Fields fields, bool console = true,
+             bool notice = false) {
     const absl::Time now = absl::Now();
     absl::MutexLock lock(&mutex_);
-    if (file_ != nullptr && level >= options_.level) {
+    if (file_ != nullptr && (notice || level >= options_.level)) {
       file_->log(level == Level::kDebug ? spdlog::level::debug : spdlog::level::info, "{}",
-                 Record(now, level, message, fields));
+                 Record(now, level, message, fields, notice));
     }
     if (console && level >= options_.console) WriteConsole(level, message, fields);
   }
 
  private:
-  std::string Record(absl::Time now, Level level, std::string_view message, Fields fields) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  std::string Record(absl::Time now, Level level, std::string_view message, Fields fields,
+                     bool notice) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     ordered_json record = {
         {"time", absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", now, absl::UTCTimeZone())},
         {"level", LevelName(level)},
         {"service", options_.service},
         {"message", OneLine(message, kMaxText)}};
+    if (notice) record["notice"] = true;
     if (fields.size() > 0) {
       ordered_json& values = record["fields"] = ordered_json::object();
       for (const Field& field : fields) values[std::string(field.name)] = ToJson(field.value);
@@ -153,6 +156,9 @@ void LogError(std::string_view message, Fields fields) {
 }
 void LogErrorInFile(std::string_view message, Fields fields) {
   Log::Get().Write(Level::kError, message, fields, /*console=*/false);
+}
+void Notify(std::string_view message, Fields fields) {
+  Log::Get().Write(Level::kWarning, message, fields, /*console=*/true, /*notice=*/true);
 }
 
 }  // namespace attnrl::observe

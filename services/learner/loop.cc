@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
+#include "common/observe/notice.h"
 #include "services/learner/batch_check.h"
 #include "services/learner/versions/version_file.h"
 
@@ -236,7 +237,7 @@ absl::StatusOr<LearnerLoop::Bits> LearnerLoop::ReplayedBits(const scheduler::Tra
   if (!batch.samples.empty()) {
     report->mismatch = true;
     trainer_.CountReplayMismatch();
-    observe::LogWarning(
+    observe::Notify(
         "a replayed batch ended with other bits than the published ones; those stay published",
         {{"batch", batch.batch}, {"digest", report->version.digest}});
   }

@@ -5,7 +5,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "common/observe/log.h"
+#include "common/observe/notice.h"
 #include "services/learner/train/tree_samples.h"
 
 namespace attnrl::learner {
@@ -28,7 +28,7 @@ int FilesIn(const std::string& folder) {
 absl::Status NonfiniteGuard::Check(const scheduler::TrainingBatch& batch,
                                    const scheduler::TrainStatistics& statistics,
                                    const TrainerCounters& counters) const {
-  if (statistics.nonfinite_steps > 0) Keep(batch);
+  if (statistics.nonfinite_steps > 0) Keep(batch, statistics.nonfinite_steps);
   // Also where the last batch has no sample, and the others came before a restart.
   const bool none_ever = batch.last && counters.updates == 0 && counters.nonfinite > 0;
   const bool none_lately =
@@ -42,22 +42,22 @@ absl::Status NonfiniteGuard::Check(const scheduler::TrainingBatch& batch,
       folder_.empty() ? "" : absl::StrCat("; batches to replay are in ", folder_)));
 }
 
-void NonfiniteGuard::Keep(const scheduler::TrainingBatch& batch) const {
+void NonfiniteGuard::Keep(const scheduler::TrainingBatch& batch, uint32_t skipped) const {
   if (folder_.empty() || FilesIn(folder_) >= kKept) return;
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   const std::string path = absl::StrCat(folder_, "/batch-", batch.batch, ".jsonl");
   // Training goes on without it.
   if (const absl::Status written = WriteTreeSamples(path, batch); !written.ok()) {
-    observe::LogWarning("a batch with a step that is not finite was not kept",
-                        {{"batch", batch.batch}, {"status", written}});
+    observe::Notify("optimizer steps that were not finite are skipped, and their batch is not kept",
+                    {{"steps", skipped}, {"batch", batch.batch}, {"status", written}});
     return;
   }
-  observe::LogWarning("kept a batch with a step that is not finite",
-                      {{"batch", batch.batch}, {"file", path}});
+  observe::Notify("optimizer steps that were not finite are skipped, and their batch is kept",
+                  {{"steps", skipped}, {"batch", batch.batch}, {"file", path}});
   if (FilesIn(folder_) >= kKept) {
-    observe::LogWarning("further batches with a step that is not finite are counted, not kept",
-                        {{"folder", folder_}, {"kept", kKept}});
+    observe::Notify("further batches with a step that is not finite are counted, not kept",
+                    {{"folder", folder_}, {"kept", kKept}});
   }
 }
 

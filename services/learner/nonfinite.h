@@ -28,7 +28,8 @@ class NonfiniteGuard {
                      const TrainerCounters& counters) const;
 
  private:
-  void Keep(const scheduler::TrainingBatch& batch) const;
+  // Says what was skipped, and where its batch is.
+  void Keep(const scheduler::TrainingBatch& batch, uint32_t skipped) const;
 
   const std::string folder_;
   const int64_t most_batches_;

@@ -14,7 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "common/base/status.h"
 #include "common/device/device.h"
-#include "common/observe/log.h"
+#include "common/observe/notice.h"
 #include "services/learner/options.h"
 #include "services/learner/train/library_error.h"
 
@@ -106,8 +106,8 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
   const bool needed = config.learner.kl_weight != 0 || config.learner.lora.rank > 0;
   const bool only_shape = other.ok() && !needed && steps.back() > 0;
   if (same || only_shape) {
-    observe::LogWarning("the run's first checkpoint is damaged; reading model.path instead",
-                        {{"reason", std::string(damage.message())}, {"same_weights", same}});
+    observe::Notify("the run's first checkpoint is damaged; reading model.path instead",
+                    {{"reason", std::string(damage.message())}, {"same_weights", same}});
     return other;
   }
   return absl::DataLossError(absl::StrCat(

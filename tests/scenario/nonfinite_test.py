@@ -22,6 +22,12 @@ WORDS = re.compile(
     r"error: no optimizer step of the last 8 batches had a finite loss and gradient; .*"
     r"batches to replay are in (\S+) \(learner\)"
 )
+# What the terminal says meanwhile.
+KEPT = re.compile(
+    r"warning: learner: optimizer steps that were not finite are skipped, and their batch is kept "
+    r"\(steps \d+, batch \d+, file \S+\)"
+)
+NO_MORE = "warning: learner: further batches with a step that is not finite are counted, not kept ("
 
 
 class Nonfinite(Scenario):
@@ -30,8 +36,12 @@ class Nonfinite(Scenario):
         # The checkpoint of the first step is complete by then.
         run.wait_for_step(2)
         os.kill(run.service("learner"), signal.SIGKILL)
-        said = WORDS.search(run.wait(300, code=2))
+        terminal = run.wait(300, code=2)
+        said = WORDS.search(terminal)
         self.assertTrue(said, run.about())
+        self.assertEqual(len(KEPT.findall(terminal)), 4, terminal)
+        self.assertEqual(terminal.count(NO_MORE), 1, terminal)
+        self.assertIn("optimizer steps as not finite", terminal)
         self.assertEqual({line["optimizer_steps"] for line in run.lines()}, {0})
         tried = [line for line in run.lines() if line["nonfinite_steps"]]
         self.assertEqual(len(tried), 7, "the eighth one is not committed")

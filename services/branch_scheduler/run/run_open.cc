@@ -12,7 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/json/json.h"
-#include "common/observe/log.h"
+#include "common/observe/notice.h"
 #include "services/branch_scheduler/item_id.h"
 #include "services/branch_scheduler/records/nothing_right.h"
 #include "services/branch_scheduler/run/run.h"
@@ -245,10 +245,10 @@ absl::Status Run::ForgetDamaged(const Store::BatchRow& row, const std::vector<Da
   ATTNRL_ASSIGN_OR_RETURN(const std::vector<Store::ResultRow> results, store_.Results(row.batch));
   for (const Damaged& each : damaged) {
     const ItemKey key = KeyOfItem(each.item);
-    observe::LogWarning("what is stored of an item is damaged and made again",
-                        {{"item", Number(each.item)},
-                         {"batch", row.batch},
-                         {"what", each.grades_only ? "its grades" : "its result"}});
+    observe::Notify("what is stored of an item is damaged and made again",
+                    {{"item", Number(each.item)},
+                     {"batch", row.batch},
+                     {"what", each.grades_only ? "its grades" : "its result"}});
     if (each.grades_only) {
       ATTNRL_RETURN_IF_ERROR(store_.DeleteGrades(each.item));
     } else {

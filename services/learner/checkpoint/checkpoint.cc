@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/model/files/safetensors.h"
-#include "common/observe/log.h"
+#include "common/observe/notice.h"
 #include "common/storage/file_writer.h"
 #include "common/storage/files.h"
 #include "services/learner/checkpoint/checkpoint_files.h"
@@ -179,8 +179,8 @@ absl::StatusOr<CheckpointInfo> CheckpointStore::FindIntact() {
     const absl::Status intact = Verify(step);
     if (intact.ok()) return Info(step);
     if (!IsDamage(intact)) return intact;  // only damage is a reason to start further back
-    observe::LogWarning("damaged checkpoint set aside",
-                        {{"step", step}, {"reason", std::string(intact.message())}});
+    observe::Notify("a damaged checkpoint is set aside",
+                    {{"step", step}, {"reason", std::string(intact.message())}});
     // Kept for people to look at, out of the way of the one that training will write anew.
     const std::string aside = absl::StrCat(folder_, "/", kSetAside, step);
     ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(aside));

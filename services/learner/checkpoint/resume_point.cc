@@ -8,6 +8,7 @@
 
 #include "common/base/status.h"
 #include "common/observe/log.h"
+#include "common/observe/notice.h"
 #include "services/learner/versions/version_file.h"
 
 namespace attnrl::learner {
@@ -47,8 +48,8 @@ absl::StatusOr<std::optional<CheckpointInfo>> FindResumePoint(CheckpointStore& c
   for (uint32_t step : checkpoints.steps()) {
     const auto info = checkpoints.Info(step);
     if (!info.ok()) {  // an older one may be damaged: only its version can't be served
-      observe::LogWarning("ignoring a damaged checkpoint",
-                          {{"step", step}, {"reason", std::string(info.status().message())}});
+      observe::Notify("a damaged checkpoint is ignored",
+                      {{"step", step}, {"reason", std::string(info.status().message())}});
       continue;
     }
     ATTNRL_RETURN_IF_ERROR(versions.Adopt({step, info->digest}, checkpoints.ModelFile(step)));

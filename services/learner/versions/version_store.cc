@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "common/observe/log.h"
+#include "common/observe/notice.h"
 #include "common/storage/files.h"
 #include "services/learner/versions/journal.h"
 #include "services/learner/versions/version_file.h"
@@ -45,8 +45,8 @@ absl::Status VersionStore::TakeJournal() {
   if (absl::IsNotFound(journal.status())) return absl::OkStatus();
   if (absl::IsDataLoss(journal.status())) {
     // What is durable says its digest itself; only the digests of pruned versions are lost.
-    observe::LogWarning("a damaged file is set aside",
-                        {{"reason", std::string(journal.status().message())}});
+    observe::Notify("a damaged file is set aside, and made anew",
+                    {{"reason", std::string(journal.status().message())}});
     return storage::RenameDurably(path, absl::StrCat(folder_, "/damaged-", kJournal));
   }
   ATTNRL_RETURN_IF_ERROR(journal.status());
@@ -73,9 +73,8 @@ absl::Status VersionStore::ScanFolder() {
   std::sort(numbers.begin(), numbers.end());
   absl::MutexLock lock(&mutex_);
   if (published_.empty() && !numbers.empty()) {
-    observe::LogWarning(
-        "published.json says nothing of the versions that are there; it is made anew",
-        {{"folder", folder_}, {"versions", numbers.size()}});
+    observe::Notify("published.json says nothing of the versions that are there; it is made anew",
+                    {{"folder", folder_}, {"versions", numbers.size()}});
   }
   for (uint32_t number : numbers) {
     const std::string file = FileIn(folder_, number);
@@ -91,7 +90,7 @@ absl::Status VersionStore::ScanFolder() {
     if (!data.ok() && !absl::IsDataLoss(data.status()) && !absl::IsNotFound(data.status())) {
       return data.status();
     }
-    observe::LogWarning("damaged weights removed", {{"version", number}, {"file", file}});
+    observe::Notify("damaged weights are removed", {{"version", number}, {"file", file}});
     ATTNRL_RETURN_IF_ERROR(storage::RemoveTree(absl::StrCat(folder_, "/", number)));
   }
   return absl::OkStatus();

@@ -270,6 +270,7 @@ std::string LastWords(const std::string& run_directory, const std::string& name)
 std::vector<std::string> LineReader::NewLines() {
   std::vector<std::string> lines;
   std::ifstream file(path_, std::ios::binary);
+  if (file.seekg(0, std::ios::end) && file.tellg() < offset_) offset_ = 0;
   file.seekg(offset_);
   for (std::string line; std::getline(file, line) && !file.eof();) {
     offset_ += static_cast<int64_t>(line.size()) + 1;

@@ -72,7 +72,8 @@ std::string LogPath(const std::string& run_directory, std::string_view name);
 // Where a child's stdout and stderr go: "/path/RUN/logs/learner.out".
 std::string OutputPath(const std::string& run_directory, std::string_view name);
 
-// The complete lines of a growing file that were not read yet. Not thread-safe.
+// The complete lines of a growing file that were not read yet; all of it once it has become
+// shorter, as a log that began anew. Not thread-safe.
 class LineReader {
  public:
   explicit LineReader(std::string path) : path_(std::move(path)) {}

@@ -96,7 +96,7 @@ class Run {
       progress.Line("stopping: giving work back; press Ctrl-C again to stop at once");
     const std::string memory = status.ok() ? watch.MemoryInUse() : "";
     StopServices();
-    watch.ShowNewSteps();
+    watch.ShowNews();
     drained_ = status.ok() && watch.drained();
     if (status.ok() && !drained_) {
       Conclude({watch.steps().begin() + static_cast<int64_t>(old_steps), watch.steps().end()},

@@ -46,7 +46,8 @@ RunWatch::RunWatch(Options options, Supervisor& supervisor, scheduler::Admin& ad
       progress_(progress),
       clock_(clock),
       interrupts_(std::move(interrupts)),
-      metrics_(config::RecordsFolder(options_.run_directory) + "/metrics.jsonl") {
+      metrics_(config::RecordsFolder(options_.run_directory) + "/metrics.jsonl"),
+      notices_(options_.run_directory, options_.names) {
   if (options_.answered) {
     health_.emplace(options_.answered, ReadProcessUse, clock_, HealthWatch::Options{});
   }
@@ -56,6 +57,7 @@ void RunWatch::SkipOldSteps() {
   for (const std::string& text : metrics_.NewLines()) {
     if (const std::optional<StepLine> line = ParseStepLine(text)) steps_.push_back(*line);
   }
+  notices_.Skip();
 }
 
 absl::Status RunWatch::Watch() {
@@ -71,10 +73,8 @@ absl::Status RunWatch::Watch() {
       bool over = false;
       const absl::Status status = AskScheduler(&over);
       // What the run did last stands above what ended it.
-      if (over || !status.ok()) {
-        ShowNewSteps();
-        return status;
-      }
+      ShowNews();
+      if (over || !status.ok()) return status;
       ask_at = clock_.Monotonic() + options_.ask_every;
     }
     const auto done = static_cast<int64_t>(steps_.size());
@@ -112,6 +112,11 @@ void RunWatch::ShowNewSteps() {
     if (std::exchange(memory_shown_, true) || supervisor_.running().empty()) continue;
     progress_.Line("memory in use: " + MemoryInUse());
   }
+}
+
+void RunWatch::ShowNews() {
+  ShowNewSteps();
+  for (const std::string& line : notices_.New()) progress_.Line(line);
 }
 
 void RunWatch::WarnIfNothingIsRight() {

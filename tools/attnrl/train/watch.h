@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "services/branch_scheduler/client/admin.h"
 #include "tools/attnrl/progress.h"
+#include "tools/attnrl/train/notices.h"
 #include "tools/attnrl/train/processes/health.h"
 #include "tools/attnrl/train/processes/supervisor.h"
 #include "tools/attnrl/train/report.h"
@@ -20,7 +21,8 @@ namespace attnrl::tools {
 
 // Looks after a run whose children are started, until it is over: restarts the dead and
 // the frozen, prints a line a step and the bar, says what is wrong with a run whose first batches
-// earn nothing, keeps endpoints.json true. One thread. Everything it uses must outlive it.
+// earn nothing and what its services have people see, keeps endpoints.json true. One thread.
+// Everything it uses must outlive it.
 class RunWatch {
  public:
   struct Options {
@@ -36,15 +38,17 @@ class RunWatch {
   RunWatch(Options options, Supervisor& supervisor, scheduler::Admin& admin, Progress& progress,
            Clock& clock, std::function<int()> interrupts);
 
-  // Steps that earlier starts of the run finished: not printed again, part of the summary.
+  // Before the children start. Steps that earlier starts of the run finished are not printed again,
+  // but part of the summary; what services said then isn't repeated either.
   void SkipOldSteps();
 
   // Blocks until the run has finished or was drained (OK), was interrupted (Cancelled), or can't go
   // on: what a child ended with (see Supervisor::Poll), with its last words and log. A pause is
   // said and waited for.
   absl::Status Watch();
-  // Prints the steps that ended since, as while the services were stopped.
-  void ShowNewSteps();
+  // Prints the steps that ended since, as while the services were stopped, and what these have
+  // people see.
+  void ShowNews();
 
   // Watch ended because somebody drained the run: no work is out and no worker is connected.
   bool drained() const { return drained_; }
@@ -54,6 +58,7 @@ class RunWatch {
 
  private:
   absl::Status Look();
+  void ShowNewSteps();
   // Kills the children that are frozen; Look starts them again.
   void KillFrozen();
   absl::Status AskScheduler(bool* over);
@@ -72,6 +77,7 @@ class RunWatch {
   Clock& clock_;
   const std::function<int()> interrupts_;
   LineReader metrics_;
+  Notices notices_;
   std::optional<HealthWatch> health_;
   std::vector<StepLine> steps_;
   std::string note_ = "starting";

@@ -144,6 +144,18 @@ TEST_F(RunWatchTest, SaysNothingOfARunWithOneRightResponseOrWithoutCounts) {
   EXPECT_THAT(out_.str(), Not(HasSubstr("warning")));
 }
 
+TEST_F(RunWatchTest, SaysWhatAServiceHasPeopleSeeAndNotWhatItSaidToAnEarlierStart) {
+  const auto notice = [](const char* message) {
+    return absl::StrFormat(
+        R"({"level":"warning","message":"%s","notice":true,"fields":{"step":3}})", message);
+  };
+  Append("logs/learner.log", notice("before"));
+  skip_old_ = true;
+  before_status_ = [&] { Append("logs/learner.log", notice("a damaged checkpoint is set aside")); };
+  EXPECT_TRUE(Watch({InState(scheduler::RunState::kFinished)}).ok());
+  EXPECT_EQ(out_.str(), "warning: learner: a damaged checkpoint is set aside (step 3)\n");
+}
+
 TEST_F(RunWatchTest, GoesOnWithoutTheAddressesOfMetricsAndSaysSoOnce) {
   Append("logs/learner.metrics", "127.0.0.1:4711");
   const storage::ScopedFault fault([](std::string_view operation, const std::string& path) {
