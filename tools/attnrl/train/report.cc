@@ -58,7 +58,10 @@ std::optional<StepLine> ParseStepLine(std::string_view json) {
   line.response_tokens = Number(record, "response_tokens_mean");
   line.generated_tokens = Count(record, "generated_tokens");
   line.valid_samples = Count(record, "valid_samples");
+  line.optimizer_steps = Count(record, "optimizer_steps");
+  line.nonfinite_steps = Count(record, "nonfinite_steps");
   line.branch_gain = Number(record, "branch_gain");
+  line.initial_gain = Number(record, "initial_gain");
   line.best_checkpoint = Number(record, "best_checkpoint");
   line.best_accuracy = Number(record, "best_checkpoint_accuracy");
   line.graded = scheduler::ReadVerdicts(record);
@@ -73,14 +76,21 @@ std::optional<StepLine> ParseStepLine(std::string_view json) {
 }
 
 std::string FormatStep(const StepLine& line, int64_t steps) {
+  std::string gain;
+  if (line.branch_gain.has_value()) {
+    gain = absl::StrFormat("  branch gain %s (responses %s)", Fixed(line.branch_gain, 2),
+                           Fixed(line.initial_gain, 2));
+  }
+  std::string skipped;
+  if (line.nonfinite_steps > 0) {
+    skipped = absl::StrFormat(", skipped %d of %d optimizer steps as not finite",
+                              line.nonfinite_steps, line.nonfinite_steps + line.optimizer_steps);
+  }
   return absl::StrFormat(
-      "step %3d/%d  accuracy %s%s  trained %d samples  sampled %s tokens (%s a response, %s %% "
-      "cut)  "
-      "entropy %s  %.1f s (rollout %.1f, learn %.1f, learner waited %.1f)",
-      line.step + 1, steps, Fixed(line.accuracy, 3),
-      line.branch_gain.has_value() ? absl::StrCat("  branch gain ", Fixed(*line.branch_gain, 2))
-                                   : "",
-      line.valid_samples, FormatCount(line.generated_tokens), Fixed(line.response_tokens, 0),
+      "step %3d/%d  accuracy %s%s  trained %d samples%s  sampled %s tokens (%s a response, %s %% "
+      "cut)  entropy %s  %.1f s (rollout %.1f, learn %.1f, learner waited %.1f)",
+      line.step + 1, steps, Fixed(line.accuracy, 3), gain, line.valid_samples, skipped,
+      FormatCount(line.generated_tokens), Fixed(line.response_tokens, 0),
       line.truncated.has_value() ? Fixed(*line.truncated * 100, 0) : "-", Fixed(line.entropy, 3),
       line.step_seconds, line.rollout_seconds, line.learn_seconds, line.wait_seconds);
 }

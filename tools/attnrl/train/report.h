@@ -20,8 +20,10 @@ struct StepLine {
   std::optional<double> reward, accuracy, loss, entropy, truncated, response_tokens;
   int64_t generated_tokens = 0;
   int64_t valid_samples = 0;
-  // Share of branch points whose continuations disagree; nullopt where nothing branched.
-  std::optional<double> branch_gain;
+  int64_t optimizer_steps = 0, nonfinite_steps = 0;
+  // Share of branch points whose continuations disagree, and of pairs of initial responses that do;
+  // nullopt where nothing branched.
+  std::optional<double> branch_gain, initial_gain;
   // The learner's best checkpoint and its accuracy; absent before there is one.
   std::optional<double> best_checkpoint, best_accuracy;
   // Of all leaves; all 0 in a line of a run from before they were counted.

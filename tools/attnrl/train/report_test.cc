@@ -28,10 +28,21 @@ TEST(Report, ShowsAStepOnOneLine) {
 }
 
 TEST(Report, ShowsWhatBranchingGainedWhereARunBranches) {
-  const auto line = ParseStepLine(
-      R"({"step":0,"initial_accuracy":0.5,"valid_samples":8,"branch_gain":0.355,"seconds":{}})");
+  const auto line =
+      ParseStepLine(R"({"step":0,"initial_accuracy":0.5,"valid_samples":8,"branch_gain":0.355,)"
+                    R"("initial_gain":0.43,"seconds":{}})");
   ASSERT_TRUE(line.has_value());
-  EXPECT_THAT(FormatStep(*line, 40), HasSubstr("accuracy 0.500  branch gain 0.35  trained 8"));
+  EXPECT_THAT(FormatStep(*line, 40),
+              HasSubstr("accuracy 0.500  branch gain 0.35 (responses 0.43)  trained 8 samples  s"));
+}
+
+TEST(Report, ShowsWhatWasSkippedInAStep) {
+  const auto line = ParseStepLine(
+      R"({"step":0,"valid_samples":8,"optimizer_steps":2,"nonfinite_steps":1,"seconds":{}})");
+  ASSERT_TRUE(line.has_value());
+  EXPECT_THAT(
+      FormatStep(*line, 40),
+      HasSubstr("trained 8 samples, skipped 1 of 3 optimizer steps as not finite  sampled"));
 }
 
 TEST(Report, ShowsTheVerdictsOfAStepOnOneLine) {
