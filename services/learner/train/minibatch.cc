@@ -33,12 +33,12 @@ std::vector<Range> ShuffledProblems(std::span<const SamplePlace> places,
 
 }  // namespace
 
-int64_t MinibatchCount(const MinibatchOptions& options, int64_t samples) {
-  if (options.steps_per_batch > 0) return options.steps_per_batch;
+int64_t MinibatchCount(const MinibatchOptions& options, int64_t samples, int64_t responses) {
+  if (options.steps_per_batch > 0) return std::min(options.steps_per_batch, responses);
   const double wanted =
       std::round(static_cast<double>(samples) /
                  static_cast<double>(options.minibatch_problems * options.initial_responses));
-  return std::max<int64_t>(1, static_cast<int64_t>(wanted));
+  return std::min(std::max<int64_t>(1, static_cast<int64_t>(wanted)), responses);
 }
 
 std::vector<std::vector<size_t>> CutMinibatches(std::span<const SamplePlace> places,
@@ -58,8 +58,8 @@ std::vector<std::vector<size_t>> CutMinibatches(std::span<const SamplePlace> pla
   boundaries.push_back(order.size());
 
   const double samples = static_cast<double>(order.size());
-  const int64_t wanted = MinibatchCount(options, static_cast<int64_t>(order.size()));
-  const size_t count = std::min(static_cast<size_t>(wanted), responses);
+  const auto count = static_cast<size_t>(
+      MinibatchCount(options, static_cast<int64_t>(order.size()), static_cast<int64_t>(responses)));
 
   std::vector<std::vector<size_t>> minibatches;
   size_t from = 0;  // index into boundaries

@@ -32,7 +32,7 @@ struct MinibatchOptions {
 std::vector<std::vector<size_t>> CutMinibatches(std::span<const SamplePlace> places,
                                                 const MinibatchOptions& options);
 
-// How many minibatches a batch of `samples` samples is cut into, where it has as many responses.
-int64_t MinibatchCount(const MinibatchOptions& options, int64_t samples);
+// How many minibatches a batch of `samples` samples of `responses` initial responses is cut into.
+int64_t MinibatchCount(const MinibatchOptions& options, int64_t samples, int64_t responses);
 
 }  // namespace attnrl::learner

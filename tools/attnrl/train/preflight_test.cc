@@ -150,7 +150,7 @@ TEST_F(Preflight, TellsOfStepsAndOfSettingsWithoutEffect) {
   config_.algorithm.branching.min_distance = 512;
   const auto report = CheckBeforeTraining(config_, root_ / "bin");
   ASSERT_TRUE(report.ok()) << report.status();
-  EXPECT_THAT(report->steps, StartsWith("about 10 optimizer steps a batch"));
+  EXPECT_THAT(report->steps, StartsWith("at most about 10 optimizer steps a batch"));
   ASSERT_EQ(report->warnings.size(), 1u);
   EXPECT_THAT(report->warnings[0], HasSubstr("no step qualifies"));
 }

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "services/learner/train/minibatch.h"
 
 namespace attnrl::tools {
@@ -17,31 +19,36 @@ std::string StepsText(const config::Config& config) {
   const config::Branching& branching = config.algorithm.branching;
   const int64_t leaves =
       config.algorithm.branches() ? 1 + branching.points * branching.children : 1;
+  const int64_t responses = sampling.batch_problems * sampling.initial_responses;
   const int64_t steps =
       learner::MinibatchCount({.minibatch_problems = config.learner.minibatch_problems,
                                .steps_per_batch = config.learner.steps_per_batch,
                                .initial_responses = sampling.initial_responses},
-                              sampling.batch_problems * sampling.initial_responses * leaves);
+                              responses * leaves, responses);
   const double problems = static_cast<double>(sampling.batch_problems) / static_cast<double>(steps);
   const double shown =
       problems < 1 ? std::max(0.1, std::round(10 * problems) / 10) : std::round(problems);
-  return absl::StrFormat("about %d optimizer step%s a batch of about %.6g problem%s each", steps,
-                         steps == 1 ? "" : "s", shown, shown == 1 ? "" : "s");
+  const std::string each = absl::StrFormat("about %.6g problem%s", shown, shown == 1 ? "" : "s");
+  if (steps == 1) return absl::StrCat("1 optimizer step a batch, of ", each);
+  return absl::StrCat("at most about ", steps, " optimizer steps a batch, of ", each,
+                      " each; fewer where problems are dropped");
 }
 
-}  // namespace
-
-std::string OptimizerStepsText(const config::Config& config) {
-  std::string text = StepsText(config);
-  for (const config::Stage& stage : config.stages) {
-    absl::StrAppend(&text, "\n        from step ", stage.from_step, " on ",
-                    StepsText(config::AtStep(config, stage.from_step)));
-    for (const auto& [key, value] : stage.settings) absl::StrAppend(&text, ", ", key, " ", value);
+// What only the walk over scored steps reads, where it isn't the default.
+std::vector<std::string> WalkKeysSet(const config::Branching& branching) {
+  const config::Branching usual;
+  std::vector<std::string> keys;
+  if (branching.quantile != usual.quantile) keys.emplace_back("algorithm.branching.quantile");
+  if (branching.min_distance != usual.min_distance) {
+    keys.emplace_back("algorithm.branching.min_distance");
   }
-  return text;
+  if (branching.fill != usual.fill) keys.emplace_back("algorithm.branching.fill");
+  return keys;
 }
 
-std::vector<std::string> SettingsWarnings(const config::Config& config, int64_t longest_prompt) {
+// Valid settings that leave each other without effect, by what holds before the first stage, or
+// from one on.
+std::vector<std::string> WarningsOf(const config::Config& config, int64_t longest_prompt) {
   std::vector<std::string> warnings;
   const config::Branching& branching = config.algorithm.branching;
   const int64_t longest = longest_prompt + config.rollout.max_response_tokens;
@@ -61,10 +68,24 @@ std::vector<std::string> SettingsWarnings(const config::Config& config, int64_t 
                      " tokens: at most one step of a response qualifies, and the other of the ",
                      branching.points, " points ", branching.fill ? "are filled" : "are left out"));
   }
-  for (const config::Stage& stage : config.stages) {
-    if (stage.from_step < config.run.steps) continue;
-    warnings.push_back(absl::StrCat("the stage from step ", stage.from_step,
-                                    " is never reached: run.steps is ", config.run.steps));
+  if (const std::vector<std::string> keys = WalkKeysSet(branching); !walks && !keys.empty()) {
+    warnings.push_back(absl::StrCat(absl::StrJoin(keys, ", "), keys.size() == 1 ? " has" : " have",
+                                    " no effect without algorithm.branching.criterion: fci and "
+                                    "algorithm.branching.choice: positional"));
+  }
+  const config::Learner& learner = config.learner;
+  if (learner.warmup_steps >= config.run.steps) {
+    warnings.push_back(absl::StrCat("learner.warmup_steps is ", learner.warmup_steps,
+                                    ", and run.steps is ", config.run.steps,
+                                    ": the learning rate never gets to learner.learning_rate"));
+  }
+  if (learner.decay_after >= config.run.steps) {
+    warnings.push_back(absl::StrCat("learner.decay_after is ", learner.decay_after,
+                                    ", and run.steps is ", config.run.steps,
+                                    ": the learning rate never decays"));
+  }
+  if (learner.decay_after == 0 && learner.decay_steps != config::Learner{}.decay_steps) {
+    warnings.push_back("learner.decay_steps has no effect without learner.decay_after");
   }
   if (config.learner.overlong != config::Overlong::kShape &&
       config.learner.overlong_buffer != config::Learner{}.overlong_buffer) {
@@ -78,6 +99,38 @@ std::vector<std::string> SettingsWarnings(const config::Config& config, int64_t 
     warnings.push_back(
         "algorithm.advantage_std has no effect with algorithm.advantages: tree, which never divide "
         "by a standard deviation");
+  }
+  return warnings;
+}
+
+}  // namespace
+
+std::string OptimizerStepsText(const config::Config& config) {
+  std::string text = StepsText(config);
+  for (const config::Stage& stage : config.stages) {
+    const std::string settings = absl::StrJoin(stage.settings, ", ", absl::PairFormatter(" "));
+    absl::StrAppend(&text, "\n        from step ", stage.from_step, " on (", settings, ") ",
+                    StepsText(config::AtStep(config, stage.from_step)));
+  }
+  return text;
+}
+
+std::vector<std::string> SettingsWarnings(const config::Config& config, int64_t longest_prompt) {
+  std::vector<std::string> before = WarningsOf(config, longest_prompt);
+  std::vector<std::string> warnings = before;
+  for (const config::Stage& stage : config.stages) {
+    if (stage.from_step >= config.run.steps) {
+      warnings.push_back(absl::StrCat("the stage from step ", stage.from_step,
+                                      " is never reached: run.steps is ", config.run.steps));
+      continue;
+    }
+    std::vector<std::string> now =
+        WarningsOf(config::AtStep(config, stage.from_step), longest_prompt);
+    for (const std::string& warning : now) {
+      if (std::find(before.begin(), before.end(), warning) != before.end()) continue;
+      warnings.push_back(absl::StrCat("from step ", stage.from_step, " on: ", warning));
+    }
+    before = std::move(now);
   }
   return warnings;
 }
