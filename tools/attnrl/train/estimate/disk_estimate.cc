@@ -43,8 +43,7 @@ DiskEstimate EstimateDisk(const config::Config& config, const RunShape& shape) {
   DiskEstimate disk;
   // That of step 0, those that are kept and the one that is being written; of other versions those
   // that a batch may still need.
-  const int64_t kept =
-      std::max<int64_t>(2, config.learner.checkpoints_kept) + config.learner.checkpoints_best;
+  const int64_t kept = config.learner.checkpoints_kept + config.learner.checkpoints_best;
   disk.checkpoints = checkpoint * (2 + std::min(made, kept)) + 4 * weights * dtype_bytes;
   const int64_t batches = config.observe.trees_kept == 0
                               ? config.run.steps
