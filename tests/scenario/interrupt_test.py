@@ -6,6 +6,7 @@ same bits. Commands on a model end, and leave files that were whole as they are.
 import os
 import pathlib
 import pty
+import re
 import signal
 import subprocess
 import tempfile
@@ -39,6 +40,15 @@ class Interrupt(Scenario):
         self.check_records(resumed, 4)
         whole = self.finish("whole", SMALL, EXACT)
         self.assertEqual(resumed.digest(4), whole.digest(4))
+        self.check_memory(whole)
+
+    def check_memory(self, run):
+        """The memory in use at the end is near what the table at the start estimated."""
+        said = run.err.read_text()
+        estimated = sum(int(size) for size in re.findall(r" \d+ +(\d+) MB$", said, re.MULTILINE))
+        at_end = re.search(r"memory at the end: .*; together ([\d.]+) (MB|GB)", said)
+        used = float(at_end[1]) * (1000 if at_end[2] == "GB" else 1)
+        self.assertTrue(0.7 < used / estimated < 1.3, f"{used} MB of {estimated} MB. {said}")
 
     def test_a_second_ctrl_c_stops_at_once(self):
         run, pids = self.started("twice")

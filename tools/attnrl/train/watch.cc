@@ -197,10 +197,10 @@ std::string RunWatch::MemoryInUse() {
   std::string text;
   int64_t total = 0;
   for (const Supervisor::Running& child : supervisor_.running()) {
-    const ProcessUse use = ReadProcessUse(child.pid);
-    absl::StrAppend(&text, text.empty() ? "" : ", ", child.name, " ",
-                    FormatBytes(use.resident_bytes), " in ", use.threads, " threads");
-    total += use.resident_bytes;
+    const int64_t bytes = ReadProcessMemory(child.pid);
+    absl::StrAppend(&text, text.empty() ? "" : ", ", child.name, " ", FormatBytes(bytes), " in ",
+                    ReadProcessUse(child.pid).threads, " threads");
+    total += bytes;
   }
   return absl::StrCat(text, "; together ", FormatBytes(total));
 }

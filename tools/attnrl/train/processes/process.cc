@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -124,6 +125,21 @@ void BoundOutput(const std::string& path, int64_t bytes) {
   if (aside) std::filesystem::resize_file(path, 0, error);
 }
 
+int64_t ReadProcessMemory(int pid) {
+  const std::pair<const char*, const char*> places[] = {{"smaps_rollup", "Pss:"},
+                                                        {"status", "VmRSS:"}};
+  for (const auto& [name, wanted] : places) {
+    std::ifstream file(absl::StrCat("/proc/", pid, "/", name));
+    for (std::string line; std::getline(file, line);) {
+      std::istringstream words(line);
+      std::string key;
+      int64_t kibibytes = 0;
+      if (words >> key >> kibibytes && key == wanted) return kibibytes * 1024;
+    }
+  }
+  return 0;
+}
+
 ProcessUse ReadProcessUse(int pid) {
   ProcessUse use;
   std::ifstream file(absl::StrCat("/proc/", pid, "/status"));
@@ -132,8 +148,6 @@ ProcessUse ReadProcessUse(int pid) {
     std::string key;
     int64_t value = 0;
     words >> key >> value;
-    if (key == "VmRSS:") use.resident_bytes = value * 1024;
-    if (key == "VmHWM:") use.peak_bytes = value * 1024;
     if (key == "Threads:") use.threads = value;
     if (key == "TracerPid:") use.traced = value != 0;
   }

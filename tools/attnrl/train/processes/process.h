@@ -58,12 +58,15 @@ void BoundOutput(const std::string& path, int64_t bytes);
 
 // What a process uses; zeros where it is gone.
 struct ProcessUse {
-  int64_t resident_bytes = 0;
-  int64_t peak_bytes = 0;
   int64_t threads = 0;
   double processor_seconds = 0;  // of all its threads, since it was started
   bool traced = false;           // by a debugger
 };
 ProcessUse ReadProcessUse(int pid);
+
+// Memory of a process in bytes, of pages that several have in common (libraries) its share alone,
+// so that a sum counts them once; where the kernel doesn't say shares, with those pages whole. 0
+// where it is gone. Walks the page tables: milliseconds for each gigabyte.
+int64_t ReadProcessMemory(int pid);
 
 }  // namespace attnrl::tools

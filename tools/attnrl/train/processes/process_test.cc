@@ -3,12 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/testing/temporary_folder.h"
@@ -165,9 +167,26 @@ TEST(ProcessExit, IsTextForPeople) {
 
 TEST(ProcessUse, OfThisProcessIsPlausible) {
   const ProcessUse use = ReadProcessUse(getpid());
-  EXPECT_GT(use.resident_bytes, 1'000'000);
-  EXPECT_GE(use.peak_bytes, use.resident_bytes);
   EXPECT_GE(use.threads, 1);
+}
+
+TEST(ProcessMemory, CountsWhatTwoProcessesHaveInCommonByHalves) {
+  constexpr size_t kBytes = size_t{64} << 20;
+  const int64_t before = ReadProcessMemory(getpid());
+  EXPECT_GT(before, 1'000'000);
+  std::vector<char> pages(kBytes, 1);
+  const int64_t alone = ReadProcessMemory(getpid());
+  EXPECT_GT(alone - before, static_cast<int64_t>(kBytes * 9 / 10));
+  const pid_t twin = fork();
+  if (twin == 0) {
+    pause();
+    _exit(0);
+  }
+  ASSERT_GT(twin, 0);
+  EXPECT_LT(ReadProcessMemory(getpid()) - before, static_cast<int64_t>(kBytes * 6 / 10));
+  kill(twin, SIGKILL);
+  waitpid(twin, nullptr, 0);
+  EXPECT_EQ(ReadProcessMemory(twin), 0) << "it is gone";
 }
 
 TEST(BoundOutput, KeepsTheEndOfAFileThatGrowsAndWhatIsAppendedLater) {
