@@ -68,6 +68,14 @@ inline std::vector<Word<OffloadOptimizer>> WordsOf(OffloadOptimizer) {
   return {{"none", OffloadOptimizer::kNone}, {"cpu", OffloadOptimizer::kCpu}};
 }
 
+// Where the reference model lies between passes.
+enum class OffloadReference { kNone, kCpu, kDisk };
+inline std::vector<Word<OffloadReference>> WordsOf(OffloadReference) {
+  return {{"none", OffloadReference::kNone},
+          {"cpu", OffloadReference::kCpu},
+          {"disk", OffloadReference::kDisk}};
+}
+
 // Which linear maps of every layer have adapters.
 enum class LoraTargets { kLinear, kAttention, kMlp };
 inline std::vector<Word<LoraTargets>> WordsOf(LoraTargets) {

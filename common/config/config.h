@@ -168,6 +168,7 @@ struct Learner {
   int64_t max_tokens_per_pass = 16384;  // of one forward and backward pass
   CheckpointLayers checkpoint_layers = CheckpointLayers::kAuto;
   OffloadOptimizer offload_optimizer = OffloadOptimizer::kNone;
+  OffloadReference offload_reference = OffloadReference::kNone;
   int64_t checkpoint_every = 10;  // steps
   int64_t checkpoints_kept = 3;
   int64_t checkpoints_best = 1;

@@ -32,6 +32,7 @@ const std::set<std::string>& MayDiffer() {
                                                        "learner.checkpoint_layers",
                                                        "learner.checkpoints_best",
                                                        "learner.offload_optimizer",
+                                                       "learner.offload_reference",
                                                        "learner.ranks",
                                                        "learner.send_bytes_per_second",
                                                        "learner.rank_timeout_seconds",

@@ -40,6 +40,7 @@ bool MayDiffer(const std::string& name) {
                                                "learner.checkpoint_every",
                                                "learner.checkpoint_layers",
                                                "learner.offload_optimizer",
+                                               "learner.offload_reference",
                                                "learner.ranks",
                                                "learner.rank_timeout_seconds",
                                                "learner.send_bytes_per_second",

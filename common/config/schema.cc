@@ -320,6 +320,10 @@ void AddLearner(Table& table) {
   table.Choice(ATTNRL_KEY(learner.offload_optimizer),
                "Keep the optimizer's moments in the host's memory (cpu), from where they come to "
                "the GPU for each step, or not (none).");
+  table.Choice(ATTNRL_KEY(learner.offload_reference),
+               "Keep the reference model of the KL term in the host's memory (cpu) or in a file of "
+               "the run directory (disk), from where each layer comes while it is needed, or not "
+               "(none).");
   table.Int(ATTNRL_KEY(learner.checkpoint_every), 1, kMillion,
             "Training steps between checkpoints.");
   table.Int(ATTNRL_KEY(learner.checkpoints_kept), 2, kMillion,

@@ -111,6 +111,11 @@ class Rules {
       return Wrong("learner.offload_optimizer",
                    "none, as learner.device is cpu, whose memory the moments lie in anyway");
     }
+    if (learner.offload_reference == OffloadReference::kCpu && learner.device == "cpu") {
+      return Wrong("learner.offload_reference",
+                   "none or disk, as learner.device is cpu, whose memory the reference model lies "
+                   "in anyway");
+    }
     if (learner.steps_per_batch > 0 && learner.minibatch_problems > 0) {
       return Wrong("learner.steps_per_batch",
                    absl::StrCat("0, as minibatch_problems is ", learner.minibatch_problems,

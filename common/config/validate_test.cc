@@ -66,6 +66,9 @@ TEST(Validate, NamesTheRuleBetweenKeysAtTheSourceOfTheKeyThatBreaksIt) {
        "is cosine; linear, or decay_after more than 0, as with 0 the learning rate never decays"},
       {"", "learner.decay_to=0",
        "is 0; 0.1, or decay_after more than 0, as with 0 the learning rate never decays"},
+      {"", "learner.offload_reference=cpu",
+       "is cpu; none or disk, as learner.device is cpu, whose memory the reference model lies in "
+       "anyway"},
       {"", "rollout.device=cuda:100", "is \"cuda:100\"; cpu | cuda | cuda:N"},
       {"", "rollout.temperature=1e-7", "is 1.0e-07; 0, or at least 1e-06"},
       {"", "rollout.top_p=0.9", "is 0.9; 1 in training"},

@@ -32,16 +32,16 @@ absl::StatusOr<std::unique_ptr<RankGroup>> JoinRun(const config::Config& config,
   return AddNccl(std::move(group), device, timeout);
 }
 
-absl::Status Follow(const config::Config& config, const RankPlace& place,
-                    const std::function<bool()>& abandon) {
+absl::Status Follow(const config::Config& config, const std::string& run_dir,
+                    const RankPlace& place, const std::function<bool()>& abandon) {
   ATTNRL_ASSIGN_OR_RETURN(const auto group, JoinRun(config, place, abandon));
   observe::LogInfo("joined the other ranks", {{"rank", place.rank}, {"ranks", place.size}});
   ATTNRL_ASSIGN_OR_RETURN(StartModel start, ShareStartModel(config, *group, {}));
   ReportDevice(config, start);
   std::optional<Trainer> trainer;
   try {
-    trainer.emplace(start.shape, std::move(start.tensors), start.dtype, TrainerOptionsOf(config),
-                    group.get());
+    trainer.emplace(start.shape, std::move(start.tensors), start.dtype,
+                    TrainerOptionsOf(config, run_dir), group.get());
   } catch (const std::exception& error) {
     return LibraryError("making the trainer", error);
   }

@@ -51,6 +51,18 @@ Decay DecayOf(config::Decay decay) {
   return decay == config::Decay::kCosine ? Decay::kCosine : Decay::kLinear;
 }
 
+ReferencePlace ReferencePlaceOf(config::OffloadReference offload) {
+  switch (offload) {
+    case config::OffloadReference::kCpu:
+      return ReferencePlace::kHost;
+    case config::OffloadReference::kDisk:
+      return ReferencePlace::kDisk;
+    case config::OffloadReference::kNone:
+      break;
+  }
+  return ReferencePlace::kDevice;
+}
+
 LoraTargets LoraTargetsOf(config::LoraTargets targets) {
   switch (targets) {
     case config::LoraTargets::kAttention:
@@ -78,43 +90,45 @@ TrainerStage StageOf(const config::Config& config) {
 
 }  // namespace
 
-TrainerOptions TrainerOptionsOf(const config::Config& config) {
+TrainerOptions TrainerOptionsOf(const config::Config& config, const std::string& run_dir) {
   const config::Learner& learner = config.learner;
-  TrainerOptions options{.objective = {.correction = CorrectionOf(learner.correction),
-                                       .importance_cap = learner.importance_cap,
-                                       .clip_low = learner.clip_low,
-                                       .clip_high = learner.clip_high,
-                                       .dual_clip = learner.dual_clip,
-                                       .kl_weight = learner.kl_weight,
-                                       .entropy_weight = learner.entropy_weight},
-                         .adamw = {.beta1 = learner.beta1,
-                                   .beta2 = learner.beta2,
-                                   .epsilon = learner.adam_epsilon,
-                                   .weight_decay = learner.weight_decay,
-                                   .decay_norms_and_biases = learner.decay_norms_and_biases},
-                         .first = StageOf(config),
-                         .rate = {.warmup_steps = learner.warmup_steps,
-                                  .decay_after = learner.decay_after,
-                                  .decay_steps = learner.decay_steps,
-                                  .decay = DecayOf(learner.decay),
-                                  .decay_to = learner.decay_to},
-                         .max_grad_norm = learner.max_grad_norm,
-                         .seed = config.run.seed,
-                         .minibatch_problems = learner.minibatch_problems,
-                         .steps_per_batch = learner.steps_per_batch,
-                         .temperature = config.rollout.temperature,
-                         .mask_truncated = learner.overlong == config::Overlong::kMask,
-                         .aggregation = AggregationOf(learner.loss_aggregation),
-                         .max_tokens_per_pass = learner.max_tokens_per_pass,
-                         .checkpoint = CheckpointLayersOf(learner.checkpoint_layers),
-                         .deterministic = learner.deterministic,
-                         .lora = {.rank = learner.lora.rank,
-                                  .alpha = learner.lora.alpha,
-                                  .targets = LoraTargetsOf(learner.lora.targets),
-                                  .seed = config.run.seed},
-                         .moments = learner.offload_optimizer == config::OffloadOptimizer::kCpu
-                                        ? Parameters::Moments::kOnHost
-                                        : Parameters::Moments::kOnDevice};
+  TrainerOptions options{
+      .objective = {.correction = CorrectionOf(learner.correction),
+                    .importance_cap = learner.importance_cap,
+                    .clip_low = learner.clip_low,
+                    .clip_high = learner.clip_high,
+                    .dual_clip = learner.dual_clip,
+                    .kl_weight = learner.kl_weight,
+                    .entropy_weight = learner.entropy_weight},
+      .adamw = {.beta1 = learner.beta1,
+                .beta2 = learner.beta2,
+                .epsilon = learner.adam_epsilon,
+                .weight_decay = learner.weight_decay,
+                .decay_norms_and_biases = learner.decay_norms_and_biases},
+      .first = StageOf(config),
+      .rate = {.warmup_steps = learner.warmup_steps,
+               .decay_after = learner.decay_after,
+               .decay_steps = learner.decay_steps,
+               .decay = DecayOf(learner.decay),
+               .decay_to = learner.decay_to},
+      .max_grad_norm = learner.max_grad_norm,
+      .seed = config.run.seed,
+      .minibatch_problems = learner.minibatch_problems,
+      .steps_per_batch = learner.steps_per_batch,
+      .temperature = config.rollout.temperature,
+      .mask_truncated = learner.overlong == config::Overlong::kMask,
+      .aggregation = AggregationOf(learner.loss_aggregation),
+      .max_tokens_per_pass = learner.max_tokens_per_pass,
+      .checkpoint = CheckpointLayersOf(learner.checkpoint_layers),
+      .deterministic = learner.deterministic,
+      .lora = {.rank = learner.lora.rank,
+               .alpha = learner.lora.alpha,
+               .targets = LoraTargetsOf(learner.lora.targets),
+               .seed = config.run.seed},
+      .moments = learner.offload_optimizer == config::OffloadOptimizer::kCpu
+                     ? Parameters::Moments::kOnHost
+                     : Parameters::Moments::kOnDevice,
+      .reference = {.place = ReferencePlaceOf(learner.offload_reference), .folder = run_dir}};
   for (const config::Stage& stage : config.stages) {
     options.later[stage.from_step] = StageOf(config::AtStep(config, stage.from_step));
   }

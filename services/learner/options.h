@@ -13,8 +13,9 @@
 
 namespace attnrl::learner {
 
-// The parts of a run's configuration that the learner's own types want.
-TrainerOptions TrainerOptionsOf(const config::Config& config);
+// The parts of a run's configuration that the learner's own types want. `run_dir`: of a trainer
+// that is made, for the file of its reference model.
+TrainerOptions TrainerOptionsOf(const config::Config& config, const std::string& run_dir = {});
 LoopOptions LoopOptionsOf(const config::Config& config, const std::string& run_dir);
 // Whether so many ranks can train: InputError by the name of what they don't go with.
 absl::Status CheckRanks(const config::Config& config, int ranks);

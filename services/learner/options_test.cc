@@ -27,6 +27,16 @@ TEST(TrainerOptionsOf, HasTheLearningRateAsTheConfigurationShapesIt) {
   EXPECT_NEAR(rate(13), 0, 1e-15);
 }
 
+TEST(TrainerOptionsOf, PutsTheReferenceModelWhereTheConfigurationSays) {
+  config::Config config;
+  EXPECT_EQ(TrainerOptionsOf(config, "/run").reference.place, ReferencePlace::kDevice);
+  config.learner.offload_reference = config::OffloadReference::kCpu;
+  EXPECT_EQ(TrainerOptionsOf(config, "/run").reference.place, ReferencePlace::kHost);
+  config.learner.offload_reference = config::OffloadReference::kDisk;
+  EXPECT_EQ(TrainerOptionsOf(config, "/run").reference.place, ReferencePlace::kDisk);
+  EXPECT_EQ(TrainerOptionsOf(config, "/run").reference.folder, "/run");
+}
+
 TEST(SettingsOfAllRanks, NamesTheCourseOfTheLearningRate) {
   config::Config config;
   config.learner.decay_after = 1;

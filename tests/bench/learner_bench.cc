@@ -3,11 +3,13 @@
 // one JSON object. Flags come as key=value: hidden=128 layers=4 heads=4 kv_heads=2 intermediate=0
 // (three times hidden) vocab=300 prompt=99 response=170 samples=144 steps=2 threads=1 bfloat16=0
 // kl=0 (per mille) pass=16384 again=0 (1: layers are computed again on the way back, for less
-// memory). Responses share nothing; with points=2, say, they are trees: six of a problem share its
-// prompt, and each has `children` (2) others that leave it at each of that many evenly spaced
-// points. shortest=0: lengths are drawn between that and `response`. packed=0 computes what leaves
-// share for each. checkpoint=1 writes a checkpoint of the start and waits for it at the end; 2
-// waits at once. Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT) the first prints.
+// memory) disk=0 (1: between passes the reference model of kl lies in a file of the folder for
+// temporary files). Responses share nothing; with points=2, say, they are trees: six of a problem
+// share its prompt, and each has `children` (2) others that leave it at each of that many evenly
+// spaced points. shortest=0: lengths are drawn between that and `response`. packed=0 computes what
+// leaves share for each. checkpoint=1 writes a checkpoint of the start and waits for it at the end;
+// 2 waits at once. Of several ranks (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT) the first
+// prints.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -166,7 +168,8 @@ int Run(int argc, char** argv) {
                        {"layers", 4},   {"vocab", 300},   {"prompt", 99},      {"kl", 0},
                        {"bfloat16", 0}, {"steps", 2},     {"response", 170},   {"threads", 1},
                        {"pass", 16384}, {"samples", 144}, {"checkpoint", 0},   {"again", 0},
-                       {"points", 0},   {"children", 2},  {"shortest", 0},     {"packed", 1}};
+                       {"points", 0},   {"children", 2},  {"shortest", 0},     {"packed", 1},
+                       {"disk", 0}};
   if (!Parse(argc, argv, &settings)) return 2;
   KeepFreedMemory();  // as every service does
   learner::FixNumerics(static_cast<int>(settings["threads"]));
@@ -180,6 +183,10 @@ int Run(int argc, char** argv) {
   options.objective.kl_weight = static_cast<double>(settings["kl"]) / 1000;
   options.max_tokens_per_pass = settings["pass"];
   if (settings["again"] != 0) options.checkpoint = learner::CheckpointLayers::kAll;
+  if (settings["disk"] != 0) {
+    options.reference = {.place = learner::ReferencePlace::kDisk,
+                         .folder = std::filesystem::temp_directory_path().string()};
+  }
   if (settings["packed"] == 0) options.prefixes = learner::Prefixes::kEach;
   options.first.learning_rate = 3e-4;
   learner::Trainer trainer(config, model::RandomTensors(config, 1, dtype), dtype, options,

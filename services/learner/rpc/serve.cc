@@ -70,7 +70,8 @@ absl::Status CheckConfig(const config::Config& config) {
 }
 
 // `group`: null for a learner that trains alone.
-absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& config, StartModel start,
+absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& config,
+                                                     const std::string& run_dir, StartModel start,
                                                      RankGroup* group) {
   if (group != nullptr) {
     ATTNRL_ASSIGN_OR_RETURN(start, ShareStartModel(config, *group, std::move(start)));
@@ -79,7 +80,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const config::Config& confi
   std::unique_ptr<Trainer> trainer;
   try {
     trainer = std::make_unique<Trainer>(start.shape, std::move(start.tensors), start.dtype,
-                                        TrainerOptionsOf(config), group);
+                                        TrainerOptionsOf(config, run_dir), group);
   } catch (const std::exception& error) {
     return LibraryError("making the trainer", error);
   }
@@ -97,8 +98,8 @@ absl::Status ToldToEnd(const RankPlace& place) {
 
 // A rank that follows, until `shutdown`. After the end of the run it waits for another rank 0: one
 // that starts again, to serve the weights, needs it.
-absl::Status ServeFollower(const config::Config& config, const RankPlace& place,
-                           const rpc::ShutdownSignal& shutdown) {
+absl::Status ServeFollower(const config::Config& config, const std::string& run_dir,
+                           const RankPlace& place, const rpc::ShutdownSignal& shutdown) {
   std::unique_ptr<rpc::Server> health;
   if (!config.observe.health_address.empty()) {
     ATTNRL_ASSIGN_OR_RETURN(
@@ -108,7 +109,8 @@ absl::Status ServeFollower(const config::Config& config, const RankPlace& place,
   }
   bool ended = false;
   while (true) {
-    const absl::Status status = Follow(config, place, [&shutdown] { return shutdown.requested(); });
+    const absl::Status status =
+        Follow(config, run_dir, place, [&shutdown] { return shutdown.requested(); });
     if (status.ok()) observe::LogInfo("the run has ended");
     ended = ended || status.ok();
     if (shutdown.requested()) {
@@ -172,7 +174,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
                           observe::MetricsServer::Start(config.observe.metrics_address));
   ATTNRL_RETURN_IF_ERROR(storage::WriteFileAtomically(
       absl::StrCat(flags.run_dir, "/logs/", flags.name, ".metrics"), metrics->address() + "\n"));
-  if (place.rank > 0) return ServeFollower(config, place, shutdown);
+  if (place.rank > 0) return ServeFollower(config, flags.run_dir, place, shutdown);
   ATTNRL_ASSIGN_OR_RETURN(const auto checkpoints, CheckpointStore::Open(flags.run_dir));
   ATTNRL_ASSIGN_OR_RETURN(const auto versions, VersionStore::Open(flags.run_dir));
   // Both read whole models, and the others would wait meanwhile: they are met later.
@@ -189,7 +191,8 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
     group = *std::move(joined);
     observe::LogInfo("all ranks have joined", {{"ranks", place.size}});
   }
-  ATTNRL_ASSIGN_OR_RETURN(const auto trainer, MakeTrainer(config, std::move(start), group.get()));
+  ATTNRL_ASSIGN_OR_RETURN(const auto trainer,
+                          MakeTrainer(config, flags.run_dir, std::move(start), group.get()));
   ATTNRL_ASSIGN_OR_RETURN(const auto batches, scheduler::ConnectBatchSource(
                                                   config.scheduler.address, rpc::SecurityOf(config),
                                                   PlaceOf(flags.run_dir)));

@@ -151,6 +151,37 @@ TEST(TrainerOnADevice, TakesTheSameStepsWithTheMomentsOnTheHost) {
   EXPECT_TRUE(same(here->parameters().second_moment(), there->parameters().second_moment()));
 }
 
+TEST(TrainerOnADevice, TakesTheSameStepsWhereverTheReferenceLiesAndWaitsForNoLayerOfIt) {
+  const TemporaryFolder folder;
+  WriteTinyModel(folder.path());
+  for (const model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
+    int64_t pageable = 0;  // of a step whose reference lies on the device
+    const auto train = [&](const ReferenceOptions& reference, int64_t* held) {
+      TrainerOptions options = WithKl();
+      options.reference = reference;
+      const int64_t before = device::FakeDeviceBytes();
+      const auto trainer = MakeTrainer(folder.path(), device::FakeDevice(), options, dtype);
+      *held = device::FakeDeviceBytes() - before;
+      const auto steps = static_cast<int64_t>(trainer->Minibatches(TinyBatch(0)).size());
+      const device::TrafficMeter meter;
+      EXPECT_TRUE(trainer->Train(TinyBatch(0), nullptr).ok());
+      const device::Traffic cost = meter.Read();
+      EXPECT_EQ(cost.copies_to_host, 2 * steps) << "statistics and the gradient's norm";
+      EXPECT_EQ(cost.blocking_copies_to_device, 0);
+      if (reference.place == ReferencePlace::kDevice) pageable = cost.pageable_copies;
+      EXPECT_EQ(cost.pageable_copies, pageable) << "layers travel from pinned memory";
+      return trainer->parameters().values().cpu();
+    };
+    int64_t held_here = 0;
+    const at::Tensor expected = train({}, &held_here);
+    for (const ReferencePlace place : {ReferencePlace::kHost, ReferencePlace::kDisk}) {
+      int64_t held = 0;
+      EXPECT_TRUE(at::equal(train({.place = place, .folder = folder.path()}, &held), expected));
+      EXPECT_LT(held, held_here - model::CountParameters(TinyConfig(folder.path())));
+    }
+  }
+}
+
 TEST(TrainerOnADevice, PublishesItsWeightsInOneCopyToTheHost) {
   const TemporaryFolder folder;
   WriteTinyModel(folder.path());

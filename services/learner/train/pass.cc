@@ -266,10 +266,10 @@ int64_t CountRows(std::span<const PassSequence> sequences, Prefixes prefixes) {
 }
 
 std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass,
-                                                    const model::Transformer& transformer) {
-  const at::ScalarType weights = transformer.weights_dtype();
+                                                    const model::ModelConfig& config,
+                                                    at::ScalarType weights) {
   const at::ScalarType dtype = model::TrainedActivations(weights, pass.ids.device());
-  std::unique_ptr<attention::Attention> exact = ExactAttention(pass, dtype, transformer.config());
+  std::unique_ptr<attention::Attention> exact = ExactAttention(pass, dtype, config);
   // Frozen weights have float32 activations on any CPU (common/model/cpu_operators.h).
   if (weights != at::kBFloat16 || !pass.ids.is_cpu()) return exact;
   return std::make_unique<CachedAttention>(std::move(exact), weights);

@@ -10,7 +10,7 @@
 
 #include "common/attention/attention.h"
 #include "common/attention/dense_attention.h"
-#include "common/model/transformer.h"
+#include "common/model/files/config.h"
 
 namespace attnrl::learner {
 
@@ -50,13 +50,14 @@ Pass MakePass(std::span<const PassSequence> sequences, Prefixes prefixes, const 
 // Rows of a pass of these sequences.
 int64_t CountRows(std::span<const PassSequence> sequences, Prefixes prefixes);
 
-// The attention of a pass of `transformer`: TreeAttention where it has own kernels, and where
-// LibTorch has one and segments are long or DenseAttention would take more than kMostDenseBytes for
-// a layer and its way back; DenseAttention elsewhere. Where activations are wider than weights,
-// keys and values are rounded to the weights' dtype, as in the engine's cache: log-probs are then
-// nearer to those measured when tokens were sampled.
+// The attention of a pass of a model with weights of dtype `weights`: TreeAttention where it has
+// own kernels, and where LibTorch has one and segments are long or DenseAttention would take more
+// than kMostDenseBytes for a layer and its way back; DenseAttention elsewhere. Where activations
+// are wider than weights, keys and values are rounded to the weights' dtype, as in the engine's
+// cache: log-probs are then nearer to those measured when tokens were sampled.
 std::unique_ptr<attention::Attention> MakeAttention(const Pass& pass,
-                                                    const model::Transformer& transformer);
+                                                    const model::ModelConfig& config,
+                                                    at::ScalarType weights);
 
 // What DenseAttention may take where there is another way. Over it, time matters less than that a
 // pass fits: short segments then take up to twice as long.

@@ -36,7 +36,7 @@ PassGradient::PassGradient(const model::Transformer& transformer, Parameters& pa
       pass_(pass),
       head_name_(HeadName(transformer.config())),
       head_(model::AtLeastFloat32(parameters.leaves().at(head_name_).detach())),
-      attention_(MakeAttention(pass, transformer)),
+      attention_(MakeAttention(pass, transformer.config(), transformer.weights_dtype())),
       rotary_(transformer.RotaryOf(pass.positions)),
       chunks_(pass, transformer.config().vocab_size, options.temperature,
               [this](const at::Tensor& states) {

@@ -9,8 +9,6 @@
 #include <set>
 
 #include "common/attention/tree_attention.h"
-#include "common/model/files/weights.h"
-#include "common/model/transformer.h"
 #include "services/learner/testing/pass_sequences.h"
 
 namespace attnrl::learner {
@@ -65,16 +63,11 @@ bool AttendsToTree(size_t tokens, int64_t head_dim, int64_t heads = 1) {
                                            {prompt, std::vector<int32_t>(tokens, 3)}};
   const Pass pass = MakePass(Views(sequences), Prefixes::kOnce, at::kCPU);
   model::ModelConfig config;
-  config.vocab_size = 4;
-  config.hidden_size = head_dim;
-  config.intermediate_size = 4;
-  config.layers = config.kv_heads = 1;
+  config.kv_heads = 1;
   config.heads = heads;
   config.head_dim = head_dim;
-  config.max_position_embeddings = 2000;
-  const model::Transformer transformer(config,
-                                       model::RandomTensors(config, 1, model::DType::kFloat32));
-  return dynamic_cast<attention::TreeAttention*>(MakeAttention(pass, transformer).get()) != nullptr;
+  const auto attention = MakeAttention(pass, config, at::kFloat);
+  return dynamic_cast<attention::TreeAttention*>(attention.get()) != nullptr;
 }
 
 TEST(MakeAttention, ReadsSegmentsInPlaceWhereOwnKernelsServeTheirHeads) {
@@ -85,13 +78,8 @@ TEST(MakeAttention, ReadsSegmentsInPlaceWhereOwnKernelsServeTheirHeads) {
 // As the engine's cache does. The gradient is that of what wasn't rounded, in full.
 TEST(MakeAttention, RoundsKeysAndValuesWhereActivationsAreWiderThanWeights) {
   model::ModelConfig config;
-  config.vocab_size = 4;
-  config.hidden_size = config.head_dim = 16;
-  config.intermediate_size = 4;
-  config.layers = config.heads = config.kv_heads = 1;
-  config.max_position_embeddings = 10;
-  const model::Transformer transformer(config,
-                                       model::RandomTensors(config, 1, model::DType::kBFloat16));
+  config.heads = config.kv_heads = 1;
+  config.head_dim = 16;
   const std::vector<Sequence> sequences = {{{1, 2}, {3, 1, 2}}};
   const Pass pass = MakePass(Views(sequences), Prefixes::kEach, at::kCPU);
   const auto draw = [&](double step) {
@@ -100,9 +88,9 @@ TEST(MakeAttention, RoundsKeysAndValuesWhereActivationsAreWiderThanWeights) {
   const at::Tensor q = draw(1), k = draw(2);
   at::Tensor v = draw(3).set_requires_grad(true);
   const auto rounded = [](const at::Tensor& x) { return x.to(at::kBFloat16).to(at::kFloat); };
-  const at::Tensor found = MakeAttention(pass, transformer)->Forward(0, q, k, v);
+  const at::Tensor found = MakeAttention(pass, config, at::kBFloat16)->Forward(0, q, k, v);
   const at::Tensor known =
-      MakeAttention(pass, transformer)->Forward(0, q, rounded(k), rounded(v).detach());
+      MakeAttention(pass, config, at::kBFloat16)->Forward(0, q, rounded(k), rounded(v).detach());
   EXPECT_TRUE(at::equal(found.detach(), known));
   found.backward(draw(5));
   EXPECT_FALSE(at::equal(v.grad(), rounded(v.grad())));

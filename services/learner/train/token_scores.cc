@@ -196,7 +196,7 @@ at::Tensor ChunkedScores::Backward(const at::Tensor& hidden, const at::Tensor& l
 model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
                              double temperature, bool entropy) {
   const at::NoGradGuard no_grad;
-  const auto attention = MakeAttention(pass, transformer);
+  const auto attention = MakeAttention(pass, transformer.config(), transformer.weights_dtype());
   const at::Tensor hidden = transformer.Hidden(pass.ids, pass.positions, *attention, pass.scored);
   const at::Tensor head = TrainedHead(transformer);
   ChunkedScores scores(pass, transformer.config().vocab_size, temperature,
@@ -205,6 +205,14 @@ model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& 
                                                : transformer.Logits(states);
                        });
   return scores.Forward(hidden, entropy);
+}
+
+at::Tensor ReferenceLogprobs(const Reference& reference, const Pass& pass, double temperature) {
+  const at::NoGradGuard no_grad;
+  const auto attention = MakeAttention(pass, reference.config(), reference.dtype());
+  const at::Tensor hidden = reference.Hidden(pass.ids, pass.positions, *attention, pass.scored);
+  ChunkedScores scores(pass, reference.config().vocab_size, temperature, reference.MakeLogits());
+  return scores.Forward(hidden, /*entropy=*/false).logprobs;
 }
 
 }  // namespace attnrl::learner

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/model/transformer.h"
+#include "services/learner/reference/reference.h"
 #include "services/learner/train/cuda/score_kernels.h"
 #include "services/learner/train/pass.h"
 
@@ -90,5 +91,8 @@ const char* HeadName(const model::ModelConfig& config);
 // and lies there in float32 meanwhile.
 model::TokenScores ScorePass(const model::Transformer& transformer, const Pass& pass,
                              double temperature, bool entropy);
+
+// The log-prob of every token under the reference model. [tokens]
+at::Tensor ReferenceLogprobs(const Reference& reference, const Pass& pass, double temperature);
 
 }  // namespace attnrl::learner

@@ -56,7 +56,7 @@ Trainer::Trainer(const model::ModelConfig& config, model::Tensors weights, model
     : options_(options),
       reference_(options.objective.kl_weight == 0
                      ? nullptr
-                     : std::make_unique<model::Transformer>(config, Rounded(weights, compute))),
+                     : MakeReference(config, Rounded(weights, compute), options.reference)),
       parameters_(options.lora.rank > 0 ? Rounded(std::move(weights), compute) : std::move(weights),
                   compute, group, options.deterministic ? kDeterministicParts : 0, options.lora,
                   options.moments),
@@ -96,8 +96,7 @@ void Trainer::RunPass(const PassSamples& members, double denominator, PartSums* 
     inputs.proximal = at::cat(proximal);
   }
   if (reference_ != nullptr) {
-    inputs.reference =
-        ScorePass(*reference_, pass, options_.temperature, /*entropy=*/false).logprobs;
+    inputs.reference = ReferenceLogprobs(*reference_, pass, options_.temperature);
   }
   PassGradient gradient(transformer_, parameters_, pass,
                         {.temperature = options_.temperature, .checkpoint = options_.checkpoint});

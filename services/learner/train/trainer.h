@@ -20,6 +20,7 @@
 #include "services/learner/parameters/adamw.h"
 #include "services/learner/parameters/parameters.h"
 #include "services/learner/ranks/rank_group.h"
+#include "services/learner/reference/reference.h"
 #include "services/learner/schedule/learning_rate.h"
 #include "services/learner/train/objective.h"
 #include "services/learner/train/pass.h"
@@ -55,6 +56,7 @@ struct TrainerOptions {
   bool deterministic = false;
   LoraOptions lora = {};
   Parameters::Moments moments = Parameters::Moments::kOnDevice;  // the same bits either way
+  ReferenceOptions reference = {};                               // the same bits wherever it lies
   Prefixes prefixes = Prefixes::kOnce;  // the same gradient either way, up to rounding
 
   const TrainerStage& At(uint32_t batch) const;
@@ -100,7 +102,8 @@ class Trainer {
  public:
   // `weights`, those that the run started from, become the masters as precise as they are. Rounded
   // to the compute dtype they are the reference model, where there is a KL term, and what adapters
-  // change. `group`: null for a process that trains alone; else outlives this.
+  // change. `group`: null for a process that trains alone; else outlives this. Throws
+  // std::runtime_error where the reference can't be kept where it shall be.
   Trainer(const model::ModelConfig& config, model::Tensors weights, model::DType compute,
           const TrainerOptions& options, RankGroup* group = nullptr);
 
@@ -203,7 +206,7 @@ class Trainer {
 
   const TrainerOptions options_;
   // Made first: the parameters drop the weights. Null: no KL term.
-  std::unique_ptr<model::Transformer> reference_;
+  std::unique_ptr<const Reference> reference_;
   Parameters parameters_;
   TrainerCounters counters_;
   int64_t rows_ = 0;

@@ -154,6 +154,27 @@ TEST_F(TrainerTest, TheSameBatchesGiveTheSameBitsInEveryProcess) {
   EXPECT_EQ(DigestOfAnotherProcess(), digest);
 }
 
+TEST_F(TrainerTest, WhereverTheReferenceLiesAStepHasTheSameBits) {
+  for (const model::DType dtype : {model::DType::kFloat32, model::DType::kBFloat16}) {
+    for (const int64_t lora : {0, 2}) {
+      TrainerOptions options = TinyOptions();
+      options.objective.kl_weight = 0.05;
+      options.lora.rank = lora;
+      const auto train = [&](ReferencePlace place) {
+        options.reference = {.place = place, .folder = folder_.path()};
+        const auto trainer = Make(options, dtype);
+        for (uint32_t batch = 0; batch < 2; ++batch) {
+          EXPECT_TRUE(trainer->Train(TinyBatch(batch), nullptr).ok());
+        }
+        return trainer->parameters().values().clone();
+      };
+      const at::Tensor expected = train(ReferencePlace::kDevice);
+      EXPECT_TRUE(at::equal(train(ReferencePlace::kHost), expected));
+      EXPECT_TRUE(at::equal(train(ReferencePlace::kDisk), expected));
+    }
+  }
+}
+
 TEST_F(TrainerTest, LearningRateZeroChangesNoBit) {
   TrainerOptions options = TinyOptions();
   options.first.learning_rate = 0;

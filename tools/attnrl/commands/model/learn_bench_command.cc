@@ -150,7 +150,7 @@ absl::StatusOr<learner::TrainerOptions> Options(const BenchFlags& flags) {
                       absl::StrCat("is ", config.learner.ranks, ", and learn-bench is one process"),
                       "--set learner.ranks=1");
   }
-  return learner::TrainerOptionsOf(config);
+  return learner::TrainerOptionsOf(config, std::filesystem::temp_directory_path().string());
 }
 
 // The folder of the model that the trainer is made of; with --replay that of the run's start.

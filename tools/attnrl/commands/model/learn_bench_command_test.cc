@@ -78,6 +78,7 @@ TEST_F(LearnBenchCommand, TakesSettingsOverTheDefaultsWithoutAFile) {
     return Bench(Model(), input, {"--set", set})["loss"].get<double>();
   };
   EXPECT_GT(loss("learner.entropy_weight=0"), loss("learner.entropy_weight=1"));
+  EXPECT_EQ(loss("learner.offload_reference=disk"), loss("learner.offload_reference=none"));
 }
 
 TEST_F(LearnBenchCommand, RefusesSettingsThatItWouldIgnore) {

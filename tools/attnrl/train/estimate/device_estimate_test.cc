@@ -100,6 +100,16 @@ TEST(DeviceEstimate, SharesTheOptimizersStateOutAndOneVersionLessIsOneCopyLess) 
             rollout::ResidentWeightBytes({.dtype = Large().dtype}, Large().model));
 }
 
+TEST(DeviceEstimate, HasThePartInUseOfAReferenceThatLiesElsewhere) {
+  config::Config config = OnGpus();
+  for (const auto offload : {config::OffloadReference::kCpu, config::OffloadReference::kDisk}) {
+    config.learner.offload_reference = offload;
+    EXPECT_EQ(Part(EstimateLearnerDevice(config, Large(), 0), "reference model, a part at a time"),
+              int64_t{2 + 4} * 151936 * 1536)
+        << "the head, also in float32";
+  }
+}
+
 TEST(DeviceEstimate, RefusesByTheKeyThatWouldHaveToChange) {
   config::Config config = OnGpus();
   config.rollout.kv_cache_bytes = 70 * kGigabyte;

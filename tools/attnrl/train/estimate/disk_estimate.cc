@@ -56,7 +56,11 @@ DiskEstimate EstimateDisk(const config::Config& config, const RunShape& shape) {
   const int64_t stored =
       here ? std::min(config.run.steps, 2 * config.learner.checkpoint_every + 3) : 0;
   const config::Sampling& sampling = config.algorithm.sampling;
-  disk.rest = stored * tokens * kStoredTokenBytes +
+  // A file of each rank, while it runs.
+  const bool reference = config.learner.kl_weight > 0 &&
+                         config.learner.offload_reference == config::OffloadReference::kDisk;
+  disk.rest = (reference ? config.learner.ranks * weights * dtype_bytes : 0) +
+              stored * tokens * kStoredTokenBytes +
               config.run.steps * (kStepBytes + kItemBytes * 2 * sampling.batch_problems *
                                                    sampling.initial_responses) +
               kLogBytes * (3 + config.rollout.workers);

@@ -14,7 +14,7 @@ namespace attnrl::tools {
 struct DiskEstimate {
   int64_t checkpoints = 0;  // and the published weights beside them
   int64_t trees = 0;
-  int64_t rest = 0;  // database, records, logs
+  int64_t rest = 0;  // database, records, logs, the reference model
   int64_t total = 0;
 };
 

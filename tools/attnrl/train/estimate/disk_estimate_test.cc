@@ -78,6 +78,17 @@ TEST(DiskEstimate, CountsTheStateOfAdaptersAlone) {
   EXPECT_EQ(Estimate(config).checkpoints, 3 * (weights * 2 + adapters * 12) + weights * 4 * 2);
 }
 
+TEST(DiskEstimate, CountsTheReferenceModelOfEachRankWhereItLiesThere) {
+  config::Config config = Small();
+  const int64_t without = Estimate(config).rest;
+  config.learner.offload_reference = config::OffloadReference::kDisk;
+  config.learner.ranks = 2;
+  const DiskEstimate disk = Estimate(config);
+  EXPECT_EQ(disk.rest - without, 2 * 2 * model::CountParameters(SmallShape()));
+  config.learner.kl_weight = 0;
+  EXPECT_EQ(Estimate(config).rest, without);
+}
+
 TEST(DiskEstimate, ResultsInAServersDatabaseTakeNoneOfThisDisk) {
   config::Config config = Small();
   const DiskEstimate with_file = Estimate(config);

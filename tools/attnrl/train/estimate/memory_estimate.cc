@@ -16,6 +16,7 @@
 #include "services/learner/checkpoint/checkpoint_writer.h"
 #include "services/learner/options.h"
 #include "services/learner/parameters/lora.h"
+#include "services/learner/reference/reference.h"
 #include "services/learner/train/pass.h"
 #include "services/learner/train/pass_gradient.h"
 #include "services/learner/train/token_scores.h"
@@ -152,7 +153,8 @@ int64_t HeadBytes(const RunShape& shape) {
 
 // Whether the weights to compute with lie beside the masters.
 bool LeavesAreApart(const config::Config& config, const RunShape& shape) {
-  return config.learner.ranks > 1 || shape.dtype != model::DType::kFloat32;
+  return config.learner.lora.rank > 0 || config.learner.ranks > 1 ||
+         shape.dtype != model::DType::kFloat32;
 }
 
 // The embedding's gradient, the largest that ranks exchange: sent and received.
@@ -166,14 +168,18 @@ bool KeepsFetchedBytes(const config::Config& config) {
   return !config.learner.address.empty() && !absl::StartsWith(config.learner.address, "unix:");
 }
 
-// Elements of the largest part whose gradient is complete at once: a layer, or the head.
-int64_t LargestPart(const model::ModelConfig& shape) {
+int64_t LayerElements(const model::ModelConfig& shape) {
   int64_t layer = 0;
   for (const auto& [name, extent] : model::TensorShapes(shape)) {
     if (!absl::StartsWith(name, "model.layers.0.")) continue;
     layer += extent.size() == 2 ? extent[0] * extent[1] : extent[0];
   }
-  return std::max(layer, shape.vocab_size * shape.hidden_size);
+  return layer;
+}
+
+// Elements of the largest part whose gradient is complete at once: a layer, or the head.
+int64_t LargestPart(const model::ModelConfig& shape) {
+  return std::max(LayerElements(shape), shape.vocab_size * shape.hidden_size);
 }
 
 // What waits for the disk while a checkpoint is written: masters and moments, within a bound.
@@ -183,10 +189,35 @@ int64_t CheckpointBytes(const config::Config& config, const model::ModelConfig& 
       std::max(learner::CheckpointWriter::kBufferBytes, kFloatBytes * LargestPart(shape)));
 }
 
-// Whether the weights that a run started from stay beside the leaves: as the reference, and as what
-// adapters change.
-bool KeepsStart(const config::Learner& learner) {
-  return learner.kl_weight > 0 || learner.lora.rank > 0;
+bool KeepsReference(const config::Config& config, config::OffloadReference place) {
+  return config.learner.kl_weight > 0 && config.learner.offload_reference == place;
+}
+
+// What there is of the reference model beside the weights in training: all, or of a model that lies
+// elsewhere the layer or what of the head is in use, as it came and as it is laid out, the head in
+// float32 on a GPU.
+int64_t ReferenceBytes(const config::Config& config, const RunShape& shape) {
+  if (config.learner.kl_weight == 0) return 0;
+  const int64_t element = shape.dtype_bytes();
+  if (KeepsReference(config, config::OffloadReference::kNone)) {
+    return model::CountParameters(shape.model) * element;
+  }
+  const bool parts = config.learner.device == "cpu";
+  const int64_t rows =
+      parts ? std::min(learner::kHeadRows, shape.model.vocab_size) : shape.model.vocab_size;
+  const int64_t head = rows * shape.model.hidden_size * element;
+  return std::max(2 * LayerElements(shape.model) * element,
+                  head + (parts ? head : HeadBytes(shape)));
+}
+
+// What a rank on a GPU has of it on the host: all, or of a file the part that is on its way.
+int64_t ReferenceOnHost(const config::Config& config, const RunShape& shape) {
+  if (KeepsReference(config, config::OffloadReference::kCpu)) {
+    return model::CountParameters(shape.model) * shape.dtype_bytes();
+  }
+  return KeepsReference(config, config::OffloadReference::kDisk)
+             ? LargestPart(shape.model) * shape.dtype_bytes()
+             : 0;
 }
 
 // Where the weights that a run started from aren't what adapters change, they lie beside masters,
@@ -201,18 +232,15 @@ int64_t StartBytes(const config::Config& config, const RunShape& shape, int64_t 
 }
 
 // What a rank has of the pass and of the weights that it computes with, on the CPU: the reference
-// where there is a KL term; the leaves where they aren't the masters. Under adapters the reference
-// is what they change.
+// model, the leaves where they aren't the masters, and what adapters change.
 int64_t ComputingBytes(const config::Config& config, const RunShape& shape) {
-  const config::Learner& learner = config.learner;
   const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
   const int64_t training = ExchangedBytes(config, shape.model) + HeadBytes(shape) +
                            PassBytes(config, shape, MemoryLimit());
-  const int64_t copies = learner.lora.rank > 0 ? 2
-                                               : (learner.kl_weight > 0 ? 1 : 0) +
-                                                     (LeavesAreApart(config, shape) ? 1 : 0);
-  return StateBytes(config, shape.model) + weights * copies + training +
-         StartBytes(config, shape, training);
+  const int64_t copies =
+      (config.learner.lora.rank > 0 ? 1 : 0) + (LeavesAreApart(config, shape) ? 1 : 0);
+  return StateBytes(config, shape.model) + weights * copies + ReferenceBytes(config, shape) +
+         training + StartBytes(config, shape, training);
 }
 
 // Versions whose bits the learner keeps for workers. From a GPU the weights come over into memory
@@ -247,8 +275,9 @@ MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shap
            : kv_bytes + (config.rollout.resident_versions + 1) *
                             rollout::ResidentWeightBytes({.dtype = shape.dtype}, shape.model));
   const bool on_gpu = config.learner.device != "cpu";
-  memory.rank_bytes = kTorchProcess + OffloadedBytes(config, shape.model) +
-                      (on_gpu ? kHostOfContext : ComputingBytes(config, shape));
+  memory.rank_bytes =
+      kTorchProcess + OffloadedBytes(config, shape.model) +
+      (on_gpu ? kHostOfContext + ReferenceOnHost(config, shape) : ComputingBytes(config, shape));
   memory.learner_bytes =
       memory.rank_bytes + KeptVersions(on_gpu) * weights + CheckpointBytes(config, shape.model);
   memory.scheduler_bytes = 2 * kPlainProcess;
@@ -276,6 +305,10 @@ absl::Status CheckHostMemory(const config::Config& config, const MemoryEstimate&
   change(config.learner.device == "cpu", "learner.max_tokens_per_pass", "smaller passes");
   change(config.learner.offload_optimizer != config::OffloadOptimizer::kNone,
          "learner.offload_optimizer", "an optimizer on the device");
+  const auto in_memory = config.learner.device == "cpu" ? config::OffloadReference::kNone
+                                                        : config::OffloadReference::kCpu;
+  change(KeepsReference(config, in_memory), "learner.offload_reference",
+         "a reference model on disk");
   change(workers > 1, "rollout.workers", "fewer workers");
   change(ranks > 1, "learner.ranks", "fewer ranks");
   change(keys.empty(), "model.path", "smaller models");
@@ -338,7 +371,11 @@ DeviceEstimate EstimateLearnerDevice(const config::Config& config, const RunShap
   DeviceEstimate estimate = {.process = kLearnerProcess, .processes = learner.ranks, .parts = {}};
   estimate.parts = {{"masters, gradient, moments" + of_ranks, StateBytes(config, shape.model)},
                     {"weights to compute with", LeavesAreApart(config, shape) ? weights : 0},
-                    {"reference model", KeepsStart(learner) ? weights : 0},
+                    {"weights that adapters change", learner.lora.rank > 0 ? weights : 0},
+                    {KeepsReference(config, config::OffloadReference::kNone)
+                         ? "reference model"
+                         : "reference model, a part at a time",
+                     ReferenceBytes(config, shape)},
                     {"head in float32", HeadBytes(shape)},
                     {absl::StrCat("pass of ", FormatCount(PassRows(config)), " tokens"), pass},
                     {"gradient of one layer or the head", gradient},

@@ -110,6 +110,27 @@ TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
                                     memory.scheduler_bytes + memory.verifier_bytes);
 }
 
+TEST(MemoryEstimate, OfAReferenceThatLiesElsewhereHasThePartInUse) {
+  config::Config config;
+  const auto rank = [&config](config::OffloadReference offload) {
+    config.learner.offload_reference = offload;
+    return EstimateMemory(config, {HalfBillion(), kHalf}, 0).rank_bytes;
+  };
+  const int64_t weights = 2 * model::CountParameters(HalfBillion());
+  const int64_t head = int64_t{2} * HalfBillion().vocab_size * HalfBillion().hidden_size;
+  const int64_t here = rank(config::OffloadReference::kNone);
+  // Attention, the MLP and both norms.
+  const int64_t layer = 2 * (2 * 896 * 896 + 2 * 896 * 128 + 3 * 896 * 4864 + 2 * 896);
+  EXPECT_EQ(here - rank(config::OffloadReference::kDisk), weights - 2 * layer)
+      << "in the file's pages and packed";
+  config.learner.device = "cuda";
+  const int64_t on_device = rank(config::OffloadReference::kNone);
+  EXPECT_EQ(rank(config::OffloadReference::kCpu) - on_device, weights);
+  EXPECT_EQ(rank(config::OffloadReference::kDisk) - on_device, head) << "on its way";
+  config.learner.kl_weight = 0;
+  EXPECT_EQ(rank(config::OffloadReference::kCpu), on_device);
+}
+
 // With passes so short and shards so small that making the masters takes more than training.
 TEST(MemoryEstimate, OfTheLearnerHasRoomForTheModelThatItMakesItsMastersOf) {
   config::Config config;
@@ -219,24 +240,30 @@ TEST(MemoryEstimate, RefusesWhatDoesNotFitByTheKeysThatWouldHaveToChange) {
   EXPECT_EQ(refusal(9'000'000'000), "");
   EXPECT_EQ(refusal(0), "") << "not known";
   EXPECT_EQ(refusal(8'000'000'000),
-            "rollout.kv_cache_bytes, rollout.resident_versions, learner.max_tokens_per_pass: the "
-            "services would need about 9.0 GB (1 worker of 2.0 GB, 1 learner process of 7.0 GB); "
-            "this machine has 8.0 GB; a "
-            "smaller cache, shorter responses, fewer resident versions, smaller passes need less");
+            "rollout.kv_cache_bytes, rollout.resident_versions, learner.max_tokens_per_pass, "
+            "learner.offload_reference: the services would need about 9.0 GB (1 worker of 2.0 GB, "
+            "1 learner process of 7.0 GB); this machine has 8.0 GB; a smaller cache, shorter "
+            "responses, fewer resident versions, smaller passes, a reference model on disk need "
+            "less");
   config.rollout.workers = 0;
+  config.learner.offload_reference = config::OffloadReference::kDisk;
   EXPECT_THAT(refusal(8'000'000'000), StartsWith("learner.max_tokens_per_pass: "));
   config.rollout.workers = 1;
   config.rollout.device = config.learner.device = "cuda";
   EXPECT_THAT(refusal(8'000'000'000), StartsWith("model.path: the services would need about "));
   config.learner.offload_optimizer = config::OffloadOptimizer::kCpu;
+  config.learner.offload_reference = config::OffloadReference::kCpu;
   config.rollout.workers = 3;
   config.learner.ranks = 8;
   EXPECT_THAT(
       refusal(8'000'000'000),
-      AllOf(StartsWith("learner.offload_optimizer, rollout.workers, learner.ranks: "),
-            HasSubstr("(3 workers of 2.0 GB, the first learner process of 7.0 GB, 7 others "
-                      "of 3.0 GB)"),
-            EndsWith("; an optimizer on the device, fewer workers, fewer ranks need less")));
+      AllOf(
+          StartsWith("learner.offload_optimizer, learner.offload_reference, rollout.workers, "
+                     "learner.ranks: "),
+          HasSubstr("(3 workers of 2.0 GB, the first learner process of 7.0 GB, 7 others "
+                    "of 3.0 GB)"),
+          EndsWith("; an optimizer on the device, a reference model on disk, fewer workers, fewer "
+                   "ranks need less")));
 }
 
 TEST(MemoryEstimate, WithoutWorkersIsThatOfTheOtherServices) {

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/attention/attention.h"
+#include "common/model/files/config.h"
+#include "common/model/files/weights.h"
+
+namespace attnrl::learner {
+
+// Where the reference model lies between passes: with the weights in training, or, one layer coming
+// after the other while it is needed, in the host's memory or in a file.
+enum class ReferencePlace { kDevice, kHost, kDisk };
+
+struct ReferenceOptions {
+  ReferencePlace place = ReferencePlace::kDevice;
+  std::string folder = {};  // of the file
+};
+
+// Rows of the head that are laid out at once on the CPU, where the reference lies elsewhere.
+inline constexpr int64_t kHeadRows = 2048;
+
+// The model that a KL term pulls to, which nobody changes. The same bits wherever it lies. One
+// thread, which wants no gradients (at::NoGradGuard); what LibTorch throws passes through.
+class Reference {
+ public:
+  virtual ~Reference() = default;
+
+  virtual const model::ModelConfig& config() const = 0;
+  virtual at::ScalarType dtype() const = 0;
+  // The states after the final norm, with the arguments of model::Transformer::Hidden.
+  virtual at::Tensor Hidden(const at::Tensor& ids, const at::Tensor& positions,
+                            attention::Attention& attention, const at::Tensor& wanted) const = 0;
+  // From such states [n, hidden] to logits, float32 [n, vocabulary]; may hold the head's weight for
+  // as long as it lives, which is not longer than the reference.
+  using Logits = std::function<at::Tensor(const at::Tensor& hidden)>;
+  virtual Logits MakeLogits() const = 0;
+};
+
+// `weights` as of LoadTensors, in the dtype and on the device to compute with, none of which
+// requires a gradient. Throws std::runtime_error in one line that names the folder where a file
+// can't be written.
+std::unique_ptr<const Reference> MakeReference(const model::ModelConfig& config,
+                                               model::Tensors weights,
+                                               const ReferenceOptions& options);
+
+}  // namespace attnrl::learner
