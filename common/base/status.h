@@ -22,14 +22,12 @@ bool IsInputError(const absl::Status& status);
 // The same status with "<prefix>: " before its message; an OK status stays OK.
 absl::Status Annotate(const absl::Status& status, std::string_view prefix);
 
-// A message on one line, cut behind the character or escape that reaches `limit` bytes: control
-// characters and bytes that are not UTF-8 are escaped, so that model text in a log can't forge a
-// line, and messages of the wire carry the result.
+// A message on one line and at most `limit` bytes long: control characters are escaped, so that
+// model text in a log can't forge a line.
 std::string OneLine(std::string_view text, size_t limit = 200);
 
 // For a terminal: control characters other than line breaks and tabs are escaped, those that UTF-8
-// spells in two bytes (U+0080 to U+009F) and bytes that are not UTF-8 too, so that a text can't give
-// the terminal commands.
+// spells in two bytes (U+0080 to U+009F) too, so that a text can't give the terminal commands.
 std::string Escaped(std::string_view text);
 
 }  // namespace attnrl
