@@ -10,6 +10,7 @@
 namespace attnrl::observe {
 
 std::optional<Notice> ParseNotice(std::string_view line) {
+  if (line.find("\"notice\":true") == std::string_view::npos) return std::nullopt;  // most lines
   const nlohmann::ordered_json record = ParseOrderedJson(line).value_or(nullptr);
   const auto member = [&record](const char* name) {
     const auto found = record.find(name);  // the end where it is no object

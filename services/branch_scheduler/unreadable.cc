@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <span>
 #include <utility>
 
@@ -24,29 +23,45 @@ bool IsAway(const absl::Status& status) {
          absl::IsDeadlineExceeded(status);
 }
 
-absl::StatusOr<std::vector<verifier::GradeResult>> Ask(
-    verifier::VerifierClient& verifier, std::span<const verifier::GradeRequest> requests,
-    const std::function<bool(absl::Duration)>& stop) {
-  for (bool told = false;; told = true) {
-    absl::StatusOr<std::vector<verifier::GradeResult>> results =
-        verifier.Verify({requests.begin(), requests.end()}, kDeadline);
-    if (results.ok() || !IsAway(results.status())) return results;
-    if (absl::IsDeadlineExceeded(results.status()) && requests.size() > 1) {
-      // A slow one would never be done with as many.
-      const size_t half = requests.size() / 2;
-      ATTNRL_ASSIGN_OR_RETURN(results, Ask(verifier, requests.first(half), stop));
-      ATTNRL_ASSIGN_OR_RETURN(auto rest, Ask(verifier, requests.subspan(half), stop));
-      results->insert(results->end(), std::make_move_iterator(rest.begin()),
-                      std::make_move_iterator(rest.end()));
-      return results;
+// Asks about as many at once as a slow verifier is done with in time.
+class Asker {
+ public:
+  Asker(verifier::VerifierClient& verifier, const std::function<bool(absl::Duration)>& stop)
+      : verifier_(verifier), stop_(stop) {}
+
+  absl::StatusOr<std::vector<verifier::GradeResult>> Ask(
+      std::span<const verifier::GradeRequest> requests) {
+    std::vector<verifier::GradeResult> all;
+    while (!requests.empty()) {
+      const size_t count = std::min(at_once_, requests.size());
+      const auto results =
+          verifier_.Verify({requests.begin(), requests.begin() + count}, kDeadline);
+      if (results.ok()) {
+        all.insert(all.end(), results->begin(), results->end());
+        requests = requests.subspan(count);
+        continue;
+      }
+      if (!IsAway(results.status())) return results.status();
+      if (!told_) {
+        observe::LogWarning("waiting for the verifier to read the accepted answers",
+                            {{"error", std::string(results.status().message())}});
+        told_ = true;
+      }
+      const bool slow = absl::IsDeadlineExceeded(results.status()) && count > 1;
+      if (slow) at_once_ = count / 2;
+      if (stop_(slow ? absl::ZeroDuration() : kRetry)) {
+        return absl::CancelledError("the scheduler stops");
+      }
     }
-    if (!told) {
-      observe::LogWarning("waiting for the verifier to read the accepted answers",
-                          {{"error", std::string(results.status().message())}});
-    }
-    if (stop(kRetry)) return absl::CancelledError("the scheduler stops");
+    return all;
   }
-}
+
+ private:
+  verifier::VerifierClient& verifier_;
+  const std::function<bool(absl::Duration)>& stop_;
+  size_t at_once_ = kBatch;
+  bool told_ = false;
+};
 
 }  // namespace
 
@@ -57,6 +72,7 @@ absl::StatusOr<LeftOut> LeaveOutUnreadable(const std::string& grader,
   LeftOut left_out;
   std::string ids;
   std::vector<DataProblem> kept;
+  Asker asker(verifier, stop);
   for (size_t begin = 0; begin < set.problems.size(); begin += kBatch) {
     const size_t end = std::min(begin + kBatch, set.problems.size());
     std::vector<verifier::GradeRequest> requests;
@@ -72,8 +88,7 @@ absl::StatusOr<LeftOut> LeaveOutUnreadable(const std::string& grader,
       requests.push_back(std::move(request));
       rows.push_back(row);
     }
-    ATTNRL_ASSIGN_OR_RETURN(const std::vector<verifier::GradeResult> results,
-                            Ask(verifier, requests, stop));
+    ATTNRL_ASSIGN_OR_RETURN(const std::vector<verifier::GradeResult> results, asker.Ask(requests));
     for (size_t i = 0; i < results.size(); ++i) {
       readable[rows[i] - begin] = results[i].status == verifier::GradeStatus::kGraded;
     }

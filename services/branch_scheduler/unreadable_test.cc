@@ -118,6 +118,16 @@ TEST(LeaveOutUnreadable, AsksASlowVerifierAboutFewerAtOnce) {
   ASSERT_TRUE(left_out.ok()) << left_out.status();
   EXPECT_THAT(left_out->places, ElementsAre("in:1", "in:4", "in:7"));
   EXPECT_EQ(set.problems.size(), 4u);
+  // One that is done with nothing: asked about 7, 3 and 1, and then again.
+  SlowVerifier frozen(0);
+  std::vector<absl::Duration> waits;
+  const auto stop = [&waits](absl::Duration wait) {
+    return waits.push_back(wait), waits.size() == 4;
+  };
+  DataSet other = SetOf({"1", "2", "3", "4", "5", "6", "7"});
+  EXPECT_TRUE(absl::IsCancelled(LeaveOutUnreadable("math", frozen, stop, other).status()));
+  EXPECT_THAT(waits, ElementsAre(absl::ZeroDuration(), absl::ZeroDuration(), absl::Seconds(1),
+                                 absl::Seconds(1)));
 }
 
 }  // namespace

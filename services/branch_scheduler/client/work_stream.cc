@@ -83,9 +83,10 @@ class StubWorkStream final : public WorkStream {
       if (broken.ok() && !received_.Push(*std::move(message))) break;
     }
     if (!broken.ok()) call_.Cancel();
-    absl::MutexLock lock(&mutex_);
+    // Whoever sends meanwhile finds out by itself that the stream is at its end.
     const absl::Status status =
         rpc::FromGrpc(call_.Finish([this] { return stream_->Finish(); }), "the work stream");
+    absl::MutexLock lock(&mutex_);
     ended_ = broken.ok() ? Meaning(status) : broken;
     received_.Close();
   }

@@ -26,7 +26,8 @@ struct CheckpointInfo {
   RecentAccuracy accuracy = {};  // of the batches before `step`
 };
 
-// What the checkpoint in `folder` says about itself, unchecked. DATA_LOSS where it can't be read.
+// What the checkpoint in `folder` says about itself, unchecked. NOT_FOUND where it says nothing,
+// DATA_LOSS where that can't be read.
 absl::StatusOr<CheckpointInfo> ReadCheckpointInfo(const std::string& folder);
 // Reads its masters, moments and counters, unchecked, into `trainer`, which was made of the model
 // that the run started from. Memory besides: one bucket of the gradient (a layer, or the head) and

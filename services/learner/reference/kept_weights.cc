@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,14 +27,18 @@ int64_t Aligned(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; 
 
 at::TensorOptions Bytes() { return at::TensorOptions(at::kByte); }
 
-// Without a name from the start, so that no kill leaves it behind.
+// Without a name, so that no kill leaves it behind; where the file system has no such files, with
+// one for a moment.
 class NamelessFile {
  public:
-  explicit NamelessFile(const std::string& folder) {
-    std::string name = folder + "/reference-XXXXXX";
-    descriptor_ = ::mkostemp(name.data(), O_CLOEXEC);
-    error_ = errno;
-    if (descriptor_ >= 0) ::unlink(name.c_str());
+  explicit NamelessFile(const std::string& folder)
+      : descriptor_(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR)) {
+    if (descriptor_ < 0) {
+      std::string name = folder + "/reference-XXXXXX";
+      descriptor_ = ::mkostemp(name.data(), O_CLOEXEC);
+      error_ = errno;
+      if (descriptor_ >= 0) ::unlink(name.c_str());
+    }
   }
   ~NamelessFile() {
     if (descriptor_ >= 0) ::close(descriptor_);

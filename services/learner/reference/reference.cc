@@ -4,7 +4,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -127,7 +126,7 @@ std::unique_ptr<const KeptWeights> Keep(const model::Tensors& weights,
                                         const ReferenceOptions& options) {
   if (options.place == ReferencePlace::kHost) return KeptWeights::OnHost(weights);
   auto kept = KeptWeights::OnDisk(weights, options.folder);
-  if (!kept.ok()) throw std::runtime_error(std::string(kept.status().message()));
+  if (!kept.ok()) throw ReferenceError(kept.status());
   return *std::move(kept);
 }
 

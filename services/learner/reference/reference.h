@@ -5,8 +5,11 @@
 
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
+#include <utility>
 
+#include "absl/status/status.h"
 #include "common/attention/attention.h"
 #include "common/model/files/config.h"
 #include "common/model/files/weights.h"
@@ -20,6 +23,18 @@ enum class ReferencePlace { kDevice, kHost, kDisk };
 struct ReferenceOptions {
   ReferencePlace place = ReferencePlace::kDevice;
   std::string folder = {};  // of the file
+};
+
+// What MakeReference throws where a file can't be written: the status, in whose message the folder
+// is named.
+class ReferenceError : public std::runtime_error {
+ public:
+  explicit ReferenceError(absl::Status status)
+      : std::runtime_error(std::string(status.message())), status_(std::move(status)) {}
+  const absl::Status& status() const { return status_; }
+
+ private:
+  absl::Status status_;
 };
 
 // Rows of the head that are laid out at once on the CPU, where the reference lies elsewhere.
@@ -43,8 +58,7 @@ class Reference {
 };
 
 // `weights` as of LoadTensors, in the dtype and on the device to compute with, none of which
-// requires a gradient. Throws std::runtime_error in one line that names the folder where a file
-// can't be written.
+// requires a gradient. Throws ReferenceError.
 std::unique_ptr<const Reference> MakeReference(const model::ModelConfig& config,
                                                model::Tensors weights,
                                                const ReferenceOptions& options);

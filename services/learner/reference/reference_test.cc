@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <string>
@@ -54,7 +55,8 @@ struct Mapped {
   int64_t present = 0;
 };
 
-Mapped FilesIn(const std::string& folder) {
+Mapped FilesIn(const std::string& given) {
+  const std::string folder = std::filesystem::canonical(given);
   std::ifstream smaps("/proc/self/smaps");
   Mapped mapped;
   bool ours = false;
@@ -115,7 +117,8 @@ TEST(Reference, SaysInOneLineWhichFolderHasNoRoomForIt) {
   try {
     MakeReference(config, weights, {.place = ReferencePlace::kDisk, .folder = folder.path()});
     FAIL() << "the disk is full";
-  } catch (const std::runtime_error& error) {
+  } catch (const ReferenceError& error) {
+    EXPECT_TRUE(absl::IsResourceExhausted(error.status()));
     EXPECT_EQ(std::string(error.what()),
               folder.path() + ": writing failed: No space left on device");
   }

@@ -103,7 +103,7 @@ class Trainer {
   // `weights`, those that the run started from, become the masters as precise as they are. Rounded
   // to the compute dtype they are the reference model, where there is a KL term, and what adapters
   // change. `group`: null for a process that trains alone; else outlives this. Throws
-  // std::runtime_error where the reference can't be kept where it shall be.
+  // ReferenceError where the reference can't be kept where it shall be.
   Trainer(const model::ModelConfig& config, model::Tensors weights, model::DType compute,
           const TrainerOptions& options, RankGroup* group = nullptr);
 

@@ -70,16 +70,18 @@ TEST_F(NoticesTest, ThatCannotEndAreSaidFourTimesByEachService) {
   EXPECT_THAT(notices.New(), ElementsAre("warning: learner: something else"));
 }
 
-TEST_F(NoticesTest, AreReadFromALogThatBeganAnew) {
+TEST_F(NoticesTest, AreReadFromALogThatIsPutAsideAndFromTheOneBehindIt) {
   Notices notices = Read();
   As("learner");
   observe::Notify("a long one", {{"file", std::string(400, 'x')}});
   EXPECT_THAT(notices.New(), SizeIs(1));
+  observe::Notify("the last one");
   observe::StopLog();
   std::filesystem::rename(LogPath(folder_.path(), "learner"), folder_ / "logs/learner.1.log");
   As("learner");
   observe::Notify("a short one");
-  EXPECT_THAT(notices.New(), ElementsAre("warning: learner: a short one"));
+  EXPECT_THAT(notices.New(),
+              ElementsAre("warning: learner: the last one", "warning: learner: a short one"));
 }
 
 }  // namespace

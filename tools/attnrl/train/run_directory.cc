@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/attnrl/train/run_directory.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
@@ -267,15 +269,49 @@ std::string LastWords(const std::string& run_directory, const std::string& name)
   return line.empty() ? "nothing" : OneLine(line, kLongestLastWords);
 }
 
+LineReader::LineReader(LineReader&& other) noexcept
+    : path_(std::move(other.path_)),
+      file_(std::exchange(other.file_, -1)),
+      offset_(std::exchange(other.offset_, 0)) {}
+
+LineReader::~LineReader() {
+  if (file_ >= 0) ::close(file_);
+}
+
+bool LineReader::IsReplaced() const {
+  struct stat named {};
+  struct stat open {};
+  if (::stat(path_.c_str(), &named) != 0) return false;
+  return file_ < 0 || ::fstat(file_, &open) != 0 || open.st_ino != named.st_ino ||
+         open.st_dev != named.st_dev;
+}
+
+void LineReader::Read(std::vector<std::string>* lines) {
+  std::string text;
+  char piece[1 << 16];
+  for (;;) {
+    const ssize_t size =
+        ::pread(file_, piece, sizeof(piece), offset_ + static_cast<int64_t>(text.size()));
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) break;
+    text.append(piece, static_cast<size_t>(size));
+  }
+  size_t begin = 0;
+  for (size_t end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    lines->push_back(text.substr(begin, end - begin));
+  }
+  offset_ += static_cast<int64_t>(begin);
+}
+
 std::vector<std::string> LineReader::NewLines() {
   std::vector<std::string> lines;
-  std::ifstream file(path_, std::ios::binary);
-  if (file.seekg(0, std::ios::end) && file.tellg() < offset_) offset_ = 0;
-  file.seekg(offset_);
-  for (std::string line; std::getline(file, line) && !file.eof();) {
-    offset_ += static_cast<int64_t>(line.size()) + 1;
-    lines.push_back(std::move(line));
-  }
+  const bool replaced = IsReplaced();
+  if (file_ >= 0) Read(&lines);  // nothing is appended to one that has lost its name
+  if (!replaced) return lines;
+  if (file_ >= 0) ::close(file_);
+  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  offset_ = 0;
+  if (file_ >= 0) Read(&lines);
   return lines;
 }
 

@@ -72,15 +72,24 @@ std::string LogPath(const std::string& run_directory, std::string_view name);
 // Where a child's stdout and stderr go: "/path/RUN/logs/learner.out".
 std::string OutputPath(const std::string& run_directory, std::string_view name);
 
-// The complete lines of a growing file that were not read yet; all of it once it has become
-// shorter, as a log that began anew. Not thread-safe.
+// The complete lines of a growing file that were not read yet. Where the file is put aside and
+// another one takes its name, as a log that has become long, the rest of it comes first. Not
+// thread-safe.
 class LineReader {
  public:
   explicit LineReader(std::string path) : path_(std::move(path)) {}
+  LineReader(LineReader&& other) noexcept;
+  ~LineReader();
   std::vector<std::string> NewLines();
 
  private:
+  // Of the file that is open.
+  void Read(std::vector<std::string>* lines);
+  // Whether the name is another file's.
+  bool IsReplaced() const;
+
   std::string path_;
+  int file_ = -1;  // descriptor; negative: there was no file yet
   int64_t offset_ = 0;
 };
 

@@ -380,6 +380,11 @@ TEST_F(RunDirectory, ReadsWholeLinesOnceEach) {
   EXPECT_THAT(reader.NewLines(), ElementsAre("one", "two"));
   std::ofstream(root_ / "metrics.jsonl", std::ios::app) << "ee\n";
   EXPECT_THAT(reader.NewLines(), ElementsAre("three"));
+  // As the scheduler does after a kill: what it has not committed is cut off and written again.
+  fs::resize_file(root_ / "metrics.jsonl", 8);
+  EXPECT_THAT(reader.NewLines(), ElementsAre());
+  std::ofstream(root_ / "metrics.jsonl", std::ios::app) << "three\nfour\n";
+  EXPECT_THAT(reader.NewLines(), ElementsAre("four")) << "no line twice";
 }
 
 }  // namespace

@@ -84,6 +84,9 @@ std::vector<std::string> WarningsOf(const config::Config& config, int64_t longes
                                     ", and run.steps is ", config.run.steps,
                                     ": the learning rate never decays"));
   }
+  if (learner.kl_weight == 0 && learner.offload_reference != config::OffloadReference::kNone) {
+    warnings.push_back("learner.offload_reference has no effect without learner.kl_weight");
+  }
   if (learner.decay_after == 0 && learner.decay_steps != config::Learner{}.decay_steps) {
     warnings.push_back("learner.decay_steps has no effect without learner.decay_after");
   }

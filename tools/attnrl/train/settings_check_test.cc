@@ -88,6 +88,15 @@ TEST(SettingsWarnings, TellOfARateThatTheRunIsTooShortFor) {
                           "never decays"));
 }
 
+TEST(SettingsWarnings, TellOfAReferenceModelThatIsMovedAndNotUsed) {
+  config::Config config;
+  config.learner.offload_reference = config::OffloadReference::kDisk;
+  EXPECT_THAT(SettingsWarnings(config, 100), IsEmpty());
+  config.learner.kl_weight = 0;
+  EXPECT_THAT(SettingsWarnings(config, 100),
+              ElementsAre("learner.offload_reference has no effect without learner.kl_weight"));
+}
+
 TEST(SettingsWarnings, TellOfKeysThatOnlyTheWalkOverScoredStepsReads) {
   config::Config config;
   config.algorithm.branching.choice = tree::Choice::kTop;

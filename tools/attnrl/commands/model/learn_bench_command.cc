@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -25,6 +26,7 @@
 #include "services/branch_scheduler/records/tree_files.h"
 #include "services/learner/checkpoint/checkpoint.h"
 #include "services/learner/options.h"
+#include "services/learner/train/library_error.h"
 #include "services/learner/train/numerics.h"
 #include "services/learner/train/trainer.h"
 #include "services/learner/train/tree_samples.h"
@@ -228,6 +230,16 @@ absl::StatusOr<nlohmann::ordered_json> Measure(const std::vector<TrainingBatch>&
                                 {"nonfinite_steps", nonfinite}};
 }
 
+absl::StatusOr<std::unique_ptr<learner::Trainer>> MakeTrainer(
+    const model::ModelConfig& config, model::Tensors weights, model::DType dtype,
+    const learner::TrainerOptions& options) {
+  try {
+    return std::make_unique<learner::Trainer>(config, std::move(weights), dtype, options);
+  } catch (const std::exception& error) {
+    return learner::LibraryError("making the trainer", error);
+  }
+}
+
 absl::Status LearnBench(const BenchFlags& flags) {
   learner::FixNumerics(flags.threads);
   ATTNRL_ASSIGN_OR_RETURN(const at::Device device, device::ParseDevice(flags.device));
@@ -244,7 +256,9 @@ absl::Status LearnBench(const BenchFlags& flags) {
   // As in a run, masters start from the folder's own precision.
   ATTNRL_ASSIGN_OR_RETURN(model::Tensors weights,
                           model::LoadTensors(start, config, std::nullopt, device));
-  learner::Trainer trainer(config, std::move(weights), dtype, options);
+  ATTNRL_ASSIGN_OR_RETURN(const std::unique_ptr<learner::Trainer> made,
+                          MakeTrainer(config, std::move(weights), dtype, options));
+  learner::Trainer& trainer = *made;
   if (flags.replay) {
     ATTNRL_RETURN_IF_ERROR(learner::RestoreCheckpoint(flags.model, trainer).status());
   }

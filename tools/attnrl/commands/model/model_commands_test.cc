@@ -111,7 +111,7 @@ TEST_F(ModelCommands, SftMakesTheSameWeightsFromTheSameSeedAndRefusesToReplaceTh
 
 TEST_F(ModelCommands, SftWritesASnapshotAfterEachMultipleButTheLast) {
   const CapturedOutput quiet;
-  ASSERT_TRUE(Train("many", {.steps = "5", .snapshot_every = "2"}).ok());
+  ASSERT_TRUE(Train("many/", {.steps = "5", .snapshot_every = "2"}).ok());
   std::set<std::string> folders;
   for (const auto& entry : fs::directory_iterator(shared_->path())) {
     const std::string name = entry.path().filename();

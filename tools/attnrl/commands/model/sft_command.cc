@@ -248,6 +248,8 @@ absl::Status CheckOutput(const SftFlags& flags, int64_t steps) {
 }
 
 absl::Status Sft(SftFlags& flags) {
+  // "trained/" names the same folder; what goes beside it is named after it.
+  while (flags.output.size() > 1 && flags.output.ends_with('/')) flags.output.pop_back();
   if (std::filesystem::exists(flags.output)) {
     return InputError("--output", flags.output + " exists", "a new folder is needed");
   }
