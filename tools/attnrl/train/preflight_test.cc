@@ -210,7 +210,7 @@ TEST_F(Preflight, SaysWhatTheServicesWouldNeedAndWhatThereIs) {
   config_.learner.max_tokens_per_pass = int64_t{1} << 40;
   const std::string refusal = Refusal();
   EXPECT_THAT(refusal, StartsWith("rollout.kv_cache_bytes, rollout.resident_versions, "
-                                  "learner.max_tokens_per_pass: "));
+                                  "learner.max_tokens_per_pass, learner.offload_reference: "));
   EXPECT_THAT(refusal, HasSubstr(" GB"));
   EXPECT_THAT(refusal, HasSubstr("this machine has "));
 }
@@ -222,7 +222,8 @@ TEST_F(Preflight, NamesTheRanksAndTheWorkersWhereThereAreSeveral) {
   EXPECT_THAT(Refusal(), HasSubstr(", 1 learner process of "));
   config_.learner.ranks = 1024;
   EXPECT_THAT(Refusal(), StartsWith("rollout.kv_cache_bytes, rollout.resident_versions, "
-                                    "learner.max_tokens_per_pass, learner.ranks: "));
+                                    "learner.max_tokens_per_pass, "
+                                    "learner.offload_reference, learner.ranks: "));
   config_.rollout.kv_cache_bytes = 1 << 20;
   const auto shape = ReadRunShape(config_);
   ASSERT_TRUE(shape.ok()) << shape.status();
@@ -232,12 +233,13 @@ TEST_F(Preflight, NamesTheRanksAndTheWorkersWhereThereAreSeveral) {
       Refusal(),
       absl::StrCat(
           "rollout.kv_cache_bytes, rollout.resident_versions, "
-          "learner.max_tokens_per_pass, learner.ranks: the services would need about ",
+          "learner.max_tokens_per_pass, learner.offload_reference, learner.ranks: the services "
+          "would need about ",
           FormatBytes(memory.total_bytes), " (1 worker of ", FormatBytes(memory.worker_bytes),
           ", the first learner process of ", FormatBytes(memory.learner_bytes), ", 1023 others of ",
           FormatBytes(memory.rank_bytes), "); this machine has ", FormatBytes(MemoryLimit()),
           "; a smaller cache, shorter responses, fewer resident versions, smaller "
-          "passes, fewer ranks need less"));
+          "passes, a reference model on disk, fewer ranks need less"));
   config_.rollout.workers = 8;
   EXPECT_THAT(Refusal(), HasSubstr("rollout.workers, learner.ranks: "));
 }
