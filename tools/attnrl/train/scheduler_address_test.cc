@@ -89,8 +89,8 @@ TEST(FindScheduler, SaysThatADirectoryHoldsNoRun) {
 }
 
 TEST(FindScheduler, RefusesWhatIsNeitherARunNorAnAddress) {
-  EXPECT_EQ(Refusal("runs/typo"),
-            "--scheduler: \"runs/typo\" is neither a run directory nor an address; RUN_DIR, "
+  EXPECT_EQ(Refusal("nowhere/typo"),
+            "--scheduler: \"nowhere/typo\" is neither a run directory nor an address; RUN_DIR, "
             "unix:/path or host:port");
   EXPECT_EQ(Refusal(""),
             "--scheduler: \"\" is neither a run directory nor an address; RUN_DIR, unix:/path or "
