@@ -29,6 +29,18 @@ at::Tensor TrainedHead(const model::Transformer& transformer) {
   return model::AtLeastFloat32(head->second);
 }
 
+// Rows of `logits` one block after the other, each with the number of its first row: what is
+// computed between takes that block's memory again instead of all logits' (and stays in the cache).
+template <typename Use>
+void ForEachBlock(const at::Tensor& logits, const Use& use) {
+  constexpr int64_t kBlockBytes = int64_t{8} << 20;
+  const int64_t row_bytes = logits.size(1) * static_cast<int64_t>(logits.element_size());
+  const int64_t most = std::max(int64_t{1}, kBlockBytes / std::max(int64_t{1}, row_bytes));
+  for (int64_t first = 0; first < logits.size(0); first += most) {
+    use(first, logits.narrow(0, first, std::min(most, logits.size(0) - first)));
+  }
+}
+
 }  // namespace
 
 const char* HeadName(const model::ModelConfig& config) {
@@ -73,12 +85,18 @@ at::Tensor ChunkedScores::LogitsOf(const at::Tensor& hidden, const Chunk& chunk)
 ChunkedScores::RowScores ChunkedScores::Score(const at::Tensor& logits, const Chunk& chunk,
                                               bool entropy) const {
   RowScores scores;
-  scores.log_sum = logits.logsumexp(-1);
+  scores.log_sum = at::empty({chunk.rows}, logits.options());
+  if (entropy) scores.entropy = at::empty({chunk.rows}, logits.options());
+  ForEachBlock(logits, [&](int64_t first, const at::Tensor& block) {
+    const at::Tensor log_sum = block.logsumexp(-1);
+    scores.log_sum.narrow(0, first, block.size(0)).copy_(log_sum);
+    if (!entropy) return;
+    at::Tensor probabilities = (block - log_sum.unsqueeze(-1)).exp_();
+    scores.entropy.narrow(0, first, block.size(0))
+        .copy_(log_sum - probabilities.mul_(block).sum(-1));
+  });
   scores.logprobs =
       logits.view(-1).index_select(0, chunk.element) - scores.log_sum.index_select(0, chunk.row);
-  if (!entropy) return scores;
-  at::Tensor probabilities = (logits - scores.log_sum.unsqueeze(-1)).exp_();
-  scores.entropy = scores.log_sum - probabilities.mul_(logits).sum(-1);
   return scores;
 }
 
@@ -132,17 +150,26 @@ void ChunkedScores::Differentiate(at::Tensor& logits, const Chunk& chunk,
         .index_add_(0, chunk.row, of_tokens)
         .unsqueeze(-1);
   };
-  logits.sub_(log_sum_.narrow(0, chunk.first, chunk.rows).unsqueeze(-1));
+  const at::Tensor log_sum = log_sum_.narrow(0, chunk.first, chunk.rows).unsqueeze(-1);
   const at::Tensor each = sum_by_row(of_logprobs);
+  at::Tensor entropy, of_entropy;
   if (of_entropies.defined()) {
-    const at::Tensor factor = (logits + entropy_.narrow(0, chunk.first, chunk.rows).unsqueeze(-1))
-                                  .mul_(sum_by_row(of_entropies))
-                                  .add_(each)
-                                  .neg_();
-    logits.exp_().mul_(factor);
-  } else {
-    logits.exp_().mul_(each.neg());
+    entropy = entropy_.narrow(0, chunk.first, chunk.rows).unsqueeze(-1);
+    of_entropy = sum_by_row(of_entropies);
   }
+  ForEachBlock(logits, [&](int64_t first, at::Tensor block) {
+    const int64_t rows = block.size(0);
+    block.sub_(log_sum.narrow(0, first, rows));
+    if (!entropy.defined()) {
+      block.exp_().mul_(each.narrow(0, first, rows).neg());
+      return;
+    }
+    const at::Tensor factor = (block + entropy.narrow(0, first, rows))
+                                  .mul_(of_entropy.narrow(0, first, rows))
+                                  .add_(each.narrow(0, first, rows))
+                                  .neg_();
+    block.exp_().mul_(factor);
+  });
   logits.view(-1).index_add_(0, chunk.element, of_logprobs);
   if (temperature_ != 1) logits.div_(temperature_);
 }
