@@ -19,6 +19,8 @@ std::string VersionText(int version) {
 
 }  // namespace
 
+bool HasCuda() { return true; }
+
 absl::StatusOr<int> CountGpus() {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);

@@ -12,6 +12,9 @@ namespace attnrl::device {
 // What the driver says of this machine's GPUs, numbered from 0 as CUDA_VISIBLE_DEVICES leaves them.
 // No function makes a context on one. Any thread.
 
+// Whether this build has CUDA, which every process with LibTorch then loads, GPU or not.
+bool HasCuda();
+
 // How many there are, at least one. FAILED_PRECONDITION says in a few words why there is none: a
 // build without CUDA, no driver, no GPU, or what the driver complains of.
 absl::StatusOr<int> CountGpus();

@@ -3,6 +3,8 @@
 
 namespace attnrl::device {
 
+bool HasCuda() { return false; }
+
 absl::StatusOr<int> CountGpus() {
   return absl::FailedPreconditionError("this build has no CUDA support");
 }

@@ -17,6 +17,9 @@ from framework import BIN, EXACT, ROOT, SMALL, Scenario, children, main, still_r
 
 MODEL = ROOT / "deploy/local/model"
 
+# Passes that a small batch fills, as the estimate of memory takes them to be.
+SETTINGS = EXACT | {"learner.max_tokens_per_pass": 1024}
+
 
 class Interrupt(Scenario):
     def started(self, name, *maps):
@@ -27,7 +30,7 @@ class Interrupt(Scenario):
 
     def check_signal(self, signal_number, name):
         """Signals a run, which must end in order before its last step."""
-        run, pids = self.started(name, EXACT)
+        run, pids = self.started(name, SETTINGS)
         self.assertEqual(len(pids), 4)
         os.kill(run.pid, signal_number)
         said = run.wait(90, code=130)
@@ -37,9 +40,9 @@ class Interrupt(Scenario):
 
     def test_ctrl_c_and_resume(self):
         self.check_signal(signal.SIGINT, "interrupted")
-        resumed = self.finish("interrupted", SMALL, EXACT, resume=True)
+        resumed = self.finish("interrupted", SMALL, SETTINGS, resume=True)
         self.check_records(resumed, 4)
-        whole = self.finish("whole", SMALL, EXACT)
+        whole = self.finish("whole", SMALL, SETTINGS)
         self.assertEqual(resumed.digest(4), whole.digest(4))
         self.check_memory(whole)
 
@@ -69,7 +72,7 @@ class Interrupt(Scenario):
             last = file.read(1)[0]
             file.seek(-1, os.SEEK_END)
             file.write(bytes([last ^ 1]))
-        resumed = self.finish("terminated", SMALL, EXACT, resume=True)
+        resumed = self.finish("terminated", SMALL, SETTINGS, resume=True)
         said = resumed.err.read_text()
         step = newest.name[5:]
         line = f"warning: learner: a damaged checkpoint is set aside (step {step}, "

@@ -11,6 +11,7 @@
 #include "common/attention/cuda/fci_attention.h"
 #include "common/base/machine.h"
 #include "common/base/status.h"
+#include "common/device/gpus.h"
 #include "common/model/files/weights.h"
 #include "common/model/operators.h"
 #include "services/learner/checkpoint/checkpoint_writer.h"
@@ -29,16 +30,18 @@ namespace attnrl::tools {
 namespace {
 
 constexpr int64_t kMegabyte = int64_t{1000} * 1000;
-// A process with LibTorch and gRPC before it computes anything, and one with gRPC alone. Of the
-// first 190 are its own, most of them what loading LibTorch writes into its pages; the other 195,
-// which only read the libraries, are shared with the others of the machine (measured with three).
-constexpr int64_t kTorchProcess = 240 * kMegabyte;
+// A process with gRPC before it does anything.
 constexpr int64_t kPlainProcess = 30 * kMegabyte;
 // A context on a GPU with the libraries' kernels and workspaces; an assumption.
 constexpr int64_t kDeviceContext = 1000 * kMegabyte;
 // What CUDA and its libraries take of the host in a process with a context; an assumption.
 constexpr int64_t kHostOfContext = 1000 * kMegabyte;
 constexpr int64_t kFloatBytes = 4;
+
+// A process with LibTorch and gRPC before it computes anything. 62 megabytes are its own (190 with
+// CUDA's libraries, most of them what loading these writes into its pages), and 68 (195), which
+// only read the libraries, are shared with the others of the machine: measured with three.
+int64_t TorchProcess() { return (device::HasCuda() ? 240 : 90) * kMegabyte; }
 
 int64_t LongestSequence(const config::Config& config) {
   return config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
@@ -269,14 +272,14 @@ MemoryEstimate EstimateMemory(const config::Config& config, const RunShape& shap
   // The bytes of the version that is fetched; the versions that it samples with, the next one while
   // it is loaded, and the cache.
   memory.worker_bytes =
-      kTorchProcess + weights * (KeepsFetchedBytes(config) ? 2 : 1) +
+      TorchProcess() + weights * (KeepsFetchedBytes(config) ? 2 : 1) +
       (config.rollout.device != "cpu"
            ? kHostOfContext
            : kv_bytes + (config.rollout.resident_versions + 1) *
                             rollout::ResidentWeightBytes({.dtype = shape.dtype}, shape.model));
   const bool on_gpu = config.learner.device != "cpu";
   memory.rank_bytes =
-      kTorchProcess + OffloadedBytes(config, shape.model) +
+      TorchProcess() + OffloadedBytes(config, shape.model) +
       (on_gpu ? kHostOfContext + ReferenceOnHost(config, shape) : ComputingBytes(config, shape));
   memory.learner_bytes =
       memory.rank_bytes + KeptVersions(on_gpu) * weights + CheckpointBytes(config, shape.model);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/attention/cpu_flash.h"
+#include "common/device/gpus.h"
 #include "common/model/operators.h"
 
 namespace attnrl::tools {
@@ -77,7 +78,7 @@ model::ModelConfig Tiny() {
   return model;
 }
 
-constexpr int64_t kProcess = 240'000'000;  // with LibTorch
+const int64_t kProcess = device::HasCuda() ? 240'000'000 : 90'000'000;  // with LibTorch
 constexpr int64_t kPlain = 30'000'000;
 
 TEST(MemoryEstimate, AddsUpWhatEachServiceHolds) {
