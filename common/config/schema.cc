@@ -327,7 +327,7 @@ void AddLearner(Table& table) {
   table.Int(ATTNRL_KEY(learner.checkpoint_every), 1, kMillion,
             "Training steps between checkpoints.");
   table.Int(ATTNRL_KEY(learner.checkpoints_kept), 2, kMillion,
-            "Newest checkpoints to keep, the second one for a damaged newest; that of step 0 is "
+            "Newest checkpoints to keep, from each of which the run can go on; that of step 0 is "
             "always kept.");
   table.Int(ATTNRL_KEY(learner.checkpoints_best), 0, kMillion,
             "The most accurate checkpoints, of all, that are kept however old; 0: the run names no "

@@ -69,6 +69,7 @@ absl::StatusOr<SchedulerOptions> OptionsOf(const config::Config& config, const s
   options.seed = config.run.seed;
   options.steps = static_cast<uint32_t>(config.run.steps);
   options.max_empty_batches = static_cast<uint32_t>(config.run.max_empty_batches);
+  options.checkpoints_kept = static_cast<uint32_t>(config.learner.checkpoints_kept);
   options.mode = config.pipeline.mode;
 
   const config::Algorithm& algorithm = config.algorithm;

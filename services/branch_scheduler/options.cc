@@ -64,6 +64,7 @@ absl::Status SchedulerOptions::Validate() const {
   constexpr uint64_t kMaxSteps = uint64_t{1} << 30;
   ATTNRL_RETURN_IF_ERROR(InRange("run.steps", steps, 1, kMaxSteps));
   ATTNRL_RETURN_IF_ERROR(InRange("run.max_empty_batches", max_empty_batches, 1, kMaxSteps));
+  ATTNRL_RETURN_IF_ERROR(InRange("learner.checkpoints_kept", checkpoints_kept, 2, kMaxSteps));
   ATTNRL_RETURN_IF_ERROR(CheckStage(first, tree_advantages));
   for (const auto& [batch, stage] : later) {
     ATTNRL_RETURN_IF_ERROR(InRange("stages: from_step", batch, 1, kMaxSteps));

@@ -66,6 +66,9 @@ struct SchedulerOptions {
   uint64_t seed = 0;  // run.seed
   uint32_t steps = 500;
   uint32_t max_empty_batches = 10;
+  // Of the learner's newest checkpoints those that it can go on from, two at least: what has been
+  // sampled since is stored.
+  uint32_t checkpoints_kept = 2;
   pipeline::PipelineMode mode = pipeline::PipelineMode::kOverlapped;
 
   // From batch 0 on.

@@ -43,7 +43,7 @@ std::map<uint32_t, uint64_t> OldestLags(const scheduler::TrainingBatch& batch) {
 
 // Bits that can't be made again, but that a worker or the run's end asks for.
 absl::Status LostVersion(uint32_t number) {
-  return absl::DataLossError(absl::StrCat(
+  return absl::InvalidArgumentError(absl::StrCat(
       "W(", number, ") is lost but still needed, and training its batch again ended with other ",
       "bits; go on where it was made, with as many ranks, or start another run"));
 }
@@ -122,7 +122,7 @@ absl::Status LearnerLoop::Recommit() {
   for (uint32_t number = reply.oldest_version_needed; number < next_; ++number) {
     if (versions_.Holds(number)) continue;
     // Training goes on from here and never makes it again; workers would ask for it for ever.
-    return absl::DataLossError(absl::StrCat(
+    return absl::InvalidArgumentError(absl::StrCat(
         "W(", number, ") is damaged or lost but still needed; remove ", checkpoints_.Folder(next_),
         ", and the learner resumes from an older checkpoint and makes it again"));
   }

@@ -110,7 +110,7 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                     {{"reason", std::string(damage.message())}, {"same_weights", same}});
     return other;
   }
-  return absl::DataLossError(absl::StrCat(
+  return absl::InvalidArgumentError(absl::StrCat(
       std::string(damage.message()), "; the run began with these weights and ",
       !needed                         ? "has no later checkpoint"
       : config.learner.kl_weight != 0 ? "its KL term needs them"

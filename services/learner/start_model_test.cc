@@ -97,7 +97,7 @@ TEST_F(StartModelTest, ComesFromModelPathWhereTheCheckpointIsDamagedAndTheBitsAr
 
   Damage(store_->Folder(0) + "/trainer/state.json");  // its digest is gone too
   std::ofstream(store_->Folder(0) + "/trainer/state.json") << "{";
-  EXPECT_TRUE(absl::IsDataLoss(Start().status()));
+  EXPECT_TRUE(IsInputError(Start().status()));
   start = Start(start_digest_);
   ASSERT_TRUE(start.ok()) << start.status();
   EXPECT_EQ(model::Digest(start->tensors), start_digest_);
@@ -107,7 +107,7 @@ TEST_F(StartModelTest, WithAKlTermOtherWeightsNeverServeAndTheErrorSaysWhatIsDam
   Damage(store_->ModelFile(0));
   ReplaceModelPath();
   const auto start = Start();
-  EXPECT_TRUE(absl::IsDataLoss(start.status()));
+  EXPECT_TRUE(IsInputError(start.status()));
   EXPECT_THAT(std::string(start.status().message()), HasSubstr("step-0/model.safetensors"));
   EXPECT_THAT(std::string(start.status().message()), HasSubstr(model_path()));
 }
@@ -119,20 +119,20 @@ TEST_F(StartModelTest, WithAdaptersOtherWeightsNeverServeAndTheErrorSaysWhatNeed
   EXPECT_TRUE(Start().ok()) << "the same weights";
   ReplaceModelPath();
   const auto start = Start();
-  EXPECT_TRUE(absl::IsDataLoss(start.status()));
+  EXPECT_TRUE(IsInputError(start.status()));
   EXPECT_THAT(std::string(start.status().message()), HasSubstr("its adapters are trained on them"));
 }
 
 TEST_F(StartModelTest, OfARunWhoseFirstCheckpointIsGoneMustHaveTheBitsThatWereAnnounced) {
   ASSERT_TRUE(store_->Remove(0).ok());
   EXPECT_TRUE(Start(start_digest_).ok()) << Start(start_digest_).status();
-  EXPECT_TRUE(absl::IsDataLoss(Start().status())) << "nobody knows which weights these are";
+  EXPECT_TRUE(IsInputError(Start().status())) << "nobody knows which weights these are";
   ReplaceModelPath();
-  EXPECT_TRUE(absl::IsDataLoss(Start(start_digest_).status()));
+  EXPECT_TRUE(IsInputError(Start(start_digest_).status()));
   config_.learner.kl_weight = 0;
   EXPECT_TRUE(Start(start_digest_).ok()) << "the weights are those of the later checkpoint";
   config_.learner.lora.rank = 4;
-  EXPECT_TRUE(absl::IsDataLoss(Start(start_digest_).status()));
+  EXPECT_TRUE(IsInputError(Start(start_digest_).status()));
 }
 
 TEST_F(StartModelTest, WithoutAKlTermALaterCheckpointIsEnough) {
@@ -141,7 +141,7 @@ TEST_F(StartModelTest, WithoutAKlTermALaterCheckpointIsEnough) {
   ReplaceModelPath();
   EXPECT_TRUE(Start().ok()) << Start().status();
   ASSERT_TRUE(store_->Remove(1).ok());
-  EXPECT_TRUE(absl::IsDataLoss(Start().status()));
+  EXPECT_TRUE(IsInputError(Start().status()));
 }
 
 // A float32 folder whose run computes in bfloat16.

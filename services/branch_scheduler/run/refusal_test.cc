@@ -84,10 +84,21 @@ TEST(RunRefuses, BatchesThatAreNotTheLearnersTurn) {
   ExpectStatus(status(1), StatusCode::kFailedPrecondition,
                "batch 1 was asked for before batch 0 was committed");
   bench.TrainTo(5);  // checkpoints at 2 and 4
-  ExpectStatus(status(1), StatusCode::kFailedPrecondition,
-               "batch 1 was forgotten: a checkpoint of step 2 or later is needed to go on");
+  ExpectStatus(status(1), StatusCode::kInvalidArgument,
+               "batch 1 is forgotten: a checkpoint of step 2 or later is needed to go on; put a "
+               "good copy of one into checkpoints/ as step-N (damaged ones are set aside there as "
+               "damaged-step-N), or start another run");
   EXPECT_TRUE(bench.Batch(2).has_value()) << "from the checkpoint before the newest on";
   ExpectStatus(status(6), StatusCode::kOutOfRange, "the run ends before batch 6: it has 6 steps");
+}
+
+TEST(Run, CanGoOnFromEveryCheckpointThatIsKept) {
+  RunBench bench(SimulationOptions{.steps = 10});
+  bench.options.checkpoints_kept = 3;
+  ASSERT_EQ(bench.Open(), absl::OkStatus());
+  bench.TrainTo(9);  // checkpoints at 2, 4, 6 and 8
+  EXPECT_TRUE(IsInputError(bench.run().Batch(3, nullptr).status()));
+  EXPECT_TRUE(bench.Batch(4).has_value());
 }
 
 TEST(Run, SaysWhatABatchStillWaitsFor) {

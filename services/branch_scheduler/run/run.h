@@ -209,6 +209,7 @@ class Run {
   // run_commit.cc
   absl::Status AddVersion(const Version& version);
   absl::Status AddCheckpoint(uint32_t step);
+  absl::Status Forgotten(uint32_t batch) const;
   absl::StatusOr<CommitReply> CommitAgain(const BatchCommit& commit);
   SamplingVersions VersionsOf(const BatchState& batch) const;
   absl::Status WriteRecords(const BatchState& batch, const BatchCommit& commit);

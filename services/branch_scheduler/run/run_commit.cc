@@ -49,6 +49,14 @@ absl::Status Run::AddVersion(const Version& version) {
   return absl::OkStatus();
 }
 
+// Bad input, since a learner that is started again would only ask for it again.
+absl::Status Run::Forgotten(uint32_t batch) const {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "batch ", batch, " is forgotten: a checkpoint of step ", forgotten_before_,
+      " or later is needed to go on; put a good copy of one into checkpoints/ as step-N (damaged ",
+      "ones are set aside there as damaged-step-N), or start another run"));
+}
+
 absl::Status Run::AddCheckpoint(uint32_t step) {
   // A checkpoint ahead of its commit is reported again with the commit, which must come first:
   // results may be forgotten only for batches that are committed.
@@ -58,9 +66,9 @@ absl::Status Run::AddCheckpoint(uint32_t step) {
   }
   ATTNRL_RETURN_IF_ERROR(store_.PutCheckpoint(step));
   checkpoints_.insert(std::upper_bound(checkpoints_.begin(), checkpoints_.end(), step), step);
-  if (checkpoints_.size() < 2) return absl::OkStatus();
-  // One checkpoint more than the newest can be replayed from: the newest may turn out damaged.
-  const uint32_t before = checkpoints_[checkpoints_.size() - 2];
+  if (checkpoints_.size() < options_.checkpoints_kept) return absl::OkStatus();
+  // Not the newest alone can be replayed from: it may turn out damaged, and so may the next.
+  const uint32_t before = checkpoints_[checkpoints_.size() - options_.checkpoints_kept];
   if (before <= forgotten_before_) return absl::OkStatus();
   forgotten_before_ = before;
   ATTNRL_RETURN_IF_ERROR(store_.Put("forgotten_before", absl::StrCat(before)));
@@ -105,9 +113,7 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
                                 .continuation = schedule_.ContinuationVersion(place)};
   if (number < committed_) {
     if (number < forgotten_before_) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("batch ", number, " was forgotten: a checkpoint of step ", forgotten_before_,
-                       " or later is needed to go on"));
+      return Forgotten(number);
     }
     // A replay: the batch is rebuilt from its stored results, which give the same bytes as before.
     ATTNRL_ASSIGN_OR_RETURN(std::vector<Store::BatchRow> rows, store_.Batches(number));
@@ -145,10 +151,7 @@ absl::StatusOr<std::optional<TrainingBatch>> Run::Batch(uint32_t number, std::st
 
 absl::StatusOr<CommitReply> Run::CommitAgain(const BatchCommit& commit) {
   const auto known = versions_.find(commit.batch + 1);
-  if (known == versions_.end()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("batch ", commit.batch, " was committed and is forgotten"));
-  }
+  if (known == versions_.end()) return Forgotten(commit.batch);
   const std::string& published = known->second;
   // Where a replay ended with other bits, those that were published stay published.
   if (published != commit.version.digest && !commit.replayed) {

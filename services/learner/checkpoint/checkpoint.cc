@@ -223,7 +223,7 @@ std::optional<scheduler::BestCheckpoint> CheckpointStore::Best() const {
 
 std::vector<uint32_t> CheckpointStore::Removable(int64_t kept, int64_t best,
                                                  uint32_t keep_from) const {
-  // One is no fallback: the scheduler keeps the batches since the second newest for it.
+  // One is no fallback: the scheduler has the batches since the second newest at least.
   constexpr int64_t kFewest = 2;
   std::vector<uint32_t> removable;
   const size_t last =

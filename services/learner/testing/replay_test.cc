@@ -32,7 +32,7 @@ TEST_F(LoopTest, AVersionThatIsNeededAndLostEndsTheLearnerByName) {
   Life life(model_.path(), run_.path(), {.checkpoint_every = 3});
   life.AddBatches(6);
   const absl::Status status = life.PrepareAndRun();
-  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_TRUE(IsInputError(status)) << status;
   EXPECT_THAT(status.message(), ::testing::HasSubstr("W(2) is damaged or lost"));
   // What the message says helps.
   fs::remove_all(run_.path() + "/checkpoints/step-3");
@@ -241,7 +241,7 @@ TEST_F(LostVersionTest, EndsTheLearnerByNameWhereItIsStillNeeded) {
   life.AddBatches(5);
   life.batches.CommittedBefore(4);
   const absl::Status status = life.PrepareAndRun();
-  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_TRUE(IsInputError(status)) << status;
   EXPECT_THAT(status.message(), ::testing::HasSubstr("W(4) is lost but still needed"));
 }
 

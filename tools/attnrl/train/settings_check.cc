@@ -98,6 +98,26 @@ std::vector<std::string> WarningsOf(const config::Config& config, int64_t longes
       config.learner.importance_cap != config::Learner{}.importance_cap) {
     warnings.push_back("learner.importance_cap has no effect with learner.correction: behaviour");
   }
+  if (learner.lora.rank == 0 && (learner.lora.alpha != config::LearnerLora{}.alpha ||
+                                 learner.lora.targets != config::LearnerLora{}.targets)) {
+    warnings.push_back(
+        "learner.lora.alpha, learner.lora.targets have no effect with "
+        "learner.lora.rank: 0");
+  }
+  const config::Sampling& sampling = config.algorithm.sampling;
+  const config::Sampling usual;
+  if (!sampling.adaptive_batch &&
+      (sampling.batch_min != usual.batch_min || sampling.batch_max != usual.batch_max)) {
+    warnings.push_back(
+        "algorithm.sampling.batch_min, algorithm.sampling.batch_max have no effect "
+        "without algorithm.sampling.adaptive_batch");
+  }
+  if (sampling.expand != tree::Expand::kDifficulty &&
+      sampling.expand_rounding != usual.expand_rounding) {
+    warnings.push_back(
+        "algorithm.sampling.expand_rounding has no effect without "
+        "algorithm.sampling.expand: difficulty");
+  }
   if (config.algorithm.branches() && !config.algorithm.advantage_std) {
     warnings.push_back(
         "algorithm.advantage_std has no effect with algorithm.advantages: tree, which never divide "

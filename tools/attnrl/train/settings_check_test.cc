@@ -141,5 +141,22 @@ TEST(SettingsWarnings, TellOfSettingsThatNothingReads) {
   EXPECT_THAT(SettingsWarnings(config, 100), IsEmpty());
 }
 
+TEST(SettingsWarnings, TellOfAdaptersBatchSizesAndRoundingThatNobodyReads) {
+  config::Config config;
+  config.learner.lora.targets = config::LoraTargets::kAttention;
+  config.algorithm.sampling.adaptive_batch = false;
+  config.algorithm.sampling.batch_max += 1;
+  config.algorithm.sampling.expand = tree::Expand::kAll;
+  config.algorithm.sampling.expand_rounding = tree::ExpandRounding::kNearest;
+  EXPECT_THAT(SettingsWarnings(config, 100),
+              ElementsAre(StartsWith("learner.lora.alpha, learner.lora.targets have no effect"),
+                          StartsWith("algorithm.sampling.batch_min, algorithm.sampling.batch_max "),
+                          StartsWith("algorithm.sampling.expand_rounding has no effect")));
+  config.learner.lora.rank = 8;
+  config.algorithm.sampling.adaptive_batch = true;
+  config.algorithm.sampling.expand = tree::Expand::kDifficulty;
+  EXPECT_THAT(SettingsWarnings(config, 100), IsEmpty());
+}
+
 }  // namespace
 }  // namespace attnrl::tools

@@ -143,10 +143,8 @@ absl::Status CheckSets(const std::vector<std::string>& sets) {
 
 absl::StatusOr<learner::TrainerOptions> Options(const BenchFlags& flags) {
   ATTNRL_RETURN_IF_ERROR(CheckSets(flags.sets));
-  config::Config config;
-  if (!flags.config.empty() || !flags.sets.empty()) {
-    ATTNRL_ASSIGN_OR_RETURN(config, config::Load(flags.config, flags.sets, config::Environment()));
-  }
+  ATTNRL_ASSIGN_OR_RETURN(const config::Config config,
+                          config::Load(flags.config, flags.sets, config::Environment()));
   if (config.learner.ranks != 1) {
     return InputError("learner.ranks",
                       absl::StrCat("is ", config.learner.ranks, ", and learn-bench is one process"),

@@ -210,8 +210,10 @@ absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
     skipped += done.skipped ? 1 : 0;
     in_a_row = done.skipped ? in_a_row + 1 : 0;
     tokens += static_cast<double>(done.tokens);
-    // A mean over about the last fifty steps: one small batch says little.
-    loss += (done.loss - loss) / static_cast<double>(std::min<int64_t>(step, 50));
+    if (!done.skipped) {
+      // A mean over about the last fifty steps: one small batch says little.
+      loss += (done.loss - loss) / static_cast<double>(std::min<int64_t>(step - skipped, 50));
+    }
     progress.Update(
         step, absl::StrFormat("loss %.3f, %.0f tokens/s", loss,
                               tokens / absl::ToDoubleSeconds(Clock::Real().Monotonic() - start)));

@@ -51,10 +51,12 @@ DiskEstimate EstimateDisk(const config::Config& config, const RunShape& shape) {
   const int64_t tokens = TokensOfBatch(config);
   disk.trees = batches * tokens *
                (config.observe.trees == "plain" ? kPlainTokenBytes : kCompressedTokenBytes);
-  // Results are stored until two checkpoints cover them.
+  // Results are stored until each checkpoint that is kept covers them.
   const bool here = config.scheduler.store.empty();  // and not on a server's disk
   const int64_t stored =
-      here ? std::min(config.run.steps, 2 * config.learner.checkpoint_every + 3) : 0;
+      here ? std::min(config.run.steps,
+                      config.learner.checkpoints_kept * config.learner.checkpoint_every + 3)
+           : 0;
   const config::Sampling& sampling = config.algorithm.sampling;
   // A file of each rank, while it runs.
   const bool reference = config.learner.kl_weight > 0 &&

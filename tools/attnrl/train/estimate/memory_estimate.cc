@@ -154,6 +154,12 @@ int64_t HeadBytes(const RunShape& shape) {
              : shape.model.vocab_size * shape.model.hidden_size * kFloatBytes;
 }
 
+// What the learner has of it: of a head that adapters leave alone the model keeps one, and each
+// pass makes its own.
+int64_t TrainedHeadBytes(const config::Config& config, const RunShape& shape) {
+  return (config.learner.lora.rank > 0 ? 2 : 1) * HeadBytes(shape);
+}
+
 // Whether the weights to compute with lie beside the masters.
 bool LeavesAreApart(const config::Config& config, const RunShape& shape) {
   return config.learner.lora.rank > 0 || config.learner.ranks > 1 ||
@@ -238,7 +244,7 @@ int64_t StartBytes(const config::Config& config, const RunShape& shape, int64_t 
 // model, the leaves where they aren't the masters, and what adapters change.
 int64_t ComputingBytes(const config::Config& config, const RunShape& shape) {
   const int64_t weights = model::CountParameters(shape.model) * shape.dtype_bytes();
-  const int64_t training = ExchangedBytes(config, shape.model) + HeadBytes(shape) +
+  const int64_t training = ExchangedBytes(config, shape.model) + TrainedHeadBytes(config, shape) +
                            PassBytes(config, shape, MemoryLimit());
   const int64_t copies =
       (config.learner.lora.rank > 0 ? 1 : 0) + (LeavesAreApart(config, shape) ? 1 : 0);
@@ -379,7 +385,7 @@ DeviceEstimate EstimateLearnerDevice(const config::Config& config, const RunShap
                          ? "reference model"
                          : "reference model, a part at a time",
                      ReferenceBytes(config, shape)},
-                    {"head in float32", HeadBytes(shape)},
+                    {"head in float32", TrainedHeadBytes(config, shape)},
                     {absl::StrCat("pass of ", FormatCount(PassRows(config)), " tokens"), pass},
                     {"gradient of one layer or the head", gradient},
                     {"model as it is read, beyond what follows",
