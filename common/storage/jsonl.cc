@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/storage/jsonl.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,6 +44,15 @@ std::pair<int64_t, size_t> PlaceOf(const RecordText& record, size_t byte) {
   const size_t line_end = before.rfind('\n');
   if (line_end == std::string_view::npos) return {record.line, byte};
   return {record.line + std::count(before.begin(), before.end(), '\n'), byte - line_end - 1};
+}
+
+// What the file has so far outlives a loss of power.
+absl::Status SyncFile(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return FileError(path, "opening", errno);
+  const absl::Status synced = SyncDescriptor(file, path);
+  ::close(file);
+  return synced;
 }
 
 // Parses one record; the error says where in the file.
@@ -323,8 +333,9 @@ absl::Status JsonLinesWriter::Close() {
   if (file_ == nullptr) return absl::OkStatus();
   file_->close();
   ATTNRL_RETURN_IF_ERROR(Check());
-  if (written_ != path_ && std::rename(written_.c_str(), path_.c_str()) != 0) {
-    return FileError(path_, "renaming", errno);
+  if (written_ != path_) {
+    ATTNRL_RETURN_IF_ERROR(SyncFile(written_));
+    ATTNRL_RETURN_IF_ERROR(RenameDurably(written_, path_));
   }
   file_.reset();
   return absl::OkStatus();

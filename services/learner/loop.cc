@@ -120,7 +120,9 @@ absl::Status LearnerLoop::Recommit() {
                           .statistics = statistics_};
   ATTNRL_ASSIGN_OR_RETURN(const scheduler::CommitReply reply, Commit(report));
   for (uint32_t number = reply.oldest_version_needed; number < next_; ++number) {
-    if (versions_.Holds(number)) continue;
+    const absl::Status read = versions_.Read({number, ""}).status();
+    if (read.ok()) continue;
+    if (!absl::IsNotFound(read) && !absl::IsDataLoss(read)) return read;
     // Training goes on from here and never makes it again; workers would ask for it for ever.
     return absl::InvalidArgumentError(absl::StrCat(
         "W(", number, ") is damaged or lost but still needed; remove ", checkpoints_.Folder(next_),

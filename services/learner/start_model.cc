@@ -96,10 +96,12 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
   const absl::StatusOr<CheckpointInfo> info = checkpoints.Info(0);
   absl::StatusOr<StartModel> stored = Load(config, checkpoints.Folder(0));
   absl::Status damage = info.ok() ? stored.status() : info.status();
-  if (damage.ok() && model::Digest(stored->tensors) == info->digest) return stored;
+  // Memory that lacks now is no damage.
+  if (absl::IsResourceExhausted(damage)) return damage;
+  const std::string wanted = published.value_or(info.ok() ? info->digest : "");
+  if (damage.ok() && model::Digest(stored->tensors) == wanted) return stored;
   if (damage.ok()) damage = absl::DataLossError(checkpoints.ModelFile(0) + ": is damaged");
 
-  const std::string wanted = info.ok() ? info->digest : published.value_or("");
   absl::StatusOr<StartModel> other = Load(config, config.model.path);
   const bool same = other.ok() && model::Digest(other->tensors) == wanted;
   // A checkpoint of adapters has the weights that they belong to nowhere.

@@ -24,11 +24,11 @@ struct StartModel {
 };
 
 // Reads it from the run's first checkpoint, or from model.path before there is one. If that
-// checkpoint is damaged, model.path takes its place where its tensors have the digest of W(0): the
-// one in the checkpoint, or else `published`, under which W(0) was announced. Without a KL term and
-// adapters the tensors decide nothing once a later checkpoint is restored: then model.path serves
-// in any case. DATA_LOSS says which file is damaged and what would mend it. A first checkpoint that
-// is gone beside later ones counts as damaged.
+// checkpoint is damaged, model.path takes its place where its tensors have the digest of W(0):
+// `published`, under which it was announced, or else the one in the checkpoint. Without a KL term
+// and adapters the tensors decide nothing once a later checkpoint is restored: then model.path
+// serves in any case. InputError says which file is damaged and what would mend it. A first
+// checkpoint that is gone beside later ones counts as damaged.
 absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                                           const CheckpointStore& checkpoints,
                                           const std::optional<std::string>& published);

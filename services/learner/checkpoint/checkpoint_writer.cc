@@ -92,9 +92,9 @@ void CheckpointWriter::Run() {
   absl::Status written;
   try {
     written = Write();
-  } catch (const std::exception& error) {  // LibTorch's, when memory is used up
-    written = absl::ResourceExhaustedError(
-        absl::StrCat("writing ", plan_.folder, ": ", OneLine(error.what())));
+  } catch (const std::exception& error) {  // LibTorch's, when memory is used up; no full disk
+    written =
+        absl::InternalError(absl::StrCat("writing ", plan_.folder, ": ", OneLine(error.what())));
   }
   if (!written.ok()) (void)storage::RemoveTree(plan_.unfinished);
   absl::MutexLock lock(&mutex_);

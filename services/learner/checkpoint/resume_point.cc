@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/observe/log.h"
 #include "common/observe/notice.h"
@@ -47,9 +48,15 @@ absl::StatusOr<std::optional<CheckpointInfo>> FindResumePoint(CheckpointStore& c
   // Older ones too: a worker may still need their versions, which lie nowhere else.
   for (uint32_t step : checkpoints.steps()) {
     const auto info = checkpoints.Info(step);
-    if (!info.ok()) {  // an older one may be damaged: only its version can't be served
+    const auto known = versions.DigestOf(step);
+    absl::Status damage = info.status();
+    if (info.ok() && known.value_or(info->digest) != info->digest) {
+      damage = absl::DataLossError(absl::StrCat(checkpoints.Folder(step), ": says digest ",
+                                                info->digest, ", was published with ", *known));
+    }
+    if (!damage.ok()) {  // an older one may be damaged: only its version can't be served
       observe::Notify("a damaged checkpoint is ignored",
-                      {{"step", step}, {"reason", std::string(info.status().message())}});
+                      {{"step", step}, {"reason", std::string(damage.message())}});
       continue;
     }
     ATTNRL_RETURN_IF_ERROR(versions.Adopt({step, info->digest}, checkpoints.ModelFile(step)));

@@ -156,6 +156,13 @@ absl::Status HostFolder::Keep(const VersionData& data) const {
   if (::ftruncate(file, end) != 0 || ::lseek(file, end, SEEK_SET) != end) {
     return storage::FileError(part, "writing", errno);
   }
+  // Room for the bytes alone has been made.
+  int error = ::posix_fallocate(file, end, static_cast<off_t>(length + sizeof(length)));
+  if (error == ENOSPC) {
+    ATTNRL_RETURN_IF_ERROR(Prune(data.version, 0));
+    error = ::posix_fallocate(file, end, static_cast<off_t>(length + sizeof(length)));
+  }
+  if (error != 0) return storage::FileError(part, "making room", error);
   ATTNRL_RETURN_IF_ERROR(storage::WriteAll(file, part, manifest));
   ATTNRL_RETURN_IF_ERROR(
       storage::WriteAll(file, part, {reinterpret_cast<const char*>(&length), sizeof(length)}));

@@ -27,6 +27,7 @@ constexpr int kDamagedTries = 2;
 // learner is asked.
 constexpr absl::Duration kRelayDeadline = absl::Seconds(20);
 constexpr size_t kMaxFailed = 4;
+constexpr int kMostSources = 2;
 // Of one call, so that a request is short.
 constexpr size_t kMaxChunks = 4096;
 
@@ -44,6 +45,14 @@ v1::FetchVersionRequest RequestFor(const Version& version) {
 
 std::string NameOf(const v1::FetchVersionRequest& request) {
   return absl::StrCat("W(", request.version().number(), ")");
+}
+
+// A server that stops cancels what it sends, and one with too many calls refuses some: the next try
+// may find either ready. Whoever has cancelled the fetch itself looks for that first.
+absl::Status Ended(const absl::Status& status) {
+  return absl::IsCancelled(status) || absl::IsResourceExhausted(status)
+             ? absl::UnavailableError(status.message())
+             : status;
 }
 
 }  // namespace
@@ -82,7 +91,11 @@ absl::Status VersionFetch::Locate(absl::Duration deadline) {
     if (piece.has_elsewhere()) sources.assign(named.begin(), named.end());
   }
   ATTNRL_RETURN_IF_ERROR(
-      rpc::FromGrpc(reader->Finish(), absl::StrCat("fetch of ", NameOf(request))));
+      Ended(rpc::FromGrpc(reader->Finish(), absl::StrCat("fetch of ", NameOf(request)))));
+  if (sources.size() > kMostSources) {
+    return absl::DataLossError(
+        absl::StrCat(NameOf(request), ": has ", sources.size(), " sources, not one or two"));
+  }
   if (!manifest) return absl::DataLossError(absl::StrCat(NameOf(request), ": without a manifest"));
   ATTNRL_RETURN_IF_ERROR(receiver_.Manifest(FromProto(*manifest), manifest->total_bytes()));
   if (sources.empty()) sources.emplace_back();
@@ -93,12 +106,12 @@ absl::Status VersionFetch::Locate(absl::Duration deadline) {
 std::vector<absl::Status> VersionFetch::FetchSome(absl::Duration left, absl::Duration deadline) {
   ChunkQueue queue(receiver_.Missing(), sources_.size());
   std::vector<absl::Status> ended(sources_.size());
-  std::vector<std::thread> others;
+  std::vector<std::jthread> others;
   for (size_t source = 1; source < sources_.size(); ++source) {
     others.emplace_back([&, source] { ended[source] = FetchFrom(source, queue, left, deadline); });
   }
   ended[0] = FetchFrom(0, queue, left, deadline);
-  for (std::thread& other : others) other.join();
+  others.clear();  // joins them
   return ended;
 }
 
@@ -171,7 +184,8 @@ absl::Status VersionFetch::Receive(size_t source, ChunkQueue& queue, grpc::Chann
   if (!accepted.ok()) return accepted;
   ATTNRL_RETURN_IF_ERROR(settled);
   if (released) return absl::OkStatus();
-  ATTNRL_RETURN_IF_ERROR(rpc::FromGrpc(finished, absl::StrCat("fetch of ", NameOf(request))));
+  ATTNRL_RETURN_IF_ERROR(
+      Ended(rpc::FromGrpc(finished, absl::StrCat("fetch of ", NameOf(request)))));
   if (count == asked) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat(NameOf(request), " was sent only in part"));
 }

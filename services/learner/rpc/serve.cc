@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <random>
@@ -121,6 +122,15 @@ absl::Status ServeFollower(const config::Config& config, const std::string& run_
   }
 }
 
+// LibTorch throws where there is no memory for a model.
+absl::Status Starting(const std::function<absl::Status()>& step) {
+  try {
+    return step();
+  } catch (const std::exception& error) {
+    return LibraryError("starting", error);
+  }
+}
+
 // Runs the loop in a thread of its own until it ends or `shutdown` comes.
 absl::Status RunUntil(LearnerLoop& loop, scheduler::BatchSource& batches, const RankPlace& place,
                       const rpc::ShutdownSignal& shutdown) {
@@ -180,8 +190,16 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   // Both read whole models, and the others would wait meanwhile: they are met later.
   ATTNRL_ASSIGN_OR_RETURN(const std::optional<CheckpointInfo> resume_point,
                           FindResumePoint(*checkpoints, *versions));
-  ATTNRL_ASSIGN_OR_RETURN(StartModel start,
-                          LoadStartModel(config, *checkpoints, versions->DigestOf(0)));
+  StartModel start;
+  ATTNRL_RETURN_IF_ERROR(Starting([&] {
+    auto loaded = LoadStartModel(config, *checkpoints, versions->DigestOf(0));
+    // Memory may be there at the next start; only of a full disk a service's end is final.
+    if (absl::IsResourceExhausted(loaded.status())) {
+      return absl::UnavailableError(loaded.status().message());
+    }
+    if (loaded.ok()) start = *std::move(loaded);
+    return loaded.status();
+  }));
   std::unique_ptr<RankGroup> group;
   if (!place.alone()) {
     absl::StatusOr<std::unique_ptr<RankGroup>> joined =
@@ -201,7 +219,7 @@ absl::Status Serve(const config::Config& config, const service::Flags& flags,
   options.name = NameOfThisProcess();
   LearnerLoop loop(std::move(options), *trainer, *checkpoints, *versions, *batches, Clock::Real(),
                    observer);
-  ATTNRL_RETURN_IF_ERROR(loop.Prepare(resume_point));
+  ATTNRL_RETURN_IF_ERROR(Starting([&] { return loop.Prepare(resume_point); }));
   WeightStoreService service(*versions,
                              static_cast<uint64_t>(config.learner.send_bytes_per_second));
   ATTNRL_ASSIGN_OR_RETURN(const auto server,

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <thread>
@@ -40,6 +41,56 @@ TEST_F(LoopTest, AVersionThatIsNeededAndLostEndsTheLearnerByName) {
   next.AddBatches(6);
   EXPECT_TRUE(next.PrepareAndRun().ok());
   EXPECT_EQ(next.observer.reports.front().batch, 0u);
+}
+
+std::string ReadWhole(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The last byte of a file becomes another one.
+void Damage(const std::string& path) {
+  std::string bytes = ReadWhole(path);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+TEST_F(LoopTest, AVersionThatIsNeededAndDamagedInAnOlderCheckpointEndsTheLearnerByName) {
+  const LoopOptions options = {.checkpoint_every = 1, .checkpoints_kept = 3};
+  {
+    Life life(model_.path(), run_.path(), options);
+    life.AddBatches(6);
+    life.DieAfter(2);
+    EXPECT_FALSE(life.PrepareAndRun().ok());
+  }
+  Damage(run_.path() + "/checkpoints/step-2/model.safetensors");
+  Life life(model_.path(), run_.path(), options);
+  life.AddBatches(6);
+  const absl::Status status = life.PrepareAndRun();
+  EXPECT_TRUE(IsInputError(status)) << status;
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("W(2) is damaged or lost"));
+  fs::remove_all(run_.path() + "/checkpoints/step-3");
+  Life next(model_.path(), run_.path(), options);
+  next.AddBatches(6);
+  EXPECT_TRUE(next.PrepareAndRun().ok());
+  EXPECT_EQ(next.observer.reports.front().batch, 1u);
+}
+
+TEST_F(LoopTest, AnOlderCheckpointWithAnotherDigestThanWasPublishedIsIgnored) {
+  {
+    Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
+    life.AddBatches(6);
+    life.DieAfter(3);
+    EXPECT_FALSE(life.PrepareAndRun().ok());
+  }
+  const std::string path = run_.path() + "/checkpoints/step-0/trainer/state.json";
+  std::string state = ReadWhole(path);
+  char& digit = state[state.find("\"digest\"") + std::string("\"digest\": \"").size()];
+  digit = digit == 'a' ? 'b' : 'a';
+  std::ofstream(path, std::ios::binary) << state;
+  Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
+  life.AddBatches(6);
+  EXPECT_TRUE(life.PrepareAndRun().ok());
 }
 
 TEST_F(LoopTest, AKilledLearnerReplaysFromItsCheckpointAndEndsWithTheSameBits) {

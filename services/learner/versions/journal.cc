@@ -47,9 +47,12 @@ absl::Status WriteJournal(const std::string& path, const Journal& journal) {
   nlohmann::ordered_json versions = nlohmann::ordered_json::array();
   auto entry = journal.begin();
   if (journal.size() > kMaxNumbers) std::advance(entry, journal.size() - kMaxNumbers);
-  for (; entry != journal.end(); ++entry) {
-    versions.push_back({{"number", entry->first}, {"digest", entry->second}});
-  }
+  const auto add = [&versions](const Journal::value_type& version) {
+    versions.push_back({{"number", version.first}, {"digest", version.second}});
+  };
+  // Of all older ones the first is asked for as long as the run lives: it began with it.
+  if (entry != journal.begin() && journal.begin()->first == 0) add(*journal.begin());
+  for (; entry != journal.end(); ++entry) add(*entry);
   const nlohmann::ordered_json file = {{"sha256", storage::Sha256Hex(PrintJson(versions))},
                                        {"versions", versions}};
   return storage::WriteFileAtomically(path, PrintJson(file));

@@ -3,20 +3,23 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+
 #include "common/testing/temporary_folder.h"
 
 namespace attnrl::learner {
 namespace {
 
-TEST(Journal, RemembersTheNewestDigestsAlone) {
+TEST(Journal, RemembersTheNewestDigestsAndTheFirst) {
   const TemporaryFolder folder;
   Journal journal;
   for (uint32_t number = 0; number < 5001; ++number) journal[number] = "d";
   ASSERT_TRUE(WriteJournal(folder / "published.json", journal).ok());
   const auto read = ReadJournal(folder / "published.json");
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->size(), 4096u);
-  EXPECT_EQ(read->begin()->first, 5001u - 4096u);
+  EXPECT_EQ(read->size(), 4097u);
+  EXPECT_EQ(read->begin()->first, 0u);
+  EXPECT_EQ(std::next(read->begin())->first, 5001u - 4096u);
   EXPECT_EQ(read->rbegin()->first, 5000u);
 }
 
