@@ -208,17 +208,17 @@ absl::Status Train(const TrainOptions& options) {
   ATTNRL_ASSIGN_OR_RETURN(PreflightReport report,
                           CheckBeforeTraining(config, paths.binary_folder, options.config));
   const std::string resume = ResumeCommand(options, paths.run_directory);
+  const std::string made = OutermostMissing(paths.run_directory);
+  // From here on the directory is ours.
+  ATTNRL_ASSIGN_OR_RETURN([[maybe_unused]] const storage::FileLock lock,
+                          TakeRunDirectory(paths.run_directory));
+  // Not before: one that goes on may have more steps than are asked for here.
   if (options.resume && HasFinished(paths.run_directory, config.run.steps)) {
     std::cerr << "the run in " << paths.run_directory << " has finished, with "
               << Counted(config.run.steps, "step") << "; for as many again: " << resume
               << " --set run.steps=" << 2 * config.run.steps << std::endl;
     return absl::OkStatus();
   }
-
-  const std::string made = OutermostMissing(paths.run_directory);
-  // From here on the directory is ours.
-  ATTNRL_ASSIGN_OR_RETURN([[maybe_unused]] const storage::FileLock lock,
-                          TakeRunDirectory(paths.run_directory));
   if (auto folder = MakeSocketFolder(paths.run_directory); folder.ok()) {
     paths.socket_folder = *std::move(folder);
   } else {
