@@ -326,9 +326,10 @@ void AddLearner(Table& table) {
                "(none).");
   table.Int(ATTNRL_KEY(learner.checkpoint_every), 1, kMillion,
             "Training steps between checkpoints.");
-  table.Int(ATTNRL_KEY(learner.checkpoints_kept), 2, kMillion,
-            "Newest checkpoints to keep, from each of which the run can go on; that of step 0 is "
-            "always kept.");
+  table.Int(
+      ATTNRL_KEY(learner.checkpoints_kept), 2, kMillion,
+      "Newest checkpoints to keep, from each of which the run can go on, so that the scheduler "
+      "stores what was sampled since; that of step 0 is always kept.");
   table.Int(ATTNRL_KEY(learner.checkpoints_best), 0, kMillion,
             "The most accurate checkpoints, of all, that are kept however old; 0: the run names no "
             "best one.");

@@ -20,6 +20,7 @@ using ::testing::HasSubstr;
 TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   config::Config config;
   config.run = {.steps = 11, .seed = 12, .max_empty_batches = 13};
+  config.learner.checkpoints_kept = 14;
   config.pipeline.mode = pipeline::PipelineMode::kSequential;
   config.algorithm.branching = {.criterion = tree::Criterion::kFci,
                                 .choice = tree::Choice::kTop,
@@ -59,6 +60,7 @@ TEST(OptionsOf, TakesEverySettingOfTheConfiguration) {
   EXPECT_EQ(options->steps, 11u);
   EXPECT_EQ(options->seed, 12u);
   EXPECT_EQ(options->max_empty_batches, 13u);
+  EXPECT_EQ(options->checkpoints_kept, 14u);
   EXPECT_EQ(options->mode, pipeline::PipelineMode::kSequential);
   EXPECT_EQ(options->branching.criterion, tree::Criterion::kFci);
   EXPECT_EQ(options->branching.choice, tree::Choice::kTop);

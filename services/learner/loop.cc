@@ -120,15 +120,28 @@ absl::Status LearnerLoop::Recommit() {
                           .statistics = statistics_};
   ATTNRL_ASSIGN_OR_RETURN(const scheduler::CommitReply reply, Commit(report));
   for (uint32_t number = reply.oldest_version_needed; number < next_; ++number) {
-    const absl::Status read = versions_.Read({number, ""}).status();
-    if (read.ok()) continue;
-    if (!absl::IsNotFound(read) && !absl::IsDataLoss(read)) return read;
+    ATTNRL_ASSIGN_OR_RETURN(const bool served, CanServe(number));
+    if (served) continue;
     // Training goes on from here and never makes it again; workers would ask for it for ever.
     return absl::InvalidArgumentError(absl::StrCat(
         "W(", number, ") is damaged or lost but still needed; remove ", checkpoints_.Folder(next_),
-        ", and the learner resumes from an older checkpoint and makes it again"));
+        ", and the learner resumes from an older checkpoint, if one is intact, and makes it "
+        "again"));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> LearnerLoop::CanServe(uint32_t number) {
+  // Opening the store has read what lies under weights/, but nobody an older checkpoint's model.
+  const std::vector<uint32_t>& steps = checkpoints_.steps();
+  if (std::find(steps.begin(), steps.end(), number) == steps.end()) return versions_.Holds(number);
+  absl::Status ranks;
+  KeepRanksAlive(&ranks);
+  ATTNRL_RETURN_IF_ERROR(ranks);
+  const absl::Status read = versions_.Read({number, ""}).status();
+  if (absl::IsNotFound(read) || absl::IsDataLoss(read)) return false;
+  ATTNRL_RETURN_IF_ERROR(read);
+  return true;
 }
 
 absl::StatusOr<bool> LearnerLoop::Step() {

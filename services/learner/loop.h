@@ -100,6 +100,8 @@ class LearnerLoop {
   absl::Status Register();
   absl::StatusOr<bool> Step();  // false: the run has ended
   absl::Status Recommit();
+  // Whether the bits of a version are intact, as far as nobody has looked yet.
+  absl::StatusOr<bool> CanServe(uint32_t number);
   absl::StatusOr<scheduler::TrainingBatch> Ask(double* wait_seconds);
   // While the scheduler is waited for: the other ranks wait too. Ends the wait where one is gone.
   void KeepRanksAlive(absl::Status* ranks);

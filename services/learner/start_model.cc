@@ -81,6 +81,11 @@ std::string Describe(const StartModel& start) {
   return text;
 }
 
+// What can't be read for want of memory, or by a disk's or a mount's fault, may be readable later.
+bool IsLasting(const absl::Status& status) {
+  return absl::IsDataLoss(status) || absl::IsNotFound(status) || IsInputError(status);
+}
+
 }  // namespace
 
 absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
@@ -95,14 +100,15 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
   // Where somebody has removed it both say so.
   const absl::StatusOr<CheckpointInfo> info = checkpoints.Info(0);
   absl::StatusOr<StartModel> stored = Load(config, checkpoints.Folder(0));
-  absl::Status damage = info.ok() ? stored.status() : info.status();
-  // Memory that lacks now is no damage.
-  if (absl::IsResourceExhausted(damage)) return damage;
   const std::string wanted = published.value_or(info.ok() ? info->digest : "");
-  if (damage.ok() && model::Digest(stored->tensors) == wanted) return stored;
+  if (stored.ok() && model::Digest(stored->tensors) == wanted) return stored;
+  absl::Status damage = info.ok() ? stored.status() : info.status();
   if (damage.ok()) damage = absl::DataLossError(checkpoints.ModelFile(0) + ": is damaged");
+  if (!IsLasting(damage)) return damage;
+  stored = damage;  // which frees the weights, if there are any
 
   absl::StatusOr<StartModel> other = Load(config, config.model.path);
+  if (!other.ok() && !IsLasting(other.status())) return other;
   const bool same = other.ok() && model::Digest(other->tensors) == wanted;
   // A checkpoint of adapters has the weights that they belong to nowhere.
   const bool needed = config.learner.kl_weight != 0 || config.learner.lora.rank > 0;

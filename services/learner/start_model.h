@@ -27,7 +27,7 @@ struct StartModel {
 // checkpoint is damaged, model.path takes its place where its tensors have the digest of W(0):
 // `published`, under which it was announced, or else the one in the checkpoint. Without a KL term
 // and adapters the tensors decide nothing once a later checkpoint is restored: then model.path
-// serves in any case. InputError says which file is damaged and what would mend it. A first
+// serves in any case. INVALID_ARGUMENT says which file is damaged and what would mend it. A first
 // checkpoint that is gone beside later ones counts as damaged.
 absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                                           const CheckpointStore& checkpoints,

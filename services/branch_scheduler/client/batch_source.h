@@ -31,7 +31,8 @@ class BatchSource {
   // The batch asked for, checked to be whole. Blocks while it is sampled, however long that takes
   // (zero workers is a legal state); `waiting` (may be empty) is told every few seconds what is
   // missing. OUT_OF_RANGE: the run has ended. FAILED_PRECONDITION: the learner's weights are not
-  // those that the schedule needs, or the batch was forgotten. CANCELLED after Cancel.
+  // those that the schedule needs. INVALID_ARGUMENT: the batch is forgotten. CANCELLED after
+  // Cancel.
   virtual absl::StatusOr<TrainingBatch> NextBatch(
       const BatchRequest& request, const std::function<void(const std::string&)>& waiting) = 0;
 

@@ -84,7 +84,8 @@ class Run {
   // What the learner holds. FAILED_PRECONDITION when it doesn't fit the run.
   absl::Status Announce(const BatchRequest& request);
   // The batch, once it is ready; nullopt before, and then `reason` says what is missing.
-  // OUT_OF_RANGE beyond the end. FAILED_PRECONDITION: not its turn yet, or forgotten.
+  // OUT_OF_RANGE beyond the end. FAILED_PRECONDITION: not its turn yet. INVALID_ARGUMENT:
+  // forgotten.
   absl::StatusOr<std::optional<TrainingBatch>> Batch(uint32_t batch, std::string* reason);
   // Only after the file trees/batch-N.jsonl.zst, of what TreesToWrite returns, is complete.
   absl::StatusOr<CommitReply> Commit(const BatchCommit& commit);

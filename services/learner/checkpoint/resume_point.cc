@@ -54,6 +54,11 @@ absl::StatusOr<std::optional<CheckpointInfo>> FindResumePoint(CheckpointStore& c
       damage = absl::DataLossError(absl::StrCat(checkpoints.Folder(step), ": says digest ",
                                                 info->digest, ", was published with ", *known));
     }
+    if (step == found->step && !damage.ok()) {
+      return InputError(
+          checkpoints.Folder(step), "is of other weights than this run had then",
+          absl::StrCat("a copy of this run's own, with digest ", known.value_or(found->digest)));
+    }
     if (!damage.ok()) {  // an older one may be damaged: only its version can't be served
       observe::Notify("a damaged checkpoint is ignored",
                       {{"step", step}, {"reason", std::string(damage.message())}});

@@ -157,12 +157,16 @@ absl::Status HostFolder::Keep(const VersionData& data) const {
     return storage::FileError(part, "writing", errno);
   }
   // Room for the bytes alone has been made.
-  int error = ::posix_fallocate(file, end, static_cast<off_t>(length + sizeof(length)));
-  if (error == ENOSPC) {
+  const auto make_room = [&] {
+    const int error = ::posix_fallocate(file, end, static_cast<off_t>(length + sizeof(length)));
+    return error == 0 ? absl::OkStatus() : storage::FileError(part, "making room", error);
+  };
+  absl::Status room = make_room();
+  if (absl::IsResourceExhausted(room)) {
     ATTNRL_RETURN_IF_ERROR(Prune(data.version, 0));
-    error = ::posix_fallocate(file, end, static_cast<off_t>(length + sizeof(length)));
+    room = make_room();
   }
-  if (error != 0) return storage::FileError(part, "making room", error);
+  ATTNRL_RETURN_IF_ERROR(room);
   ATTNRL_RETURN_IF_ERROR(storage::WriteAll(file, part, manifest));
   ATTNRL_RETURN_IF_ERROR(
       storage::WriteAll(file, part, {reinterpret_cast<const char*>(&length), sizeof(length)}));

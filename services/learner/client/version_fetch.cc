@@ -27,7 +27,8 @@ constexpr int kDamagedTries = 2;
 // learner is asked.
 constexpr absl::Duration kRelayDeadline = absl::Seconds(20);
 constexpr size_t kMaxFailed = 4;
-constexpr int kMostSources = 2;
+// The learner names one or two; each takes a thread.
+constexpr size_t kMostSources = 2;
 // Of one call, so that a request is short.
 constexpr size_t kMaxChunks = 4096;
 
@@ -93,7 +94,7 @@ absl::Status VersionFetch::Locate(absl::Duration deadline) {
   ATTNRL_RETURN_IF_ERROR(
       Ended(rpc::FromGrpc(reader->Finish(), absl::StrCat("fetch of ", NameOf(request)))));
   if (sources.size() > kMostSources) {
-    return absl::DataLossError(
+    return absl::InternalError(
         absl::StrCat(NameOf(request), ": has ", sources.size(), " sources, not one or two"));
   }
   if (!manifest) return absl::DataLossError(absl::StrCat(NameOf(request), ": without a manifest"));
@@ -230,11 +231,13 @@ absl::StatusOr<std::shared_ptr<const VersionData>> VersionFetch::Run(absl::Durat
   absl::Duration end = clock.Monotonic() + deadline;
   Backoff backoff(kFirstWait, setting_.options.max_backoff);
   int damaged = 0;
+  std::string last;  // why nothing came
   while (true) {
     const absl::Duration left = end - clock.Monotonic();
     if (left <= absl::ZeroDuration()) {
-      return absl::DeadlineExceededError(absl::StrCat(
-          "no data of W(", version_.number, ") arrived within ", absl::FormatDuration(deadline)));
+      return absl::DeadlineExceededError(
+          absl::StrCat("no data of W(", version_.number, ") arrived within ",
+                       absl::FormatDuration(deadline), last.empty() ? "" : "; ", last));
     }
     const size_t before = receiver_.ready();
     std::vector<absl::Status> ended;
@@ -243,6 +246,7 @@ absl::StatusOr<std::shared_ptr<const VersionData>> VersionFetch::Run(absl::Durat
     if (setting_.calls.cancelled() && !receiver_.complete()) return FetchCancelled();
     bool again = false;
     const absl::Status reason = Settle(ended, &again);
+    if (!reason.ok()) last = std::string(reason.message());
     if (receiver_.complete()) return receiver_.Take();
     if (receiver_.ready() > before) {
       backoff.Reset();

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "common/base/status.h"
+#include "common/storage/digest.h"
 #include "services/learner/testing/loop_life.h"
 #include "services/learner/versions/journal.h"
 #include "services/learner/versions/version_file.h"
@@ -76,21 +77,40 @@ TEST_F(LoopTest, AVersionThatIsNeededAndDamagedInAnOlderCheckpointEndsTheLearner
   EXPECT_EQ(next.observer.reports.front().batch, 1u);
 }
 
-TEST_F(LoopTest, AnOlderCheckpointWithAnotherDigestThanWasPublishedIsIgnored) {
+// The state of a checkpoint says another digest, as that of another run would.
+void ChangeDigest(const std::string& checkpoint) {
+  const std::string path = checkpoint + "/trainer/state.json";
+  std::string state = ReadWhole(path);
+  const std::string before = storage::Sha256Hex(state);
+  char& digit = state[state.find("\"digest\"") + std::string("\"digest\": \"").size()];
+  digit = digit == 'a' ? 'b' : 'a';
+  std::ofstream(path, std::ios::binary) << state;
+  std::string manifest = ReadWhole(checkpoint + "/trainer/manifest.json");
+  manifest.replace(manifest.find(before), before.size(), storage::Sha256Hex(state));
+  std::ofstream(checkpoint + "/trainer/manifest.json", std::ios::binary) << manifest;
+}
+
+TEST_F(LoopTest, AnOlderCheckpointOfOtherWeightsIsIgnoredAndTheNewestRefused) {
+  const LoopOptions options = {.checkpoint_every = 2};
   {
-    Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
+    Life life(model_.path(), run_.path(), options);
     life.AddBatches(6);
     life.DieAfter(3);
     EXPECT_FALSE(life.PrepareAndRun().ok());
   }
-  const std::string path = run_.path() + "/checkpoints/step-0/trainer/state.json";
-  std::string state = ReadWhole(path);
-  char& digit = state[state.find("\"digest\"") + std::string("\"digest\": \"").size()];
-  digit = digit == 'a' ? 'b' : 'a';
-  std::ofstream(path, std::ios::binary) << state;
-  Life life(model_.path(), run_.path(), {.checkpoint_every = 2});
+  ChangeDigest(run_.path() + "/checkpoints/step-0");
+  {
+    Life life(model_.path(), run_.path(), options);
+    life.AddBatches(6);
+    ASSERT_EQ(life.PrepareAndRun(), absl::OkStatus());
+  }
+  ChangeDigest(run_.path() + "/checkpoints/step-6");
+  Life life(model_.path(), run_.path(), options);
   life.AddBatches(6);
-  EXPECT_TRUE(life.PrepareAndRun().ok());
+  const absl::Status status = life.PrepareAndRun();
+  EXPECT_TRUE(IsInputError(status)) << status;
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("step-6"));
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("of other weights"));
 }
 
 TEST_F(LoopTest, AKilledLearnerReplaysFromItsCheckpointAndEndsWithTheSameBits) {

@@ -115,6 +115,10 @@ absl::StatusOr<VersionData> ReadVersionFile(const std::string& path) {
   absl::StatusOr<VersionData> data = Read(path);
   // The learner wrote the file itself: what is wrong with it is no user's mistake but damage.
   if (IsInputError(data.status())) return absl::DataLossError(data.status().message());
+  // Reading takes no room on a disk: it is memory that lacks, and may be there later.
+  if (absl::IsResourceExhausted(data.status())) {
+    return absl::UnavailableError(data.status().message());
+  }
   return data;
 }
 

@@ -46,6 +46,18 @@ std::vector<std::string> WalkKeysSet(const config::Branching& branching) {
   return keys;
 }
 
+// A warning of those of `keys` that are set, if any.
+void AddUnread(const std::vector<std::pair<bool, std::string>>& keys, const char* why,
+               std::vector<std::string>* warnings) {
+  std::vector<std::string> set;
+  for (const auto& [is_set, key] : keys) {
+    if (is_set) set.push_back(key);
+  }
+  if (set.empty()) return;
+  warnings->push_back(absl::StrCat(absl::StrJoin(set, ", "), set.size() == 1 ? " has" : " have",
+                                   " no effect ", why));
+}
+
 // Valid settings that leave each other without effect, by what holds before the first stage, or
 // from one on.
 std::vector<std::string> WarningsOf(const config::Config& config, int64_t longest_prompt) {
@@ -98,25 +110,24 @@ std::vector<std::string> WarningsOf(const config::Config& config, int64_t longes
       config.learner.importance_cap != config::Learner{}.importance_cap) {
     warnings.push_back("learner.importance_cap has no effect with learner.correction: behaviour");
   }
-  if (learner.lora.rank == 0 && (learner.lora.alpha != config::LearnerLora{}.alpha ||
-                                 learner.lora.targets != config::LearnerLora{}.targets)) {
-    warnings.push_back(
-        "learner.lora.alpha, learner.lora.targets have no effect with "
-        "learner.lora.rank: 0");
+  const config::LearnerLora lora;
+  if (learner.lora.rank == 0) {
+    AddUnread({{learner.lora.alpha != lora.alpha, "learner.lora.alpha"},
+               {learner.lora.targets != lora.targets, "learner.lora.targets"}},
+              "with learner.lora.rank: 0", &warnings);
   }
   const config::Sampling& sampling = config.algorithm.sampling;
   const config::Sampling usual;
-  if (!sampling.adaptive_batch &&
-      (sampling.batch_min != usual.batch_min || sampling.batch_max != usual.batch_max)) {
-    warnings.push_back(
-        "algorithm.sampling.batch_min, algorithm.sampling.batch_max have no effect "
-        "without algorithm.sampling.adaptive_batch");
+  // The other algorithms' defaults turn it off, and are often tried on a file that sets these.
+  if (config.algorithm.name == config::AlgorithmName::kAttnrl && !sampling.adaptive_batch) {
+    AddUnread({{sampling.batch_min != usual.batch_min, "algorithm.sampling.batch_min"},
+               {sampling.batch_max != usual.batch_max, "algorithm.sampling.batch_max"}},
+              "without algorithm.sampling.adaptive_batch", &warnings);
   }
-  if (sampling.expand != tree::Expand::kDifficulty &&
-      sampling.expand_rounding != usual.expand_rounding) {
-    warnings.push_back(
-        "algorithm.sampling.expand_rounding has no effect without "
-        "algorithm.sampling.expand: difficulty");
+  if (sampling.expand != tree::Expand::kDifficulty) {
+    AddUnread(
+        {{sampling.expand_rounding != usual.expand_rounding, "algorithm.sampling.expand_rounding"}},
+        "without algorithm.sampling.expand: difficulty", &warnings);
   }
   if (config.algorithm.branches() && !config.algorithm.advantage_std) {
     warnings.push_back(

@@ -214,8 +214,10 @@ absl::Status TrainAndSave(const SftFlags& flags, model::DType save_dtype,
       // A mean over about the last fifty steps: one small batch says little.
       loss += (done.loss - loss) / static_cast<double>(std::min<int64_t>(step - skipped, 50));
     }
+    const std::string shown =
+        skipped < step ? absl::StrFormat("loss %.3f", loss) : "no finite loss yet";
     progress.Update(
-        step, absl::StrFormat("loss %.3f, %.0f tokens/s", loss,
+        step, absl::StrFormat("%s, %.0f tokens/s", shown,
                               tokens / absl::ToDoubleSeconds(Clock::Real().Monotonic() - start)));
     if (in_a_row >= kMostSkipped || in_a_row == steps) {
       return NotFinite(absl::StrCat("none of the ", in_a_row < step ? "last " : "", in_a_row,
