@@ -104,11 +104,11 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
   if (stored.ok() && model::Digest(stored->tensors) == wanted) return stored;
   absl::Status damage = info.ok() ? stored.status() : info.status();
   if (damage.ok()) damage = absl::DataLossError(checkpoints.ModelFile(0) + ": is damaged");
-  if (!IsLasting(damage)) return damage;
+  // There would be no more for model.path.
+  if (absl::IsResourceExhausted(damage)) return damage;
   stored = damage;  // which frees the weights, if there are any
 
   absl::StatusOr<StartModel> other = Load(config, config.model.path);
-  if (!other.ok() && !IsLasting(other.status())) return other;
   const bool same = other.ok() && model::Digest(other->tensors) == wanted;
   // A checkpoint of adapters has the weights that they belong to nowhere.
   const bool needed = config.learner.kl_weight != 0 || config.learner.lora.rank > 0;
@@ -118,6 +118,8 @@ absl::StatusOr<StartModel> LoadStartModel(const config::Config& config,
                     {{"reason", std::string(damage.message())}, {"same_weights", same}});
     return other;
   }
+  if (!IsLasting(damage)) return damage;
+  if (!other.ok() && !IsLasting(other.status())) return other;
   return absl::InvalidArgumentError(absl::StrCat(
       std::string(damage.message()), "; the run began with these weights and ",
       !needed                         ? "has no later checkpoint"

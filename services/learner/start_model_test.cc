@@ -103,6 +103,21 @@ TEST_F(StartModelTest, ComesFromModelPathWhereTheCheckpointIsDamagedAndTheBitsAr
   EXPECT_EQ(model::Digest(start->tensors), start_digest_);
 }
 
+TEST_F(StartModelTest, ComesFromModelPathWhereTheCheckpointCannotBeReadAndNoReasonIsFinal) {
+  Damage(store_->ModelFile(0));
+  const std::string state = store_->Folder(0) + "/trainer/state.json";
+  std::filesystem::remove(state);
+  std::filesystem::create_directory(state);
+  const auto start = Start(start_digest_);
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_EQ(start->folder, model_path());
+
+  ReplaceModelPath();
+  const absl::Status unreadable = Start(start_digest_).status();
+  EXPECT_FALSE(unreadable.ok());
+  EXPECT_FALSE(IsInputError(unreadable)) << "a disk may be read again";
+}
+
 TEST_F(StartModelTest, WithAKlTermOtherWeightsNeverServeAndTheErrorSaysWhatIsDamaged) {
   Damage(store_->ModelFile(0));
   ReplaceModelPath();

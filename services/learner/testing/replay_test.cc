@@ -23,13 +23,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A run of six batches, whose learner dies after the commit of batch `last`.
+void TrainAndDie(const std::string& model, const std::string& run, const LoopOptions& options,
+                 uint32_t last) {
+  Life life(model, run, options);
+  life.AddBatches(6);
+  life.DieAfter(last);
+  EXPECT_FALSE(life.PrepareAndRun().ok());
+}
+
 TEST_F(LoopTest, AVersionThatIsNeededAndLostEndsTheLearnerByName) {
-  {
-    Life life(model_.path(), run_.path(), {.checkpoint_every = 3});
-    life.AddBatches(6);
-    life.DieAfter(2);
-    EXPECT_FALSE(life.PrepareAndRun().ok());
-  }
+  TrainAndDie(model_.path(), run_.path(), {.checkpoint_every = 3}, 2);
   fs::remove_all(run_.path() + "/weights/2");
   Life life(model_.path(), run_.path(), {.checkpoint_every = 3});
   life.AddBatches(6);
@@ -58,12 +62,7 @@ void Damage(const std::string& path) {
 
 TEST_F(LoopTest, AVersionThatIsNeededAndDamagedInAnOlderCheckpointEndsTheLearnerByName) {
   const LoopOptions options = {.checkpoint_every = 1, .checkpoints_kept = 3};
-  {
-    Life life(model_.path(), run_.path(), options);
-    life.AddBatches(6);
-    life.DieAfter(2);
-    EXPECT_FALSE(life.PrepareAndRun().ok());
-  }
+  TrainAndDie(model_.path(), run_.path(), options, 2);
   Damage(run_.path() + "/checkpoints/step-2/model.safetensors");
   Life life(model_.path(), run_.path(), options);
   life.AddBatches(6);
@@ -92,12 +91,7 @@ void ChangeDigest(const std::string& checkpoint) {
 
 TEST_F(LoopTest, AnOlderCheckpointOfOtherWeightsIsIgnoredAndTheNewestRefused) {
   const LoopOptions options = {.checkpoint_every = 2};
-  {
-    Life life(model_.path(), run_.path(), options);
-    life.AddBatches(6);
-    life.DieAfter(3);
-    EXPECT_FALSE(life.PrepareAndRun().ok());
-  }
+  TrainAndDie(model_.path(), run_.path(), options, 3);
   ChangeDigest(run_.path() + "/checkpoints/step-0");
   {
     Life life(model_.path(), run_.path(), options);

@@ -34,18 +34,6 @@ std::string StepsText(const config::Config& config) {
                       " each; fewer where problems are dropped");
 }
 
-// What only the walk over scored steps reads, where it isn't the default.
-std::vector<std::string> WalkKeysSet(const config::Branching& branching) {
-  const config::Branching usual;
-  std::vector<std::string> keys;
-  if (branching.quantile != usual.quantile) keys.emplace_back("algorithm.branching.quantile");
-  if (branching.min_distance != usual.min_distance) {
-    keys.emplace_back("algorithm.branching.min_distance");
-  }
-  if (branching.fill != usual.fill) keys.emplace_back("algorithm.branching.fill");
-  return keys;
-}
-
 // A warning of those of `keys` that are set, if any.
 void AddUnread(const std::vector<std::pair<bool, std::string>>& keys, const char* why,
                std::vector<std::string>* warnings) {
@@ -80,10 +68,13 @@ std::vector<std::string> WarningsOf(const config::Config& config, int64_t longes
                      " tokens: at most one step of a response qualifies, and the other of the ",
                      branching.points, " points ", branching.fill ? "are filled" : "are left out"));
   }
-  if (const std::vector<std::string> keys = WalkKeysSet(branching); !walks && !keys.empty()) {
-    warnings.push_back(absl::StrCat(absl::StrJoin(keys, ", "), keys.size() == 1 ? " has" : " have",
-                                    " no effect without algorithm.branching.criterion: fci and "
-                                    "algorithm.branching.choice: positional"));
+  if (const config::Branching usual; !walks) {
+    AddUnread({{branching.quantile != usual.quantile, "algorithm.branching.quantile"},
+               {branching.min_distance != usual.min_distance, "algorithm.branching.min_distance"},
+               {branching.fill != usual.fill, "algorithm.branching.fill"}},
+              "without algorithm.branching.criterion: fci and algorithm.branching.choice: "
+              "positional",
+              &warnings);
   }
   const config::Learner& learner = config.learner;
   if (learner.warmup_steps >= config.run.steps) {
